@@ -1,0 +1,13 @@
+//! Numbers and strings to bytes and back. Step 1: pure functions, no I/O.
+//!
+//! Lives here: checksums, identity hashes, variable-length integers, the bounds-checked reader.
+//! Not here: which fields a file has (wal, parts and the engines know), compression of wire
+//! formats (wire).
+//! Invariants: every decoder takes any bytes and answers an error in bounded time and memory;
+//! every pair of functions has a round-trip property test.
+
+mod bytes;
+mod checksum;
+
+pub use bytes::{ByteReader, ByteWriter, DecodeError};
+pub use checksum::{crc32c, crc32c_append, xxh3_64, xxh3_128};

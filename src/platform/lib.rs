@@ -1,0 +1,24 @@
+//! The only door to the outside: disk, clock, randomness, threads. Step 1.
+//!
+//! Lives here: the traits, the real machine behind them, and a simulated one that can fail, tear
+//! and lose what was not synced, driven by a seed.
+//! Not here: file formats (wal, parts), sockets (server), anything asynchronous.
+//! Invariants: every path is relative to the data folder and can't leave it; a blob is either
+//! whole and synced or absent. `clippy.toml` forbids the ways around this crate.
+//!
+//! Read first: [`Disk`], [`Blobs`], [`Clock`].
+
+mod blobs;
+mod clock;
+mod disk;
+mod ids;
+mod random;
+mod real;
+pub mod threads;
+
+pub use blobs::{BlobInfo, BlobWriter, Blobs, DiskBlobs};
+pub use clock::{Clock, Moment, RealClock};
+pub use disk::{AppendFile, Disk, DiskEntry, DiskLock, ReadFile, Space, check_path};
+pub use ids::Ids;
+pub use random::{OsRandom, Random, SeededRandom};
+pub use real::RealDisk;
