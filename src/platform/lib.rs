@@ -14,7 +14,11 @@ mod disk;
 mod ids;
 mod random;
 mod real;
+pub mod sim;
 pub mod threads;
+
+#[cfg(test)]
+mod conformance;
 
 pub use blobs::{BlobInfo, BlobWriter, Blobs, DiskBlobs};
 pub use clock::{Clock, Moment, RealClock};
