@@ -65,7 +65,7 @@ impl State {
         });
         self.used = 0;
         self.settle_dir(ROOT);
-        self.files_mut().filter(|file| !file.linked).for_each(|file| file.bytes = Vec::new());
+        self.files_mut().filter(|file| !file.linked).for_each(|file| *file = File::default());
         self.locks.clear();
     }
 

@@ -183,6 +183,22 @@ fn torn_states_repeat_from_their_seed_and_keep_what_was_synced() {
 }
 
 #[test]
+fn a_disk_crashes_again_and_again() {
+    let mut disk = SimDisk::new();
+    for seed in 0..50 {
+        let mut file = disk.create(&format!("{seed}")).unwrap();
+        file.append(&[1; 2_000]).unwrap();
+        if seed % 2 == 0 {
+            file.sync().unwrap();
+        }
+        disk = disk.crash(CrashPolicy::Torn { seed });
+        let used: u64 = disk.list("").unwrap().iter().map(|entry| entry.len).sum();
+        disk.set_capacity(1 << 20);
+        assert_eq!(disk.space().unwrap().free, (1 << 20) - used);
+    }
+}
+
+#[test]
 fn a_bit_is_flipped_and_a_file_is_put_there() {
     let disk = SimDisk::new();
     disk.overwrite("a", &[0, 0]).unwrap();
