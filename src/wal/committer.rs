@@ -1,0 +1,342 @@
+//! The one thread that writes: takes all waiting batches, appends them with one write, syncs once,
+//! answers them all.
+
+use crate::log::{LogOptions, Shared, State, SyncPolicy};
+use crate::segment::{HEADER_BYTES, Header};
+use crate::telemetry::{
+    BATCHES, FAILURES, LogFailed, LogRecovered, PAYLOAD_BYTES, REFUSED, SYNC_SECONDS, SYNCS,
+    WRITTEN_BYTES,
+};
+use crate::writer::{Failure, OrFailure, SegmentWriter};
+use crate::{Position, WalError};
+use observe::emit;
+use platform::{Clock, Disk, Moment, Random};
+use std::fmt;
+use std::io::ErrorKind;
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// After a full disk, this much of what the failed group needs must be free before a new try: else
+/// a segment would be begun only to fail again.
+const NEEDED_BYTES_MAX: u64 = 4 << 20;
+
+/// A batch that waits for the disk: an empty frame header and the batch's own bytes.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) frame: Vec<u8>,
+    pub(crate) payload_bytes: usize,
+    pub(crate) done: Done,
+}
+
+type Callback = Box<dyn FnOnce(Result<Position, WalError>) + Send>;
+
+/// Who wants to know. Is answered exactly once, even where the thread that should panics.
+pub(crate) struct Done(Option<Callback>);
+
+impl Done {
+    pub(crate) fn new(callback: impl FnOnce(Result<Position, WalError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(callback)))
+    }
+
+    pub(crate) fn answer(mut self, result: Result<Position, WalError>) {
+        self.call(result);
+    }
+
+    fn call(&mut self, result: Result<Position, WalError>) {
+        if let Some(callback) = self.0.take() {
+            if let Err(error) = &result {
+                REFUSED.increment(&[error.kind().as_str()]);
+            }
+            callback(result);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.call(Err(WalError::Stopped));
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Done")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) options: LogOptions,
+    /// No segment before this one may be created.
+    pub(crate) next_sequence: u64,
+    /// `None` while the log is failed.
+    pub(crate) segment: Option<SegmentWriter>,
+    pub(crate) progress: Working,
+}
+
+/// What is kept from one round to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Working {
+    /// The batches in hand, oldest first.
+    group: Vec<Pending>,
+    buffer: Vec<u8>,
+    last_sync: Option<Moment>,
+    failed_at: Option<Moment>,
+    needed_bytes: u64,
+}
+
+enum Work {
+    Commit,
+    Sync,
+    Reopen,
+    Stop,
+}
+
+impl Committer {
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.next_work() {
+                Work::Commit => self.commit(),
+                Work::Sync => self.sync_late(),
+                Work::Reopen => self.reopen(),
+                Work::Stop => return self.stop(),
+            }
+        }
+    }
+
+    fn next_work(&mut self) -> Work {
+        let shared = Arc::clone(&self.shared);
+        let state = shared.lock();
+        if self.segment.is_none() {
+            return self.wait_to_reopen(&shared.work, state);
+        }
+        let mut state = self.wait_for_batches(&shared.work, state);
+        if state.queue.is_empty() {
+            return if state.stop { Work::Stop } else { Work::Sync };
+        }
+        std::mem::swap(&mut state.queue, &mut self.progress.group);
+        Work::Commit
+    }
+
+    fn wait_to_reopen(&self, work: &Condvar, state: MutexGuard<'_, State>) -> Work {
+        let patient = |state: &mut State| !state.stop && !state.retry_now;
+        let waited = work.wait_timeout_while(state, self.options.retry, patient);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.retry_now = false;
+        if state.stop { Work::Stop } else { Work::Reopen }
+    }
+
+    /// Answers when there is a batch, the log is to stop, or a sync is due.
+    fn wait_for_batches<'s>(
+        &self,
+        work: &Condvar,
+        state: MutexGuard<'s, State>,
+    ) -> MutexGuard<'s, State> {
+        let idle = |state: &mut State| state.queue.is_empty() && !state.stop;
+        let state = match self.sync_due_in() {
+            None => work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => {
+                let waited = work.wait_timeout_while(state, left, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        if self.options.window.is_zero() || state.queue.is_empty() || state.stop {
+            return state;
+        }
+        let gathering = |state: &mut State| !state.stop;
+        let waited = work.wait_timeout_while(state, self.options.window, gathering);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// `None` where no sync is owed.
+    fn sync_due_in(&self) -> Option<Duration> {
+        let SyncPolicy::Interval(interval) = self.options.sync else { return None };
+        self.segment.as_ref().filter(|segment| segment.dirty)?;
+        let last = self.progress.last_sync?;
+        Some(interval.saturating_sub(self.clock.now().since(last)))
+    }
+
+    fn commit(&mut self) {
+        while !self.progress.group.is_empty() {
+            if let Err(failure) = self.commit_some() {
+                return self.fail(failure);
+            }
+        }
+        if self.sync_due_in().is_some_and(|left| left.is_zero()) {
+            self.sync_late();
+        }
+    }
+
+    /// Commits what fits into the segment, or begins a new one where nothing does.
+    fn commit_some(&mut self) -> Result<(), Failure> {
+        let Working { group, buffer, .. } = &mut self.progress;
+        let segment = self.segment.as_mut().expect("only a healthy log commits");
+        let count = segment.fitting(group, self.options.segment_bytes);
+        if count == 0 {
+            return self.rotate();
+        }
+        let start = Position { segment: segment.sequence(), offset: segment.end };
+        segment.write(&mut group[..count], buffer).or_failure("write to the log")?;
+        if self.options.sync == SyncPolicy::Always {
+            self.sync()?;
+        }
+        self.progress.last_sync.get_or_insert_with(|| self.clock.now());
+        self.answer(start, count);
+        Ok(())
+    }
+
+    fn answer(&mut self, start: Position, count: usize) {
+        let segment = self.segment.as_mut().expect("the batches were written to it");
+        segment.acknowledged = true;
+        let end = Position { offset: segment.end, ..start };
+        let (mut position, mut payload_bytes) = (start, 0);
+        for Pending { frame, payload_bytes: bytes, done } in self.progress.group.drain(..count) {
+            payload_bytes += bytes;
+            done.answer(Ok(position));
+            position.offset += frame.len() as u64;
+        }
+        debug_assert_eq!(position, end, "every frame stands where it was placed");
+        BATCHES.add(count as u64);
+        PAYLOAD_BYTES.add(payload_bytes as u64);
+        WRITTEN_BYTES.add(end.offset - start.offset);
+        let mut state = self.shared.lock();
+        state.queue_bytes -= (end.offset - start.offset) as usize;
+        state.set_end(end);
+    }
+
+    fn sync(&mut self) -> Result<(), Failure> {
+        let segment = self.segment.as_mut().expect("only a healthy log syncs");
+        let start = self.clock.now();
+        segment.sync().or_failure("sync the log")?;
+        let end = self.clock.now();
+        SYNCS.increment();
+        SYNC_SECONDS.observe(end.since(start).as_secs_f64());
+        self.progress.last_sync = Some(end);
+        Ok(())
+    }
+
+    /// Syncs what was acknowledged before.
+    fn sync_late(&mut self) {
+        if let Err(failure) = self.sync() {
+            self.fail(failure);
+        }
+    }
+
+    fn rotate(&mut self) -> Result<(), Failure> {
+        if self.segment.as_ref().is_some_and(|segment| segment.dirty) {
+            self.sync()?;
+        }
+        self.open_segment()
+    }
+
+    fn open_segment(&mut self) -> Result<(), Failure> {
+        loop {
+            let header = Header {
+                sequence: self.next_sequence,
+                salt: self.random.next_u64(),
+                created_ns: self.clock.wall_ns(),
+            };
+            match SegmentWriter::create(&*self.disk, &self.options.folder, header) {
+                // Left over from a try whose file could not be removed.
+                Err(failure) if failure.error.kind() == ErrorKind::AlreadyExists => {
+                    self.next_sequence += 1;
+                }
+                created => {
+                    self.segment = Some(created?);
+                    break;
+                }
+            }
+        }
+        self.next_sequence += 1;
+        self.progress.last_sync = Some(self.clock.now());
+        let offset = HEADER_BYTES as u64;
+        self.shared.lock().set_end(Position { segment: self.next_sequence - 1, offset });
+        Ok(())
+    }
+
+    /// Ends the segment; answers everyone who waits. Nothing is written to it any more: after a
+    /// failed sync nobody knows which of its bytes the disk has.
+    fn fail(&mut self, failure: Failure) {
+        let reason: Arc<str> = format!("could not {}: {}", failure.action, failure.error).into();
+        let first = self.progress.failed_at.is_none();
+        self.progress.failed_at.get_or_insert_with(|| self.clock.now());
+        self.progress.needed_bytes = self.needed_bytes(failure.error.kind());
+        self.give_up_segment();
+        let since_ms = self.clock.wall_ms();
+        let mut group = std::mem::take(&mut self.progress.group);
+        {
+            let mut state = self.shared.lock();
+            state.set_failed(since_ms, Arc::clone(&reason));
+            group.append(&mut state.queue);
+            state.set_queue_bytes(0);
+        }
+        FAILURES.increment();
+        if first {
+            emit(&LogFailed { reason: &reason, refused: group.len() });
+        }
+        for pending in group {
+            pending.done.answer(Err(WalError::Unavailable { reason: Arc::clone(&reason) }));
+        }
+    }
+
+    fn needed_bytes(&self, kind: ErrorKind) -> u64 {
+        if !matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return 0;
+        }
+        let group: u64 = self.progress.group.iter().map(|p| p.frame.len() as u64).sum();
+        HEADER_BYTES as u64 + group.min(NEEDED_BYTES_MAX)
+    }
+
+    /// A segment in which nothing was acknowledged is of no use, and may stand in the way on a
+    /// full disk.
+    fn give_up_segment(&mut self) {
+        if let Some(segment) = self.segment.take()
+            && !segment.acknowledged
+            && self.disk.remove(&segment.path).is_ok()
+        {
+            self.shared.lock().forget_segment(segment.sequence());
+        }
+    }
+
+    /// Tries to begin a new segment after a failure, and once at start.
+    pub(crate) fn reopen(&mut self) {
+        // Where the file system can't say what is free, trying says it.
+        let free = self.disk.space().map_or(u64::MAX, |space| space.free);
+        if free < self.progress.needed_bytes {
+            return;
+        }
+        if let Err(failure) = self.open_segment() {
+            return self.fail(failure);
+        }
+        self.shared.lock().set_healthy();
+        if let Some(since) = self.progress.failed_at.take() {
+            let after_seconds = self.clock.now().since(since).as_secs_f64();
+            emit(&LogRecovered { segment: self.next_sequence - 1, after_seconds });
+        }
+    }
+
+    fn stop(&mut self) {
+        let Some(segment) = self.segment.take() else { return };
+        let sequence = segment.sequence();
+        match segment.seal() {
+            Ok(offset) => self.shared.lock().set_end(Position { segment: sequence, offset }),
+            Err(failure) => self.fail(failure),
+        }
+    }
+}
+
+/// Whoever still waits when the thread ends, by a panic too, is answered by the drop of its `Done`.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        let left = {
+            let mut state = self.shared.lock();
+            state.stop = true;
+            std::mem::take(&mut state.queue)
+        };
+        drop(left);
+    }
+}

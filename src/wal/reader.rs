@@ -1,0 +1,223 @@
+//! Walks one segment, frame by frame, through a window of its bytes.
+//!
+//! 1. Where a frame is expected, check its header; if it holds, check its batch.
+//! 2. A header that holds with a batch that does not: the length can be trusted, skip the frame.
+//! 3. A header that does not hold: go to the next marker and try again. What lies between is a gap.
+//! 4. A gap with a frame behind it is corruption; one that reaches the end is a torn tail.
+
+use crate::WalError;
+use crate::batch::{BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
+use crate::segment::{FRAME_BYTES, HEADER_BYTES, Header, find_marker, read_frame};
+use codec::crc32c;
+use platform::{Disk, ReadFile};
+use std::io;
+use std::sync::Arc;
+
+/// Large enough that reading is cheap, small enough to stay in the processor's cache.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// What stands next in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// `length` bytes of a batch with a good checksum.
+    Batch {
+        offset: u64,
+        length: usize,
+    },
+    Seal {
+        offset: u64,
+    },
+    Corrupt {
+        offset: u64,
+        bytes: u64,
+    },
+    TornTail {
+        offset: u64,
+        bytes: u64,
+    },
+    End,
+}
+
+/// What a segment's first bytes say.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Segment(SegmentReader),
+    /// Its creation was cut short: there never was a frame in it.
+    Unborn {
+        bytes: u64,
+    },
+    /// No frame in it can be verified.
+    Unreadable {
+        bytes: u64,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    pub(crate) header: Header,
+    window: Window,
+    /// Where the next frame is expected.
+    next: u64,
+    /// Where bytes began that are no frame.
+    gap: Option<u64>,
+}
+
+enum Probe {
+    Batch(usize),
+    Seal,
+    /// A frame with a batch that is not what was written.
+    BadBatch(usize),
+    Nothing,
+    End,
+}
+
+impl SegmentReader {
+    /// `sequence` is what the file's name says, where it says it.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: &str,
+        sequence: Option<u64>,
+    ) -> Result<Opened, WalError> {
+        let failed = |error| WalError::io("read", path, error);
+        let file = disk.open(path).map_err(failed)?;
+        let bytes = file.len().map_err(failed)?;
+        let mut start = [0; HEADER_BYTES];
+        if bytes >= HEADER_BYTES as u64 {
+            file.read_exact_at(&mut start, 0).map_err(failed)?;
+        }
+        let header = Header::decode(&start)?;
+        let rightful = |header: &Header| sequence.is_none_or(|named| named == header.sequence);
+        Ok(match header.filter(rightful) {
+            Some(header) => Opened::Segment(Self {
+                header,
+                window: Window { file, file_bytes: bytes, start: 0, bytes: Vec::new() },
+                next: HEADER_BYTES as u64,
+                gap: None,
+            }),
+            None if bytes <= HEADER_BYTES as u64 => Opened::Unborn { bytes },
+            None => Opened::Unreadable { bytes },
+        })
+    }
+
+    pub(crate) fn next_offset(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether the segment ends with a seal, without walking it.
+    pub(crate) fn is_sealed(&mut self) -> io::Result<bool> {
+        let offset = self.window.file_bytes - FRAME_BYTES as u64;
+        if offset < HEADER_BYTES as u64 {
+            return Ok(false);
+        }
+        let salt = self.header.salt;
+        Ok(read_frame(self.window.view(offset, FRAME_BYTES as u64)?, salt, offset) == Some(0))
+    }
+
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        loop {
+            let offset = self.next;
+            let probe = self.probe(offset)?;
+            if matches!(probe, Probe::Batch(_) | Probe::Seal)
+                && let Some(start) = self.gap.take()
+            {
+                return Ok(Step::Corrupt { offset: start, bytes: offset - start });
+            }
+            match probe {
+                Probe::Batch(length) => {
+                    self.next += (FRAME_BYTES + length) as u64;
+                    return Ok(Step::Batch { offset, length });
+                }
+                Probe::Seal => {
+                    self.next += FRAME_BYTES as u64;
+                    return Ok(Step::Seal { offset });
+                }
+                Probe::BadBatch(length) => {
+                    self.gap.get_or_insert(offset);
+                    self.next += (FRAME_BYTES + length) as u64;
+                }
+                Probe::Nothing => {
+                    self.gap.get_or_insert(offset);
+                    self.next = self.window.find_marker(offset + 1)?;
+                }
+                Probe::End => return Ok(self.end()),
+            }
+        }
+    }
+
+    fn end(&mut self) -> Step {
+        let end = self.window.file_bytes;
+        match self.gap.take() {
+            Some(offset) => Step::TornTail { offset, bytes: end - offset },
+            None => Step::End,
+        }
+    }
+
+    fn probe(&mut self, offset: u64) -> io::Result<Probe> {
+        let rest = self.window.file_bytes.saturating_sub(offset);
+        if rest == 0 {
+            return Ok(Probe::End);
+        }
+        let start = self.window.view(offset, rest.min(FRAME_BYTES as u64 + 4))?;
+        let Some(length) = read_frame(start, self.header.salt, offset) else {
+            return Ok(Probe::Nothing);
+        };
+        let length = length as usize;
+        if length == 0 {
+            return Ok(Probe::Seal);
+        }
+        if !(BATCH_HEADER_BYTES..=BATCH_BYTES_MAX).contains(&length)
+            || (FRAME_BYTES + length) as u64 > rest
+        {
+            return Ok(Probe::Nothing);
+        }
+        let batch = self.batch(offset, length)?;
+        let (crc, signed) = batch.split_at(4);
+        let whole = crc32c(signed).to_le_bytes() == crc;
+        Ok(if whole { Probe::Batch(length) } else { Probe::BadBatch(length) })
+    }
+
+    /// The bytes of a batch that a step has named.
+    pub(crate) fn batch(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        Ok(&self.window.view(offset, (FRAME_BYTES + length) as u64)?[FRAME_BYTES..])
+    }
+}
+
+/// The part of a file that is in memory.
+#[derive(Debug)]
+struct Window {
+    file: Arc<dyn ReadFile>,
+    file_bytes: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// Moves the window where it does not hold the range, which must lie in the file.
+    fn view(&mut self, offset: u64, length: u64) -> io::Result<&[u8]> {
+        let held = self.start..self.start + self.bytes.len() as u64;
+        if offset < held.start || offset + length > held.end {
+            let count = length.max(WINDOW_BYTES).min(self.file_bytes - offset);
+            self.bytes.resize(count as usize, 0);
+            self.start = offset;
+            if let Err(error) = self.file.read_exact_at(&mut self.bytes, offset) {
+                self.bytes.clear();
+                return Err(error);
+            }
+        }
+        let from = (offset - self.start) as usize;
+        Ok(&self.bytes[from..from + length as usize])
+    }
+
+    /// The first place at or behind `offset` where a frame could begin, or the file's end.
+    fn find_marker(&mut self, mut offset: u64) -> io::Result<u64> {
+        while offset < self.file_bytes {
+            self.view(offset, 1)?;
+            let held = &self.bytes[(offset - self.start) as usize..];
+            if let Some(found) = find_marker(held) {
+                return Ok(offset + found as u64);
+            }
+            offset += held.len() as u64;
+        }
+        Ok(self.file_bytes)
+    }
+}

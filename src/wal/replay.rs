@@ -1,0 +1,239 @@
+//! Reads the whole log back, batch by batch, in the order of writing.
+
+use crate::batch::StoredBatch;
+use crate::log::SegmentInfo;
+use crate::reader::{Opened, SegmentReader, Step};
+use crate::segment::{FRAME_BYTES, Position, segment_name};
+use crate::telemetry::{Corruption, REPLAYED, TornTail};
+use crate::{Batch, Packing, WalError};
+use model::{Signal, TenantId};
+use observe::emit;
+use platform::Disk;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The batches that stood in the log when it was opened. Holds one window of one segment and one
+/// unpacked batch in memory, however long the log is.
+#[derive(Debug)]
+pub struct Replay {
+    disk: Arc<dyn Disk>,
+    folder: String,
+    waiting: VecDeque<SegmentInfo>,
+    current: Option<Current>,
+    from: Position,
+    tenant: TenantId,
+    room: Vec<u8>,
+    progress: Progress,
+    summary: ReplaySummary,
+}
+
+#[derive(Debug)]
+struct Current {
+    info: SegmentInfo,
+    path: String,
+    reader: SegmentReader,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed<'a> {
+    pub position: Position,
+    pub batch: Batch<'a>,
+}
+
+/// How far the replay has come, in bytes of the log's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub done_bytes: u64,
+    pub total_bytes: u64,
+}
+
+/// What was found so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplaySummary {
+    /// Whether the last stop was an orderly one (or there was no log yet).
+    pub clean_stop: bool,
+    pub batches: u64,
+    pub payload_bytes: u64,
+    pub torn_tails: u64,
+    pub torn_bytes: u64,
+    /// Ranges with good frames behind them, whole segments, and batches that did not unpack.
+    pub corrupt_ranges: u64,
+    pub corrupt_bytes: u64,
+}
+
+/// What a batch is, without its bytes: these can only be borrowed once the search is over.
+struct Found {
+    position: Position,
+    length: usize,
+    signal: Signal,
+    schema: u16,
+    packing: Packing,
+    payload_length: usize,
+}
+
+impl Replay {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        folder: &str,
+        segments: Vec<SegmentInfo>,
+        clean_stop: bool,
+    ) -> Self {
+        let total_bytes = segments.iter().map(|segment| segment.bytes).sum();
+        Self {
+            disk,
+            folder: folder.to_owned(),
+            waiting: segments.into(),
+            current: None,
+            from: Position::default(),
+            tenant: TenantId::default_tenant(),
+            room: Vec::new(),
+            progress: Progress { done_bytes: 0, total_bytes },
+            summary: ReplaySummary { clean_stop, ..ReplaySummary::default() },
+        }
+    }
+
+    /// Passes over every batch below `position`; whole segments below it are not even read. To be
+    /// called before the first batch is taken.
+    pub fn start_at(&mut self, position: Position) {
+        self.from = position;
+        while let Some(info) = self.waiting.front().filter(|info| info.sequence < position.segment)
+        {
+            self.progress.done_bytes += info.bytes;
+            self.waiting.pop_front();
+        }
+    }
+
+    pub fn progress(&self) -> Progress {
+        let here = self.current.as_ref().map_or(0, |current| current.reader.next_offset());
+        Progress { done_bytes: self.progress.done_bytes + here, ..self.progress }
+    }
+
+    pub fn summary(&self) -> ReplaySummary {
+        self.summary
+    }
+
+    /// The next batch, or `None` behind the last. Damage is counted, reported and passed over; an
+    /// error means that the log can't be read here and now (the disk failed, or a newer Mirador
+    /// wrote it), and that going on would lose what was acknowledged.
+    pub fn next_batch(&mut self) -> Result<Option<Replayed<'_>>, WalError> {
+        let found = loop {
+            let Some((position, length)) = self.next_frame()? else { return Ok(None) };
+            if position >= self.from
+                && let Some(found) = self.understand(position, length)?
+            {
+                break found;
+            }
+        };
+        self.summary.batches += 1;
+        self.summary.payload_bytes += found.payload_length as u64;
+        REPLAYED.increment();
+        let payload = match found.packing {
+            Packing::Lz4 => &self.room[..found.payload_length],
+            Packing::Plain => {
+                let current = self.current.as_mut().expect("the batch was found in it");
+                let bytes = current.batch(found.position.offset, found.length)?;
+                &bytes[bytes.len() - found.payload_length..]
+            }
+        };
+        let Found { position, signal, schema, .. } = found;
+        let batch = Batch { tenant: &self.tenant, signal, schema, payload };
+        Ok(Some(Replayed { position, batch }))
+    }
+
+    /// Unpacks into `room`; `None`, and counted, where the batch makes no sense.
+    fn understand(&mut self, position: Position, length: usize) -> Result<Option<Found>, WalError> {
+        let current = self.current.as_mut().expect("the frame was found in it");
+        let bytes = current.batch(position.offset, length)?;
+        match understand(bytes, &mut self.tenant, &mut self.room) {
+            Ok(stored) => Ok(Some(Found {
+                position,
+                length,
+                signal: stored.signal,
+                schema: stored.schema,
+                packing: stored.packing,
+                payload_length: stored.payload_length,
+            })),
+            Err(error @ WalError::Newer { .. }) => Err(error),
+            Err(_) => {
+                self.corrupt(position, (FRAME_BYTES + length) as u64);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Where the next batch with a good checksum stands.
+    fn next_frame(&mut self) -> Result<Option<(Position, usize)>, WalError> {
+        loop {
+            if self.current.is_none() && !self.open_next()? {
+                return Ok(None);
+            }
+            let Some(current) = &mut self.current else { continue };
+            let sequence = current.info.sequence;
+            let at = |offset| Position { segment: sequence, offset };
+            let failed = |error| WalError::io("read", &current.path, error);
+            match current.reader.step().map_err(failed)? {
+                Step::Batch { offset, length } => return Ok(Some((at(offset), length))),
+                Step::Seal { .. } => {}
+                Step::Corrupt { offset, bytes } => self.corrupt(at(offset), bytes),
+                Step::TornTail { offset, bytes } => self.torn(at(offset), bytes),
+                Step::End => {
+                    self.progress.done_bytes += current.info.bytes;
+                    self.current = None;
+                }
+            }
+        }
+    }
+
+    /// False behind the last segment.
+    fn open_next(&mut self) -> Result<bool, WalError> {
+        let Some(info) = self.waiting.front().copied() else { return Ok(false) };
+        let path = format!("{}/{}", self.folder, segment_name(info.sequence));
+        let start = Position { segment: info.sequence, offset: 0 };
+        match SegmentReader::open(&*self.disk, &path, Some(info.sequence))? {
+            Opened::Segment(reader) => self.current = Some(Current { info, path, reader }),
+            Opened::Unborn { bytes } => self.pass_over(info, |replay| replay.torn(start, bytes)),
+            Opened::Unreadable { bytes } => {
+                self.pass_over(info, |replay| replay.corrupt(start, bytes));
+            }
+        }
+        self.waiting.pop_front();
+        Ok(true)
+    }
+
+    fn pass_over(&mut self, info: SegmentInfo, count: impl FnOnce(&mut Self)) {
+        count(self);
+        self.progress.done_bytes += info.bytes;
+    }
+
+    fn torn(&mut self, position: Position, bytes: u64) {
+        self.summary.torn_tails += 1;
+        self.summary.torn_bytes += bytes;
+        emit(&TornTail { position, bytes });
+    }
+
+    fn corrupt(&mut self, position: Position, bytes: u64) {
+        self.summary.corrupt_ranges += 1;
+        self.summary.corrupt_bytes += bytes;
+        emit(&Corruption { position, bytes });
+    }
+}
+
+impl Current {
+    fn batch(&mut self, offset: u64, length: usize) -> Result<&[u8], WalError> {
+        self.reader.batch(offset, length).map_err(|error| WalError::io("read", &self.path, error))
+    }
+}
+
+fn understand<'a>(
+    bytes: &'a [u8],
+    tenant: &mut TenantId,
+    room: &mut Vec<u8>,
+) -> Result<StoredBatch<'a>, WalError> {
+    let stored = StoredBatch::decode(bytes)?;
+    stored.unpack(room)?;
+    if tenant.as_str() != stored.tenant {
+        *tenant = TenantId::new(stored.tenant)
+            .map_err(|_| WalError::Corrupt { what: "its tenant is not allowed" })?;
+    }
+    Ok(stored)
+}

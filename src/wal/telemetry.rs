@@ -1,0 +1,156 @@
+//! What the log counts and what it says.
+
+use crate::Position;
+use observe::{
+    Counter, CounterFamily, Event, Fields, Gauge, Histogram, LATENCY_SECONDS, Level, Metric,
+};
+
+pub(crate) static BATCHES: Counter =
+    Counter::new("mirador_wal_batches_total", "Batches that the log acknowledged.");
+pub(crate) static PAYLOAD_BYTES: Counter = Counter::new(
+    "mirador_wal_payload_bytes_total",
+    "Bytes of the batches given to the log, before packing.",
+);
+pub(crate) static WRITTEN_BYTES: Counter = Counter::new(
+    "mirador_wal_written_bytes_total",
+    "Bytes that the log wrote for batches, after packing.",
+);
+pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
+    "mirador_wal_refused_total",
+    "Batches that the log answered with an error, by kind.",
+    &["kind"],
+);
+pub(crate) static SYNCS: Counter =
+    Counter::new("mirador_wal_syncs_total", "Syncs of the log's files that succeeded.");
+pub(crate) static SYNC_SECONDS: Histogram = Histogram::new(
+    "mirador_wal_sync_seconds",
+    "How long a sync of the log's file took.",
+    LATENCY_SECONDS,
+);
+pub(crate) static QUEUE_BYTES: Gauge =
+    Gauge::new("mirador_wal_queue_bytes", "Bytes of batches that wait for the log's disk.");
+pub(crate) static FAILURES: Counter = Counter::new(
+    "mirador_wal_failures_total",
+    "Writes, syncs and creations of the log's files that failed.",
+);
+pub(crate) static HEALTHY: Gauge =
+    Gauge::new("mirador_wal_healthy", "1 while the log takes batches, 0 after a failure.");
+pub(crate) static TORN_TAILS: Counter = Counter::new(
+    "mirador_wal_torn_tails_total",
+    "Segments that ended in a write that was cut short, found at replay.",
+);
+pub(crate) static CORRUPT_RANGES: Counter = Counter::new(
+    "mirador_wal_corrupt_ranges_total",
+    "Ranges of the log that were not what was written, found at replay.",
+);
+pub(crate) static CORRUPT_BYTES: Counter =
+    Counter::new("mirador_wal_corrupt_bytes_total", "Bytes in the corrupt ranges of the log.");
+pub(crate) static REPLAYED: Counter =
+    Counter::new("mirador_wal_replayed_batches_total", "Batches read back at start.");
+pub(crate) static SEGMENTS: Gauge = Gauge::new("mirador_wal_segments", "Files of the log.");
+pub(crate) static SIZE_BYTES: Gauge =
+    Gauge::new("mirador_wal_size_bytes", "Bytes in the files of the log.");
+
+/// Everything the log counts, for the registry.
+pub const METRICS: &[&dyn Metric] = &[
+    &BATCHES,
+    &PAYLOAD_BYTES,
+    &WRITTEN_BYTES,
+    &REFUSED,
+    &SYNCS,
+    &SYNC_SECONDS,
+    &QUEUE_BYTES,
+    &FAILURES,
+    &HEALTHY,
+    &TORN_TAILS,
+    &CORRUPT_RANGES,
+    &CORRUPT_BYTES,
+    &REPLAYED,
+    &SEGMENTS,
+    &SIZE_BYTES,
+];
+
+/// A write was cut short by a crash or a failure. Nothing acknowledged is in it.
+pub(crate) struct TornTail {
+    pub(crate) position: Position,
+    pub(crate) bytes: u64,
+}
+
+impl Event for TornTail {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "log segment ends in a write that was cut short";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("position", self.position);
+        fields.integer("bytes", self.bytes);
+    }
+
+    fn count(&self) {
+        TORN_TAILS.increment();
+    }
+}
+
+/// Bytes between good frames, or a whole segment, are not what was written.
+pub(crate) struct Corruption {
+    pub(crate) position: Position,
+    pub(crate) bytes: u64,
+}
+
+impl Event for Corruption {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "log is corrupt, batches may be missing";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("position", self.position);
+        fields.integer("bytes", self.bytes);
+    }
+
+    fn count(&self) {
+        CORRUPT_RANGES.increment();
+        CORRUPT_BYTES.add(self.bytes);
+    }
+}
+
+/// The log stops acknowledging. Said once, however often a new segment is then tried in vain.
+pub(crate) struct LogFailed<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) refused: usize,
+}
+
+impl Event for LogFailed<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "log failed and takes no batches until a new segment is open";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("reason", self.reason);
+        fields.integer("batches_refused", self.refused as u64);
+    }
+}
+
+pub(crate) struct LogRecovered {
+    pub(crate) segment: u64,
+    pub(crate) after_seconds: f64,
+}
+
+impl Event for LogRecovered {
+    const LEVEL: Level = Level::Info;
+    const MESSAGE: &'static str = "log takes batches again";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("segment", format_args!("{:016x}", self.segment));
+        fields.number("after_seconds", self.after_seconds);
+    }
+}
+
+pub(crate) struct UncleanStop {
+    pub(crate) segment: u64,
+}
+
+impl Event for UncleanStop {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "last stop was not clean, the log is replayed";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("segment", format_args!("{:016x}", self.segment));
+    }
+}

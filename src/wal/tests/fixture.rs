@@ -1,0 +1,49 @@
+//! Folders that released versions wrote. They are never written again: what is in them must be
+//! readable for ever.
+
+use super::*;
+use crate::Packing;
+
+const V1: [(&str, &[u8]); 2] = [
+    ("0000000000000001.log", include_bytes!("../fixtures/v1/0000000000000001.log")),
+    ("0000000000000002.log", include_bytes!("../fixtures/v1/0000000000000002.log")),
+];
+
+/// What stands in the fixture of version 1: two lives of a log, both with a clean stop, the first
+/// one packed, the second one plain.
+fn v1_lives() -> [Vec<Owned>; 2] {
+    let random = SeededRandom::new(1);
+    [(); 2].map(|()| (0..12).map(|_| Owned::random(&random, 400)).collect())
+}
+
+fn v1_disk() -> SimDisk {
+    let disk = SimDisk::new();
+    for (packing, batches) in [Packing::Lz4, Packing::Plain].into_iter().zip(v1_lives()) {
+        let options = LogOptions { packing, ..LogOptions::default() };
+        let (log, _) = try_open(&disk, options).unwrap();
+        append_all(&log, &batches);
+    }
+    disk
+}
+
+#[test]
+fn version_1_is_read() {
+    let disk = SimDisk::new();
+    disk.create_dirs("wal").unwrap();
+    for (name, bytes) in V1 {
+        disk.overwrite(&format!("wal/{name}"), bytes).unwrap();
+    }
+    let (found, summary) = read(&disk);
+    assert_eq!(batches(found), v1_lives().concat());
+    assert!(summary.clean_stop);
+    assert_eq!((summary.torn_tails, summary.corrupt_ranges), (0, 0));
+}
+
+/// The writer still writes version 1, byte for byte. How LZ4 packs may change with its encoder.
+#[test]
+fn version_1_is_written() {
+    let disk = v1_disk();
+    let (name, bytes) = V1[1];
+    assert!(disk.contents(&format!("wal/{name}")).unwrap() == bytes, "{name} differs");
+    assert_eq!(segment_paths(&disk).len(), V1.len());
+}
