@@ -12,7 +12,7 @@ use crate::{Position, WalError};
 use observe::emit;
 use platform::{Clock, Disk, Moment, Random};
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -234,7 +234,8 @@ impl Committer {
     }
 
     fn open_segment(&mut self) -> Result<(), Failure> {
-        loop {
+        self.check_space()?;
+        let segment = loop {
             let header = Header {
                 sequence: self.next_sequence,
                 salt: self.random.next_u64(),
@@ -245,17 +246,27 @@ impl Committer {
                 Err(failure) if failure.error.kind() == ErrorKind::AlreadyExists => {
                     self.next_sequence += 1;
                 }
-                created => {
-                    self.segment = Some(created?);
-                    break;
-                }
+                created => break created?,
             }
-        }
-        self.next_sequence += 1;
+        };
+        let start = Position { segment: segment.sequence(), offset: segment.end };
+        self.next_sequence = start.segment + 1;
+        self.segment = Some(segment);
         self.progress.last_sync = Some(self.clock.now());
-        let offset = HEADER_BYTES as u64;
-        self.shared.lock().set_end(Position { segment: self.next_sequence - 1, offset });
+        self.shared.lock().set_end(start);
         Ok(())
+    }
+
+    /// Where the file system can't say what is free, trying says it.
+    fn check_space(&self) -> Result<(), Failure> {
+        let free = self.disk.space().map_or(u64::MAX, |space| space.free);
+        let needed = self.options.reserve_bytes + self.progress.needed_bytes;
+        if free >= needed {
+            return Ok(());
+        }
+        let text = format!("{free} bytes are free, {needed} are needed");
+        let error = io::Error::new(ErrorKind::StorageFull, text);
+        Err(Failure { action: "begin a segment of the log", error })
     }
 
     /// Ends the segment; answers everyone who waits. Nothing is written to it any more: after a
@@ -264,7 +275,7 @@ impl Committer {
         let reason: Arc<str> = format!("could not {}: {}", failure.action, failure.error).into();
         let first = self.progress.failed_at.is_none();
         self.progress.failed_at.get_or_insert_with(|| self.clock.now());
-        self.progress.needed_bytes = self.needed_bytes(failure.error.kind());
+        self.note_needed_bytes(failure.error.kind());
         self.give_up_segment();
         let since_ms = self.clock.wall_ms();
         let mut group = std::mem::take(&mut self.progress.group);
@@ -283,12 +294,16 @@ impl Committer {
         }
     }
 
-    fn needed_bytes(&self, kind: ErrorKind) -> u64 {
-        if !matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-            return 0;
-        }
+    /// A try that finds no space at all has no group in hand: what the first failure needed stands.
+    fn note_needed_bytes(&mut self, kind: ErrorKind) {
         let group: u64 = self.progress.group.iter().map(|p| p.frame.len() as u64).sum();
-        HEADER_BYTES as u64 + group.min(NEEDED_BYTES_MAX)
+        let needed = HEADER_BYTES as u64 + group.min(NEEDED_BYTES_MAX);
+        self.progress.needed_bytes = match kind {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                self.progress.needed_bytes.max(needed)
+            }
+            _ => 0,
+        };
     }
 
     /// A segment in which nothing was acknowledged is of no use, and may stand in the way on a
@@ -304,14 +319,10 @@ impl Committer {
 
     /// Tries to begin a new segment after a failure, and once at start.
     pub(crate) fn reopen(&mut self) {
-        // Where the file system can't say what is free, trying says it.
-        let free = self.disk.space().map_or(u64::MAX, |space| space.free);
-        if free < self.progress.needed_bytes {
-            return;
-        }
         if let Err(failure) = self.open_segment() {
             return self.fail(failure);
         }
+        self.progress.needed_bytes = 0;
         self.shared.lock().set_healthy();
         if let Some(since) = self.progress.failed_at.take() {
             let after_seconds = self.clock.now().since(since).as_secs_f64();
@@ -335,6 +346,9 @@ impl Drop for Committer {
         let left = {
             let mut state = self.shared.lock();
             state.stop = true;
+            if std::thread::panicking() {
+                state.set_failed(self.clock.wall_ms(), "its thread panicked".into());
+            }
             std::mem::take(&mut state.queue)
         };
         drop(left);

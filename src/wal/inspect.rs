@@ -1,9 +1,10 @@
 //! A segment as a person reads it: `mirador inspect wal FILE`.
 
 use crate::reader::{Opened, SegmentReader, Step};
+use crate::replay::understand;
 use crate::segment::parse_segment_name;
-use crate::{Packing, StoredBatch, WalError};
-use model::Signal;
+use crate::{Packing, WalError};
+use model::{Signal, TenantId};
 use platform::Disk;
 use std::fmt;
 
@@ -40,7 +41,7 @@ pub enum Inspected {
 #[derive(Clone, Debug)]
 pub struct InspectedBatch {
     pub offset: u64,
-    pub tenant: String,
+    pub tenant: TenantId,
     pub signal: Signal,
     pub schema: u16,
     pub packing: Packing,
@@ -108,15 +109,12 @@ pub fn inspect(
 }
 
 fn describe(offset: u64, bytes: &[u8]) -> Inspected {
-    let unpacked = StoredBatch::decode(bytes).and_then(|stored| {
-        stored.unpack(&mut Vec::new())?;
-        Ok(stored)
-    });
-    match unpacked {
+    let mut tenant = TenantId::default_tenant();
+    match understand(bytes, &mut tenant, &mut Vec::new()) {
         Err(error) => Inspected::Strange { offset, error },
         Ok(stored) => Inspected::Batch(InspectedBatch {
             offset,
-            tenant: stored.tenant.to_owned(),
+            tenant,
             signal: stored.signal,
             schema: stored.schema,
             packing: stored.packing,

@@ -40,6 +40,10 @@ pub struct LogOptions {
     pub queue_bytes: usize,
     /// The largest payload, at most [`PAYLOAD_BYTES_MAX`].
     pub payload_bytes_max: usize,
+    /// A new segment is only begun while more than this is free on the disk: what the engines need
+    /// to write their heads out, after which the log can be truncated. Without it a full disk could
+    /// hold nothing but a log that nobody can empty.
+    pub reserve_bytes: u64,
     /// How often a failed log tries to begin a new segment.
     pub retry: Duration,
     /// The lowest number a new segment may have. Whoever keeps positions elsewhere passes one
@@ -57,6 +61,7 @@ impl Default for LogOptions {
             segment_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
+            reserve_bytes: 0,
             retry: Duration::from_secs(1),
             first_segment: 1,
         }
@@ -136,6 +141,8 @@ impl State {
             Health::Healthy => now_ms,
         };
         self.health = Health::Failed { since_ms, reason };
+        // Whatever was asked before was not asked of this failure.
+        self.retry_now = false;
         HEALTHY.set(0.0);
     }
 

@@ -224,7 +224,8 @@ impl Current {
     }
 }
 
-fn understand<'a>(
+/// Everything that can be wrong with a batch is found here: its layout, its tenant, its packing.
+pub(crate) fn understand<'a>(
     bytes: &'a [u8],
     tenant: &mut TenantId,
     room: &mut Vec<u8>,

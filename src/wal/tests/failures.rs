@@ -196,6 +196,52 @@ fn a_full_queue_refuses_and_a_shutdown_answers_all() {
     assert_eq!(batches(read(&disk).0), [0, 1, 7].map(Owned::numbered));
 }
 
+/// One failed sync is the error of everyone who shared it.
+#[test]
+fn a_failed_sync_answers_its_whole_group() {
+    let disk = SimDisk::new();
+    let window = Duration::from_secs(3_600);
+    let (log, _) = try_open(&disk, LogOptions { window, ..options() }).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    for number in 0..10 {
+        let sender = sender.clone();
+        log.append(&Owned::numbered(number).batch(), move |result| sender.send(result).unwrap());
+    }
+    disk.keep_failing(Operation::Sync, Fault::Eio);
+    log.shutdown();
+    let answers: Vec<_> = receiver.try_iter().collect();
+    assert_eq!(answers.len(), 10);
+    answers.into_iter().for_each(assert_unavailable);
+    let disk = disk.crash(CrashPolicy::LoseUnsynced);
+    let (found, summary) = read(&disk);
+    assert!(found.is_empty() && !summary.clean_stop);
+}
+
+/// The log stops while the engines still have room to write their heads, and goes on when the log
+/// was truncated.
+#[test]
+fn a_reserve_is_left_on_a_full_disk() {
+    let disk = SimDisk::new();
+    disk.set_capacity(40 << 10);
+    let reserve_bytes = 10 << 10;
+    let (log, _) = try_open(&disk, LogOptions { reserve_bytes, ..options() }).unwrap();
+    let mut last = Position::default();
+    let refused =
+        (0..).find_map(|number| match log.append_wait(&Owned::numbered(number).batch()) {
+            Ok(position) => {
+                last = position;
+                None
+            }
+            refused => Some(refused),
+        });
+    assert_unavailable(refused.unwrap());
+    let free = disk.space().unwrap().free;
+    assert!((5 << 10..10 << 10).contains(&free), "{free} bytes are free");
+    log.truncate_before(last).unwrap();
+    wait_until_healthy(&log);
+    log.append_wait(&Owned::numbered(1).batch()).unwrap();
+}
+
 #[test]
 fn a_panic_in_an_answer_leaves_nobody_waiting() {
     let disk = SimDisk::new();
@@ -204,4 +250,6 @@ fn a_panic_in_an_answer_leaves_nobody_waiting() {
     while !matches!(log.append_wait(&Owned::numbered(2).batch()), Err(WalError::Stopped)) {
         std::thread::yield_now();
     }
+    log.shutdown();
+    assert!(matches!(log.health(), Health::Failed { .. }));
 }
