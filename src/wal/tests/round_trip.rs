@@ -175,3 +175,16 @@ fn a_segment_is_described_for_people() {
     ];
     assert_eq!(lines, expect);
 }
+
+#[test]
+fn what_happens_is_counted() {
+    let mut registry = observe::Registry::default();
+    registry.add(crate::METRICS);
+    assert!(registry.metrics().iter().all(|metric| metric.name().starts_with("mirador_wal_")));
+    let before = crate::telemetry::BATCHES.value();
+    let disk = SimDisk::new();
+    let (log, _) = open(&disk);
+    append_all(&log, &[1, 2, 3].map(Owned::numbered));
+    drop(log);
+    assert!(crate::telemetry::BATCHES.value() >= before + 3);
+}
