@@ -106,6 +106,20 @@ pub(crate) struct State {
 }
 
 impl Shared {
+    fn new(found: &[SegmentInfo]) -> Self {
+        let last = found.last().copied().unwrap_or(SegmentInfo { sequence: 0, bytes: 0 });
+        let state = State {
+            queue: Vec::new(),
+            queue_bytes: 0,
+            health: Health::Healthy,
+            stop: false,
+            retry_now: false,
+            segments: found.iter().map(|segment| (segment.sequence, segment.bytes)).collect(),
+            end: Position { segment: last.sequence, offset: last.bytes },
+        };
+        Self { state: Mutex::new(state), work: Condvar::new() }
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -191,8 +205,7 @@ impl Log {
         if !clean_stop {
             emit(&UncleanStop { segment: last });
         }
-        let shared =
-            Arc::new(Shared { state: Mutex::new(first_state(&found)), work: Condvar::new() });
+        let shared = Arc::new(Shared::new(&found));
         let replay = Replay::new(Arc::clone(&disk), folder, found, clean_stop);
         let mut committer = Committer {
             shared: Arc::clone(&shared),
@@ -213,8 +226,8 @@ impl Log {
 
     /// Writes a batch. `on_done` is called exactly once: with the batch's position when it is as
     /// safe as the sync policy says, or with an error. It runs on the log's own thread (here, where
-    /// the batch is refused at once), in the order of the positions, so it must be short: send on a
-    /// channel.
+    /// the batch is refused at once), in the order of the positions, so it must be short and must
+    /// neither wait for the log nor own it: send on a channel.
     ///
     /// Packing and checksums are done here, on the caller's thread.
     pub fn append(
@@ -341,19 +354,6 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.shutdown();
-    }
-}
-
-fn first_state(found: &[SegmentInfo]) -> State {
-    let last = found.last().copied().unwrap_or(SegmentInfo { sequence: 0, bytes: 0 });
-    State {
-        queue: Vec::new(),
-        queue_bytes: 0,
-        health: Health::Healthy,
-        stop: false,
-        retry_now: false,
-        segments: found.iter().map(|segment| (segment.sequence, segment.bytes)).collect(),
-        end: Position { segment: last.sequence, offset: last.bytes },
     }
 }
 
