@@ -162,7 +162,11 @@ impl Catalog {
         Ok(path)
     }
 
-    /// Replaces everything by an export's content. What was there is exported first.
+    /// Replaces everything by an export's content. What was there is exported first. [`Tokens`] and
+    /// [`Users`] hold copies in memory: open them again afterwards.
+    ///
+    /// [`Tokens`]: crate::Tokens
+    /// [`Users`]: crate::Users
     pub fn import(&self, bytes: &[u8]) -> Result<(), CatalogError> {
         let export = export::decode(bytes)?;
         migrations::check_export(&export)?;

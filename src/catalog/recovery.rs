@@ -151,9 +151,20 @@ impl Opening<'_> {
         }
     }
 
-    /// Nothing was ever acknowledged here, unless somebody put exports into an empty folder.
+    /// Nothing was ever acknowledged here, unless somebody put exports into an empty folder, or
+    /// lost the marker: a store that is whole is taken as it is.
     fn fresh(&self) -> Result<Opened, CatalogError> {
-        self.set_store_aside()?;
+        let name = self.backend.as_str();
+        if !self.disk.list(name).map_err(CatalogError::io(name))?.is_empty() {
+            match self.existing_store() {
+                Ok(opened) => {
+                    self.mark()?;
+                    return Ok(opened);
+                }
+                Err(error) if !error.is_damage() => return Err(error),
+                Err(_) => self.set_store_aside()?,
+            }
+        }
         if !self.exports.is_empty() {
             return self.restore("there is no store, only exports");
         }
@@ -161,6 +172,14 @@ impl Opening<'_> {
     }
 
     fn existing(&self) -> Result<Opened, CatalogError> {
+        match self.existing_store() {
+            Err(error) if error.is_damage() => self.restore(&error.to_string()),
+            opened_or_refused => opened_or_refused,
+        }
+    }
+
+    /// Steps 1 to 3.
+    fn existing_store(&self) -> Result<Opened, CatalogError> {
         if self.backend == Backend::Sled {
             self.set_snapshots_aside(|name| name.ends_with(".generating"))?;
         }
@@ -174,7 +193,7 @@ impl Opening<'_> {
             observe::emit(&telemetry::SnapshotSetAside { place, error: &first });
             return Ok(opened);
         }
-        self.restore(&first.to_string())
+        Err(first)
     }
 
     fn try_open(&self) -> Result<Opened, CatalogError> {
@@ -233,8 +252,13 @@ impl Opening<'_> {
         store.import(all)?;
         let name = self.backend.as_str();
         self.disk.sync_dir(name).map_err(CatalogError::io(name))?;
-        self.disk.replace(MARKER, name.as_bytes()).map_err(CatalogError::io(MARKER))?;
+        self.mark()?;
         Ok(Opened { store, state, damage })
+    }
+
+    fn mark(&self) -> Result<(), CatalogError> {
+        let name = self.backend.as_str();
+        self.disk.replace(MARKER, name.as_bytes()).map_err(CatalogError::io(MARKER))
     }
 
     /// Answers whether there were any.

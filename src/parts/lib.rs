@@ -23,6 +23,7 @@ mod manifest;
 mod manifest_format;
 mod merge;
 mod part;
+mod rebuild;
 mod retention;
 mod store;
 mod telemetry;

@@ -53,12 +53,13 @@ pub fn plan_merges(
     settings: &MergeSettings,
 ) -> Vec<MergePlan> {
     let mut days: BTreeMap<Day, Vec<&PartInfo>> = BTreeMap::new();
-    for part in parts.iter().filter(|part| !busy.contains(&part.id)) {
-        days.entry(part.day).or_default().push(part);
-    }
+    parts.iter().for_each(|part| days.entry(part.day).or_default().push(part));
     let mut plans = Vec::new();
-    for (day, parts) in days.into_iter().rev() {
-        let finished = finish_day(day, &parts, busy.is_empty(), settings);
+    for (day, mut parts) in days.into_iter().rev() {
+        let all = parts.len();
+        parts.retain(|part| !busy.contains(&part.id));
+        let idle = parts.len() == all;
+        let finished = finish_day(day, &parts, idle, settings);
         plans.extend(finished.map_or_else(|| by_level(day, &parts, settings), |plan| vec![plan]));
     }
     within_space(plans, settings.space)

@@ -86,6 +86,37 @@ fn a_full_merge_leaves_one_part_per_day() {
     assert_eq!(plans[0].level, LEVEL_MAX);
 }
 
+#[test]
+fn a_day_with_a_merge_under_way_is_not_finished_and_other_days_are() {
+    let parts: Vec<PartInfo> =
+        [(1, 7), (2, 7), (3, 7), (4, 8), (5, 8)].map(|(id, day)| part(id, day, 0, 10)).into();
+    let settings = MergeSettings { quiet_before_ms: 1, ..settings(9) };
+    let plans = plan_merges(&parts, &BTreeSet::from([Ulid(1)]), &settings);
+    assert_eq!(plans.len(), 1);
+    assert_eq!((plans[0].day, plans[0].level), (Day(8), LEVEL_MAX));
+}
+
+#[test]
+fn what_no_merge_would_touch_is_rewritten_for_its_tombstones() {
+    use crate::manifest::{LogPosition, Tombstone};
+    use model::{Signal, TenantId};
+    let mut manifest = Manifest::empty(TenantId::default_tenant(), Signal::Logs);
+    let applied = PartInfo { tombstones_applied: 5, ..part(2, 7, LEVEL_MAX, 10) };
+    manifest.parts = vec![part(1, 7, LEVEL_MAX, 10), applied, part(3, 7, 0, 10)];
+    manifest.tombstones = vec![Tombstone {
+        id: Ulid(9),
+        time: TimeRange::at(0),
+        matcher: Vec::new(),
+        created_ms: 0,
+        position: LogPosition::default(),
+        generation: 5,
+    }];
+    let plans = plan_erasures(&manifest, &BTreeSet::new());
+    assert_eq!(plans.len(), 1, "one has felt it, the other will be merged");
+    assert_eq!((plans[0].inputs.as_slice(), plans[0].level), (&[Ulid(1)][..], LEVEL_MAX));
+    assert_eq!(plan_erasures(&manifest, &BTreeSet::from([Ulid(1)])), []);
+}
+
 /// Flushes 1,000 parts over several days, late ones among them, and merges as planned.
 #[test]
 #[expect(clippy::print_stdout, reason = "the seed and the figure are for whoever looks")]

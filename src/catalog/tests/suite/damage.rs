@@ -144,6 +144,27 @@ fn a_lost_store_is_restored_loudly_or_refused() {
     }
 }
 
+#[test]
+fn a_lost_marker_costs_nothing_and_a_half_made_store_is_made_again() {
+    for backend in BACKENDS {
+        let scratch = Scratch::new();
+        let catalog = scratch.open(backend).unwrap();
+        let content = fill(&catalog, 10);
+        drop(catalog);
+        std::fs::remove_file(scratch.0.join("backend")).unwrap();
+        let catalog = scratch.open(backend).unwrap();
+        assert_eq!((settings(&catalog).unwrap(), catalog.damage()), (content, None));
+        drop(catalog);
+        // As a crash during the very first opening leaves it.
+        let half = Scratch::new();
+        std::fs::create_dir_all(half.0.join(backend.as_str())).unwrap();
+        for name in ["db", "conf", "catalog.redb"] {
+            std::fs::write(half.0.join(backend.as_str()).join(name), b"half").unwrap();
+        }
+        assert_eq!(half.open(backend).unwrap().damage(), None);
+    }
+}
+
 /// A store that went back in time is noticed, because an export knows of more changes.
 #[test]
 fn an_older_store_is_not_taken_for_the_newest() {

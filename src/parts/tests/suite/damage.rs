@@ -1,8 +1,10 @@
 //! Bits flip and files end early: what is read is right or an error, never wrong.
 
-use crate::support::{ROWS_KIND, Scratch, TestClock, flush, open, read_rows, summary};
+use crate::support::{
+    ROWS_KIND, Scratch, TestClock, flush, merge, open, open_by, read_rows, summary,
+};
 use parts::inspect::{describe_manifest, describe_part};
-use parts::{Compression, PageBuffer, Part, PartError, manifest_key};
+use parts::{Compression, PageBuffer, Part, PartError, PartStore, manifest_key};
 use platform::{Blobs, Random, ReadFile, SeededRandom};
 use std::io;
 use std::sync::Arc;
@@ -181,6 +183,61 @@ fn no_readable_manifest_is_an_error_and_not_an_empty_store() {
     }
     let error = open(&blobs, &clock).unwrap_err();
     assert!(matches!(error, PartError::NoReadableManifest { count: 3, .. }), "{error}");
+    let store = open_by(PartStore::rebuild, &blobs, &clock).unwrap();
+    let snapshot = store.snapshot();
+    assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2]);
+    assert_eq!((snapshot.generation, snapshot.covered.offset), (4, 3));
+    assert!(snapshot.is_degraded());
+}
+
+/// The rule that makes falling back lossless: what the newest generation dropped is still there
+/// for the one before, whoever collects, and however often the store is opened in between.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
+fn after_a_merge_the_generation_before_is_still_whole() {
+    for restarts in 0..2 {
+        let scratch = Scratch::new();
+        let (blobs, clock) = (scratch.blobs(), TestClock::new());
+        let mut store = open(&blobs, &clock).unwrap();
+        for row in 0..5 {
+            flush(&store, &[row]).unwrap();
+        }
+        let newest = merge(&store).unwrap();
+        for _ in 0..restarts {
+            store = open(&blobs, &clock).unwrap();
+        }
+        clock.advance_ms(1_000 * crate::support::HOUR_MS);
+        store.collect_garbage().unwrap();
+        let key = manifest_key(store.tenant(), store.signal(), newest.generation);
+        std::fs::write(scratch.file(&key), b"rot").unwrap();
+        let store = open(&blobs, &clock).unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!((snapshot.parts.len(), snapshot.quarantined.len()), (5, 0));
+        assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2, 3, 4]);
+    }
+}
+
+/// The inputs of a merge are still on disk: their rows must not come twice. One part is rotten.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
+fn a_manifest_can_be_rebuilt_from_the_parts() {
+    let scratch = Scratch::new();
+    let (blobs, clock) = (scratch.blobs(), TestClock::new());
+    let store = open(&blobs, &clock).unwrap();
+    flush(&store, &[0]).unwrap();
+    flush(&store, &[1]).unwrap();
+    merge(&store).unwrap();
+    flush(&store, &[2]).unwrap();
+    let snapshot = flush(&store, &[3]).unwrap();
+    let rotten = scratch.file(&snapshot.part_key(snapshot.parts.last().unwrap().id));
+    std::fs::write(rotten, b"rot").unwrap();
+    std::fs::remove_dir_all(scratch.file("manifests")).unwrap();
+    let store = open_by(PartStore::rebuild, &blobs, &clock).unwrap();
+    let snapshot = store.snapshot();
+    assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2]);
+    assert_eq!(snapshot.covered.offset, 3, "the log brings row 3 again");
+    assert_eq!(snapshot.warnings(model::TimeRange::at(0)).len(), 2);
+    assert_eq!(flush(&store, &[3]).unwrap().parts.len(), 3);
 }
 
 #[test]

@@ -128,6 +128,42 @@ fn of_racing_commits_exactly_one_wins() {
     assert_eq!(open(&blobs, &clock).unwrap().snapshot().generation, ROUNDS);
 }
 
+/// Readers see a prefix of the rows, each once, whatever merges and collections do meanwhile.
+#[test]
+fn readers_are_never_disturbed() {
+    let scratch = Scratch::new();
+    let (blobs, clock) = (scratch.blobs(), TestClock::new());
+    let store = Arc::new(open(&blobs, &clock).unwrap());
+    let done = Arc::new(AtomicU64::new(0));
+    let read = |number: usize| {
+        let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+        let run = move || {
+            let mut seen = 0;
+            while done.load(SeqCst) == 0 {
+                let snapshot = store.snapshot();
+                std::thread::yield_now();
+                let rows = read_rows(&store, &snapshot).unwrap();
+                assert_eq!(rows, (0..rows.len() as u64).collect::<Vec<_>>());
+                assert!(rows.len() >= seen, "what was seen once stays");
+                seen = rows.len();
+            }
+        };
+        Worker::start(&format!("reader-{number}"), run).unwrap()
+    };
+    let readers: Vec<Worker> = (0..3).map(read).collect();
+    for row in 0..200 {
+        flush(&store, &[row]).unwrap();
+        if row % 4 == 3 {
+            merge(&store).unwrap();
+            store.collect_garbage_now().unwrap();
+        }
+    }
+    done.store(1, SeqCst);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    store.collect_garbage_now().unwrap();
+    assert_eq!(part_files(blobs.as_ref()), 1, "in the end only what is live is left");
+}
+
 #[test]
 fn a_dropped_part_stays_as_long_as_it_is_read() {
     let scratch = Scratch::new();

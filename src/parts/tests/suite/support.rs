@@ -69,12 +69,23 @@ impl Clock for TestClock {
     }
 }
 
+type Opener =
+    fn(Arc<dyn Blobs>, Arc<dyn Clock>, Arc<Ids>, TenantId, Signal) -> Result<PartStore, PartError>;
+
 pub(crate) fn open(blobs: &Arc<dyn Blobs>, clock: &Arc<TestClock>) -> Result<PartStore, PartError> {
+    open_by(PartStore::open, blobs, clock)
+}
+
+pub(crate) fn open_by(
+    open: Opener,
+    blobs: &Arc<dyn Blobs>,
+    clock: &Arc<TestClock>,
+) -> Result<PartStore, PartError> {
     static SEED: AtomicU64 = AtomicU64::new(1);
     let random = Arc::new(SeededRandom::new(SEED.fetch_add(1, Relaxed)));
     let ids = Arc::new(Ids::new(Arc::clone(clock) as Arc<dyn Clock>, random));
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    PartStore::open(Arc::clone(blobs), clock, ids, TenantId::default_tenant(), Signal::Probe)
+    open(Arc::clone(blobs), clock, ids, TenantId::default_tenant(), Signal::Probe)
 }
 
 pub(crate) fn summary(rows: u64, level: u8, covered: u64) -> PartSummary {
