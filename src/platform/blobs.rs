@@ -5,6 +5,7 @@ use crate::disk::{AppendFile, Disk, ReadFile, parent};
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub trait Blobs: Debug + Send + Sync {
     /// Starts a new blob. It appears, whole and durable, when the writer commits, and not before.
@@ -58,13 +59,16 @@ const TEMPORARY: &str = ".tmp";
 pub struct DiskBlobs {
     disk: Arc<dyn Disk>,
     root: String,
+    /// Numbers the blobs in the making, so that a leftover that could not be removed, or a second
+    /// writer of the same key, does not block the key: who commits first has it.
+    next_temporary: AtomicU64,
 }
 
 impl DiskBlobs {
     /// Removes what an earlier process left half made.
     pub fn open(disk: Arc<dyn Disk>, root: &str) -> io::Result<Self> {
         disk.create_dirs(root)?;
-        let blobs = Self { disk, root: root.to_owned() };
+        let blobs = Self { disk, root: root.to_owned(), next_temporary: AtomicU64::new(0) };
         let mut leftovers = Vec::new();
         blobs.walk(root, &mut |path, _| {
             if path.ends_with(TEMPORARY) {
@@ -95,7 +99,8 @@ impl Blobs for DiskBlobs {
     fn create(&self, key: &str) -> io::Result<Box<dyn BlobWriter>> {
         let path = self.path(key);
         self.disk.create_dirs(parent(&path))?;
-        let temporary = format!("{path}{TEMPORARY}");
+        let number = self.next_temporary.fetch_add(1, Relaxed);
+        let temporary = format!("{path}.{number}{TEMPORARY}");
         let file = self.disk.create(&temporary)?;
         let disk = Arc::clone(&self.disk);
         Ok(Box::new(DiskBlobWriter { disk, path, temporary, file: Some(file) }))

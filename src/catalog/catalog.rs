@@ -1,0 +1,332 @@
+//! The catalog: JSON values under text keys, durable before they are acknowledged, exported after
+//! they changed.
+
+use crate::envelope::{self, STATE_KEY, State};
+use crate::export::{self, Export};
+use crate::recovery::{self, Backend, DAMAGE_KEY, EXPORTS, Opened};
+use crate::store::{Change, Store};
+use crate::{CatalogError, migrations, telemetry};
+use platform::{Clock, Disk, DiskLock, RealDisk};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A day of hourly ones.
+pub const EXPORTS_KEPT: usize = 24;
+/// Users, rules and dashboards of a large site are a few megabytes.
+pub const SIZE_ALARM_BYTES: u64 = 256 << 20;
+
+const EXPORT_DELAY_MS: i64 = 5_000;
+const EXPORT_EVERY_MS: i64 = 3_600_000;
+const KEY_LENGTH_MAX: usize = 512;
+const VALUE_LENGTH_MAX: usize = 16 << 20;
+/// The catalog's own keys; nobody else writes below it.
+const RESERVED: &str = "meta/";
+const LOCK: &str = "lock";
+
+#[derive(Debug)]
+pub struct Catalog {
+    disk: Arc<RealDisk>,
+    clock: Arc<dyn Clock>,
+    backend: Backend,
+    store: Box<dyn Store>,
+    inner: Mutex<Inner>,
+    _lock: DiskLock,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    damage: Option<String>,
+    /// Set by the first write that failed: what the store then has in memory is nobody's promise.
+    stopped: bool,
+    exported_sequence: Option<u64>,
+    exported_ms: i64,
+    /// When the first change after the last export was.
+    dirty_since_ms: Option<i64>,
+    size_alarm: bool,
+}
+
+impl Catalog {
+    /// Opens what is in the disk's folder, which belongs to the catalog alone, and brings its
+    /// schema up to date.
+    pub fn open(
+        disk: Arc<RealDisk>,
+        backend: Backend,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, CatalogError> {
+        let locked = || CatalogError::Locked { folder: disk.root().display().to_string() };
+        let lock = disk.lock(LOCK).map_err(CatalogError::io(LOCK))?.ok_or_else(locked)?;
+        let Opened { store, state, damage } = recovery::open(&disk, backend, clock.wall_ms())?;
+        let exported_sequence = recovery::export_sequences(disk.as_ref())?.last().copied();
+        let inner = Inner {
+            state,
+            damage,
+            stopped: false,
+            exported_sequence,
+            exported_ms: clock.wall_ms(),
+            dirty_since_ms: (exported_sequence != Some(state.sequence)).then(|| clock.wall_ms()),
+            size_alarm: false,
+        };
+        telemetry::DEGRADED.set(f64::from(u8::from(inner.damage.is_some())));
+        let inner = Mutex::new(inner);
+        let catalog = Self { disk, clock, backend, store, inner, _lock: lock };
+        migrations::run(&catalog)?;
+        Ok(catalog)
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// What was lost and why; `None` when all is well. Show it wherever people look.
+    pub fn damage(&self) -> Option<String> {
+        self.inner().damage.clone()
+    }
+
+    /// An administrator has read [`Catalog::damage`] and put right what was missing.
+    pub fn acknowledge_damage(&self) -> Result<(), CatalogError> {
+        self.apply(&[Change::Delete(DAMAGE_KEY.to_owned())])?;
+        self.inner().damage = None;
+        telemetry::DEGRADED.set(0.0);
+        Ok(())
+    }
+
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CatalogError> {
+        self.store.get(key)?.map(|sealed| read(key, &sealed)).transpose()
+    }
+
+    /// Every entry below the prefix, by rising key.
+    pub fn scan<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, T)>, CatalogError> {
+        let found = self.store.scan_prefix(prefix)?;
+        let entry = |(key, sealed): (String, Vec<u8>)| {
+            let value = read(&key, &sealed)?;
+            Ok((key, value))
+        };
+        found.into_iter().map(entry).collect()
+    }
+
+    /// Durable when it returns.
+    pub fn put<T: Serialize>(&self, key: &str, value: &T) -> Result<(), CatalogError> {
+        self.write(vec![put(key, value)?])
+    }
+
+    /// Deleting what is not there is fine.
+    pub fn delete(&self, key: &str) -> Result<(), CatalogError> {
+        self.write(vec![Change::Delete(key.to_owned())])
+    }
+
+    /// All changes or none; durable when it returns. Values must be JSON.
+    pub fn write(&self, changes: Vec<Change>) -> Result<(), CatalogError> {
+        for change in &changes {
+            check(change)?;
+        }
+        self.apply(&changes)
+    }
+
+    /// Exports five seconds after a change and hourly, looks at the size. Call it every second or
+    /// so; it does nothing most of the time.
+    pub fn maintain(&self, now_ms: i64) -> Result<(), CatalogError> {
+        if self.inner().export_is_due(now_ms) {
+            self.export_now()?;
+        }
+        Ok(())
+    }
+
+    /// Writes an export and answers its path below the catalog's folder. For shutting down, and
+    /// before everything that could go wrong.
+    pub fn export_now(&self) -> Result<String, CatalogError> {
+        let mut inner = self.inner();
+        let now_ms = self.clock.wall_ms();
+        inner.exported_ms = now_ms;
+        let sequence = inner.state.sequence;
+        let path = recovery::export_path(sequence);
+        match self.write_export(sequence, now_ms, &path) {
+            Ok(()) => {
+                inner.exported_sequence = Some(sequence);
+                inner.dirty_since_ms = None;
+                telemetry::EXPORTS.increment();
+            }
+            Err(error) => {
+                // Tried again after another delay, not with every call.
+                inner.dirty_since_ms = Some(now_ms);
+                observe::emit(&telemetry::ExportFailed { place: &path, error: &error });
+                return Err(error);
+            }
+        }
+        self.look_at_size(&mut inner)?;
+        Ok(path)
+    }
+
+    /// Replaces everything by an export's content. What was there is exported first. [`Tokens`] and
+    /// [`Users`] hold copies in memory: open them again afterwards.
+    ///
+    /// [`Tokens`]: crate::Tokens
+    /// [`Users`]: crate::Users
+    pub fn import(&self, bytes: &[u8]) -> Result<(), CatalogError> {
+        let export = export::decode(bytes)?;
+        migrations::check_export(&export)?;
+        self.export_now()?;
+        let old = self.store.export()?;
+        let mut changes: BTreeMap<String, Change> = old
+            .into_iter()
+            .filter(|(key, _)| key != STATE_KEY)
+            .map(|(key, _)| (key.clone(), Change::Delete(key)))
+            .collect();
+        for (key, value) in export.entries {
+            changes.insert(key.clone(), Change::Put(key, value));
+        }
+        self.apply(&changes.into_values().collect::<Vec<_>>())?;
+        migrations::run(self)
+    }
+
+    pub fn size_bytes(&self) -> Result<u64, CatalogError> {
+        size_of(self.disk.as_ref(), self.backend.as_str())
+    }
+
+    /// Seals the values, brings the state along, writes all of it as one batch, flushes.
+    pub(crate) fn apply(&self, changes: &[Change]) -> Result<(), CatalogError> {
+        let mut inner = self.inner();
+        if inner.stopped {
+            return Err(CatalogError::Stopped);
+        }
+        let (batch, state) = self.prepare(inner.state, changes)?;
+        let written = self.store.batch(&batch).and_then(|()| self.store.flush());
+        if let Err(error) = written {
+            inner.stopped = true;
+            let place = self.backend.as_str();
+            observe::emit(&telemetry::WriteFailed { place, error: &error });
+            return Err(error);
+        }
+        telemetry::WRITES.increment();
+        inner.state = state;
+        inner.dirty_since_ms.get_or_insert_with(|| self.clock.wall_ms());
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        mut state: State,
+        changes: &[Change],
+    ) -> Result<(Vec<Change>, State), CatalogError> {
+        let mut last = BTreeMap::new();
+        for change in changes {
+            let (Change::Put(key, _) | Change::Delete(key)) = change;
+            last.insert(key.as_str(), change);
+        }
+        let mut batch = Vec::with_capacity(last.len() + 1);
+        for (key, change) in last {
+            if let Some(old) = self.store.get(key)? {
+                state.remove(key, &old);
+            }
+            batch.push(match change {
+                Change::Put(key, value) => {
+                    let bytes = envelope::seal(key, value);
+                    state.add(key, &bytes);
+                    Change::Put(key.clone(), bytes)
+                }
+                Change::Delete(key) => Change::Delete(key.clone()),
+            });
+        }
+        state.sequence += 1;
+        batch.push(Change::Put(STATE_KEY.to_owned(), state.encode()));
+        Ok((batch, state))
+    }
+
+    fn write_export(&self, sequence: u64, created_ms: i64, path: &str) -> Result<(), CatalogError> {
+        // What is damaged must not become the newest export.
+        recovery::verify(self.store.as_ref())?;
+        let mut entries = Vec::new();
+        for (key, sealed) in self.store.export()? {
+            if key != STATE_KEY && key != DAMAGE_KEY {
+                entries.push((key.clone(), envelope::open(&key, &sealed)?.to_vec()));
+            }
+        }
+        let bytes = export::encode(&Export { sequence, created_ms, entries })?;
+        self.disk.create_dirs(EXPORTS).map_err(CatalogError::io(EXPORTS))?;
+        self.disk.replace(path, &bytes).map_err(CatalogError::io(path))?;
+        self.prune_exports()
+    }
+
+    fn prune_exports(&self) -> Result<(), CatalogError> {
+        let all = recovery::export_sequences(self.disk.as_ref())?;
+        for sequence in &all[..all.len().saturating_sub(EXPORTS_KEPT)] {
+            let path = recovery::export_path(*sequence);
+            self.disk.remove(&path).map_err(CatalogError::io(&path))?;
+        }
+        Ok(())
+    }
+
+    fn look_at_size(&self, inner: &mut Inner) -> Result<(), CatalogError> {
+        let bytes = self.size_bytes()?;
+        telemetry::BYTES.set(bytes as f64);
+        let alarm = bytes > SIZE_ALARM_BYTES;
+        if alarm && !inner.size_alarm {
+            observe::emit(&telemetry::TooLarge { bytes });
+        }
+        inner.size_alarm = alarm;
+        Ok(())
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.inner().state.sequence
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Changed only after the store agreed: whole after a panic too.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn export_is_due(&self, now_ms: i64) -> bool {
+        let passed = |since: i64, wait: i64| now_ms.saturating_sub(since) >= wait || now_ms < since;
+        let changed = self.dirty_since_ms.is_some_and(|since| passed(since, EXPORT_DELAY_MS));
+        changed || passed(self.exported_ms, EXPORT_EVERY_MS)
+    }
+}
+
+/// A change that puts a value.
+pub(crate) fn put<T: Serialize>(key: &str, value: &T) -> Result<Change, CatalogError> {
+    let wrong = |error| CatalogError::Invalid(format!("value of {key} is no JSON: {error}"));
+    Ok(Change::Put(key.to_owned(), serde_json::to_vec(value).map_err(wrong)?))
+}
+
+fn read<T: DeserializeOwned>(key: &str, sealed: &[u8]) -> Result<T, CatalogError> {
+    let payload = envelope::open(key, sealed)?;
+    let wrong = |error: serde_json::Error| CatalogError::damaged(key, error.to_string());
+    serde_json::from_slice(payload).map_err(wrong)
+}
+
+fn check(change: &Change) -> Result<(), CatalogError> {
+    let (Change::Put(key, _) | Change::Delete(key)) = change;
+    let plain =
+        !key.is_empty() && key.len() <= KEY_LENGTH_MAX && !key.chars().any(char::is_control);
+    if !plain || key.starts_with(RESERVED) {
+        return Err(CatalogError::Invalid(format!("{key:?} can't be a key of the catalog")));
+    }
+    let Change::Put(_, value) = change else { return Ok(()) };
+    if value.len() > VALUE_LENGTH_MAX {
+        return Err(CatalogError::Invalid(format!(
+            "value of {key} is over {VALUE_LENGTH_MAX} bytes"
+        )));
+    }
+    let wrong = |error| CatalogError::Invalid(format!("value of {key} is no JSON: {error}"));
+    serde_json::from_slice::<IgnoredAny>(value).map(|_| ()).map_err(wrong)
+}
+
+fn size_of(disk: &dyn Disk, folder: &str) -> Result<u64, CatalogError> {
+    let mut bytes = 0;
+    for entry in disk.list(folder).map_err(CatalogError::io(folder))? {
+        // sled keeps one level of folders (`blobs`); nothing goes deeper.
+        bytes += match entry.is_dir {
+            true => size_of(disk, &format!("{folder}/{}", entry.name))?,
+            false => entry.len,
+        };
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,79 @@
+//! What can go wrong with the catalog.
+
+use model::ErrorKind;
+use std::io;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error("the catalog in {folder} is in use by another process; stop that one first")]
+    Locked { folder: String },
+    #[error(
+        "the catalog has schema version {found}, this program knows up to {known}: start the newer \
+         mirador that wrote it"
+    )]
+    NewerSchema { found: u64, known: u64 },
+    #[error(
+        "the catalog in {folder} can't be read ({reason}) and there is no export to restore; put a \
+         good copy there, or move the folder away to begin with an empty catalog"
+    )]
+    Unrecoverable { folder: String, reason: String },
+    #[error("catalog entry {key} is damaged: {what}")]
+    Damaged { key: String, what: String },
+    /// The store's bytes are at fault.
+    #[error("catalog store is damaged: {operation}: {reason}")]
+    StoreDamaged { operation: &'static str, reason: String },
+    /// The machine is at fault: no space, no permission, somebody else's lock.
+    #[error("catalog store failed: {operation}")]
+    Store {
+        operation: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the catalog takes no more writes since one failed; restart when the disk is well")]
+    Stopped,
+    #[error("can't read or write {path}")]
+    Io {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("export is damaged: {0}")]
+    BadExport(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0} is not in the catalog")]
+    NotFound(String),
+    #[error("{0} is in the catalog already")]
+    Exists(String),
+    #[error("too many passwords are being checked; try again in a moment")]
+    Busy,
+}
+
+impl CatalogError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked { .. } | Self::Exists(_) => ErrorKind::Conflict,
+            Self::NewerSchema { .. } | Self::Invalid(_) | Self::BadExport(_) => ErrorKind::Invalid,
+            Self::Unrecoverable { .. } | Self::Damaged { .. } | Self::StoreDamaged { .. } => {
+                ErrorKind::Corrupt
+            }
+            Self::Store { .. } | Self::Stopped | Self::Io { .. } => ErrorKind::Io,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Busy => ErrorKind::Overloaded,
+        }
+    }
+
+    /// Whether an export may take the store's place. A full disk or a missing permission must not
+    /// cost anybody the changes since the last export.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.kind() == ErrorKind::Corrupt
+    }
+
+    pub(crate) fn io(path: &str) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(key: &str, what: impl Into<String>) -> Self {
+        Self::Damaged { key: key.to_owned(), what: what.into() }
+    }
+}

@@ -1,0 +1,38 @@
+//! Small things that people and programs set: users, tokens, tenants, settings, and what later
+//! crates keep here. Step 4.
+//!
+//! Lives here: one trait over an embedded key-value store, on sled and on redb; the wrapper that
+//! keeps a damaged one from losing anything silently; exports; migrations; tokens and users.
+//! Not here: series, parts, manifests, the log: they have checksummed files of their own, so that
+//! losing the catalog never loses telemetry. Nor anything that changes more than once a second.
+//! Invariants: a write is durable before it is acknowledged; what is read is what was written or
+//! an error; a catalog that lost something says so until somebody acknowledges it; secrets are
+//! stored as hashes only.
+//! When you change what is stored: add `migrations/NNNN_name.json`.
+//!
+//! Read first: [`Catalog`], [`Store`], [`Tokens`], [`Users`].
+
+mod access;
+mod catalog;
+mod envelope;
+mod error;
+mod export;
+mod migrations;
+mod recovery;
+mod redb_store;
+mod sled_store;
+mod store;
+mod telemetry;
+mod tokens;
+mod users;
+
+pub use access::{Identity, Scope, TenantAccess};
+pub use catalog::{Catalog, EXPORTS_KEPT, SIZE_ALARM_BYTES};
+pub use error::CatalogError;
+pub use export::EXPORT_FORMAT_VERSION;
+pub use migrations::SCHEMA_VERSION;
+pub use recovery::Backend;
+pub use store::{Change, Entries, Store};
+pub use telemetry::METRICS;
+pub use tokens::{NewToken, TokenInfo, Tokens};
+pub use users::{UserInfo, Users};

@@ -1,0 +1,304 @@
+//! Opens a catalog whatever state it is in, or says why not. Never silently empty, never silently
+//! older than it was.
+//!
+//! 1. sled: what an interrupted snapshot left (`snap.*.generating`) goes to quarantine, because
+//!    sled takes it for a snapshot and refuses to open.
+//! 2. Open, and compare everything with the state entry and with the newest export's number.
+//! 3. That failed, and it is sled: its snapshots go to quarantine, its log is replayed, step 2.
+//! 4. That failed: the store goes to quarantine, the newest good export takes its place, and the
+//!    catalog says so (event, metric, `Catalog::damage`) until somebody acknowledges it.
+//! 5. There is no good export: an error, and everything stays where it is.
+//!
+//! A machine that refuses (no space, no permission, a lock) is no damage: that is answered as an
+//! error, and nothing is moved.
+
+use crate::envelope::{self, STATE_KEY, State};
+use crate::export::{self, Export};
+use crate::redb_store::RedbStore;
+use crate::sled_store::SledStore;
+use crate::store::Store;
+use crate::{CatalogError, telemetry};
+use platform::{Disk, RealDisk};
+
+pub(crate) const EXPORTS: &str = "exports";
+pub(crate) const DAMAGE_KEY: &str = "meta/damage";
+const QUARANTINE: &str = "quarantine";
+/// Written once the store exists: from then on an empty one is a damaged one.
+const MARKER: &str = "backend";
+const EXPORT_SUFFIX: &str = ".jsonl.zst";
+const EXPORT_LENGTH_MAX: u64 = 256 << 20;
+
+/// Who keeps the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    #[default]
+    Sled,
+    Redb,
+}
+
+impl Backend {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "redb",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sled, Self::Redb].into_iter().find(|backend| backend.as_str() == name)
+    }
+
+    /// The bare store in `<folder>/<backend>`, without the catalog's care: for tests and tools.
+    pub fn open(self, disk: &RealDisk) -> Result<Box<dyn Store>, CatalogError> {
+        disk.create_dirs(self.as_str()).map_err(CatalogError::io(self.as_str()))?;
+        let folder = disk.root().join(self.as_str());
+        Ok(match self {
+            Self::Sled => Box::new(SledStore::open(&folder)?),
+            Self::Redb => Box::new(RedbStore::open(&folder.join("catalog.redb"))?),
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) state: State,
+    pub(crate) damage: Option<String>,
+}
+
+pub(crate) fn open(disk: &RealDisk, backend: Backend, now_ms: i64) -> Result<Opened, CatalogError> {
+    let opening = Opening { disk, backend, now_ms, exports: export_sequences(disk)? };
+    match opening.marker()? {
+        Some(made_by) if made_by != backend.as_str() => {
+            let text = format!(
+                "the catalog was made with {made_by} and can't be opened with {}: set the backend \
+                 back, or export, move the folder away, and import",
+                backend.as_str()
+            );
+            Err(CatalogError::Invalid(text))
+        }
+        Some(_) => opening.existing(),
+        None => opening.fresh(),
+    }
+}
+
+/// Numbers of the exports there are, rising.
+pub(crate) fn export_sequences(disk: &dyn Disk) -> Result<Vec<u64>, CatalogError> {
+    let listed = disk.list(EXPORTS).map_err(CatalogError::io(EXPORTS))?;
+    let sequence = |name: &str| name.strip_suffix(EXPORT_SUFFIX)?.parse().ok();
+    Ok(listed.iter().filter_map(|entry| sequence(&entry.name)).collect())
+}
+
+pub(crate) fn export_path(sequence: u64) -> String {
+    format!("{EXPORTS}/{sequence:020}{EXPORT_SUFFIX}")
+}
+
+pub(crate) fn read_export(disk: &dyn Disk, sequence: u64) -> Result<Export, CatalogError> {
+    let path = export_path(sequence);
+    let bytes = disk.read_all(&path, EXPORT_LENGTH_MAX).map_err(CatalogError::io(&path))?;
+    export::decode(&bytes)
+}
+
+/// Compares everything that is there with what the state entry says. Answers the state.
+pub(crate) fn verify(store: &dyn Store) -> Result<State, CatalogError> {
+    let mut found = State::default();
+    let mut wanted = None;
+    for (key, sealed) in store.export()? {
+        if key == STATE_KEY {
+            wanted = Some(State::decode(&sealed)?);
+            continue;
+        }
+        envelope::open(&key, &sealed)?;
+        found.add(&key, &sealed);
+    }
+    let wanted = wanted.ok_or_else(|| CatalogError::damaged(STATE_KEY, "it is missing"))?;
+    found.sequence = wanted.sequence;
+    if found != wanted {
+        return Err(CatalogError::damaged(STATE_KEY, "entries are missing or too many"));
+    }
+    Ok(wanted)
+}
+
+/// The sealed form of entries, with the state that belongs to them.
+pub(crate) fn sealed(
+    entries: Vec<(String, Vec<u8>)>,
+    sequence: u64,
+) -> (Vec<(String, Vec<u8>)>, State) {
+    let mut state = State { sequence, ..State::default() };
+    let seal = |(key, value): (String, Vec<u8>)| {
+        let bytes = envelope::seal(&key, &value);
+        state.add(&key, &bytes);
+        (key, bytes)
+    };
+    let mut all: Vec<_> = entries.into_iter().map(seal).collect();
+    all.push((STATE_KEY.to_owned(), state.encode()));
+    (all, state)
+}
+
+struct Opening<'a> {
+    disk: &'a RealDisk,
+    backend: Backend,
+    now_ms: i64,
+    exports: Vec<u64>,
+}
+
+impl Opening<'_> {
+    fn marker(&self) -> Result<Option<String>, CatalogError> {
+        match self.disk.read_all(MARKER, 64) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CatalogError::io(MARKER)(error)),
+        }
+    }
+
+    /// Nothing was ever acknowledged here, unless somebody put exports into an empty folder, or
+    /// lost the marker: a store that is whole is taken as it is.
+    fn fresh(&self) -> Result<Opened, CatalogError> {
+        let name = self.backend.as_str();
+        if !self.disk.list(name).map_err(CatalogError::io(name))?.is_empty() {
+            match self.existing_store() {
+                Ok(opened) => {
+                    self.mark()?;
+                    return Ok(opened);
+                }
+                Err(error) if !error.is_damage() => return Err(error),
+                Err(_) => self.set_store_aside()?,
+            }
+        }
+        if !self.exports.is_empty() {
+            return self.restore("there is no store, only exports");
+        }
+        self.begin(Vec::new(), 0, None)
+    }
+
+    fn existing(&self) -> Result<Opened, CatalogError> {
+        match self.existing_store() {
+            Err(error) if error.is_damage() => self.restore(&error.to_string()),
+            opened_or_refused => opened_or_refused,
+        }
+    }
+
+    /// Steps 1 to 3.
+    fn existing_store(&self) -> Result<Opened, CatalogError> {
+        if self.backend == Backend::Sled {
+            self.set_snapshots_aside(|name| name.ends_with(".generating"))?;
+        }
+        let first = match self.try_open() {
+            Err(error) if error.is_damage() => error,
+            opened_or_refused => return opened_or_refused,
+        };
+        let has_snapshots = self.backend == Backend::Sled && self.set_snapshots_aside(|_| true)?;
+        if has_snapshots && let Ok(opened) = self.try_open() {
+            let place = self.backend.as_str();
+            observe::emit(&telemetry::SnapshotSetAside { place, error: &first });
+            return Ok(opened);
+        }
+        Err(first)
+    }
+
+    fn try_open(&self) -> Result<Opened, CatalogError> {
+        let store = self.backend.open(self.disk)?;
+        let state = verify(store.as_ref())?;
+        let newest = self.exports.last().copied().unwrap_or(0);
+        if state.sequence < newest {
+            let text = format!("it is at change {}, an export has {newest}", state.sequence);
+            return Err(CatalogError::damaged(STATE_KEY, text));
+        }
+        let damage = store.get(DAMAGE_KEY)?;
+        let damage = damage.map(|sealed| damage_text(&sealed)).transpose()?;
+        Ok(Opened { store, state, damage })
+    }
+
+    fn restore(&self, reason: &str) -> Result<Opened, CatalogError> {
+        for sequence in self.exports.iter().rev() {
+            let path = export_path(*sequence);
+            match read_export(self.disk, *sequence) {
+                Ok(export) => {
+                    self.set_store_aside()?;
+                    observe::emit(&telemetry::Restored { reason, export: &path });
+                    return self.begin_from(export, &path, reason);
+                }
+                Err(error) => {
+                    observe::emit(&telemetry::ExportUnreadable { place: &path, error: &error });
+                }
+            }
+        }
+        let folder = self.disk.root().display().to_string();
+        Err(CatalogError::Unrecoverable { folder, reason: reason.to_owned() })
+    }
+
+    fn begin_from(&self, export: Export, path: &str, why: &str) -> Result<Opened, CatalogError> {
+        let newest = self.exports.last().copied().unwrap_or(0);
+        let text = format!(
+            "the catalog was damaged ({why}) and restored from {path}: users, tokens and settings \
+             changed after it are missing"
+        );
+        self.begin(export.entries, newest.max(export.sequence) + 1, Some(text))
+    }
+
+    /// A new store with these entries. The marker comes last: a crash before it begins again.
+    fn begin(
+        &self,
+        mut entries: Vec<(String, Vec<u8>)>,
+        sequence: u64,
+        damage: Option<String>,
+    ) -> Result<Opened, CatalogError> {
+        if let Some(text) = &damage {
+            let json = serde_json::to_vec(text).expect("text becomes JSON in memory");
+            entries.push((DAMAGE_KEY.to_owned(), json));
+        }
+        let store = self.backend.open(self.disk)?;
+        let (all, state) = sealed(entries, sequence);
+        store.import(all)?;
+        let name = self.backend.as_str();
+        self.disk.sync_dir(name).map_err(CatalogError::io(name))?;
+        self.mark()?;
+        Ok(Opened { store, state, damage })
+    }
+
+    fn mark(&self) -> Result<(), CatalogError> {
+        let name = self.backend.as_str();
+        self.disk.replace(MARKER, name.as_bytes()).map_err(CatalogError::io(MARKER))
+    }
+
+    /// Answers whether there were any.
+    fn set_snapshots_aside(&self, which: impl Fn(&str) -> bool) -> Result<bool, CatalogError> {
+        let folder = self.backend.as_str();
+        let listed = self.disk.list(folder).map_err(CatalogError::io(folder))?;
+        let snapshots = listed.iter().map(|entry| entry.name.as_str());
+        let mut any = false;
+        for name in snapshots.filter(|name| name.starts_with("snap.") && which(name)) {
+            self.set_aside(&format!("{folder}/{name}"), name)?;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn set_store_aside(&self) -> Result<(), CatalogError> {
+        let name = self.backend.as_str();
+        let listed = self.disk.list(name).map_err(CatalogError::io(name))?;
+        if listed.is_empty() { Ok(()) } else { self.set_aside(name, name) }
+    }
+
+    fn set_aside(&self, path: &str, name: &str) -> Result<(), CatalogError> {
+        self.disk.create_dirs(QUARANTINE).map_err(CatalogError::io(QUARANTINE))?;
+        let to = self.free_place(name)?;
+        self.disk.rename(path, &to).map_err(CatalogError::io(path))?;
+        let folder = path.rfind('/').map_or("", |slash| &path[..slash]);
+        self.disk.sync_dir(folder).map_err(CatalogError::io(folder))?;
+        self.disk.sync_dir(QUARANTINE).map_err(CatalogError::io(QUARANTINE))
+    }
+
+    fn free_place(&self, name: &str) -> Result<String, CatalogError> {
+        let taken = self.disk.list(QUARANTINE).map_err(CatalogError::io(QUARANTINE))?;
+        let place = |number: usize| format!("{}-{number}-{name}", self.now_ms);
+        let free = |candidate: &String| taken.iter().all(|entry| entry.name != *candidate);
+        let found = (0..=taken.len()).map(place).find(free);
+        Ok(format!("{QUARANTINE}/{}", found.expect("one more name than there are entries")))
+    }
+}
+
+fn damage_text(sealed: &[u8]) -> Result<String, CatalogError> {
+    let payload = envelope::open(DAMAGE_KEY, sealed)?;
+    serde_json::from_slice(payload).map_err(|_| CatalogError::damaged(DAMAGE_KEY, "it is not text"))
+}

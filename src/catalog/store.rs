@@ -1,0 +1,90 @@
+//! The one trait that stands between the catalog and whoever keeps its bytes.
+
+use crate::CatalogError;
+use std::fmt::Debug;
+use std::io;
+
+/// One step of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Put(String, Vec<u8>),
+    Delete(String),
+}
+
+pub type Entries = Vec<(String, Vec<u8>)>;
+
+/// An ordered map from text to bytes. Small enough that a scan may hold everything in memory.
+pub trait Store: Debug + Send + Sync {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CatalogError>;
+
+    /// Every entry whose key starts with the prefix, by rising key.
+    fn scan_prefix(&self, prefix: &str) -> Result<Entries, CatalogError>;
+
+    /// All of it or nothing. Durable only after `flush`.
+    fn batch(&self, changes: &[Change]) -> Result<(), CatalogError>;
+
+    fn flush(&self) -> Result<(), CatalogError>;
+
+    fn put(&self, key: &str, value: &[u8]) -> Result<(), CatalogError> {
+        self.batch(&[Change::Put(key.to_owned(), value.to_vec())])
+    }
+
+    fn delete(&self, key: &str) -> Result<(), CatalogError> {
+        self.batch(&[Change::Delete(key.to_owned())])
+    }
+
+    /// Everything there is.
+    fn export(&self) -> Result<Entries, CatalogError> {
+        self.scan_prefix("")
+    }
+
+    /// Replaces everything, atomically.
+    fn import(&self, entries: Entries) -> Result<(), CatalogError> {
+        let old = self.export()?.into_iter().map(|(key, _)| Change::Delete(key));
+        let new = entries.into_iter().map(|(key, value)| Change::Put(key, value));
+        self.batch(&old.chain(new).collect::<Vec<_>>())?;
+        self.flush()
+    }
+}
+
+/// "Input/output error", on every system that this runs on.
+const EIO: i32 = 5;
+
+/// An error of one of the stores, told apart by who is at fault.
+pub(crate) enum Fault {
+    Machine(io::Error),
+    Bytes(String),
+}
+
+impl Fault {
+    /// The kernel refused for its own reasons, except where a sector can't be read.
+    pub(crate) fn of_io(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(code) if code != EIO => Self::Machine(error),
+            _ => Self::Bytes(error.to_string()),
+        }
+    }
+}
+
+/// Both stores guard their invariants with panics when they meet bytes that they never wrote. Here
+/// such a panic is what it means: the store is damaged.
+pub(crate) fn guard<T, E: Into<Fault>>(
+    operation: &'static str,
+    run: impl FnOnce() -> Result<T, E>,
+) -> Result<T, CatalogError> {
+    let damaged = |reason: String| CatalogError::StoreDamaged { operation, reason };
+    // The catalog takes no further writes after an error, so nobody relies on what is half done.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(match error.into() {
+            Fault::Machine(source) => CatalogError::Store { operation, source },
+            Fault::Bytes(reason) => damaged(reason),
+        }),
+        Err(_) => Err(damaged("it met bytes that it never wrote".to_owned())),
+    }
+}
+
+pub(crate) fn text_key(key: &[u8]) -> Result<String, CatalogError> {
+    let wrong = |_| CatalogError::damaged(&String::from_utf8_lossy(key), "its key is not text");
+    String::from_utf8(key.to_vec()).map_err(wrong)
+}

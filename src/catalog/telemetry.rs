@@ -1,0 +1,99 @@
+//! What this crate counts and tells.
+
+use crate::CatalogError;
+use observe::{Counter, Event, Fields, Gauge, Level, Metric};
+
+pub(crate) static WRITES: Counter =
+    Counter::new("mirador_catalog_writes_total", "Batches written to the catalog.");
+pub(crate) static WRITE_ERRORS: Counter =
+    Counter::new("mirador_catalog_write_errors_total", "Batches that could not be written.");
+pub(crate) static BYTES: Gauge =
+    Gauge::new("mirador_catalog_bytes", "Size of the catalog on disk.");
+pub(crate) static DEGRADED: Gauge = Gauge::new(
+    "mirador_catalog_degraded",
+    "1 after the catalog was restored from an export, until somebody acknowledges it.",
+);
+pub(crate) static RECOVERIES: Counter = Counter::new(
+    "mirador_catalog_recoveries_total",
+    "Times the catalog was opened by replaying its log without a damaged snapshot.",
+);
+pub(crate) static EXPORTS: Counter =
+    Counter::new("mirador_catalog_exports_total", "Exports of the catalog written.");
+pub(crate) static EXPORT_ERRORS: Counter = Counter::new(
+    "mirador_catalog_export_errors_total",
+    "Exports of the catalog that could not be written, or be read when they were needed.",
+);
+pub(crate) static PASSWORD_CHECKS: Counter = Counter::new(
+    "mirador_catalog_password_checks_total",
+    "Passwords checked the slow way, not answered from the cache.",
+);
+
+/// For the server's registry.
+pub static METRICS: &[&dyn Metric] = &[
+    &WRITES,
+    &WRITE_ERRORS,
+    &BYTES,
+    &DEGRADED,
+    &RECOVERIES,
+    &EXPORTS,
+    &EXPORT_ERRORS,
+    &PASSWORD_CHECKS,
+];
+
+/// An event that carries an error, its place, and nothing else.
+macro_rules! error_event {
+    ($(#[$doc:meta])* $name:ident, $level:ident, $message:literal, $counter:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name<'a> {
+            pub(crate) place: &'a str,
+            pub(crate) error: &'a CatalogError,
+        }
+
+        impl Event for $name<'_> {
+            const LEVEL: Level = Level::$level;
+            const MESSAGE: &'static str = $message;
+
+            fn fields(&self, fields: &mut Fields<'_>) {
+                fields.text("place", self.place);
+                fields.error(self.error);
+            }
+
+            fn count(&self) {
+                $counter.increment();
+            }
+        }
+    };
+}
+
+error_event!(SnapshotSetAside, Warn, "catalog opened without its damaged snapshot", RECOVERIES);
+error_event!(ExportFailed, Error, "catalog export can't be written", EXPORT_ERRORS);
+error_event!(ExportUnreadable, Error, "catalog export can't be read", EXPORT_ERRORS);
+error_event!(WriteFailed, Error, "catalog takes no more writes", WRITE_ERRORS);
+
+pub(crate) struct Restored<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) export: &'a str,
+}
+
+impl Event for Restored<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "catalog was damaged and restored from an export";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("export", self.export);
+        fields.text("reason", self.reason);
+    }
+}
+
+pub(crate) struct TooLarge {
+    pub(crate) bytes: u64,
+}
+
+impl Event for TooLarge {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "catalog is larger than it should ever be";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.integer("bytes", self.bytes);
+    }
+}

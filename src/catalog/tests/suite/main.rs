@@ -1,0 +1,9 @@
+//! The catalog on both stores: the same promises, the same kills, the same damage.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop where they stand")]
+#![allow(clippy::disallowed_methods, reason = "tests damage files behind the catalog's back")]
+
+mod access;
+mod conformance;
+mod crash;
+mod damage;
+mod support;

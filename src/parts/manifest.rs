@@ -1,0 +1,267 @@
+//! The list of what a tenant's signal consists of: one immutable value per generation.
+
+use crate::PartError;
+use crate::footer::PartMeta;
+use crate::keys::part_key;
+use crate::writer::NewPart;
+use model::{Day, Signal, TenantId, TimeRange, Ulid};
+use std::collections::BTreeSet;
+
+/// A place in the log: everything before it is in parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogPosition {
+    pub segment: u64,
+    pub offset: u64,
+}
+
+/// One generation of one tenant's signal. Readers hold it in an `Arc` for as long as they read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// 0 before anything was published.
+    pub generation: u64,
+    pub tenant: TenantId,
+    pub signal: Signal,
+    pub created_ms: i64,
+    /// The log below this position is in the parts: taking rows from the log and publishing them
+    /// is one switch.
+    pub covered: LogPosition,
+    /// Live parts, by rising id.
+    pub parts: Vec<PartInfo>,
+    pub tombstones: Vec<Tombstone>,
+    /// Parts that are kept on disk but not read.
+    pub quarantined: Vec<QuarantinedPart>,
+    /// Generations that could not be read. Answers carry a warning until somebody acknowledges.
+    pub damage: Vec<Damage>,
+    /// The engine's own.
+    pub engine_state: Vec<u8>,
+}
+
+/// What a manifest says about a part: enough to plan with, without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartInfo {
+    pub id: Ulid,
+    /// The size of its file.
+    pub bytes: u64,
+    pub schema: u16,
+    pub level: u8,
+    pub day: Day,
+    pub time: TimeRange,
+    pub rows: u64,
+    pub series: u64,
+    /// The generation whose tombstones its rows have felt.
+    pub tombstones_applied: u64,
+    pub bounds: Vec<u8>,
+}
+
+/// A delete: rows in the range that the matcher names are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    pub id: Ulid,
+    pub time: TimeRange,
+    /// The engine's own.
+    pub matcher: Vec<u8>,
+    pub created_ms: i64,
+    /// Where the log ended when the delete was asked for. Until the manifest covers it, rows that
+    /// have to feel the tombstone may still be on their way into a part.
+    pub position: LogPosition,
+    /// The generation that added it; the store fills it in.
+    pub generation: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedPart {
+    pub info: PartInfo,
+    pub reason: String,
+    pub since_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub found_ms: i64,
+    pub text: String,
+}
+
+/// What a commit changes. Everything or nothing of it happens.
+#[derive(Debug, Default)]
+pub struct Edit {
+    pub add: Vec<NewPart>,
+    /// Must be live, or quarantined where retention takes them.
+    pub remove: Vec<Ulid>,
+    /// Must not go back.
+    pub covered: Option<LogPosition>,
+    pub add_tombstones: Vec<Tombstone>,
+    pub quarantine: Vec<(Ulid, String)>,
+    pub engine_state: Option<Vec<u8>>,
+    pub forget_damage: bool,
+}
+
+/// The reason of a quarantine is for people and stands in every later generation.
+const REASON_LENGTH_MAX: usize = 512;
+
+impl PartInfo {
+    pub(crate) fn of(meta: &PartMeta, bytes: u64) -> Self {
+        let summary = &meta.summary;
+        Self {
+            id: meta.id,
+            bytes,
+            schema: summary.schema,
+            level: summary.level,
+            day: summary.day,
+            time: summary.time,
+            rows: summary.rows,
+            series: summary.series,
+            tombstones_applied: summary.tombstones_applied,
+            bounds: summary.bounds.clone(),
+        }
+    }
+}
+
+impl Tombstone {
+    /// Whether rows of the part may still have to feel it.
+    pub fn concerns(&self, part: &PartInfo) -> bool {
+        self.generation > part.tombstones_applied && self.time.overlaps(part.time)
+    }
+}
+
+impl Manifest {
+    pub(crate) fn empty(tenant: TenantId, signal: Signal) -> Self {
+        Self {
+            generation: 0,
+            tenant,
+            signal,
+            created_ms: 0,
+            covered: LogPosition::default(),
+            parts: Vec::new(),
+            tombstones: Vec::new(),
+            quarantined: Vec::new(),
+            damage: Vec::new(),
+            engine_state: Vec::new(),
+        }
+    }
+
+    pub fn part(&self, id: Ulid) -> Option<&PartInfo> {
+        let at = self.parts.binary_search_by_key(&id, |part| part.id).ok()?;
+        Some(&self.parts[at])
+    }
+
+    pub fn part_key(&self, id: Ulid) -> String {
+        part_key(&self.tenant, self.signal, id)
+    }
+
+    pub fn parts_in(&self, time: TimeRange) -> impl Iterator<Item = &PartInfo> {
+        self.parts.iter().filter(move |part| part.time.overlaps(time))
+    }
+
+    /// What a reader of the part has to apply.
+    pub fn tombstones_for(&self, part: &PartInfo) -> impl Iterator<Item = &Tombstone> {
+        self.tombstones.iter().filter(move |tombstone| tombstone.concerns(part))
+    }
+
+    /// What an answer about this time has to say. Empty when nothing is missing from it.
+    pub fn warnings(&self, time: TimeRange) -> Vec<String> {
+        let missing = self.quarantined.iter().filter(|part| part.info.time.overlaps(time));
+        let missing = missing.map(|part| {
+            let (id, day, rows) = (part.info.id, part.info.day, part.info.rows);
+            let reason = &part.reason;
+            format!("{rows} rows of {day} are missing: part {id} is in quarantine ({reason})")
+        });
+        self.damage.iter().map(|damage| damage.text.clone()).chain(missing).collect()
+    }
+
+    /// Whether something may be missing from answers.
+    pub fn is_degraded(&self) -> bool {
+        !self.quarantined.is_empty() || !self.damage.is_empty()
+    }
+
+    /// Every part whose file must stay: live and quarantined.
+    pub fn named(&self) -> impl Iterator<Item = Ulid> {
+        let quarantined = self.quarantined.iter().map(|part| part.info.id);
+        self.parts.iter().map(|part| part.id).chain(quarantined)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// The next generation, or why the edit can't be.
+    pub(crate) fn apply(
+        &self,
+        edit: &Edit,
+        generation: u64,
+        now_ms: i64,
+    ) -> Result<Self, PartError> {
+        let mut next = Self { generation, created_ms: now_ms, ..self.clone() };
+        next.remove(&edit.remove)?;
+        next.quarantine(&edit.quarantine, now_ms)?;
+        next.add(&edit.add)?;
+        next.cover(edit.covered)?;
+        let stamped = |tombstone: &Tombstone| Tombstone { generation, ..tombstone.clone() };
+        next.tombstones.extend(edit.add_tombstones.iter().map(stamped));
+        if let Some(state) = &edit.engine_state {
+            next.engine_state.clone_from(state);
+        }
+        if edit.forget_damage {
+            next.damage.clear();
+        }
+        next.drop_served_tombstones();
+        Ok(next)
+    }
+
+    fn remove(&mut self, ids: &[Ulid]) -> Result<(), PartError> {
+        let named: BTreeSet<Ulid> = self.named().collect();
+        if let Some(missing) = ids.iter().find(|id| !named.contains(id)) {
+            return Err(PartError::NoSuchPart(*missing));
+        }
+        let gone: BTreeSet<&Ulid> = ids.iter().collect();
+        self.parts.retain(|part| !gone.contains(&part.id));
+        self.quarantined.retain(|part| !gone.contains(&part.info.id));
+        Ok(())
+    }
+
+    pub(crate) fn quarantine(
+        &mut self,
+        parts: &[(Ulid, String)],
+        now_ms: i64,
+    ) -> Result<(), PartError> {
+        for (id, reason) in parts {
+            let at = self.parts.binary_search_by_key(id, |part| part.id);
+            let info = self.parts.remove(at.map_err(|_| PartError::NoSuchPart(*id))?);
+            let reason = reason.chars().take(REASON_LENGTH_MAX).collect();
+            self.quarantined.push(QuarantinedPart { info, reason, since_ms: now_ms });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, new: &[NewPart]) -> Result<(), PartError> {
+        for part in new {
+            if self.named().any(|id| id == part.info.id) {
+                let text = format!("part {} is in the manifest already", part.info.id);
+                return Err(PartError::Refused(text));
+            }
+            self.parts.push(part.info.clone());
+        }
+        self.parts.sort_by_key(|part| part.id);
+        Ok(())
+    }
+
+    fn cover(&mut self, covered: Option<LogPosition>) -> Result<(), PartError> {
+        let covered = covered.unwrap_or(self.covered);
+        if covered < self.covered {
+            let text = format!("covered goes back from {:?} to {covered:?}", self.covered);
+            return Err(PartError::Refused(text));
+        }
+        self.covered = covered;
+        Ok(())
+    }
+
+    /// A tombstone has served when every row that is older than it is in a part, and no part is
+    /// left that was written without it.
+    fn drop_served_tombstones(&mut self) {
+        let (parts, quarantined, covered) = (&self.parts, &self.quarantined, self.covered);
+        self.tombstones.retain(|tombstone| {
+            covered < tombstone.position
+                || parts.iter().any(|part| tombstone.concerns(part))
+                || quarantined.iter().any(|part| tombstone.concerns(&part.info))
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! The last resort: a manifest made anew from what the parts say about themselves.
+//!
+//! 1. Open every part file; those that can't be read are named in the damage.
+//! 2. Leave out the parts that another part was merged from: their rows are in it.
+//! 3. Cover what the furthest part covered, so that the log brings nothing twice.
+//! 4. Publish under a number above every generation that anything on disk knows of: tombstones to
+//!    come must be newer than those that any part has felt.
+//!
+//! What parts do not know is lost: tombstones, quarantines, the engine's state. A part that was
+//! dropped or never published, and not deleted yet, comes back. The damage says so.
+
+use crate::PartError;
+use crate::footer::PartMeta;
+use crate::keys::{generation_of, manifest_key, manifests_prefix, parts_prefix};
+use crate::manifest::{Damage, Manifest, PartInfo};
+use crate::manifest_format;
+use crate::part::Part;
+use crate::store::PartStore;
+use model::{Signal, TenantId, Ulid};
+use platform::{Blobs, Clock, Ids};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl PartStore {
+    /// For when `open` answers `NoReadableManifest` and there is no backup.
+    pub fn rebuild(
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+        tenant: TenantId,
+        signal: Signal,
+    ) -> Result<Self, PartError> {
+        let (found, bad) = read_parts(blobs.as_ref(), &tenant, signal)?;
+        let manifests = manifests_prefix(&tenant, signal);
+        let listed = blobs.list(&manifests).map_err(PartError::io(&manifests))?;
+        let highest = listed.iter().filter_map(|blob| generation_of(&blob.key)).max().unwrap_or(0);
+        let manifest = assemble(&tenant, signal, &found, &bad, highest, clock.wall_ms());
+        let key = manifest_key(&tenant, signal, manifest.generation);
+        let bytes = manifest_format::encode(&manifest);
+        blobs.put_new(&key, &bytes).map_err(PartError::io(&key))?;
+        Self::open(blobs, clock, ids, tenant, signal)
+    }
+}
+
+type Found = Vec<(PartMeta, u64)>;
+
+fn read_parts(
+    blobs: &dyn Blobs,
+    tenant: &TenantId,
+    signal: Signal,
+) -> Result<(Found, Vec<String>), PartError> {
+    let prefix = parts_prefix(tenant, signal);
+    let (mut found, mut bad) = (Vec::new(), Vec::new());
+    for blob in blobs.list(&prefix).map_err(PartError::io(&prefix))? {
+        match Part::open(blobs, &blob.key) {
+            Ok(part) if part.meta().tenant == *tenant && part.meta().signal == signal => {
+                found.push((part.meta().clone(), part.bytes()));
+            }
+            Ok(_) => bad.push(format!("{} belongs to another store", blob.key)),
+            Err(error) if error.is_damage() => bad.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, bad))
+}
+
+fn assemble(
+    tenant: &TenantId,
+    signal: Signal,
+    found: &Found,
+    bad: &[String],
+    highest: u64,
+    now_ms: i64,
+) -> Manifest {
+    let metas = || found.iter().map(|(meta, _)| meta);
+    let merged: BTreeSet<Ulid> = metas().flat_map(|meta| meta.summary.sources.clone()).collect();
+    let live = found.iter().filter(|(meta, _)| !merged.contains(&meta.id));
+    let mut parts: Vec<PartInfo> = live.map(|(meta, bytes)| PartInfo::of(meta, *bytes)).collect();
+    parts.sort_by_key(|part| part.id);
+    let felt = metas().map(|meta| meta.summary.tombstones_applied).max().unwrap_or(0);
+    let text = "the manifest was rebuilt from the parts: deletes that no merge had applied yet are \
+                undone, and rows that had been dropped a short time before may be back";
+    let texts = std::iter::once(text.to_owned()).chain(bad.iter().cloned());
+    Manifest {
+        generation: highest.max(felt) + 1,
+        created_ms: now_ms,
+        covered: metas().map(|meta| meta.summary.covered).max().unwrap_or_default(),
+        parts,
+        damage: texts.map(|text| Damage { found_ms: now_ms, text }).collect(),
+        ..Manifest::empty(tenant.clone(), signal)
+    }
+}

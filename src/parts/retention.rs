@@ -1,0 +1,104 @@
+//! Which parts to drop because they are too old or too much. A pure function of the manifest.
+
+use crate::manifest::{Manifest, PartInfo};
+use model::{Day, Ulid};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// Parts whose last row is older than this tick go. `None` keeps them for ever.
+    pub keep_from: Option<i64>,
+    /// The most bytes of live parts. `None` for no limit.
+    pub bytes_max: Option<u64>,
+}
+
+/// The parts to drop, rising by id: first by age (quarantined ones too), then whole days, the
+/// oldest first, until the rest fits. Of the newest day single parts go, the oldest rows first.
+pub fn plan_retention(manifest: &Manifest, settings: &RetentionSettings) -> Vec<Ulid> {
+    let too_old = |part: &PartInfo| settings.keep_from.is_some_and(|from| part.time.max < from);
+    let quarantined = manifest.quarantined.iter().map(|part| &part.info);
+    let all = manifest.parts.iter().chain(quarantined);
+    let mut drop: BTreeSet<Ulid> = all.filter(|part| too_old(part)).map(|part| part.id).collect();
+    let kept = manifest.parts.iter().filter(|part| !drop.contains(&part.id)).collect();
+    drop.extend(over_size(kept, settings.bytes_max.unwrap_or(u64::MAX)));
+    drop.into_iter().collect()
+}
+
+fn over_size(parts: Vec<&PartInfo>, bytes_max: u64) -> Vec<Ulid> {
+    let mut bytes: u64 = parts.iter().map(|part| part.bytes).sum();
+    let mut days: BTreeMap<Day, Vec<&PartInfo>> = BTreeMap::new();
+    parts.into_iter().for_each(|part| days.entry(part.day).or_default().push(part));
+    let mut drop = Vec::new();
+    while bytes > bytes_max
+        && days.len() > 1
+        && let Some((_, oldest)) = days.pop_first()
+    {
+        bytes -= oldest.iter().map(|part| part.bytes).sum::<u64>();
+        drop.extend(oldest.iter().map(|part| part.id));
+    }
+    let mut newest = days.into_values().next().unwrap_or_default();
+    newest.sort_by_key(|part| (part.time.max, part.id));
+    for part in newest {
+        if bytes <= bytes_max {
+            break;
+        }
+        bytes -= part.bytes;
+        drop.push(part.id);
+    }
+    drop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{LogPosition, QuarantinedPart};
+    use model::{Signal, TenantId, TimeRange};
+
+    fn part(id: u128, day: i64, max: i64, bytes: u64) -> PartInfo {
+        PartInfo {
+            id: Ulid(id),
+            bytes,
+            schema: 1,
+            level: 0,
+            day: Day(day),
+            time: TimeRange { min: 0, max },
+            rows: 1,
+            series: 1,
+            tombstones_applied: 0,
+            bounds: Vec::new(),
+        }
+    }
+
+    fn manifest() -> Manifest {
+        let mut manifest = Manifest::empty(TenantId::default_tenant(), Signal::Metrics);
+        manifest.parts =
+            vec![part(1, 1, 10, 5), part(2, 1, 19, 5), part(3, 2, 25, 7), part(4, 3, 30, 9)];
+        manifest.covered = LogPosition::default();
+        let info = part(5, 1, 12, 100);
+        let reason = "rot".to_owned();
+        manifest.quarantined = vec![QuarantinedPart { info, reason, since_ms: 0 }];
+        manifest
+    }
+
+    fn check(keep_from: Option<i64>, bytes_max: Option<u64>, expected: &[u128]) {
+        let settings = RetentionSettings { keep_from, bytes_max };
+        let dropped: Vec<u128> =
+            plan_retention(&manifest(), &settings).iter().map(|id| id.0).collect();
+        assert_eq!(dropped, expected, "{settings:?}");
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        check(None, None, &[]);
+        check(Some(10), None, &[]);
+        check(Some(11), None, &[1]);
+        check(Some(13), None, &[1, 5]);
+        check(Some(i64::MAX), None, &[1, 2, 3, 4, 5]);
+        check(None, Some(26), &[]);
+        check(None, Some(25), &[1, 2]);
+        check(None, Some(16), &[1, 2]);
+        check(None, Some(9), &[1, 2, 3]);
+        check(None, Some(8), &[1, 2, 3, 4]);
+        check(Some(20), Some(9), &[1, 2, 3, 5]);
+    }
+}

@@ -1,0 +1,399 @@
+//! One tenant's signal: its current manifest, its open parts, and the switch from one generation
+//! to the next.
+//!
+//! How a commit works:
+//! 1. The writer holds `writing`; readers are not disturbed.
+//! 2. The edit is applied to the current manifest in memory; what can't be is refused here.
+//! 3. The next generation is put under its own new key. The key being taken means that somebody
+//!    else was faster: take what they wrote, answer `Conflict`.
+//! 4. Any other failure leaves open whether the file is there. Nothing in memory changes, and the
+//!    next commit looks first (`settle`).
+//! 5. Readers see the new manifest; generations older than the last eight go.
+//!
+//! Locks: `writing` before `shared`, never the other way round. `shared` is never held over I/O.
+
+use crate::generations::{Generations, prune};
+use crate::keys::{manifest_key, part_id_of, part_key, parts_prefix};
+use crate::manifest::{Damage, Edit, LogPosition, Manifest};
+use crate::part::Part;
+use crate::writer::PartWriter;
+use crate::{PartError, manifest_format, telemetry};
+use model::{Signal, TenantId, Ulid};
+use platform::{Blobs, Clock, Ids};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// How many generations stay on disk: enough to look back at what happened, small enough to list.
+pub const GENERATIONS_KEPT: u64 = 8;
+
+/// Open files kept per store between queries. Days × parts per day of a usual retention, and far
+/// below the usual limit of file handles.
+const HANDLES_KEPT: usize = 256;
+
+#[derive(Debug)]
+pub struct PartStore {
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    pub(crate) tenant: TenantId,
+    pub(crate) signal: Signal,
+    writing: Mutex<Writing>,
+    shared: Mutex<Shared>,
+}
+
+/// What only the writer of manifests needs.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    /// The highest generation number taken on disk.
+    highest: u64,
+    /// What the generation before the current one names and covers.
+    pub(crate) previous: BTreeSet<Ulid>,
+    previous_covered: LogPosition,
+    /// Named once, and not since: safe to delete as soon as nobody reads them.
+    pub(crate) dropped: BTreeSet<Ulid>,
+    /// Set after a write that may or may not have happened; holds the pins of its parts.
+    pub(crate) uncertain: Option<Vec<Arc<()>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) current: Arc<Manifest>,
+    /// Every manifest that somebody may still hold.
+    handed_out: Vec<Weak<Manifest>>,
+    handles: BTreeMap<Ulid, Handle>,
+    handle_clock: u64,
+    /// Parts that this process writes or has written and not yet published.
+    pub(crate) making: Vec<(Ulid, Weak<()>)>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    /// For as long as anybody reads it.
+    part: Weak<Part>,
+    /// Kept open for the next query.
+    kept: Option<Arc<Part>>,
+    used: u64,
+}
+
+impl PartStore {
+    /// Reads the newest manifest and writes nothing. What can't be read, and parts whose files are
+    /// gone, are reported, kept out of answers, and stand in the next generation.
+    pub fn open(
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+        tenant: TenantId,
+        signal: Signal,
+    ) -> Result<Self, PartError> {
+        let found = Generations::load(blobs.as_ref(), &tenant, signal)?;
+        let (manifest, writing) = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found)?;
+        let shared = Mutex::new(Shared::new(Arc::new(manifest)));
+        let writing = Mutex::new(writing);
+        Ok(Self { blobs, clock, ids, tenant, signal, writing, shared })
+    }
+
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    pub fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// What there is now. Parts that it names stay readable for as long as it is held.
+    pub fn snapshot(&self) -> Arc<Manifest> {
+        Arc::clone(&self.shared().current)
+    }
+
+    /// An open part of a snapshot. Handles are shared and kept open between queries.
+    pub fn part(&self, snapshot: &Manifest, id: Ulid) -> Result<Arc<Part>, PartError> {
+        let info = snapshot.part(id).ok_or(PartError::NoSuchPart(id))?;
+        if let Some(part) = self.shared().take_handle(id) {
+            return Ok(part);
+        }
+        let key = part_key(&self.tenant, self.signal, id);
+        let part = Part::open(self.blobs.as_ref(), &key).map_err(missing_is_damage)?;
+        let meta = part.meta();
+        if (meta.id, &meta.tenant, meta.signal) != (id, &self.tenant, self.signal)
+            || part.bytes() != info.bytes
+        {
+            return Err(PartError::corrupt(&key, "it is not the file that the manifest means"));
+        }
+        let part = Arc::new(part);
+        self.shared().keep_handle(id, &part);
+        Ok(part)
+    }
+
+    /// Starts a part. It is published by a commit that adds what its `finish` answers.
+    pub fn new_part(&self) -> Result<PartWriter, PartError> {
+        let id = self.ids.mint();
+        let pin = Arc::new(());
+        self.shared().making.push((id, Arc::downgrade(&pin)));
+        PartWriter::create(self.blobs.as_ref(), &self.tenant, self.signal, id, pin)
+    }
+
+    /// For tombstones.
+    pub fn mint_id(&self) -> Ulid {
+        self.ids.mint()
+    }
+
+    /// Publishes the edit if `expected` is still the newest generation.
+    pub fn commit(&self, expected: u64, edit: &Edit) -> Result<Arc<Manifest>, PartError> {
+        let mut writing = self.writing();
+        self.settle(&mut writing)?;
+        let current = self.snapshot();
+        if current.generation != expected {
+            telemetry::CONFLICTS.increment();
+            return Err(PartError::Conflict { expected, current: current.generation });
+        }
+        self.publish_edit(&mut writing, &current, edit)
+    }
+
+    /// Publishes what `build` makes of the newest manifest. Commits of this process wait for each
+    /// other here instead of refusing each other.
+    pub fn update(
+        &self,
+        build: impl FnOnce(&Manifest) -> Result<Edit, PartError>,
+    ) -> Result<Arc<Manifest>, PartError> {
+        let mut writing = self.writing();
+        self.settle(&mut writing)?;
+        let current = self.snapshot();
+        let edit = build(&current)?;
+        self.publish_edit(&mut writing, &current, &edit)
+    }
+
+    /// Takes a part out of what is read, and keeps its file for whoever looks into it. Safe to call
+    /// by every reader that met the damage: the first one does it.
+    pub fn quarantine(&self, id: Ulid, reason: &str) -> Result<Arc<Manifest>, PartError> {
+        let mut writing = self.writing();
+        self.settle(&mut writing)?;
+        let current = self.snapshot();
+        if current.part(id).is_none() {
+            return Ok(current);
+        }
+        let edit = Edit { quarantine: vec![(id, reason.to_owned())], ..Edit::default() };
+        let manifest = self.publish_edit(&mut writing, &current, &edit)?;
+        self.tell_quarantine(id, reason);
+        Ok(manifest)
+    }
+
+    /// The log may be cut below this position. It is what the generation *before* the newest
+    /// covers: were the newest to rot, the log still has what only it knew of.
+    pub fn log_needed_from(&self) -> LogPosition {
+        self.writing().previous_covered
+    }
+
+    fn publish_edit(
+        &self,
+        writing: &mut Writing,
+        current: &Arc<Manifest>,
+        edit: &Edit,
+    ) -> Result<Arc<Manifest>, PartError> {
+        let next = current.apply(edit, writing.highest + 1, self.clock.wall_ms())?;
+        let pins = edit.add.iter().map(|part| Arc::clone(&part.pin)).collect();
+        self.publish(writing, next, pins)
+    }
+
+    fn publish(
+        &self,
+        writing: &mut Writing,
+        next: Manifest,
+        pins: Vec<Arc<()>>,
+    ) -> Result<Arc<Manifest>, PartError> {
+        let expected = self.snapshot().generation;
+        let key = manifest_key(&self.tenant, self.signal, next.generation);
+        match self.blobs.put_new(&key, &manifest_format::encode(&next)) {
+            Ok(()) => Ok(self.switch(writing, next)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                telemetry::CONFLICTS.increment();
+                self.reload(writing)?;
+                Err(PartError::Conflict { expected, current: self.snapshot().generation })
+            }
+            Err(error) => {
+                observe::emit(&telemetry::CommitUncertain { key: &key, error: &error });
+                writing.uncertain = Some(pins);
+                Err(PartError::Io { key, source: error })
+            }
+        }
+    }
+
+    /// The new generation is durable: let readers see it.
+    fn switch(&self, writing: &mut Writing, next: Manifest) -> Arc<Manifest> {
+        telemetry::COMMITS.increment();
+        let next = Arc::new(next);
+        let before = self.shared().replace(Arc::clone(&next));
+        let named: BTreeSet<Ulid> = next.named().collect();
+        writing.dropped.extend(before.named().filter(|id| !named.contains(id)));
+        writing.previous = before.named().collect();
+        writing.previous_covered = before.covered;
+        writing.highest = next.generation;
+        writing.uncertain = None;
+        if let Some(old) = next.generation.checked_sub(GENERATIONS_KEPT).filter(|old| *old > 0) {
+            prune(self.blobs.as_ref(), &self.tenant, self.signal, &[old]);
+        }
+        next
+    }
+
+    /// After a write that may or may not have happened: what is on disk decides. If it happened,
+    /// its content is written once more under a new number, because nobody knows whether its
+    /// directory entry would survive a power cut.
+    pub(crate) fn settle(&self, writing: &mut Writing) -> Result<(), PartError> {
+        if writing.uncertain.is_none() {
+            return Ok(());
+        }
+        let found = Generations::load(self.blobs.as_ref(), &self.tenant, self.signal)?;
+        let happened = found.highest > writing.highest;
+        writing.highest = found.highest;
+        if !happened {
+            writing.uncertain = None;
+            return Ok(());
+        }
+        let newest = found.current.unwrap_or_else(|| (*self.snapshot()).clone());
+        let generation = found.highest + 1;
+        let pins = writing.uncertain.clone().unwrap_or_default();
+        self.publish(writing, Manifest { generation, ..newest }, pins).map(|_| ())
+    }
+
+    /// Takes what somebody else published.
+    fn reload(&self, writing: &mut Writing) -> Result<(), PartError> {
+        let found = Generations::load(self.blobs.as_ref(), &self.tenant, self.signal)?;
+        let (manifest, fresh) =
+            adopt(self.blobs.as_ref(), self.clock.as_ref(), &self.tenant, self.signal, found)?;
+        *writing = fresh;
+        self.shared().replace(Arc::new(manifest));
+        Ok(())
+    }
+
+    fn tell_quarantine(&self, part: Ulid, reason: &str) {
+        let (tenant, signal) = (&self.tenant, self.signal);
+        observe::emit(&telemetry::Quarantined { tenant, signal, part, reason });
+    }
+
+    pub(crate) fn writing(&self) -> MutexGuard<'_, Writing> {
+        // Writers change their state only after the disk agreed: it is whole after a panic too.
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn new(current: Arc<Manifest>) -> Self {
+        let handed_out = vec![Arc::downgrade(&current)];
+        let (handles, making) = (BTreeMap::new(), Vec::new());
+        Self { current, handed_out, handles, handle_clock: 0, making }
+    }
+
+    /// Answers the manifest that was current.
+    fn replace(&mut self, next: Arc<Manifest>) -> Arc<Manifest> {
+        self.handed_out.retain(|manifest| manifest.strong_count() > 0);
+        self.handed_out.push(Arc::downgrade(&next));
+        for (id, handle) in &mut self.handles {
+            if next.part(*id).is_none() {
+                handle.kept = None;
+            }
+        }
+        self.handles.retain(|_, handle| handle.part.strong_count() > 0);
+        std::mem::replace(&mut self.current, next)
+    }
+
+    fn take_handle(&mut self, id: Ulid) -> Option<Arc<Part>> {
+        self.handle_clock += 1;
+        let handle = self.handles.get_mut(&id)?;
+        handle.used = self.handle_clock;
+        handle.part.upgrade()
+    }
+
+    fn keep_handle(&mut self, id: Ulid, part: &Arc<Part>) {
+        // A part that has left the manifest is held by its readers alone.
+        let kept = self.current.part(id).map(|_| Arc::clone(part));
+        let used = self.handle_clock;
+        self.handles.insert(id, Handle { part: Arc::downgrade(part), kept, used });
+        let open = self.handles.iter().filter(|(_, handle)| handle.kept.is_some());
+        if open.clone().count() > HANDLES_KEPT {
+            let oldest = open.min_by_key(|(_, handle)| handle.used).map(|(id, _)| *id);
+            oldest.and_then(|id| self.handles.get_mut(&id)?.kept.take());
+        }
+    }
+
+    /// Parts that a reader can still come to.
+    pub(crate) fn in_use(&self) -> BTreeSet<Ulid> {
+        let manifests = self.handed_out.iter().filter_map(Weak::upgrade);
+        let mut ids: BTreeSet<Ulid> =
+            manifests.flat_map(|manifest| manifest.named().collect::<Vec<_>>()).collect();
+        let open = self.handles.iter().filter(|(_, handle)| handle.part.strong_count() > 0);
+        ids.extend(open.map(|(id, _)| *id));
+        ids
+    }
+}
+
+/// The state that what was found on disk amounts to.
+fn adopt(
+    blobs: &dyn Blobs,
+    clock: &dyn Clock,
+    tenant: &TenantId,
+    signal: Signal,
+    found: Generations,
+) -> Result<(Manifest, Writing), PartError> {
+    let Generations { current, previous, unreadable, highest, once_named, .. } = found;
+    let mut manifest = current.unwrap_or_else(|| Manifest::empty(tenant.clone(), signal));
+    note_unreadable(&mut manifest, &unreadable, clock.wall_ms());
+    set_missing_apart(blobs, &mut manifest, clock.wall_ms())?;
+    let previous_covered = previous.as_ref().map(|p| p.covered).unwrap_or_default();
+    let previous: BTreeSet<Ulid> =
+        previous.iter().flat_map(|p| p.named().collect::<Vec<_>>()).collect();
+    let named: BTreeSet<Ulid> = manifest.named().collect();
+    let dropped = once_named.difference(&named).copied().collect();
+    let writing = Writing { highest, previous, previous_covered, dropped, uncertain: None };
+    Ok((manifest, writing))
+}
+
+fn note_unreadable(manifest: &mut Manifest, unreadable: &[u64], now_ms: i64) {
+    for generation in unreadable {
+        let (signal, used) = (manifest.signal, manifest.generation);
+        let text = format!(
+            "generation {generation} of the {signal} manifest could not be read, generation {used} \
+             is used: what changed between them may be missing"
+        );
+        manifest.damage.push(Damage { found_ms: now_ms, text });
+    }
+}
+
+/// Parts whose file is gone or has another length are found now and not in the middle of a query.
+fn set_missing_apart(
+    blobs: &dyn Blobs,
+    manifest: &mut Manifest,
+    now_ms: i64,
+) -> Result<(), PartError> {
+    let prefix = parts_prefix(&manifest.tenant, manifest.signal);
+    let listed = blobs.list(&prefix).map_err(PartError::io(&prefix))?;
+    let on_disk: BTreeMap<Ulid, u64> =
+        listed.iter().filter_map(|blob| Some((part_id_of(&blob.key)?, blob.len))).collect();
+    let reason = |id: Ulid, bytes: u64| match on_disk.get(&id) {
+        None => Some((id, "its file is gone".to_owned())),
+        Some(found) if *found != bytes => {
+            Some((id, format!("its file has {found} bytes instead of {bytes}")))
+        }
+        Some(_) => None,
+    };
+    let lost: Vec<(Ulid, String)> =
+        manifest.parts.iter().filter_map(|part| reason(part.id, part.bytes)).collect();
+    for (part, reason) in &lost {
+        let (tenant, signal) = (&manifest.tenant, manifest.signal);
+        observe::emit(&telemetry::Quarantined { tenant, signal, part: *part, reason });
+    }
+    manifest.quarantine(&lost, now_ms)
+}
+
+/// A part that the manifest names and the disk does not have is damage.
+fn missing_is_damage(error: PartError) -> PartError {
+    match error {
+        PartError::Io { key, source } if source.kind() == io::ErrorKind::NotFound => {
+            PartError::corrupt(&key, "its file is gone")
+        }
+        other => other,
+    }
+}
