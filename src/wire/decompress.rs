@@ -1,0 +1,174 @@
+//! Decompression that can't be turned into a bomb: the limit is checked before memory is taken, and
+//! streams are cut as soon as they pass it.
+
+use model::ErrorKind;
+use std::io::{self, Read};
+
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Identity,
+    Gzip,
+    /// What HTTP calls deflate: a zlib stream.
+    Deflate,
+    Zstd,
+    /// Snappy's block format, as remote write uses it.
+    Snappy,
+}
+
+impl Encoding {
+    /// From a `Content-Encoding` header; `None` for one we don't know.
+    pub fn from_header(value: &str) -> Option<Self> {
+        match value.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Some(Self::Identity),
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Deflate),
+            "zstd" => Some(Self::Zstd),
+            "snappy" => Some(Self::Snappy),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DecompressError {
+    #[error("body is larger than {limit} bytes after decompression")]
+    TooLarge { limit: usize },
+    #[error("body is not valid {encoding:?} data")]
+    Malformed { encoding: Encoding, source: io::Error },
+}
+
+impl DecompressError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooLarge { .. } => ErrorKind::Limit,
+            Self::Malformed { .. } => ErrorKind::Invalid,
+        }
+    }
+}
+
+/// zstd frames may ask for gigabytes of window; 8 MiB is what its levels up to 19 use.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Unpacks a whole body of at most `limit` bytes.
+pub fn decompress(
+    encoding: Encoding,
+    body: &[u8],
+    limit: usize,
+) -> Result<Vec<u8>, DecompressError> {
+    let malformed = |source| DecompressError::Malformed { encoding, source };
+    match encoding {
+        Encoding::Identity if body.len() > limit => Err(DecompressError::TooLarge { limit }),
+        Encoding::Identity => Ok(body.to_vec()),
+        Encoding::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(body), encoding, limit),
+        Encoding::Deflate => read_bounded(flate2::read::ZlibDecoder::new(body), encoding, limit),
+        Encoding::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(malformed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(malformed)?;
+            read_bounded(decoder, encoding, limit)
+        }
+        Encoding::Snappy => snappy(body, limit),
+    }
+}
+
+fn read_bounded(
+    reader: impl Read,
+    encoding: Encoding,
+    limit: usize,
+) -> Result<Vec<u8>, DecompressError> {
+    let mut out = Vec::new();
+    let mut bounded = reader.take(limit as u64 + 1);
+    bounded
+        .read_to_end(&mut out)
+        .map_err(|source| DecompressError::Malformed { encoding, source })?;
+    if out.len() > limit {
+        return Err(DecompressError::TooLarge { limit });
+    }
+    Ok(out)
+}
+
+/// The format begins with the length it unpacks to: ten bytes can claim four gigabytes.
+fn snappy(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
+    let malformed = |error: snap::Error| DecompressError::Malformed {
+        encoding: Encoding::Snappy,
+        source: io::Error::new(io::ErrorKind::InvalidData, error),
+    };
+    let length = snap::raw::decompress_len(body).map_err(malformed)?;
+    if length > limit {
+        return Err(DecompressError::TooLarge { limit });
+    }
+    // The densest snappy element is a copy: 3 bytes of input for at most 64 of output. A larger
+    // claim is a lie: refuse it before taking its memory.
+    if length > body.len().saturating_mul(32) {
+        let text = "claims to unpack to more than its bytes can hold";
+        let source = io::Error::new(io::ErrorKind::InvalidData, text);
+        return Err(DecompressError::Malformed { encoding: Encoding::Snappy, source });
+    }
+    snap::raw::Decoder::new().decompress_vec(body).map_err(malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    const ALL: [Encoding; 5] =
+        [Encoding::Identity, Encoding::Gzip, Encoding::Deflate, Encoding::Zstd, Encoding::Snappy];
+
+    fn pack(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::default();
+        match encoding {
+            Encoding::Identity => plain.to_vec(),
+            Encoding::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Deflate => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Zstd => zstd::encode_all(plain, 1).unwrap(),
+            Encoding::Snappy => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_comes_back(plain: Vec<u8>) {
+            for encoding in ALL {
+                let packed = pack(encoding, &plain);
+                prop_assert_eq!(&decompress(encoding, &packed, plain.len()).unwrap(), &plain);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer_or_an_error(raw: Vec<u8>) {
+            for encoding in ALL {
+                if let Ok(plain) = decompress(encoding, &raw, 1_000) {
+                    prop_assert!(plain.len() <= 1_000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bombs_are_cut_at_the_limit() {
+        let zeros = vec![0; 10_000_000];
+        for encoding in ALL {
+            let packed = pack(encoding, &zeros);
+            let error = decompress(encoding, &packed, 100_000).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit, "{encoding:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_lying_snappy_length_takes_no_memory() {
+        // Ten bytes that claim 64 MiB, inside the limit.
+        let lie = [0x80, 0x80, 0x80, 0x20, 0, 0, 0, 0, 0, 0];
+        let error = decompress(Encoding::Snappy, &lie, 1 << 30).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+}
