@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use subtle::ConstantTimeEq;
 
-const PREFIX: &str = "mir_";
+pub const PREFIX: &str = "mir_";
 const SECRET_BYTES: usize = 32;
 const KEY_PREFIX: &str = "tokens/";
 /// How far the stored time of last use may lag behind.

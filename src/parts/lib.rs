@@ -27,6 +27,7 @@ mod rebuild;
 mod retention;
 mod store;
 mod telemetry;
+mod tenants;
 mod writer;
 
 pub use compression::Compression;
@@ -42,4 +43,5 @@ pub use part::{PageBuffer, Part};
 pub use retention::{RetentionSettings, plan_retention};
 pub use store::{GENERATIONS_KEPT, PartStore};
 pub use telemetry::METRICS;
+pub use tenants::tenants_with;
 pub use writer::{NewPart, PartWriter};
