@@ -1,0 +1,104 @@
+//! The way of a batch: log, sync, apply, acknowledge.
+
+use model::ErrorKind;
+use observe::{Counter, CounterFamily};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{RwLock, oneshot};
+use wal::{Batch, Log, Position, WalError};
+
+pub(crate) static BATCHES: Counter =
+    Counter::new("mirador_ingest_batches_total", "Batches that were logged and applied.");
+pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
+    "mirador_ingest_refused_total",
+    "Batches that could not be logged, by reason.",
+    &["reason"],
+);
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// The log went away in the middle: the server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl IngestError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Log(error) => error.kind(),
+            Self::Stopping => ErrorKind::Overloaded,
+        }
+    }
+}
+
+/// Shared by all protocols.
+#[derive(Debug)]
+pub struct Gateway {
+    log: Arc<Log>,
+    /// Held for reading from a batch's append to its application, for writing by a cut: so a cut
+    /// sees no batch between log and engine.
+    gate: RwLock<()>,
+    /// Just behind the last batch that was applied.
+    applied: Mutex<Position>,
+}
+
+impl Gateway {
+    pub fn new(log: Arc<Log>) -> Self {
+        let applied = Mutex::new(log.end());
+        Self { log, gate: RwLock::new(()), applied }
+    }
+
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Logs the batch and, once it is as durable as the settings ask, applies it. When this
+    /// answers `Ok` the batch may be acknowledged.
+    ///
+    /// Spawn it: a caller that goes away in the middle leaves a batch that is in the log but not
+    /// applied until the next start. That is allowed (nobody was told it is stored) but surprising.
+    pub async fn commit<T>(
+        &self,
+        batch: Batch<'_>,
+        apply: impl FnOnce(Position) -> T,
+    ) -> Result<T, IngestError> {
+        let _open = self.gate.read().await;
+        let (done, committed) = oneshot::channel();
+        self.log.append(&batch, move |result| {
+            // The receiver is gone only when the caller is.
+            let _ = done.send(result);
+        });
+        match committed.await {
+            Ok(Ok(position)) => {
+                BATCHES.increment();
+                let outcome = apply(position);
+                self.note_applied(position);
+                Ok(outcome)
+            }
+            Ok(Err(error)) => {
+                REFUSED.increment(&[error.kind().as_str()]);
+                Err(error.into())
+            }
+            Err(_) => Err(IngestError::Stopping),
+        }
+    }
+
+    /// Runs `cut` while no batch is between log and engine, with the position behind the last one.
+    pub(crate) async fn quiet<T>(&self, cut: impl FnOnce(Position) -> T) -> T {
+        let _closed = self.gate.write().await;
+        // The log's own end may lag behind its answers for a moment.
+        let applied = *self.applied();
+        cut(applied.max(self.log.end()))
+    }
+
+    fn note_applied(&self, position: Position) {
+        let behind = Position { offset: position.offset + 1, ..position };
+        let mut applied = self.applied();
+        *applied = applied.max(behind);
+    }
+
+    fn applied(&self) -> MutexGuard<'_, Position> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,247 @@
+//! The care of the engines: replay at start-up; flush, merge and retention while running.
+
+use crate::engine::{Engine, EngineError, MergeRequest, Retention};
+use crate::gateway::Gateway;
+use model::{ErrorKind, Signal};
+use observe::{Counter, CounterFamily, Event, Fields, Histogram, LATENCY_SECONDS, Level, emit};
+use platform::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use wal::{Position, Progress, Replay, Replayed, WalError};
+
+pub(crate) static FLUSHES: Counter =
+    Counter::new("mirador_flushes_total", "Times the heads were written to parts.");
+pub(crate) static FLUSH_FAILURES: CounterFamily = CounterFamily::new(
+    "mirador_flush_failures_total",
+    "Flushes that failed and will be tried again.",
+    &["signal"],
+);
+pub(crate) static FLUSH_SECONDS: Histogram =
+    Histogram::new("mirador_flush_seconds", "Time of a flush of all engines.", LATENCY_SECONDS);
+pub(crate) static MERGE_FAILURES: CounterFamily = CounterFamily::new(
+    "mirador_merge_failures_total",
+    "Merges or retention runs that failed and will be tried again.",
+    &["signal"],
+);
+pub(crate) static REPLAYED: Counter =
+    Counter::new("mirador_replayed_batches_total", "Batches read back from the log at start-up.");
+
+/// What the settings say about when to do what.
+#[derive(Clone, Copy, Debug)]
+pub struct KeeperSettings {
+    pub flush_interval: Duration,
+    /// Log growth that calls for an early flush.
+    pub flush_size: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplayReport {
+    pub batches: u64,
+    pub bytes: u64,
+    /// Batches of signals that this version doesn't know or that an engine refused.
+    pub skipped: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct FlushReport {
+    pub covered: Position,
+    pub elapsed: Duration,
+}
+
+struct EngineFailed<'a> {
+    what: &'static str,
+    signal: Signal,
+    error: &'a EngineError,
+}
+
+impl Event for EngineFailed<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "an engine could not do its work, it will be tried again";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("what", self.what);
+        fields.text("signal", self.signal);
+        fields.error(self.error);
+    }
+
+    fn count(&self) {
+        let family = if self.what == "flush" { &FLUSH_FAILURES } else { &MERGE_FAILURES };
+        family.increment(&[self.signal.as_str()]);
+    }
+}
+
+struct BatchRefused<'a> {
+    signal: Signal,
+    position: Position,
+    reason: &'a str,
+}
+
+impl Event for BatchRefused<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "a logged batch could not be applied and stays in the log";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("signal", self.signal);
+        fields.text("position", self.position);
+        fields.text("reason", self.reason);
+    }
+}
+
+/// Owns the order in which engines are served. One piece of work at a time.
+#[derive(Debug)]
+pub struct Keeper {
+    engines: Vec<Arc<dyn Engine>>,
+    clock: Arc<dyn Clock>,
+    settings: KeeperSettings,
+    working: Mutex<Work>,
+}
+
+#[derive(Debug)]
+struct Work {
+    last_flush: platform::Moment,
+    covered: Position,
+}
+
+impl Keeper {
+    pub fn new(
+        engines: Vec<Arc<dyn Engine>>,
+        clock: Arc<dyn Clock>,
+        settings: KeeperSettings,
+    ) -> Self {
+        let work = Work { last_flush: clock.now(), covered: Position { segment: 0, offset: 0 } };
+        Self { engines, clock, settings, working: Mutex::new(work) }
+    }
+
+    pub fn engines(&self) -> &[Arc<dyn Engine>] {
+        &self.engines
+    }
+
+    /// The highest position that any engine has in parts.
+    pub fn log_covered(&self) -> Position {
+        let covered = self.engines.iter().filter_map(|engine| engine.log_covered());
+        covered.max().unwrap_or(Position { segment: 0, offset: 0 })
+    }
+
+    /// Gives every batch of the log to its engine; blocking. `progress` hears bytes done and all.
+    pub fn replay(
+        &self,
+        mut replay: Replay,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<ReplayReport, WalError> {
+        let mut report = ReplayReport::default();
+        while let Some(replayed) = replay.next_batch()? {
+            report.batches += 1;
+            report.bytes += replayed.batch.payload.len() as u64;
+            report.skipped += u64::from(!self.replay_one(&replayed));
+            let Progress { done_bytes, total_bytes } = replay.progress();
+            progress(done_bytes, total_bytes);
+        }
+        REPLAYED.add(report.batches);
+        Ok(report)
+    }
+
+    /// Whether an engine took it.
+    fn replay_one(&self, replayed: &Replayed<'_>) -> bool {
+        let signal = replayed.batch.signal;
+        let engine = self.engines.iter().find(|engine| engine.signal() == signal);
+        let refused = match engine {
+            Some(engine) => engine.replay(replayed).err().map(|error| error.to_string()),
+            None => Some("this server has no engine for it".to_owned()),
+        };
+        if let Some(reason) = &refused {
+            emit(&BatchRefused { signal, position: replayed.position, reason });
+        }
+        refused.is_none()
+    }
+
+    /// Writes all heads to parts and lets go of the log behind them.
+    pub async fn flush(&self, gateway: &Gateway) -> Result<FlushReport, EngineError> {
+        let mut work = self.working.lock().await;
+        let started = self.clock.now();
+        let covered = gateway
+            .quiet(|end| {
+                self.engines.iter().for_each(|engine| engine.cut(end));
+                end
+            })
+            .await;
+        self.on_each("flush", |engine| engine.flush().map(|()| 0)).await?;
+        self.truncate(gateway, covered).await?;
+        let elapsed = self.clock.now().since(started);
+        (work.last_flush, work.covered) = (self.clock.now(), covered);
+        FLUSHES.increment();
+        FLUSH_SECONDS.observe(elapsed.as_secs_f64());
+        Ok(FlushReport { covered, elapsed })
+    }
+
+    /// Flushes when it is time to, or when the log has grown enough.
+    pub async fn flush_when_due(&self, gateway: &Gateway) -> Result<(), EngineError> {
+        let last_flush = self.working.lock().await.last_flush;
+        let waited = self.clock.now().since(last_flush);
+        let rows: u64 = self.engines.iter().map(|engine| engine.stats().head_rows).sum();
+        let full = gateway.log().size_bytes() >= self.settings.flush_size && rows > 0;
+        if full || (waited >= self.settings.flush_interval && rows > 0) {
+            self.flush(gateway).await?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the log below `covered`, or below what an engine still needs of it.
+    async fn truncate(&self, gateway: &Gateway, covered: Position) -> Result<(), EngineError> {
+        let needed = self.engines.iter().filter_map(|engine| engine.log_needed_from());
+        let bound = needed.fold(covered, Position::min);
+        let log = Arc::clone(gateway.log());
+        blocking(move || log.truncate_before(bound).map_err(log_error)).await.map(|_| ())
+    }
+
+    /// Merging publishes new generations, after which less of the log is needed.
+    pub async fn merge(
+        &self,
+        gateway: &Gateway,
+        request: MergeRequest,
+    ) -> Result<usize, EngineError> {
+        let work = self.working.lock().await;
+        let merged = self.on_each("merge", move |engine| engine.merge(&request)).await?;
+        self.truncate(gateway, work.covered).await?;
+        Ok(merged)
+    }
+
+    pub async fn retain(&self, retention: Retention) -> Result<usize, EngineError> {
+        let _work = self.working.lock().await;
+        self.on_each("retain", move |engine| engine.retain(&retention)).await
+    }
+
+    /// Runs the work on each engine, on a thread that may block, and adds up what they answer. All
+    /// are served even when one fails; the first failure is the answer.
+    async fn on_each(
+        &self,
+        what: &'static str,
+        work: impl Fn(&dyn Engine) -> Result<usize, EngineError> + Send + Clone + 'static,
+    ) -> Result<usize, EngineError> {
+        let mut sum = 0;
+        let mut first = None;
+        for engine in &self.engines {
+            let (engine, work) = (Arc::clone(engine), work.clone());
+            let signal = engine.signal();
+            match blocking(move || work(engine.as_ref())).await {
+                Ok(count) => sum += count,
+                Err(error) => {
+                    emit(&EngineFailed { what, signal, error: &error });
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        first.map_or(Ok(sum), Err)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.unwrap_or_else(|_| Err(EngineError::new(ErrorKind::Bug, "an engine panicked")))
+}
+
+fn log_error(error: WalError) -> EngineError {
+    EngineError::new(error.kind(), error)
+}

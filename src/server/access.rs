@@ -1,0 +1,95 @@
+//! Who may come in: tokens and users, and the changes that an operator makes to them. The same
+//! changes come over HTTP, through the control socket, and from the command line while no server
+//! runs.
+
+use catalog::{
+    Backend, Catalog, CatalogError, NewToken, Scope, TenantAccess, TokenInfo, Tokens, UserInfo,
+    Users,
+};
+use platform::{Clock, Random, RealDisk};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) const CATALOG_DIR: &str = "catalog";
+
+#[derive(Debug)]
+pub struct AccessBook {
+    pub catalog: Arc<Catalog>,
+    pub tokens: Tokens,
+    pub users: Users,
+    clock: Arc<dyn Clock>,
+}
+
+/// `POST /api/admin/tokens`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    pub name: String,
+    pub scopes: BTreeSet<Scope>,
+    /// Names, or `["*"]` for all.
+    #[serde(default = "default_tenants")]
+    pub tenants: TenantAccess,
+    /// Milliseconds since 1970; without it the token is good until revoked.
+    #[serde(default)]
+    pub expires_ms: Option<i64>,
+}
+
+/// `PUT /api/admin/users/{name}`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRequest {
+    pub password: String,
+    pub scopes: BTreeSet<Scope>,
+    #[serde(default = "default_tenants")]
+    pub tenants: TenantAccess,
+}
+
+impl std::fmt::Debug for UserRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UserRequest(***, {:?}, {:?})", self.scopes, self.tenants)
+    }
+}
+
+fn default_tenants() -> TenantAccess {
+    TenantAccess::Only(BTreeSet::from([model::TenantId::default_tenant()]))
+}
+
+impl AccessBook {
+    /// Opens the catalog below the data folder. Only one process can.
+    pub fn open(
+        data: &Path,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, CatalogError> {
+        let folder = data.join(CATALOG_DIR);
+        let disk = RealDisk::open(&folder)
+            .map_err(|source| CatalogError::Io { path: folder.display().to_string(), source })?;
+        let catalog = Arc::new(Catalog::open(Arc::new(disk), Backend::Sled, Arc::clone(&clock))?);
+        let tokens = Tokens::open(Arc::clone(&catalog), Arc::clone(&random))?;
+        let users = Users::open(Arc::clone(&catalog), random)?;
+        Ok(Self { catalog, tokens, users, clock })
+    }
+
+    pub fn create_token(&self, request: TokenRequest) -> Result<NewToken, CatalogError> {
+        let TokenRequest { name, scopes, tenants, expires_ms } = request;
+        self.tokens.create(&name, scopes, tenants, self.clock.wall_ms(), expires_ms)
+    }
+
+    pub fn list_tokens(&self) -> Vec<TokenInfo> {
+        self.tokens.list()
+    }
+
+    pub fn set_user(&self, name: &str, request: &UserRequest) -> Result<UserInfo, CatalogError> {
+        let UserRequest { password, scopes, tenants } = request;
+        let now_ms = self.clock.wall_ms();
+        self.users.set(name, password, scopes.clone(), tenants.clone(), now_ms)
+    }
+
+    /// Exports and what else is due; blocking.
+    pub fn maintain(&self) -> Result<(), CatalogError> {
+        self.tokens.maintain()?;
+        self.catalog.maintain(self.clock.wall_ms())
+    }
+}

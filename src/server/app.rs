@@ -1,0 +1,67 @@
+//! The running server as its handlers see it.
+
+use crate::config::Config;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::stores::Stores;
+use observe::Registry;
+use platform::Clock;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+    pub lifecycle: Lifecycle,
+    pub addresses: Vec<SocketAddr>,
+    pub is_tls: bool,
+    pub started_ms: i64,
+    stores: OnceLock<Arc<Stores>>,
+}
+
+impl App {
+    pub fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        registry: Registry,
+        addresses: Vec<SocketAddr>,
+    ) -> Self {
+        Self {
+            is_tls: !config.tls.cert_file.as_os_str().is_empty(),
+            config,
+            started_ms: clock.wall_ms(),
+            clock,
+            registry,
+            lifecycle: Lifecycle::default(),
+            addresses,
+            stores: OnceLock::new(),
+        }
+    }
+
+    /// The stores are open: from now on requests are served.
+    pub fn open(&self, stores: Arc<Stores>) {
+        assert!(self.stores.set(stores).is_ok(), "stores are opened once");
+        self.lifecycle.enter(Phase::Ready);
+    }
+
+    /// `None` while starting. Behind a route that needs stores it is always there.
+    pub fn stores(&self) -> Option<&Arc<Stores>> {
+        self.stores.get()
+    }
+
+    /// Where a browser finds the front page.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let address =
+            self.addresses.first().map_or(self.config.listen.address.clone(), |address| {
+                match address.ip().is_unspecified() {
+                    true => format!("127.0.0.1:{}", address.port()),
+                    false => address.to_string(),
+                }
+            });
+        format!("{scheme}://{address}/")
+    }
+}

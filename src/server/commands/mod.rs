@@ -1,0 +1,166 @@
+//! The command line: what a person types, and the exit codes they get.
+//!
+//! 0: done. 1: it failed. 2: wrong usage or configuration. 3: the address or the data folder is
+//! taken by somebody else.
+
+mod access;
+mod inspect;
+
+use crate::config::{self, Config, ConfigError, Overrides};
+use crate::serve;
+use clap::{Args, Parser, Subcommand};
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A self-hosted observability server: metrics, logs and traces in one binary and one folder.
+///
+/// Without a command it serves: http://127.0.0.1:9640/, data in ./mirador-data.
+#[derive(Debug, Parser)]
+#[command(name = "mirador", version, max_term_width = 100, propagate_version = true)]
+struct CommandLine {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+struct SettingFlags {
+    /// Read settings from this TOML file (docs/config.md)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep data in this folder [default: mirador-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Listen on this address [default: 127.0.0.1:9640]
+    #[arg(long, global = true, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Listen on any address without authentication
+    #[arg(long, global = true)]
+    insecure_listen: bool,
+    /// Any other setting: --set wal.sync=1s
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command)
+    Serve,
+    /// Read the settings as the server would, and say what is wrong or what they are
+    CheckConfig {
+        /// Print a configuration file with every setting and its default instead
+        #[arg(long)]
+        example: bool,
+    },
+    /// Show what is in a file of the data folder; works while the server runs
+    #[command(subcommand)]
+    Inspect(inspect::InspectCommand),
+    /// Create, list and revoke API tokens; works while the server runs
+    #[command(subcommand)]
+    Token(access::TokenCommand),
+    /// Set, list and remove users with passwords; works while the server runs
+    #[command(subcommand)]
+    User(access::UserCommand),
+}
+
+/// What a command ended with.
+type Outcome = Result<(), Failure>;
+
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    error: Box<dyn Error>,
+}
+
+impl<E: Into<Box<dyn Error>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { code: 1, error: error.into() }
+    }
+}
+
+fn bad_config(error: ConfigError) -> Failure {
+    Failure { code: 2, error: error.into() }
+}
+
+pub fn run() -> ExitCode {
+    let line = CommandLine::parse();
+    let outcome = match line.command {
+        None | Some(Command::Serve) => serve_command(&line.settings),
+        Some(Command::CheckConfig { example }) => check_config(&line.settings, example),
+        Some(Command::Inspect(command)) => inspect::run(&command),
+        Some(Command::Token(command)) => {
+            load(&line.settings).and_then(|config| access::tokens(&config, &command))
+        }
+        Some(Command::User(command)) => {
+            load(&line.settings).and_then(|config| access::users(&config, &command))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(failure.error.as_ref());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn serve_command(flags: &SettingFlags) -> Outcome {
+    let config = load(flags)?;
+    serve::run(config).map_err(|error| Failure { code: error.exit_code(), error: Box::new(error) })
+}
+
+fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
+    if example {
+        return print(&config::example_file());
+    }
+    let config = load(flags)?;
+    let text = toml::to_string(&config)?;
+    print(&format!("# the settings are good; this is what the server would use\n{text}"))
+}
+
+fn load(flags: &SettingFlags) -> Result<Config, Failure> {
+    let mut settings = Vec::new();
+    for text in &flags.set {
+        let Some((key, value)) = text.split_once('=') else {
+            let message = format!("--set {text}: write --set section.key=value");
+            return Err(Failure { code: 2, error: message.into() });
+        };
+        settings.push((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    if let Some(data) = &flags.data {
+        settings.push(("server.data".to_owned(), data.display().to_string()));
+    }
+    if let Some(listen) = &flags.listen {
+        settings.push(("listen.address".to_owned(), listen.clone()));
+    }
+    if flags.insecure_listen {
+        settings.push(("listen.insecure".to_owned(), "true".to_owned()));
+    }
+    let environment = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let overrides = Overrides { file: flags.config.clone(), environment, flags: settings };
+    config::load(&overrides).map_err(bad_config)
+}
+
+fn print(text: &str) -> Outcome {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `mirador inspect … | head` is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// The error and what caused it, one line each.
+fn complain(error: &dyn Error) {
+    let mut text = format!("mirador: {error}\n");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!("  because: {inner}\n"));
+        cause = inner.source();
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

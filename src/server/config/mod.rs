@@ -1,0 +1,22 @@
+//! Settings: what an operator may choose, from a TOML file, the environment and flags.
+//!
+//! Lives here: the settings themselves (`settings.rs`, each documented once, where it is defined),
+//! their units, loading with errors that name file, line and the likely meaning, and the page that
+//! is generated from all of it.
+//! Not here: components (disk, clock): those are passed, not configured.
+
+mod docs;
+mod load;
+mod section;
+mod settings;
+mod units;
+
+pub use docs::{example_file, reference_page};
+pub use load::{ConfigError, Overrides, load};
+pub use section::{SectionDoc, SettingDoc};
+pub use settings::{
+    AuthMode, AuthSettings, Config, LimitSettings, ListenSettings, LogFormatSetting, LogLevel,
+    LogSettings, ServerSettings, StorageSettings, TestingSettings, TlsSettings, WalSettings,
+    WalSync,
+};
+pub use units::{ByteSize, HumanDuration, SizeLimit};

@@ -1,0 +1,54 @@
+//! One definition of a setting feeds the parser, the defaults and the documentation.
+
+/// A setting as the reference page shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct SettingDoc {
+    pub name: &'static str,
+    /// The doc comment's lines.
+    pub doc: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct SectionDoc {
+    /// The table's name in the file.
+    pub name: &'static str,
+    pub doc: &'static [&'static str],
+    pub settings: &'static [SettingDoc],
+}
+
+/// Declares a section: a struct with defaults whose doc comments are its documentation.
+macro_rules! section {
+    (
+        $(#[doc = $section_doc:literal])*
+        $section:ident as $table:literal {
+            $( $(#[doc = $doc:literal])* $name:ident: $kind:ty = $default:expr, )*
+        }
+    ) => {
+        $(#[doc = $section_doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $section {
+            $( $(#[doc = $doc])* pub $name: $kind, )*
+        }
+
+        impl Default for $section {
+            fn default() -> Self {
+                Self { $( $name: $default, )* }
+            }
+        }
+
+        impl $section {
+            pub const DOC: $crate::config::SectionDoc = $crate::config::SectionDoc {
+                name: $table,
+                doc: &[$($section_doc),*],
+                settings: &[
+                    $( $crate::config::SettingDoc {
+                        name: stringify!($name),
+                        doc: &[$($doc),*],
+                    }, )*
+                ],
+            };
+        }
+    };
+}
+pub(crate) use section;

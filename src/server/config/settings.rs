@@ -1,0 +1,223 @@
+//! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
+
+use super::section::section;
+use super::units::{ByteSize, HumanDuration, SizeLimit};
+use super::{SectionDoc, SettingDoc};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Whether requests must say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    Off,
+    On,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormatSetting {
+    Auto,
+    Human,
+    Json,
+}
+
+/// When the log is synced: `"always"`, an interval such as `"1s"`, or `"off"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalSync {
+    Always,
+    Interval(HumanDuration),
+    Off,
+}
+
+impl<'de> Deserialize<'de> for WalSync {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "always" => Ok(Self::Always),
+            "off" => Ok(Self::Off),
+            other => other.parse().map(Self::Interval).map_err(|_| {
+                serde::de::Error::custom(format!(
+                    "{other:?} is no sync policy: write \"always\", \"off\" or an interval such as \"1s\""
+                ))
+            }),
+        }
+    }
+}
+
+impl Serialize for WalSync {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Always => serializer.serialize_str("always"),
+            Self::Off => serializer.serialize_str("off"),
+            Self::Interval(interval) => serializer.collect_str(interval),
+        }
+    }
+}
+
+section! {
+    /// Where data lives and how the server stops.
+    ServerSettings as "server" {
+        /// The data folder. One server per folder; it is created where it is missing.
+        data: PathBuf = PathBuf::from("mirador-data"),
+        /// How long requests in flight may take to end after SIGTERM.
+        shutdown_grace: HumanDuration = HumanDuration::from_secs(10),
+        /// How long `/ready` answers 503 before the server stops taking connections, so that a
+        /// load balancer sees it first.
+        shutdown_delay: HumanDuration = HumanDuration::from_secs(0),
+    }
+}
+
+section! {
+    /// Where the server listens. Every listener speaks HTTP/1.1, HTTP/2 and gRPC.
+    ListenSettings as "listen" {
+        /// The main address. Anything but a loopback address needs `auth.mode = "on"` or the flag
+        /// `--insecure-listen`.
+        address: String = "127.0.0.1:9640".to_owned(),
+        /// Further addresses; `":4317"` takes the host of the main address. One that is already
+        /// taken by somebody else is a warning, not a failure.
+        also: Vec<String> = vec![":4317".to_owned(), ":4318".to_owned()],
+        /// Listen on any address without authentication. Also `--insecure-listen`.
+        insecure: bool = false,
+    }
+}
+
+section! {
+    /// Encryption on all listeners. Both files or none.
+    TlsSettings as "tls" {
+        /// The certificate chain, PEM. Empty: no TLS.
+        cert_file: PathBuf = PathBuf::new(),
+        /// The private key, PEM.
+        key_file: PathBuf = PathBuf::new(),
+    }
+}
+
+section! {
+    /// Who may do what. Tokens: `mirador token`; passwords: `mirador user`.
+    AuthSettings as "auth" {
+        /// `"on"`: every request but `/healthy`, `/ready` and `/version` needs a token or a
+        /// password. `"off"`: everybody may do everything, which is only accepted on loopback or
+        /// with `listen.insecure`.
+        mode: AuthMode = AuthMode::Off,
+    }
+}
+
+section! {
+    /// Bounds that keep one client from harming the others.
+    LimitSettings as "limits" {
+        /// Open connections over all listeners; more wait in the kernel.
+        connections: usize = 512,
+        /// How long a connection may stay open between requests. When all connections are taken,
+        /// the one that has been idle longest makes room before that.
+        idle_timeout: HumanDuration = HumanDuration::from_secs(300),
+        /// Time for a request's headers to arrive.
+        header_timeout: HumanDuration = HumanDuration::from_secs(10),
+        /// Size of a request's headers.
+        header_size: ByteSize = ByteSize::kib(32),
+        /// Time for a request's body to arrive.
+        body_timeout: HumanDuration = HumanDuration::from_secs(60),
+        /// Size of a request's body as it arrives.
+        body_size: ByteSize = ByteSize::mib(32),
+        /// Size of a request's body after decompression.
+        decompressed_size: ByteSize = ByteSize::mib(64),
+    }
+}
+
+section! {
+    /// The log that makes acknowledged data durable.
+    WalSettings as "wal" {
+        /// `"always"`: a success answer means synced to disk. An interval such as `"1s"`: the
+        /// answer comes after the write, the sync within the interval; a power cut may lose that
+        /// much, a crash of the server nothing. `"off"`: the system syncs when it likes.
+        sync: WalSync = WalSync::Always,
+        /// How long a sync waits for company. 0: as soon as the one before it is done, which
+        /// already groups whatever arrived meanwhile.
+        window: HumanDuration = HumanDuration::from_millis(0),
+        /// Size of one log file.
+        segment_size: ByteSize = ByteSize::mib(64),
+        /// Memory for batches that wait for their sync; when it is full the server answers 503.
+        queue_size: ByteSize = ByteSize::mib(64),
+    }
+}
+
+section! {
+    /// What is kept, and how.
+    StorageSettings as "storage" {
+        /// The longest that data stays in memory and log alone before it is written to parts.
+        flush_interval: HumanDuration = HumanDuration::from_secs(300),
+        /// Write parts earlier when the log has grown by this much.
+        flush_size: ByteSize = ByteSize::mib(256),
+        /// How often merging and retention are considered.
+        merge_interval: HumanDuration = HumanDuration::from_secs(30),
+        /// Data older than this is dropped. `"0s"` keeps everything.
+        retention: HumanDuration = HumanDuration::from_secs(30 * 86_400),
+        /// The oldest days are dropped when the stored data passes this size: a share of the disk,
+        /// a size, or `"off"`.
+        retention_size: SizeLimit = SizeLimit::Percent(80),
+    }
+}
+
+section! {
+    /// The server's own log, on standard error.
+    LogSettings as "log" {
+        /// `"debug"`, `"info"`, `"warn"` or `"error"`.
+        level: LogLevel = LogLevel::Info,
+        /// `"human"`, `"json"`, or `"auto"`: human on a terminal, JSON elsewhere.
+        format: LogFormatSetting = LogFormatSetting::Auto,
+    }
+}
+
+section! {
+    /// For durability tests; leave it off.
+    TestingSettings as "testing" {
+        /// Serve `/-/probe`, which stores opaque records through the log and parts like any signal.
+        probe: bool = false,
+    }
+}
+
+/// All sections.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub server: ServerSettings,
+    pub listen: ListenSettings,
+    pub tls: TlsSettings,
+    pub auth: AuthSettings,
+    pub limits: LimitSettings,
+    pub wal: WalSettings,
+    pub storage: StorageSettings,
+    pub log: LogSettings,
+    pub testing: TestingSettings,
+}
+
+impl Config {
+    /// In the order of the file.
+    pub const SECTIONS: &[SectionDoc] = &[
+        ServerSettings::DOC,
+        ListenSettings::DOC,
+        TlsSettings::DOC,
+        AuthSettings::DOC,
+        LimitSettings::DOC,
+        WalSettings::DOC,
+        StorageSettings::DOC,
+        LogSettings::DOC,
+        TestingSettings::DOC,
+    ];
+
+    pub fn section(name: &str) -> Option<&'static SectionDoc> {
+        Self::SECTIONS.iter().find(|section| section.name == name)
+    }
+
+    pub fn setting(section: &str, name: &str) -> Option<&'static SettingDoc> {
+        Self::section(section)?.settings.iter().find(|setting| setting.name == name)
+    }
+}

@@ -1,0 +1,297 @@
+//! Sockets: binding them, accepting from them, serving what comes in until told to stop.
+
+use super::connection::{ConnectionState, Connections, Patience, WatchedSocket};
+use super::tls::{self, TlsError};
+use crate::config::{Config, LimitSettings};
+use axum::Router;
+use axum::extract::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use observe::{Counter, Event, Fields, Gauge, Level, Metric, emit};
+use platform::Clock;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+static CONNECTIONS_OPEN: Gauge =
+    Gauge::new("mirador_http_connections_open", "Connections that are open now.");
+static CONNECTIONS: Counter =
+    Counter::new("mirador_http_connections_total", "Connections that were accepted.");
+static ACCEPT_ERRORS: Counter = Counter::new(
+    "mirador_http_accept_errors_total",
+    "Connections that could not be accepted or whose TLS handshake failed.",
+);
+pub(crate) static METRICS: &[&dyn Metric] = &[&CONNECTIONS_OPEN, &CONNECTIONS, &ACCEPT_ERRORS];
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("{address:?} is not an address: write \"127.0.0.1:9640\" or \":4317\"")]
+    Address { address: String },
+    #[error(
+        "{address} is reachable from other machines and authentication is off: set auth.mode = \
+         \"on\" and create a token with `mirador token create`, or start with --insecure-listen"
+    )]
+    Unprotected { address: SocketAddr },
+    #[error(
+        "can't listen on {address}: is another server running there? choose another with --listen"
+    )]
+    Bind { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+struct AlsoTaken<'a> {
+    address: SocketAddr,
+    error: &'a io::Error,
+}
+
+impl Event for AlsoTaken<'_> {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "can't listen on a further address, going on without it";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("address", self.address);
+        fields.error(self.error);
+    }
+}
+
+/// Sockets that are bound but not yet served.
+pub struct Listeners {
+    sockets: Vec<TcpListener>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listeners({:?})", self.addresses())
+    }
+}
+
+impl Listeners {
+    /// The main address must be free; of the others, as many as are.
+    pub async fn bind(config: &Config) -> Result<Self, ListenError> {
+        let tls = tls::acceptor(&config.tls)?;
+        let main = resolve(&config.listen.address, None)?;
+        protected(config, main)?;
+        let bind = |address| async move {
+            TcpListener::bind(address).await.map_err(|source| (address, source))
+        };
+        let mut sockets = vec![
+            bind(main).await.map_err(|(address, source)| ListenError::Bind { address, source })?,
+        ];
+        for text in &config.listen.also {
+            let address = resolve(text, Some(main))?;
+            protected(config, address)?;
+            match bind(address).await {
+                Ok(socket) => sockets.push(socket),
+                Err((address, error)) => emit(&AlsoTaken { address, error: &error }),
+            }
+        }
+        Ok(Self { sockets, tls })
+    }
+
+    /// The main address first.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Serves until `stop` turns true, then lets requests in flight end within `grace`. Answers
+    /// whether all of them did.
+    pub async fn serve(
+        self,
+        router: Router,
+        limits: &LimitSettings,
+        clock: Arc<dyn Clock>,
+        stop: watch::Receiver<bool>,
+        grace: Duration,
+    ) -> bool {
+        let patience = Patience { headers: limits.header_timeout.0, idle: limits.idle_timeout.0 };
+        let connections = Arc::new(Connections::new(limits.connections, patience, clock));
+        let graceful = Arc::new(GracefulShutdown::new());
+        let server =
+            Arc::new(Server { builder: builder(limits), router, tls: self.tls, connections });
+        let mut loops = JoinSet::new();
+        for socket in self.sockets {
+            let (server, graceful) = (Arc::clone(&server), Arc::clone(&graceful));
+            loops.spawn(accept_loop(server, socket, graceful, stop.clone()));
+        }
+        while loops.join_next().await.is_some() {}
+        let graceful = Arc::into_inner(graceful).expect("the accept loops have ended");
+        tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
+    }
+}
+
+struct Server {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    connections: Arc<Connections>,
+}
+
+fn builder(limits: &LimitSettings) -> Builder<TokioExecutor> {
+    let header_size = limits.header_size.length();
+    let mut builder = Builder::new(TokioExecutor::new());
+    // hyper's own header timeout also runs between requests; ours (connection.rs) does not.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder.http1().max_buf_size(header_size.max(8_192)).max_headers(200);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(header_size).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .max_pending_accept_reset_streams(32)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+async fn accept_loop(
+    server: Arc<Server>,
+    socket: TcpListener,
+    graceful: Arc<GracefulShutdown>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let place = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            place = server.connections.place() => place,
+        };
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                CONNECTIONS.increment();
+                let (guard, state) = server.connections.enter(place);
+                let watcher = graceful.watcher();
+                let server = Arc::clone(&server);
+                tokio::spawn(async move {
+                    CONNECTIONS_OPEN.set(server.connections.count() as f64);
+                    server.handshake(stream, peer, state, watcher).await;
+                    drop(guard);
+                    CONNECTIONS_OPEN.set(server.connections.count() as f64);
+                });
+            }
+            // Out of descriptors, most likely: give the others time to end.
+            Err(_) => {
+                ACCEPT_ERRORS.increment();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+type Watcher = hyper_util::server::graceful::Watcher;
+
+impl Server {
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        state: Arc<ConnectionState>,
+        watcher: Watcher,
+    ) {
+        // Answers are small and whole; waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.serve(stream, peer, state, watcher).await;
+        };
+        match tokio::time::timeout(self.connections.patience.headers, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, peer, state, watcher).await,
+            _ => ACCEPT_ERRORS.increment(),
+        }
+    }
+
+    async fn serve<S>(
+        &self,
+        socket: S,
+        peer: SocketAddr,
+        state: Arc<ConnectionState>,
+        watcher: Watcher,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let watched = WatchedSocket { socket, state: Arc::clone(&state) };
+        let router = self.router.clone();
+        let of_request = Arc::clone(&state);
+        let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
+            let busy = of_request.busy();
+            let mut router = router.clone();
+            async move {
+                let mut request: Request = request.map(axum::body::Body::new);
+                request.extensions_mut().insert(Peer(peer));
+                let reply = router.call(request).await;
+                drop(busy);
+                reply
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(watched), service);
+        let connection = watcher.watch(connection.into_owned());
+        tokio::select! {
+            // An error here is the client's: it went away or broke the protocol.
+            _ = connection => {}
+            () = state.expired(self.connections.patience) => {}
+        }
+    }
+}
+
+/// Who is on the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+fn protected(config: &Config, address: SocketAddr) -> Result<(), ListenError> {
+    let open = config.auth.mode == crate::config::AuthMode::Off && !config.listen.insecure;
+    if open && !address.ip().is_loopback() {
+        return Err(ListenError::Unprotected { address });
+    }
+    Ok(())
+}
+
+/// `":4317"` takes the host of the main address.
+fn resolve(text: &str, main: Option<SocketAddr>) -> Result<SocketAddr, ListenError> {
+    let bad = || ListenError::Address { address: text.to_owned() };
+    if let (Some(port), Some(main)) = (text.strip_prefix(':'), main) {
+        return Ok(SocketAddr::new(main.ip(), port.parse().map_err(|_| bad())?));
+    }
+    text.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_hosts_with_ports() {
+        let main = resolve("127.0.0.1:9640", None).unwrap();
+        assert_eq!(resolve(":4317", Some(main)).unwrap().to_string(), "127.0.0.1:4317");
+        assert_eq!(resolve("[::1]:1", None).unwrap().to_string(), "[::1]:1");
+        for bad in ["", "9640", "127.0.0.1", ":x", "127.0.0.1:99999"] {
+            assert!(resolve(bad, Some(main)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_open_address_needs_protection() {
+        let mut config = Config::default();
+        let open: SocketAddr = "0.0.0.0:9640".parse().unwrap();
+        assert!(protected(&config, "127.0.0.1:1".parse().unwrap()).is_ok());
+        assert!(protected(&config, open).is_err());
+        config.listen.insecure = true;
+        assert!(protected(&config, open).is_ok());
+    }
+}

@@ -1,0 +1,71 @@
+//! Answers, and the one translation from what went wrong to an HTTP status.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use model::ErrorKind;
+use serde_json::{Value, json};
+
+/// Seconds a client should wait before it tries again.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+pub fn text(status: StatusCode, body: impl Into<String>) -> Response {
+    of(status, "text/plain; charset=utf-8", body.into())
+}
+
+pub fn json(status: StatusCode, value: &Value) -> Response {
+    let mut body = value.to_string();
+    body.push('\n');
+    of(status, "application/json", body)
+}
+
+pub fn of(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// The house's own error body. Every retryable error says when to retry.
+pub fn error(kind: ErrorKind, message: &str) -> Response {
+    let mut response = json(status(kind), &json!({ "error": message, "kind": kind.as_str() }));
+    let headers = response.headers_mut();
+    if kind.is_retryable() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    }
+    if kind == ErrorKind::Unauthenticated {
+        let challenge = HeaderValue::from_static("Basic realm=\"mirador\", charset=\"UTF-8\"");
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+pub fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}
+
+/// Permanent is 4xx, temporary is 503: agents drop the one and repeat the other.
+pub fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Overloaded | ErrorKind::Io | ErrorKind::Timeout => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ErrorKind::Cancelled => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Corrupt | ErrorKind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,42 @@
+//! Certificates from PEM files.
+
+use crate::config::TlsSettings;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::Path;
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("can't read {what} from {path}: {reason}")]
+    Pem { what: &'static str, path: String, reason: String },
+    #[error("certificate and key don't fit together")]
+    Mismatch(#[source] rustls::Error),
+}
+
+/// `None` when no certificate is configured.
+pub(crate) fn acceptor(settings: &TlsSettings) -> Result<Option<TlsAcceptor>, TlsError> {
+    if settings.cert_file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let pem = |what, path: &Path, reason: String| TlsError::Pem {
+        what,
+        path: path.display().to_string(),
+        reason,
+    };
+    let chain = CertificateDer::pem_file_iter(&settings.cert_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| pem("a certificate", &settings.cert_file, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&settings.key_file)
+        .map_err(|error| pem("a private key", &settings.key_file, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Mismatch)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}

@@ -1,0 +1,20 @@
+//! Mirador's server. Step 10: the only crate that knows all the others.
+//!
+//! Lives here: settings, listeners, the table of routes, wiring, the command line, the front page.
+//! Not here: anything that a test of a lower crate would want to reach.
+//! Invariant: what is started in `serve` is stopped there in the opposite order.
+
+mod access;
+pub mod app;
+pub mod commands;
+pub mod config;
+mod control;
+pub mod http;
+mod lifecycle;
+mod pages;
+pub mod probe;
+pub mod routes;
+mod serve;
+mod stores;
+
+pub use app::VERSION;

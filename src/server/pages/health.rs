@@ -1,0 +1,61 @@
+//! Is it alive, is it ready, what is it?
+
+use crate::app::{App, VERSION};
+use crate::http::{Call, reply};
+use crate::lifecycle::Phase;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use wal::Health;
+
+/// 200 as long as the process answers: an orchestrator must not restart a server because its disk
+/// is full. The body says what is wrong.
+pub(crate) async fn healthy(app: Arc<App>, _: Call) -> Response {
+    let log = log_health(&app);
+    let damage = app.stores().and_then(|stores| stores.access.catalog.damage());
+    let degraded = log["state"] == "failed" || damage.is_some();
+    let status = if degraded { "degraded" } else { "healthy" };
+    let body = json!({ "status": status, "log": log, "catalog_damage": damage });
+    reply::json(StatusCode::OK, &body)
+}
+
+fn log_health(app: &App) -> Value {
+    let Some(stores) = app.stores() else {
+        return json!({ "state": "opening" });
+    };
+    match stores.gateway.log().health() {
+        Health::Healthy => json!({ "state": "healthy" }),
+        Health::Failed { since_ms, reason } => json!({
+            "state": "failed",
+            "since_ms": since_ms,
+            "reason": &*reason,
+            "meaning": "writes are refused with 503, reads work; the log is tried again every second",
+        }),
+    }
+}
+
+/// 200 when requests are served, 503 with the progress before and after.
+pub(crate) async fn ready(app: Arc<App>, _: Call) -> Response {
+    let phase = app.lifecycle.phase();
+    let (done, total) = app.lifecycle.progress();
+    let (status, name) = match phase {
+        Phase::Ready => (StatusCode::OK, "ready"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    };
+    let mut body = json!({ "status": name });
+    if phase == Phase::Starting {
+        body["replayed_bytes"] = done.into();
+        body["log_bytes"] = total.into();
+    }
+    let mut response = reply::json(status, &body);
+    if phase != Phase::Ready {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+pub(crate) async fn version(_: Arc<App>, _: Call) -> Response {
+    reply::json(StatusCode::OK, &json!({ "name": "mirador", "version": VERSION }))
+}

@@ -1,0 +1,6 @@
+//! The server's own pages: health, metrics, the front door, administration.
+
+pub(crate) mod admin;
+pub(crate) mod front;
+pub(crate) mod health;
+pub(crate) mod metrics;

@@ -1,0 +1,11 @@
+//! The probe: a signal of opaque records that goes the way of every other one, through log, head,
+//! parts, merges and retention. Durability tests push it and count what comes back; it is off
+//! unless the settings switch it on.
+
+mod engine;
+mod handlers;
+mod records;
+
+pub use engine::ProbeEngine;
+pub(crate) use handlers::{read, write};
+pub use records::{Record, RecordError};

@@ -1,0 +1,201 @@
+//! The table of everything that is served, and who may call it.
+
+use crate::app::App;
+use crate::http::route::{self, Answer};
+use crate::http::{Access, Body, Call, Route, listener};
+use crate::pages::{admin, front, health, metrics};
+use crate::probe;
+use axum::Router;
+use axum::http::Method;
+use catalog::Scope;
+use observe::Registry;
+use std::sync::Arc;
+
+const READ: Access = Access::Needs(Scope::Read);
+const WRITE: Access = Access::Needs(Scope::Write);
+const ADMIN: Access = Access::Needs(Scope::Admin);
+
+/// A handler as the table holds it.
+macro_rules! handler {
+    ($handler:path) => {
+        |app: Arc<App>, call: Call| -> Answer { Box::pin($handler(app, call)) }
+    };
+}
+
+const fn page(
+    path: &'static str,
+    access: Access,
+    handler: fn(Arc<App>, Call) -> Answer,
+    about: &'static str,
+) -> Route {
+    let methods = &[Method::GET];
+    Route { methods, path, access, body: Body::None, needs_stores: false, handler, about }
+}
+
+const fn action(
+    methods: &'static [Method],
+    path: &'static str,
+    access: Access,
+    body: Body,
+    handler: fn(Arc<App>, Call) -> Answer,
+    about: &'static str,
+) -> Route {
+    Route { methods, path, access, body, needs_stores: true, handler, about }
+}
+
+pub static ROUTES: &[Route] = &[
+    page("/", READ, handler!(front::front), "The front page, in English or Korean"),
+    page("/front.css", Access::Public, handler!(front::style), "Its style"),
+    page(
+        "/healthy",
+        Access::Public,
+        handler!(health::healthy),
+        "200 while the process lives; the body says what is degraded",
+    ),
+    page(
+        "/-/healthy",
+        Access::Public,
+        handler!(health::healthy),
+        "The same under Prometheus' name",
+    ),
+    page(
+        "/ready",
+        Access::Public,
+        handler!(health::ready),
+        "200 when requests are served, 503 with the progress while starting",
+    ),
+    page("/-/ready", Access::Public, handler!(health::ready), "The same under Prometheus' name"),
+    page("/version", Access::Public, handler!(health::version), "Name and version"),
+    page(
+        "/metrics",
+        READ,
+        handler!(metrics::metrics),
+        "The server's own metrics, Prometheus text or OpenMetrics",
+    ),
+    action(
+        &[Method::POST],
+        "/-/flush",
+        ADMIN,
+        Body::None,
+        handler!(admin::flush),
+        "Writes everything in memory to parts; answers when done",
+    ),
+    action(
+        &[Method::POST],
+        "/-/merge",
+        ADMIN,
+        Body::None,
+        handler!(admin::merge),
+        "Flushes, then merges each day into one part; answers when done",
+    ),
+    action(
+        &[Method::GET],
+        "/api/admin/tokens",
+        ADMIN,
+        Body::None,
+        handler!(admin::list_tokens),
+        "API tokens, without their secrets",
+    ),
+    action(
+        &[Method::POST],
+        "/api/admin/tokens",
+        ADMIN,
+        Body::Whole,
+        handler!(admin::create_token),
+        "Creates a token; its secret is in this answer and nowhere else",
+    ),
+    action(
+        &[Method::DELETE],
+        "/api/admin/tokens/{id}",
+        ADMIN,
+        Body::None,
+        handler!(admin::revoke_token),
+        "Revokes a token",
+    ),
+    action(
+        &[Method::GET],
+        "/api/admin/users",
+        ADMIN,
+        Body::None,
+        handler!(admin::list_users),
+        "Users with passwords, without them",
+    ),
+    action(
+        &[Method::PUT],
+        "/api/admin/users/{name}",
+        ADMIN,
+        Body::Whole,
+        handler!(admin::set_user),
+        "Creates a user or changes password, scopes and tenants",
+    ),
+    action(
+        &[Method::DELETE],
+        "/api/admin/users/{name}",
+        ADMIN,
+        Body::None,
+        handler!(admin::remove_user),
+        "Removes a user",
+    ),
+    action(
+        &[Method::GET],
+        "/-/probe",
+        READ,
+        Body::None,
+        handler!(probe::read),
+        "Testing only: the stored probe records, one a line",
+    ),
+    action(
+        &[Method::POST],
+        "/-/probe",
+        WRITE,
+        Body::Whole,
+        handler!(probe::write),
+        "Testing only: stores probe records, one a line: `ID TEXT`",
+    ),
+];
+
+/// HTTP and gRPC on one router.
+pub fn router(app: &Arc<App>) -> Router {
+    let (_, health) = tonic_health::server::health_reporter();
+    let grpc = tonic::service::Routes::new(health).prepare().into_axum_router();
+    // tonic's fallback is not ours: merge its routes under our table's.
+    route::router(app, ROUTES).merge(grpc.reset_fallback())
+}
+
+/// Every instrument of every crate.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    for metrics in [
+        wal::METRICS,
+        parts::METRICS,
+        catalog::METRICS,
+        ingest::METRICS,
+        listener::METRICS,
+        route::METRICS,
+        metrics::METRICS,
+    ] {
+        registry.add(metrics);
+    }
+    registry
+}
+
+/// docs/protocols.md.
+pub fn reference_page() -> String {
+    use std::fmt::Write as _;
+    let mut page = String::from(
+        "# Routes\n\nGenerated from the table in `src/server/routes.rs`; a test keeps it fresh. Every \
+         listener serves all of them, and gRPC's `grpc.health.v1.Health` beside them. With \
+         `auth.mode = \"off\"` everybody may call everything.\n\n\
+         | route | scope | what it does |\n| --- | --- | --- |\n",
+    );
+    for route in ROUTES {
+        let methods: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
+        let access = match route.access {
+            Access::Public => "everybody".to_owned(),
+            Access::Needs(scope) => format!("`{}`", scope.as_str()),
+        };
+        let methods = methods.join(", ");
+        let _ = writeln!(page, "| `{methods} {}` | {access} | {} |", route.path, route.about);
+    }
+    page
+}

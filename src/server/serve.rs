@@ -1,0 +1,179 @@
+//! Start, run, stop: the server's life from top to bottom.
+
+use crate::app::{App, VERSION};
+use crate::config::{Config, LogFormatSetting, LogLevel};
+use crate::control;
+use crate::http::listener::{ListenError, Listeners};
+use crate::lifecycle::Phase;
+use crate::routes;
+use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
+use observe::{Level, LogFormat, Notice};
+use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("can't start the runtime")]
+    Runtime(#[source] io::Error),
+}
+
+impl ServeError {
+    /// 3 says: not here, not now, but nothing is broken.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(OpenError::InUse { .. }) | Self::Listen(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(config: Config) -> Result<(), ServeError> {
+    init_log(&config);
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let folder = config.server.data.display().to_string();
+    let unusable = |source| OpenError::Folder { folder: folder.clone(), source };
+    let disk = Arc::new(RealDisk::open(&config.server.data).map_err(unusable)?);
+    let lock = disk.lock(LOCK_FILE).map_err(unusable)?;
+    let _lock = lock.ok_or_else(|| OpenError::InUse { folder: folder.clone() })?;
+    let machine = Machine { disk, clock, random: Arc::new(OsRandom) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("mirador-io")
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)?;
+    runtime.block_on(serve(config, machine))
+}
+
+async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
+    let listeners = Listeners::bind(&config).await?;
+    let clock = Arc::clone(&machine.clock);
+    let app = Arc::new(App::new(
+        config.clone(),
+        Arc::clone(&clock),
+        routes::registry(),
+        listeners.addresses(),
+    ));
+    let router = routes::router(&app);
+    let operators = operators_door(&machine, &router);
+    let (stop, stopped) = watch::channel(false);
+    let grace = config.server.shutdown_grace.0;
+    let limits = config.limits.clone();
+    let serving = tokio::spawn({
+        let clock = Arc::clone(&clock);
+        async move { listeners.serve(router, &limits, clock, stopped, grace).await }
+    });
+
+    let stores = match open_stores(&app, machine).await {
+        Ok(stores) => stores,
+        Err(error) => {
+            let _ = stop.send(true);
+            return Err(error);
+        }
+    };
+    let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
+    announce(&app);
+
+    let signal = stop_signal().await;
+    Notice::info("stopping", &[("signal", &signal)]);
+    app.lifecycle.enter(Phase::Stopping);
+    tokio::time::sleep(config.server.shutdown_delay.0).await;
+    let _ = stop.send(true);
+    let drained = serving.await.unwrap_or(false);
+    if !drained {
+        Notice::warn("requests were still in flight after server.shutdown_grace", &[]);
+    }
+    keeper.abort();
+    let _ = keeper.await;
+    drop(operators);
+    // A panic in here was reported by the hook; there is nothing left to stop.
+    let _ = tokio::task::spawn_blocking(move || stores.close()).await;
+    Notice::info("stopped", &[]);
+    Ok(())
+}
+
+/// Without it the server works, but `mirador token` can't reach it while it runs.
+fn operators_door(machine: &Machine, router: &axum::Router) -> Option<tokio::task::JoinHandle<()>> {
+    match control::bind(machine.disk.root()) {
+        Ok(listener) => Some(tokio::spawn(control::serve(listener, router.clone()))),
+        Err(error) => {
+            Notice::warn("no control socket in the data folder", &[("error", &error)]);
+            None
+        }
+    }
+}
+
+async fn open_stores(app: &Arc<App>, machine: Machine) -> Result<Arc<Stores>, ServeError> {
+    let opening = {
+        let app = Arc::clone(app);
+        move || {
+            let progress = |done, total| app.lifecycle.replaying(done, total);
+            Stores::open(&app.config, &machine, progress)
+        }
+    };
+    let opened = tokio::task::spawn_blocking(opening).await;
+    let panicked = |error: tokio::task::JoinError| {
+        OpenError::Parts(format!("opening the stores failed: {error}").into())
+    };
+    let stores = Arc::new(opened.map_err(panicked)??);
+    app.open(Arc::clone(&stores));
+    Ok(stores)
+}
+
+async fn stop_signal() -> &'static str {
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+fn init_log(config: &Config) {
+    let level = match config.log.level {
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Error => Level::Error,
+    };
+    let format = match config.log.format {
+        LogFormatSetting::Human => LogFormat::Human,
+        LogFormatSetting::Json => LogFormat::Json,
+        LogFormatSetting::Auto if io::stderr().is_terminal() => LogFormat::Human,
+        LogFormatSetting::Auto => LogFormat::Json,
+    };
+    observe::init_log(observe::LogSettings { level, format, timestamp: rfc3339_now });
+}
+
+fn rfc3339_now() -> String {
+    let now = chrono::DateTime::from_timestamp_nanos(RealClock::new().wall_ns());
+    now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// The few lines that a person who starts the server reads.
+fn announce(app: &App) {
+    let url = app.url();
+    let took = app.clock.now().0.as_millis();
+    Notice::info("ready", &[("version", &VERSION), ("url", &url), ("start_ms", &took)]);
+    let also: Vec<String> = app.addresses.iter().skip(1).map(ToString::to_string).collect();
+    let also = if also.is_empty() { "nowhere else".to_owned() } else { also.join(", ") };
+    let data = app.config.server.data.display();
+    let text = format!(
+        "\nMirador {VERSION} is ready after {took} ms.\n\
+         \x20 look      {url}\n\
+         \x20 also on   {also}\n\
+         \x20 data      {data}\n\
+         \x20 try       curl {url}ready\n\
+         \x20 settings  mirador --help, docs/config.md\n\
+         \x20 stop      Ctrl-C\n\n"
+    );
+    // Nobody to tell when standard output is closed.
+    let _ = io::stdout().write_all(text.as_bytes());
+}

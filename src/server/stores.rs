@@ -1,0 +1,173 @@
+//! Opening everything below the server, in order, and closing it in the opposite one.
+
+use crate::access::AccessBook;
+use crate::config::{Config, StorageSettings, WalSettings, WalSync};
+use crate::probe::ProbeEngine;
+use catalog::CatalogError;
+use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport, Retention};
+use observe::Notice;
+use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use wal::{Log, LogOptions, SyncPolicy, WalError};
+
+pub(crate) const LOCK_FILE: &str = "mirador.lock";
+pub(crate) const LOG_DIR: &str = "wal";
+pub(crate) const BLOB_DIR: &str = "blobs";
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("can't use the data folder {folder}")]
+    Folder { folder: String, source: io::Error },
+    #[error(
+        "the data folder {folder} is in use by another Mirador: stop it, or choose another folder \
+         with --data"
+    )]
+    InUse { folder: String },
+    #[error("can't open the log")]
+    Log(#[from] WalError),
+    #[error("can't open the catalog")]
+    Catalog(#[from] CatalogError),
+    #[error("can't open the stored parts")]
+    Parts(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The machine: what is passed, not configured.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub disk: Arc<RealDisk>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+#[derive(Debug)]
+pub struct Stores {
+    pub access: AccessBook,
+    pub gateway: Arc<Gateway>,
+    pub keeper: Keeper,
+    pub probe: Option<Arc<ProbeEngine>>,
+    disk: Arc<RealDisk>,
+    retention: StorageSettings,
+    clock: Arc<dyn Clock>,
+}
+
+impl Stores {
+    /// Blocking; `progress` hears how many bytes of the log are replayed, of how many.
+    pub fn open(
+        config: &Config,
+        machine: &Machine,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Self, OpenError> {
+        let Machine { disk, clock, random } = machine;
+        let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
+        let unusable =
+            |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
+        let blobs: Arc<dyn Blobs> =
+            Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
+        let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
+        let probe = config.testing.probe.then(|| ProbeEngine::open(blobs, ids, Arc::clone(clock)));
+        let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
+        let engines: Vec<Arc<dyn Engine>> =
+            probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>).collect();
+        let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
+        let disk_of_log: Arc<dyn Disk> = disk.clone();
+        let options = LogOptions {
+            first_segment: keeper.log_covered().segment + 1,
+            ..log_options(&config.wal)
+        };
+        let (log, replay) = Log::open(disk_of_log, Arc::clone(clock), Arc::clone(random), options)?;
+        report_replay(keeper.replay(replay, progress)?);
+        Ok(Self {
+            access,
+            gateway: Arc::new(Gateway::new(Arc::new(log))),
+            keeper,
+            probe,
+            disk: disk.clone(),
+            retention: config.storage.clone(),
+            clock: Arc::clone(clock),
+        })
+    }
+
+    /// What may be kept now, by the settings and the disk.
+    pub fn retention(&self) -> Retention {
+        use crate::config::SizeLimit;
+        let now_ms = self.clock.wall_ms();
+        let age = self.retention.retention.0;
+        let size_max = match self.retention.retention_size {
+            SizeLimit::Off => None,
+            SizeLimit::Bytes(size) => Some(size.0),
+            // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
+            SizeLimit::Percent(share) => {
+                self.disk.space().ok().map(|space| space.total / 100 * u64::from(share))
+            }
+        };
+        Retention {
+            oldest_ms: (!age.is_zero()).then(|| now_ms.saturating_sub(age.as_millis() as i64)),
+            size_max,
+            now_ms,
+        }
+    }
+
+    pub fn merge_request(&self, full: bool) -> MergeRequest {
+        // A disk that can't be asked holds nothing up.
+        let unknown = Space { total: u64::MAX, free: u64::MAX };
+        MergeRequest { full, space: self.disk.space().unwrap_or(unknown) }
+    }
+
+    pub fn disk_free(&self) -> Option<u64> {
+        self.disk.space().ok().map(|space| space.free)
+    }
+
+    /// Syncs everything and leaves a mark that says so. Blocking.
+    pub fn close(&self) {
+        self.gateway.log().shutdown();
+    }
+}
+
+fn report_replay(report: ReplayReport) {
+    if report.batches > 0 {
+        let (batches, skipped) = (report.batches, report.skipped);
+        let fields: [(&str, &dyn std::fmt::Display); 2] =
+            [("batches", &batches), ("skipped", &skipped)];
+        Notice::info("the log is replayed", &fields);
+    }
+}
+
+fn keeper_settings(storage: &StorageSettings) -> KeeperSettings {
+    KeeperSettings { flush_interval: storage.flush_interval.0, flush_size: storage.flush_size.0 }
+}
+
+fn log_options(settings: &WalSettings) -> LogOptions {
+    LogOptions {
+        sync: match settings.sync {
+            WalSync::Always => SyncPolicy::Always,
+            WalSync::Interval(interval) => SyncPolicy::Interval(interval.0),
+            WalSync::Off => SyncPolicy::Off,
+        },
+        window: settings.window.0,
+        folder: LOG_DIR.to_owned(),
+        segment_bytes: settings.segment_size.0,
+        queue_bytes: settings.queue_size.length(),
+        ..LogOptions::default()
+    }
+}
+
+/// The care that the stores need while the server runs; ends when its task is dropped.
+pub(crate) async fn keep(stores: Arc<Stores>, merge_interval: Duration) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last_merge = stores.clock.now();
+    loop {
+        tick.tick().await;
+        // Failures were counted and logged where they happened; the next tick tries again.
+        let _ = stores.keeper.flush_when_due(&stores.gateway).await;
+        if stores.clock.now().since(last_merge) >= merge_interval {
+            let _ = stores.keeper.merge(&stores.gateway, stores.merge_request(false)).await;
+            let _ = stores.keeper.retain(stores.retention()).await;
+            last_merge = stores.clock.now();
+        }
+        let stores = Arc::clone(&stores);
+        let _ = tokio::task::spawn_blocking(move || stores.access.maintain()).await;
+    }
+}
