@@ -72,11 +72,13 @@ pub(crate) struct Opened {
 
 pub(crate) fn open(disk: &RealDisk, backend: Backend, now_ms: i64) -> Result<Opened, CatalogError> {
     let opening = Opening { disk, backend, now_ms, exports: export_sequences(disk)? };
-    match opening.marker()? {
-        Some(made_by) if made_by != backend.as_str() => {
+    // A marker that names no backend rotted, which is as good as none.
+    match opening.marker()?.as_deref().and_then(Backend::from_name) {
+        Some(made_by) if made_by != backend => {
             let text = format!(
-                "the catalog was made with {made_by} and can't be opened with {}: set the backend \
-                 back, or export, move the folder away, and import",
+                "the catalog was made with {} and can't be opened with {}: set the backend back, \
+                 or export, move the folder away, and import",
+                made_by.as_str(),
                 backend.as_str()
             );
             Err(CatalogError::Invalid(text))

@@ -24,8 +24,6 @@ pub(crate) static MERGE_FAILURES: CounterFamily = CounterFamily::new(
     "Merges or retention runs that failed and will be tried again.",
     &["signal"],
 );
-pub(crate) static REPLAYED: Counter =
-    Counter::new("mirador_replayed_batches_total", "Batches read back from the log at start-up.");
 
 /// What the settings say about when to do what.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +135,6 @@ impl Keeper {
             let Progress { done_bytes, total_bytes } = replay.progress();
             progress(done_bytes, total_bytes);
         }
-        REPLAYED.add(report.batches);
         Ok(report)
     }
 

@@ -25,5 +25,4 @@ pub static METRICS: &[&dyn observe::Metric] = &[
     &keeper::FLUSH_FAILURES,
     &keeper::FLUSH_SECONDS,
     &keeper::MERGE_FAILURES,
-    &keeper::REPLAYED,
 ];

@@ -47,6 +47,10 @@ pub(crate) static CORRUPT_BYTES: Counter =
     Counter::new("mirador_wal_corrupt_bytes_total", "Bytes in the corrupt ranges of the log.");
 pub(crate) static REPLAYED: Counter =
     Counter::new("mirador_wal_replayed_batches_total", "Batches read back at start.");
+pub(crate) static UNCLEAN_STOPS: Counter = Counter::new(
+    "mirador_wal_unclean_stops_total",
+    "Starts that found a log which was not closed in an orderly way.",
+);
 pub(crate) static SEGMENTS: Gauge = Gauge::new("mirador_wal_segments", "Files of the log.");
 pub(crate) static SIZE_BYTES: Gauge =
     Gauge::new("mirador_wal_size_bytes", "Bytes in the files of the log.");
@@ -66,6 +70,7 @@ pub const METRICS: &[&dyn Metric] = &[
     &CORRUPT_RANGES,
     &CORRUPT_BYTES,
     &REPLAYED,
+    &UNCLEAN_STOPS,
     &SEGMENTS,
     &SIZE_BYTES,
 ];
@@ -152,5 +157,9 @@ impl Event for UncleanStop {
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("segment", format_args!("{:016x}", self.segment));
+    }
+
+    fn count(&self) {
+        UNCLEAN_STOPS.increment();
     }
 }
