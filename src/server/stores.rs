@@ -13,8 +13,13 @@ use std::time::Duration;
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
-pub(crate) const LOG_DIR: &str = "wal";
-pub(crate) const BLOB_DIR: &str = "blobs";
+const LOG_DIR: &str = "wal";
+const BLOB_DIR: &str = "blobs";
+
+/// Free space that the log leaves alone, so that a full disk can still be helped by writing heads
+/// to parts; less on a small disk.
+const LOG_RESERVE_BYTES: u64 = 32 << 20;
+const LOG_RESERVE_SHARE: u64 = 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -73,6 +78,7 @@ impl Stores {
         let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
         let disk_of_log: Arc<dyn Disk> = disk.clone();
         let options = LogOptions {
+            reserve_bytes: log_reserve(disk),
             first_segment: keeper.log_covered().segment + 1,
             ..log_options(&config.wal)
         };
@@ -122,6 +128,9 @@ impl Stores {
     /// Syncs everything and leaves a mark that says so. Blocking.
     pub fn close(&self) {
         self.gateway.log().shutdown();
+        if let Err(error) = self.access.catalog.export_now() {
+            Notice::warn("the catalog could not be exported", &[("error", &error)]);
+        }
     }
 }
 
@@ -132,6 +141,11 @@ fn report_replay(report: ReplayReport) {
             [("batches", &batches), ("skipped", &skipped)];
         Notice::info("the log is replayed", &fields);
     }
+}
+
+fn log_reserve(disk: &RealDisk) -> u64 {
+    let total = disk.space().map_or(u64::MAX, |space| space.total);
+    LOG_RESERVE_BYTES.min(total / LOG_RESERVE_SHARE)
 }
 
 fn keeper_settings(storage: &StorageSettings) -> KeeperSettings {

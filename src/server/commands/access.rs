@@ -141,7 +141,8 @@ fn change(
     here: impl FnOnce(&AccessBook) -> Result<Value, catalog::CatalogError>,
 ) -> Result<Value, Failure> {
     let folder = &config.server.data;
-    if let Some(reply) = control::ask(folder, method, path, &body.to_string())? {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    if let Some(reply) = control::ask(folder, method, path, &text)? {
         let answer: Value = serde_json::from_str(&reply.body)?;
         if reply.status == 200 {
             return Ok(answer);

@@ -4,8 +4,7 @@
 
 mod engine;
 mod handlers;
-mod records;
+pub mod records;
 
 pub use engine::ProbeEngine;
 pub(crate) use handlers::{read, write};
-pub use records::{Record, RecordError};

@@ -5,7 +5,7 @@ use codec::{ByteReader, ByteWriter, DecodeError};
 use std::collections::BTreeMap;
 
 /// The schema number of batches and parts with this encoding.
-pub(crate) const SCHEMA: u16 = 1;
+pub const SCHEMA: u16 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -15,7 +15,7 @@ pub struct Record {
 }
 
 /// Records by their id, which the client chooses; the same id again is the same record.
-pub(crate) type Records = BTreeMap<u64, Record>;
+pub type Records = BTreeMap<u64, Record>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -25,7 +25,7 @@ pub enum RecordError {
     Decode(#[from] DecodeError),
 }
 
-pub(crate) fn encode<'a>(records: impl ExactSizeIterator<Item = (u64, &'a Record)>) -> Vec<u8> {
+pub fn encode<'a>(records: impl ExactSizeIterator<Item = (u64, &'a Record)>) -> Vec<u8> {
     let mut writer = ByteWriter::default();
     writer.varint(records.len() as u64);
     for (id, record) in records {
@@ -36,7 +36,7 @@ pub(crate) fn encode<'a>(records: impl ExactSizeIterator<Item = (u64, &'a Record
     writer.bytes
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(u64, Record)>, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Vec<(u64, Record)>, DecodeError> {
     let mut reader = ByteReader::new(bytes);
     // A record takes at least three bytes, so the count can't claim more than the bytes hold.
     let count = reader.length(bytes.len() / 3)?;

@@ -1,0 +1,128 @@
+//! The command line.
+
+use crate::support::{BINARY, Folder, Server, run};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn mirador(data: &Path, arguments: &[&str]) -> (i32, String, String) {
+    run(Command::new(BINARY).arg("--data").arg(data).args(arguments))
+}
+
+#[test]
+fn help_names_every_command_and_flag() {
+    let folder = Folder::new();
+    let (code, help, _) = mirador(folder.path(), &["--help"]);
+    assert_eq!(code, 0);
+    for word in
+        ["check-config", "inspect", "token", "user", "--listen", "--insecure-listen", "--set"]
+    {
+        assert!(help.contains(word), "{word} is missing:\n{help}");
+    }
+}
+
+#[test]
+fn check_config_says_what_is_wrong_and_where() {
+    let folder = Folder::new();
+    let file = folder.path().join("mirador.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let path = file.display().to_string();
+        mirador(folder.path(), &["check-config", "--config", &path])
+    };
+    let (code, shown, _) = check("[wal]\nsync = \"1s\"\n");
+    assert_eq!(code, 0);
+    assert!(shown.contains("sync = \"1s\""), "{shown}");
+    let (code, _, words) = check("[wal]\nsnyc = \"1s\"\n");
+    assert_eq!(code, 2);
+    assert!(
+        words.contains("mirador.toml:2") && words.contains("did you mean wal.sync?"),
+        "{words}"
+    );
+    let (code, example, _) = mirador(folder.path(), &["check-config", "--example"]);
+    assert_eq!(code, 0);
+    assert_eq!(check(&example).0, 0);
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked_with_and_without_a_server() {
+    let folder = Folder::new();
+    for with_server in [false, true] {
+        let server = with_server.then(|| Server::start(folder.path()));
+        let (code, token, words) =
+            mirador(folder.path(), &["token", "create", "agent", "--scope", "write"]);
+        assert_eq!(code, 0, "{words}");
+        assert!(token.starts_with("mir_"), "{token}");
+        let (_, list, _) = mirador(folder.path(), &["token", "list"]);
+        let line = list.lines().find(|line| line.contains("agent")).unwrap().to_owned();
+        assert!(line.contains("write") && !list.contains(token.trim()), "{list}");
+        let id = line.split_whitespace().next().unwrap();
+        let (code, _, words) = mirador(folder.path(), &["token", "revoke", id]);
+        assert_eq!(code, 0, "{words}");
+        assert!(!mirador(folder.path(), &["token", "list"]).1.contains("agent"));
+        let (code, _, words) = mirador(folder.path(), &["token", "revoke", id]);
+        assert_eq!((code, words.contains("is not in the catalog")), (1, true), "{words}");
+        drop(server);
+    }
+}
+
+#[test]
+fn users_are_set_and_removed() {
+    let folder = Folder::new();
+    let mut set = Command::new(BINARY);
+    set.arg("--data").arg(folder.path()).args(["user", "set", "kim", "--scope", "read,write"]);
+    let mut child = set.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all("비밀번호 열두 글자 이상\n".as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(mirador(folder.path(), &["user", "list"]).1.contains("kim"));
+    assert_eq!(mirador(folder.path(), &["user", "remove", "kim"]).0, 0);
+    assert!(!mirador(folder.path(), &["user", "list"]).1.contains("kim"));
+}
+
+#[test]
+fn inspect_shows_every_kind_of_file() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    server.post("/-/probe", b"1 one\n");
+    server.post("/-/flush", b"");
+    server.post("/-/probe", b"2 two\n");
+    mirador(folder.path(), &["token", "create", "t", "--scope", "read"]);
+    let wal = first_file(&folder.path().join("wal"));
+    let (code, shown, words) = inspect("wal", &wal);
+    assert_eq!(code, 0, "{words}");
+    assert!(shown.contains("tenant=default signal=probe schema=1"), "{shown}");
+    let (_, shown, _) =
+        inspect("part", &first_file(&folder.path().join("blobs/parts/default/probe")));
+    assert!(shown.contains("rows         1"), "{shown}");
+    let manifests = folder.path().join("blobs/manifests/default/probe");
+    let (_, shown, _) = inspect("manifest", &first_file(&manifests));
+    assert!(shown.contains("parts        1"), "{shown}");
+    server.signal("-TERM");
+    assert_eq!(server.wait(), 0);
+    let exports = folder.path().join("catalog/exports");
+    let (code, shown, words) = inspect("catalog", &last_file(&exports));
+    assert_eq!(code, 0, "{words}");
+    assert!(shown.contains("\"hash\":\"***\""), "{shown}");
+    let (code, _, words) = inspect("part", &wal);
+    assert_eq!(code, 1);
+    assert!(words.contains("is damaged"), "{words}");
+}
+
+fn inspect(kind: &str, file: &str) -> (i32, String, String) {
+    run(Command::new(BINARY).args(["inspect", kind, file]))
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut paths: Vec<String> = entries.map(|e| e.unwrap().path().display().to_string()).collect();
+    paths.sort();
+    paths
+}
+
+fn first_file(folder: &Path) -> String {
+    files(folder).remove(0)
+}
+
+fn last_file(folder: &Path) -> String {
+    files(folder).pop().unwrap()
+}

@@ -1,0 +1,148 @@
+//! The rules of the house that a machine can check.
+
+use crate::support::root;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// `| step | crates | …` rows of ARCHITECTURE.md: crate by step.
+fn steps() -> BTreeMap<String, u32> {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut steps = BTreeMap::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Some(step) = cells.get(1).and_then(|cell| cell.parse().ok()) else { continue };
+        for name in cells[2].split('`').skip(1).step_by(2) {
+            steps.insert(name.to_owned(), step);
+        }
+    }
+    steps
+}
+
+fn metadata() -> serde_json::Value {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]);
+    let output = command.current_dir(root()).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn crates_depend_only_on_lower_steps() {
+    let (steps, metadata) = (steps(), metadata());
+    let packages = metadata["packages"].as_array().unwrap();
+    let names: Vec<&str> = packages.iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let mut listed = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let path = package["manifest_path"].as_str().unwrap();
+        if !Path::new(path).starts_with(root().join("src")) {
+            continue;
+        }
+        let step =
+            steps.get(name).unwrap_or_else(|| panic!("{name} is in no step of ARCHITECTURE.md"));
+        listed.push(name);
+        assert!(root().join("src").join(name).join("lib.rs").is_file(), "src/{name}/lib.rs");
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let on = dependency["name"].as_str().unwrap();
+            if dependency["kind"].is_null() && names.contains(&on) {
+                assert!(steps[on] < *step, "{name} (step {step}) depends on {on} ({})", steps[on]);
+            }
+        }
+    }
+    for name in steps.keys() {
+        assert!(
+            listed.contains(&name.as_str()),
+            "ARCHITECTURE.md lists {name}, which is not there"
+        );
+    }
+}
+
+#[test]
+fn every_crate_says_what_lives_there_and_what_does_not() {
+    for name in steps().keys() {
+        let text = std::fs::read_to_string(root().join("src").join(name).join("lib.rs")).unwrap();
+        let header: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        for word in ["Lives here", "Not here", "Invariant"] {
+            assert!(header.contains(word), "the header of {name} lacks {word:?}");
+        }
+    }
+}
+
+#[test]
+fn packages_stay_few() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let count = lock.lines().filter(|line| *line == "[[package]]").count();
+    assert!(count < 300, "Cargo.lock has {count} packages");
+}
+
+/// `UPDATE_DOCS=1 cargo test -p server generated` writes them anew.
+#[test]
+fn generated_pages_are_fresh() {
+    for (path, expected) in [
+        ("docs/config.md", server::config::reference_page()),
+        ("docs/mirador.example.toml", server::config::example_file()),
+        ("docs/protocols.md", server::routes::reference_page()),
+    ] {
+        let file = root().join(path);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&file, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            found, expected,
+            "{path} is stale: UPDATE_DOCS=1 cargo test -p server generated"
+        );
+    }
+}
+
+/// No container engine is needed to see that what the files name exists.
+#[test]
+fn the_container_files_name_what_exists() {
+    let docker = root().join("docker");
+    let dockerfile = std::fs::read_to_string(docker.join("Dockerfile")).unwrap();
+    for line in
+        dockerfile.lines().filter(|line| line.starts_with("COPY") && !line.contains("--from"))
+    {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        for source in &words[..words.len() - 1] {
+            assert!(root().join(source).exists(), "Dockerfile copies {source}");
+        }
+    }
+    assert!(dockerfile.contains("cargo build --release --locked"));
+    assert!(dockerfile.contains("USER ") && dockerfile.contains("VOLUME "));
+    let compose = std::fs::read_to_string(docker.join("compose.yaml")).unwrap();
+    for mounted in compose.lines().filter_map(|line| line.trim().strip_prefix("- ./")) {
+        let source = mounted.split(':').next().unwrap();
+        assert!(docker.join(source).exists(), "compose.yaml mounts {source}");
+    }
+    let help = Command::new(crate::support::BINARY).arg("--help").output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for file in [dockerfile, compose] {
+        for rest in file.split("\"--").skip(1) {
+            let flag = rest.split(['=', '"']).next().unwrap();
+            assert!(help.contains(&format!("--{flag}")), "--{flag} is no flag of mirador");
+        }
+    }
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "docs/adr", "docs/formats", "docs/how-to"] {
+        let entries = std::fs::read_dir(root().join(folder)).unwrap();
+        pages.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for rest in text.split("](").skip(1) {
+            let target = rest.split([')', '#']).next().unwrap();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let file = page.parent().unwrap().join(target);
+            assert!(file.exists(), "{} links to {target}", page.display());
+        }
+    }
+}

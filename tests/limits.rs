@@ -1,0 +1,92 @@
+//! Clients that ask for too much, too slowly, or nonsense.
+
+use crate::support::{Folder, Server, wait_for};
+use std::time::Duration;
+
+#[test]
+fn bodies_are_bounded_before_and_after_unpacking() {
+    let folder = Folder::new();
+    let settings = ["--set", "limits.body_size=100KiB", "--set", "limits.decompressed_size=200KiB"];
+    let server = Server::start_with(folder.path(), &settings);
+    let big = vec![b'1'; 200 << 10];
+    let reply = server.post("/-/probe", &big);
+    assert_eq!(reply.status, 413);
+    assert!(reply.text().contains("limits.body_size"), "{}", reply.text());
+    let send = |encoding: &str, body: &[u8]| {
+        server.connect().send("POST", "/-/probe", &[("content-encoding", encoding)], body)
+    };
+    // Ten bytes that claim 64 MiB.
+    let lie = [0x80, 0x80, 0x80, 0x20, 0, 0, 0, 0, 0, 0];
+    assert_eq!(send("snappy", &lie).status, 413);
+    assert_eq!(send("gzip", b"no gzip").status, 400);
+    assert_eq!(send("br", b"x").status, 415);
+    let reply = server.post("/-/probe", b"1 ok\nnonsense\n");
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("line 2"), "{}", reply.text());
+    assert!(server.stored_ids().is_empty(), "a refused body stores nothing");
+}
+
+#[test]
+fn headers_are_bounded() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let long = "x".repeat(60 << 10);
+    let reply = server.connect().try_send("GET", "/ready", &[("x-long", &long)], b"");
+    assert!(reply.is_err() || reply.unwrap().status == 431);
+    assert_eq!(server.get("/ready").status, 200);
+}
+
+#[test]
+fn slow_clients_are_let_go() {
+    let folder = Folder::new();
+    let settings = ["--set", "limits.header_timeout=1s", "--set", "limits.body_timeout=1s"];
+    let server = Server::start_with(folder.path(), &settings);
+    let mut silent = server.connect();
+    let mut half = server.connect();
+    half.write(b"GET /ready HTTP/1.1\r\nhost: x\r\n").unwrap();
+    let mut trickle = server.connect();
+    trickle.write(b"POST /-/probe HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n1 ").unwrap();
+    assert_eq!(trickle.read_reply().unwrap().status, 408);
+    assert!(silent.is_closed() && half.is_closed());
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_a_busy_one() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "limits.connections=8"]);
+    let mut idle: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for _ in 0..20 {
+        assert_eq!(server.get("/ready").status, 200);
+    }
+    assert!(idle[0].is_closed(), "the longest idle one had to go");
+}
+
+#[test]
+fn a_keep_alive_connection_serves_many_requests() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "limits.header_timeout=1s"]);
+    let mut connection = server.connect();
+    assert_eq!(connection.send("GET", "/ready", &[], b"").status, 200);
+    // Longer between requests than headers may take: that is no slow client.
+    std::thread::sleep(Duration::from_millis(1_800));
+    assert_eq!(connection.send("GET", "/ready", &[], b"").status, 200);
+}
+
+#[test]
+fn nonsense_closes_the_connection_and_nothing_else() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+    ] {
+        let mut connection = server.connect();
+        connection.write(garbage).unwrap();
+        let _ = connection.write(&[0xFF; 64]);
+        assert!(connection.is_closed());
+    }
+    wait_for("the connections to go", || {
+        (server.metric("mirador_http_connections_open") <= 1.0).then_some(())
+    });
+}

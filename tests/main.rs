@@ -1,0 +1,24 @@
+//! Tests that start the real binary, or need more than one crate of the house: over HTTP and gRPC,
+//! with kills, full disks and power cuts.
+//!
+//! Not here: what one crate can test by itself.
+//! `LEDGER_CYCLES=1000` runs the kill ledger longer; `SEED=…` repeats a random test.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "these tests stand outside: they use the machine as a client does"
+)]
+
+mod access;
+mod client;
+mod commands;
+mod damage;
+mod disk_full;
+mod house;
+mod kill_ledger;
+mod limits;
+mod power_cut;
+mod serving;
+mod stopping;
+mod support;

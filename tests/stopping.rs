@@ -1,0 +1,64 @@
+//! SIGTERM: not ready first, then drained, then synced with a mark that says so.
+
+use crate::client::Connection;
+use crate::support::{Folder, Server, wait_for};
+use std::sync::Mutex;
+
+#[test]
+fn a_stop_under_load_loses_nothing_and_is_clean() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let acknowledged = Mutex::new(Vec::new());
+    let code = std::thread::scope(|scope| {
+        for writer in 0..4u64 {
+            let (address, acknowledged) = (server.address, &acknowledged);
+            scope.spawn(move || {
+                let mut connection = Connection::open(address);
+                for number in 0.. {
+                    let id = writer * 1_000_000 + number;
+                    let body = format!("{id} x\n");
+                    match connection.try_send("POST", "/-/probe", &[], body.as_bytes()) {
+                        Ok(reply) if reply.status == 204 => acknowledged.lock().unwrap().push(id),
+                        // Answered or cut off: either way nothing was promised.
+                        _ => return,
+                    }
+                }
+            });
+        }
+        wait_for("some load", || (acknowledged.lock().unwrap().len() > 200).then_some(()));
+        server.signal("-TERM");
+        server.wait()
+    });
+    assert_eq!(code, 0);
+    let server = Server::start(folder.path());
+    let mut expected = acknowledged.into_inner().unwrap();
+    expected.sort_unstable();
+    let stored = server.stored_ids();
+    assert!(expected.iter().all(|id| stored.binary_search(id).is_ok()), "acknowledged and lost");
+    assert_eq!(server.metric("mirador_wal_unclean_stops_total"), 0.0);
+}
+
+#[test]
+fn it_says_that_it_is_not_ready_before_it_stops_listening() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "server.shutdown_delay=1s"]);
+    server.signal("-TERM");
+    let reply = wait_for("not ready", || {
+        let reply = server.get("/ready");
+        (reply.status == 503).then_some(reply)
+    });
+    assert!(reply.text().contains("stopping") && reply.header("retry-after").is_some());
+    assert_eq!(server.post("/-/probe", b"1 x\n").status, 204, "it still serves meanwhile");
+    assert_eq!(server.wait(), 0);
+}
+
+#[test]
+fn a_kill_is_noticed_at_the_next_start() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    server.post("/-/probe", b"1 x\n");
+    server.kill();
+    let server = Server::start(folder.path());
+    assert_eq!(server.metric("mirador_wal_unclean_stops_total"), 1.0);
+    assert_eq!(server.stored_ids(), [1]);
+}
