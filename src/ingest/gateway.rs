@@ -1,6 +1,6 @@
 //! The way of a batch: log, sync, apply, acknowledge.
 
-use model::ErrorKind;
+use model::{ErrorKind, Signal, TenantId};
 use observe::{Counter, CounterFamily};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{RwLock, oneshot};
@@ -13,6 +13,11 @@ pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
     "Batches that could not be logged, by reason.",
     &["reason"],
 );
+
+/// Since the start, for the front page.
+pub fn batches_taken() -> u64 {
+    BATCHES.value()
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -30,6 +35,14 @@ impl IngestError {
             Self::Stopping => ErrorKind::Overloaded,
         }
     }
+}
+
+/// Whose batch it is, and how its payload is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchKind<'a> {
+    pub tenant: &'a TenantId,
+    pub signal: Signal,
+    pub schema: u16,
 }
 
 /// Shared by all protocols.
@@ -53,18 +66,24 @@ impl Gateway {
         &self.log
     }
 
-    /// Logs the batch and, once it is as durable as the settings ask, applies it. When this
-    /// answers `Ok` the batch may be acknowledged.
+    /// Logs a batch and, once it is as durable as the settings ask, applies it. When this answers
+    /// `Ok` the batch may be acknowledged.
+    ///
+    /// The payload is made in here, behind the gate: an engine may refer in it to what it logged
+    /// since the last cut, and no cut comes between making and applying.
     ///
     /// Spawn it: a caller that goes away in the middle leaves a batch that is in the log but not
     /// applied until the next start. That is allowed (nobody was told it is stored) but surprising.
     pub async fn commit<T>(
         &self,
-        batch: Batch<'_>,
+        kind: BatchKind<'_>,
+        payload: impl FnOnce() -> Vec<u8>,
         apply: impl FnOnce(Position) -> T,
     ) -> Result<T, IngestError> {
         let _open = self.gate.read().await;
+        let BatchKind { tenant, signal, schema } = kind;
         let (done, committed) = oneshot::channel();
+        let batch = Batch { tenant, signal, schema, payload: &payload() };
         self.log.append(&batch, move |result| {
             // The receiver is gone only when the caller is.
             let _ = done.send(result);

@@ -31,6 +31,8 @@ pub struct KeeperSettings {
     pub flush_interval: Duration,
     /// Log growth that calls for an early flush.
     pub flush_size: u64,
+    /// Memory of the heads that calls for an early flush.
+    pub head_size: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,9 +177,11 @@ impl Keeper {
     pub async fn flush_when_due(&self, gateway: &Gateway) -> Result<(), EngineError> {
         let last_flush = self.working.lock().await.last_flush;
         let waited = self.clock.now().since(last_flush);
-        let rows: u64 = self.engines.iter().map(|engine| engine.stats().head_rows).sum();
-        let full = gateway.log().size_bytes() >= self.settings.flush_size && rows > 0;
-        if full || (waited >= self.settings.flush_interval && rows > 0) {
+        let (rows, bytes) = self.heads();
+        let due = waited >= self.settings.flush_interval
+            || gateway.log().size_bytes() >= self.settings.flush_size
+            || bytes >= self.settings.head_size;
+        if due && rows > 0 {
             self.flush(gateway).await?;
         }
         Ok(())
@@ -189,6 +193,12 @@ impl Keeper {
         let bound = needed.fold(covered, Position::min);
         let log = Arc::clone(gateway.log());
         blocking(move || log.truncate_before(bound).map_err(log_error)).await.map(|_| ())
+    }
+
+    /// Rows and bytes that are in memory alone.
+    fn heads(&self) -> (u64, u64) {
+        let stats = self.engines.iter().map(|engine| engine.stats());
+        stats.fold((0, 0), |(rows, bytes), s| (rows + s.head_rows, bytes + s.head_bytes))
     }
 
     /// Merging publishes new generations, after which less of the log is needed.

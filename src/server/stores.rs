@@ -149,7 +149,11 @@ fn log_reserve(disk: &RealDisk) -> u64 {
 }
 
 fn keeper_settings(storage: &StorageSettings) -> KeeperSettings {
-    KeeperSettings { flush_interval: storage.flush_interval.0, flush_size: storage.flush_size.0 }
+    KeeperSettings {
+        flush_interval: storage.flush_interval.0,
+        flush_size: storage.flush_size.0,
+        head_size: storage.head_size.0,
+    }
 }
 
 fn log_options(settings: &WalSettings) -> LogOptions {

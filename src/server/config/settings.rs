@@ -156,6 +156,8 @@ section! {
         flush_interval: HumanDuration = HumanDuration::from_secs(300),
         /// Write parts earlier when the log has grown by this much.
         flush_size: ByteSize = ByteSize::mib(256),
+        /// Write parts earlier when what is in memory alone takes this much.
+        head_size: ByteSize = ByteSize::mib(48),
         /// How often merging and retention are considered.
         merge_interval: HumanDuration = HumanDuration::from_secs(30),
         /// Data older than this is dropped. `"0s"` keeps everything.

@@ -28,6 +28,7 @@ struct Words {
     version: &'static str,
     listeners: &'static str,
     data: &'static str,
+    taken: &'static str,
     log: &'static str,
     stored: &'static str,
     columns: [&'static str; 5],
@@ -50,6 +51,7 @@ const ENGLISH: Words = Words {
     version: "Version",
     listeners: "Listens on",
     data: "Data folder",
+    taken: "Batches taken since the start",
     log: "Log on disk",
     stored: "What is stored",
     columns: ["Signal", "Tenants", "In memory (rows)", "In parts (rows)", "Size of parts"],
@@ -77,6 +79,7 @@ const KOREAN: Words = Words {
     version: "버전",
     listeners: "수신 주소",
     data: "데이터 폴더",
+    taken: "시작 이후 받은 묶음",
     log: "디스크의 로그",
     stored: "저장된 데이터",
     columns: ["신호", "테넌트", "메모리 (행)", "파트 (행)", "파트 크기"],
@@ -162,6 +165,7 @@ fn write_server(page: &mut String, app: &App, words: &Words) {
         (words.version, VERSION.to_owned()),
         (words.listeners, addresses.join(", ")),
         (words.data, data),
+        (words.taken, grouped(ingest::batches_taken())),
         (words.log, size(log)),
     ] {
         let _ = writeln!(page, "<tr><th>{name}</th><td>{}</td></tr>", escape(&value));

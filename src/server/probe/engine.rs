@@ -262,10 +262,14 @@ impl Tenant {
     /// What of the log must stay: nothing, once even the generation before the newest covers all
     /// that was ever applied.
     fn log_needed_from(&self) -> Option<Position> {
-        let last = self.head().last_applied?;
+        let last_applied = self.head().last_applied;
         let safe_below = self.store.log_needed_from();
         let needed = Position { segment: safe_below.segment, offset: safe_below.offset };
-        (needed <= last).then_some(needed)
+        self.holds_log(last_applied).then_some(needed)
+    }
+
+    fn holds_log(&self, last_applied: Option<Position>) -> bool {
+        last_applied.is_some_and(|last| self.store.log_needed_from() <= log_position(last))
     }
 }
 
@@ -319,9 +323,8 @@ impl Engine for ProbeEngine {
                 let newer = std::mem::replace(&mut records, waiting);
                 records.extend(newer);
             }
-            let moved = tenant.store.log_needed_from() < log_position(end);
-            let touched = head.last_applied.is_some() && moved;
-            if !records.is_empty() || touched {
+            // Publishing once more, even nothing, lets go of the log behind the last batch.
+            if !records.is_empty() || tenant.holds_log(head.last_applied) {
                 head.cut = Some(Cut { end, records: Arc::new(records) });
             }
         }

@@ -7,10 +7,9 @@ use crate::probe::ProbeEngine;
 use crate::stores::Stores;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use ingest::EngineError;
+use ingest::{BatchKind, EngineError};
 use model::{ErrorKind, Signal};
 use std::sync::Arc;
-use wal::Batch;
 
 const WARNING: HeaderName = HeaderName::from_static("x-mirador-warning");
 
@@ -25,8 +24,9 @@ pub(crate) async fn write(app: Arc<App>, call: Call) -> Response {
     let stored = tokio::spawn(async move {
         let payload = records::encode(records.iter().map(|(id, record)| (*id, record)));
         let (tenant, signal) = (&call.tenant, Signal::Probe);
-        let batch = Batch { tenant, signal, schema: SCHEMA, payload: &payload };
-        stores.gateway.commit(batch, |position| probe.apply(tenant, records, position)).await
+        let kind = BatchKind { tenant, signal, schema: SCHEMA };
+        let apply = |position| probe.apply(tenant, records, position);
+        stores.gateway.commit(kind, || payload, apply).await
     });
     match stored.await {
         Ok(Ok(Ok(()))) => reply::empty(StatusCode::NO_CONTENT),
