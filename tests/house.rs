@@ -89,10 +89,9 @@ fn generated_pages_are_fresh() {
             std::fs::write(&file, &expected).unwrap();
         }
         let found = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(
-            found, expected,
-            "{path} is stale: UPDATE_DOCS=1 cargo test -p server generated"
-        );
+        let stale = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+        let how = "UPDATE_DOCS=1 cargo test -p server generated";
+        assert!(found == expected, "{path} is stale ({stale:?}): {how}");
     }
 }
 
