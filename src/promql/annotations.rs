@@ -57,7 +57,7 @@ pub enum Note {
     Storage(String),
 }
 
-pub type BinaryOpName = &'static str;
+pub(crate) type BinaryOpName = &'static str;
 
 impl Note {
     pub fn incompatible_types(left: &'static str, op: BinaryOp, right: &'static str) -> Self {

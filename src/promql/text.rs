@@ -97,7 +97,7 @@ pub fn format_number(value: f64) -> String {
 }
 
 /// As `le` and `quantile` labels write numbers: with a fraction, whole numbers too.
-pub fn format_label_number(value: f64) -> String {
+pub(crate) fn format_label_number(value: f64) -> String {
     let text = format_float_go(value);
     if value.is_finite() && !text.contains(['.', 'e']) { format!("{text}.0") } else { text }
 }
@@ -175,7 +175,7 @@ fn digits(
 }
 
 /// In double quotes with Go's escapes; bytes that are not text as `\x..`.
-pub fn quote_go(bytes: &[u8]) -> String {
+pub(crate) fn quote_go(bytes: &[u8]) -> String {
     let mut out = String::from('"');
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

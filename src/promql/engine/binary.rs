@@ -120,10 +120,6 @@ enum OutcomeValue {
 }
 
 impl Outcome {
-    fn float(value: f64) -> Self {
-        Self { value: OutcomeValue::Float(value), keep: true }
-    }
-
     fn histogram(histogram: FloatHistogram) -> Self {
         Self { value: OutcomeValue::Histogram(Box::new(histogram)), keep: true }
     }

@@ -8,6 +8,7 @@ use super::binary;
 use super::column::{Series, StepColumn};
 use super::fold::Fold;
 use super::grid::Grid;
+use super::hinted::Hinted;
 use super::instant::{InstantCall, SampleTime};
 use super::pick;
 use super::plan::{Aggregate, Call, Node, RangeSelector, Selector, Subquery};
@@ -262,6 +263,9 @@ impl<'a> Evaluator<'a> {
             self.notes.add(Note::Storage(warning), Position::default());
         }
         self.stats.borrow_mut().series += selection.len() as u64;
+        if hints.skip_histogram_buckets {
+            return Ok(Box::new(Hinted { inner: selection }));
+        }
         Ok(selection)
     }
 

@@ -7,6 +7,7 @@ pub mod column;
 pub(crate) mod eval;
 mod fold;
 pub(crate) mod grid;
+mod hinted;
 pub(crate) mod instant;
 mod pick;
 pub(crate) mod plan;

@@ -61,10 +61,10 @@ pub(crate) fn pick(
         return Ok(picker.instant(&groups, parameter[0]));
     }
     let mut columns: Vec<Option<StepColumn>> = vec![None; series.len()];
-    for step in 0..grid.steps() {
+    for (step, parameter) in parameter.iter().enumerate() {
         ev.control.check()?;
         for group in &groups {
-            for index in picker.chosen(group, step, parameter[step]) {
+            for index in picker.chosen(group, step, *parameter) {
                 let column = columns[index].get_or_insert_with(|| StepColumn::new(grid.steps()));
                 if let Some(slot) = series[index].column.get(step) {
                     column.set(step, slot);

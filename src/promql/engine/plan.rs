@@ -88,7 +88,6 @@ pub(crate) struct Subquery {
     pub(crate) step_ms: i64,
     pub(crate) offset_ms: i64,
     pub(crate) at_ms: Option<i64>,
-    pub(crate) position: Position,
 }
 
 impl Subquery {
@@ -240,10 +239,10 @@ impl Planner<'_> {
                 let range = RangeSelector { selector, range_ms, position: expr.position() };
                 Ok(Planned { node: Node::Range(range), invariant, wrap: false })
             }
-            Expr::Subquery(subquery) => self.subquery(subquery, expr.position(), hint),
+            Expr::Subquery(subquery) => self.subquery(subquery, hint),
             Expr::Binary(binary) => self.binary(binary, expr.position()),
             Expr::Call(call) => self.call(call, hint),
-            Expr::Aggregate(aggregate) => self.aggregate(aggregate),
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate, hint),
         }
     }
 
@@ -268,12 +267,7 @@ impl Planner<'_> {
         Ok((self.millis(&shift.offset)?, at))
     }
 
-    fn subquery(
-        &self,
-        subquery: &crate::ast::SubqueryExpr,
-        position: Position,
-        hint: &Hint,
-    ) -> Result<Planned> {
+    fn subquery(&self, subquery: &crate::ast::SubqueryExpr, hint: &Hint) -> Result<Planned> {
         let hint = Hint { skip_histogram_buckets: false, ..hint.clone() };
         let inner = self.node(&subquery.inner, &hint)?.wrapped();
         let (offset_ms, at_ms) = self.shift(&subquery.shift)?;
@@ -282,7 +276,7 @@ impl Planner<'_> {
             None => self.options.subquery_step_ms,
         };
         let range_ms = self.positive(&subquery.range)?;
-        let subquery = Subquery { inner, range_ms, step_ms, offset_ms, at_ms, position };
+        let subquery = Subquery { inner, range_ms, step_ms, offset_ms, at_ms };
         let invariant = at_ms.is_some();
         Ok(Planned { node: Node::Subquery(Box::new(subquery)), invariant, wrap: false })
     }
@@ -341,12 +335,12 @@ impl Planner<'_> {
         millis as f64 / 1000.0
     }
 
-    fn aggregate(&self, aggregate: &crate::ast::AggregateExpr) -> Result<Planned> {
+    fn aggregate(&self, aggregate: &crate::ast::AggregateExpr, outer: &Hint) -> Result<Planned> {
         let hint = Hint {
             function: aggregate.op.as_str(),
             grouping: aggregate.grouping.clone(),
             by: !aggregate.without,
-            skip_histogram_buckets: false,
+            skip_histogram_buckets: outer.skip_histogram_buckets,
         };
         let inner_expr = aggregate.inner.unwrapped();
         let inner = self.node(inner_expr, &hint)?;
@@ -382,7 +376,7 @@ impl Planner<'_> {
             Duration::Millis(millis) => Ok(*millis),
             Duration::Computed(expr) => {
                 let seconds = self.seconds(expr)?;
-                if !(seconds.abs() < i64::MAX as f64 / 1e9) {
+                if seconds.is_nan() || seconds.abs() >= i64::MAX as f64 / 1e9 {
                     return Err(QueryError::execution("duration is out of range"));
                 }
                 Ok((seconds * 1000.0) as i64)

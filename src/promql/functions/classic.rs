@@ -4,6 +4,7 @@ use crate::annotations::{ForcedRange, Note, Notes};
 use crate::engine::column::{Series, Slot};
 use crate::position::Position;
 use model::{BytesHash, FloatHistogram, LabelChoice, Labels};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -181,7 +182,8 @@ pub(crate) fn bucket_quantile(
         return (f64::NAN, forced);
     }
     let rank = q * observations;
-    let hit = buckets[..last].partition_point(|bucket| !(bucket.count >= rank));
+    let hit =
+        buckets[..last].partition_point(|b| b.count.partial_cmp(&rank).is_none_or(Ordering::is_lt));
     let value = if hit == last {
         buckets[last - 1].upper
     } else if hit == 0 && buckets[0].upper <= 0.0 {

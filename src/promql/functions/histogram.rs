@@ -73,7 +73,7 @@ pub(super) fn fraction(mut call: Invocation<'_>) -> Result<Value> {
             let (value, has_nan) = histogram.fraction(lower[step], upper[step]);
             if has_nan {
                 let metric = metric_of(&series[index].labels, named);
-                call.notes.add(Note::FractionNans(metric), call.positions[0]);
+                call.notes.add(Note::FractionNans(metric), position);
             }
             output.native[index].set_float(step, value);
         }
@@ -159,10 +159,10 @@ fn quantile_of(
             match nan {
                 NanObservations::Harmless => {}
                 NanObservations::Skewing => {
-                    call.notes.add(Note::QuantileNanSkew(metric()), call.positions[0]);
+                    call.notes.add(Note::QuantileNanSkew(metric()), position);
                 }
                 NanObservations::Answering => {
-                    call.notes.add(Note::QuantileNanResult(metric()), call.positions[0]);
+                    call.notes.add(Note::QuantileNanResult(metric()), position);
                 }
             }
             output.native[index].set_float(step, value);

@@ -1,6 +1,6 @@
 //! Aggregation over the samples of a window.
 
-use super::math::{nan_first, quantile};
+use super::math::quantile;
 use super::{Answer, Window, WindowContext, WindowFunction};
 use crate::annotations::{Combining, Note};
 use crate::error::QueryError;
@@ -200,8 +200,10 @@ fn mad(window: &Window<'_>, context: &WindowContext<'_>) -> Result<Answer> {
     let Some(values) = floats_only(window, context) else {
         return Ok(Answer::Nothing);
     };
+    if values.iter().any(|value| value.is_nan()) {
+        return Ok(Answer::Float(f64::NAN));
+    }
     let mut values = values.to_vec();
-    values.sort_unstable_by(nan_first);
     let median = quantile(0.5, &mut values);
     let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
     Ok(Answer::Float(quantile(0.5, &mut distances)))

@@ -239,12 +239,12 @@ fn histogram_increase(
     }
     if counter {
         note_overlap(column, context);
-        for index in 1..values.len() {
-            let reset = starts_anew(column, index) || values[index].is_reset_from(&previous);
+        for (index, histogram) in values.iter().enumerate().skip(1) {
+            let reset = starts_anew(column, index) || histogram.is_reset_from(&previous);
             if reset && !combine(&mut increase, &previous, Combining::Addition, context) {
                 return None;
             }
-            previous = values[index].clone();
+            previous = histogram.clone();
         }
     } else if !gauge(first) || !gauge(last) {
         context.notes.add(Note::NotGauge(context.metric()), context.position);

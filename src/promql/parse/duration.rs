@@ -16,7 +16,7 @@ impl Parser<'_> {
         }
         let expr = self.duration_expr(0)?;
         if let DurationKind::Number(number) = &expr.kind
-            && !(number.value > 0.0)
+            && (number.value <= 0.0 || number.value.is_nan())
         {
             return self.error(number.position, "duration must be greater than 0");
         }
@@ -139,7 +139,7 @@ impl Parser<'_> {
 
     fn duration_number(&mut self) -> Parsed<DurationKind> {
         let number = self.number()?;
-        if !(number.value.abs() <= SECONDS_MAX) {
+        if number.value.is_nan() || number.value.abs() > SECONDS_MAX {
             return self.error(number.position, "duration out of range");
         }
         Ok(DurationKind::Number(number))

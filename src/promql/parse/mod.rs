@@ -185,8 +185,8 @@ impl<'a> Parser<'a> {
     }
 
     fn vector_matching(&mut self) -> Parsed<VectorMatching> {
-        let mut matching = VectorMatching::default();
-        matching.on = self.is(TokenKind::Keyword(Keyword::On));
+        let on = self.is(TokenKind::Keyword(Keyword::On));
+        let mut matching = VectorMatching { on, ..VectorMatching::default() };
         if matching.on || self.is(TokenKind::Keyword(Keyword::Ignoring)) {
             self.advance()?;
             matching.labels = self.grouping_labels()?;

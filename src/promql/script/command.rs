@@ -11,7 +11,7 @@ use regex::Regex;
 pub enum Command {
     Clear { line: usize },
     Load(Load),
-    Evaluate(Evaluation),
+    Evaluate(Box<Evaluation>),
 }
 
 #[derive(Clone, Debug)]
@@ -141,7 +141,7 @@ pub(super) fn parse(text: &str) -> Parsed<Vec<Command>> {
                 commands.push(Command::Load(load(number, line, &mut lines)?));
             }
             _ if word.starts_with("eval") => {
-                commands.push(Command::Evaluate(evaluation(number, line, &mut lines)?));
+                commands.push(Command::Evaluate(Box::new(evaluation(number, line, &mut lines)?)));
             }
             _ => return Err((number, format!("invalid command {line:?}"))),
         }

@@ -65,8 +65,8 @@ impl MemorySeries {
     }
 }
 
-/// A run of histograms of one layout, as they would share a chunk: what is known about resets
-/// inside of it is said to the reader.
+/// A run of histograms of one layout, as they would share a chunk: the reader is told that none of
+/// them but the first is a reset. About the first nothing is said, as its predecessor may be gone.
 #[derive(Default)]
 struct Run {
     previous: Option<Arc<FloatHistogram>>,
@@ -85,12 +85,11 @@ impl Run {
     }
 
     fn hint(&self, histogram: &FloatHistogram) -> ResetHint {
-        let gauge = histogram.reset_hint == ResetHint::Gauge;
-        if gauge {
+        if histogram.reset_hint == ResetHint::Gauge {
             return ResetHint::Gauge;
         }
         if histogram.reset_hint == ResetHint::Reset {
-            return ResetHint::Reset;
+            return ResetHint::Unknown;
         }
         let Some(previous) = &self.previous else {
             return ResetHint::Unknown;
@@ -102,7 +101,7 @@ impl Run {
             return ResetHint::Unknown;
         }
         if histogram.count < previous.count {
-            return ResetHint::Reset;
+            return ResetHint::Unknown;
         }
         let same_layout = histogram.schema == previous.schema
             && histogram.zero_threshold == previous.zero_threshold
@@ -112,7 +111,7 @@ impl Run {
         }
         let mut plain = histogram.clone();
         plain.reset_hint = ResetHint::Unknown;
-        if plain.is_reset_from(previous) { ResetHint::Reset } else { ResetHint::NotReset }
+        if plain.is_reset_from(previous) { ResetHint::Unknown } else { ResetHint::NotReset }
     }
 }
 

@@ -69,7 +69,7 @@ impl Parts {
         let mut below = 0.0;
         let mut counts = Vec::new();
         for (_, cumulative) in &self.buckets {
-            if !(*cumulative >= below) {
+            if *cumulative < below || cumulative.is_nan() {
                 return None;
             }
             counts.push(cumulative - below);

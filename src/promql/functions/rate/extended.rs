@@ -155,6 +155,10 @@ pub(crate) fn interpolate_histograms(
     if at == after.0 {
         return Some(after.1.clone());
     }
+    if before.1.uses_custom_buckets() != after.1.uses_custom_buckets() {
+        note_mixed_buckets(context);
+        return None;
+    }
     let fraction = (at - before.0) as f64 / (after.0 - before.0) as f64;
     let mut result = after.1.clone();
     if counter && after.1.is_reset_from(before.1) {
