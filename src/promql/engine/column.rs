@@ -36,6 +36,36 @@ impl Bitmap {
         self.words.iter().any(|word| *word != 0)
     }
 
+    pub fn intersection(&self, other: &Self) -> Self {
+        let words = self.words.iter().zip(&other.words).map(|(mine, theirs)| mine & theirs);
+        Self { words: words.collect() }
+    }
+
+    /// The indexes that are set, as ranges without gaps.
+    pub fn runs(&self, length: usize) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            at = self.next_where(at, length, true);
+            let start = at;
+            at = self.next_where(at, length, false);
+            (start < at).then_some(start..at)
+        })
+    }
+
+    /// The first index from `from` on that is set, or clear; `length` where there is none.
+    fn next_where(&self, from: usize, length: usize, set: bool) -> usize {
+        let mut at = from;
+        while at < length {
+            let word = self.words[at / 64] ^ if set { 0 } else { u64::MAX };
+            let rest = word >> (at % 64);
+            if rest != 0 {
+                return (at + rest.trailing_zeros() as usize).min(length);
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        length
+    }
+
     pub fn union(&mut self, other: &Self) {
         for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
             *mine |= theirs;
@@ -71,6 +101,11 @@ impl StepColumn {
     pub fn from_values(values: Vec<f64>) -> Self {
         let mut present = Bitmap::new(values.len());
         (0..values.len()).for_each(|step| present.set(step));
+        Self { values, present, histograms: Vec::new() }
+    }
+
+    /// Floats, where `present` says so.
+    pub fn from_parts(values: Vec<f64>, present: Bitmap) -> Self {
         Self { values, present, histograms: Vec::new() }
     }
 

@@ -148,7 +148,7 @@ pub(super) fn note_ignored(context: &WindowContext<'_>) {
 fn extreme(
     window: &Window<'_>,
     context: &WindowContext<'_>,
-    better: fn(f64, f64) -> bool,
+    better: impl Fn(f64, f64) -> bool,
     answer_time: bool,
 ) -> Result<Answer> {
     let Some(values) = floats_only(window, context) else {
