@@ -43,6 +43,16 @@ pub(crate) enum Value {
     Vector(Vec<Series>),
 }
 
+impl Value {
+    /// How much of the query's sample limit it takes.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Vector(series) => series.iter().map(|one| one.column.weight()).sum(),
+            Self::Scalar(_) | Self::String(_) => 0,
+        }
+    }
+}
+
 pub(crate) struct Evaluator<'a> {
     pub(crate) storage: &'a dyn Storage,
     pub(crate) options: &'a EngineOptions,
@@ -94,7 +104,12 @@ impl<'a> Evaluator<'a> {
         self.control.check()?;
         let now = || self.control.now();
         self.trace.borrow_mut().enter(|| describe(node), now);
-        let value = self.evaluate_node(node, grid);
+        let held = self.samples.held();
+        let value = self.evaluate_node(node, grid).and_then(|value| {
+            // What the value was made of is gone.
+            self.samples.settle(held + value.weight())?;
+            Ok(value)
+        });
         let (series, samples) = match &value {
             Ok(Value::Vector(series)) => {
                 let samples = series.iter().map(|one| one.column.count()).sum::<usize>();
@@ -152,7 +167,6 @@ impl<'a> Evaluator<'a> {
                     one
                 });
                 let series: Vec<Series> = repeated.collect();
-                self.hold(&series)?;
                 Value::Vector(series)
             }
             string => string,
@@ -180,17 +194,6 @@ impl<'a> Evaluator<'a> {
             }
             Value::String(_) => unreachable!("the checker has seen to the types"),
         }
-    }
-
-    /// Counts what is held towards the query's limit. Series that are consumed again are not
-    /// subtracted: the limit is on everything a query makes.
-    fn hold(&self, series: &[Series]) -> Result<()> {
-        let weight: usize = series.iter().map(|one| one.column.weight()).sum();
-        Ok(self.samples.take(weight)?)
-    }
-
-    fn release(&self, series: &[Series]) {
-        self.samples.give_back(series.iter().map(|one| one.column.weight()).sum());
     }
 
     // ── streams ──
@@ -475,7 +478,6 @@ impl<'a> Evaluator<'a> {
         let stream = self.stream(node, grid)?.expect("a window function is a stream");
         let series = self.collect(&stream, grid)?;
         if call.function.name == "absent_over_time" {
-            self.release(&series);
             let labels = absent_labels(&call.arguments[0]);
             let mut series = inverted_presence(&series, labels, grid.steps());
             series.iter_mut().for_each(|one| one.lose_name(self.options.delayed_name_removal));
@@ -550,14 +552,12 @@ impl<'a> Evaluator<'a> {
         };
         if aggregate.op == AggregateOp::CountValues || aggregate.op.selects() {
             let series = self.vector(&aggregate.inner, grid)?;
-            self.release(&series);
             let picked = if aggregate.op == AggregateOp::CountValues {
                 pick::count_values(self, aggregate, &series, grid)?
             } else {
                 let parameter = parameter.expect("these have one");
                 pick::pick(self, aggregate, series, &parameter, grid)?
             };
-            self.hold(&picked)?;
             return Ok(Value::Vector(picked));
         }
         let parameter = parameter.unwrap_or_default();
@@ -568,7 +568,6 @@ impl<'a> Evaluator<'a> {
             }
             _ => {
                 let series = self.vector(&aggregate.inner, grid)?;
-                self.release(&series);
                 let mut fold = Fold::new(aggregate, grid.steps());
                 for one in &series {
                     fold.add(one, &self.notes);
@@ -577,7 +576,6 @@ impl<'a> Evaluator<'a> {
             }
         };
         let series = folded.finish(&parameter, &self.notes);
-        self.hold(&series)?;
         Ok(Value::Vector(series))
     }
 
@@ -599,10 +597,11 @@ impl<'a> Evaluator<'a> {
                     if may_collide && !seen.insert(series.labels.clone()) {
                         return Err(QueryError::execution(DUPLICATES));
                     }
+                    let before = fold.weight();
                     fold.add(&series, &worker.notes);
+                    self.samples.take(fold.weight() - before)?;
                 }
             }
-            self.samples.take(fold.weight())?;
             Ok((fold, seen))
         })?;
         let mut parts = parts.into_iter();
@@ -612,10 +611,8 @@ impl<'a> Evaluator<'a> {
                 return Err(QueryError::execution(DUPLICATES));
             }
             seen.extend(labels);
-            self.samples.give_back(part.weight());
             fold.merge(part);
         }
-        self.samples.give_back(fold.weight());
         Ok(fold)
     }
 }
