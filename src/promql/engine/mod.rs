@@ -4,14 +4,17 @@
 
 pub(crate) mod binary;
 pub mod column;
+mod describe;
 pub(crate) mod eval;
 mod fold;
 pub(crate) mod grid;
 mod hinted;
 pub(crate) mod instant;
+mod mapping;
 mod pick;
 pub(crate) mod plan;
 mod raw;
+mod stream;
 mod subquery;
 mod window;
 mod worker;
