@@ -1,7 +1,9 @@
 //! Every function, operator and modifier has its case in `cases/`.
 
 use super::*;
-use crate::{EngineOptions, ParseOptions};
+use crate::engine::column::StepColumn;
+use crate::{EngineOptions, ParseOptions, Request};
+use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
 
 const CASES: [(&str, &str); 8] = [
@@ -72,4 +74,72 @@ fn failures_say_where_and_what() {
     let message = report.failures[0].to_string();
     assert!(message.starts_with("wrong.test:4: "), "{message}");
     assert!(message.contains('3') && message.contains('2'), "{message}");
+}
+
+/// What a query answers, without the last digits: sums may be added in another order.
+fn answers(threads: usize, storage: &MemoryStorage, query: &str) -> Vec<(String, Vec<String>)> {
+    let engine = Engine::new(EngineOptions { threads, ..options() });
+    let request = Request::range(query, 0, 600_000, 30_000);
+    let result = engine.run(storage, &RealClock::new(), &request).unwrap();
+    let QueryValue::Matrix { series, .. } = result.value else {
+        panic!("{query} is no matrix");
+    };
+    let values = |column: &StepColumn| {
+        let steps = (0..column.steps()).map(|step| column.float(step));
+        steps.map(|value| format!("{:?}", value.map(|value| format!("{value:.9e}")))).collect()
+    };
+    series.iter().map(|one| (one.labels.to_string(), values(&one.column))).collect()
+}
+
+#[test]
+fn threads_do_not_show() {
+    let mut storage = MemoryStorage::new();
+    for index in 0..500_i64 {
+        let labels = LabelsBuilder::default()
+            .set("__name__", if index % 3 == 0 { "a_total" } else { "b_total" })
+            .set("group", &(index % 7).to_string())
+            .set("id", &index.to_string())
+            .build();
+        for sample in (0..60).filter(|sample| (sample + index) % 11 > 1) {
+            let value = ((sample * (index + 1)) % 1009) as f64 * 0.1;
+            storage.append(&labels, sample * 10_000, 0, SampleValue::Float(value));
+        }
+    }
+    storage.commit();
+    for query in [
+        "a_total",
+        "rate(a_total[1m])",
+        "sum by (group) (rate(b_total[1m]))",
+        "avg(b_total)",
+        "stddev by (group) (b_total)",
+        "quantile(0.9, b_total)",
+        "max without (id) (max_over_time(b_total[1m]))",
+        "count(a_total) / group(a_total)",
+        "topk(3, b_total)",
+        "sum by (group) (a_total) / on (group) sum by (group) (b_total)",
+    ] {
+        assert_eq!(answers(1, &storage, query), answers(4, &storage, query), "{query}");
+    }
+}
+
+/// The loop for pairs of series and the general way through groups must agree: a fill value takes
+/// the general way, and where both sides are there it changes nothing.
+#[test]
+fn pairs_are_what_groups_are() {
+    let mut storage = MemoryStorage::new();
+    for (name, factor) in [("a", 3), ("b", 5)] {
+        for id in 0..20_i64 {
+            let labels =
+                LabelsBuilder::default().set("__name__", name).set("id", &id.to_string()).build();
+            for sample in 0..61 {
+                let value = ((sample * factor + id) % 17 - 8) as f64;
+                storage.append(&labels, sample * 10_000, 0, SampleValue::Float(value));
+            }
+        }
+    }
+    storage.commit();
+    for op in ["+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<=", "> bool", "== bool"] {
+        let (quick, general) = (format!("a {op} b"), format!("a {op} fill (0) b"));
+        assert_eq!(answers(1, &storage, &quick), answers(1, &storage, &general), "{op}");
+    }
 }
