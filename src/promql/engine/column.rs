@@ -1,5 +1,6 @@
 //! Results as columns: one slot per step of the query.
 
+use super::holding::Weight;
 use model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
@@ -201,11 +202,14 @@ impl StepColumn {
         column
     }
 
-    /// How much of a query's sample limit it takes.
-    pub(crate) fn weight(&self) -> usize {
+    /// How much of a query's limits it takes.
+    pub(crate) fn weight(&self) -> Weight {
         let histograms = self.histograms.iter().flatten();
         let extra: usize = histograms.map(|histogram| histogram.sample_weight() - 1).sum();
-        self.count() + extra
+        let slots = size_of_val(&*self.values)
+            + size_of_val(&*self.histograms)
+            + size_of_val(&*self.present.words);
+        Weight { samples: self.count() + extra, bytes: slots + extra * 16 }
     }
 
     /// Adds what another column has; `false` where both have something at one step.

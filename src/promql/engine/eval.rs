@@ -8,6 +8,7 @@ use super::column::Series;
 use super::describe::describe;
 use super::fold::Fold;
 use super::grid::Grid;
+use super::holding::{Holding, Weight};
 use super::mapping::{map_floats, mapped, mapped_to_floats};
 use super::pick;
 use super::plan::{Aggregate, Call, Node};
@@ -18,7 +19,7 @@ use crate::functions::{Body, Invocation, absent_labels, inverted_presence};
 use crate::options::EngineOptions;
 use crate::storage::Storage;
 use model::{BytesHash, Labels};
-use query::{Budget, Control, SampleStats, Trace};
+use query::{Control, SampleStats, Trace};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
@@ -34,11 +35,11 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// How much of the query's sample limit it takes.
-    fn weight(&self) -> usize {
+    /// How much of the query's limits it takes.
+    fn weight(&self) -> Weight {
         match self {
             Self::Vector(series) => series.iter().map(|one| one.column.weight()).sum(),
-            Self::Scalar(_) | Self::String(_) => 0,
+            Self::Scalar(_) | Self::String(_) => Weight::default(),
         }
     }
 }
@@ -47,7 +48,7 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) storage: &'a dyn Storage,
     pub(crate) options: &'a EngineOptions,
     pub(crate) control: &'a Control<'a>,
-    pub(crate) samples: &'a Budget,
+    pub(crate) holding: &'a Holding,
     pub(crate) notes: Notes,
     pub(crate) stats: RefCell<SampleStats>,
     pub(crate) trace: RefCell<Trace>,
@@ -65,10 +66,10 @@ impl<'a> Evaluator<'a> {
         self.control.check()?;
         let now = || self.control.now();
         self.trace.borrow_mut().enter(|| describe(node), now);
-        let held = self.samples.held();
+        let held = self.holding.held();
         let value = self.evaluate_node(node, grid).and_then(|value| {
             // What the value was made of is gone.
-            self.samples.settle(held + value.weight())?;
+            self.holding.settle(held + value.weight())?;
             Ok(value)
         });
         let (series, samples) = match &value {
@@ -123,6 +124,9 @@ impl<'a> Evaluator<'a> {
                 Value::Scalar(values.first().map_or_else(Vec::new, |value| vec![*value; steps]))
             }
             Value::Vector(series) => {
+                // Asked for before it is made: one step may become thousands.
+                let samples = series.len() * steps;
+                self.holding.take(Weight { samples, bytes: samples * size_of::<f64>() })?;
                 let repeated = series.into_iter().map(|mut one| {
                     one.column = one.column.repeated(steps);
                     one

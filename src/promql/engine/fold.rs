@@ -5,6 +5,7 @@
 //! of the series merge, so threads (and one day machines) need not share anything.
 
 use super::column::{Bitmap, Series, Slot, StepColumn};
+use super::holding::Weight;
 use super::plan::Aggregate;
 use crate::annotations::{Combining, Note, Notes};
 use crate::ast::AggregateOp;
@@ -96,9 +97,10 @@ impl Fold {
         }
     }
 
-    /// In samples, as the query's limit counts.
-    pub(crate) fn weight(&self) -> usize {
-        self.groups.len() * self.steps
+    /// Estimated: sums are kept with what rounding would have lost.
+    pub(crate) fn weight(&self) -> Weight {
+        let samples = self.groups.len() * self.steps;
+        Weight { samples, bytes: samples * 24 }
     }
 
     fn group(&mut self, labels: &Labels) -> usize {

@@ -226,7 +226,7 @@ impl<'a> Evaluator<'a> {
             for index in range {
                 self.control.check()?;
                 if let Some(series) = stream.produce(index, worker)? {
-                    self.samples.take(series.column.weight())?;
+                    self.holding.take(series.column.weight())?;
                     part.push(series);
                 }
             }
@@ -311,7 +311,7 @@ impl<'a> Evaluator<'a> {
                     }
                     let before = fold.weight();
                     fold.add(&series, &worker.notes);
-                    self.samples.take(fold.weight() - before)?;
+                    self.holding.take(fold.weight() - before)?;
                 }
             }
             Ok((fold, seen))

@@ -143,3 +143,31 @@ fn pairs_are_what_groups_are() {
         assert_eq!(answers(1, &storage, &quick), answers(1, &storage, &general), "{op}");
     }
 }
+
+#[test]
+fn limits_hold() {
+    let mut storage = MemoryStorage::new();
+    for id in 0..100_i64 {
+        let labels =
+            LabelsBuilder::default().set("__name__", "x").set("id", &id.to_string()).build();
+        (0..100).for_each(|at| storage.append(&labels, at * 10_000, 0, SampleValue::Float(1.0)));
+    }
+    storage.commit();
+    let ask = |query: &str, options: EngineOptions| {
+        let request = Request::range(query, 0, 990_000, 10_000);
+        let result = Engine::new(options).run(&storage, &RealClock::new(), &request);
+        result.map(|result| result.stats).map_err(|error| error.to_string())
+    };
+    let few = EngineOptions { samples_max: 15_000, ..options() };
+    assert_eq!(ask("x", few.clone()).unwrap().total, 10_000);
+    assert_eq!(ask("sum(x) + sum(x) + sum(x)", few.clone()).unwrap().total, 30_000);
+    assert!(ask("x + x", few.clone()).unwrap_err().contains("too many samples"));
+    assert!(ask("x + x @ 0", few).unwrap_err().contains("too many samples"));
+    let small = EngineOptions { memory_max: 50_000, ..options() };
+    assert!(ask("x", small.clone()).unwrap_err().contains("memory"));
+    ask("sum(x)", small).unwrap();
+    assert!(ask("max_over_time(x[10y:1ms])", options()).unwrap_err().contains("too many"));
+    assert!(ask("max_over_time(x[100d:1s])", options()).unwrap_err().contains("memory"));
+    let late = EngineOptions { timeout_ms: 0, ..options() };
+    assert!(ask("x", late).unwrap_err().contains("timed out"));
+}
