@@ -171,3 +171,47 @@ fn limits_hold() {
     let late = EngineOptions { timeout_ms: 0, ..options() };
     assert!(ask("x", late).unwrap_err().contains("timed out"));
 }
+
+/// Series of every kind under the names that random queries ask for.
+const MIXTURE: &str = r#"
+load 30s
+  up{a="", le="0.1"} 1+1x30
+  up{a="b", le="+Inf"} 4 NaN 5 stale 6 _ 7 +Inf -Inf 1 2 3
+  up{a="c"} {{schema:0 count:3 sum:4 buckets:[1 2]}}+{{schema:0 count:1 sum:2 buckets:[1]}}x20
+  up{a="d"} 1 2 {{schema:-53 count:3 sum:4 custom_values:[1 2] buckets:[1 2]}}x5 3 4
+  a:b{le="1"} 10-1x40
+  a:b{le="2", b="x"} {{schema:3 count:2 sum:1 z_bucket:1 z_bucket_w:0.01 n_buckets:[1]}}x10
+  x.y{a="b"} 3x30
+  sum{a="b"} {{schema:1 count:3 sum:4 buckets:[1 2]}} {{schema:0 count:1 sum:4 buckets:[1]}}x9
+  by{on="1"} 0 10 3 0 8 _x4 stale 2
+  target_info{a="b", version="1"} 1x20
+"#;
+
+#[test]
+#[expect(clippy::print_stdout, reason = "shown where the test fails")]
+fn no_query_panics() {
+    let script = Script::parse("mixture", &MIXTURE.replace("x.y{", "{\"x.y\", ")).unwrap();
+    let mut storage = MemoryStorage::new();
+    let (seed, writer) = crate::parse::tests::Writer::seeded();
+    let quick = EngineOptions { memory_max: 10 << 20, timeout_ms: 2_000, ..options() };
+    let engines = [
+        Engine::new(quick.clone()),
+        Engine::new(EngineOptions { delayed_name_removal: false, ..quick }),
+    ];
+    let loaded = script.run(&engines[0], &RealClock::new(), &mut storage);
+    assert!(loaded.failures.is_empty(), "{:?}", loaded.failures);
+    let mut answered = 0;
+    for _ in 0..1_500 {
+        let query = writer.vector(3);
+        // On failure the query was the last to be printed.
+        println!("SEED={seed}: {query}");
+        for engine in &engines {
+            let at = Request::instant(&query, 300_000);
+            let over = Request::range(&query, -60_000, 600_000, 45_000);
+            for request in [at, over] {
+                answered += u32::from(engine.run(&storage, &RealClock::new(), &request).is_ok());
+            }
+        }
+    }
+    assert!(answered > 1_000, "SEED={seed}: only {answered} queries had an answer");
+}
