@@ -1,8 +1,8 @@
 //! Every function, operator and modifier has its case in `cases/`.
 
 use super::*;
-use crate::engine::column::StepColumn;
-use crate::{EngineOptions, ParseOptions, Request};
+use crate::engine::column::{Slot, StepColumn};
+use crate::{EngineOptions, ParseOptions, Request, SampleOf};
 use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
 
@@ -187,19 +187,24 @@ load 30s
   target_info{a="b", version="1"} 1x20
 "#;
 
+fn mixture() -> MemoryStorage {
+    let mut storage = MemoryStorage::new();
+    let script = Script::parse("mixture", &MIXTURE.replace("x.y{", "{\"x.y\", ")).unwrap();
+    let report = script.run(&Engine::default(), &RealClock::new(), &mut storage);
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    storage
+}
+
 #[test]
 #[expect(clippy::print_stdout, reason = "shown where the test fails")]
 fn no_query_panics() {
-    let script = Script::parse("mixture", &MIXTURE.replace("x.y{", "{\"x.y\", ")).unwrap();
-    let mut storage = MemoryStorage::new();
+    let storage = mixture();
     let (seed, writer) = crate::parse::tests::Writer::seeded();
     let quick = EngineOptions { memory_max: 10 << 20, timeout_ms: 2_000, ..options() };
     let engines = [
         Engine::new(quick.clone()),
         Engine::new(EngineOptions { delayed_name_removal: false, ..quick }),
     ];
-    let loaded = script.run(&engines[0], &RealClock::new(), &mut storage);
-    assert!(loaded.failures.is_empty(), "{:?}", loaded.failures);
     let mut answered = 0;
     for _ in 0..1_500 {
         let query = writer.vector(3);
@@ -214,4 +219,52 @@ fn no_query_panics() {
         }
     }
     assert!(answered > 1_000, "SEED={seed}: only {answered} queries had an answer");
+}
+
+fn shown(value: &SampleOf) -> String {
+    match value {
+        SampleOf::Float(value) => value.to_string(),
+        SampleOf::Histogram(histogram) => format!("{histogram}"),
+    }
+}
+
+/// Windows that slide from step to step must find what a query of that step alone finds.
+#[test]
+fn a_step_of_a_range_is_an_instant() {
+    let storage = mixture();
+    let (seed, writer) = crate::parse::tests::Writer::seeded();
+    // With names dropped late, what a series keeps depends on the first step it is seen at.
+    let options = EngineOptions { delayed_name_removal: false, timeout_ms: 2_000, ..options() };
+    let engine = Engine::new(options);
+    let mut compared = 0;
+    for _ in 0..1_500 {
+        let query = writer.vector(3);
+        if ["start()", "end()", "range()", "step()"].iter().any(|word| query.contains(word)) {
+            continue;
+        }
+        let over = Request::range(&query, -30_000, 600_000, 45_000);
+        let Ok(over) = engine.run(&storage, &RealClock::new(), &over) else { continue };
+        let QueryValue::Matrix { times_ms, series } = over.value else { continue };
+        for (step, time_ms) in times_ms.iter().enumerate() {
+            let at = Request::instant(&query, *time_ms);
+            let Ok(at) = engine.run(&storage, &RealClock::new(), &at) else { continue };
+            let QueryValue::Vector(samples) = at.value else { continue };
+            let mut alone: Vec<String> = samples
+                .iter()
+                .map(|sample| format!("{} {}", sample.labels, shown(&sample.value)))
+                .collect();
+            let slots = series.iter().filter_map(|one| Some((one, one.column.get(step)?)));
+            let mut among: Vec<String> = slots
+                .map(|(one, slot)| match slot {
+                    Slot::Float(value) => format!("{} {value}", one.labels),
+                    Slot::Histogram(histogram) => format!("{} {histogram}", one.labels),
+                })
+                .collect();
+            alone.sort();
+            among.sort();
+            assert_eq!(alone, among, "SEED={seed}: {query} at {time_ms}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 1_000, "SEED={seed}: only {compared} steps were compared");
 }
