@@ -1,17 +1,34 @@
 //! The nouns that every crate shares. Step 0: depends on no other crate of the house.
 //!
-//! Lives here: tenants, signals, time ranges and days, part ids, error kinds.
+//! Lives here: tenants, signals, time ranges and days, part ids, error kinds; labels, samples and
+//! native histograms with their arithmetic.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
 //! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` is
 //! never empty; ids that were minted on one machine sort in the order of their minting.
 
 mod error;
+mod histogram;
+mod kahan;
+mod labels;
+mod sample;
 mod signal;
 mod tenant;
 mod time;
 mod ulid;
 
 pub use error::ErrorKind;
+pub use histogram::{
+    Bucket, BucketSpan, Buckets, CUSTOM_BUCKETS_SCHEMA, CombineNotes, FloatHistogram,
+    IncompatibleBuckets, NanObservations, ResetHint, custom_bounds_match, format_float_go,
+};
+pub use kahan::KahanSum;
+pub use labels::{
+    BytesHash, BytesHasher, LABEL_LENGTH_MAX, LabelChoice, Labels, LabelsBuilder, LabelsIter,
+    METADATA_LABELS, METRIC_NAME, is_plain_name,
+};
+pub use sample::{
+    MetricKind, MetricMetadata, STALE_BITS, Sample, SampleValue, is_stale, stale_marker,
+};
 pub use signal::Signal;
 pub use tenant::{TenantError, TenantId};
 pub use time::{Day, TimeRange};
