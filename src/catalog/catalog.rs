@@ -2,8 +2,8 @@
 //! they changed.
 
 use crate::envelope::{self, STATE_KEY, State};
-use crate::export::{self, Export};
-use crate::recovery::{self, Backend, DAMAGE_KEY, EXPORTS, Opened};
+use crate::export;
+use crate::recovery::{self, Backend, DAMAGE_KEY, Opened};
 use crate::store::{Change, Store};
 use crate::{CatalogError, migrations, telemetry};
 use platform::{Clock, Disk, DiskLock, RealDisk};
@@ -145,7 +145,9 @@ impl Catalog {
         inner.exported_ms = now_ms;
         let sequence = inner.state.sequence;
         let path = recovery::export_path(sequence);
-        match self.write_export(sequence, now_ms, &path) {
+        let store = self.store.as_ref();
+        let written = recovery::write_export(self.disk.as_ref(), store, sequence, now_ms);
+        match written.and_then(|()| self.prune_exports()) {
             Ok(()) => {
                 inner.exported_sequence = Some(sequence);
                 inner.dirty_since_ms = None;
@@ -200,6 +202,9 @@ impl Catalog {
             inner.stopped = true;
             let place = self.backend.as_str();
             observe::emit(&telemetry::WriteFailed { place, error: &error });
+            if error.is_damage() {
+                recovery::ask_for_rebuild(self.disk.as_ref());
+            }
             return Err(error);
         }
         telemetry::WRITES.increment();
@@ -235,21 +240,6 @@ impl Catalog {
         state.sequence += 1;
         batch.push(Change::Put(STATE_KEY.to_owned(), state.encode()));
         Ok((batch, state))
-    }
-
-    fn write_export(&self, sequence: u64, created_ms: i64, path: &str) -> Result<(), CatalogError> {
-        // What is damaged must not become the newest export.
-        recovery::verify(self.store.as_ref())?;
-        let mut entries = Vec::new();
-        for (key, sealed) in self.store.export()? {
-            if key != STATE_KEY && key != DAMAGE_KEY {
-                entries.push((key.clone(), envelope::open(&key, &sealed)?.to_vec()));
-            }
-        }
-        let bytes = export::encode(&Export { sequence, created_ms, entries })?;
-        self.disk.create_dirs(EXPORTS).map_err(CatalogError::io(EXPORTS))?;
-        self.disk.replace(path, &bytes).map_err(CatalogError::io(path))?;
-        self.prune_exports()
     }
 
     fn prune_exports(&self) -> Result<(), CatalogError> {

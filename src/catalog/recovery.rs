@@ -5,7 +5,9 @@
 //!    sled takes it for a snapshot and refuses to open.
 //! 2. Open, and compare everything with the state entry and with the newest export's number.
 //! 3. That failed, and it is sled: its snapshots go to quarantine, its log is replayed, step 2.
-//! 4. That failed: the store goes to quarantine, the newest good export takes its place, and the
+//!    Then write the state entry as it is: a store that reads well and can't write is no store, so
+//!    its content moves to a new one. Nothing is lost by that.
+//! 4. Reading failed: the store goes to quarantine, the newest good export takes its place, and the
 //!    catalog says so (event, metric, `Catalog::damage`) until somebody acknowledges it.
 //! 5. There is no good export: an error, and everything stays where it is.
 //!
@@ -25,6 +27,8 @@ pub(crate) const DAMAGE_KEY: &str = "meta/damage";
 const QUARANTINE: &str = "quarantine";
 /// Written once the store exists: from then on an empty one is a damaged one.
 const MARKER: &str = "backend";
+/// Left by a process whose write met damage that reading had not shown.
+const REBUILD: &str = "rebuild";
 const EXPORT_SUFFIX: &str = ".jsonl.zst";
 const EXPORT_LENGTH_MAX: u64 = 256 << 20;
 
@@ -135,6 +139,39 @@ pub(crate) fn sealed(
     (all, state)
 }
 
+/// The next opening is to move the content to a new store. Only a wish: where it can't be written,
+/// the next opening finds out by itself or works.
+pub(crate) fn ask_for_rebuild(disk: &dyn Disk) {
+    let _ = disk.replace(REBUILD, b"");
+}
+
+/// Changes nothing, and shows whether the store can still write.
+fn write_as_it_is(opened: &Opened) -> Result<(), CatalogError> {
+    opened.store.put(STATE_KEY, &opened.state.encode())?;
+    opened.store.flush()
+}
+
+/// Only from a store that verifies: what is damaged must not become the newest export.
+pub(crate) fn write_export(
+    disk: &dyn Disk,
+    store: &dyn Store,
+    sequence: u64,
+    created_ms: i64,
+) -> Result<(), CatalogError> {
+    verify(store)?;
+    let mut entries = Vec::new();
+    for (key, sealed) in store.export()? {
+        if key != STATE_KEY && key != DAMAGE_KEY {
+            let payload = envelope::open(&key, &sealed)?.to_vec();
+            entries.push((key, payload));
+        }
+    }
+    let path = export_path(sequence);
+    let bytes = export::encode(&Export { sequence, created_ms, entries })?;
+    disk.create_dirs(EXPORTS).map_err(CatalogError::io(EXPORTS))?;
+    disk.replace(&path, &bytes).map_err(CatalogError::io(&path))
+}
+
 struct Opening<'a> {
     disk: &'a RealDisk,
     backend: Backend,
@@ -178,8 +215,41 @@ impl Opening<'_> {
         }
     }
 
-    /// Steps 1 to 3.
+    /// Steps 1 to 3: opened without loss, or why not.
     fn existing_store(&self) -> Result<Opened, CatalogError> {
+        let opened = self.readable_store()?;
+        let asked = self.disk.list("").map_err(CatalogError::io(REBUILD))?;
+        let asked = asked.iter().any(|entry| entry.name == REBUILD);
+        match write_as_it_is(&opened) {
+            Ok(()) if !asked => Ok(opened),
+            Err(error) if !error.is_damage() => Err(error),
+            _ => self.rebuild(opened),
+        }
+    }
+
+    /// A store that reads well and writes badly: its content moves to a new one, and nothing is
+    /// lost. The export comes first, so that a crash on the way costs nothing either.
+    fn rebuild(&self, opened: Opened) -> Result<Opened, CatalogError> {
+        let Opened { store, state, damage } = opened;
+        write_export(self.disk, store.as_ref(), state.sequence, self.now_ms)?;
+        let entries = store.export()?;
+        drop(store);
+        self.set_store_aside()?;
+        let store = self.backend.open(self.disk)?;
+        store.import(entries)?;
+        let name = self.backend.as_str();
+        self.disk.sync_dir(name).map_err(CatalogError::io(name))?;
+        match self.disk.remove(REBUILD) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CatalogError::io(REBUILD)(error));
+            }
+            _ => {}
+        }
+        observe::emit(&telemetry::Rebuilt { place: name });
+        Ok(Opened { store, state, damage })
+    }
+
+    fn readable_store(&self) -> Result<Opened, CatalogError> {
         if self.backend == Backend::Sled {
             self.set_snapshots_aside(|name| name.ends_with(".generating"))?;
         }

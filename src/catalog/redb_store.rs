@@ -1,7 +1,7 @@
 //! The store on redb: the same promises, so that the choice of the embedded store stays open.
 
 use crate::CatalogError;
-use crate::store::{Change, Entries, Fault, Store, guard, text_key};
+use crate::store::{Change, Contained, Entries, Fault, Store, guard, text_key};
 use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 use std::path::Path;
 
@@ -9,7 +9,7 @@ const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("catalog")
 const CACHE_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
-pub(crate) struct RedbStore(Database);
+pub(crate) struct RedbStore(Contained<Database>);
 
 impl RedbStore {
     pub(crate) fn open(file: &Path) -> Result<Self, CatalogError> {
@@ -17,7 +17,7 @@ impl RedbStore {
             let made = Database::builder().set_cache_size(CACHE_BYTES).create(file);
             made.map_err(redb::Error::from)
         };
-        Ok(Self(guard("open", open)?))
+        Ok(Self(Contained::new(guard("open", open)?)))
     }
 
     fn read<T>(

@@ -2,7 +2,7 @@
 //! `docs/adr/0003-catalog-on-sled.md`.
 
 use crate::CatalogError;
-use crate::store::{Change, Entries, Fault, Store, guard, text_key};
+use crate::store::{Change, Contained, Entries, Fault, Store, guard, text_key};
 use std::io;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 const CACHE_BYTES: u64 = 16 << 20;
 
 #[derive(Debug)]
-pub(crate) struct SledStore(sled::Db);
+pub(crate) struct SledStore(Contained<sled::Db>);
 
 impl SledStore {
     pub(crate) fn open(folder: &Path) -> Result<Self, CatalogError> {
@@ -19,7 +19,7 @@ impl SledStore {
             .cache_capacity(CACHE_BYTES)
             // No thread that wakes twice a second: the catalog flushes before it acknowledges.
             .flush_every_ms(None);
-        Ok(Self(guard("open", || config.open())?))
+        Ok(Self(Contained::new(guard("open", || config.open())?)))
     }
 }
 

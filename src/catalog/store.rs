@@ -3,6 +3,7 @@
 use crate::CatalogError;
 use std::fmt::Debug;
 use std::io;
+use std::ops::Deref;
 
 /// One step of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,32 @@ pub(crate) fn guard<T, E: Into<Fault>>(
             Fault::Bytes(reason) => damaged(reason),
         }),
         Err(_) => Err(damaged("it met bytes that it never wrote".to_owned())),
+    }
+}
+
+/// A store's handle whose closing is guarded too: after one panic the next one often waits there.
+#[derive(Debug)]
+pub(crate) struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    pub(crate) fn new(handle: T) -> Self {
+        Self(Some(handle))
+    }
+}
+
+impl<T> Deref for Contained<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only drop takes it")
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        let handle = self.0.take();
+        // Everything acknowledged is durable; a store that can't close has nothing more to say.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle)));
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) static DEGRADED: Gauge = Gauge::new(
 );
 pub(crate) static RECOVERIES: Counter = Counter::new(
     "mirador_catalog_recoveries_total",
-    "Times the catalog was opened by replaying its log without a damaged snapshot.",
+    "Times a damaged catalog was opened without loss: its log replayed, or its content moved.",
 );
 pub(crate) static EXPORTS: Counter =
     Counter::new("mirador_catalog_exports_total", "Exports of the catalog written.");
@@ -69,6 +69,23 @@ error_event!(SnapshotSetAside, Warn, "catalog opened without its damaged snapsho
 error_event!(ExportFailed, Error, "catalog export can't be written", EXPORT_ERRORS);
 error_event!(ExportUnreadable, Error, "catalog export can't be read", EXPORT_ERRORS);
 error_event!(WriteFailed, Error, "catalog takes no more writes", WRITE_ERRORS);
+
+pub(crate) struct Rebuilt<'a> {
+    pub(crate) place: &'a str,
+}
+
+impl Event for Rebuilt<'_> {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "catalog could not be written and was moved to a new store whole";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("place", self.place);
+    }
+
+    fn count(&self) {
+        RECOVERIES.increment();
+    }
+}
 
 pub(crate) struct Restored<'a> {
     pub(crate) reason: &'a str,
