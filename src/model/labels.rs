@@ -191,6 +191,13 @@ impl<'a> Iterator for LabelsIter<'a> {
     }
 }
 
+/// Appends one label in the canonical form. The caller keeps the order of names, writes no empty
+/// value, and has checked the lengths; [`Labels::from_bytes`] checks all of it again.
+pub fn write_label(name: &str, value: &str, bytes: &mut Vec<u8>) {
+    write_text(name, bytes);
+    write_text(value, bytes);
+}
+
 fn write_text(text: &str, bytes: &mut Vec<u8>) {
     let length = text.len();
     assert!(length <= LABEL_LENGTH_MAX, "a label is longer than its length can say");
@@ -408,6 +415,16 @@ mod tests {
             prop_assert_eq!(Labels::from_bytes(labels.as_bytes()), Some(labels.clone()));
             let rebuilt = LabelsBuilder::from_labels(&labels).build();
             prop_assert_eq!(rebuilt, labels);
+        }
+
+        #[test]
+        fn labels_written_one_by_one_are_canonical(name in "[a-z]{1,300}", value in ".{1,300}") {
+            let mut bytes = Vec::new();
+            write_label(&name, &value, &mut bytes);
+            prop_assert_eq!(
+                Labels::from_bytes(&bytes),
+                Some(Labels::from_pairs([(name.as_str(), value.as_str())]))
+            );
         }
 
         #[test]
