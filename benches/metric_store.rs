@@ -356,7 +356,10 @@ impl Load for Payload {
                 for (tag, start, end) in Fields::new(raw, start, end) {
                     if tag == 10 { name = (start, end) } else { value = (start, end) }
                 }
-                self.labels.push((name.0, name.1, value.0, value.1));
+                // An empty value means that the label is not there.
+                if value.0 < value.1 {
+                    self.labels.push((name.0, name.1, value.0, value.1));
+                }
             }
             let slot = batch.series_with(|bytes| {
                 for (a, b, c, d) in &self.labels {
