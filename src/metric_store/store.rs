@@ -161,7 +161,7 @@ impl MetricStore {
     /// Sets everything applied so far apart. No batch is between log and store meanwhile.
     pub fn cut(&self, end: Position) {
         for tenant in self.all() {
-            tenant.cut(end, self.new_epoch());
+            tenant.cut(end, self.new_epoch(), self.clock.now());
         }
     }
 
@@ -282,10 +282,10 @@ impl MetricStore {
         self.caches.retain(|id| live.contains(&id));
     }
 
-    /// Samples in memory, without the names of their series: what a cut and a flush free.
+    /// Samples in memory, without the names and states of their series: what a cut and a flush free.
     pub fn head_bytes(&self) -> u64 {
         let of_tenant = |tenant: &Arc<Tenant>| -> usize {
-            tenant.view().heads.iter().map(|(live, _)| live.read().bytes()).sum()
+            tenant.view().heads.iter().map(|(live, _)| live.read().sample_bytes()).sum()
         };
         self.all().iter().map(|tenant| of_tenant(tenant) as u64).sum()
     }
@@ -360,7 +360,7 @@ impl MetricStore {
             name.clone(),
             SIGNAL,
         )?;
-        let tenant = Arc::new(Tenant::new(store, self.new_epoch()));
+        let tenant = Arc::new(Tenant::new(store, self.new_epoch(), self.clock.now()));
         tenants.insert(name.clone(), Arc::clone(&tenant));
         Ok(tenant)
     }

@@ -16,13 +16,17 @@ use crate::registry::Registry;
 use codec::xxh3_64;
 use model::{Labels, TimeRange};
 use parts::{LogPosition, PartStore};
+use platform::Moment;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 use wal::Position;
 
-/// A registry is thinned out at a cut when it is larger than this and most of it is idle.
-const REGISTRY_KEPT: usize = 4_096;
+/// Series that nobody wrote to for this long are forgotten at the next cut, if they are many.
+const IDLE: Duration = Duration::from_secs(3_600);
+/// One in this many idle series makes a new registry worth it.
+const IDLE_SHARE: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Tenant {
@@ -39,6 +43,15 @@ struct Heads {
     /// Oldest first.
     frozen: Vec<Frozen>,
     replay: ReplayState,
+    busy: BusyWindow,
+}
+
+/// Which series were written to lately.
+#[derive(Debug)]
+struct BusyWindow {
+    began: Moment,
+    /// By number.
+    busy: Vec<bool>,
 }
 
 /// A head with the registry that its numbers come from.
@@ -74,7 +87,7 @@ pub(crate) struct HeadView {
 }
 
 impl Tenant {
-    pub(crate) fn new(store: PartStore, epoch: u64) -> Self {
+    pub(crate) fn new(store: PartStore, epoch: u64, now: Moment) -> Self {
         let manifest = store.snapshot();
         let waiting = manifest.tombstones.iter().filter(|t| manifest.covered < t.position);
         let mut pending: Vec<_> = waiting
@@ -85,7 +98,8 @@ impl Tenant {
         pending.sort_by_key(|(position, ..)| *position);
         let replay = ReplayState { epochs: HashMap::new(), pending };
         let live = Arc::new(LiveHead::new(Arc::default(), epoch));
-        let heads = RwLock::new(Heads { live, frozen: Vec::new(), replay });
+        let busy = BusyWindow { began: now, busy: Vec::new() };
+        let heads = RwLock::new(Heads { live, frozen: Vec::new(), replay, busy });
         Self { store, heads, last_applied: Mutex::new(None), upkeep: Mutex::new(()) }
     }
 
@@ -101,15 +115,21 @@ impl Tenant {
         self.heads.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The head that takes samples. Deletes that the replay left are felt first: they concern what
+    /// was there, not what comes.
     pub(crate) fn live(&self) -> Arc<LiveHead> {
-        Arc::clone(&self.read_heads().live)
+        Arc::clone(&self.settled_heads().live)
     }
 
-    pub(crate) fn view(&self) -> HeadView {
+    fn settled_heads(&self) -> RwLockReadGuard<'_, Heads> {
         if !self.read_heads().replay.pending.is_empty() {
             self.write_heads().settle_deletes(None);
         }
-        let heads = self.read_heads();
+        self.read_heads()
+    }
+
+    pub(crate) fn view(&self) -> HeadView {
+        let heads = self.settled_heads();
         let frozen =
             heads.frozen.iter().map(|frozen| (Arc::clone(&frozen.head), Some(frozen.felt)));
         HeadView { heads: frozen.chain([(Arc::clone(&heads.live), None)]).collect() }
@@ -174,7 +194,7 @@ impl Tenant {
     }
 
     /// Sets everything applied so far apart. `epoch` names what comes after.
-    pub(crate) fn cut(&self, end: Position, epoch: u64) {
+    pub(crate) fn cut(&self, end: Position, epoch: u64, now: Moment) {
         let mut heads = self.write_heads();
         heads.settle_deletes(None);
         let needed = self.store.log_needed_from();
@@ -182,7 +202,7 @@ impl Tenant {
         if heads.live.read().is_empty() && !touched {
             return;
         }
-        let registry = heads.live.thinned_registry();
+        let registry = heads.registry_after_cut(now);
         let next = Arc::new(LiveHead::new(registry, epoch));
         let head = std::mem::replace(&mut heads.live, next);
         {
@@ -230,6 +250,32 @@ impl Heads {
     }
 }
 
+impl Heads {
+    /// The same registry, or, once in a while, one without the series that are idle.
+    fn registry_after_cut(&mut self, now: Moment) -> Arc<RwLock<Registry>> {
+        let registry = self.live.registry();
+        let head = self.live.read();
+        self.busy.busy.resize(registry.len(), false);
+        for (number, busy) in self.busy.busy.iter_mut().enumerate() {
+            *busy |= head.has(number as u32);
+        }
+        if now.since(self.busy.began) < IDLE {
+            return Arc::clone(&self.live.registry);
+        }
+        let busy = std::mem::take(&mut self.busy.busy);
+        self.busy.began = now;
+        let idle = busy.iter().filter(|busy| !**busy).count();
+        if idle * IDLE_SHARE <= busy.len() {
+            return Arc::clone(&self.live.registry);
+        }
+        let mut thinned = Registry::default();
+        for (number, _) in busy.iter().enumerate().filter(|(_, busy)| **busy) {
+            thinned.insert(registry.entry(number as u32).labels.clone());
+        }
+        Arc::new(RwLock::new(thinned))
+    }
+}
+
 impl LiveHead {
     fn new(registry: Arc<RwLock<Registry>>, epoch: u64) -> Self {
         Self { registry, head: RwLock::default(), epoch, sealed: AtomicBool::new(false) }
@@ -261,22 +307,6 @@ impl LiveHead {
                 concerned.for_each(|number| head.erase(*number, range));
             }
         }
-    }
-
-    /// The same registry, or one without the series that this head has no samples of.
-    fn thinned_registry(&self) -> Arc<RwLock<Registry>> {
-        let registry = self.registry();
-        let head = self.read();
-        let busy = |number: &u32| head.has(*number);
-        let count = (0..registry.len() as u32).filter(busy).count();
-        if registry.len() <= REGISTRY_KEPT || count * 2 > registry.len() {
-            return Arc::clone(&self.registry);
-        }
-        let mut thinned = Registry::default();
-        for number in (0..registry.len() as u32).filter(busy) {
-            thinned.insert(registry.entry(number).labels.clone());
-        }
-        Arc::new(RwLock::new(thinned))
     }
 
     /// Gives each slot of the batch its number, and says which need their definition in the log.

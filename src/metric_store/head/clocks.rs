@@ -86,7 +86,8 @@ impl Clocks {
         new
     }
 
-    fn add(&mut self, ticks: Vec<i64>) -> u32 {
+    /// A clock that nobody has joined yet.
+    pub(super) fn add(&mut self, ticks: Vec<i64>) -> u32 {
         self.ticks += ticks.len();
         self.clocks.push(ticks);
         (self.clocks.len() - 1) as u32

@@ -76,6 +76,7 @@ impl Head {
     /// Makes room for numbers below `count`.
     pub(crate) fn reserve(&mut self, count: usize) {
         if self.series.len() < count {
+            // Series are added in scrapes, not one by one.
             self.series.resize(count, EMPTY);
         }
     }
@@ -171,10 +172,11 @@ impl Head {
 
     /// About what it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.series.capacity() * size_of::<SeriesState>()
-            + self.arena.bytes()
-            + self.clocks.bytes()
-            + self.extra_bytes
+        self.series.capacity() * size_of::<SeriesState>() + self.sample_bytes()
+    }
+
+    pub(crate) fn sample_bytes(&self) -> usize {
+        self.arena.bytes() + self.clocks.bytes() + self.extra_bytes
     }
 
     /// Whether the series has a sample since the last cut.
@@ -217,8 +219,8 @@ impl Head {
         }
     }
 
-    /// Takes out what `deleted` says of the series' samples. Rare, so it is simple: everything the
-    /// series keeps is put back as late samples.
+    /// Takes out the series' samples in the range. Rare, so it is simple: what the series keeps is
+    /// written anew.
     pub(crate) fn erase(&mut self, number: u32, range: TimeRange) {
         if !self.has(number) {
             return;
@@ -233,29 +235,45 @@ impl Head {
             return;
         }
         self.rows -= (before - after) as u64;
-        self.series[number as usize] = SeriesState { has_extra: true, ..EMPTY };
-        self.extras.insert(number, Extra::of(&kept));
+        self.rewrite(number, &kept);
+    }
+
+    /// Gives the series these samples and no others. They become its main run, so that what comes
+    /// later wins over them.
+    fn rewrite(&mut self, number: u32, samples: &Columns) {
+        let mut state = EMPTY;
+        let floats = &samples.floats;
+        if !floats.is_empty() {
+            state.clock = self.clocks.add(floats.times.clone());
+            floats.values.iter().for_each(|value| self.arena.push(&mut state.run, value.to_bits()));
+            state.has_stale = floats.values.iter().any(|value| value.to_bits() == STALE_BITS);
+        }
+        let extra = Extra::of(samples);
+        state.has_extra = !extra.starts.is_empty() || !extra.histograms.is_empty();
+        self.series[number as usize] = state;
+        self.extras.remove(&number);
+        if state.has_extra {
+            self.extras.insert(number, extra);
+        }
     }
 }
 
 impl Extra {
+    /// What does not go into the main run.
     fn of(columns: &Columns) -> Self {
-        let floats = &columns.floats;
-        let late = |(index, time): (usize, &i64)| LateSample {
-            time: *time,
-            start: floats.starts.get(index).copied().unwrap_or(0),
-            value: floats.values[index].to_bits(),
-        };
+        let mut starts: Vec<(i64, i64)> = Vec::new();
+        for (time, start) in columns.floats.times.iter().zip(&columns.floats.starts) {
+            if starts.last().map_or(0, |(_, before)| *before) != *start {
+                starts.push((*time, *start));
+            }
+        }
         let histogram = |(index, time): (usize, &i64)| HistogramSample {
             time_ms: *time,
             start_ms: columns.histograms.starts.get(index).copied().unwrap_or(0),
             histogram: columns.histograms.values[index].clone(),
         };
-        Self {
-            late: floats.times.iter().enumerate().map(late).collect(),
-            starts: Vec::new(),
-            histograms: columns.histograms.times.iter().enumerate().map(histogram).collect(),
-        }
+        let histograms = columns.histograms.times.iter().enumerate().map(histogram).collect();
+        Self { late: Vec::new(), starts, histograms }
     }
 }
 

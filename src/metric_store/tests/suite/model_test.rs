@@ -6,8 +6,27 @@ use model::{STALE_BITS, TimeRange};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Random, SeededRandom};
 use std::sync::Arc;
+use std::time::Duration;
 
 const SERIES: u64 = 60;
+
+/// The steps so far, shown when a check fails.
+#[derive(Default)]
+struct Trace(Vec<(usize, u64, i64)>);
+
+impl Trace {
+    fn push(&mut self, step: (usize, u64, i64)) {
+        self.0.push(step);
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("steps, choices, times: {:?}", self.0);
+        }
+    }
+}
 
 fn bits(random: &SeededRandom) -> u64 {
     match random.below(10) {
@@ -86,9 +105,12 @@ fn the_store_is_a_map() {
         let mut world = World::open(SimDisk::new(), clock.clone(), seed + round).unwrap();
         let mut model = Rows::new();
         let mut now = TODAY_MS + 3_600_000;
+        let mut trace = Trace::default();
         for step in 0..150 {
             now += 15_000;
-            match random.below(20) {
+            let choice = random.below(20);
+            trace.push((step, choice, now));
+            match choice {
                 0 => world.cut(),
                 1 | 2 => world.flush().unwrap(),
                 3 => drop(world.merge(random.below(2) == 0).unwrap()),
@@ -103,7 +125,10 @@ fn the_store_is_a_map() {
                     world = World::open(disk, clock.clone(), random.next_u64()).unwrap();
                 }
                 6 => drop(world.store.clean_tombstones().unwrap()),
-                7 => now += random.below(DAY_MS as u64 / 2) as i64,
+                7 => {
+                    now += random.below(DAY_MS as u64 / 2) as i64;
+                    clock.advance(Duration::from_secs(1_800));
+                }
                 _ => {
                     let rows = any_rows(&random, now);
                     world.write(&rows).unwrap();

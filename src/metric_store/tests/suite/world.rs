@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) store: MetricStore,
     pub(crate) tenant: TenantId,
+    /// Nobody damages its files, so nothing may be missing.
+    pub(crate) whole: bool,
     batch: BatchBuilder,
     end: Position,
 }
@@ -53,13 +55,13 @@ impl World {
         let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
         let options =
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
-        let (log, mut replay) = Log::open(shared, clock.clone(), random, options)?;
+        let (log, mut replay) = Log::open(shared, clock, random, options)?;
         while let Some(replayed) = replay.next_batch()? {
             store.replay(&replayed)?;
         }
         let end = log.end();
         let tenant = TenantId::default_tenant();
-        Ok(Self { disk, log, store, tenant, batch: BatchBuilder::new(), end })
+        Ok(Self { disk, log, store, tenant, whole: true, batch: BatchBuilder::new(), end })
     }
 
     /// Logs and applies.
@@ -124,11 +126,13 @@ impl World {
     pub(crate) fn rows(&self, time: TimeRange) -> Result<Rows, StoreError> {
         let wanted = Select { time, matchers: &[], values_needed: true };
         let selection = self.store.select(&self.tenant, &wanted)?;
+        assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
         let mut rows = Rows::new();
         let mut scratch = Scratch::default();
         for index in 0..selection.len() {
             let series = series_of(selection.labels(index));
             selection.read(index, &mut scratch)?;
+            assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
             let columns = &scratch.columns;
             let floats = columns.floats.values.iter().map(|value| value.to_bits());
             add(&mut rows, series, &columns.floats.times, &columns.floats.starts, floats);
