@@ -27,6 +27,7 @@ mod registry;
 mod select;
 mod statistics;
 mod store;
+mod telemetry;
 mod tenant;
 mod values;
 
@@ -38,3 +39,4 @@ pub use plan::MergeWish;
 pub use select::{Scratch, Select, Selection};
 pub use statistics::{Cardinality, NameCount};
 pub use store::{Limits, MetricStore, Prepared, Refused, StoreSettings, StoreStats};
+pub use telemetry::METRICS;

@@ -8,6 +8,7 @@ use crate::matcher::Matcher;
 use crate::part::Caches;
 use crate::plan::{MergeWish, plan};
 use crate::select::{self, Select, Selection};
+use crate::telemetry::DELETES;
 use crate::tenant::{LiveHead, Tenant, log_position};
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
 use parts::{
@@ -253,6 +254,7 @@ impl MetricStore {
         };
         let edit = Edit { add_tombstones: vec![tombstone], ..Edit::default() };
         tenant.delete(time, &deleted, || tenant.store.update(|_| Ok(edit)))?;
+        DELETES.increment();
         Ok(())
     }
 

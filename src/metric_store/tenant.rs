@@ -13,6 +13,7 @@ use crate::batch::{BatchBuilder, REFUSED};
 use crate::deletes::Deleted;
 use crate::head::{BatchCursor, FloatSample, Head};
 use crate::registry::Registry;
+use crate::telemetry::{SAMPLES_APPLIED, SERIES_CREATED, SERIES_REFUSED};
 use codec::xxh3_64;
 use model::{Labels, TimeRange};
 use parts::{LogPosition, PartStore};
@@ -169,6 +170,7 @@ impl Tenant {
             numbers.for_each(|number| registry.entry(number).define(live.epoch));
         }
         self.note_applied(position);
+        SAMPLES_APPLIED.add(batch.sample_count() as u64);
         true
     }
 
@@ -346,6 +348,7 @@ impl LiveHead {
         series_max: u64,
     ) -> Result<u64, StoreError> {
         let mut registry = self.registry_mut();
+        let known = registry.len();
         let mut refused = 0;
         for slot in missing {
             let bytes = batch.labels(*slot);
@@ -360,6 +363,8 @@ impl LiveHead {
             batch.numbers[*slot as usize] = number;
             batch.defined.push(*slot);
         }
+        SERIES_CREATED.add((registry.len() - known) as u64);
+        SERIES_REFUSED.add(refused);
         Ok(refused)
     }
 }

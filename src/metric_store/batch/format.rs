@@ -227,3 +227,82 @@ fn decode_exemplars(reader: &mut ByteReader<'_>) -> Result<Vec<(u32, Exemplar)>,
     let count = reader.length(reader.remaining() / 11)?;
     (0..count).map(|_| Ok((series_number(reader)?, decode_exemplar(reader)?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::SeriesSlot;
+    use crate::histograms::tests::{any_histogram, same_bits};
+    use proptest::prelude::*;
+
+    type Sample = (u32, i64, i64, u64);
+
+    fn any_samples() -> impl Strategy<Value = Vec<Sample>> {
+        let start = prop_oneof![3 => Just(0i64), 1 => any::<i64>()];
+        let time = prop_oneof![3 => Just(1_000i64), 1 => any::<i64>()];
+        prop::collection::vec((0u32..5, time, start, any::<u64>()), 0..50)
+    }
+
+    fn builder(samples: &[Sample], histograms: &[FloatHistogram]) -> BatchBuilder {
+        let mut batch = BatchBuilder::new();
+        for series in 0..5 {
+            let number = series.to_string();
+            batch.series_with(|bytes| model::write_label("number", &number, bytes));
+        }
+        for (slot, time, start, bits) in samples {
+            batch.sample_since(SeriesSlot(*slot), *time, *start, f64::from_bits(*bits));
+        }
+        for (index, histogram) in histograms.iter().enumerate() {
+            let histogram = Arc::new(histogram.clone());
+            let sample = HistogramSample { time_ms: index as i64, start_ms: 3, histogram };
+            batch.histogram(SeriesSlot(index as u32 % 5), sample);
+        }
+        let labels = Labels::from_pairs([("trace_id", "1")]);
+        batch.exemplar(SeriesSlot(1), Exemplar { labels, time_ms: 5, value: 0.5 });
+        let unit = "seconds".to_owned();
+        let metadata = MetricMetadata { kind: MetricKind::Summary, unit, help: "help".to_owned() };
+        batch.metadata("metric", metadata);
+        batch.numbers = vec![70, 3, 4, 5, u32::MAX - 1];
+        batch.defined = vec![0, 4];
+        batch
+    }
+
+    proptest! {
+        #[test]
+        fn batches_come_back(
+            samples in any_samples(),
+            histograms in prop::collection::vec(any_histogram(), 0..4),
+        ) {
+            let batch = builder(&samples, &histograms);
+            let mut bytes = Vec::new();
+            encode(&batch, 77, &mut bytes);
+            let back = decode(&bytes).unwrap();
+            prop_assert_eq!(back.epoch, 77);
+            let number = |slot: u32| batch.numbers[slot as usize];
+            let numbers: Vec<i64> = samples.iter().map(|s| i64::from(number(s.0))).collect();
+            prop_assert_eq!(&back.numbers, &numbers);
+            prop_assert_eq!(&back.times, &batch.times);
+            prop_assert_eq!(&back.values, &batch.values);
+            prop_assert_eq!(&back.starts, &batch.starts);
+            prop_assert_eq!(back.definitions.len(), 2);
+            prop_assert_eq!(back.definitions[1].1.value("number"), "4");
+            prop_assert_eq!(&back.metadata, &batch.metadata);
+            prop_assert_eq!(&back.exemplars, &[(3, batch.exemplars[0].1.clone())]);
+            prop_assert_eq!(back.histograms.len(), histograms.len());
+            for ((_, sample), expected) in back.histograms.iter().zip(&histograms) {
+                prop_assert!(same_bits(&sample.histogram, expected));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, samples in any_samples(), flip: u16) {
+            let _ = decode(&bytes);
+            let mut bytes = Vec::new();
+            encode(&builder(&samples, &[]), 77, &mut bytes);
+            let at = usize::from(flip) / 8 % bytes.len();
+            bytes[at] ^= 1 << (flip % 8);
+            let _ = decode(&bytes);
+            let _ = decode(&bytes[..at]);
+        }
+    }
+}

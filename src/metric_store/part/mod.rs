@@ -141,3 +141,48 @@ impl Age {
 pub(crate) fn damaged(key: &str, error: DecodeError) -> StoreError {
     PartError::Corrupt { key: key.to_owned(), what: error.to_string() }.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_place() -> impl Strategy<Value = Place> {
+        any::<(u32, u32, u32)>().prop_map(|(page, offset, length)| Place {
+            page: page.min(u32::MAX - 1),
+            offset,
+            length,
+        })
+    }
+
+    fn any_entry() -> impl Strategy<Value = GroupEntry> {
+        let places = (any_place(), any_place(), any_place(), any_place());
+        (".{0,9}", any::<u32>(), any::<u64>(), any::<(i64, i64)>(), places).prop_map(
+            |(metric, series, rows, (one, other), places)| GroupEntry {
+                metric,
+                series,
+                rows,
+                time: TimeRange { min: one.min(other), max: one.max(other) },
+                labels: places.0,
+                columns: places.1,
+                values: places.2,
+                histograms: places.3,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn directories_come_back(groups in prop::collection::vec(any_entry(), 0..9)) {
+            let mut back = Vec::new();
+            decode_groups(&encode_groups(&groups), &mut back).unwrap();
+            prop_assert_eq!(back, groups);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            let _ = decode_groups(&bytes, &mut Vec::new());
+            let _ = Age::decode(&bytes);
+        }
+    }
+}

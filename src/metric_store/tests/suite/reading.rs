@@ -228,3 +228,35 @@ fn restarts_in_a_row_lose_nothing() {
         disk = world.disk.crash(CrashPolicy::LoseUnsynced);
     }
 }
+
+/// Work is split by ranges of series: any number of threads read one selection.
+#[test]
+fn threads_share_a_selection() {
+    let mut world = world();
+    let row = |series: u32| (series, TODAY_MS, Row { bits: u64::from(series), start: 0 });
+    world.write(&(0..40).map(row).collect::<Vec<_>>()).unwrap();
+    world.flush().unwrap();
+    world.write(&[(3, TODAY_MS + 1, Row { bits: 9, start: 0 })]).unwrap();
+    let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: true };
+    let selection = Arc::new(world.store.select(&world.tenant, &wanted).unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let workers: Vec<_> = (0..4)
+        .map(|part| {
+            let (selection, sender) = (Arc::clone(&selection), sender.clone());
+            let run = move || {
+                let mut scratch = Scratch::default();
+                for index in (part..selection.len()).step_by(4) {
+                    selection.read(index, &mut scratch).unwrap();
+                    let Scratch { columns, .. } = &scratch;
+                    sender
+                        .send(columns.floats.times.len() + columns.histograms.times.len())
+                        .unwrap();
+                }
+            };
+            platform::threads::Worker::start("reader", run).unwrap()
+        })
+        .collect();
+    drop(sender);
+    assert_eq!(receiver.iter().sum::<usize>(), 41);
+    drop(workers);
+}
