@@ -8,6 +8,7 @@ use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
+use crate::head::Head;
 use crate::maintenance::tombstones_of;
 use crate::matcher::{Compiled, Matcher};
 use crate::part::{Caches, MetricPart, PartRoom};
@@ -176,6 +177,8 @@ struct Gathering {
     selection: Selection,
     /// By hash of the labels; those of other labels with the same hash stand under the next free.
     known: HashMap<u64, u32, BytesHash>,
+    /// There is one source, in which every series stands once: nobody needs to be found again.
+    alone: bool,
 }
 
 impl Gathering {
@@ -183,6 +186,10 @@ impl Gathering {
         let selection = &mut self.selection;
         let at = selection.occurrences.len() as u32;
         selection.occurrences.push(Occurrence { source, group, series, next: NONE });
+        if self.alone {
+            selection.series.push(SelectedSeries { labels: labels.clone(), first: at, last: at });
+            return;
+        }
         let mut key = hash;
         loop {
             match self.known.get(&key) {
@@ -209,7 +216,7 @@ pub(crate) fn select(
     caches: &Arc<Caches>,
     wanted: &Select<'_>,
 ) -> Result<Selection, StoreError> {
-    let view = tenant.view();
+    let mut view = tenant.view();
     let manifest = tenant.store.snapshot();
     let selection = Selection {
         tenant: Arc::clone(tenant),
@@ -221,10 +228,13 @@ pub(crate) fn select(
         occurrences: Vec::new(),
         trouble: Mutex::default(),
     };
-    let mut gathering = Gathering { selection, known: HashMap::default() };
     let matchers = Compiled::new(wanted.matchers);
     let live = tenant.live();
-    for part in parts_by_age(&manifest, wanted.time) {
+    let parts = parts_by_age(&manifest, wanted.time);
+    view.heads.retain(|(live, _)| overlaps(&live.read(), wanted.time));
+    let alone = parts.len() + view.heads.len() <= 1;
+    let mut gathering = Gathering { selection, known: HashMap::default(), alone };
+    for part in parts {
         if let Err(error) = add_part(&mut gathering, caches, &live, part, &matchers) {
             let warning = set_apart(tenant, part, error)?;
             gathering.selection.trouble().insert(warning);
@@ -300,10 +310,6 @@ fn add_heads(
 fn add_head(gathering: &mut Gathering, live: &LiveHead, source: u32, matchers: &Compiled<'_>) {
     let registry = live.registry();
     let head = live.read();
-    let time = gathering.selection.time;
-    if head.time().is_none_or(|range| !range.overlaps(time)) {
-        return;
-    }
     let mut add = |numbers: &[u32]| {
         for number in numbers.iter().filter(|number| head.has(**number)) {
             let entry = registry.entry(*number);
@@ -320,6 +326,10 @@ fn add_head(gathering: &mut Gathering, live: &LiveHead, source: u32, matchers: &
             metrics.for_each(|(_, numbers)| add(numbers));
         }
     }
+}
+
+fn overlaps(head: &Head, time: TimeRange) -> bool {
+    head.time().is_some_and(|range| range.overlaps(time))
 }
 
 /// What is known of metrics, the newest word for each.

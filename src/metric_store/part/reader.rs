@@ -121,8 +121,7 @@ impl MetricPart {
             let entry = self.group(group);
             let bytes = self.section(kind::SERIES, entry.labels)?;
             let series = decode_series(&bytes, entry.series, intern).map_err(self.damage())?;
-            let weight = series.labels.iter().map(|labels| labels.as_bytes().len() + 40).sum();
-            Ok((series, weight))
+            Ok(series)
         })
     }
 
@@ -378,13 +377,19 @@ fn read_index(part: &Part) -> Result<(PartIndex, usize), StoreError> {
     Ok((PartIndex { groups, time_pages }, weight))
 }
 
-fn decode_series(bytes: &[u8], count: u32, intern: Intern<'_>) -> Result<GroupSeries, DecodeError> {
+/// With what they take of memory beside what the store has anyway.
+fn decode_series(
+    bytes: &[u8],
+    count: u32,
+    intern: Intern<'_>,
+) -> Result<(GroupSeries, usize), DecodeError> {
     let mut reader = ByteReader::new(bytes);
     // Two lengths each are the least they take.
     let count = (count as usize).min(bytes.len() / 2);
     let mut series =
         GroupSeries { labels: Vec::with_capacity(count), hashes: Vec::with_capacity(count) };
     let mut text = Vec::new();
+    let mut weight = count * size_of::<(Labels, u64)>();
     for _ in 0..count {
         let shared = reader.length(text.len())?;
         text.truncate(shared);
@@ -393,13 +398,17 @@ fn decode_series(bytes: &[u8], count: u32, intern: Intern<'_>) -> Result<GroupSe
         let wrong = reader.value_error("labels are not canonical");
         let labels = match intern(hash, &text) {
             Some(labels) => labels,
-            None => Labels::from_bytes(&text).ok_or(wrong)?,
+            None => {
+                // Only this cache keeps them.
+                weight += text.len() + 16;
+                Labels::from_bytes(&text).ok_or(wrong)?
+            }
         };
         series.labels.push(labels);
         series.hashes.push(hash);
     }
     reader.finish()?;
-    Ok(series)
+    Ok((series, weight))
 }
 
 fn decode_exemplars(bytes: &[u8], into: &mut Vec<(Labels, Exemplar)>) -> Result<(), DecodeError> {
