@@ -43,12 +43,14 @@ fn whole_day(day: Day, parts: &[&PartInfo]) -> Option<MergePlan> {
     (!done).then(|| merge(day, LEVEL_MAX, parts))
 }
 
-/// Everything behind the parts of the last level.
+/// What came behind the parts of the last level; a lone late part waits for company. When late data
+/// has left many parts of the last level, they become one again.
 fn finish_day(day: Day, parts: &[&PartInfo]) -> Option<MergePlan> {
-    let behind = parts.iter().rposition(|part| part.level >= LEVEL_MAX).map_or(0, |last| last + 1);
-    let rest = &parts[behind..];
+    let settled = parts.iter().rposition(|part| part.level >= LEVEL_MAX).map_or(0, |last| last + 1);
+    let rest = if settled >= MergeSettings::FAN_IN { parts } else { &parts[settled..] };
     let bytes: u64 = rest.iter().map(|part| part.bytes).sum();
-    (!rest.is_empty() && bytes <= MergeSettings::BYTES_MAX).then(|| merge(day, LEVEL_MAX, rest))
+    let worth_it = rest.len() > 1 || (rest.len() == 1 && settled == 0);
+    (worth_it && bytes <= MergeSettings::BYTES_MAX).then(|| merge(day, LEVEL_MAX, rest))
 }
 
 /// The oldest run of neighbours of each level that is long enough.
@@ -134,7 +136,11 @@ mod tests {
         check(&[1, 0, 0, 0, 0, 0, 0, 0], false, 5, &[]);
         check(&[2, 1, 0, 0, 0, 0, 0, 0, 0, 0], false, 5, &[(1, 2..10)]);
         check(&[2, 1, 0], false, 6, &[(3, 0..3)]);
-        check(&[3, 0], false, 6, &[(3, 1..2)]);
+        check(&[0], false, 6, &[(3, 0..1)]);
+        check(&[3, 0], false, 6, &[]);
+        check(&[3, 0, 0], false, 6, &[(3, 1..3)]);
+        check(&[3; 7], false, 6, &[]);
+        check(&[3; 8], false, 6, &[(3, 0..8)]);
         check(&[3], false, 6, &[]);
         check(&[3, 0], true, 5, &[(3, 0..2)]);
         check(&[0], true, 5, &[(3, 0..1)]);

@@ -154,7 +154,7 @@ impl Tenant {
         *last = (*last).max(Some(position));
     }
 
-    /// Makes the batch readable. It was resolved against `live`.
+    /// Makes the batch readable. It was resolved against `live`; false where that was cut since.
     pub(crate) fn apply(&self, live: &LiveHead, batch: &BatchBuilder, position: Position) -> bool {
         {
             let mut head = live.write();
@@ -174,7 +174,8 @@ impl Tenant {
         true
     }
 
-    /// Takes back a batch of the log. Answers how many samples name an unknown series.
+    /// Takes back a batch of the log, unless the manifest covers it. Of a batch that names unknown
+    /// series the rest is taken, and the answer is an error.
     pub(crate) fn replay(&self, payload: &[u8], position: Position) -> Result<(), StoreError> {
         let at = log_position(position);
         self.note_applied(position);
