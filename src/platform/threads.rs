@@ -1,4 +1,4 @@
-//! Named threads with an owner that joins them.
+//! Named threads with an owner that joins them, and work spread over threads that end with it.
 #![expect(clippy::disallowed_methods, reason = "this is where threads are started")]
 
 use std::io;
@@ -29,5 +29,37 @@ impl Drop for Worker {
             // A panic was already reported by the hook; there is nobody to give it to here.
             let _ = handle.join();
         }
+    }
+}
+
+/// Runs `work` on every item and answers in the order of the items: one thread per item, all but
+/// the last item's on threads of their own, all ended when this returns. For a handful of items,
+/// as many as there are cores. A panic in one is passed on.
+pub fn scatter<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut items = items;
+        let last = items.pop();
+        let spawned: Vec<_> =
+            items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
+        let last = last.map(work);
+        let joined = spawned.into_iter().map(|handle| match handle.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect::<Vec<_>>().into_iter().chain(last).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scattered_work_answers_in_order() {
+        let text = String::from("abc");
+        let results = scatter(vec![0, 1, 2], |index| text.as_bytes()[index]);
+        assert_eq!(results, b"abc");
+        assert_eq!(scatter(Vec::<u8>::new(), |item| item), []);
     }
 }

@@ -9,19 +9,34 @@ enum Keep {
     Above,
 }
 
-/// What one bucket contributes to the trimmed histogram.
-struct Cut {
-    kept: f64,
-    /// Where the removed values are taken to lie.
-    removed_at: f64,
+/// What stays of a bucket, and where its values are taken to lie.
+#[derive(Clone, Copy)]
+struct Kept {
+    count: f64,
+    midpoint: f64,
+}
+
+impl Kept {
+    const NOTHING: Self = Self { count: 0.0, midpoint: 0.0 };
 }
 
 #[derive(Default)]
 struct Tally {
     count: f64,
-    removed_sum: f64,
-    has_positive: bool,
-    has_negative: bool,
+    sum: f64,
+    /// Something was removed: else the histogram stays as it is.
+    changed: bool,
+}
+
+impl Tally {
+    fn take(&mut self, before: f64, kept: Kept) -> f64 {
+        self.changed |= before != kept.count;
+        if kept.count != 0.0 {
+            self.count += kept.count;
+            self.sum += kept.count * kept.midpoint;
+        }
+        kept.count
+    }
 }
 
 impl FloatHistogram {
@@ -40,138 +55,140 @@ impl FloatHistogram {
     fn trimmed(&self, limit: f64, keep: Keep) -> Self {
         let mut out = self.clone();
         let mut tally = Tally::default();
-        let custom = self.uses_custom_buckets();
+        let linear = self.uses_custom_buckets();
+        let (mut has_positive, mut has_negative) = (false, false);
         for (count, bucket) in out.positive.counts.iter_mut().zip(self.positive_buckets()) {
-            if bucket.count == 0.0 {
-                continue;
+            if bucket.count != 0.0 {
+                has_positive = true;
+                let kept = kept_of(&bucket, limit, keep, Side { positive: true, linear });
+                *count = tally.take(bucket.count, kept);
             }
-            tally.has_positive |= !custom || bucket.upper > 0.0;
-            tally.has_negative |= custom && (bucket.upper <= 0.0 || bucket.lower < 0.0);
-            *count = tally.take(&bucket, limit, keep, Side { positive: true, custom });
         }
         for (count, bucket) in out.negative.counts.iter_mut().zip(self.negative_buckets()) {
-            if bucket.count == 0.0 {
-                continue;
+            if bucket.count != 0.0 {
+                has_negative = true;
+                let kept = kept_of(&bucket, limit, keep, Side { positive: false, linear });
+                *count = tally.take(bucket.count, kept);
             }
-            tally.has_negative = true;
-            *count = tally.take(&bucket, limit, keep, Side { positive: false, custom });
         }
         if self.zero_count > 0.0 {
             let mut zero = self.zero_bucket();
-            self.settle_zero_for_trim(&mut zero);
-            let below = count_below(&zero, limit, true, true);
-            out.zero_count = if keep == Keep::Below { below } else { self.zero_count - below };
-            tally.count += out.zero_count;
+            match (has_negative, has_positive) {
+                (true, false) => zero.upper = 0.0,
+                (false, true) => zero.lower = 0.0,
+                _ => {}
+            }
+            out.zero_count = tally.take(zero.count, kept_of_zero(&zero, limit, keep));
         }
-        out.count = tally.count;
-        out.sum = tally.sum(self.sum);
-        out.compact();
+        if tally.changed {
+            out.count = tally.count;
+            out.sum = tally.sum;
+            out.compact();
+        }
         out
-    }
-
-    fn settle_zero_for_trim(&self, zero: &mut Bucket) {
-        match (self.negative.is_empty(), self.positive.is_empty()) {
-            (true, false) => zero.lower = 0.0,
-            (false, true) => zero.upper = 0.0,
-            _ => {}
-        }
     }
 }
 
 #[derive(Clone, Copy)]
 struct Side {
     positive: bool,
-    custom: bool,
+    /// Values are taken to be spread evenly, not exponentially.
+    linear: bool,
 }
 
-impl Tally {
-    fn take(&mut self, bucket: &Bucket, limit: f64, keep: Keep, side: Side) -> f64 {
-        let (whole, partly) = match keep {
-            Keep::Below => (bucket.upper <= limit, bucket.lower < limit),
-            Keep::Above => (bucket.lower >= limit, bucket.upper > limit),
-        };
-        if whole {
-            self.count += bucket.count;
-            return bucket.count;
-        }
-        let mut cut = cut(bucket, limit, keep, side);
-        if !partly {
-            cut.kept = 0.0;
-            if !side.custom {
-                cut.removed_at = (bucket.lower * bucket.upper).sqrt();
-            }
-        }
-        self.removed_sum += (bucket.count - cut.kept) * cut.removed_at;
-        self.count += cut.kept;
-        cut.kept
+fn kept_of(bucket: &Bucket, limit: f64, keep: Keep, side: Side) -> Kept {
+    let (whole, partly) = match keep {
+        Keep::Below => (bucket.upper <= limit, bucket.lower < limit),
+        Keep::Above => (bucket.lower >= limit, bucket.upper > limit),
+    };
+    if whole {
+        return Kept { count: bucket.count, midpoint: midpoint(bucket.lower, bucket.upper, side) };
     }
-
-    fn sum(&self, before: f64) -> f64 {
-        if self.count == 0.0 {
-            return 0.0;
-        }
-        let sum = before - self.removed_sum;
-        let impossible = (!self.has_negative && sum < 0.0) || (!self.has_positive && sum > 0.0);
-        if impossible { 0.0 } else { sum }
+    if !partly {
+        return Kept::NOTHING;
     }
-}
-
-fn cut(bucket: &Bucket, limit: f64, keep: Keep, side: Side) -> Cut {
     if bucket.lower == f64::NEG_INFINITY {
-        return cut_open_below(bucket, limit, keep);
+        return kept_of_open_below(bucket, limit, keep);
     }
     if bucket.upper == f64::INFINITY {
-        let all = keep == Keep::Above && limit <= bucket.lower;
-        return if all {
-            Cut { kept: bucket.count, removed_at: 0.0 }
-        } else {
-            Cut { kept: 0.0, removed_at: bucket.lower }
+        // How its values are spread is unknown: all of them may lie beyond an upper limit.
+        return match keep {
+            Keep::Below => Kept::NOTHING,
+            Keep::Above => Kept { count: bucket.count, midpoint: limit },
         };
     }
-    let below = count_below(bucket, limit, side.positive, side.custom);
-    let (kept, product) = match keep {
-        Keep::Below => (below, bucket.lower.abs() * limit.abs()),
-        Keep::Above => (bucket.count - below, limit.abs() * bucket.upper.abs()),
-    };
-    let removed_at = match (side.custom, side.positive) {
-        (true, _) => (bucket.lower + bucket.upper) / 2.0,
-        (false, true) => product.sqrt(),
-        (false, false) => -product.sqrt(),
-    };
-    Cut { kept, removed_at }
+    let below = count_below(bucket, limit, side);
+    match keep {
+        Keep::Below => Kept { count: below, midpoint: midpoint(bucket.lower, limit, side) },
+        Keep::Above => {
+            Kept { count: bucket.count - below, midpoint: midpoint(limit, bucket.upper, side) }
+        }
+    }
 }
 
 /// A bucket from minus infinity: its values are taken to begin at zero where they can.
-fn cut_open_below(bucket: &Bucket, limit: f64, keep: Keep) -> Cut {
-    let inside = limit >= 0.0 && bucket.upper > limit && bucket.upper.is_finite();
+fn kept_of_open_below(bucket: &Bucket, limit: f64, keep: Keep) -> Kept {
+    let inside = bucket.upper.is_finite() && bucket.upper > limit;
     match keep {
-        Keep::Below if limit >= bucket.upper => Cut { kept: bucket.count, removed_at: 0.0 },
-        Keep::Above if limit <= bucket.lower => Cut { kept: bucket.count, removed_at: 0.0 },
-        Keep::Below if inside => Cut {
-            kept: bucket.count * limit / bucket.upper,
-            removed_at: (limit + bucket.upper) / 2.0,
-        },
-        Keep::Above if inside => {
-            Cut { kept: bucket.count * (1.0 - limit / bucket.upper), removed_at: limit / 2.0 }
+        Keep::Below if inside && limit > 0.0 => {
+            Kept { count: bucket.count * limit / bucket.upper, midpoint: limit / 2.0 }
         }
-        _ => Cut { kept: 0.0, removed_at: bucket.upper },
+        Keep::Below if bucket.upper <= 0.0 => Kept { count: bucket.count, midpoint: limit },
+        Keep::Above if inside && limit >= 0.0 => Kept {
+            count: bucket.count * (1.0 - limit / bucket.upper),
+            midpoint: (limit + bucket.upper) / 2.0,
+        },
+        _ => Kept::NOTHING,
     }
 }
 
-/// How many of a bucket's values lie at or below a limit.
-fn count_below(bucket: &Bucket, limit: f64, positive: bool, linear: bool) -> f64 {
-    if limit <= bucket.lower {
-        return 0.0;
+fn kept_of_zero(zero: &Bucket, limit: f64, keep: Keep) -> Kept {
+    let (lower, upper) = match keep {
+        Keep::Below => (zero.lower, zero.upper.min(limit)),
+        Keep::Above => (zero.lower.max(limit), zero.upper),
+    };
+    let all = (lower, upper) == (zero.lower, zero.upper);
+    if all && (keep == Keep::Above || limit > zero.lower) {
+        return Kept { count: zero.count, midpoint: lower.midpoint(upper) };
     }
-    if limit >= bucket.upper {
-        return bucket.count;
+    if lower >= upper {
+        return Kept::NOTHING;
     }
-    let fraction = if linear {
+    let count = zero.count * ((upper - lower) / (zero.upper - zero.lower));
+    Kept { count, midpoint: lower.midpoint(upper) }
+}
+
+fn midpoint(lower: f64, upper: f64, side: Side) -> f64 {
+    match (lower.is_infinite(), upper.is_infinite()) {
+        (true, true) => 0.0,
+        (true, false) => {
+            if upper > 0.0 {
+                upper / 2.0
+            } else {
+                upper
+            }
+        }
+        (false, true) => lower,
+        (false, false) if side.linear => f64::midpoint(lower, upper),
+        (false, false) => {
+            let mean = (lower * upper).abs().sqrt();
+            if side.positive { mean } else { -mean }
+        }
+    }
+}
+
+/// How many of a bucket's values lie below a limit inside of it.
+fn count_below(bucket: &Bucket, limit: f64, side: Side) -> f64 {
+    let fraction = if side.linear {
         (limit - bucket.lower) / (bucket.upper - bucket.lower)
     } else {
         let (lower, upper) = (bucket.lower.abs().log2(), bucket.upper.abs().log2());
         let at = limit.abs().log2();
-        if positive { (at - lower) / (upper - lower) } else { 1.0 - (at - upper) / (lower - upper) }
+        if side.positive {
+            (at - lower) / (upper - lower)
+        } else {
+            1.0 - (at - upper) / (lower - upper)
+        }
     };
     bucket.count * fraction
 }

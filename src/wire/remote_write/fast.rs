@@ -10,11 +10,16 @@
 //! Whatever does not fit is not an error here: the general path reads it again.
 
 use crate::canonical::LabelLimits;
-use model::METRIC_NAME;
+
+/// `model::METRIC_NAME` happens to be as long as the number that names are compared by.
+const NAME_KEY: [u8; 8] = *b"__name__";
 
 const LABEL_FIELD: u8 = 0x0a;
 const NAME_FIELD: u8 = 0x0a;
 const VALUE_FIELD: u8 = 0x12;
+const SAMPLE_FIELD: u8 = 0x12;
+const VALUE: u8 = 0x09;
+const TIMESTAMP: u8 = 0x10;
 /// Bytes copied at once; a length and its text below it take one copy.
 const STRIDE: usize = 32;
 
@@ -44,7 +49,7 @@ pub(super) fn labels(
         if order <= previous || label.is_beyond(limits) {
             return None;
         }
-        named |= order.1 == METRIC_NAME.as_bytes();
+        named |= label.name_length == NAME_KEY.len() && order.0 == u64::from_be_bytes(NAME_KEY);
         previous = order;
         copy(tail, label.name_at - 1, 1 + label.name_length, &mut out[canonical..])?;
         canonical += 1 + label.name_length;
@@ -102,6 +107,32 @@ impl Label {
     fn is_beyond(&self, limits: &LabelLimits) -> bool {
         self.name_length > limits.name_length_max || self.value_length > limits.value_length_max
     }
+}
+
+/// The one sample that most series of a request have, where nothing else stands in `rest`:
+/// `12 L 09 value 10 timestamp`.
+pub(super) fn only_sample(rest: &[u8]) -> Option<(i64, f64)> {
+    let (&[SAMPLE_FIELD, length, VALUE], after) = rest.split_first_chunk::<3>()? else {
+        return None;
+    };
+    let (bits, after) = after.split_first_chunk::<8>()?;
+    let (&[TIMESTAMP, ..], true) = (after, usize::from(length) == rest.len() - 2) else {
+        return None;
+    };
+    // Today's milliseconds take six bytes.
+    let mut timestamp = 0u64;
+    let (&last, varint) = after[1..].split_last()?;
+    for (index, &byte) in varint.iter().enumerate().take(8) {
+        if byte < 0x80 {
+            return None;
+        }
+        timestamp |= u64::from(byte & 0x7f) << (7 * index);
+    }
+    if varint.len() > 8 || last >= 0x80 {
+        return None;
+    }
+    timestamp |= u64::from(last) << (7 * varint.len());
+    Some((timestamp as i64, f64::from_bits(u64::from_le_bytes(*bits))))
 }
 
 #[inline]

@@ -54,12 +54,21 @@ impl<'a> Decoder<'a, '_> {
     ) -> Result<(), ProtobufError> {
         let message = &tail[..length];
         let found = fast::labels(tail, length, self.limits, &mut self.scratch.labels);
-        if let Some(found) = found
-            && !has_labels(&message[found.read..])?
-        {
-            sink.series(&self.scratch.labels[..found.canonical]);
-            self.decoded.series += 1;
-            return self.samples(&message[found.read..], sink);
+        if let Some(found) = found {
+            let rest = &message[found.read..];
+            let only = fast::only_sample(rest);
+            if only.is_some() || !has_labels(rest)? {
+                sink.series(&self.scratch.labels[..found.canonical]);
+                self.decoded.series += 1;
+                return match only {
+                    Some((timestamp_ms, value)) => {
+                        sink.sample(timestamp_ms, 0, value);
+                        self.decoded.samples += 1;
+                        Ok(())
+                    }
+                    None => self.samples(rest, sink),
+                };
+            }
         }
         match self.any_labels(message)? {
             Ok(()) => {

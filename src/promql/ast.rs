@@ -1,0 +1,556 @@
+//! The tree of a query, with the position of everything in the text.
+
+use crate::functions::Function;
+use crate::matcher::Matcher;
+use crate::position::Position;
+
+/// What an expression evaluates to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    None,
+    Scalar,
+    Vector,
+    Matrix,
+    String,
+}
+
+impl ValueType {
+    /// As the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Scalar => "scalar",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+            Self::String => "string",
+        }
+    }
+
+    /// As the documentation names it.
+    pub fn documented(self) -> &'static str {
+        match self {
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+            other => other.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    Number(NumberLiteral),
+    String(StringLiteral),
+    Paren(ParenExpr),
+    Unary(UnaryExpr),
+    Binary(Box<BinaryExpr>),
+    Call(Call),
+    Aggregate(Box<AggregateExpr>),
+    Vector(VectorSelector),
+    Matrix(MatrixSelector),
+    Subquery(Box<SubqueryExpr>),
+}
+
+#[derive(Clone, Debug)]
+pub struct NumberLiteral {
+    pub value: f64,
+    /// It was written as a duration and prints as one.
+    pub is_duration: bool,
+    pub position: Position,
+}
+
+/// NaN equals NaN here: it is a comparison of trees, not of values.
+impl PartialEq for NumberLiteral {
+    fn eq(&self, other: &Self) -> bool {
+        let same = self.value == other.value || (self.value.is_nan() && other.value.is_nan());
+        same && self.is_duration == other.is_duration
+    }
+}
+
+/// Escapes can make any bytes, so this need not be text.
+#[derive(Clone, Debug)]
+pub struct StringLiteral {
+    pub bytes: Vec<u8>,
+    pub position: Position,
+}
+
+impl PartialEq for StringLiteral {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl StringLiteral {
+    /// Bytes that are not text show as replacement characters.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub fn is_text(&self) -> bool {
+        std::str::from_utf8(&self.bytes).is_ok()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ParenExpr {
+    pub inner: Box<Expr>,
+    pub position: Position,
+}
+
+impl PartialEq for ParenExpr {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct UnaryExpr {
+    pub negative: bool,
+    pub inner: Box<Expr>,
+    pub start: usize,
+}
+
+impl PartialEq for UnaryExpr {
+    fn eq(&self, other: &Self) -> bool {
+        self.negative == other.negative && self.inner == other.inner
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Eq,
+    Ne,
+    Gt,
+    Lt,
+    Ge,
+    Le,
+    TrimUpper,
+    TrimLower,
+    And,
+    Or,
+    Unless,
+}
+
+impl BinaryOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Gt => ">",
+            Self::Lt => "<",
+            Self::Ge => ">=",
+            Self::Le => "<=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+
+    /// Higher binds tighter.
+    pub fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And | Self::Unless => 2,
+            Self::Eq | Self::Ne | Self::Gt | Self::Lt | Self::Ge | Self::Le => 3,
+            Self::TrimUpper | Self::TrimLower => 3,
+            Self::Add | Self::Sub => 4,
+            Self::Mul | Self::Div | Self::Mod | Self::Atan2 => 5,
+            Self::Pow => 6,
+        }
+    }
+
+    pub fn is_comparison(self) -> bool {
+        matches!(self, Self::Eq | Self::Ne | Self::Gt | Self::Lt | Self::Ge | Self::Le)
+    }
+
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+
+    /// Whether the result means something else than the operands, so that the name must go.
+    pub fn changes_meaning(self) -> bool {
+        matches!(
+            self,
+            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2
+        )
+    }
+}
+
+/// How many series of one side may meet how many of the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cardinality {
+    #[default]
+    OneToOne,
+    ManyToOne,
+    OneToMany,
+    ManyToMany,
+}
+
+impl Cardinality {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneToOne => "one-to-one",
+            Self::ManyToOne => "many-to-one",
+            Self::OneToMany => "one-to-many",
+            Self::ManyToMany => "many-to-many",
+        }
+    }
+}
+
+/// Which series of two vectors belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VectorMatching {
+    pub cardinality: Cardinality,
+    pub labels: Vec<String>,
+    /// `on` rather than `ignoring`.
+    pub on: bool,
+    /// Labels that the "one" side gives to the result.
+    pub include: Vec<String>,
+    pub fill_left: Option<f64>,
+    pub fill_right: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct BinaryExpr {
+    pub op: BinaryOp,
+    pub left: Expr,
+    pub right: Expr,
+    pub return_bool: bool,
+    /// Only between vectors.
+    pub matching: Option<VectorMatching>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub function: &'static Function,
+    pub arguments: Vec<Expr>,
+    pub position: Position,
+}
+
+impl PartialEq for Call {
+    fn eq(&self, other: &Self) -> bool {
+        self.function.name == other.function.name && self.arguments == other.arguments
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateOp {
+    Sum,
+    Avg,
+    Count,
+    Min,
+    Max,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    CountValues,
+    Quantile,
+    Limitk,
+    LimitRatio,
+}
+
+impl AggregateOp {
+    pub const ALL: [Self; 14] = [
+        Self::Sum,
+        Self::Avg,
+        Self::Count,
+        Self::Min,
+        Self::Max,
+        Self::Group,
+        Self::Stddev,
+        Self::Stdvar,
+        Self::Topk,
+        Self::Bottomk,
+        Self::CountValues,
+        Self::Quantile,
+        Self::Limitk,
+        Self::LimitRatio,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Count => "count",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Group => "group",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Topk => "topk",
+            Self::Bottomk => "bottomk",
+            Self::CountValues => "count_values",
+            Self::Quantile => "quantile",
+            Self::Limitk => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        }
+    }
+
+    pub fn has_parameter(self) -> bool {
+        !matches!(
+            self,
+            Self::Sum
+                | Self::Avg
+                | Self::Count
+                | Self::Min
+                | Self::Max
+                | Self::Group
+                | Self::Stddev
+                | Self::Stdvar
+        )
+    }
+
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
+
+    /// Whether the result is some of the input series rather than one per group.
+    pub fn selects(self) -> bool {
+        matches!(self, Self::Topk | Self::Bottomk | Self::Limitk | Self::LimitRatio)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct AggregateExpr {
+    pub op: AggregateOp,
+    pub inner: Expr,
+    pub parameter: Option<Expr>,
+    pub grouping: Vec<String>,
+    pub without: bool,
+    pub position: Position,
+}
+
+impl PartialEq for AggregateExpr {
+    fn eq(&self, other: &Self) -> bool {
+        self.op == other.op
+            && self.inner == other.inner
+            && self.parameter == other.parameter
+            && self.grouping == other.grouping
+            && self.without == other.without
+    }
+}
+
+/// A length of time: written out, or to be computed when the query's times are known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Duration {
+    Millis(i64),
+    Computed(Box<DurationExpr>),
+}
+
+impl Default for Duration {
+    fn default() -> Self {
+        Self::Millis(0)
+    }
+}
+
+impl Duration {
+    pub fn is_zero(&self) -> bool {
+        *self == Self::Millis(0)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct DurationExpr {
+    pub kind: DurationKind,
+    pub wrapped: bool,
+    pub position: Position,
+}
+
+impl PartialEq for DurationExpr {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.wrapped == other.wrapped
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum DurationKind {
+    Number(NumberLiteral),
+    /// The step of the query.
+    Step,
+    /// The range of the query.
+    Range,
+    Plus(Box<DurationExpr>),
+    Minus(Box<DurationExpr>),
+    MinOf(Box<DurationExpr>, Box<DurationExpr>),
+    MaxOf(Box<DurationExpr>, Box<DurationExpr>),
+    Binary(BinaryOp, Box<DurationExpr>, Box<DurationExpr>),
+}
+
+/// The moment that `@` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    Millis(i64),
+    Start,
+    End,
+}
+
+/// `offset` and `@`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TimeShift {
+    pub offset: Duration,
+    pub at: Option<At>,
+}
+
+/// What a selector does at the edges of its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Edges {
+    #[default]
+    Plain,
+    Anchored,
+    Smoothed,
+}
+
+#[derive(Clone, Debug)]
+pub struct VectorSelector {
+    /// The name before the braces; empty where there is none.
+    pub name: String,
+    /// Those in the braces, then the name's.
+    pub matchers: Vec<Matcher>,
+    pub shift: TimeShift,
+    pub edges: Edges,
+    pub position: Position,
+    /// A list of label matchers for `info`, which may match everything.
+    pub labels_only: bool,
+}
+
+impl PartialEq for VectorSelector {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = |selector: &Self| {
+            let mut texts: Vec<_> = selector.matchers.iter().map(ToString::to_string).collect();
+            texts.sort_unstable();
+            texts
+        };
+        self.name == other.name
+            && texts(self) == texts(other)
+            && self.shift == other.shift
+            && self.edges == other.edges
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct MatrixSelector {
+    /// Offset, `@` and edges stand in here.
+    pub selector: VectorSelector,
+    pub range: Duration,
+    pub end: usize,
+}
+
+impl PartialEq for MatrixSelector {
+    fn eq(&self, other: &Self) -> bool {
+        self.selector == other.selector && self.range == other.range
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct SubqueryExpr {
+    pub inner: Expr,
+    pub range: Duration,
+    /// `None`: the engine's default.
+    pub step: Option<Duration>,
+    pub shift: TimeShift,
+    pub end: usize,
+}
+
+impl PartialEq for SubqueryExpr {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+            && self.range == other.range
+            && self.step == other.step
+            && self.shift == other.shift
+    }
+}
+
+impl Expr {
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Self::Number(_) => ValueType::Scalar,
+            Self::String(_) => ValueType::String,
+            Self::Paren(paren) => paren.inner.value_type(),
+            Self::Unary(unary) => unary.inner.value_type(),
+            Self::Binary(binary) => {
+                let both_scalar = binary.left.value_type() == ValueType::Scalar
+                    && binary.right.value_type() == ValueType::Scalar;
+                if both_scalar { ValueType::Scalar } else { ValueType::Vector }
+            }
+            Self::Call(call) => call.function.returns,
+            Self::Aggregate(_) | Self::Vector(_) => ValueType::Vector,
+            Self::Matrix(_) | Self::Subquery(_) => ValueType::Matrix,
+        }
+    }
+
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Number(number) => number.position,
+            Self::String(string) => string.position,
+            Self::Paren(paren) => paren.position,
+            Self::Unary(unary) => Position::new(unary.start, unary.inner.position().end),
+            Self::Binary(binary) => binary.left.position().to(binary.right.position()),
+            Self::Call(call) => call.position,
+            Self::Aggregate(aggregate) => aggregate.position,
+            Self::Vector(selector) => selector.position,
+            Self::Matrix(matrix) => Position::new(matrix.selector.position.start, matrix.end),
+            Self::Subquery(subquery) => {
+                Position::new(subquery.inner.position().start, subquery.end)
+            }
+        }
+    }
+
+    /// The expressions directly below this one.
+    pub fn children(&self) -> Vec<&Expr> {
+        match self {
+            Self::Number(_) | Self::String(_) | Self::Vector(_) | Self::Matrix(_) => Vec::new(),
+            Self::Paren(paren) => vec![&paren.inner],
+            Self::Unary(unary) => vec![&unary.inner],
+            Self::Binary(binary) => vec![&binary.left, &binary.right],
+            Self::Call(call) => call.arguments.iter().collect(),
+            Self::Aggregate(aggregate) => {
+                aggregate.parameter.iter().chain([&aggregate.inner]).collect()
+            }
+            Self::Subquery(subquery) => vec![&subquery.inner],
+        }
+    }
+
+    /// Without the parentheses around it.
+    pub fn unwrapped(&self) -> &Expr {
+        match self {
+            Self::Paren(paren) => paren.inner.unwrapped(),
+            other => other,
+        }
+    }
+
+    /// Visits this expression and all below it, parents first.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
+        visit(self);
+        for child in self.children() {
+            child.walk(visit);
+        }
+    }
+
+    /// Every selector in the expression, in the order of the text.
+    pub fn selectors(&self) -> Vec<&VectorSelector> {
+        let mut selectors = Vec::new();
+        self.walk(&mut |expr| match expr {
+            Expr::Vector(selector) => selectors.push(selector),
+            Expr::Matrix(matrix) => selectors.push(&matrix.selector),
+            _ => {}
+        });
+        selectors
+    }
+}

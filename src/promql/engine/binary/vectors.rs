@@ -1,0 +1,325 @@
+//! Arithmetic and comparison between two vectors: who meets whom, step by step.
+//!
+//! Series are matched by signature once; the steps then only ask who is there. The side that may
+//! have many series per signature is called "many", the other "one"; for `group_right` the right
+//! side is the many.
+
+use super::super::column::{Bitmap, Series, StepColumn};
+use super::super::eval::{DUPLICATES, Evaluator};
+use super::super::grid::Grid;
+use super::super::plan::Binary;
+use super::{Operand, Operation, Result, put};
+use crate::ast::{Cardinality, VectorMatching};
+use crate::error::QueryError;
+use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METADATA_LABELS, METRIC_NAME};
+use std::collections::{HashMap, HashSet};
+
+/// Which labels two series must share to meet.
+pub(super) fn signature_choice(matching: &VectorMatching) -> LabelChoice {
+    let names = matching.labels.iter().map(String::as_str);
+    if matching.on {
+        LabelChoice::only(names)
+    } else {
+        LabelChoice::all_but(names.chain([METRIC_NAME]))
+    }
+}
+
+pub(super) fn evaluate(
+    ev: &Evaluator<'_>,
+    node: &Binary,
+    operation: &Operation<'_>,
+    left: Vec<Series>,
+    right: Vec<Series>,
+    grid: Grid,
+) -> Result<Vec<Series>> {
+    let matching = node.matching.as_ref().expect("vectors have a matching");
+    let swapped = matching.cardinality == Cardinality::OneToMany;
+    let (many, one) = if swapped { (right, left) } else { (left, right) };
+    let (fill_one, fill_many) = if swapped {
+        (matching.fill_left, matching.fill_right)
+    } else {
+        (matching.fill_right, matching.fill_left)
+    };
+    let sides = Sides {
+        node,
+        matching,
+        operation,
+        swapped,
+        choice: signature_choice(matching),
+        many: &many,
+        one: &one,
+        fill_one,
+        fill_many,
+        delayed: ev.options.delayed_name_removal,
+        active: active_steps(&many, &one, matching, grid),
+        steps: grid.steps(),
+    };
+    let mut output = Output::new(grid, ev.options.delayed_name_removal);
+    for group in sides.groups() {
+        ev.control.check()?;
+        sides.evaluate_group(&group, &mut output)?;
+    }
+    Ok(output.series)
+}
+
+/// The steps at which anything can happen: both sides have something, or what is missing is filled.
+fn active_steps(
+    many: &[Series],
+    one: &[Series],
+    matching: &VectorMatching,
+    grid: Grid,
+) -> Vec<bool> {
+    let union = |series: &[Series]| {
+        let mut any = Bitmap::new(grid.steps());
+        series.iter().for_each(|one| any.union(one.column.present()));
+        any
+    };
+    let (many, one) = (union(many), union(one));
+    let fills = matching.fill_left.or(matching.fill_right).is_some();
+    let active = |step| {
+        let (many, one) = (many.get(step), one.get(step));
+        if fills { many || one } else { many && one }
+    };
+    (0..grid.steps()).map(active).collect()
+}
+
+/// The series of one signature.
+#[derive(Default)]
+struct Group {
+    many: Vec<usize>,
+    one: Vec<usize>,
+}
+
+struct Sides<'a> {
+    node: &'a Binary,
+    matching: &'a VectorMatching,
+    operation: &'a Operation<'a>,
+    swapped: bool,
+    choice: LabelChoice,
+    many: &'a [Series],
+    one: &'a [Series],
+    fill_one: Option<f64>,
+    fill_many: Option<f64>,
+    delayed: bool,
+    active: Vec<bool>,
+    steps: usize,
+}
+
+impl Sides<'_> {
+    fn groups(&self) -> Vec<Group> {
+        let mut keys: HashMap<Vec<u8>, usize, BytesHash> = HashMap::default();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut key = Vec::new();
+        for (series, is_many) in [(self.many, true), (self.one, false)] {
+            for (index, one) in series.iter().enumerate() {
+                key.clear();
+                one.labels.write_key(&self.choice, &mut key);
+                let group = match keys.get(&key) {
+                    Some(group) => *group,
+                    None => {
+                        keys.insert(key.clone(), groups.len());
+                        groups.push(Group::default());
+                        groups.len() - 1
+                    }
+                };
+                let side = if is_many { &mut groups[group].many } else { &mut groups[group].one };
+                side.push(index);
+            }
+        }
+        groups
+    }
+
+    fn evaluate_group(&self, group: &Group, output: &mut Output) -> Result<()> {
+        let mut metrics: HashMap<(Option<usize>, Option<usize>), Labels> = HashMap::new();
+        for step in (0..self.steps).filter(|step| self.active[*step]) {
+            let one = self.only_one(group, step)?;
+            let mut matched: HashSet<Labels, BytesHash> = HashSet::default();
+            let mut any = false;
+            for many in &group.many {
+                if self.many[*many].column.get(step).is_none() {
+                    continue;
+                }
+                if one.is_none() && self.fill_one.is_none() {
+                    continue;
+                }
+                self.pair(Some(*many), one, step, &mut metrics, (&mut matched, &mut any), output)?;
+            }
+            if !any && one.is_some() && self.fill_many.is_some() {
+                self.pair(None, one, step, &mut metrics, (&mut matched, &mut any), output)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The series of the one side that is there at a step; two are an error.
+    fn only_one(&self, group: &Group, step: usize) -> Result<Option<usize>> {
+        let there = |index: &&usize| self.one[**index].column.get(step).is_some();
+        let mut present = group.one.iter().filter(there);
+        let first = present.next().copied();
+        let (Some(first), Some(second)) = (first, present.next()) else {
+            return Ok(first);
+        };
+        let side = if self.swapped { "left" } else { "right" };
+        let labels = [first, *second].map(|index| &self.one[index].labels);
+        let signature = labels[0].chosen(&self.choice);
+        Err(QueryError::Execution(format!(
+            "found duplicate series for the match group {signature} on the {side} hand-side of the \
+             operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique \
+             on one side",
+            labels[0], labels[1]
+        )))
+    }
+
+    fn pair(
+        &self,
+        many: Option<usize>,
+        one: Option<usize>,
+        step: usize,
+        metrics: &mut HashMap<(Option<usize>, Option<usize>), Labels>,
+        (matched, any): (&mut HashSet<Labels, BytesHash>, &mut bool),
+        output: &mut Output,
+    ) -> Result<()> {
+        let many_operand = self.operand(self.many, many, step, self.fill_many);
+        let one_operand = self.operand(self.one, one, step, self.fill_one);
+        let outcome = if self.swapped {
+            self.operation.apply(&one_operand, &many_operand)
+        } else {
+            self.operation.apply(&many_operand, &one_operand)
+        };
+        let Some(outcome) = outcome else {
+            return Ok(());
+        };
+        let labels = metrics.entry((many, one)).or_insert_with(|| self.result_labels(many, one));
+        let twice = if self.matching.cardinality == Cardinality::OneToOne {
+            std::mem::replace(any, true)
+        } else {
+            *any = true;
+            !matched.insert(labels.clone())
+        };
+        if twice {
+            return Err(self.multiple_matches());
+        }
+        if !outcome.keep && !self.node.return_bool {
+            return Ok(());
+        }
+        let source = many.map(|many| self.many[many].drop_name).unwrap_or(false);
+        let drop_name =
+            self.delayed && (self.node.return_bool || (source && !self.node.op.changes_meaning()));
+        let column = output.column((many, one), labels, drop_name, step)?;
+        if self.node.return_bool {
+            column.set_float(step, f64::from(u8::from(outcome.keep)));
+        } else {
+            put(column, step, outcome.value);
+        }
+        Ok(())
+    }
+
+    fn operand<'s>(
+        &self,
+        series: &'s [Series],
+        index: Option<usize>,
+        step: usize,
+        fill: Option<f64>,
+    ) -> Operand<'s> {
+        match index.and_then(|index| series[index].column.get(step)) {
+            Some(slot) => Operand::from(slot),
+            None => Operand::Float(fill.expect("callers look for a fill value")),
+        }
+    }
+
+    fn multiple_matches(&self) -> QueryError {
+        QueryError::execution(if self.matching.cardinality == Cardinality::OneToOne {
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+        } else {
+            "multiple matches for labels: grouping labels must ensure unique matches"
+        })
+    }
+
+    /// The labels of the many side, less what the operation makes untrue, plus what is included.
+    fn result_labels(&self, many: Option<usize>, one: Option<usize>) -> Labels {
+        let filled = |other: Option<usize>, series: &[Series]| {
+            let other = other.expect("one side is there");
+            series[other].labels.chosen(&self.choice)
+        };
+        let many_labels = match many {
+            Some(index) => self.many[index].labels.clone(),
+            None => filled(one, self.one),
+        };
+        let one_labels = match one {
+            Some(index) => self.one[index].labels.clone(),
+            None => filled(many, self.many),
+        };
+        let mut builder = LabelsBuilder::from_labels(&many_labels);
+        let drops_name = self.node.op.changes_meaning() || (self.node.return_bool && !self.delayed);
+        if drops_name {
+            METADATA_LABELS.iter().for_each(|name| {
+                builder.remove(name);
+            });
+        }
+        if self.matching.cardinality == Cardinality::OneToOne {
+            let named = |name: &str| self.matching.labels.iter().any(|label| label == name);
+            let unwanted = many_labels.iter().map(|(name, _)| name);
+            let unwanted = unwanted.filter(|name| named(name) != self.matching.on);
+            unwanted.for_each(|name| {
+                builder.remove(name);
+            });
+        }
+        for name in &self.matching.include {
+            builder.set(name, one_labels.value(name));
+        }
+        builder.build()
+    }
+}
+
+/// Result series. At a single step with delayed names equal labels are still told apart: they may
+/// be aggregated away before they collide.
+struct Output {
+    series: Vec<Series>,
+    by_labels: HashMap<Labels, usize, BytesHash>,
+    by_pair: HashMap<(Option<usize>, Option<usize>), usize>,
+    apart: bool,
+    steps: usize,
+}
+
+impl Output {
+    fn new(grid: Grid, delayed: bool) -> Self {
+        Self {
+            series: Vec::new(),
+            by_labels: HashMap::default(),
+            by_pair: HashMap::new(),
+            apart: delayed && grid.steps() == 1,
+            steps: grid.steps(),
+        }
+    }
+
+    fn column(
+        &mut self,
+        pair: (Option<usize>, Option<usize>),
+        labels: &Labels,
+        drop_name: bool,
+        step: usize,
+    ) -> Result<&mut StepColumn> {
+        let index = match self.by_pair.get(&pair) {
+            Some(index) => *index,
+            None => {
+                let known = self.by_labels.get(labels).copied().filter(|_| !self.apart);
+                let index = known.unwrap_or_else(|| self.add(labels, drop_name));
+                self.by_pair.insert(pair, index);
+                index
+            }
+        };
+        let column = &mut self.series[index].column;
+        if column.get(step).is_some() {
+            return Err(QueryError::execution(DUPLICATES));
+        }
+        Ok(column)
+    }
+
+    fn add(&mut self, labels: &Labels, drop_name: bool) -> usize {
+        let mut series = Series::new(labels.clone(), StepColumn::new(self.steps));
+        series.drop_name = drop_name;
+        self.series.push(series);
+        self.by_labels.insert(labels.clone(), self.series.len() - 1);
+        self.series.len() - 1
+    }
+}

@@ -1,0 +1,252 @@
+//! Instant selectors: at each step the newest sample that is not too old.
+
+use super::column::{Series, StepColumn};
+use super::grid::Grid;
+use super::plan::Selector;
+use super::worker::Worker;
+use crate::annotations::Note;
+use crate::ast::Edges;
+use crate::error::QueryError;
+use crate::functions::WindowContext;
+use crate::functions::interpolation::{interpolate, interpolate_histograms};
+use crate::storage::{Column, SeriesColumns};
+use model::{Labels, ResetHint, is_stale};
+use std::sync::Arc;
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+/// What a selector answers instead of its samples' values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SampleTime {
+    Taken,
+    Started,
+}
+
+/// The selection of one series at every step.
+pub(crate) struct InstantCall<'a> {
+    pub(crate) selector: &'a Selector,
+    pub(crate) grid: Grid,
+    pub(crate) lookback_ms: i64,
+    /// Answer times in seconds instead of values.
+    pub(crate) times: Option<SampleTime>,
+}
+
+/// The newest sample at or before a moment, found by walking with the steps.
+struct Newest<'a, T> {
+    column: Column<'a, T>,
+    /// How many samples are at or before the last moment asked for.
+    passed: usize,
+}
+
+impl<'a, T> Newest<'a, T> {
+    fn new(column: Column<'a, T>) -> Self {
+        Self { column, passed: 0 }
+    }
+
+    #[inline]
+    fn index_at(&mut self, moment: i64) -> Option<usize> {
+        let times = self.column.times;
+        while self.passed < times.len() && times[self.passed] <= moment {
+            self.passed += 1;
+        }
+        self.passed.checked_sub(1)
+    }
+}
+
+impl InstantCall<'_> {
+    pub(crate) fn produce(
+        &self,
+        labels: Labels,
+        columns: SeriesColumns<'_>,
+        worker: &mut Worker,
+    ) -> Result<Option<Series>> {
+        let column = match self.selector.edges {
+            Edges::Smoothed if self.times.is_none() => self.smoothed(&labels, columns, worker),
+            _ => self.newest(columns, worker),
+        };
+        Ok((!column.is_empty()).then(|| Series::new(labels, column)))
+    }
+
+    fn newest(&self, columns: SeriesColumns<'_>, worker: &mut Worker) -> StepColumn {
+        let mut out = StepColumn::new(self.grid.steps());
+        let mut floats = Newest::new(columns.floats);
+        let mut histograms = Newest::new(columns.histograms);
+        for step in 0..self.grid.steps() {
+            let moment = self.selector.moment(self.grid.time(step));
+            let oldest = moment - self.lookback_ms;
+            let float = floats.index_at(moment).filter(|i| columns.floats.times[*i] > oldest);
+            let histogram =
+                histograms.index_at(moment).filter(|i| columns.histograms.times[*i] > oldest);
+            let newer_histogram = match (float, histogram) {
+                (Some(f), Some(h)) => columns.histograms.times[h] > columns.floats.times[f],
+                (_, histogram) => histogram.is_some(),
+            };
+            if newer_histogram {
+                let index = histogram.expect("it is the newer one");
+                self.put_histogram(&mut out, step, columns.histograms, index, worker);
+            } else if let Some(index) = float {
+                self.put_float(&mut out, step, columns.floats, index, worker);
+            }
+        }
+        out
+    }
+
+    #[inline]
+    fn put_float(
+        &self,
+        out: &mut StepColumn,
+        step: usize,
+        column: Column<'_, f64>,
+        index: usize,
+        worker: &mut Worker,
+    ) {
+        let value = column.values[index];
+        if is_stale(value) {
+            return;
+        }
+        worker.stats.add_at(step, 1);
+        out.set_float(step, self.time_of(column, index).unwrap_or(value));
+    }
+
+    fn put_histogram(
+        &self,
+        out: &mut StepColumn,
+        step: usize,
+        column: Column<'_, Arc<model::FloatHistogram>>,
+        index: usize,
+        worker: &mut Worker,
+    ) {
+        let histogram = &column.values[index];
+        if is_stale(histogram.sum) {
+            return;
+        }
+        worker.stats.add_at(step, histogram.sample_weight() as u64);
+        match self.time_of(column, index) {
+            Some(time) => out.set_float(step, time),
+            None => out.set_histogram(step, histogram.clone()),
+        }
+    }
+
+    fn time_of<T>(&self, column: Column<'_, T>, index: usize) -> Option<f64> {
+        let millis = match self.times? {
+            SampleTime::Taken => column.times[index],
+            SampleTime::Started => column.starts.get(index).copied().unwrap_or(0),
+        };
+        Some(millis as f64 / 1000.0)
+    }
+
+    /// On the line between the samples before and after each moment. Stale markers are not samples.
+    fn smoothed(
+        &self,
+        labels: &Labels,
+        columns: SeriesColumns<'_>,
+        worker: &mut Worker,
+    ) -> StepColumn {
+        let mut out = StepColumn::new(self.grid.steps());
+        let stale = |index: &usize| !is_stale(columns.floats.values[*index]);
+        let kept: Vec<usize> = (0..columns.floats.values.len()).filter(stale).collect();
+        let float_times: Vec<i64> = kept.iter().map(|index| columns.floats.times[*index]).collect();
+        let floats: Vec<f64> = kept.iter().map(|index| columns.floats.values[*index]).collect();
+        for step in 0..self.grid.steps() {
+            let moment = self.selector.moment(self.grid.time(step));
+            let float = around(&float_times, moment, self.lookback_ms);
+            let histogram = around(columns.histograms.times, moment, self.lookback_ms);
+            match (float, histogram) {
+                (Around::Nothing, Around::Nothing) => {}
+                (around, Around::Nothing) => {
+                    let value = match around.points() {
+                        None => continue,
+                        Some((a, b)) if a == b => floats[a],
+                        Some((a, b)) => interpolate(
+                            (float_times[a], floats[a]),
+                            (float_times[b], floats[b]),
+                            moment,
+                            false,
+                        ),
+                    };
+                    worker.stats.add_at(step, 1);
+                    out.set_float(step, value);
+                }
+                (Around::Nothing, around) => {
+                    self.smooth_histogram(&mut out, step, labels, columns, around, worker);
+                }
+                _ => {
+                    let note = Note::MixedFloatsHistograms(labels.metric_name().to_owned());
+                    worker.notes.add(note, self.selector.position);
+                }
+            }
+        }
+        out
+    }
+
+    fn smooth_histogram(
+        &self,
+        out: &mut StepColumn,
+        step: usize,
+        labels: &Labels,
+        columns: SeriesColumns<'_>,
+        around: Around,
+        worker: &mut Worker,
+    ) {
+        let Some((a, b)) = around.points() else { return };
+        let Column { times, values, .. } = columns.histograms;
+        worker.stats.add_at(step, values[a].sample_weight() as u64);
+        if a == b {
+            out.set_histogram(step, values[a].clone());
+            return;
+        }
+        let context = WindowContext {
+            labels,
+            range_ms: 0,
+            edges: Edges::Smoothed,
+            notes: &worker.notes,
+            position: self.selector.position,
+            all_position: self.selector.position,
+        };
+        let gauges = [a, b].map(|index| values[index].reset_hint == ResetHint::Gauge);
+        let counter = gauges != [true; 2];
+        let moment = self.selector.moment(self.grid.time(step));
+        let (before, after) = ((times[a], &*values[a]), (times[b], &*values[b]));
+        if let Some(value) = interpolate_histograms(before, after, moment, counter, &context) {
+            out.set_histogram(step, Arc::new(value));
+        }
+    }
+}
+
+/// The samples next to a moment, as far as the lookback reaches either way.
+#[derive(Clone, Copy)]
+enum Around {
+    Nothing,
+    /// Only later ones: there is something, but no value yet.
+    Later,
+    At(usize),
+    Between(usize, usize),
+}
+
+impl Around {
+    fn points(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Nothing | Self::Later => None,
+            Self::At(index) => Some((index, index)),
+            Self::Between(before, after) => Some((before, after)),
+        }
+    }
+}
+
+fn around(times: &[i64], moment: i64, lookback_ms: i64) -> Around {
+    let first = times.partition_point(|time| *time <= moment - lookback_ms);
+    let end = times.partition_point(|time| *time <= moment + lookback_ms);
+    if first == end {
+        return Around::Nothing;
+    }
+    let next = times[..end].partition_point(|time| *time < moment);
+    if next < end && times[next] == moment {
+        Around::At(next)
+    } else if next <= first {
+        Around::Later
+    } else if next < end {
+        Around::Between(next - 1, next)
+    } else {
+        Around::At(next - 1)
+    }
+}

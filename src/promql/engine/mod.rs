@@ -1,0 +1,253 @@
+//! Running a query: parse, plan, evaluate, put the result in order.
+//!
+//! Instant and range queries take one path: an instant is a range of one step.
+
+pub(crate) mod binary;
+pub mod column;
+pub(crate) mod eval;
+mod fold;
+pub(crate) mod grid;
+mod hinted;
+pub(crate) mod instant;
+mod pick;
+pub(crate) mod plan;
+mod raw;
+mod subquery;
+mod window;
+mod worker;
+
+use crate::annotations::{Annotations, Notes};
+use crate::ast::{Expr, ValueType};
+use crate::error::QueryError;
+use crate::options::EngineOptions;
+use crate::parse::parse;
+use crate::storage::Storage;
+use crate::text::quote_go;
+use column::{Series, Slot};
+use eval::{Evaluator, Value};
+use grid::Grid;
+use model::{FloatHistogram, Labels};
+use plan::{Node, Planner};
+use platform::Clock;
+use query::{Budget, Control, Trace};
+pub use query::{CancelFlag, SampleStats, TraceNode};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When a query is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryTimes {
+    Instant { time_ms: i64 },
+    Range { start_ms: i64, end_ms: i64, step_ms: i64 },
+}
+
+/// One query with what surrounds it.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    pub query: &'a str,
+    pub times: QueryTimes,
+    pub cancel: CancelFlag,
+    /// Collect where the time goes.
+    pub trace: bool,
+}
+
+impl<'a> Request<'a> {
+    pub fn instant(query: &'a str, time_ms: i64) -> Self {
+        let times = QueryTimes::Instant { time_ms };
+        Self { query, times, cancel: CancelFlag::new(), trace: false }
+    }
+
+    pub fn range(query: &'a str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        let times = QueryTimes::Range { start_ms, end_ms, step_ms };
+        Self { query, times, cancel: CancelFlag::new(), trace: false }
+    }
+}
+
+/// What a query comes to.
+#[derive(Clone, Debug)]
+pub struct QueryResult {
+    pub value: QueryValue,
+    pub annotations: Annotations,
+    pub stats: SampleStats,
+    pub trace: Vec<TraceNode>,
+}
+
+#[derive(Clone, Debug)]
+pub enum QueryValue {
+    Scalar {
+        time_ms: i64,
+        value: f64,
+    },
+    String {
+        time_ms: i64,
+        value: String,
+    },
+    /// In the order of the evaluation, which `sort` and `topk` define.
+    Vector(Vec<VectorSample>),
+    /// In the order of labels; all series share the steps.
+    Matrix {
+        times_ms: Arc<[i64]>,
+        series: Vec<Series>,
+    },
+    /// A range selector asked for by itself: samples as they are stored.
+    Samples(Vec<SampledSeries>),
+}
+
+#[derive(Clone, Debug)]
+pub struct VectorSample {
+    pub labels: Labels,
+    pub time_ms: i64,
+    pub value: SampleOf,
+}
+
+#[derive(Clone, Debug)]
+pub enum SampleOf {
+    Float(f64),
+    Histogram(Arc<FloatHistogram>),
+}
+
+#[derive(Clone, Debug)]
+pub struct SampledSeries {
+    pub labels: Labels,
+    pub samples: Vec<(i64, SampleOf)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    options: EngineOptions,
+}
+
+impl Engine {
+    pub fn new(options: EngineOptions) -> Self {
+        Self { options }
+    }
+
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    pub fn run(
+        &self,
+        storage: &dyn Storage,
+        clock: &dyn Clock,
+        request: &Request<'_>,
+    ) -> Result<QueryResult, QueryError> {
+        let expr = parse(request.query, &self.options.parse)?;
+        check_type(&expr, request.times)?;
+        let (start_ms, end_ms, step_ms) = match request.times {
+            QueryTimes::Instant { time_ms } => (time_ms, time_ms, 0),
+            QueryTimes::Range { start_ms, end_ms, step_ms } => (start_ms, end_ms, step_ms),
+        };
+        let planner = Planner { start_ms, end_ms, step_ms, options: &self.options };
+        let node = planner.plan(&expr)?;
+        let grid = query_grid(request.times)?;
+        let timeout = Duration::from_millis(self.options.timeout_ms.unsigned_abs());
+        let control = Control::new(clock, Some(timeout), request.cancel.clone());
+        let samples = Budget::new(self.options.samples_max);
+        let ev = Evaluator {
+            storage,
+            options: &self.options,
+            control: &control,
+            samples: &samples,
+            notes: Notes::default(),
+            stats: RefCell::new(SampleStats::with_steps(grid.steps())),
+            trace: RefCell::new(if request.trace { Trace::enabled() } else { Trace::default() }),
+            query_grid: grid,
+            range_query: matches!(request.times, QueryTimes::Range { .. }),
+        };
+        let value = evaluate(&ev, &node, grid, request.times)?;
+        let mut stats = ev.stats.into_inner();
+        stats.peak = samples.peak() as u64;
+        Ok(QueryResult {
+            value,
+            annotations: ev.notes.finish(request.query),
+            stats,
+            trace: ev.trace.into_inner().finish(),
+        })
+    }
+}
+
+fn check_type(expr: &Expr, times: QueryTimes) -> Result<(), QueryError> {
+    let value_type = expr.value_type();
+    let fits = matches!(value_type, ValueType::Scalar | ValueType::Vector);
+    if fits || matches!(times, QueryTimes::Instant { .. }) {
+        return Ok(());
+    }
+    let name = quote_go(value_type.documented().as_bytes());
+    let message = "for range query, must be Scalar or instant Vector";
+    Err(QueryError::Invalid(format!("invalid expression type {name} {message}")))
+}
+
+fn query_grid(times: QueryTimes) -> Result<Grid, QueryError> {
+    match times {
+        QueryTimes::Instant { time_ms } => Ok(Grid::instant(time_ms)),
+        QueryTimes::Range { step_ms, .. } if step_ms <= 0 => {
+            Err(QueryError::Invalid("zero or negative query resolution step widths are not accepted. Try a positive integer".to_owned()))
+        }
+        QueryTimes::Range { start_ms, end_ms, step_ms } => {
+            Grid::new(start_ms, end_ms, step_ms).ok_or(QueryError::TooManySamples)
+        }
+    }
+}
+
+fn evaluate(
+    ev: &Evaluator<'_>,
+    node: &Node,
+    grid: Grid,
+    times: QueryTimes,
+) -> Result<QueryValue, QueryError> {
+    match node.without_invariant() {
+        Node::Range(range) => return raw::range_samples(ev, range, grid).map(QueryValue::Samples),
+        Node::Subquery(subquery) => {
+            return raw::subquery_samples(ev, subquery, grid).map(QueryValue::Samples);
+        }
+        _ => {}
+    }
+    let value = ev.evaluate(node, grid)?;
+    let instant = matches!(times, QueryTimes::Instant { .. });
+    match value {
+        Value::String(literal) => {
+            Ok(QueryValue::String { time_ms: grid.start_ms, value: literal.text() })
+        }
+        Value::Scalar(values) if instant => {
+            Ok(QueryValue::Scalar { time_ms: grid.start_ms, value: values[0] })
+        }
+        Value::Scalar(values) => {
+            let column = column::StepColumn::from_values(values);
+            Ok(matrix(vec![Series::new(Labels::empty(), column)], grid))
+        }
+        Value::Vector(series) => {
+            let series = named(ev, series)?;
+            Ok(if instant { vector(series, grid) } else { matrix(series, grid) })
+        }
+    }
+}
+
+/// Drops the names that were kept until the end.
+fn named(ev: &Evaluator<'_>, mut series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+    if !ev.options.delayed_name_removal {
+        return Ok(series);
+    }
+    for one in series.iter_mut().filter(|one| one.drop_name) {
+        one.labels = one.labels.without_metadata();
+    }
+    ev.merged(series)
+}
+
+fn vector(series: Vec<Series>, grid: Grid) -> QueryValue {
+    let samples = series.into_iter().filter_map(|one| {
+        let value = match one.column.get(0)? {
+            Slot::Float(value) => SampleOf::Float(value),
+            Slot::Histogram(histogram) => SampleOf::Histogram(histogram.clone()),
+        };
+        Some(VectorSample { labels: one.labels, time_ms: grid.start_ms, value })
+    });
+    QueryValue::Vector(samples.collect())
+}
+
+fn matrix(mut series: Vec<Series>, grid: Grid) -> QueryValue {
+    series.retain(|one| !one.column.is_empty());
+    series.sort_by(|left, right| left.labels.cmp(&right.labels));
+    QueryValue::Matrix { times_ms: grid.times().collect(), series }
+}

@@ -1,0 +1,23 @@
+//! What one thread of a query has to itself.
+
+use super::window::{CleanColumns, WindowBounds};
+use crate::annotations::Notes;
+use crate::storage::Scratch;
+use query::SampleStats;
+
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    pub(crate) scratch: Scratch,
+    pub(crate) clean: CleanColumns,
+    pub(crate) float_windows: WindowBounds,
+    pub(crate) histogram_windows: WindowBounds,
+    pub(crate) resets: Vec<u32>,
+    pub(crate) notes: Notes,
+    pub(crate) stats: SampleStats,
+}
+
+impl Worker {
+    pub(crate) fn new(steps: usize) -> Self {
+        Self { stats: SampleStats::with_steps(steps), ..Self::default() }
+    }
+}

@@ -1,0 +1,184 @@
+//! Estimates from histograms, native and classic alike.
+
+use super::Invocation;
+use super::classic::{HistogramGroups, bucket_fraction, bucket_quantile, metric_of};
+use crate::annotations::Note;
+use crate::engine::column::{Series, StepColumn};
+use crate::engine::eval::Value;
+use crate::error::QueryError;
+use crate::text::format_label_number;
+use model::{FloatHistogram, Labels, LabelsBuilder, NanObservations};
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+pub(super) fn average(histogram: &FloatHistogram) -> f64 {
+    histogram.sum / histogram.count
+}
+
+pub(super) fn count(histogram: &FloatHistogram) -> f64 {
+    histogram.count
+}
+
+pub(super) fn sum(histogram: &FloatHistogram) -> f64 {
+    histogram.sum
+}
+
+pub(super) fn stddev(histogram: &FloatHistogram) -> f64 {
+    histogram.variance().sqrt()
+}
+
+/// One column per histogram, filled step by step.
+struct Output {
+    classic: Vec<StepColumn>,
+    native: Vec<StepColumn>,
+}
+
+impl Output {
+    fn new(groups: &HistogramGroups, series: usize, steps: usize) -> Self {
+        let columns = |count| vec![StepColumn::new(steps); count];
+        let native = if groups.native.is_empty() { Vec::new() } else { columns(series) };
+        Self { classic: columns(groups.classic.len()), native }
+    }
+
+    fn into_series(
+        self,
+        groups: &HistogramGroups,
+        series: &[Series],
+        relabel: impl Fn(&Labels) -> Labels,
+        delayed: bool,
+    ) -> Vec<Series> {
+        let native = self.native.into_iter().zip(series.iter().map(|one| &one.labels));
+        let classic = self.classic.into_iter().zip(groups.classic.iter().map(|group| &group.0));
+        let columns = native.chain(classic).filter(|(column, _)| !column.is_empty());
+        columns
+            .map(|(column, labels)| {
+                let mut one = Series::new(relabel(labels), column);
+                one.lose_name(delayed);
+                one
+            })
+            .collect()
+    }
+}
+
+pub(super) fn fraction(mut call: Invocation<'_>) -> Result<Value> {
+    let series = call.take_vector(2);
+    let (lower, upper) = (call.scalar(0).to_vec(), call.scalar(1).to_vec());
+    let (named, position) = (call.delayed(), call.positions[2]);
+    let groups = HistogramGroups::new(&series);
+    let mut output = Output::new(&groups, series.len(), call.grid.steps());
+    for step in 0..call.grid.steps() {
+        groups.note_malformed(&series, step, named, call.notes, position);
+        let (native, conflicts) = groups.native_at(&series, step, named, call.notes, position);
+        for (index, histogram) in native {
+            let (value, has_nan) = histogram.fraction(lower[step], upper[step]);
+            if has_nan {
+                let metric = metric_of(&series[index].labels, named);
+                call.notes.add(Note::FractionNans(metric), position);
+            }
+            output.native[index].set_float(step, value);
+        }
+        for group in (0..groups.classic.len()).filter(|group| !conflicts.contains(group)) {
+            let buckets = groups.buckets(group, &series, step);
+            if !buckets.is_empty() {
+                let value = bucket_fraction(lower[step], upper[step], buckets);
+                output.classic[group].set_float(step, value);
+            }
+        }
+    }
+    let result = output.into_series(&groups, &series, Labels::clone, named);
+    call.evaluator.renamed(result).map(Value::Vector)
+}
+
+pub(super) fn quantile(mut call: Invocation<'_>) -> Result<Value> {
+    let series = call.take_vector(1);
+    let groups = HistogramGroups::new(&series);
+    let q = call.scalar(0).to_vec();
+    let result = quantile_of(&call, &groups, &series, &q, (0, 1), Labels::clone);
+    call.evaluator.renamed(result).map(Value::Vector)
+}
+
+/// Several quantiles at once, told apart by a label.
+pub(super) fn quantiles(mut call: Invocation<'_>) -> Result<Value> {
+    let series = call.take_vector(0);
+    let groups = HistogramGroups::new(&series);
+    let label = call.text(1);
+    let mut result = Vec::new();
+    for argument in 2..call.arguments.len() {
+        let q = call.scalar(argument).to_vec();
+        for (value, steps) in distinct(&q) {
+            let only = |step: usize| if steps.contains(&step) { value } else { f64::NAN };
+            let values: Vec<f64> = (0..q.len()).map(only).collect();
+            let text = format_label_number(value);
+            let relabel =
+                |labels: &Labels| LabelsBuilder::from_labels(labels).set(&label, &text).build();
+            let mut part = quantile_of(&call, &groups, &series, &values, (argument, 0), relabel);
+            for one in &mut part {
+                (0..q.len())
+                    .filter(|step| !steps.contains(step))
+                    .for_each(|step| one.column.remove(step));
+            }
+            part.retain(|one| !one.column.is_empty());
+            result.extend(part);
+        }
+    }
+    call.evaluator.merged(result).map(Value::Vector)
+}
+
+/// The values of a column with the steps at which they stand: usually one value for all.
+fn distinct(values: &[f64]) -> Vec<(f64, Vec<usize>)> {
+    let mut found: Vec<(f64, Vec<usize>)> = Vec::new();
+    for (step, value) in values.iter().enumerate() {
+        match found.iter_mut().find(|(known, _)| known.to_bits() == value.to_bits()) {
+            Some((_, steps)) => steps.push(step),
+            None => found.push((*value, vec![step])),
+        }
+    }
+    found
+}
+
+/// `arguments`: where the quantile and the vector stand, for notes.
+fn quantile_of(
+    call: &Invocation<'_>,
+    groups: &HistogramGroups,
+    series: &[Series],
+    q: &[f64],
+    arguments: (usize, usize),
+    relabel: impl Fn(&Labels) -> Labels,
+) -> Vec<Series> {
+    let (named, position) = (call.delayed(), call.positions[arguments.1]);
+    let mut output = Output::new(groups, series.len(), q.len());
+    for (step, q) in q.iter().copied().enumerate() {
+        if !(0.0..=1.0).contains(&q) {
+            call.notes.add(Note::InvalidQuantile(q.to_bits()), call.positions[arguments.0]);
+        }
+        groups.note_malformed(series, step, named, call.notes, position);
+        let (native, conflicts) = groups.native_at(series, step, named, call.notes, position);
+        for (index, histogram) in native {
+            let (value, nan) = histogram.quantile(q);
+            let metric = || metric_of(&series[index].labels, named);
+            match nan {
+                NanObservations::Harmless => {}
+                NanObservations::Skewing => {
+                    call.notes.add(Note::QuantileNanSkew(metric()), position);
+                }
+                NanObservations::Answering => {
+                    call.notes.add(Note::QuantileNanResult(metric()), position);
+                }
+            }
+            output.native[index].set_float(step, value);
+        }
+        for group in (0..groups.classic.len()).filter(|group| !conflicts.contains(group)) {
+            let buckets = groups.buckets(group, series, step);
+            if buckets.is_empty() {
+                continue;
+            }
+            let (value, forced) = bucket_quantile(q, buckets, call.grid.time(step));
+            if let Some(range) = forced {
+                let metric = metric_of(&groups.classic[group].0, named);
+                call.notes.add_forced(&metric, position, range);
+            }
+            output.classic[group].set_float(step, value);
+        }
+    }
+    output.into_series(groups, series, relabel, named)
+}

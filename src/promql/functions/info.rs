@@ -1,0 +1,241 @@
+//! `info`: takes labels over from info metrics (`target_info`) of the same instance and job.
+//!
+//! 1. The base series say which instances and jobs matter; the info series of those are selected.
+//! 2. At each step every info metric gives one series per instance and job: of several the one
+//!    with the newest sample.
+//! 3. Labels that the base series has itself are left alone; two info metrics must not contradict
+//!    each other.
+
+use super::Invocation;
+use crate::engine::column::{Series, StepColumn};
+use crate::engine::eval::Value;
+use crate::engine::instant::SampleTime;
+use crate::engine::plan::{Node, Selector};
+use crate::error::QueryError;
+use crate::matcher::{MatchOp, Matcher};
+use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METRIC_NAME};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+const DEFAULT_METRIC: &str = "target_info";
+const IDENTIFYING: [&str; 2] = ["instance", "job"];
+
+pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
+    let base = call.take_vector(0);
+    let wanted = Wanted::new(call.nodes.get(1));
+    let ignored: Vec<bool> =
+        base.iter().map(|one| wanted.is_info_metric(one.labels.metric_name())).collect();
+    let infos = select_infos(&call, &base, &ignored, &wanted)?;
+    let index = InfoIndex::new(&infos);
+    let mut output = Output::new(call.grid.steps());
+    for step in 0..call.grid.steps() {
+        let current = index.at(&infos, step)?;
+        for (position, one) in base.iter().enumerate() {
+            if one.column.get(step).is_none() {
+                continue;
+            }
+            let labels = if ignored[position] {
+                Some(one.labels.clone())
+            } else {
+                enriched(&one.labels, &current, &infos, &index, &wanted)?
+            };
+            if let Some(labels) = labels {
+                output.put(one, step, labels)?;
+            }
+        }
+    }
+    Ok(Value::Vector(output.series))
+}
+
+/// What the second argument asks for.
+struct Wanted {
+    names: Vec<Matcher>,
+    /// Which labels to take, and what they must be; empty: all.
+    data: Vec<Matcher>,
+}
+
+impl Wanted {
+    fn new(node: Option<&Node>) -> Self {
+        let matchers = match node.map(Node::without_invariant) {
+            Some(Node::Vector(selector)) => selector.matchers.to_vec(),
+            _ => Vec::new(),
+        };
+        let (mut names, data): (Vec<_>, Vec<_>) =
+            matchers.into_iter().partition(Matcher::is_metric_name);
+        if names.is_empty() {
+            names.push(Matcher::equal(METRIC_NAME, DEFAULT_METRIC));
+        }
+        Self { names, data }
+    }
+
+    fn is_info_metric(&self, name: &str) -> bool {
+        self.names.iter().all(|matcher| matcher.matches(name))
+    }
+
+    fn takes(&self, label: &str) -> bool {
+        self.data.is_empty() || self.data.iter().any(|matcher| matcher.name == label)
+    }
+
+    fn allows_nothing(&self) -> bool {
+        self.data.iter().all(|matcher| matcher.matches(""))
+    }
+}
+
+fn select_infos(
+    call: &Invocation<'_>,
+    base: &[Series],
+    ignored: &[bool],
+    wanted: &Wanted,
+) -> Result<Vec<Series>> {
+    let mut matchers = wanted.names.clone();
+    matchers.extend(wanted.data.iter().cloned());
+    let mut identified = false;
+    for name in IDENTIFYING {
+        let values: BTreeSet<&str> = base
+            .iter()
+            .zip(ignored)
+            .filter(|(_, ignored)| !**ignored)
+            .filter_map(|(one, _)| one.labels.get(name))
+            .collect();
+        if !values.is_empty() {
+            identified = true;
+            let quoted: Vec<String> = values.into_iter().map(regex::escape).collect();
+            let matcher = Matcher::new(MatchOp::Regex, name, &quoted.join("|"));
+            matchers.push(matcher.map_err(QueryError::Execution)?);
+        }
+    }
+    if !identified {
+        return Ok(Vec::new());
+    }
+    let mut selector = Selector::of_matchers(matchers, call.positions[0]);
+    if let Some(first) = call.nodes[0].first_selector() {
+        selector.offset_ms = first.offset_ms;
+        selector.at_ms = first.at_ms;
+    }
+    call.evaluator.sample_times(&selector, call.grid, SampleTime::Taken)
+}
+
+/// Which info series belong to one instance and job, metric by metric.
+struct InfoIndex {
+    by_identity: HashMap<Vec<u8>, Vec<usize>, BytesHash>,
+    identity: LabelChoice,
+}
+
+/// For each identity and info metric, the series that counts.
+type Current = HashMap<Vec<u8>, BTreeMap<String, usize>, BytesHash>;
+
+impl InfoIndex {
+    fn new(infos: &[Series]) -> Self {
+        let mut index =
+            Self { by_identity: HashMap::default(), identity: LabelChoice::only(IDENTIFYING) };
+        for (position, one) in infos.iter().enumerate() {
+            let key = index.key(&one.labels);
+            index.by_identity.entry(key).or_default().push(position);
+        }
+        index
+    }
+
+    fn key(&self, labels: &Labels) -> Vec<u8> {
+        let mut key = Vec::new();
+        labels.write_key(&self.identity, &mut key);
+        key
+    }
+
+    fn at(&self, infos: &[Series], step: usize) -> Result<Current> {
+        let mut current = Current::default();
+        for (key, members) in &self.by_identity {
+            let mut metrics: BTreeMap<String, (usize, f64)> = BTreeMap::new();
+            for member in members {
+                let Some(taken) = infos[*member].column.float(step) else { continue };
+                let name = infos[*member].labels.metric_name().to_owned();
+                match metrics.get(&name) {
+                    Some((_, known)) if *known > taken => {}
+                    Some((other, known)) if *known == taken => {
+                        return Err(duplicate(&infos[*other], &infos[*member], taken));
+                    }
+                    _ => {
+                        metrics.insert(name, (*member, taken));
+                    }
+                }
+            }
+            let metrics = metrics.into_iter().map(|(name, (member, _))| (name, member));
+            current.insert(key.clone(), metrics.collect());
+        }
+        Ok(current)
+    }
+}
+
+fn duplicate(existing: &Series, new: &Series, seconds: f64) -> QueryError {
+    let millis = (seconds * 1000.0).round();
+    QueryError::Execution(format!(
+        "found duplicate series for info metric: existing {} @ {millis}, new {} @ {millis}",
+        existing.labels, new.labels
+    ))
+}
+
+/// The base labels with those of the info series; `None` where the series is to be left out.
+fn enriched(
+    base: &Labels,
+    current: &Current,
+    infos: &[Series],
+    index: &InfoIndex,
+    wanted: &Wanted,
+) -> Result<Option<Labels>> {
+    let metrics = current.get(&index.key(base));
+    let found: Vec<usize> =
+        metrics.into_iter().flat_map(|metrics| metrics.values()).copied().collect();
+    if found.is_empty() {
+        return Ok(wanted.allows_nothing().then(|| base.clone()));
+    }
+    let mut added: BTreeMap<&str, &str> = BTreeMap::new();
+    for member in found {
+        for (name, value) in infos[member].labels.iter() {
+            if name == METRIC_NAME || !wanted.takes(name) {
+                continue;
+            }
+            if added.get(name).is_some_and(|known| *known != value) {
+                return Err(QueryError::Execution(format!("conflicting label: {name}")));
+            }
+            if base.get(name).is_none() {
+                added.insert(name, value);
+            }
+        }
+    }
+    let mut builder = LabelsBuilder::from_labels(base);
+    for (name, value) in added {
+        builder.set(name, value);
+    }
+    Ok(Some(builder.build()))
+}
+
+/// Series whose labels may change from step to step.
+struct Output {
+    series: Vec<Series>,
+    by_labels: HashMap<Labels, usize, BytesHash>,
+    steps: usize,
+}
+
+impl Output {
+    fn new(steps: usize) -> Self {
+        Self { series: Vec::new(), by_labels: HashMap::default(), steps }
+    }
+
+    fn put(&mut self, from: &Series, step: usize, labels: Labels) -> Result<()> {
+        let index = *self.by_labels.entry(labels).or_insert_with_key(|labels| {
+            let mut one = Series::new(labels.clone(), StepColumn::new(self.steps));
+            one.drop_name = from.drop_name;
+            self.series.push(one);
+            self.series.len() - 1
+        });
+        let column = &mut self.series[index].column;
+        if column.get(step).is_some() {
+            let message = "vector cannot contain metrics with the same labelset";
+            return Err(QueryError::execution(message));
+        }
+        if let Some(slot) = from.column.get(step) {
+            column.set(step, slot);
+        }
+        Ok(())
+    }
+}

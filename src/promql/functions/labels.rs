@@ -1,0 +1,64 @@
+//! Changing labels. Values are not touched.
+
+use super::Invocation;
+use crate::engine::column::Series;
+use crate::engine::eval::Value;
+use crate::error::QueryError;
+use crate::regex::ReplacePattern;
+use model::{LABEL_LENGTH_MAX, LabelsBuilder, METRIC_NAME};
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+pub(super) fn replace(mut call: Invocation<'_>) -> Result<Value> {
+    let [target, template, source, pattern] = [1, 2, 3, 4].map(|index| call.text(index));
+    let Ok(regex) = ReplacePattern::new(&pattern) else {
+        let message = format!("invalid regular expression in label_replace(): {pattern}");
+        return Err(QueryError::Execution(message));
+    };
+    check_name(&call, 1, "destination", "label_replace")?;
+    let mut series = call.take_vector(0);
+    for one in &mut series {
+        if let Some(value) = regex.replace(one.labels.value(&source), &template) {
+            set_label(one, &target, &value)?;
+        }
+    }
+    call.evaluator.merged(series).map(Value::Vector)
+}
+
+pub(super) fn join(mut call: Invocation<'_>) -> Result<Value> {
+    let (target, separator) = (call.text(1), call.text(2));
+    for index in 3..call.arguments.len() {
+        check_name(&call, index, "source", "label_join")?;
+    }
+    check_name(&call, 1, "destination", "label_join")?;
+    let sources: Vec<String> = (3..call.arguments.len()).map(|index| call.text(index)).collect();
+    let mut series = call.take_vector(0);
+    for one in &mut series {
+        let values: Vec<&str> = sources.iter().map(|source| one.labels.value(source)).collect();
+        let value = values.join(&separator);
+        set_label(one, &target, &value)?;
+    }
+    call.evaluator.merged(series).map(Value::Vector)
+}
+
+fn check_name(call: &Invocation<'_>, index: usize, role: &str, function: &str) -> Result<()> {
+    let is_text = matches!(&call.arguments[index], Value::String(literal) if literal.is_text());
+    let name = call.text(index);
+    if !is_text || name.is_empty() {
+        let message = format!("invalid {role} label name in {function}(): {name}");
+        return Err(QueryError::Execution(message));
+    }
+    Ok(())
+}
+
+fn set_label(series: &mut Series, name: &str, value: &str) -> Result<()> {
+    if value.len() > LABEL_LENGTH_MAX {
+        return Err(QueryError::execution(format!("value of label {name} is too long")));
+    }
+    series.labels = LabelsBuilder::from_labels(&series.labels).set(name, value).build();
+    if name == METRIC_NAME {
+        // Whoever names a series wants the name.
+        series.drop_name = false;
+    }
+    Ok(())
+}

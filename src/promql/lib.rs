@@ -1,0 +1,44 @@
+//! PromQL: the query language of Prometheus, complete, over columns. Step 6.
+//!
+//! Lives here: lexer, parser, formatter, planner, engine, functions; the test language of
+//! Prometheus (`script`) with an in-memory store for it.
+//! Not here: HTTP, JSON, statuses, storage. Samples come through [`Storage`].
+//! Invariants: no text and no data makes it panic; every error and annotation names its place in
+//! the query; instant and range queries take one path.
+//!
+//! Read first: [`parse`], [`Storage`], [`Engine::run`].
+
+mod annotations;
+pub mod ast;
+pub mod engine;
+mod error;
+pub mod functions;
+mod histograms;
+mod lex;
+mod matcher;
+mod mean;
+mod options;
+mod parse;
+mod position;
+mod pretty;
+mod print;
+mod regex;
+pub mod script;
+pub mod storage;
+mod text;
+pub mod tree;
+
+pub use annotations::{Annotations, Note};
+pub use engine::{
+    CancelFlag, Engine, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries,
+    VectorSample,
+};
+pub use error::QueryError;
+pub use matcher::{MatchOp, Matcher, matches_all};
+pub use options::{EngineOptions, ParseOptions};
+pub use parse::{DEPTH_MAX, LENGTH_MAX, ParseError, parse, parse_metric, parse_selector};
+pub use position::{LineColumn, Position};
+pub use pretty::prettify;
+pub use regex::AnchoredRegex;
+pub use storage::{SelectHints, Selection, Storage, StorageError};
+pub use text::{format_duration, format_number, parse_duration, parse_number};

@@ -1,0 +1,553 @@
+//! Regular expressions as RE2 and Go understand them, run by the `regex` crate.
+//!
+//! Both are linear-time engines with nearly one syntax. Where they differ the pattern is translated
+//! (`\Q..\E`, ASCII classes, octal escapes, a literal `{`), or refused where Go refuses it (stacked
+//! repetition, repeat counts above 1000, unknown escapes). Patterns always match whole values, and
+//! `.` matches line ends too.
+//!
+//! Most patterns of real queries are literals, alternations of literals or a literal with `.*`
+//! beside it: those never reach the engine.
+
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+/// What a compiled pattern may take.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+const REPEAT_MAX: u32 = 1000;
+const NESTING_MAX: u32 = 200;
+
+/// A pattern that must match all of a value.
+#[derive(Clone, Debug)]
+pub struct AnchoredRegex {
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Anything,
+    NotEmpty,
+    Literals(Vec<String>),
+    /// `abc.*`
+    Prefix(String),
+    /// `.*abc`
+    Suffix(String),
+    /// `.*abc.*`
+    Contains(String),
+    Engine {
+        regex: Regex,
+        prefix: String,
+    },
+}
+
+impl AnchoredRegex {
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        if let Some(form) = simple_form(pattern) {
+            return Ok(Self { form });
+        }
+        let prefix = literal_prefix(pattern);
+        Ok(Self { form: Form::Engine { regex: compile(pattern)?, prefix } })
+    }
+
+    pub fn is_match(&self, value: &str) -> bool {
+        match &self.form {
+            Form::Anything => true,
+            Form::NotEmpty => !value.is_empty(),
+            Form::Literals(literals) => literals.iter().any(|literal| literal == value),
+            Form::Prefix(prefix) => value.starts_with(prefix.as_str()),
+            Form::Suffix(suffix) => value.ends_with(suffix.as_str()),
+            Form::Contains(part) => value.contains(part.as_str()),
+            Form::Engine { regex, prefix } => {
+                value.starts_with(prefix.as_str()) && regex.is_match(value.as_bytes())
+            }
+        }
+    }
+
+    pub fn literals(&self) -> Option<Vec<&str>> {
+        match &self.form {
+            Form::Literals(literals) => Some(literals.iter().map(String::as_str).collect()),
+            _ => None,
+        }
+    }
+
+    pub fn prefix(&self) -> Option<&str> {
+        match &self.form {
+            Form::Prefix(prefix) | Form::Engine { prefix, .. } if !prefix.is_empty() => {
+                Some(prefix)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A whole-value pattern with its groups, for `label_replace`.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplacePattern(Regex);
+
+impl ReplacePattern {
+    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
+        compile(pattern).map(Self)
+    }
+
+    /// `None` where the value does not match. `$1`, `${1}` and `${name}` stand for groups.
+    pub(crate) fn replace(&self, value: &str, template: &str) -> Option<String> {
+        let captures = self.0.captures(value.as_bytes())?;
+        Some(expand(template, &captures))
+    }
+}
+
+fn expand(template: &str, captures: &Captures<'_>) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        match group_reference(rest) {
+            Some((name, after)) => {
+                out.push_str(&captured(captures, name));
+                rest = after;
+            }
+            None => out.push('$'),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `name` or `{name}` at the start: the name and what follows.
+fn group_reference(text: &str) -> Option<(&str, &str)> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    if let Some(braced) = text.strip_prefix('{') {
+        let (name, after) = braced.split_once('}')?;
+        return (!name.is_empty() && name.chars().all(is_part)).then_some((name, after));
+    }
+    let length = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    (length > 0).then(|| text.split_at(length))
+}
+
+fn captured(captures: &Captures<'_>, name: &str) -> String {
+    let group = match name.parse::<usize>() {
+        Ok(index) => captures.get(index),
+        Err(_) => captures.name(name),
+    };
+    group.map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
+    let translated = Translator::new(pattern).run()?;
+    let anchored = format!("^(?s:{translated})$");
+    let build = |pattern: &str| {
+        RegexBuilder::new(pattern)
+            .size_limit(COMPILED_BYTES_MAX)
+            .dfa_size_limit(COMPILED_BYTES_MAX)
+            .nest_limit(NESTING_MAX)
+            .build()
+    };
+    build(&anchored).map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            format!("error parsing regexp: expression is too large: `{pattern}`")
+        }
+        _ => format!("error parsing regexp: {}: `{pattern}`", reason(&translated)),
+    })
+}
+
+/// Go's words for the commonest mistakes.
+fn reason(pattern: &str) -> &'static str {
+    let opened = pattern.matches('[').count() > pattern.matches(']').count();
+    let closed = pattern.matches(')').count();
+    match pattern.matches('(').count() {
+        _ if opened => "missing closing ]",
+        open if open > closed => "missing closing )",
+        open if open < closed => "unexpected )",
+        _ if pattern.starts_with(['*', '+', '?']) => "missing argument to repetition operator",
+        _ => "invalid syntax",
+    }
+}
+
+fn is_meta(c: char) -> bool {
+    r"\.+*?()|[]{}^$".contains(c)
+}
+
+fn is_literal(text: &str) -> bool {
+    !text.contains(is_meta)
+}
+
+fn simple_form(pattern: &str) -> Option<Form> {
+    match pattern {
+        ".*" => return Some(Form::Anything),
+        ".+" => return Some(Form::NotEmpty),
+        _ => {}
+    }
+    if pattern.split('|').all(is_literal) {
+        return Some(Form::Literals(pattern.split('|').map(str::to_owned).collect()));
+    }
+    let inner = pattern.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    if let Some(inner) = inner.filter(|inner| inner.split('|').all(is_literal)) {
+        return Some(Form::Literals(inner.split('|').map(str::to_owned).collect()));
+    }
+    let (open_start, rest) = strip(pattern, |p| p.strip_prefix(".*"));
+    let (open_end, rest) = strip(rest, |p| p.strip_suffix(".*"));
+    if rest.is_empty() || !is_literal(rest) {
+        return None;
+    }
+    match (open_start, open_end) {
+        (true, true) => Some(Form::Contains(rest.to_owned())),
+        (true, false) => Some(Form::Suffix(rest.to_owned())),
+        (false, true) => Some(Form::Prefix(rest.to_owned())),
+        (false, false) => None,
+    }
+}
+
+fn strip<'a>(text: &'a str, cut: impl Fn(&'a str) -> Option<&'a str>) -> (bool, &'a str) {
+    cut(text).map_or((false, text), |rest| (true, rest))
+}
+
+/// What every match starts with. The last character before something special may be optional.
+fn literal_prefix(pattern: &str) -> String {
+    let length = pattern.find(is_meta).unwrap_or(pattern.len());
+    if pattern.contains('|') {
+        return String::new();
+    }
+    let mut prefix = pattern[..length].to_owned();
+    if pattern[length..].starts_with(['*', '?', '{']) {
+        prefix.pop();
+    }
+    prefix
+}
+
+/// Rewrites Go's syntax for the `regex` crate.
+struct Translator<'a> {
+    pattern: &'a str,
+    at: usize,
+    out: String,
+    /// Whether something stands before that a repetition can apply to, and whether it is one.
+    last: Last,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Nothing,
+    Atom,
+    Repeat,
+}
+
+impl<'a> Translator<'a> {
+    fn new(pattern: &'a str) -> Self {
+        Self { pattern, at: 0, out: String::with_capacity(pattern.len() + 16), last: Last::Nothing }
+    }
+
+    fn error<T>(&self, what: &str) -> Result<T, String> {
+        Err(format!("error parsing regexp: {what}: `{}`", self.pattern))
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.pattern[self.at..]
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest().chars().next()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    fn atom(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.last = Last::Atom;
+    }
+
+    fn run(mut self) -> Result<String, String> {
+        while let Some(character) = self.next() {
+            match character {
+                '\\' => self.escape()?,
+                '[' => self.class()?,
+                '*' | '+' | '?' => self.repeat(&character.to_string())?,
+                '{' => self.brace()?,
+                '(' => self.group()?,
+                '|' => {
+                    self.out.push('|');
+                    self.last = Last::Nothing;
+                }
+                '}' | ']' => self.atom(&format!("\\{character}")),
+                _ => {
+                    self.out.push(character);
+                    self.last = Last::Atom;
+                }
+            }
+        }
+        Ok(self.out)
+    }
+
+    fn repeat(&mut self, operator: &str) -> Result<(), String> {
+        match self.last {
+            Last::Nothing => return self.error("missing argument to repetition operator"),
+            Last::Repeat => return self.error("invalid nested repetition operator"),
+            Last::Atom => {}
+        }
+        self.out.push_str(operator);
+        if self.rest().starts_with('?') {
+            self.next();
+            self.out.push('?');
+        }
+        self.last = Last::Repeat;
+        Ok(())
+    }
+
+    /// A repetition where it is one, else a literal brace.
+    fn brace(&mut self) -> Result<(), String> {
+        let Some((counts, _)) = self.rest().split_once('}') else {
+            self.atom(r"\{");
+            return Ok(());
+        };
+        let (low, high) = counts.split_once(',').unwrap_or((counts, counts));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !is_number(low) || !(high.is_empty() || is_number(high)) {
+            self.atom(r"\{");
+            return Ok(());
+        }
+        let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
+        let bad = number(low) > REPEAT_MAX
+            || (!high.is_empty() && (number(high) > REPEAT_MAX || number(high) < number(low)));
+        if bad {
+            return self.error("invalid repeat count");
+        }
+        self.at += counts.len() + 1;
+        self.repeat(&format!("{{{counts}}}"))
+    }
+
+    fn group(&mut self) -> Result<(), String> {
+        self.last = Last::Nothing;
+        self.out.push('(');
+        let Some(flags) = self.rest().strip_prefix('?') else {
+            return Ok(());
+        };
+        if flags.starts_with("P<") || flags.starts_with('<') {
+            return Ok(());
+        }
+        let end = flags.find([':', ')']).unwrap_or(flags.len());
+        if !flags[..end].chars().all(|flag| "imsU-".contains(flag)) {
+            return self.error("invalid or unsupported Perl syntax");
+        }
+        self.out.push('?');
+        self.out.push_str(&flags[..end]);
+        self.at += 1 + end;
+        if self.rest().starts_with(':') {
+            self.next();
+            self.out.push(':');
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), String> {
+        let Some(character) = self.next() else {
+            return self.error("trailing backslash at end of expression");
+        };
+        match character {
+            'Q' => self.quoted(),
+            'A' | 'z' => self.atom(&format!("\\{character}")),
+            'b' | 'B' => self.atom(&format!("(?-u:\\{character})")),
+            _ => {
+                let text = self.class_escape(character)?;
+                let grouped = if text.starts_with('\\') { text } else { format!("(?-i:[{text}])") };
+                self.atom(&grouped);
+            }
+        }
+        Ok(())
+    }
+
+    fn quoted(&mut self) {
+        let (literal, skip) = match self.rest().find(r"\E") {
+            Some(end) => (&self.rest()[..end], end + 2),
+            None => (self.rest(), self.rest().len()),
+        };
+        for character in literal.chars() {
+            self.atom(&regex::escape(character.encode_utf8(&mut [0; 4])));
+        }
+        self.at += skip;
+    }
+
+    /// An escape that may also stand in a class: an escaped character, or the inside of a class.
+    fn class_escape(&mut self, character: char) -> Result<String, String> {
+        Ok(match character {
+            'd' => "0-9".to_owned(),
+            'w' => "0-9A-Za-z_".to_owned(),
+            's' => r"\t\n\x0C\r ".to_owned(),
+            'D' => "[^0-9]".to_owned(),
+            'W' => "[^0-9A-Za-z_]".to_owned(),
+            'S' => r"[^\t\n\x0C\r ]".to_owned(),
+            'a' => r"\x07".to_owned(),
+            'f' => r"\x0C".to_owned(),
+            'v' => r"\x0B".to_owned(),
+            't' | 'n' | 'r' => format!("\\{character}"),
+            'p' | 'P' => self.property(character)?,
+            'x' => self.hex()?,
+            '0'..='7' => self.octal(character)?,
+            _ if character.is_ascii() && !character.is_ascii_alphanumeric() => {
+                format!("\\x{:02X}", u32::from(character))
+            }
+            _ => return self.error("invalid escape sequence"),
+        })
+    }
+
+    fn property(&mut self, kind: char) -> Result<String, String> {
+        let name = match self.next() {
+            Some('{') => {
+                let Some((name, _)) = self.rest().split_once('}') else {
+                    return self.error("invalid character class range");
+                };
+                self.at += name.len() + 1;
+                name.to_owned()
+            }
+            Some(letter) => letter.to_string(),
+            None => return self.error("invalid character class range"),
+        };
+        let (negated, name) = strip(&name, |name| name.strip_prefix('^'));
+        let plain = name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+        if !plain || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return self.error("invalid character class range");
+        }
+        let kind = if negated == (kind == 'p') { 'P' } else { 'p' };
+        Ok(format!("\\{kind}{{{name}}}"))
+    }
+
+    fn hex(&mut self) -> Result<String, String> {
+        let (digits, skip) = match self.rest().strip_prefix('{') {
+            Some(braced) => match braced.split_once('}') {
+                Some((digits, _)) => (digits, digits.len() + 2),
+                None => return self.error("invalid escape sequence"),
+            },
+            None => (self.rest().get(..2).unwrap_or_default(), 2),
+        };
+        match u32::from_str_radix(digits, 16).ok().and_then(char::from_u32) {
+            Some(character) => {
+                self.at += skip;
+                Ok(format!("\\x{{{:X}}}", u32::from(character)))
+            }
+            None => self.error("invalid escape sequence"),
+        }
+    }
+
+    /// Up to three octal digits. One digit other than zero would be a back-reference.
+    fn octal(&mut self, first: char) -> Result<String, String> {
+        let more = self.rest().chars().take(2).take_while(|c| ('0'..='7').contains(c)).count();
+        if first != '0' && more == 0 {
+            return self.error("invalid escape sequence");
+        }
+        let digits = format!("{first}{}", &self.rest()[..more]);
+        self.at += more;
+        let code = u32::from_str_radix(&digits, 8).expect("octal digits make a number");
+        Ok(format!("\\x{{{code:X}}}"))
+    }
+
+    /// In Go's classes `[`, `&&`, `--` and `~~` are plain characters.
+    fn class(&mut self) -> Result<(), String> {
+        self.out.push('[');
+        if self.rest().starts_with('^') {
+            self.next();
+            self.out.push('^');
+        }
+        let mut first = true;
+        while let Some(character) = self.next() {
+            match character {
+                ']' if !first => {
+                    self.out.push(']');
+                    self.last = Last::Atom;
+                    return Ok(());
+                }
+                '[' if self.rest().starts_with(':') && self.rest().contains(":]") => {
+                    let length = self.rest().find(":]").expect("just seen") + 2;
+                    self.out.push('[');
+                    self.out.push_str(&self.rest()[..length]);
+                    self.at += length;
+                }
+                '\\' => {
+                    let Some(escaped) = self.next() else { break };
+                    let text = self.class_escape(escaped)?;
+                    self.out.push_str(&text);
+                }
+                '[' | ']' | '&' | '~' => {
+                    self.out.push('\\');
+                    self.out.push(character);
+                }
+                '-' if self.rest().starts_with('-') => self.out.push_str(r"\-"),
+                _ => self.out.push(character),
+            }
+            first = false;
+        }
+        self.error("missing closing ]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, value: &str) -> bool {
+        AnchoredRegex::new(pattern).unwrap().is_match(value)
+    }
+
+    #[test]
+    fn patterns_match_whole_values() {
+        for (pattern, yes, no) in [
+            ("a|bc", "bc", "abc"),
+            ("api.*", "api-1", "xapi"),
+            (".*x.*", "axb", "ab"),
+            ("(?i:PRO).*", "production", "pr"),
+            ("a.c", "a\nc", "ac"),
+            (r"\d+", "12", "٣"),
+            (r"\w", "_", "ä"),
+            (r"\Qa.b\E", "a.b", "axb"),
+            (r"x{2,3}", "xxx", "x"),
+            ("a{b", "a{b", "ab"),
+            ("a{,3}", "a{,3}", "aa"),
+            ("[a&&b]", "&", "c"),
+            ("[[]", "[", "]"),
+            (r"\101", "A", "101"),
+            (r"\<a", "<a", "a"),
+            (r"\p{Greek}", "α", "a"),
+            (r"\p{^Greek}", "a", "α"),
+            (r"[^\d]", "a", "1"),
+            ("", "", "a"),
+            ("(a|)", "", "b"),
+        ] {
+            assert!(matches(pattern, yes), "{pattern} should match {yes:?}");
+            assert!(!matches(pattern, no), "{pattern} should not match {no:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_go_refuses() {
+        for pattern in [
+            "a**", "*", "a{1001}", "a{3,2}", "(", "[", r"\C", r"\1", r"\u0041", "(?x)a", "a{2}{3}",
+            r"\", "(?=a)", r"\pX1",
+        ] {
+            assert!(AnchoredRegex::new(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_would_explode() {
+        for pattern in ["((a{1000}){1000}){1000}", &"(".repeat(5000), &r"\pL{1000}".repeat(50)] {
+            assert!(AnchoredRegex::new(pattern).is_err());
+        }
+    }
+
+    #[test]
+    fn literals_and_prefixes_are_known() {
+        assert_eq!(AnchoredRegex::new("a|b").unwrap().literals(), Some(vec!["a", "b"]));
+        assert_eq!(AnchoredRegex::new("abc?d").unwrap().prefix(), Some("ab"));
+        assert_eq!(AnchoredRegex::new("abc|d+").unwrap().prefix(), None);
+        assert_eq!(AnchoredRegex::new("node_.*").unwrap().prefix(), Some("node_"));
+    }
+
+    #[test]
+    fn templates_refer_to_groups() {
+        let pattern = ReplacePattern::new("(?P<first>.*)-(.*)").unwrap();
+        let replace = |template| pattern.replace("a-b", template);
+        assert_eq!(replace("$2/${1}/${first}/$$/$"), Some("b/a/a/$/$".to_owned()));
+        assert_eq!(replace("$1x"), Some(String::new()));
+        assert_eq!(pattern.replace("ab", "x"), None);
+    }
+}

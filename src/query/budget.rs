@@ -1,0 +1,92 @@
+//! How much of something a query may hold at once: bytes, samples.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A limit that threads share. Holding is counted, and so is the most ever held.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    held: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// More was asked for than is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the query needs more than its limit of {limit}")]
+pub struct OverBudget {
+    pub limit: usize,
+}
+
+impl Budget {
+    pub fn new(limit: usize) -> Self {
+        Self { limit, held: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+    }
+
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    pub fn take(&self, amount: usize) -> Result<(), OverBudget> {
+        let held = self.held.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        if held > self.limit {
+            return Err(OverBudget { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    pub fn give_back(&self, amount: usize) {
+        self.held.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// Takes, and gives back when the reservation is dropped.
+    pub fn reserve(&self, amount: usize) -> Result<Reservation<'_>, OverBudget> {
+        let taken = self.take(amount);
+        let reservation = Reservation { budget: self, amount };
+        taken.map(|()| reservation)
+    }
+}
+
+#[derive(Debug)]
+pub struct Reservation<'a> {
+    budget: &'a Budget,
+    amount: usize,
+}
+
+impl Reservation<'_> {
+    pub fn grow(&mut self, amount: usize) -> Result<(), OverBudget> {
+        self.amount += amount;
+        self.budget.take(amount)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_what_was_taken() {
+        let budget = Budget::new(10);
+        {
+            let mut first = budget.reserve(4).unwrap();
+            first.grow(4).unwrap();
+            assert_eq!(budget.reserve(3).unwrap_err(), OverBudget { limit: 10 });
+        }
+        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.peak(), 11);
+    }
+}

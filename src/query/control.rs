@@ -1,0 +1,120 @@
+//! Whether a query may go on.
+
+use model::ErrorKind;
+use platform::{Clock, Moment};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Looks at the clock are dear beside reads of a flag; one in so many checks takes one.
+const CHECKS_PER_LOOK: u32 = 16;
+
+/// Raised by whoever no longer wants the answer.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a query must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    #[error("query was canceled")]
+    Cancelled,
+    #[error("query timed out")]
+    TimedOut,
+}
+
+impl Stop {
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::TimedOut => ErrorKind::Timeout,
+        }
+    }
+}
+
+/// Asked by evaluation between pieces of work; shared by the threads of one query.
+#[derive(Debug)]
+pub struct Control<'a> {
+    clock: &'a dyn Clock,
+    deadline: Option<Moment>,
+    cancel: CancelFlag,
+    checks: AtomicU32,
+}
+
+impl<'a> Control<'a> {
+    pub fn new(clock: &'a dyn Clock, timeout: Option<Duration>, cancel: CancelFlag) -> Self {
+        let deadline = timeout.map(|timeout| Moment(clock.now().0.saturating_add(timeout)));
+        Self { clock, deadline, cancel, checks: AtomicU32::new(0) }
+    }
+
+    /// Cheap enough to call for every series.
+    pub fn check(&self) -> Result<(), Stop> {
+        if self.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let Some(deadline) = self.deadline else {
+            return Ok(());
+        };
+        let turn = self.checks.fetch_add(1, Ordering::Relaxed);
+        if turn.is_multiple_of(CHECKS_PER_LOOK) && self.clock.now() > deadline {
+            return Err(Stop::TimedOut);
+        }
+        Ok(())
+    }
+
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Debug, Default)]
+    struct HandClock(Mutex<Duration>);
+
+    impl Clock for HandClock {
+        fn wall_ns(&self) -> i64 {
+            0
+        }
+
+        fn now(&self) -> Moment {
+            Moment(*self.0.lock().unwrap())
+        }
+    }
+
+    #[test]
+    fn stops_when_told() {
+        let clock = HandClock::default();
+        let flag = CancelFlag::new();
+        let control = Control::new(&clock, None, flag.clone());
+        assert_eq!(control.check(), Ok(()));
+        flag.cancel();
+        assert_eq!(control.check(), Err(Stop::Cancelled));
+    }
+
+    #[test]
+    fn stops_soon_after_the_deadline() {
+        let clock = HandClock::default();
+        let control = Control::new(&clock, Some(Duration::from_secs(1)), CancelFlag::new());
+        assert_eq!(control.check(), Ok(()));
+        *clock.0.lock().unwrap() = Duration::from_secs(2);
+        let stopped = (0..CHECKS_PER_LOOK).any(|_| control.check() == Err(Stop::TimedOut));
+        assert!(stopped, "a full round of checks never looked at the clock");
+    }
+}
