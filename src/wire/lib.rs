@@ -12,6 +12,7 @@ mod canonical;
 mod decompress;
 mod exposition;
 mod metric_sink;
+pub mod otlp;
 pub mod protobuf;
 mod remote_write;
 
