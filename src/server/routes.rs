@@ -1,31 +1,24 @@
 //! The table of everything that is served, and who may call it.
 
 use crate::app::App;
-use crate::http::route::{self, Answer};
-use crate::http::{Access, Body, Call, Route, listener};
+use crate::http::{Access, Body, Route, listener};
 use crate::pages::{admin, front, health, metrics};
 use crate::probe;
 use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
+use protocols::{Handler, handler};
 use std::sync::Arc;
 
 const READ: Access = Access::Needs(Scope::Read);
 const WRITE: Access = Access::Needs(Scope::Write);
 const ADMIN: Access = Access::Needs(Scope::Admin);
 
-/// A handler as the table holds it.
-macro_rules! handler {
-    ($handler:path) => {
-        |app: Arc<App>, call: Call| -> Answer { Box::pin($handler(app, call)) }
-    };
-}
-
 const fn page(
     path: &'static str,
     access: Access,
-    handler: fn(Arc<App>, Call) -> Answer,
+    handler: Handler<App>,
     about: &'static str,
 ) -> Route {
     let methods = &[Method::GET];
@@ -37,7 +30,7 @@ const fn action(
     path: &'static str,
     access: Access,
     body: Body,
-    handler: fn(Arc<App>, Call) -> Answer,
+    handler: Handler<App>,
     about: &'static str,
 ) -> Route {
     Route { methods, path, access, body, needs_stores: true, handler, about }
@@ -159,7 +152,8 @@ pub fn router(app: &Arc<App>) -> Router {
     let (_, health) = tonic_health::server::health_reporter();
     let grpc = tonic::service::Routes::new(health).prepare().into_axum_router();
     // tonic's fallback is not ours: merge its routes under our table's.
-    route::router(app, ROUTES).merge(grpc.reset_fallback())
+    let pages = protocols::router(app, app, ROUTES);
+    pages.merge(grpc.reset_fallback()).fallback(protocols::not_found)
 }
 
 /// Every instrument of every crate.
@@ -171,7 +165,7 @@ pub fn registry() -> Registry {
         catalog::METRICS,
         ingest::METRICS,
         listener::METRICS,
-        route::METRICS,
+        protocols::METRICS,
         metrics::METRICS,
     ] {
         registry.add(metrics);

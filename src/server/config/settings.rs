@@ -1,8 +1,7 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
-use super::section::section;
-use super::units::{ByteSize, HumanDuration, SizeLimit};
-use super::{SectionDoc, SettingDoc};
+use protocols::section;
+use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
