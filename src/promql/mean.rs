@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_sum_may_overflow_but_the_mean_does_not() {
-        assert_eq!(mean(&[f64::MAX, f64::MAX, f64::MAX]).value(), f64::MAX);
+        let large = mean(&[f64::MAX, f64::MAX, f64::MAX]).value();
+        assert!((large / f64::MAX - 1.0).abs() < 1e-15, "{large}");
         assert_eq!(mean(&[1.0, 2.0, 6.0]).value(), 3.0);
         assert_eq!(mean(&[1e100, 1.0, -1e100, 1.0]).value(), 0.5);
         assert_eq!(mean(&[f64::INFINITY, 1.0]).value(), f64::INFINITY);

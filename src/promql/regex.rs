@@ -131,9 +131,14 @@ fn group_reference(text: &str) -> Option<(&str, &str)> {
 fn captured(captures: &Captures<'_>, name: &str) -> String {
     let group = match name.parse::<usize>() {
         Ok(index) => captures.get(index),
-        Err(_) => captures.name(name),
+        Err(_) => captures.name(&group_key(name)),
     };
     group.map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+/// A group's name as the regex crate knows it, which wants a letter first.
+fn group_key(name: &str) -> String {
+    format!("g{name}")
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
@@ -324,7 +329,7 @@ impl<'a> Translator<'a> {
             return Ok(());
         };
         if flags.starts_with("P<") || flags.starts_with('<') {
-            return Ok(());
+            return self.group_name();
         }
         let end = flags.find([':', ')']).unwrap_or(flags.len());
         if !flags[..end].chars().all(|flag| "imsU-".contains(flag)) {
@@ -337,6 +342,20 @@ impl<'a> Translator<'a> {
             self.next();
             self.out.push(':');
         }
+        Ok(())
+    }
+
+    /// `?P<name>` or `?<name>`.
+    fn group_name(&mut self) -> Result<(), String> {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (head, _) = self.rest().split_once('>').unwrap_or_default();
+        let (_, name) = head.split_once('<').unwrap_or_default();
+        if name.is_empty() || !name.chars().all(is_part) {
+            return self.error("invalid named capture");
+        }
+        let (length, key) = (head.len() + 1, group_key(name));
+        self.out.push_str(&format!("?P<{key}>"));
+        self.at += length;
         Ok(())
     }
 
@@ -511,6 +530,8 @@ mod tests {
             (r"[^\d]", "a", "1"),
             ("", "", "a"),
             ("(a|)", "", "b"),
+            ("(?P<x>a+)b", "aab", "b"),
+            ("(?<x>a)", "a", "b"),
         ] {
             assert!(matches(pattern, yes), "{pattern} should match {yes:?}");
             assert!(!matches(pattern, no), "{pattern} should not match {no:?}");
