@@ -6,15 +6,28 @@
 //! Invariant: a handler is only reached through a [`Route`], and a `Route` always says who may
 //! call it.
 
+mod guard;
+pub mod otlp;
 mod principal;
+pub mod prometheus;
+mod protocol;
 pub mod reply;
 mod route;
+mod services;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 
 pub use principal::{Principal, Refusal, TENANT_HEADER};
+pub use protocol::{ALL, Protocol, routes};
 pub use route::{
     Access, Answer, Body, BodyLimits, Call, Handler, Host, Identified, Route, not_found,
     percent_decode, router,
+};
+pub use services::{
+    Committed, Exemplar, ExemplarSeries, Listing, MetricBatch, MetricQueries, MetricReader,
+    MetricServices, MetricStatistics, MetricWriter, NamedCount, Question, ServiceError, Services,
+    Waiting,
 };
 
 /// This crate's instruments.
