@@ -6,57 +6,57 @@ use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{Labels, is_plain_name, is_stale};
-use promql::storage::Scratch;
-use promql::{Engine, Matcher, QueryValue, Request, SampleOf, SelectHints, VectorSample};
-use std::collections::BTreeMap;
+use promql::storage::{Column, Scratch};
+use promql::{Matcher, QueryError, SelectHints};
+use query::Stop;
+use std::collections::{BTreeMap, BTreeSet};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The newest sample of everything selected, within the lookback, by name.
+/// The newest sample of everything selected, within the lookback, by name. Read from the store, not
+/// by a query: a query would lose either the names or the times.
 pub(super) fn federate(context: &Context) -> Result<Response, ApiError> {
+    let end_ms = context.services.clock.wall_ms();
+    let start_ms = end_ms.saturating_sub(context.services.engine.lookback_ms).saturating_add(1);
     let selectors = context.parameters.selectors()?;
+    let mut found: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
+    each_series(context, &selectors, (start_ms, end_ms), |labels, floats| {
+        let points = floats.times.iter().zip(floats.values);
+        let newest = points.filter(|(time, _)| (start_ms..=end_ms).contains(*time)).next_back();
+        if let Some((time, value)) = newest.filter(|(_, value)| !is_stale(**value)) {
+            found.insert(labels.clone(), (*time, *value));
+        }
+    })?;
+    Ok(reply::of(StatusCode::OK, TEXT, exposition(&found)))
+}
+
+/// The float columns of every series that any selector matches; each series once.
+fn each_series(
+    context: &Context,
+    selectors: &[Vec<Matcher>],
+    (start_ms, end_ms): (i64, i64),
+    mut take: impl FnMut(&Labels, Column<'_, f64>),
+) -> Result<(), ApiError> {
     let reader = context.reader()?;
-    let engine = Engine::new(context.services.engine.clone());
-    let clock = &*context.services.clock;
-    let mut found: BTreeMap<Labels, VectorSample> = BTreeMap::new();
-    for matchers in &selectors {
-        // The time of a sample, not of the query, is what federation passes on.
-        let query = selector_text(matchers);
-        let times = format!("timestamp({query})");
-        let now_ms = clock.wall_ms();
-        let run = |query: &str| {
-            let mut request = Request::instant(query, now_ms);
-            request.cancel = context.cancel.clone();
-            engine.run(&*reader, clock, &request)
-        };
-        let stamps = stamps(run(&times)?.value);
-        let QueryValue::Vector(samples) = run(&query)?.value else { continue };
-        for mut sample in samples {
-            if let Some(seconds) = stamps.get(&sample.labels.without_metadata()) {
-                sample.time_ms = (seconds * 1000.0).round() as i64;
+    let hints = SelectHints { start_ms, end_ms, ..SelectHints::default() };
+    let (mut seen, mut scratch) = (BTreeSet::new(), Scratch::default());
+    for matchers in selectors {
+        let selection = reader.select(&hints, matchers).map_err(QueryError::Storage)?;
+        for index in 0..selection.len() {
+            if context.cancel.is_cancelled() {
+                return Err(QueryError::Stopped(Stop::Cancelled).into());
             }
-            found.insert(sample.labels.clone(), sample);
+            let labels = selection.labels(index);
+            if seen.contains(&labels) {
+                continue;
+            }
+            scratch.clear();
+            let columns = selection.columns(index, &mut scratch).map_err(QueryError::Storage)?;
+            take(&labels, columns.floats);
+            seen.insert(labels);
         }
     }
-    Ok(reply::of(StatusCode::OK, TEXT, exposition(found.values())))
-}
-
-fn stamps(value: QueryValue) -> BTreeMap<Labels, f64> {
-    let QueryValue::Vector(samples) = value else { return BTreeMap::new() };
-    let float = |sample: VectorSample| match sample.value {
-        SampleOf::Float(value) => Some((sample.labels, value)),
-        SampleOf::Histogram(_) => None,
-    };
-    samples.into_iter().filter_map(float).collect()
-}
-
-fn selector_text(matchers: &[Matcher]) -> String {
-    let one = |matcher: &Matcher| {
-        let (name, value) = (quoted(&matcher.name), quoted(&matcher.value));
-        let name = if is_plain_name(&matcher.name) { matcher.name.clone() } else { name };
-        format!("{name}{}{value}", matcher.op.as_str())
-    };
-    format!("{{{}}}", matchers.iter().map(one).collect::<Vec<_>>().join(","))
+    Ok(())
 }
 
 fn quoted(text: &str) -> String {
@@ -65,25 +65,23 @@ fn quoted(text: &str) -> String {
 }
 
 /// Floats only: the text format has no native histograms.
-fn exposition<'a>(samples: impl Iterator<Item = &'a VectorSample>) -> Vec<u8> {
-    let mut by_name: Vec<_> = samples.collect();
-    by_name.sort_by(|left, right| {
-        (left.labels.metric_name(), &left.labels).cmp(&(right.labels.metric_name(), &right.labels))
-    });
+fn exposition(samples: &BTreeMap<Labels, (i64, f64)>) -> Vec<u8> {
+    let mut by_name: Vec<_> = samples.iter().collect();
+    // Stable: within a name the order of labels stays.
+    by_name.sort_by_key(|(labels, _)| labels.metric_name());
     let mut out = Vec::new();
     let mut family = None;
-    for sample in by_name {
-        let SampleOf::Float(value) = sample.value else { continue };
-        let name = sample.labels.metric_name();
+    for (labels, (time_ms, value)) in by_name {
+        let name = labels.metric_name();
         if family != Some(name) {
             family = Some(name);
             let shown = if is_plain_name(name) { name.to_owned() } else { quoted(name) };
             out.extend_from_slice(format!("# TYPE {shown} untyped\n").as_bytes());
         }
-        out.extend_from_slice(series_text(&sample.labels).as_bytes());
+        out.extend_from_slice(series_text(labels).as_bytes());
         out.push(b' ');
-        json::number(&mut out, value);
-        out.extend_from_slice(format!(" {}\n", sample.time_ms).as_bytes());
+        json::number(&mut out, *value);
+        out.extend_from_slice(format!(" {time_ms}\n").as_bytes());
     }
     out
 }
@@ -105,30 +103,15 @@ pub(super) fn export(context: &Context) -> Result<Response, ApiError> {
     if question.selectors.is_empty() {
         return Err(ApiError::bad("no match[] parameter provided"));
     }
-    let reader = context.reader()?;
-    let hints = SelectHints {
-        start_ms: question.start_ms,
-        end_ms: question.end_ms,
-        ..SelectHints::default()
-    };
-    let (mut out, mut seen, mut scratch) = (Vec::new(), BTreeMap::new(), Scratch::default());
-    for matchers in &question.selectors {
-        let selection = reader.select(&hints, matchers).map_err(promql::QueryError::Storage)?;
-        for index in 0..selection.len() {
-            let labels = selection.labels(index);
-            if context.cancel.is_cancelled() || seen.insert(labels.clone(), ()).is_some() {
-                continue;
-            }
-            scratch.clear();
-            let columns = selection.columns(index, &mut scratch);
-            let floats = columns.map_err(promql::QueryError::Storage)?.floats;
-            let points = floats.times.iter().copied().zip(floats.values.iter().copied());
-            let wanted = question.start_ms..=question.end_ms;
-            let kept: Vec<_> =
-                points.filter(|(time, value)| wanted.contains(time) && !is_stale(*value)).collect();
-            write_line(&mut out, &labels, &kept);
-        }
-    }
+    let wanted = question.start_ms..=question.end_ms;
+    let mut out = Vec::new();
+    let range = (question.start_ms, question.end_ms);
+    each_series(context, &question.selectors, range, |labels, floats| {
+        let points = floats.times.iter().copied().zip(floats.values.iter().copied());
+        let kept: Vec<_> =
+            points.filter(|(time, value)| wanted.contains(time) && !is_stale(*value)).collect();
+        write_line(&mut out, labels, &kept);
+    })?;
     Ok(reply::of(StatusCode::OK, "application/stream+json; charset=utf-8", out))
 }
 
