@@ -14,6 +14,7 @@ mod exposition;
 mod metric_sink;
 pub mod otlp;
 pub mod protobuf;
+pub mod remote_read;
 mod remote_write;
 
 pub use canonical::{BadLabels, LabelBuffer, LabelLimits};

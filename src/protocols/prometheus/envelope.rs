@@ -180,7 +180,8 @@ async fn run(
         failure(&ApiError { kind: ErrorType::Internal, message })
     };
     let response = tokio::task::spawn_blocking(work).await.unwrap_or_else(mistake);
-    let response = if takes_gzip { packed(response).await } else { response };
+    let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+    let response = if takes_gzip && !is_packed { packed(response).await } else { response };
     with_cors(response, &origin)
 }
 

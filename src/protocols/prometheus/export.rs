@@ -6,7 +6,7 @@ use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{Labels, is_plain_name, is_stale};
-use promql::storage::{Column, Scratch};
+use promql::storage::{Scratch, SeriesColumns};
 use promql::{Matcher, QueryError, SelectHints};
 use query::Stop;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +20,10 @@ pub(super) fn federate(context: &Context) -> Result<Response, ApiError> {
     let start_ms = end_ms.saturating_sub(context.services.engine.lookback_ms).saturating_add(1);
     let selectors = context.parameters.selectors()?;
     let mut found: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
-    each_series(context, &selectors, (start_ms, end_ms), |labels, floats| {
-        let points = floats.times.iter().zip(floats.values);
-        let newest = points.filter(|(time, _)| (start_ms..=end_ms).contains(*time)).next_back();
+    each_series(context, &selectors, (start_ms, end_ms), |labels, columns| {
+        let floats = columns.floats;
+        let mut points = floats.times.iter().zip(floats.values);
+        let newest = points.rfind(|(time, _)| (start_ms..=end_ms).contains(*time));
         if let Some((time, value)) = newest.filter(|(_, value)| !is_stale(**value)) {
             found.insert(labels.clone(), (*time, *value));
         }
@@ -30,12 +31,12 @@ pub(super) fn federate(context: &Context) -> Result<Response, ApiError> {
     Ok(reply::of(StatusCode::OK, TEXT, exposition(&found)))
 }
 
-/// The float columns of every series that any selector matches; each series once.
-fn each_series(
+/// The columns of every series that any selector matches; each series once.
+pub(super) fn each_series(
     context: &Context,
     selectors: &[Vec<Matcher>],
     (start_ms, end_ms): (i64, i64),
-    mut take: impl FnMut(&Labels, Column<'_, f64>),
+    mut take: impl FnMut(&Labels, SeriesColumns<'_>),
 ) -> Result<(), ApiError> {
     let reader = context.reader()?;
     let hints = SelectHints { start_ms, end_ms, ..SelectHints::default() };
@@ -52,7 +53,7 @@ fn each_series(
             }
             scratch.clear();
             let columns = selection.columns(index, &mut scratch).map_err(QueryError::Storage)?;
-            take(&labels, columns.floats);
+            take(&labels, columns);
             seen.insert(labels);
         }
     }
@@ -106,7 +107,8 @@ pub(super) fn export(context: &Context) -> Result<Response, ApiError> {
     let wanted = question.start_ms..=question.end_ms;
     let mut out = Vec::new();
     let range = (question.start_ms, question.end_ms);
-    each_series(context, &question.selectors, range, |labels, floats| {
+    each_series(context, &question.selectors, range, |labels, columns| {
+        let floats = columns.floats;
         let points = floats.times.iter().copied().zip(floats.values.iter().copied());
         let kept: Vec<_> =
             points.filter(|(time, value)| wanted.contains(time) && !is_stale(*value)).collect();

@@ -1,7 +1,7 @@
 //! Prometheus: remote write and imports in, its HTTP API out.
 //!
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
-//! (JSON lines and federation out), `query`, `labels`, `status`, `admin` (the HTTP API), with
+//! (JSON lines and federation out), `read` (remote read), `query`, `labels`, `status`, `admin` (the HTTP API), with
 //! `parameters`, `envelope` and `json` under them.
 //! Not here: decoding (wire), the language (promql), storage.
 
@@ -13,6 +13,7 @@ mod json;
 mod labels;
 mod parameters;
 mod query;
+mod read;
 mod routes;
 mod settings;
 mod status;

@@ -1,7 +1,7 @@
 //! Which paths are served, at the root and under `/prometheus`.
 
 use super::envelope::{Endpoint, RawEndpoint, options, serve, serve_raw};
-use super::{admin, export, import, labels, query, status, write};
+use super::{admin, export, import, labels, query, read as remote_read, status, write};
 use crate::{Access, Body, Handler, Route, Services, handler};
 use axum::http::Method;
 use catalog::Scope;
@@ -215,6 +215,15 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         Body::Whole,
         json!(admin::snapshot),
         "Keeps what is there now under a name"
+    ),
+    both!(
+        route,
+        [POST],
+        "/api/v1/read",
+        READ,
+        Body::AsSent,
+        raw!(remote_read::read),
+        "Prometheus remote read, samples or streamed chunks"
     ),
     both!(
         route,

@@ -221,3 +221,46 @@ fn admins_may_delete_where_the_setting_allows_it() {
     assert_eq!(snapshot.text(), r#"{"status":"success","data":{"name":"a-name"}}"#);
     assert_eq!(server.send("PUT /api/v1/admin/tsdb/clean_tombstones", &[], "").status, 204);
 }
+
+/// A remote read of everything with a job, that takes chunks or not.
+fn read_request(takes_chunks: bool) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.message(1, |query| {
+        query.signed(1, NOW_MS - 60_000);
+        query.signed(2, NOW_MS);
+        query.message(3, |matcher| {
+            matcher.text(2, "__name__");
+            matcher.text(3, "up");
+        });
+    });
+    if takes_chunks {
+        writer.varint(2, 1);
+    }
+    snappy(&writer.into_bytes())
+}
+
+#[test]
+fn remote_read_answers_samples_or_chunks() {
+    let server = server();
+    let samples = server.send("POST /api/v1/read", &[SNAPPY], read_request(false));
+    assert_eq!((samples.status.as_u16(), samples.header("content-encoding")), (200, "snappy"));
+    let plain = wire::decompress(wire::Encoding::Snappy, &samples.body, 1 << 20).unwrap();
+    let mut result = wire::protobuf::Reader::new(&plain);
+    let mut series = result.next_field().unwrap().unwrap().message().unwrap();
+    let mut count = 0;
+    while series.next_field().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 2);
+
+    let chunks = server.send("POST /api/v1/read", &[SNAPPY], read_request(true));
+    assert_eq!(
+        chunks.header("content-type"),
+        "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
+    );
+    let first = usize::from(chunks.body[0]) + 5;
+    let second = usize::from(chunks.body[first]) + 5;
+    assert_eq!(first + second, chunks.body.len());
+
+    assert_eq!(server.send("POST /api/v1/read", &[SNAPPY], "x").status, 400);
+}
