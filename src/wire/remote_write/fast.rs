@@ -37,8 +37,8 @@ pub(super) fn labels(
     limits: &LabelLimits,
     out: &mut Vec<u8>,
 ) -> Option<FastLabels> {
-    if out.len() < length + 2 * STRIDE {
-        out.resize(length + 2 * STRIDE, 0);
+    if out.len() < length + 3 * STRIDE {
+        out.resize(length + 3 * STRIDE, 0);
     }
     let (mut at, mut canonical, mut count) = (0, 0, 0);
     let mut previous: (u64, &[u8]) = (0, &[]);
@@ -138,8 +138,19 @@ pub(super) fn only_sample(rest: &[u8]) -> Option<(i64, f64)> {
 #[inline]
 fn copy(tail: &[u8], from: usize, length: usize, out: &mut [u8]) -> Option<()> {
     let source = tail.get(from..)?;
-    match (source.first_chunk::<STRIDE>(), out.first_chunk_mut::<STRIDE>()) {
-        (Some(source), Some(out)) if length <= STRIDE => *out = *source,
+    if length <= STRIDE {
+        wide_copy::<STRIDE>(source, length, out)
+    } else {
+        wide_copy::<{ 3 * STRIDE }>(source, length, out)
+    }
+}
+
+/// Copies `N` bytes, of which the first `length` count; exactly those where there is no room or
+/// where they are more.
+#[inline]
+fn wide_copy<const N: usize>(source: &[u8], length: usize, out: &mut [u8]) -> Option<()> {
+    match (source.first_chunk::<N>(), out.first_chunk_mut::<N>()) {
+        (Some(source), Some(out)) if length <= N => *out = *source,
         _ => out.get_mut(..length)?.copy_from_slice(source.get(..length)?),
     }
     Some(())
