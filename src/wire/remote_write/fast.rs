@@ -1,5 +1,5 @@
 //! The label list of a version 1 series in the shape that all senders use: one after another,
-//! sorted, short, ASCII. Two or three nanoseconds per label instead of ten.
+//! sorted, short, ASCII. Read without a call per text.
 //!
 //! 1. Each label must be `0a L 0a N name 12 V value` with one-byte lengths that agree.
 //! 2. Names must rise. Their first eight bytes, as a number, settle nearly every comparison.
@@ -110,18 +110,22 @@ impl Label {
 }
 
 /// The one sample that most series of a request have, where nothing else stands in `rest`:
-/// `12 L 09 value 10 timestamp`.
+/// `12 L 09 value 10 timestamp`, without the value where it is zero.
 pub(super) fn only_sample(rest: &[u8]) -> Option<(i64, f64)> {
-    let (&[SAMPLE_FIELD, length, VALUE], after) = rest.split_first_chunk::<3>()? else {
+    let (&[SAMPLE_FIELD, length], message) = rest.split_first_chunk::<2>()? else {
         return None;
     };
-    let (bits, after) = after.split_first_chunk::<8>()?;
-    let (&[TIMESTAMP, ..], true) = (after, usize::from(length) == rest.len() - 2) else {
+    let (bits, after) = match message.split_first()? {
+        (&VALUE, rest) => rest.split_first_chunk::<8>()?,
+        _ => (&[0; 8], message),
+    };
+    let ((&TIMESTAMP, varint), true) = (after.split_first()?, usize::from(length) == message.len())
+    else {
         return None;
     };
     // Today's milliseconds take six bytes.
     let mut timestamp = 0u64;
-    let (&last, varint) = after[1..].split_last()?;
+    let (&last, varint) = varint.split_last()?;
     for (index, &byte) in varint.iter().enumerate().take(8) {
         if byte < 0x80 {
             return None;
