@@ -23,6 +23,11 @@ impl Arguments {
         self.0.get(name).map_or(default, |text| text.parse().expect("a number"))
     }
 
+    #[allow(dead_code, reason = "not every bench takes text")]
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// The disk that is measured: `--dir`, which must be given, for a memory disk measures nothing.
     pub(crate) fn disk(&self) -> RealDisk {
         let dir = self.0.get("dir").expect("say --dir FOLDER: the disk to measure");
@@ -38,6 +43,7 @@ pub(crate) fn clear(disk: &dyn Disk, folder: &str) {
 }
 
 /// About this many bytes of lines as a web server logs them.
+#[allow(dead_code, reason = "not every bench writes lines")]
 pub(crate) fn log_lines(random: &SeededRandom, bytes: usize) -> Vec<u8> {
     const PATHS: [&str; 5] = ["/", "/api/v1/query", "/login", "/static/app.js", "/api/v1/labels"];
     const AGENTS: [&str; 3] = ["curl/8.5.0", "Mozilla/5.0 (X11; Linux x86_64)", "kube-probe/1.31"];

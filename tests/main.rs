@@ -18,6 +18,7 @@ mod disk_full;
 mod house;
 mod kill_ledger;
 mod limits;
+mod metrics;
 mod power_cut;
 mod serving;
 mod stopping;

@@ -48,7 +48,9 @@ pub(crate) struct Server {
 pub(crate) fn command(data: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-    command.args(["--set", "listen.also=[]", "--set", "testing.probe=true"]).args(more);
+    command.args(["--set", "listen.also=[]", "--set", "testing.probe=true"]);
+    // What the server counts about itself would disturb what the tests count.
+    command.args(["--set", "metrics.self_interval=0s"]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

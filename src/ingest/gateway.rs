@@ -1,5 +1,6 @@
 //! The way of a batch: log, sync, apply, acknowledge.
 
+use crate::engine::EngineError;
 use model::{ErrorKind, Signal, TenantId};
 use observe::{Counter, CounterFamily};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ pub fn batches_taken() -> u64 {
 pub enum IngestError {
     #[error(transparent)]
     Log(#[from] WalError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The log went away in the middle: the server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -32,6 +35,7 @@ impl IngestError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Log(error) => error.kind(),
+            Self::Engine(error) => error.kind,
             Self::Stopping => ErrorKind::Overloaded,
         }
     }
@@ -43,6 +47,18 @@ pub struct BatchKind<'a> {
     pub tenant: &'a TenantId,
     pub signal: Signal,
     pub schema: u16,
+}
+
+/// A batch on its way into an engine. Both steps happen behind the gate: an engine may refer in the
+/// payload to what it logged since the last cut, and no cut comes between them.
+pub trait Intake {
+    type Done;
+
+    /// What the log is to hold.
+    fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError>;
+
+    /// Makes the batch visible; it stands in the log at `position`.
+    fn apply(self, position: Position) -> Result<Self::Done, EngineError>;
 }
 
 /// Shared by all protocols.
@@ -69,21 +85,19 @@ impl Gateway {
     /// Logs a batch and, once it is as durable as the settings ask, applies it. When this answers
     /// `Ok` the batch may be acknowledged.
     ///
-    /// The payload is made in here, behind the gate: an engine may refer in it to what it logged
-    /// since the last cut, and no cut comes between making and applying.
-    ///
     /// Spawn it: a caller that goes away in the middle leaves a batch that is in the log but not
     /// applied until the next start. That is allowed (nobody was told it is stored) but surprising.
     pub async fn commit<T>(
         &self,
         kind: BatchKind<'_>,
-        payload: impl FnOnce() -> Vec<u8>,
-        apply: impl FnOnce(Position) -> T,
+        mut intake: impl Intake<Done = T>,
     ) -> Result<T, IngestError> {
         let _open = self.gate.read().await;
+        let mut payload = Vec::new();
+        intake.encode(&mut payload)?;
         let BatchKind { tenant, signal, schema } = kind;
         let (done, committed) = oneshot::channel();
-        let batch = Batch { tenant, signal, schema, payload: &payload() };
+        let batch = Batch { tenant, signal, schema, payload: &payload };
         self.log.append(&batch, move |result| {
             // The receiver is gone only when the caller is.
             let _ = done.send(result);
@@ -91,9 +105,9 @@ impl Gateway {
         match committed.await {
             Ok(Ok(position)) => {
                 BATCHES.increment();
-                let outcome = apply(position);
+                let outcome = intake.apply(position);
                 self.note_applied(position);
-                Ok(outcome)
+                Ok(outcome?)
             }
             Ok(Err(error)) => {
                 REFUSED.increment(&[error.kind().as_str()]);
@@ -103,8 +117,9 @@ impl Gateway {
         }
     }
 
-    /// Runs `cut` while no batch is between log and engine, with the position behind the last one.
-    pub(crate) async fn quiet<T>(&self, cut: impl FnOnce(Position) -> T) -> T {
+    /// Runs `work` while no batch is between log and engine, with the position behind the last one.
+    /// All ingestion waits for it.
+    pub async fn quiet<T>(&self, cut: impl FnOnce(Position) -> T) -> T {
         let _closed = self.gate.write().await;
         // The log's own end may lag behind its answers for a moment.
         let applied = *self.applied();

@@ -8,7 +8,7 @@ use platform::Clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use wal::{Position, Progress, Replay, Replayed, WalError};
+use wal::{Log, Position, Progress, Replay, Replayed, WalError};
 
 pub(crate) static FLUSHES: Counter =
     Counter::new("mirador_flushes_total", "Times the heads were written to parts.");
@@ -88,6 +88,9 @@ impl Event for BatchRefused<'_> {
     }
 }
 
+/// A smaller log is not worth a new segment.
+const ROTATE_BYTES: u64 = 1 << 20;
+
 /// Owns the order in which engines are served. One piece of work at a time.
 #[derive(Debug)]
 pub struct Keeper {
@@ -158,6 +161,9 @@ impl Keeper {
     pub async fn flush(&self, gateway: &Gateway) -> Result<FlushReport, EngineError> {
         let mut work = self.working.lock().await;
         let started = self.clock.now();
+        // So that everything this flush writes lies in segments that can go as a whole.
+        let log = Arc::clone(gateway.log());
+        blocking(move || rotate(&log)).await?;
         let covered = gateway
             .quiet(|end| {
                 self.engines.iter().for_each(|engine| engine.cut(end));
@@ -247,6 +253,13 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, EngineError> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.unwrap_or_else(|_| Err(EngineError::new(ErrorKind::Bug, "an engine panicked")))
+}
+
+fn rotate(log: &Log) -> Result<(), EngineError> {
+    if log.size_bytes() >= ROTATE_BYTES {
+        log.rotate();
+    }
+    Ok(())
 }
 
 fn log_error(error: WalError) -> EngineError {

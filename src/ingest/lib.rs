@@ -14,7 +14,7 @@ mod gateway;
 mod keeper;
 
 pub use engine::{Engine, EngineError, EngineStats, MergeRequest, Retention};
-pub use gateway::{BatchKind, Gateway, IngestError, batches_taken};
+pub use gateway::{BatchKind, Gateway, IngestError, Intake, batches_taken};
 pub use keeper::{FlushReport, Keeper, KeeperSettings, ReplayReport};
 
 /// This crate's instruments.

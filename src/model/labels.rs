@@ -74,7 +74,8 @@ impl Labels {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(candidate, _)| *candidate == name).map(|(_, value)| value)
+        let found = self.pairs().find(|pair| pair.name == name.as_bytes())?;
+        Some(trusted_str(found.value))
     }
 
     /// A label that is not there has the empty value.
@@ -88,14 +89,19 @@ impl Labels {
 
     /// Without the labels that name and describe the metric.
     pub fn without_metadata(&self) -> Self {
-        if self.iter().any(|(name, _)| METADATA_LABELS.contains(&name)) {
-            self.filtered(|name| !METADATA_LABELS.contains(&name))
+        let metadata = |name: &[u8]| METADATA_LABELS.iter().any(|known| known.as_bytes() == name);
+        if self.pairs().any(|pair| metadata(pair.name)) {
+            self.filtered_pairs(|name| !metadata(name))
         } else {
             self.clone()
         }
     }
 
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        self.filtered_pairs(|name| keep(trusted_str(name)))
+    }
+
+    fn filtered_pairs(&self, keep: impl Fn(&[u8]) -> bool) -> Self {
         let mut bytes = Vec::with_capacity(self.0.len());
         for pair in self.pairs() {
             if keep(pair.name) {
@@ -109,14 +115,14 @@ impl Labels {
     /// no allocation per series.
     pub fn write_key(&self, choice: &LabelChoice, key: &mut Vec<u8>) {
         for pair in self.pairs() {
-            if choice.keeps(pair.name) {
+            if choice.keeps_bytes(pair.name) {
                 key.extend_from_slice(pair.bytes);
             }
         }
     }
 
     pub fn chosen(&self, choice: &LabelChoice) -> Self {
-        self.filtered(|name| choice.keeps(name))
+        self.filtered_pairs(|name| choice.keeps_bytes(name))
     }
 
     fn pairs(&self) -> impl Iterator<Item = EncodedPair<'_>> {
@@ -125,17 +131,19 @@ impl Labels {
             if rest.is_empty() {
                 return None;
             }
-            let (name, after_name) = trusted_text(rest);
-            let (_, after_value) = trusted_text(after_name);
+            let (name, after_name) = trusted_bytes(rest);
+            let (value, after_value) = trusted_bytes(after_name);
             let bytes = &rest[..rest.len() - after_value.len()];
             rest = after_value;
-            Some(EncodedPair { name, bytes })
+            Some(EncodedPair { name, value, bytes })
         })
     }
 }
 
+/// Names and values stay bytes where they are only compared: most are looked at and passed over.
 struct EncodedPair<'a> {
-    name: &'a str,
+    name: &'a [u8],
+    value: &'a [u8],
     bytes: &'a [u8],
 }
 
@@ -163,7 +171,11 @@ impl LabelChoice {
     }
 
     pub fn keeps(&self, name: &str) -> bool {
-        self.names.iter().any(|candidate| candidate == name) == self.listed
+        self.keeps_bytes(name.as_bytes())
+    }
+
+    fn keeps_bytes(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|candidate| candidate.as_bytes() == name) == self.listed
     }
 
     /// Whether every series has the same key.
@@ -184,11 +196,18 @@ impl<'a> Iterator for LabelsIter<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let (name, rest) = trusted_text(self.rest);
-        let (value, rest) = trusted_text(rest);
+        let (name, rest) = trusted_bytes(self.rest);
+        let (value, rest) = trusted_bytes(rest);
         self.rest = rest;
-        Some((name, value))
+        Some((trusted_str(name), trusted_str(value)))
     }
+}
+
+/// Appends one label in the canonical form. The caller keeps the order of names, writes no empty
+/// value, and has checked the lengths; [`Labels::from_bytes`] checks all of it again.
+pub fn write_label(name: &str, value: &str, bytes: &mut Vec<u8>) {
+    write_text(name, bytes);
+    write_text(value, bytes);
 }
 
 fn write_text(text: &str, bytes: &mut Vec<u8>) {
@@ -220,15 +239,21 @@ fn checked_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(text).ok()?, rest)).filter(|_| short_form)
 }
 
-fn trusted_text(bytes: &[u8]) -> (&str, &[u8]) {
-    let (text, rest) = split_text(bytes).expect("labels are checked when they are made");
-    (std::str::from_utf8(text).expect("labels are checked when they are made"), rest)
+#[inline]
+fn trusted_bytes(bytes: &[u8]) -> (&[u8], &[u8]) {
+    split_text(bytes).expect("labels are checked when they are made")
+}
+
+fn trusted_str(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("labels are checked when they are made")
 }
 
 /// By name, then value, label for label; of two where one continues the other the shorter is first.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        // The order of UTF-8 is the order of its bytes.
+        let texts = |labels| Labels::pairs(labels).map(|pair| (pair.name, pair.value));
+        texts(self).cmp(texts(other))
     }
 }
 
@@ -408,6 +433,16 @@ mod tests {
             prop_assert_eq!(Labels::from_bytes(labels.as_bytes()), Some(labels.clone()));
             let rebuilt = LabelsBuilder::from_labels(&labels).build();
             prop_assert_eq!(rebuilt, labels);
+        }
+
+        #[test]
+        fn labels_written_one_by_one_are_canonical(name in "[a-z]{1,300}", value in ".{1,300}") {
+            let mut bytes = Vec::new();
+            write_label(&name, &value, &mut bytes);
+            prop_assert_eq!(
+                Labels::from_bytes(&bytes),
+                Some(Labels::from_pairs([(name.as_str(), value.as_str())]))
+            );
         }
 
         #[test]

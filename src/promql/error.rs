@@ -3,7 +3,7 @@
 use crate::parse::ParseError;
 use crate::storage::StorageError;
 use model::ErrorKind;
-use query::{OverBudget, Stop};
+use query::Stop;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
@@ -17,6 +17,8 @@ pub enum QueryError {
     Execution(String),
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    #[error("query needs more than {limit} bytes of memory: ask for fewer series or a longer step")]
+    TooMuchMemory { limit: usize },
     #[error("{0} in expression evaluation")]
     Stopped(Stop),
     #[error("expanding series: {0}")]
@@ -31,7 +33,7 @@ impl QueryError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Parse(_) | Self::Invalid(_) | Self::Execution(_) => ErrorKind::Invalid,
-            Self::TooManySamples => ErrorKind::Limit,
+            Self::TooManySamples | Self::TooMuchMemory { .. } => ErrorKind::Limit,
             Self::Stopped(stop) => stop.kind(),
             Self::Storage(error) => error.kind,
         }
@@ -41,11 +43,5 @@ impl QueryError {
 impl From<Stop> for QueryError {
     fn from(stop: Stop) -> Self {
         Self::Stopped(stop)
-    }
-}
-
-impl From<OverBudget> for QueryError {
-    fn from(_: OverBudget) -> Self {
-        Self::TooManySamples
     }
 }

@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub subquery_step_ms: i64,
     /// How many samples a query may hold at once.
     pub samples_max: usize,
+    /// How many bytes a query's columns may take at once, with or without samples in them.
+    pub memory_max: usize,
     pub timeout_ms: i64,
     /// Threads for large selections; 1 keeps everything on the caller's.
     pub threads: usize,
@@ -44,6 +46,7 @@ impl Default for EngineOptions {
             lookback_ms: 5 * 60_000,
             subquery_step_ms: 60_000,
             samples_max: 50_000_000,
+            memory_max: 1 << 30,
             timeout_ms: 2 * 60_000,
             threads: 1,
         }

@@ -47,6 +47,16 @@ impl Budget {
         self.held.fetch_sub(amount, Ordering::Relaxed);
     }
 
+    /// Holds just so much from here on. For one thread at a time: others must not take or give back
+    /// meanwhile.
+    pub fn settle(&self, amount: usize) -> Result<(), OverBudget> {
+        let held = self.held();
+        if held > amount {
+            self.give_back(held - amount);
+        }
+        self.take(amount.saturating_sub(held))
+    }
+
     /// Takes, and gives back when the reservation is dropped.
     pub fn reserve(&self, amount: usize) -> Result<Reservation<'_>, OverBudget> {
         let taken = self.take(amount);
@@ -88,5 +98,9 @@ mod tests {
         }
         assert_eq!(budget.held(), 0);
         assert_eq!(budget.peak(), 11);
+        budget.settle(7).unwrap();
+        budget.settle(3).unwrap();
+        assert_eq!(budget.held(), 3);
+        assert!(budget.settle(11).is_err());
     }
 }

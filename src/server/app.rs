@@ -5,6 +5,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
+use protocols::Services;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +20,8 @@ pub struct App {
     pub addresses: Vec<SocketAddr>,
     pub is_tls: bool,
     pub started_ms: i64,
+    /// What the protocols' handlers see.
+    pub services: Arc<Services>,
     stores: OnceLock<Arc<Stores>>,
 }
 
@@ -31,6 +34,7 @@ impl App {
     ) -> Self {
         Self {
             is_tls: !config.tls.cert_file.as_os_str().is_empty(),
+            services: Arc::new(services(&config, &clock)),
             config,
             started_ms: clock.wall_ms(),
             clock,
@@ -64,4 +68,14 @@ impl App {
             });
         format!("{scheme}://{address}/")
     }
+}
+
+fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut services = Services::new(Arc::clone(clock), VERSION);
+    services.prometheus = config.prometheus.clone();
+    services.otlp = config.otlp.clone();
+    services.engine = config.promql.engine_options(threads);
+    services.config_text = toml::to_string(config).expect("settings are plain values");
+    services
 }

@@ -11,9 +11,11 @@ pub mod config;
 mod control;
 pub mod http;
 mod lifecycle;
+mod metrics;
 mod pages;
 pub mod probe;
 pub mod routes;
+mod self_metrics;
 mod serve;
 mod stores;
 

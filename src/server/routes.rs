@@ -1,31 +1,24 @@
 //! The table of everything that is served, and who may call it.
 
 use crate::app::App;
-use crate::http::route::{self, Answer};
-use crate::http::{Access, Body, Call, Route, listener};
+use crate::http::{Access, Body, Route, listener};
 use crate::pages::{admin, front, health, metrics};
 use crate::probe;
 use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
+use protocols::{Handler, handler};
 use std::sync::Arc;
 
 const READ: Access = Access::Needs(Scope::Read);
 const WRITE: Access = Access::Needs(Scope::Write);
 const ADMIN: Access = Access::Needs(Scope::Admin);
 
-/// A handler as the table holds it.
-macro_rules! handler {
-    ($handler:path) => {
-        |app: Arc<App>, call: Call| -> Answer { Box::pin($handler(app, call)) }
-    };
-}
-
 const fn page(
     path: &'static str,
     access: Access,
-    handler: fn(Arc<App>, Call) -> Answer,
+    handler: Handler<App>,
     about: &'static str,
 ) -> Route {
     let methods = &[Method::GET];
@@ -37,7 +30,7 @@ const fn action(
     path: &'static str,
     access: Access,
     body: Body,
-    handler: fn(Arc<App>, Call) -> Answer,
+    handler: Handler<App>,
     about: &'static str,
 ) -> Route {
     Route { methods, path, access, body, needs_stores: true, handler, about }
@@ -159,7 +152,11 @@ pub fn router(app: &Arc<App>) -> Router {
     let (_, health) = tonic_health::server::health_reporter();
     let grpc = tonic::service::Routes::new(health).prepare().into_axum_router();
     // tonic's fallback is not ours: merge its routes under our table's.
-    route::router(app, ROUTES).merge(grpc.reset_fallback())
+    let mut router = protocols::router(app, app, ROUTES).merge(grpc.reset_fallback());
+    for table in protocols::ALL.iter().flat_map(|protocol| protocol.routes) {
+        router = router.merge(protocols::router(app, &app.services, table));
+    }
+    router.fallback(protocols::not_found)
 }
 
 /// Every instrument of every crate.
@@ -169,9 +166,10 @@ pub fn registry() -> Registry {
         wal::METRICS,
         parts::METRICS,
         catalog::METRICS,
+        metric_store::METRICS,
         ingest::METRICS,
         listener::METRICS,
-        route::METRICS,
+        protocols::METRICS,
         metrics::METRICS,
     ] {
         registry.add(metrics);
@@ -183,19 +181,21 @@ pub fn registry() -> Registry {
 pub fn reference_page() -> String {
     use std::fmt::Write as _;
     let mut page = String::from(
-        "# Routes\n\nGenerated from the table in `src/server/routes.rs`; a test keeps it fresh. Every \
+        "# Routes\n\nGenerated from the tables in `src/server/routes.rs` and `src/protocols`; a test keeps it fresh. Every \
          listener serves all of them, and gRPC's `grpc.health.v1.Health` beside them. With \
          `auth.mode = \"off\"` everybody may call everything.\n\n\
          | route | scope | what it does |\n| --- | --- | --- |\n",
     );
-    for route in ROUTES {
-        let methods: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
-        let access = match route.access {
+    let own = ROUTES.iter().map(|r| (r.methods, r.path, r.access, r.about));
+    let protocols = protocols::routes().map(|r| (r.methods, r.path, r.access, r.about));
+    for (methods, path, access, about) in own.chain(protocols) {
+        let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        let access = match access {
             Access::Public => "everybody".to_owned(),
             Access::Needs(scope) => format!("`{}`", scope.as_str()),
         };
         let methods = methods.join(", ");
-        let _ = writeln!(page, "| `{methods} {}` | {access} | {} |", route.path, route.about);
+        let _ = writeln!(page, "| `{methods} {path}` | {access} | {about} |");
     }
     page
 }

@@ -6,13 +6,16 @@ use crate::control;
 use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
 use crate::routes;
+use crate::self_metrics;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
+use protocols::MetricServices;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -78,6 +81,9 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
             return Err(error);
         }
     };
+    let metrics = stores.metric_services(&config);
+    app.services.open_metrics(metrics.clone());
+    let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
     announce(&app);
 
@@ -92,6 +98,7 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     }
     keeper.abort();
     let _ = keeper.await;
+    drop(own_metrics);
     drop(operators);
     // A panic in here was reported by the hook; there is nothing left to stop.
     let _ = tokio::task::spawn_blocking(move || stores.close()).await;
@@ -108,6 +115,17 @@ fn operators_door(machine: &Machine, router: &axum::Router) -> Option<tokio::tas
             None
         }
     }
+}
+
+fn own_metrics(app: &Arc<App>, services: MetricServices) -> Option<JoinSet<()>> {
+    let interval = app.config.metrics.self_interval.0;
+    if interval.is_zero() {
+        return None;
+    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(self_metrics::keep_writing(Arc::clone(app), services, interval));
+    // Dropping the set ends its tasks.
+    Some(tasks)
 }
 
 async fn open_stores(app: &Arc<App>, machine: Machine) -> Result<Arc<Stores>, ServeError> {

@@ -2,11 +2,14 @@
 
 use crate::access::AccessBook;
 use crate::config::{Config, StorageSettings, WalSettings, WalSync};
+use crate::metrics::{MetricEngine, MetricQueriesOf, MetricWriterOf};
 use crate::probe::ProbeEngine;
 use catalog::CatalogError;
 use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport, Retention};
+use metric_store::{Limits, MetricStore, StoreSettings};
 use observe::Notice;
 use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
+use protocols::MetricServices;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +54,7 @@ pub struct Stores {
     pub access: AccessBook,
     pub gateway: Arc<Gateway>,
     pub keeper: Keeper,
+    pub metrics: Arc<MetricStore>,
     pub probe: Option<Arc<ProbeEngine>>,
     disk: Arc<RealDisk>,
     retention: StorageSettings,
@@ -71,10 +75,18 @@ impl Stores {
         let blobs: Arc<dyn Blobs> =
             Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
         let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
+        let metrics = MetricStore::open(
+            Arc::clone(&blobs),
+            Arc::clone(clock),
+            Arc::clone(&ids),
+            Arc::clone(random),
+            StoreSettings { cache_bytes: config.metrics.cache_size.length() },
+        );
+        let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
         let probe = config.testing.probe.then(|| ProbeEngine::open(blobs, ids, Arc::clone(clock)));
         let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let engines: Vec<Arc<dyn Engine>> =
-            probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>).collect();
+        let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
+        engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
         let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
         let disk_of_log: Arc<dyn Disk> = disk.clone();
         let options = LogOptions {
@@ -88,11 +100,25 @@ impl Stores {
             access,
             gateway: Arc::new(Gateway::new(Arc::new(log))),
             keeper,
+            metrics,
             probe,
             disk: disk.clone(),
             retention: config.storage.clone(),
             clock: Arc::clone(clock),
         })
+    }
+
+    /// What the protocols need of the metric store.
+    pub fn metric_services(&self, config: &Config) -> MetricServices {
+        let (store, gateway) = (&self.metrics, &self.gateway);
+        let limits = Limits { active_series_max: config.metrics.active_series_max };
+        let writer = MetricWriterOf::new(Arc::clone(store), Arc::clone(gateway), limits);
+        let queries = MetricQueriesOf {
+            store: Arc::clone(store),
+            gateway: Arc::clone(gateway),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        MetricServices { writer: Arc::new(writer), queries: Arc::new(queries) }
     }
 
     /// What may be kept now, by the settings and the disk.

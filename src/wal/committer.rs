@@ -13,6 +13,7 @@ use observe::emit;
 use platform::{Clock, Disk, Moment, Random};
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ enum Work {
     Commit,
     Sync,
     Reopen,
+    /// Begin a new segment; whoever asked waits for the sender to go.
+    Rotate(SyncSender<()>),
     Stop,
 }
 
@@ -103,6 +106,7 @@ impl Committer {
                 Work::Commit => self.commit(),
                 Work::Sync => self.sync_late(),
                 Work::Reopen => self.reopen(),
+                Work::Rotate(_asked) => self.rotate_early(),
                 Work::Stop => return self.stop(),
             }
         }
@@ -116,7 +120,12 @@ impl Committer {
         }
         let mut state = self.wait_for_batches(&shared.work, state);
         if state.queue.is_empty() {
-            return if state.stop { Work::Stop } else { Work::Sync };
+            let asked = state.rotate.take();
+            return match asked {
+                _ if state.stop => Work::Stop,
+                Some(asked) => Work::Rotate(asked),
+                None => Work::Sync,
+            };
         }
         std::mem::swap(&mut state.queue, &mut self.progress.group);
         Work::Commit
@@ -136,7 +145,8 @@ impl Committer {
         work: &Condvar,
         state: MutexGuard<'s, State>,
     ) -> MutexGuard<'s, State> {
-        let idle = |state: &mut State| state.queue.is_empty() && !state.stop;
+        let idle =
+            |state: &mut State| state.queue.is_empty() && !state.stop && state.rotate.is_none();
         let state = match self.sync_due_in() {
             None => work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner),
             Some(left) => {
@@ -231,6 +241,15 @@ impl Committer {
             self.sync()?;
         }
         self.open_segment()
+    }
+
+    /// A segment in which nothing stands is as good as a new one.
+    fn rotate_early(&mut self) {
+        if self.segment.as_ref().is_some_and(|segment| segment.acknowledged)
+            && let Err(failure) = self.rotate()
+        {
+            self.fail(failure);
+        }
     }
 
     fn open_segment(&mut self) -> Result<(), Failure> {

@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub(crate) health: Health,
     pub(crate) stop: bool,
     pub(crate) retry_now: bool,
+    /// Somebody waits for a new segment to begin.
+    pub(crate) rotate: Option<mpsc::SyncSender<()>>,
     segments: BTreeMap<u64, u64>,
     end: Position,
 }
@@ -114,6 +116,7 @@ impl Shared {
             health: Health::Healthy,
             stop: false,
             retry_now: false,
+            rotate: None,
             segments: found.iter().map(|segment| (segment.sequence, segment.bytes)).collect(),
             end: Position { segment: last.sequence, offset: last.bytes },
         };
@@ -177,6 +180,9 @@ impl State {
         full.then_some(WalError::Overloaded)
     }
 }
+
+/// A committer that is busy for longer has batches to write, which begin new segments anyway.
+const ROTATE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The log. Dropping it is an orderly shutdown.
 #[derive(Debug)]
@@ -295,6 +301,22 @@ impl Log {
     pub fn retry_now(&self) {
         self.shared.lock().retry_now = true;
         self.shared.work.notify_one();
+    }
+
+    /// Begins a new segment now, unless the one that is written is empty, so that truncation can
+    /// let go of what stands in it. Waits for it; a log that has failed is left alone.
+    pub fn rotate(&self) {
+        let (sender, receiver) = mpsc::sync_channel(0);
+        {
+            let mut state = self.shared.lock();
+            if state.stop || state.health != Health::Healthy {
+                return;
+            }
+            state.rotate = Some(sender);
+        }
+        self.shared.work.notify_one();
+        // Nothing is sent: the sender goes when it is done, or when the log goes.
+        let _ = receiver.recv_timeout(ROTATE_PATIENCE);
     }
 
     /// No batch that is still to be answered lies below this position; every one that lies below

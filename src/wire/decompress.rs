@@ -56,18 +56,39 @@ pub fn decompress(
     body: &[u8],
     limit: usize,
 ) -> Result<Vec<u8>, DecompressError> {
+    let mut plain = Vec::new();
+    decompress_into(encoding, body, limit, &mut plain)?;
+    Ok(plain)
+}
+
+/// The same into a buffer whose memory is used again; what was in it is gone. Memory that one large
+/// body needed stays with the buffer: callers that keep buffers shrink them.
+pub fn decompress_into(
+    encoding: Encoding,
+    body: &[u8],
+    limit: usize,
+    plain: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
     let malformed = |source| DecompressError::Malformed { encoding, source };
     match encoding {
         Encoding::Identity if body.len() > limit => Err(DecompressError::TooLarge { limit }),
-        Encoding::Identity => Ok(body.to_vec()),
-        Encoding::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(body), encoding, limit),
-        Encoding::Deflate => read_bounded(flate2::read::ZlibDecoder::new(body), encoding, limit),
+        Encoding::Identity => {
+            plain.clear();
+            plain.extend_from_slice(body);
+            Ok(())
+        }
+        Encoding::Gzip => {
+            read_bounded(flate2::read::MultiGzDecoder::new(body), encoding, limit, plain)
+        }
+        Encoding::Deflate => {
+            read_bounded(flate2::read::ZlibDecoder::new(body), encoding, limit, plain)
+        }
         Encoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(malformed)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(malformed)?;
-            read_bounded(decoder, encoding, limit)
+            read_bounded(decoder, encoding, limit, plain)
         }
-        Encoding::Snappy => snappy(body, limit),
+        Encoding::Snappy => snappy(body, limit, plain),
     }
 }
 
@@ -75,20 +96,19 @@ fn read_bounded(
     reader: impl Read,
     encoding: Encoding,
     limit: usize,
-) -> Result<Vec<u8>, DecompressError> {
-    let mut out = Vec::new();
+    plain: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
+    plain.clear();
     let mut bounded = reader.take(limit as u64 + 1);
-    bounded
-        .read_to_end(&mut out)
-        .map_err(|source| DecompressError::Malformed { encoding, source })?;
-    if out.len() > limit {
+    bounded.read_to_end(plain).map_err(|source| DecompressError::Malformed { encoding, source })?;
+    if plain.len() > limit {
         return Err(DecompressError::TooLarge { limit });
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The format begins with the length it unpacks to: ten bytes can claim four gigabytes.
-fn snappy(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
+fn snappy(body: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), DecompressError> {
     let malformed = |error: snap::Error| DecompressError::Malformed {
         encoding: Encoding::Snappy,
         source: io::Error::new(io::ErrorKind::InvalidData, error),
@@ -104,7 +124,11 @@ fn snappy(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
         let source = io::Error::new(io::ErrorKind::InvalidData, text);
         return Err(DecompressError::Malformed { encoding: Encoding::Snappy, source });
     }
-    snap::raw::Decoder::new().decompress_vec(body).map_err(malformed)
+    // Every byte is written by the decoder: only a buffer that grows needs zeros.
+    plain.resize(length.max(plain.len()), 0);
+    let written = snap::raw::Decoder::new().decompress(body, plain).map_err(malformed)?;
+    plain.truncate(written);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -141,6 +165,9 @@ mod tests {
             for encoding in ALL {
                 let packed = pack(encoding, &plain);
                 prop_assert_eq!(&decompress(encoding, &packed, plain.len()).unwrap(), &plain);
+                let mut used = vec![7; 100];
+                decompress_into(encoding, &packed, plain.len(), &mut used).unwrap();
+                prop_assert_eq!(&used, &plain);
             }
         }
 

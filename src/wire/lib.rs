@@ -1,9 +1,29 @@
 //! What travels: bytes of other people's formats. Step 1: pure functions, no I/O.
 //!
-//! Lives here: bounded decompression of request bodies.
+//! Lives here: bounded decompression of request bodies; reading and writing protobuf; remote
+//! write, OTLP, remote read and the text formats of metrics.
 //! Not here: what a protocol means (protocols), our own file formats (codec, parts, wal).
-//! Invariants: no decoder takes more memory than its limit allows, whatever a length field says.
+//! Invariants: no decoder takes more memory than a small multiple of its input, whatever a length
+//! field says; any bytes end in a value or an error.
+//!
+//! Read first: [`MetricSink`], [`decode_write_v1`], [`protobuf::Reader`].
 
+mod canonical;
 mod decompress;
+mod exposition;
+mod metric_sink;
+pub mod otlp;
+pub mod protobuf;
+pub mod remote_read;
+mod remote_write;
 
-pub use decompress::{DecompressError, Encoding, decompress};
+pub use canonical::{BadLabels, LabelBuffer, LabelLimits};
+pub use decompress::{DecompressError, Encoding, decompress, decompress_into};
+pub use exposition::{
+    TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, parse_exposition,
+};
+pub use metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink, Rejections};
+pub use protobuf::ProtobufError;
+pub use remote_write::{
+    BadHistogram, WriteScratch, WriteV2Error, check_histogram, decode_write_v1, decode_write_v2,
+};

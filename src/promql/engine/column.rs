@@ -1,5 +1,6 @@
 //! Results as columns: one slot per step of the query.
 
+use super::holding::Weight;
 use model::{FloatHistogram, Labels};
 use std::sync::Arc;
 
@@ -34,6 +35,36 @@ impl Bitmap {
 
     pub fn any(&self) -> bool {
         self.words.iter().any(|word| *word != 0)
+    }
+
+    pub fn intersection(&self, other: &Self) -> Self {
+        let words = self.words.iter().zip(&other.words).map(|(mine, theirs)| mine & theirs);
+        Self { words: words.collect() }
+    }
+
+    /// The indexes that are set, as ranges without gaps.
+    pub fn runs(&self, length: usize) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            at = self.next_where(at, length, true);
+            let start = at;
+            at = self.next_where(at, length, false);
+            (start < at).then_some(start..at)
+        })
+    }
+
+    /// The first index from `from` on that is set, or clear; `length` where there is none.
+    fn next_where(&self, from: usize, length: usize, set: bool) -> usize {
+        let mut at = from;
+        while at < length {
+            let word = self.words[at / 64] ^ if set { 0 } else { u64::MAX };
+            let rest = word >> (at % 64);
+            if rest != 0 {
+                return (at + rest.trailing_zeros() as usize).min(length);
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        length
     }
 
     pub fn union(&mut self, other: &Self) {
@@ -71,6 +102,11 @@ impl StepColumn {
     pub fn from_values(values: Vec<f64>) -> Self {
         let mut present = Bitmap::new(values.len());
         (0..values.len()).for_each(|step| present.set(step));
+        Self { values, present, histograms: Vec::new() }
+    }
+
+    /// Floats, where `present` says so.
+    pub fn from_parts(values: Vec<f64>, present: Bitmap) -> Self {
         Self { values, present, histograms: Vec::new() }
     }
 
@@ -166,11 +202,14 @@ impl StepColumn {
         column
     }
 
-    /// How much of a query's sample limit it takes.
-    pub(crate) fn weight(&self) -> usize {
+    /// How much of a query's limits it takes.
+    pub(crate) fn weight(&self) -> Weight {
         let histograms = self.histograms.iter().flatten();
         let extra: usize = histograms.map(|histogram| histogram.sample_weight() - 1).sum();
-        self.count() + extra
+        let slots = size_of_val(&*self.values)
+            + size_of_val(&*self.histograms)
+            + size_of_val(&*self.present.words);
+        Weight { samples: self.count() + extra, bytes: slots + extra * 16 }
     }
 
     /// Adds what another column has; `false` where both have something at one step.

@@ -5,6 +5,7 @@
 //! of the series merge, so threads (and one day machines) need not share anything.
 
 use super::column::{Bitmap, Series, Slot, StepColumn};
+use super::holding::Weight;
 use super::plan::Aggregate;
 use crate::annotations::{Combining, Note, Notes};
 use crate::ast::AggregateOp;
@@ -96,9 +97,10 @@ impl Fold {
         }
     }
 
-    /// In samples, as the query's limit counts.
-    pub(crate) fn weight(&self) -> usize {
-        self.groups.len() * self.steps
+    /// Estimated: sums are kept with what rounding would have lost.
+    pub(crate) fn weight(&self) -> Weight {
+        let samples = self.groups.len() * self.steps;
+        Weight { samples, bytes: samples * 24 }
     }
 
     fn group(&mut self, labels: &Labels) -> usize {
@@ -313,24 +315,30 @@ impl Floats {
         }
     }
 
-    /// A column of floats alone. The commonest aggregation of a column without gaps is one loop.
+    /// A column of floats alone: one loop for each stretch without gaps.
     fn add_column(&mut self, op: AggregateOp, column: &StepColumn) {
-        let full = column.count() == column.steps();
+        let (values, there) = (column.raw_values(), column.present());
+        let runs = there.runs(column.steps());
         match self {
-            Self::Sum { sums, present } if full => {
-                for (sum, value) in sums.iter_mut().zip(column.raw_values()) {
-                    *sum = sum.plus(*value);
+            Self::Sum { sums, present } => {
+                for run in runs {
+                    for (sum, value) in sums[run.clone()].iter_mut().zip(&values[run]) {
+                        *sum = sum.plus(*value);
+                    }
                 }
-                present.union(column.present());
+                present.union(there);
             }
-            Self::Count(counts) if full => counts.iter_mut().for_each(|count| *count += 1),
-            _ => {
-                for step in 0..column.steps() {
-                    if let Some(value) = column.float(step) {
-                        self.add(op, step, value);
+            Self::Mean(means) => {
+                for run in runs {
+                    for (mean, value) in means[run.clone()].iter_mut().zip(&values[run]) {
+                        *mean = mean.plus(*value);
                     }
                 }
             }
+            Self::Count(counts) => {
+                runs.for_each(|run| counts[run].iter_mut().for_each(|count| *count += 1));
+            }
+            _ => runs.flatten().for_each(|step| self.add(op, step, values[step])),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Instant selectors: at each step the newest sample that is not too old.
 
-use super::column::{Series, StepColumn};
+use super::column::{Bitmap, Series, StepColumn};
 use super::grid::Grid;
 use super::plan::Selector;
 use super::worker::Worker;
@@ -67,7 +67,34 @@ impl InstantCall<'_> {
         Ok((!column.is_empty()).then(|| Series::new(labels, column)))
     }
 
+    /// Floats alone: which sample stands at which step is found once for all series that share
+    /// their times.
+    fn newest_floats(&self, column: Column<'_, f64>, worker: &mut Worker) -> StepColumn {
+        let steps = self.grid.steps();
+        let Worker { newest, stats, .. } = worker;
+        newest.fill(column.times, steps, |step| {
+            let moment = self.selector.moment(self.grid.time(step));
+            (moment - self.lookback_ms, moment)
+        });
+        let (mut values, mut present) = (vec![0.0; steps], Bitmap::new(steps));
+        for (step, (low, high)) in newest.bounds().iter().enumerate() {
+            if low == high {
+                continue;
+            }
+            let value = column.values[high - 1];
+            if !is_stale(value) {
+                values[step] = value;
+                present.set(step);
+                stats.add_at(step, 1);
+            }
+        }
+        StepColumn::from_parts(values, present)
+    }
+
     fn newest(&self, columns: SeriesColumns<'_>, worker: &mut Worker) -> StepColumn {
+        if columns.histograms.times.is_empty() && self.times.is_none() {
+            return self.newest_floats(columns.floats, worker);
+        }
         let mut out = StepColumn::new(self.grid.steps());
         let mut floats = Newest::new(columns.floats);
         let mut histograms = Newest::new(columns.histograms);

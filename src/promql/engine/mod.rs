@@ -4,14 +4,18 @@
 
 pub(crate) mod binary;
 pub mod column;
+mod describe;
 pub(crate) mod eval;
 mod fold;
 pub(crate) mod grid;
 mod hinted;
+pub(crate) mod holding;
 pub(crate) mod instant;
+mod mapping;
 mod pick;
 pub(crate) mod plan;
 mod raw;
+mod stream;
 mod subquery;
 mod window;
 mod worker;
@@ -26,11 +30,12 @@ use crate::text::quote_go;
 use column::{Series, Slot};
 use eval::{Evaluator, Value};
 use grid::Grid;
+use holding::Holding;
 use model::{FloatHistogram, Labels};
 use plan::{Node, Planner};
 use platform::Clock;
-use query::{Budget, Control, Trace};
 pub use query::{CancelFlag, SampleStats, TraceNode};
+use query::{Control, Trace};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,12 +149,12 @@ impl Engine {
         let grid = query_grid(request.times)?;
         let timeout = Duration::from_millis(self.options.timeout_ms.unsigned_abs());
         let control = Control::new(clock, Some(timeout), request.cancel.clone());
-        let samples = Budget::new(self.options.samples_max);
+        let holding = Holding::new(self.options.samples_max, self.options.memory_max);
         let ev = Evaluator {
             storage,
             options: &self.options,
             control: &control,
-            samples: &samples,
+            holding: &holding,
             notes: Notes::default(),
             stats: RefCell::new(SampleStats::with_steps(grid.steps())),
             trace: RefCell::new(if request.trace { Trace::enabled() } else { Trace::default() }),
@@ -158,7 +163,7 @@ impl Engine {
         };
         let value = evaluate(&ev, &node, grid, request.times)?;
         let mut stats = ev.stats.into_inner();
-        stats.peak = samples.peak() as u64;
+        stats.peak = holding.samples_peak() as u64;
         Ok(QueryResult {
             value,
             annotations: ev.notes.finish(request.query),

@@ -173,10 +173,10 @@ impl Picker<'_> {
         if count == 0 {
             return Vec::new();
         }
-        let mut ranked: Vec<(usize, f64)> = Vec::new();
+        let mut ranking = Ranking::new(count, largest);
         for index in present {
             match self.series[index].column.get(step) {
-                Some(Slot::Float(value)) => ranked.push((index, value)),
+                Some(Slot::Float(value)) => ranking.add(index, value),
                 _ => {
                     let name = self.aggregate.op.as_str();
                     let note = Note::HistogramIgnoredInAggregation(name);
@@ -184,13 +184,52 @@ impl Picker<'_> {
                 }
             }
         }
-        let order = |left: &(usize, f64), right: &(usize, f64)| -> Ordering {
-            let by_value =
-                if largest { right.1.partial_cmp(&left.1) } else { left.1.partial_cmp(&right.1) };
-            left.1.is_nan().cmp(&right.1.is_nan()).then(by_value.unwrap_or(Ordering::Equal))
-        };
-        ranked.sort_by(order);
-        ranked.truncate(count);
+        ranking.finish()
+    }
+}
+
+/// The best few of many: a sorted list while few are wanted, else everything sorted at the end.
+struct Ranking {
+    ranked: Vec<(usize, f64)>,
+    count: usize,
+    largest: bool,
+}
+
+impl Ranking {
+    const FEW: usize = 64;
+
+    fn new(count: usize, largest: bool) -> Self {
+        Self { ranked: Vec::new(), count, largest }
+    }
+
+    fn order(&self, left: f64, right: f64) -> Ordering {
+        let by_value =
+            if self.largest { right.partial_cmp(&left) } else { left.partial_cmp(&right) };
+        left.is_nan().cmp(&right.is_nan()).then(by_value.unwrap_or(Ordering::Equal))
+    }
+
+    fn add(&mut self, index: usize, value: f64) {
+        if self.count > Self::FEW {
+            self.ranked.push((index, value));
+            return;
+        }
+        if self.ranked.len() == self.count {
+            let worst = self.ranked[self.count - 1].1;
+            if self.order(value, worst) != Ordering::Less {
+                return;
+            }
+            self.ranked.pop();
+        }
+        let at = self.ranked.partition_point(|kept| self.order(kept.1, value) != Ordering::Greater);
+        self.ranked.insert(at, (index, value));
+    }
+
+    fn finish(mut self) -> Vec<usize> {
+        let mut ranked = std::mem::take(&mut self.ranked);
+        if self.count > Self::FEW {
+            ranked.sort_by(|left, right| self.order(left.1, right.1));
+            ranked.truncate(self.count);
+        }
         ranked.into_iter().map(|(index, _)| index).collect()
     }
 }

@@ -3,6 +3,7 @@
 use super::column::Slot;
 use super::eval::Evaluator;
 use super::grid::Grid;
+use super::holding::Weight;
 use super::plan::{RangeSelector, Subquery};
 use super::{SampleOf, SampledSeries};
 use crate::annotations::Note;
@@ -66,7 +67,8 @@ fn push(
     samples: Vec<(i64, SampleOf)>,
 ) -> Result<()> {
     if !samples.is_empty() {
-        ev.samples.take(samples.len())?;
+        let bytes = size_of_val(&*samples);
+        ev.holding.take(Weight { samples: samples.len(), bytes })?;
         ev.stats.borrow_mut().add_at(0, samples.len() as u64);
         result.push(SampledSeries { labels, samples });
     }

@@ -198,8 +198,12 @@ pub(crate) struct WindowBounds {
 }
 
 impl WindowBounds {
+    pub(super) fn bounds(&self) -> &[(usize, usize)] {
+        &self.bounds
+    }
+
     /// `span`: the first (not included) and last moment of a step's window; both never step back.
-    fn fill(&mut self, times: &[i64], steps: usize, span: impl Fn(usize) -> (i64, i64)) {
+    pub(super) fn fill(&mut self, times: &[i64], steps: usize, span: impl Fn(usize) -> (i64, i64)) {
         if self.bounds.len() == steps && self.times == times {
             return;
         }

@@ -9,6 +9,8 @@ use query::SampleStats;
 pub(crate) struct Worker {
     pub(crate) scratch: Scratch,
     pub(crate) clean: CleanColumns,
+    /// Of instant selectors: the samples young enough at each step.
+    pub(crate) newest: WindowBounds,
     pub(crate) float_windows: WindowBounds,
     pub(crate) histogram_windows: WindowBounds,
     pub(crate) resets: Vec<u32>,

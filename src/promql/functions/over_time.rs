@@ -25,10 +25,12 @@ pub(super) const FIRST: WindowFunction = naming(first);
 pub(super) const LAST: WindowFunction = naming(last);
 pub(super) const SUM: WindowFunction = plain(sum);
 pub(super) const AVG: WindowFunction = plain(avg);
-pub(super) const MIN: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v < best, false));
-pub(super) const MAX: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v > best, false));
-pub(super) const TS_OF_MIN: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v <= best, true));
-pub(super) const TS_OF_MAX: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v >= best, true));
+pub(super) const MIN: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v < best));
+pub(super) const MAX: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v > best));
+pub(super) const TS_OF_MIN: WindowFunction =
+    plain(|w, c| time_of_extreme(w, c, |v, best| v <= best));
+pub(super) const TS_OF_MAX: WindowFunction =
+    plain(|w, c| time_of_extreme(w, c, |v, best| v >= best));
 pub(super) const TS_OF_FIRST: WindowFunction = plain(ts_of_first);
 pub(super) const TS_OF_LAST: WindowFunction = plain(ts_of_last);
 pub(super) const STDDEV: WindowFunction = plain(|w, c| variance(w, c, f64::sqrt));
@@ -145,11 +147,37 @@ pub(super) fn note_ignored(context: &WindowContext<'_>) {
     context.notes.add(Note::HistogramIgnoredInMixedRange(context.metric()), context.position);
 }
 
+/// The smallest or largest value. NaN only where there is nothing else.
 fn extreme(
     window: &Window<'_>,
     context: &WindowContext<'_>,
-    better: fn(f64, f64) -> bool,
-    answer_time: bool,
+    better: impl Fn(f64, f64) -> bool,
+) -> Result<Answer> {
+    let Some(values) = floats_only(window, context) else {
+        return Ok(Answer::Nothing);
+    };
+    let choose = |best: f64, value: f64| {
+        if better(value, best) || best.is_nan() { value } else { best }
+    };
+    // Four at a time, as each alone would have to wait for the one before.
+    let mut lanes = [values[0]; 4];
+    let chunks = values.chunks_exact(4);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = choose(*lane, *value);
+        }
+    }
+    let best = lanes.iter().chain(rest).fold(values[0], |best, value| choose(best, *value));
+    // Of zeros of both signs the first counts.
+    let zero = || values.iter().find(|value| **value == 0.0).copied();
+    Ok(Answer::Float(if best == 0.0 { zero().unwrap_or(best) } else { best }))
+}
+
+fn time_of_extreme(
+    window: &Window<'_>,
+    context: &WindowContext<'_>,
+    better: impl Fn(f64, f64) -> bool,
 ) -> Result<Answer> {
     let Some(values) = floats_only(window, context) else {
         return Ok(Answer::Nothing);
@@ -160,8 +188,7 @@ fn extreme(
             best = index;
         }
     }
-    let time = window.floats.times[best] as f64 / 1000.0;
-    Ok(Answer::Float(if answer_time { time } else { values[best] }))
+    Ok(Answer::Float(window.floats.times[best] as f64 / 1000.0))
 }
 
 fn variance(

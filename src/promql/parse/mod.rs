@@ -478,4 +478,4 @@ fn is_label_word(kind: TokenKind) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

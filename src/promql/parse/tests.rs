@@ -156,11 +156,18 @@ fn a_regex_that_would_explode_is_refused() {
 }
 
 /// Writes queries that make sense, mostly.
-struct Writer {
-    random: SeededRandom,
+pub(crate) struct Writer {
+    pub(crate) random: SeededRandom,
 }
 
 impl Writer {
+    /// From `SEED`, or from a new one, which belongs into every failure's message.
+    pub(crate) fn seeded() -> (u64, Self) {
+        let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| OsRandom.next_u64());
+        (seed, Self { random: SeededRandom::new(seed) })
+    }
+
     fn pick<'a>(&self, from: &[&'a str]) -> &'a str {
         from[self.random.below(from.len() as u64) as usize]
     }
@@ -217,25 +224,63 @@ impl Writer {
         format!(" {} {labels} ", self.pick(&["by", "without"]))
     }
 
-    fn vector(&self, depth: usize) -> String {
+    pub(crate) fn vector(&self, depth: usize) -> String {
         if depth == 0 {
             return self.selector() + &self.shift();
         }
         let depth = depth - 1;
-        match self.random.below(8) {
+        match self.random.below(9) {
+            8 => {
+                let names = [
+                    "abs",
+                    "histogram_count",
+                    "histogram_stddev",
+                    "sort",
+                    "timestamp",
+                    "absent",
+                    "round",
+                    "day_of_week",
+                    "info",
+                    "ln",
+                    "start_timestamp",
+                    "sgn",
+                ];
+                format!("{}({})", self.pick(&names), self.vector(depth))
+            }
             0 => format!("({})", self.vector(depth)),
             1 => format!("-{}", self.vector(depth)),
             2 => {
-                let name = self.pick(&["rate", "delta", "increase", "changes", "resets"]);
-                format!("{name}({})", self.range(depth))
+                let names = [
+                    "rate",
+                    "delta",
+                    "increase",
+                    "changes",
+                    "resets",
+                    "irate",
+                    "idelta",
+                    "deriv",
+                    "avg_over_time",
+                    "sum_over_time",
+                    "min_over_time",
+                    "last_over_time",
+                    "mad_over_time",
+                    "stddev_over_time",
+                    "absent_over_time",
+                    "ts_of_max_over_time",
+                ];
+                format!("{}({})", self.pick(&names), self.range(depth))
             }
             3 => {
                 let name = self.pick(&["sum", "avg", "count", "group", "stddev"]);
                 format!("{name}{}({})", self.maybe(|| self.grouping()), self.vector(depth))
             }
             4 => {
-                let name = self.pick(&["topk", "quantile", "limitk"]);
+                let name = self.pick(&["topk", "quantile", "limitk", "limit_ratio", "bottomk"]);
                 format!("{name}({}, {})", self.scalar(depth), self.vector(depth))
+            }
+            5 if self.random.below(2) == 0 => {
+                let quantile = self.scalar(depth);
+                format!("histogram_quantile({quantile}, {})", self.vector(depth))
             }
             5 => format!("label_replace({}, 'a', '$1', 'b', '(.*)')", self.vector(depth)),
             _ => self.binary(depth),
@@ -268,9 +313,7 @@ impl Writer {
 
 #[test]
 fn what_prints_parses_to_the_same_tree() {
-    let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or_else(|| OsRandom.next_u64());
-    let writer = Writer { random: SeededRandom::new(seed) };
+    let (seed, writer) = Writer::seeded();
     let mut understood = 0;
     for _ in 0..3_000 {
         let query = writer.vector(4);

@@ -1,7 +1,9 @@
 //! Every function, operator and modifier has its case in `cases/`.
 
 use super::*;
-use crate::{EngineOptions, ParseOptions};
+use crate::engine::column::{Slot, StepColumn};
+use crate::{EngineOptions, ParseOptions, Request, SampleOf};
+use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
 
 const CASES: [(&str, &str); 8] = [
@@ -72,4 +74,197 @@ fn failures_say_where_and_what() {
     let message = report.failures[0].to_string();
     assert!(message.starts_with("wrong.test:4: "), "{message}");
     assert!(message.contains('3') && message.contains('2'), "{message}");
+}
+
+/// What a query answers, without the last digits: sums may be added in another order.
+fn answers(threads: usize, storage: &MemoryStorage, query: &str) -> Vec<(String, Vec<String>)> {
+    let engine = Engine::new(EngineOptions { threads, ..options() });
+    let request = Request::range(query, 0, 600_000, 30_000);
+    let result = engine.run(storage, &RealClock::new(), &request).unwrap();
+    let QueryValue::Matrix { series, .. } = result.value else {
+        panic!("{query} is no matrix");
+    };
+    let values = |column: &StepColumn| {
+        let steps = (0..column.steps()).map(|step| column.float(step));
+        steps.map(|value| format!("{:?}", value.map(|value| format!("{value:.9e}")))).collect()
+    };
+    series.iter().map(|one| (one.labels.to_string(), values(&one.column))).collect()
+}
+
+#[test]
+fn threads_do_not_show() {
+    let mut storage = MemoryStorage::new();
+    for index in 0..500_i64 {
+        let labels = LabelsBuilder::default()
+            .set("__name__", if index % 3 == 0 { "a_total" } else { "b_total" })
+            .set("group", &(index % 7).to_string())
+            .set("id", &index.to_string())
+            .build();
+        for sample in (0..60).filter(|sample| (sample + index) % 11 > 1) {
+            let value = ((sample * (index + 1)) % 1009) as f64 * 0.1;
+            storage.append(&labels, sample * 10_000, 0, SampleValue::Float(value));
+        }
+    }
+    storage.commit();
+    for query in [
+        "a_total",
+        "rate(a_total[1m])",
+        "sum by (group) (rate(b_total[1m]))",
+        "avg(b_total)",
+        "stddev by (group) (b_total)",
+        "quantile(0.9, b_total)",
+        "max without (id) (max_over_time(b_total[1m]))",
+        "count(a_total) / group(a_total)",
+        "topk(3, b_total)",
+        "sum by (group) (a_total) / on (group) sum by (group) (b_total)",
+    ] {
+        assert_eq!(answers(1, &storage, query), answers(4, &storage, query), "{query}");
+    }
+}
+
+/// The loop for pairs of series and the general way through groups must agree: a fill value takes
+/// the general way, and where both sides are there it changes nothing.
+#[test]
+fn pairs_are_what_groups_are() {
+    let mut storage = MemoryStorage::new();
+    for (name, factor) in [("a", 3), ("b", 5)] {
+        for id in 0..20_i64 {
+            let labels =
+                LabelsBuilder::default().set("__name__", name).set("id", &id.to_string()).build();
+            for sample in 0..61 {
+                let value = ((sample * factor + id) % 17 - 8) as f64;
+                storage.append(&labels, sample * 10_000, 0, SampleValue::Float(value));
+            }
+        }
+    }
+    storage.commit();
+    for op in ["+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<=", "> bool", "== bool"] {
+        let (quick, general) = (format!("a {op} b"), format!("a {op} fill (0) b"));
+        assert_eq!(answers(1, &storage, &quick), answers(1, &storage, &general), "{op}");
+    }
+}
+
+#[test]
+fn limits_hold() {
+    let mut storage = MemoryStorage::new();
+    for id in 0..100_i64 {
+        let labels =
+            LabelsBuilder::default().set("__name__", "x").set("id", &id.to_string()).build();
+        (0..100).for_each(|at| storage.append(&labels, at * 10_000, 0, SampleValue::Float(1.0)));
+    }
+    storage.commit();
+    let ask = |query: &str, options: EngineOptions| {
+        let request = Request::range(query, 0, 990_000, 10_000);
+        let result = Engine::new(options).run(&storage, &RealClock::new(), &request);
+        result.map(|result| result.stats).map_err(|error| error.to_string())
+    };
+    let few = EngineOptions { samples_max: 15_000, ..options() };
+    assert_eq!(ask("x", few.clone()).unwrap().total, 10_000);
+    assert_eq!(ask("sum(x) + sum(x) + sum(x)", few.clone()).unwrap().total, 30_000);
+    assert!(ask("x + x", few.clone()).unwrap_err().contains("too many samples"));
+    assert!(ask("x + x @ 0", few).unwrap_err().contains("too many samples"));
+    let small = EngineOptions { memory_max: 50_000, ..options() };
+    assert!(ask("x", small.clone()).unwrap_err().contains("memory"));
+    ask("sum(x)", small).unwrap();
+    assert!(ask("max_over_time(x[10y:1ms])", options()).unwrap_err().contains("too many"));
+    assert!(ask("max_over_time(x[100d:1s])", options()).unwrap_err().contains("memory"));
+    let late = EngineOptions { timeout_ms: 0, ..options() };
+    assert!(ask("x", late).unwrap_err().contains("timed out"));
+}
+
+/// Series of every kind under the names that random queries ask for.
+const MIXTURE: &str = r#"
+load 30s
+  up{a="", le="0.1"} 1+1x30
+  up{a="b", le="+Inf"} 4 NaN 5 stale 6 _ 7 +Inf -Inf 1 2 3
+  up{a="c"} {{schema:0 count:3 sum:4 buckets:[1 2]}}+{{schema:0 count:1 sum:2 buckets:[1]}}x20
+  up{a="d"} 1 2 {{schema:-53 count:3 sum:4 custom_values:[1 2] buckets:[1 2]}}x5 3 4
+  a:b{le="1"} 10-1x40
+  a:b{le="2", b="x"} {{schema:3 count:2 sum:1 z_bucket:1 z_bucket_w:0.01 n_buckets:[1]}}x10
+  x.y{a="b"} 3x30
+  sum{a="b"} {{schema:1 count:3 sum:4 buckets:[1 2]}} {{schema:0 count:1 sum:4 buckets:[1]}}x9
+  by{on="1"} 0 10 3 0 8 _x4 stale 2
+  target_info{a="b", version="1"} 1x20
+"#;
+
+fn mixture() -> MemoryStorage {
+    let mut storage = MemoryStorage::new();
+    let script = Script::parse("mixture", &MIXTURE.replace("x.y{", "{\"x.y\", ")).unwrap();
+    let report = script.run(&Engine::default(), &RealClock::new(), &mut storage);
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    storage
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "shown where the test fails")]
+fn no_query_panics() {
+    let storage = mixture();
+    let (seed, writer) = crate::parse::tests::Writer::seeded();
+    let quick = EngineOptions { memory_max: 10 << 20, timeout_ms: 2_000, ..options() };
+    let engines = [
+        Engine::new(quick.clone()),
+        Engine::new(EngineOptions { delayed_name_removal: false, ..quick }),
+    ];
+    let mut answered = 0;
+    for _ in 0..1_500 {
+        let query = writer.vector(3);
+        // On failure the query was the last to be printed.
+        println!("SEED={seed}: {query}");
+        for engine in &engines {
+            let at = Request::instant(&query, 300_000);
+            let over = Request::range(&query, -60_000, 600_000, 45_000);
+            for request in [at, over] {
+                answered += u32::from(engine.run(&storage, &RealClock::new(), &request).is_ok());
+            }
+        }
+    }
+    assert!(answered > 1_000, "SEED={seed}: only {answered} queries had an answer");
+}
+
+fn shown(value: &SampleOf) -> String {
+    match value {
+        SampleOf::Float(value) => value.to_string(),
+        SampleOf::Histogram(histogram) => format!("{histogram}"),
+    }
+}
+
+/// Windows that slide from step to step must find what a query of that step alone finds.
+#[test]
+fn a_step_of_a_range_is_an_instant() {
+    let storage = mixture();
+    let (seed, writer) = crate::parse::tests::Writer::seeded();
+    // With names dropped late, what a series keeps depends on the first step it is seen at.
+    let options = EngineOptions { delayed_name_removal: false, timeout_ms: 2_000, ..options() };
+    let engine = Engine::new(options);
+    let mut compared = 0;
+    for _ in 0..1_500 {
+        let query = writer.vector(3);
+        if ["start()", "end()", "range()", "step()"].iter().any(|word| query.contains(word)) {
+            continue;
+        }
+        let over = Request::range(&query, -30_000, 600_000, 45_000);
+        let Ok(over) = engine.run(&storage, &RealClock::new(), &over) else { continue };
+        let QueryValue::Matrix { times_ms, series } = over.value else { continue };
+        for (step, time_ms) in times_ms.iter().enumerate() {
+            let at = Request::instant(&query, *time_ms);
+            let Ok(at) = engine.run(&storage, &RealClock::new(), &at) else { continue };
+            let QueryValue::Vector(samples) = at.value else { continue };
+            let mut alone: Vec<String> = samples
+                .iter()
+                .map(|sample| format!("{} {}", sample.labels, shown(&sample.value)))
+                .collect();
+            let slots = series.iter().filter_map(|one| Some((one, one.column.get(step)?)));
+            let mut among: Vec<String> = slots
+                .map(|(one, slot)| match slot {
+                    Slot::Float(value) => format!("{} {value}", one.labels),
+                    Slot::Histogram(histogram) => format!("{} {histogram}", one.labels),
+                })
+                .collect();
+            alone.sort();
+            among.sort();
+            assert_eq!(alone, among, "SEED={seed}: {query} at {time_ms}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 1_000, "SEED={seed}: only {compared} steps were compared");
 }

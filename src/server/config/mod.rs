@@ -7,16 +7,13 @@
 
 mod docs;
 mod load;
-mod section;
 mod settings;
-mod units;
 
 pub use docs::{example_file, reference_page};
 pub use load::{ConfigError, Overrides, load};
-pub use section::{SectionDoc, SettingDoc};
+pub use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
 pub use settings::{
     AuthMode, AuthSettings, Config, LimitSettings, ListenSettings, LogFormatSetting, LogLevel,
-    LogSettings, ServerSettings, StorageSettings, TestingSettings, TlsSettings, WalSettings,
-    WalSync,
+    LogSettings, MetricSettings, PromqlSettings, ServerSettings, StorageSettings, TestingSettings,
+    TlsSettings, WalSettings, WalSync,
 };
-pub use units::{ByteSize, HumanDuration, SizeLimit};

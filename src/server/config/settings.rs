@@ -1,8 +1,10 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
-use super::section::section;
-use super::units::{ByteSize, HumanDuration, SizeLimit};
-use super::{SectionDoc, SettingDoc};
+use promql::{EngineOptions, ParseOptions};
+use protocols::otlp::OtlpSettings;
+use protocols::prometheus::PrometheusSettings;
+use protocols::section;
+use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -169,6 +171,38 @@ section! {
 }
 
 section! {
+    /// The store of metrics.
+    MetricSettings as "metrics" {
+        /// Series that a tenant may have in memory at once; samples of further ones are refused,
+        /// by name of this limit, until a flush lets old ones go.
+        active_series_max: u64 = 5_000_000,
+        /// Memory for what queries decoded.
+        cache_size: ByteSize = ByteSize::mib(32),
+        /// How often the server writes its own metrics into its own store (`job="mirador"`).
+        /// `"0s"`: never.
+        self_interval: HumanDuration = HumanDuration::from_secs(10),
+    }
+}
+
+section! {
+    /// The language of metrics. The defaults are those of Prometheus.
+    PromqlSettings as "promql" {
+        /// Functions and modifiers that Prometheus has behind a flag.
+        experimental: bool = false,
+        /// Drop metric names at the end of a query rather than in every operation.
+        delayed_name_removal: bool = false,
+        /// Let counters begin where their start timestamps say.
+        start_timestamps: bool = false,
+        /// How old a sample may be and still stand for now.
+        lookback: HumanDuration = HumanDuration::from_secs(300),
+        /// Samples that one query may hold at once.
+        max_samples: usize = 50_000_000,
+        /// How long one query may take.
+        timeout: HumanDuration = HumanDuration::from_secs(120),
+    }
+}
+
+section! {
     /// The server's own log, on standard error.
     LogSettings as "log" {
         /// `"debug"`, `"info"`, `"warn"` or `"error"`.
@@ -186,6 +220,21 @@ section! {
     }
 }
 
+impl PromqlSettings {
+    pub fn engine_options(&self, threads: usize) -> EngineOptions {
+        EngineOptions {
+            parse: ParseOptions { experimental_functions: self.experimental },
+            delayed_name_removal: self.delayed_name_removal,
+            start_timestamps: self.start_timestamps,
+            lookback_ms: self.lookback.0.as_millis() as i64,
+            samples_max: self.max_samples,
+            timeout_ms: self.timeout.0.as_millis() as i64,
+            threads,
+            ..EngineOptions::default()
+        }
+    }
+}
+
 /// All sections.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -197,6 +246,10 @@ pub struct Config {
     pub limits: LimitSettings,
     pub wal: WalSettings,
     pub storage: StorageSettings,
+    pub metrics: MetricSettings,
+    pub promql: PromqlSettings,
+    pub prometheus: PrometheusSettings,
+    pub otlp: OtlpSettings,
     pub log: LogSettings,
     pub testing: TestingSettings,
 }
@@ -211,6 +264,10 @@ impl Config {
         LimitSettings::DOC,
         WalSettings::DOC,
         StorageSettings::DOC,
+        MetricSettings::DOC,
+        PromqlSettings::DOC,
+        PrometheusSettings::DOC,
+        OtlpSettings::DOC,
         LogSettings::DOC,
         TestingSettings::DOC,
     ];

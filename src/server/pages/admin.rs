@@ -118,5 +118,5 @@ fn parse<T: DeserializeOwned>(call: &Call) -> Result<T, Box<Response>> {
 
 fn last_segment(call: &Call) -> String {
     let encoded = call.path.rsplit('/').next().unwrap_or("");
-    crate::http::route::percent_decode(encoded)
+    protocols::percent_decode(encoded)
 }

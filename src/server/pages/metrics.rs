@@ -80,7 +80,7 @@ pub(crate) async fn metrics(app: Arc<App>, call: Call) -> Response {
 }
 
 /// Figures that nobody counts as they change.
-fn refresh(app: &App) {
+pub(crate) fn refresh(app: &App) {
     let stats = ProcessStats::read();
     let whole = |gauge: &Gauge, value: Option<u64>| {
         if let Some(value) = value {

@@ -1,15 +1,16 @@
 //! `GET` and `POST /-/probe`.
 
-use super::records::{self, SCHEMA};
+use super::records::{self, Records, SCHEMA};
 use crate::app::App;
 use crate::http::{Call, reply};
 use crate::probe::ProbeEngine;
 use crate::stores::Stores;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use ingest::{BatchKind, EngineError};
-use model::{ErrorKind, Signal};
+use ingest::{BatchKind, EngineError, Intake};
+use model::{ErrorKind, Signal, TenantId};
 use std::sync::Arc;
+use wal::Position;
 
 const WARNING: HeaderName = HeaderName::from_static("x-mirador-warning");
 
@@ -22,17 +23,33 @@ pub(crate) async fn write(app: Arc<App>, call: Call) -> Response {
     };
     // Spawned: a client that goes away in the middle must not leave a batch logged but unapplied.
     let stored = tokio::spawn(async move {
-        let payload = records::encode(records.iter().map(|(id, record)| (*id, record)));
         let (tenant, signal) = (&call.tenant, Signal::Probe);
         let kind = BatchKind { tenant, signal, schema: SCHEMA };
-        let apply = |position| probe.apply(tenant, records, position);
-        stores.gateway.commit(kind, || payload, apply).await
+        stores.gateway.commit(kind, ProbeIntake { probe, tenant, records }).await
     });
     match stored.await {
-        Ok(Ok(Ok(()))) => reply::empty(StatusCode::NO_CONTENT),
-        Ok(Ok(Err(error))) => refused(&error.into()),
+        Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT),
         Ok(Err(error)) => reply::error(error.kind(), &error.to_string()),
         Err(_) => reply::error(ErrorKind::Bug, "a mistake in this program; its log says more"),
+    }
+}
+
+struct ProbeIntake<'a> {
+    probe: Arc<ProbeEngine>,
+    tenant: &'a TenantId,
+    records: Records,
+}
+
+impl Intake for ProbeIntake<'_> {
+    type Done = ();
+
+    fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
+        *payload = records::encode(self.records.iter().map(|(id, record)| (*id, record)));
+        Ok(())
+    }
+
+    fn apply(self, position: Position) -> Result<(), EngineError> {
+        Ok(self.probe.apply(self.tenant, self.records, position)?)
     }
 }
 

@@ -94,6 +94,23 @@ fn truncation_removes_only_whole_segments_below() {
 }
 
 #[test]
+fn rotation_lets_go_of_the_segment_that_is_written() {
+    let disk = SimDisk::new();
+    let (log, _) = open(&disk);
+    log.rotate();
+    assert_eq!(log.segments().len(), 1, "an empty segment is as good as a new one");
+    log.append_wait(&Owned::numbered(1).batch()).unwrap();
+    let end = log.end();
+    log.rotate();
+    assert_eq!(log.truncate_before(log.end()).unwrap(), 1);
+    assert!(log.end() > end);
+    let last = Owned::numbered(2);
+    log.append_wait(&last.batch()).unwrap();
+    drop(log);
+    assert_eq!(batches(read(&disk).0), [last]);
+}
+
+#[test]
 fn replay_starts_where_it_is_told_to() {
     let disk = SimDisk::new();
     let (log, _) = open(&disk);

@@ -8,8 +8,8 @@ use super::super::column::{Bitmap, Series, StepColumn};
 use super::super::eval::{DUPLICATES, Evaluator};
 use super::super::grid::Grid;
 use super::super::plan::Binary;
-use super::{Operand, Operation, Result, put};
-use crate::ast::{Cardinality, VectorMatching};
+use super::{Operand, Operation, Result, holds, on_numbers, put};
+use crate::ast::{BinaryOp, Cardinality, VectorMatching};
 use crate::error::QueryError;
 use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METADATA_LABELS, METRIC_NAME};
 use std::collections::{HashMap, HashSet};
@@ -57,7 +57,9 @@ pub(super) fn evaluate(
     let mut output = Output::new(grid, ev.options.delayed_name_removal);
     for group in sides.groups() {
         ev.control.check()?;
-        sides.evaluate_group(&group, &mut output)?;
+        if !sides.evaluate_pair(&group, &mut output) {
+            sides.evaluate_group(&group, &mut output)?;
+        }
     }
     Ok(output.series)
 }
@@ -127,6 +129,57 @@ impl Sides<'_> {
             }
         }
         groups
+    }
+
+    /// The commonest group: one series of floats on either side, to which nothing can happen but
+    /// arithmetic. `false` where it is not that simple.
+    fn evaluate_pair(&self, group: &Group, output: &mut Output) -> bool {
+        let ([many], [one]) = (group.many.as_slice(), group.one.as_slice()) else {
+            return self.fill_one.or(self.fill_many).is_none()
+                && (group.many.is_empty() || group.one.is_empty())
+                && group.one.len() < 2;
+        };
+        let columns = (&self.many[*many].column, &self.one[*one].column);
+        let trims = matches!(self.node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+        let histograms = columns.0.has_histograms() || columns.1.has_histograms();
+        if trims || histograms || self.fill_one.or(self.fill_many).is_some() {
+            return false;
+        }
+        let labels = self.result_labels(Some(*many), Some(*one));
+        if output.by_labels.contains_key(&labels) {
+            return false;
+        }
+        let (left, right) = if self.swapped { (columns.1, columns.0) } else { columns };
+        let column = self.on_columns(left, right);
+        if !column.is_empty() {
+            let index = output.add(&labels, self.keeps_name_for_now(Some(*many)));
+            output.series[index].column = column;
+        }
+        true
+    }
+
+    fn on_columns(&self, left: &StepColumn, right: &StepColumn) -> StepColumn {
+        let op = self.node.op;
+        let mut present = left.present().intersection(right.present());
+        let pairs = || left.raw_values().iter().zip(right.raw_values());
+        let values: Vec<f64> = if self.node.return_bool {
+            pairs().map(|(left, right)| f64::from(u8::from(holds(op, *left, *right)))).collect()
+        } else {
+            pairs().map(|(left, right)| on_numbers(op, *left, *right)).collect()
+        };
+        if op.is_comparison() && !self.node.return_bool {
+            let fails =
+                pairs().enumerate().filter(|(_, (left, right))| !holds(op, **left, **right));
+            fails.for_each(|(step, _)| present.clear(step));
+        }
+        StepColumn::from_parts(values, present)
+    }
+
+    /// Whether the result's name is to be dropped in the end.
+    fn keeps_name_for_now(&self, many: Option<usize>) -> bool {
+        let source = many.is_some_and(|many| self.many[many].drop_name);
+        let node = self.node;
+        self.delayed && (node.return_bool || (source && !node.op.changes_meaning()))
     }
 
     fn evaluate_group(&self, group: &Group, output: &mut Output) -> Result<()> {
@@ -202,9 +255,7 @@ impl Sides<'_> {
         if !outcome.keep && !self.node.return_bool {
             return Ok(());
         }
-        let source = many.map(|many| self.many[many].drop_name).unwrap_or(false);
-        let drop_name =
-            self.delayed && (self.node.return_bool || (source && !self.node.op.changes_meaning()));
+        let drop_name = self.keeps_name_for_now(many);
         let column = output.column((many, one), labels, drop_name, step)?;
         if self.node.return_bool {
             column.set_float(step, f64::from(u8::from(outcome.keep)));

@@ -4,26 +4,27 @@
 //! identity and rights, the tenant, the body with its limits. A handler that is reached may rely
 //! on all of it.
 
-use super::auth::{self, Principal};
-use super::listener::Peer;
-use super::reply;
-use crate::app::App;
-use crate::config::LimitSettings;
+use crate::principal::{self, Principal, Refusal};
+use crate::reply;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use catalog::Scope;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use model::{ErrorKind, TenantId};
 use observe::{CounterFamily, Histogram, LATENCY_SECONDS, Metric};
+use platform::Clock;
+use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use wire::Encoding;
 
 static REQUESTS: CounterFamily = CounterFamily::new(
@@ -59,6 +60,33 @@ pub enum Body {
     None,
     /// It is read whole, unpacked, and bounded by the settings.
     Whole,
+    /// It is read whole and bounded, but left as it was sent: the handler unpacks it.
+    AsSent,
+}
+
+pub type Identified<'a> = Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send + 'a>>;
+
+/// Bounds of a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    pub timeout: Duration,
+    pub size_max: usize,
+    pub decompressed_max: usize,
+}
+
+/// The server around the routes: what is asked before a handler is reached.
+pub trait Host: Send + Sync + 'static {
+    fn clock(&self) -> &Arc<dyn Clock>;
+
+    /// Why the stores can't be used now, if they can't.
+    fn unavailable(&self) -> Option<String>;
+
+    /// Who sends this request.
+    fn identify<'a>(&'a self, parts: &'a Parts) -> Identified<'a>;
+
+    fn body_limits(&self) -> BodyLimits;
+
+    fn peer(&self, parts: &Parts) -> Option<SocketAddr>;
 }
 
 /// A request that may be answered.
@@ -71,8 +99,10 @@ pub struct Call {
     pub peer: Option<SocketAddr>,
     pub principal: Principal,
     pub tenant: TenantId,
-    /// Unpacked.
+    /// Unpacked, unless the route takes it as it was sent.
     pub body: Bytes,
+    /// What the handler may unpack it to.
+    pub decompressed_max: usize,
 }
 
 impl Call {
@@ -89,9 +119,8 @@ impl Call {
 
 pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// One line of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
+/// One line of the table. Its handler sees an `S`: the whole server, or a protocol's services.
+pub struct Route<S: 'static> {
     pub methods: &'static [Method],
     /// In axum's form: `/items/{id}`.
     pub path: &'static str,
@@ -99,38 +128,76 @@ pub struct Route {
     pub body: Body,
     /// Whether the stores must be open.
     pub needs_stores: bool,
-    pub handler: fn(Arc<App>, Call) -> Answer,
+    pub handler: Handler<S>,
     /// For docs/protocols.md.
     pub about: &'static str,
 }
 
-/// A router that knows the table and nothing else: what is not in the table is not served.
-pub fn router(app: &Arc<App>, routes: &'static [Route]) -> Router {
+pub type Handler<S> = fn(Arc<S>, Call) -> Answer;
+
+/// Not derived: a route can be copied whatever its handler sees.
+impl<S> Clone for Route<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Route<S> {}
+
+impl<S> fmt::Debug for Route<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {} ({:?})", self.methods, self.path, self.access)
+    }
+}
+
+/// A function as a [`Route`] holds it.
+#[macro_export]
+macro_rules! handler {
+    ($handler:path) => {
+        |services, call| -> $crate::Answer { Box::pin($handler(services, call)) }
+    };
+}
+
+/// A router that knows the table and nothing else: what is not in the table is not served (see
+/// [`not_found`]).
+pub fn router<H: Host, S: Send + Sync>(
+    host: &Arc<H>,
+    services: &Arc<S>,
+    routes: &'static [Route<S>],
+) -> Router {
     let mut router = Router::new();
     for route in routes {
         for method in route.methods {
             let filter = MethodFilter::try_from(method.clone()).expect("a method with a filter");
-            let app = Arc::clone(app);
-            let handler = move |request: Request| answer(Arc::clone(&app), route, request);
+            let (host, services) = (Arc::clone(host), Arc::clone(services));
+            let handler = move |request: Request| {
+                answer(Arc::clone(&host), Arc::clone(&services), route, request)
+            };
             router = router.route(route.path, on(filter, handler));
         }
     }
-    router.fallback(not_found)
+    router
 }
 
-async fn not_found(request: Request) -> Response {
+/// The fallback of the router that all tables are merged into.
+pub async fn not_found(request: Request) -> Response {
     REQUESTS.increment(&["other", method_name(request.method()), "404"]);
     reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
-async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Response {
-    let started = app.clock.now();
+async fn answer<H: Host, S: Send + Sync>(
+    host: Arc<H>,
+    services: Arc<S>,
+    route: &'static Route<S>,
+    request: Request,
+) -> Response {
+    let started = host.clock().now();
     let method = request.method().clone();
-    let response = match admit(&app, route, request).await {
-        Ok(call) => CatchPanic { route, inner: (route.handler)(Arc::clone(&app), call) }.await,
+    let response = match admit(&*host, route, request).await {
+        Ok(call) => CatchPanic { path: route.path, inner: (route.handler)(services, call) }.await,
         Err(refusal) => *refusal,
     };
-    SECONDS.observe(app.clock.now().since(started).as_secs_f64());
+    SECONDS.observe(host.clock().now().since(started).as_secs_f64());
     REQUESTS.increment(&[route.path, method_name(&method), response.status().as_str()]);
     response
 }
@@ -142,78 +209,87 @@ fn method_name(method: &Method) -> &str {
 }
 
 /// From a request to a call that may be answered, or to the refusal.
-async fn admit(app: &App, route: &Route, request: Request) -> Result<Call, Box<Response>> {
+async fn admit<S>(
+    host: &impl Host,
+    route: &Route<S>,
+    request: Request,
+) -> Result<Call, Box<Response>> {
     let (parts, body) = request.into_parts();
     if route.needs_stores
-        && let Some(reason) = app.lifecycle.unavailable()
+        && let Some(reason) = host.unavailable()
     {
         return Err(Box::new(reply::error(ErrorKind::Overloaded, &reason)));
     }
-    let principal = identify(app, route, &parts).await?;
-    let tenant = auth::tenant(&principal, &parts.headers)
-        .map_err(|refusal| Box::new(reply::error(refusal.kind(), &refusal.to_string())))?;
+    let principal = identify(host, route.access, &parts).await?;
+    let tenant = principal::tenant(&principal, &parts.headers).map_err(refused)?;
+    let limits = host.body_limits();
     let body = match route.body {
         Body::None => Bytes::new(),
-        Body::Whole => read_body(&app.config.limits, &parts.headers, body).await?,
+        Body::Whole => unpack(&limits, &parts.headers, read_body(&limits, body).await?)?,
+        Body::AsSent => read_body(&limits, body).await?,
     };
     Ok(Call {
+        peer: host.peer(&parts),
         method: parts.method,
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or("").to_owned(),
         headers: parts.headers,
-        peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
         principal,
         tenant,
         body,
+        decompressed_max: limits.decompressed_max,
     })
 }
 
-async fn identify(app: &App, route: &Route, parts: &Parts) -> Result<Principal, Box<Response>> {
-    let Access::Needs(scope) = route.access else {
+fn refused(refusal: Refusal) -> Box<Response> {
+    Box::new(reply::error(refusal.kind(), &refusal.to_string()))
+}
+
+async fn identify(
+    host: &impl Host,
+    access: Access,
+    parts: &Parts,
+) -> Result<Principal, Box<Response>> {
+    let Access::Needs(scope) = access else {
         return Ok(Principal::nobody());
     };
-    let refuse =
-        |refusal: auth::Refusal| Box::new(reply::error(refusal.kind(), &refusal.to_string()));
-    let principal = auth::identify(app, parts).await.map_err(refuse)?;
-    principal.may(scope).map_err(refuse)?;
+    let principal = host.identify(parts).await.map_err(refused)?;
+    principal.may(scope).map_err(refused)?;
     Ok(principal)
 }
 
-async fn read_body(
-    limits: &LimitSettings,
-    headers: &HeaderMap,
-    body: axum::body::Body,
-) -> Result<Bytes, Box<Response>> {
+async fn read_body(limits: &BodyLimits, body: axum::body::Body) -> Result<Bytes, Box<Response>> {
     let refuse = |kind, message: &str| Err(Box::new(reply::error(kind, message)));
+    let most = limits.size_max;
+    let collected = Limited::new(body, most).collect();
+    match tokio::time::timeout(limits.timeout, collected).await {
+        Err(_) => refuse(ErrorKind::Cancelled, "the body took longer than limits.body_timeout"),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = format!("the body is larger than limits.body_size ({most} bytes)");
+            refuse(ErrorKind::Limit, &message)
+        }
+        Ok(Err(_)) => refuse(ErrorKind::Invalid, "the body ended before it was complete"),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+    }
+}
+
+fn unpack(limits: &BodyLimits, headers: &HeaderMap, packed: Bytes) -> Result<Bytes, Box<Response>> {
     let encoding = headers.get(header::CONTENT_ENCODING).map_or(Ok(""), |value| value.to_str());
     let Some(encoding) = encoding.ok().and_then(Encoding::from_header) else {
         let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy";
         return Err(Box::new(reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)));
     };
-    let most = limits.body_size.length();
-    let collected = Limited::new(body, most).collect();
-    let packed = match tokio::time::timeout(limits.body_timeout.0, collected).await {
-        Err(_) => {
-            return refuse(ErrorKind::Cancelled, "the body took longer than limits.body_timeout");
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than limits.body_size ({most} bytes)");
-            return refuse(ErrorKind::Limit, &message);
-        }
-        Ok(Err(_)) => return refuse(ErrorKind::Invalid, "the body ended before it was complete"),
-        Ok(Ok(collected)) => collected.to_bytes(),
-    };
     if encoding == Encoding::Identity {
         return Ok(packed);
     }
-    match wire::decompress(encoding, &packed, limits.decompressed_size.length()) {
+    match wire::decompress(encoding, &packed, limits.decompressed_max) {
         Ok(plain) => Ok(plain.into()),
-        Err(error) => refuse(error.kind(), &error.to_string()),
+        Err(error) => Err(Box::new(reply::error(error.kind(), &error.to_string()))),
     }
 }
 
 /// `+` is a space and `%41` an `A`; what is no escape stays as it is.
-pub(crate) fn percent_decode(text: &str) -> String {
+pub fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -236,7 +312,7 @@ pub(crate) fn percent_decode(text: &str) -> String {
 
 /// A panic answers 500 and is counted; the connection and the server live on.
 struct CatchPanic {
-    route: &'static Route,
+    path: &'static str,
     inner: Answer,
 }
 
@@ -248,7 +324,7 @@ impl Future for CatchPanic {
         match catch_unwind(AssertUnwindSafe(|| inner.poll(context))) {
             Ok(poll) => poll,
             Err(_) => {
-                PANICS.increment(&[self.route.path]);
+                PANICS.increment(&[self.path]);
                 let message = "a mistake in this program; its log says more";
                 Poll::Ready(reply::error(ErrorKind::Bug, message))
             }

@@ -17,6 +17,7 @@ pub struct SectionDoc {
 }
 
 /// Declares a section: a struct with defaults whose doc comments are its documentation.
+#[macro_export]
 macro_rules! section {
     (
         $(#[doc = $section_doc:literal])*
@@ -38,11 +39,11 @@ macro_rules! section {
         }
 
         impl $section {
-            pub const DOC: $crate::config::SectionDoc = $crate::config::SectionDoc {
+            pub const DOC: $crate::settings::SectionDoc = $crate::settings::SectionDoc {
                 name: $table,
                 doc: &[$($section_doc),*],
                 settings: &[
-                    $( $crate::config::SettingDoc {
+                    $( $crate::settings::SettingDoc {
                         name: stringify!($name),
                         doc: &[$($doc),*],
                     }, )*
@@ -51,4 +52,3 @@ macro_rules! section {
         }
     };
 }
-pub(crate) use section;

@@ -36,7 +36,17 @@ pub fn empty(status: StatusCode) -> Response {
 
 /// The house's own error body. Every retryable error says when to retry.
 pub fn error(kind: ErrorKind, message: &str) -> Response {
-    let mut response = json(status(kind), &json!({ "error": message, "kind": kind.as_str() }));
+    let body = json!({ "error": message, "kind": kind.as_str() });
+    with_kind(json(status(kind), &body), kind)
+}
+
+/// An error whose body is its text, for protocols that show it to people as it is.
+pub fn plain_error(kind: ErrorKind, message: &str) -> Response {
+    with_kind(text(status(kind), format!("{message}\n")), kind)
+}
+
+/// Adds the headers that belong to a kind of error.
+pub fn with_kind(mut response: Response, kind: ErrorKind) -> Response {
     let headers = response.headers_mut();
     if kind.is_retryable() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

@@ -1,0 +1,170 @@
+//! What arrives together and is logged together.
+//!
+//! Lives here: the builder that a protocol's decoder fills. `format`: its bytes in the log.
+//! Not here: which series a slot is in the store (registry), what becomes of the samples (head).
+//! The life of a builder: `clear`, fill it, `MetricStore::prepare` (resolves the series, encodes),
+//! append to the log, `MetricStore::apply`. It keeps its memory from batch to batch.
+
+pub(crate) mod format;
+
+use model::{FloatHistogram, Labels, MetricMetadata};
+use std::sync::Arc;
+
+/// A series of this batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesSlot(pub(crate) u32);
+
+/// The slot of a series that the store refused.
+pub(crate) const REFUSED: u32 = u32::MAX;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramSample {
+    pub time_ms: i64,
+    /// When the counter began; 0 where nobody said.
+    pub start_ms: i64,
+    pub histogram: Arc<FloatHistogram>,
+}
+
+/// One observation that stands for many, usually with the trace it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    pub labels: Labels,
+    pub time_ms: i64,
+    pub value: f64,
+}
+
+#[derive(Debug, Default)]
+pub struct BatchBuilder {
+    /// The canonical bytes of all slots, one after the other.
+    pub(crate) label_bytes: Vec<u8>,
+    pub(crate) label_ends: Vec<u32>,
+    /// Series numbers by slot, filled by `prepare`.
+    pub(crate) numbers: Vec<u32>,
+    /// Slots whose definition this batch carries.
+    pub(crate) defined: Vec<u32>,
+    pub(crate) slots: Vec<u32>,
+    pub(crate) times: Vec<i64>,
+    pub(crate) values: Vec<u64>,
+    /// Empty, or one for each sample.
+    pub(crate) starts: Vec<i64>,
+    pub(crate) histograms: Vec<(u32, HistogramSample)>,
+    pub(crate) exemplars: Vec<(u32, Exemplar)>,
+    pub(crate) metadata: Vec<(String, MetricMetadata)>,
+}
+
+impl BatchBuilder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn clear(&mut self) {
+        self.label_bytes.clear();
+        self.label_ends.clear();
+        self.numbers.clear();
+        self.defined.clear();
+        self.slots.clear();
+        self.times.clear();
+        self.values.clear();
+        self.starts.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+    }
+
+    /// Begins a series; `labels` are canonical bytes (`model::Labels::as_bytes`).
+    pub fn series(&mut self, labels: &[u8]) -> SeriesSlot {
+        self.label_bytes.extend_from_slice(labels);
+        self.end_series()
+    }
+
+    /// As [`series`](Self::series), with bytes that the caller writes straight into the batch: by
+    /// `model::write_label`, in order of names.
+    pub fn series_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> SeriesSlot {
+        write(&mut self.label_bytes);
+        self.end_series()
+    }
+
+    fn end_series(&mut self) -> SeriesSlot {
+        let slot = self.label_ends.len() as u32;
+        self.label_ends.push(self.label_bytes.len() as u32);
+        SeriesSlot(slot)
+    }
+
+    pub fn sample(&mut self, slot: SeriesSlot, time_ms: i64, value: f64) {
+        self.slots.push(slot.0);
+        self.times.push(time_ms);
+        self.values.push(value.to_bits());
+        if !self.starts.is_empty() {
+            self.starts.push(0);
+        }
+    }
+
+    /// With the moment the counter began; 0 where unknown.
+    pub fn sample_since(&mut self, slot: SeriesSlot, time_ms: i64, start_ms: i64, value: f64) {
+        if start_ms != 0 && self.starts.is_empty() {
+            self.starts.resize(self.slots.len(), 0);
+        }
+        self.sample(slot, time_ms, value);
+        if let Some(last) = self.starts.last_mut() {
+            *last = start_ms;
+        } else if start_ms != 0 {
+            self.starts.push(start_ms);
+        }
+    }
+
+    pub fn histogram(&mut self, slot: SeriesSlot, sample: HistogramSample) {
+        self.histograms.push((slot.0, sample));
+    }
+
+    pub fn exemplar(&mut self, slot: SeriesSlot, exemplar: Exemplar) {
+        self.exemplars.push((slot.0, exemplar));
+    }
+
+    pub fn metadata(&mut self, metric: &str, metadata: MetricMetadata) {
+        self.metadata.push((metric.to_owned(), metadata));
+    }
+
+    pub fn series_count(&self) -> usize {
+        self.label_ends.len()
+    }
+
+    pub fn sample_count(&self) -> usize {
+        self.slots.len() + self.histograms.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sample_count() == 0 && self.exemplars.is_empty() && self.metadata.is_empty()
+    }
+
+    pub(crate) fn labels(&self, slot: u32) -> &[u8] {
+        let slot = slot as usize;
+        let start = if slot == 0 { 0 } else { self.label_ends[slot - 1] };
+        &self.label_bytes[start as usize..self.label_ends[slot] as usize]
+    }
+
+    /// Forgets what belongs to refused series. Answers how many samples went.
+    pub(crate) fn drop_refused(&mut self) -> u64 {
+        let before = self.sample_count();
+        let numbers = &self.numbers;
+        let keeps = |slot: u32| numbers[slot as usize] != REFUSED;
+        let mut kept = 0;
+        for index in 0..self.slots.len() {
+            if keeps(self.slots[index]) {
+                self.slots[kept] = self.slots[index];
+                self.times[kept] = self.times[index];
+                self.values[kept] = self.values[index];
+                if !self.starts.is_empty() {
+                    self.starts[kept] = self.starts[index];
+                }
+                kept += 1;
+            }
+        }
+        self.slots.truncate(kept);
+        self.times.truncate(kept);
+        self.values.truncate(kept);
+        self.starts.truncate(kept);
+        self.histograms.retain(|(slot, _)| keeps(*slot));
+        self.exemplars.retain(|(slot, _)| keeps(*slot));
+        (before - self.sample_count()) as u64
+    }
+}

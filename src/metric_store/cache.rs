@@ -1,0 +1,112 @@
+//! What was decoded lately, bounded by bytes.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Drops what was not used for longest when it holds more than its budget.
+#[derive(Debug)]
+pub(crate) struct Cache<K, V> {
+    budget: usize,
+    inner: Mutex<Inner<K, V>>,
+}
+
+#[derive(Debug)]
+struct Inner<K, V> {
+    kept: HashMap<K, Kept<V>>,
+    bytes: usize,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Kept<V> {
+    value: Arc<V>,
+    bytes: usize,
+    used: u64,
+}
+
+impl<K: Hash + Eq + Clone, V> Cache<K, V> {
+    pub(crate) fn new(budget: usize) -> Self {
+        let inner = Inner { kept: HashMap::new(), bytes: 0, clock: 0 };
+        Self { budget, inner: Mutex::new(inner) }
+    }
+
+    /// Two who miss at once both load; no lock is held meanwhile.
+    pub(crate) fn get_or_load<E>(
+        &self,
+        key: &K,
+        load: impl FnOnce() -> Result<(V, usize), E>,
+    ) -> Result<Arc<V>, E> {
+        if let Some(value) = self.lock().get(key) {
+            return Ok(value);
+        }
+        let (value, bytes) = load()?;
+        let value = Arc::new(value);
+        self.lock().keep(key.clone(), &value, bytes, self.budget);
+        Ok(value)
+    }
+
+    pub(crate) fn retain(&self, wanted: impl Fn(&K) -> bool) {
+        let mut inner = self.lock();
+        inner.kept.retain(|key, _| wanted(key));
+        inner.bytes = inner.kept.values().map(|kept| kept.bytes).sum();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K, V>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq + Clone, V> Inner<K, V> {
+    fn get(&mut self, key: &K) -> Option<Arc<V>> {
+        self.clock += 1;
+        let kept = self.kept.get_mut(key)?;
+        kept.used = self.clock;
+        Some(Arc::clone(&kept.value))
+    }
+
+    fn keep(&mut self, key: K, value: &Arc<V>, bytes: usize, budget: usize) {
+        self.clock += 1;
+        let kept = Kept { value: Arc::clone(value), bytes, used: self.clock };
+        if let Some(before) = self.kept.insert(key, kept) {
+            self.bytes -= before.bytes;
+        }
+        self.bytes += bytes;
+        if self.bytes > budget {
+            self.shrink(budget - budget / 4);
+        }
+    }
+
+    /// Down to `target`, the longest unused first: a quarter at once, so that it is rare.
+    fn shrink(&mut self, target: usize) {
+        let mut by_use: Vec<(u64, K)> =
+            self.kept.iter().map(|(key, kept)| (kept.used, key.clone())).collect();
+        by_use.sort_unstable_by_key(|(used, _)| *used);
+        for (_, key) in by_use {
+            if self.bytes <= target {
+                break;
+            }
+            if let Some(gone) = self.kept.remove(&key) {
+                self.bytes -= gone.bytes;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_unused_goes() {
+        let cache: Cache<u32, u32> = Cache::new(100);
+        let load = |key: u32| cache.get_or_load(&key, || Ok::<_, ()>((key, 30))).unwrap();
+        (0..3).for_each(|key| assert_eq!(*load(key), key));
+        load(0);
+        load(3);
+        let hit = |key: u32| cache.get_or_load(&key, || Err(())).is_ok();
+        assert!(hit(0) && hit(3) && !hit(1));
+        cache.retain(|key| *key != 0);
+        assert!(!hit(0));
+    }
+}

@@ -1,0 +1,212 @@
+//! The samples of one series as columns, and how columns of several sources become one.
+
+use crate::batch::HistogramSample;
+use model::FloatHistogram;
+use std::sync::Arc;
+
+/// Samples of one kind, in rising order of time, one per millisecond at most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column<T> {
+    pub times: Vec<i64>,
+    pub values: Vec<T>,
+    /// When the counter behind each value began, 0 where unknown; empty where none is known.
+    pub starts: Vec<i64>,
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Self { times: Vec::new(), values: Vec::new(), starts: Vec::new() }
+    }
+}
+
+impl<T> Column<T> {
+    pub fn clear(&mut self) {
+        self.times.clear();
+        self.values.clear();
+        self.starts.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Fills up so that there is a start for each value, if there is one for any.
+    pub(crate) fn pad_starts(&mut self) {
+        if !self.starts.is_empty() {
+            self.starts.resize(self.times.len(), 0);
+        }
+    }
+
+    /// Starts of the values from `from` on; all values before must have theirs, or none have any.
+    pub(crate) fn push_start(&mut self, start: i64) {
+        let filled = self.times.len() - 1;
+        if start != 0 || !self.starts.is_empty() {
+            self.starts.resize(filled, 0);
+            self.starts.push(start);
+        }
+    }
+
+    fn start(&self, index: usize) -> i64 {
+        self.starts.get(index).copied().unwrap_or(0)
+    }
+}
+
+impl<T: Clone> Column<T> {
+    /// Takes over what `newer` has; where both have a millisecond, `newer` wins. Usually it lies
+    /// wholly behind.
+    pub(crate) fn absorb(&mut self, newer: &mut Self, room: &mut Self) {
+        if newer.is_empty() {
+            return;
+        }
+        if self.is_empty() {
+            std::mem::swap(self, newer);
+            return;
+        }
+        if self.times.last() < newer.times.first() {
+            self.append(newer);
+            return;
+        }
+        room.clear();
+        merge_into(self, newer, room);
+        std::mem::swap(self, room);
+    }
+
+    fn append(&mut self, newer: &mut Self) {
+        if !self.starts.is_empty() || !newer.starts.is_empty() {
+            self.starts.resize(self.times.len(), 0);
+            newer.starts.resize(newer.times.len(), 0);
+            self.starts.append(&mut newer.starts);
+        }
+        self.times.append(&mut newer.times);
+        self.values.append(&mut newer.values);
+    }
+
+    pub(crate) fn keep(&mut self, mut wanted: impl FnMut(i64) -> bool) {
+        let mut kept = 0;
+        for index in 0..self.times.len() {
+            if wanted(self.times[index]) {
+                self.times.swap(kept, index);
+                self.values.swap(kept, index);
+                if !self.starts.is_empty() {
+                    self.starts.swap(kept, index);
+                }
+                kept += 1;
+            }
+        }
+        self.times.truncate(kept);
+        self.values.truncate(kept);
+        self.starts.truncate(kept);
+    }
+}
+
+fn merge_into<T: Clone>(older: &Column<T>, newer: &Column<T>, into: &mut Column<T>) {
+    let (mut left, mut right) = (0, 0);
+    while left < older.times.len() || right < newer.times.len() {
+        let old = older.times.get(left).copied();
+        let new = newer.times.get(right).copied();
+        let (column, index) = match (old, new) {
+            (Some(old), Some(new)) if old < new => (older, &mut left),
+            (Some(_), None) => (older, &mut left),
+            (old, _) => {
+                left += usize::from(old == new);
+                (newer, &mut right)
+            }
+        };
+        into.times.push(column.times[*index]);
+        into.values.push(column.values[*index].clone());
+        into.push_start(column.start(*index));
+        *index += 1;
+    }
+    into.pad_starts();
+}
+
+/// Where the store puts what it decodes. One per thread, reused from series to series; callers may
+/// take the vectors out and give others back.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    pub floats: Column<f64>,
+    pub histograms: Column<Arc<FloatHistogram>>,
+}
+
+impl Columns {
+    pub fn clear(&mut self) {
+        self.floats.clear();
+        self.histograms.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.floats.is_empty() && self.histograms.is_empty()
+    }
+
+    pub(crate) fn absorb(&mut self, newer: &mut Self, room: &mut Self) {
+        self.floats.absorb(&mut newer.floats, &mut room.floats);
+        self.histograms.absorb(&mut newer.histograms, &mut room.histograms);
+    }
+
+    pub(crate) fn keep(&mut self, wanted: impl Fn(i64) -> bool) {
+        self.floats.keep(&wanted);
+        self.histograms.keep(&wanted);
+    }
+
+    /// A float and a histogram never share a millisecond: the histogram says more and stays.
+    pub(crate) fn settle(&mut self) {
+        if !self.histograms.is_empty() && !self.floats.is_empty() {
+            let taken = &self.histograms.times;
+            self.floats.keep(|time| taken.binary_search(&time).is_err());
+        }
+    }
+
+    pub(crate) fn push_histogram(&mut self, sample: &HistogramSample) {
+        self.histograms.times.push(sample.time_ms);
+        self.histograms.values.push(Arc::clone(&sample.histogram));
+        self.histograms.push_start(sample.start_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    type Rows = BTreeMap<i64, (i32, i64)>;
+
+    fn column(rows: &Rows) -> Column<i32> {
+        let mut column = Column::default();
+        for (time, (value, start)) in rows {
+            column.times.push(*time);
+            column.values.push(*value);
+            column.push_start(*start);
+        }
+        column.pad_starts();
+        column
+    }
+
+    fn any_rows() -> impl Strategy<Value = Rows> {
+        prop::collection::btree_map(
+            0i64..30,
+            (any::<i32>(), prop_oneof![Just(0i64), 1i64..4]),
+            0..20,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn absorbing_is_overwriting(older in any_rows(), newer in any_rows(), apart in any::<bool>()) {
+            let newer: Rows =
+                newer.into_iter().map(|(t, row)| (if apart { t + 30 } else { t }, row)).collect();
+            let mut merged = column(&older);
+            merged.absorb(&mut column(&newer), &mut Column::default());
+            let mut all = older;
+            all.extend(newer);
+            let expected = column(&all);
+            prop_assert_eq!(&merged.times, &expected.times);
+            prop_assert_eq!(&merged.values, &expected.values);
+            let starts = |column: &Column<i32>| -> Vec<i64> {
+                (0..column.times.len()).map(|index| column.start(index)).collect()
+            };
+            prop_assert_eq!(starts(&merged), starts(&expected));
+            prop_assert!(merged.starts.is_empty() || merged.starts.len() == merged.times.len());
+        }
+    }
+}

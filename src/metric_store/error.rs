@@ -1,0 +1,38 @@
+//! What can go wrong in the store.
+
+use codec::DecodeError;
+use model::ErrorKind;
+use parts::PartError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Part(#[from] PartError),
+    #[error("a batch of the log can't be decoded")]
+    Batch(#[from] DecodeError),
+    #[error("a batch has schema {0}, this program knows schema 1: start a newer mirador")]
+    Schema(u16),
+    #[error("{samples} samples of a batch name series whose definition is not in the log")]
+    UndefinedSeries { samples: u64 },
+    #[error("labels are not in canonical form: names must rise, no value may be empty")]
+    Labels,
+    #[error(
+        "limit `{limit}` reached: tenant {tenant} has {most} active series; {refused} new series \
+         were refused"
+    )]
+    Limit { limit: &'static str, tenant: String, most: u64, refused: u64 },
+    #[error("values can't be encoded: {0}")]
+    Encode(String),
+}
+
+impl StoreError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Part(error) => error.kind(),
+            Self::Batch(_) | Self::UndefinedSeries { .. } => ErrorKind::Corrupt,
+            Self::Schema(_) | Self::Labels => ErrorKind::Invalid,
+            Self::Limit { .. } => ErrorKind::Limit,
+            Self::Encode(_) => ErrorKind::Bug,
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Samples that are not in parts yet.
+//!
+//! Lives here: what each series has since the last cut, readable at once. `clocks`: timestamps that
+//! the series of a scrape share. `runs`: values in small blocks from one arena.
+//! Not here: names of series (registry), locks (tenant), parts.
+//! Invariants: a series' main run rises strictly in time; whatever does not fit behind it goes to
+//! its `Extra`, in order of arrival, and wins over the main run where both have a millisecond.
+
+mod clocks;
+mod runs;
+
+use crate::batch::{Exemplar, HistogramSample};
+use crate::columns::{Column, Columns};
+use clocks::{Clocks, NO_CLOCK};
+use model::{Day, MetricMetadata, STALE_BITS, Signal, TimeRange};
+use runs::{Run, ValueArena};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub(crate) use clocks::BatchCursor;
+
+/// What one series has. Its k-th sample stands at tick `start + k` of its clock.
+#[derive(Clone, Copy, Debug)]
+struct SeriesState {
+    clock: u32,
+    start: u32,
+    run: Run,
+    has_extra: bool,
+    has_stale: bool,
+}
+
+const EMPTY: SeriesState =
+    SeriesState { clock: NO_CLOCK, start: 0, run: Run::EMPTY, has_extra: false, has_stale: false };
+
+/// What few series have.
+#[derive(Debug, Default)]
+struct Extra {
+    /// Out of order, or overwriting.
+    late: Vec<LateSample>,
+    /// The start of the counter from a time of the main run on; none before the first.
+    starts: Vec<(i64, i64)>,
+    histograms: Vec<HistogramSample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LateSample {
+    time: i64,
+    start: i64,
+    value: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    series: Vec<SeriesState>,
+    clocks: Clocks,
+    arena: ValueArena,
+    extras: HashMap<u32, Extra>,
+    pub(crate) exemplars: Vec<(u32, Exemplar)>,
+    pub(crate) metadata: BTreeMap<String, MetricMetadata>,
+    pub(crate) rows: u64,
+    days: BTreeSet<Day>,
+    /// The day of the last sample: most are of the same.
+    day: Option<TimeRange>,
+    time: Option<TimeRange>,
+    extra_bytes: usize,
+}
+
+/// A sample as the head takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FloatSample {
+    pub(crate) time: i64,
+    pub(crate) start: i64,
+    pub(crate) value: u64,
+}
+
+impl Head {
+    /// Makes room for numbers below `count`.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        if self.series.len() < count {
+            // Series are added in scrapes, not one by one.
+            self.series.resize(count, EMPTY);
+        }
+    }
+
+    pub(crate) fn push(&mut self, cursor: &mut BatchCursor, number: u32, sample: FloatSample) {
+        self.see(sample.time);
+        let state = &mut self.series[number as usize];
+        let in_order = self.clocks.advance(
+            cursor,
+            (&mut state.clock, &mut state.start),
+            state.run.len,
+            sample.time,
+        );
+        if in_order {
+            self.arena.push(&mut state.run, sample.value);
+            state.has_stale |= sample.value == STALE_BITS;
+            self.rows += 1;
+            if sample.start != 0 || state.has_extra {
+                self.note_start(number, sample);
+            }
+        } else {
+            self.push_late(number, sample);
+        }
+    }
+
+    fn note_start(&mut self, number: u32, sample: FloatSample) {
+        let extra = extra(&mut self.extras, &mut self.series[number as usize], number);
+        if extra.starts.last().map_or(0, |(_, start)| *start) != sample.start {
+            extra.starts.push((sample.time, sample.start));
+            self.extra_bytes += 16;
+        }
+    }
+
+    /// What the series has already, bit for bit, changes nothing.
+    fn push_late(&mut self, number: u32, sample: FloatSample) {
+        let state = self.series[number as usize];
+        let times = self.clocks.ticks(state.clock, state.start, state.run.len);
+        let known = times.binary_search(&sample.time).ok();
+        let same = |index| self.arena.get(&state.run, index as u32) == sample.value;
+        if known.is_some_and(same) && !state.has_extra && sample.start == 0 {
+            return;
+        }
+        let extra = extra(&mut self.extras, &mut self.series[number as usize], number);
+        extra.late.push(LateSample { time: sample.time, start: sample.start, value: sample.value });
+        self.series[number as usize].has_stale |= sample.value == STALE_BITS;
+        self.extra_bytes += size_of::<LateSample>();
+        self.rows += 1;
+    }
+
+    pub(crate) fn push_histogram(&mut self, number: u32, sample: HistogramSample) {
+        self.see(sample.time_ms);
+        let buckets =
+            sample.histogram.positive.counts.len() + sample.histogram.negative.counts.len();
+        self.extra_bytes += 192 + buckets * 12;
+        self.rows += 1;
+        extra(&mut self.extras, &mut self.series[number as usize], number).histograms.push(sample);
+    }
+
+    pub(crate) fn push_exemplar(&mut self, number: u32, exemplar: Exemplar) {
+        self.see(exemplar.time_ms);
+        self.extra_bytes += 64 + exemplar.labels.as_bytes().len();
+        self.exemplars.push((number, exemplar));
+    }
+
+    pub(crate) fn push_metadata(&mut self, metric: &str, metadata: &MetricMetadata) {
+        if self.metadata.get(metric) != Some(metadata) {
+            self.extra_bytes += metric.len() + metadata.help.len() + metadata.unit.len() + 96;
+            self.metadata.insert(metric.to_owned(), metadata.clone());
+        }
+    }
+
+    fn see(&mut self, time: i64) {
+        if self.day.is_none_or(|day| !day.contains(time)) {
+            let day = Day::of(time, Signal::Metrics);
+            self.days.insert(day);
+            self.day = Some(day.range(Signal::Metrics));
+        }
+        let at = TimeRange::at(time);
+        self.time = Some(self.time.map_or(at, |range| range.union(at)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0 && self.exemplars.is_empty() && self.metadata.is_empty()
+    }
+
+    pub(crate) fn days(&self) -> impl Iterator<Item = Day> + '_ {
+        self.days.iter().copied()
+    }
+
+    pub(crate) fn time(&self) -> Option<TimeRange> {
+        self.time
+    }
+
+    /// About what it takes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.series.capacity() * size_of::<SeriesState>() + self.sample_bytes()
+    }
+
+    pub(crate) fn sample_bytes(&self) -> usize {
+        self.arena.bytes() + self.clocks.bytes() + self.extra_bytes
+    }
+
+    /// Whether the series has a sample since the last cut.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        self.series.get(number as usize).is_some_and(|state| state.run.len > 0 || state.has_extra)
+    }
+
+    /// Appends the series' samples in the range, sorted, each millisecond once. Without `values`
+    /// only stale markers are true to their bits; all other values are 0.
+    pub(crate) fn read(&self, number: u32, range: TimeRange, values: bool, into: &mut Columns) {
+        let Some(state) = self.series.get(number as usize) else { return };
+        self.read_run(state, range, values || state.has_stale, &mut into.floats);
+        if state.has_extra
+            && let Some(extra) = self.extras.get(&number)
+        {
+            read_starts(&extra.starts, &mut into.floats);
+            read_late(&extra.late, range, &mut into.floats);
+            read_histograms(&extra.histograms, range, into);
+        }
+        into.settle();
+    }
+
+    fn read_run(
+        &self,
+        state: &SeriesState,
+        range: TimeRange,
+        values: bool,
+        into: &mut Column<f64>,
+    ) {
+        if state.run.len == 0 {
+            return;
+        }
+        let times = self.clocks.ticks(state.clock, state.start, state.run.len);
+        let first = times.partition_point(|time| *time < range.min);
+        let end = first + times[first..].partition_point(|time| *time <= range.max);
+        into.times.extend_from_slice(&times[first..end]);
+        match values {
+            true => self.arena.read(&state.run, first as u32..end as u32, &mut into.values),
+            false => into.values.resize(into.values.len() + end - first, 0.0),
+        }
+    }
+
+    /// Takes out the series' samples in the range. Rare, so it is simple: what the series keeps is
+    /// written anew.
+    pub(crate) fn erase(&mut self, number: u32, range: TimeRange) {
+        if !self.has(number) {
+            return;
+        }
+        self.exemplars.retain(|(of, exemplar)| *of != number || !range.contains(exemplar.time_ms));
+        let mut kept = Columns::default();
+        self.read(number, TimeRange::EVERYTHING, true, &mut kept);
+        let before = kept.floats.times.len() + kept.histograms.times.len();
+        kept.keep(|time| !range.contains(time));
+        let after = kept.floats.times.len() + kept.histograms.times.len();
+        if before == after {
+            return;
+        }
+        self.rows -= (before - after) as u64;
+        self.rewrite(number, &kept);
+    }
+
+    /// Gives the series these samples and no others. They become its main run, so that what comes
+    /// later wins over them.
+    fn rewrite(&mut self, number: u32, samples: &Columns) {
+        let mut state = EMPTY;
+        let floats = &samples.floats;
+        if !floats.is_empty() {
+            state.clock = self.clocks.add(floats.times.clone());
+            floats.values.iter().for_each(|value| self.arena.push(&mut state.run, value.to_bits()));
+            state.has_stale = floats.values.iter().any(|value| value.to_bits() == STALE_BITS);
+        }
+        let extra = Extra::of(samples);
+        state.has_extra = !extra.starts.is_empty() || !extra.histograms.is_empty();
+        self.series[number as usize] = state;
+        self.extras.remove(&number);
+        if state.has_extra {
+            self.extras.insert(number, extra);
+        }
+    }
+}
+
+impl Extra {
+    /// What does not go into the main run.
+    fn of(columns: &Columns) -> Self {
+        let mut starts: Vec<(i64, i64)> = Vec::new();
+        for (time, start) in columns.floats.times.iter().zip(&columns.floats.starts) {
+            if starts.last().map_or(0, |(_, before)| *before) != *start {
+                starts.push((*time, *start));
+            }
+        }
+        let histogram = |(index, time): (usize, &i64)| HistogramSample {
+            time_ms: *time,
+            start_ms: columns.histograms.starts.get(index).copied().unwrap_or(0),
+            histogram: columns.histograms.values[index].clone(),
+        };
+        let histograms = columns.histograms.times.iter().enumerate().map(histogram).collect();
+        Self { late: Vec::new(), starts, histograms }
+    }
+}
+
+fn extra<'a>(
+    extras: &'a mut HashMap<u32, Extra>,
+    state: &mut SeriesState,
+    number: u32,
+) -> &'a mut Extra {
+    state.has_extra = true;
+    extras.entry(number).or_default()
+}
+
+fn read_starts(starts: &[(i64, i64)], into: &mut Column<f64>) {
+    if starts.is_empty() {
+        return;
+    }
+    let start_at = |time: &i64| {
+        let behind = starts.partition_point(|(from, _)| from <= time);
+        behind.checked_sub(1).map_or(0, |index| starts[index].1)
+    };
+    into.starts = into.times.iter().map(start_at).collect();
+}
+
+fn read_late(late: &[LateSample], range: TimeRange, into: &mut Column<f64>) {
+    let mut wanted: Vec<LateSample> =
+        late.iter().copied().filter(|sample| range.contains(sample.time)).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    wanted.sort_by_key(|sample| sample.time);
+    let mut column = Column::default();
+    for (index, sample) in wanted.iter().enumerate() {
+        // Of several for one millisecond the last to arrive counts.
+        if wanted.get(index + 1).is_some_and(|next| next.time == sample.time) {
+            continue;
+        }
+        column.times.push(sample.time);
+        column.values.push(f64::from_bits(sample.value));
+        column.push_start(sample.start);
+    }
+    into.absorb(&mut column, &mut Column::default());
+}
+
+fn read_histograms(histograms: &[HistogramSample], range: TimeRange, into: &mut Columns) {
+    let mut wanted: Vec<&HistogramSample> =
+        histograms.iter().filter(|sample| range.contains(sample.time_ms)).collect();
+    wanted.sort_by_key(|sample| sample.time_ms);
+    for (index, sample) in wanted.iter().enumerate() {
+        if wanted.get(index + 1).is_none_or(|next| next.time_ms != sample.time_ms) {
+            into.push_histogram(sample);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The columnar store of time series, for many tenants. Step 4.
+//!
+//! Lives here: batches for the log, the head, parts of metrics, selecting, merging, deleting.
+//! Not here: protocols, languages, when to flush or merge (the server), files and checksums
+//! (parts), the log (wal).
+//! Invariants: values come back bit for bit; what was applied is in the next selection; of two
+//! samples of a series for one millisecond the newer one counts, across heads, parts and restarts;
+//! memory that bytes claim is checked before it is taken.
+//! When you change a layout: raise its schema, freeze a fixture of the old one under `tests/`,
+//! update `docs/formats/metrics-part.md` or `docs/formats/metrics-batch.md`.
+//!
+//! Read first: [`MetricStore`], [`BatchBuilder`], [`Selection`]. Why it is as it is:
+//! `docs/adr/0004-metric-store.md`.
+
+mod batch;
+mod cache;
+mod columns;
+mod deletes;
+mod error;
+mod head;
+mod histograms;
+mod maintenance;
+mod matcher;
+mod part;
+mod plan;
+mod registry;
+mod select;
+mod statistics;
+mod store;
+mod telemetry;
+mod tenant;
+mod values;
+
+pub use batch::{BatchBuilder, Exemplar, HistogramSample, SeriesSlot};
+pub use columns::{Column, Columns};
+pub use error::StoreError;
+pub use matcher::{Matcher, ValuePattern, ValueTest};
+pub use plan::MergeWish;
+pub use select::{Scratch, Select, Selection};
+pub use statistics::{Cardinality, NameCount};
+pub use store::{Limits, MetricStore, Prepared, Refused, StoreSettings, StoreStats};
+pub use telemetry::METRICS;

@@ -1,0 +1,99 @@
+//! Which series are meant: tests of label values.
+//!
+//! The languages have their own regular expressions; here they are a trait, with hints that spare
+//! most of the calls.
+
+use model::{Labels, METRIC_NAME};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A test of a value that the store can't see through.
+pub trait ValuePattern: Debug + Send + Sync {
+    fn matches(&self, value: &str) -> bool;
+
+    /// All values that match, if they are few and known.
+    fn literals(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// What every value that matches begins with.
+    fn prefix(&self) -> &str {
+        ""
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum ValueTest {
+    Equal(String),
+    NotEqual(String),
+    Pattern(Arc<dyn ValuePattern>),
+    NotPattern(Arc<dyn ValuePattern>),
+}
+
+/// One condition. A label that is not there has the empty value.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    pub label: String,
+    pub test: ValueTest,
+}
+
+impl Matcher {
+    pub fn equal(label: &str, value: &str) -> Self {
+        Self { label: label.to_owned(), test: ValueTest::Equal(value.to_owned()) }
+    }
+
+    pub fn not_equal(label: &str, value: &str) -> Self {
+        Self { label: label.to_owned(), test: ValueTest::NotEqual(value.to_owned()) }
+    }
+
+    pub fn matches(&self, value: &str) -> bool {
+        match &self.test {
+            ValueTest::Equal(wanted) => value == wanted,
+            ValueTest::NotEqual(unwanted) => value != unwanted,
+            ValueTest::Pattern(pattern) => matches_pattern(&**pattern, value),
+            ValueTest::NotPattern(pattern) => !matches_pattern(&**pattern, value),
+        }
+    }
+}
+
+fn matches_pattern(pattern: &dyn ValuePattern, value: &str) -> bool {
+    match pattern.literals() {
+        Some(literals) => literals.iter().any(|literal| literal == value),
+        None => value.starts_with(pattern.prefix()) && pattern.matches(value),
+    }
+}
+
+/// Matchers sorted by what they look at.
+#[derive(Debug)]
+pub(crate) struct Compiled<'a> {
+    name: Vec<&'a Matcher>,
+    others: Vec<&'a Matcher>,
+}
+
+impl<'a> Compiled<'a> {
+    pub(crate) fn new(matchers: &'a [Matcher]) -> Self {
+        let (name, others) = matchers.iter().partition(|matcher| matcher.label == METRIC_NAME);
+        Self { name, others }
+    }
+
+    /// The one metric that can match, if there is one.
+    pub(crate) fn metric(&self) -> Option<&'a str> {
+        self.name.iter().find_map(|matcher| match &matcher.test {
+            ValueTest::Equal(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn matches_metric(&self, name: &str) -> bool {
+        self.name.iter().all(|matcher| matcher.matches(name))
+    }
+
+    /// The metric's name was tested before.
+    pub(crate) fn matches_labels(&self, labels: &Labels) -> bool {
+        self.others.iter().all(|matcher| matcher.matches(labels.value(&matcher.label)))
+    }
+
+    pub(crate) fn matches(&self, labels: &Labels) -> bool {
+        self.matches_metric(labels.metric_name()) && self.matches_labels(labels)
+    }
+}

@@ -1,0 +1,188 @@
+//! A part of metrics: what its pages hold. `docs/formats/metrics-part.md` draws the bytes.
+//!
+//! Lives here: kinds of pages, the directory of groups. `writer`: series in order to a part.
+//! `reader`: one series of a part. `columns`, `times`: two of the kinds.
+//! Not here: files and their checksums (parts), which parts to make (flush, merge).
+//! Invariants: series stand in the order of metric and canonical labels; a group holds series of
+//! one metric; every time column stands once.
+
+mod columns;
+mod reader;
+mod times;
+mod writer;
+
+use crate::StoreError;
+use codec::{ByteReader, ByteWriter, DecodeError};
+use model::TimeRange;
+use parts::{LogPosition, PartError};
+
+pub(crate) use reader::{Caches, GroupSeries, MetricPart, PartRoom};
+pub(crate) use writer::{PartBuilder, PartOrigin};
+
+/// The version of what is in the pages.
+pub(crate) const PART_SCHEMA: u16 = 1;
+
+/// Kinds of pages. They stand in files: never reuse one.
+pub(crate) mod kind {
+    pub(crate) const GROUPS: u16 = 1;
+    pub(crate) const SERIES: u16 = 2;
+    pub(crate) const COLUMNS: u16 = 3;
+    pub(crate) const VALUES: u16 = 4;
+    pub(crate) const TIMES: u16 = 5;
+    pub(crate) const HISTOGRAMS: u16 = 6;
+    pub(crate) const EXEMPLARS: u16 = 7;
+    pub(crate) const METADATA: u16 = 8;
+}
+
+/// Where a group's bytes of one kind lie: in the n-th page of that kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) page: u32,
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
+}
+
+/// Some series of one metric whose values share their tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupEntry {
+    pub(crate) metric: String,
+    pub(crate) series: u32,
+    pub(crate) rows: u64,
+    pub(crate) time: TimeRange,
+    pub(crate) labels: Place,
+    pub(crate) columns: Place,
+    pub(crate) values: Place,
+    pub(crate) histograms: Place,
+}
+
+pub(crate) fn encode_groups(groups: &[GroupEntry]) -> Vec<u8> {
+    let mut writer = ByteWriter::default();
+    writer.varint(groups.len() as u64);
+    for group in groups {
+        writer.text(&group.metric);
+        writer.varint(u64::from(group.series));
+        writer.varint(group.rows);
+        writer.varint_signed(group.time.min);
+        writer.varint(group.time.max.wrapping_sub(group.time.min) as u64);
+        for place in [group.labels, group.columns, group.values, group.histograms] {
+            writer.varint(u64::from(place.page));
+            writer.varint(u64::from(place.offset));
+            writer.varint(u64::from(place.length));
+        }
+    }
+    writer.bytes
+}
+
+pub(crate) fn decode_groups(bytes: &[u8], groups: &mut Vec<GroupEntry>) -> Result<(), DecodeError> {
+    let mut reader = ByteReader::new(bytes);
+    let count = reader.length(bytes.len() / 17)?;
+    for _ in 0..count {
+        groups.push(decode_group(&mut reader)?);
+    }
+    reader.finish()
+}
+
+fn decode_group(reader: &mut ByteReader<'_>) -> Result<GroupEntry, DecodeError> {
+    let metric = reader.text()?.to_owned();
+    let series = reader.length(u32::MAX as usize)? as u32;
+    let rows = reader.varint()?;
+    let wrong = reader.value_error("a group ends before it begins");
+    let min = reader.varint_signed()?;
+    let time = TimeRange::new(min, min.wrapping_add_unsigned(reader.varint()?)).ok_or(wrong)?;
+    let labels = decode_place(reader)?;
+    let columns = decode_place(reader)?;
+    let values = decode_place(reader)?;
+    let histograms = decode_place(reader)?;
+    Ok(GroupEntry { metric, series, rows, time, labels, columns, values, histograms })
+}
+
+fn decode_place(reader: &mut ByteReader<'_>) -> Result<Place, DecodeError> {
+    let mut number = || Ok(reader.length(u32::MAX as usize)? as u32);
+    Ok(Place { page: number()?, offset: number()?, length: number()? })
+}
+
+/// Between which two cuts of the log a part's rows were written. Newer rows win, so parts that are
+/// merged must be neighbours in age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age {
+    pub(crate) first: LogPosition,
+    pub(crate) last: LogPosition,
+}
+
+impl Age {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let mut writer = ByteWriter::default();
+        writer.u8(1);
+        for position in [self.first, self.last] {
+            writer.varint(position.segment);
+            writer.varint(position.offset);
+        }
+        writer.bytes
+    }
+
+    /// Bounds that can't be read make the part the oldest of all.
+    pub(crate) fn decode(bounds: &[u8]) -> Self {
+        let read = || -> Result<Self, DecodeError> {
+            let mut reader = ByteReader::new(bounds);
+            reader.u8()?;
+            let mut position =
+                || Ok(LogPosition { segment: reader.varint()?, offset: reader.varint()? });
+            Ok(Self { first: position()?, last: position()? })
+        };
+        read().unwrap_or_default()
+    }
+
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+}
+
+/// Bytes of a part that make no sense although their checksum agrees: damage all the same.
+pub(crate) fn damaged(key: &str, error: DecodeError) -> StoreError {
+    PartError::Corrupt { key: key.to_owned(), what: error.to_string() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_place() -> impl Strategy<Value = Place> {
+        any::<(u32, u32, u32)>().prop_map(|(page, offset, length)| Place {
+            page: page.min(u32::MAX - 1),
+            offset,
+            length,
+        })
+    }
+
+    fn any_entry() -> impl Strategy<Value = GroupEntry> {
+        let places = (any_place(), any_place(), any_place(), any_place());
+        (".{0,9}", any::<u32>(), any::<u64>(), any::<(i64, i64)>(), places).prop_map(
+            |(metric, series, rows, (one, other), places)| GroupEntry {
+                metric,
+                series,
+                rows,
+                time: TimeRange { min: one.min(other), max: one.max(other) },
+                labels: places.0,
+                columns: places.1,
+                values: places.2,
+                histograms: places.3,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn directories_come_back(groups in prop::collection::vec(any_entry(), 0..9)) {
+            let mut back = Vec::new();
+            decode_groups(&encode_groups(&groups), &mut back).unwrap();
+            prop_assert_eq!(back, groups);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            let _ = decode_groups(&bytes, &mut Vec::new());
+            let _ = Age::decode(&bytes);
+        }
+    }
+}

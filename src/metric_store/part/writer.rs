@@ -1,0 +1,367 @@
+//! Series in order to a part, in one pass, holding one group in memory.
+
+use super::columns::{self, Form, GroupColumns, HistogramColumn, SeriesColumn};
+use super::{Age, GroupEntry, PART_SCHEMA, Place, encode_groups, kind, times};
+use crate::StoreError;
+use crate::batch::Exemplar;
+use crate::batch::format::{encode_exemplar, encode_metadata};
+use crate::columns::Columns;
+use crate::histograms::encode_histogram;
+use crate::values::{self, Effort};
+use codec::{ByteWriter, xxh3_128};
+use model::{Day, FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange, Ulid};
+use parts::{Compression, LogPosition, NewPart, PartStore, PartSummary, PartWriter};
+use std::collections::HashMap;
+
+/// A page is closed when it has grown beyond this.
+const PAGE_BYTES: usize = 128 << 10;
+
+/// A group ends when it has this many values: enough for good tables, little enough for memory.
+const GROUP_VALUES: usize = 1 << 18;
+const GROUP_SERIES: usize = 1 << 13;
+
+/// The directory is split into pages of this many groups.
+const GROUPS_PER_PAGE: usize = 1 << 14;
+
+/// Where a part's rows come from.
+#[derive(Clone, Debug)]
+pub(crate) struct PartOrigin {
+    pub(crate) day: Day,
+    pub(crate) level: u8,
+    pub(crate) age: Age,
+    pub(crate) covered: LogPosition,
+    pub(crate) sources: Vec<Ulid>,
+    pub(crate) tombstones_applied: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct PartBuilder {
+    writer: PartWriter,
+    origin: PartOrigin,
+    effort: Effort,
+    labels: Section,
+    columns: Section,
+    values: Section,
+    histograms: Section,
+    times: TimeColumns,
+    group: Group,
+    groups: Vec<GroupEntry>,
+    exemplars: ByteWriter,
+    time: Option<TimeRange>,
+    rows: u64,
+    series: u64,
+}
+
+/// Pages of one kind, filled one after the other.
+#[derive(Debug)]
+struct Section {
+    kind: u16,
+    compression: Compression,
+    page: u32,
+    buffer: Vec<u8>,
+}
+
+/// Time columns by their content.
+#[derive(Debug)]
+struct TimeColumns {
+    known: HashMap<u128, u32>,
+    section: Section,
+    /// The number of the first column in the section's page.
+    first: u32,
+    room: ByteWriter,
+}
+
+/// The group that is being filled.
+#[derive(Debug, Default)]
+struct Group {
+    metric: String,
+    before: Vec<u8>,
+    labels: ByteWriter,
+    columns: GroupColumns,
+    lengths: Vec<u32>,
+    values: Vec<u64>,
+    histograms: ByteWriter,
+    rows: u64,
+    time: Option<TimeRange>,
+}
+
+impl PartBuilder {
+    pub(crate) fn new(
+        store: &PartStore,
+        origin: PartOrigin,
+        effort: Effort,
+    ) -> Result<Self, StoreError> {
+        let zstd = |level| Compression::Zstd { level };
+        let described = zstd(match effort {
+            Effort::Quick => 1,
+            Effort::Merge => 3,
+            Effort::Last => 12,
+        });
+        let coded = if effort == Effort::Quick { zstd(1) } else { Compression::None };
+        Ok(Self {
+            writer: store.new_part()?,
+            origin,
+            effort,
+            labels: Section::new(kind::SERIES, described),
+            columns: Section::new(kind::COLUMNS, described),
+            values: Section::new(kind::VALUES, coded),
+            histograms: Section::new(kind::HISTOGRAMS, described),
+            times: TimeColumns {
+                known: HashMap::new(),
+                section: Section::new(kind::TIMES, described),
+                first: 0,
+                room: ByteWriter::default(),
+            },
+            group: Group::default(),
+            groups: Vec::new(),
+            exemplars: ByteWriter::default(),
+            time: None,
+            rows: 0,
+            series: 0,
+        })
+    }
+
+    /// Adds a series. They must come in the order of parts; one without samples is left out.
+    pub(crate) fn series(&mut self, labels: &Labels, samples: &Columns) -> Result<(), StoreError> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let group = &self.group;
+        let full = group.values.len() >= GROUP_VALUES || group.columns.series.len() >= GROUP_SERIES;
+        if full || group.metric != labels.metric_name() {
+            self.end_group()?;
+            labels.metric_name().clone_into(&mut self.group.metric);
+        }
+        self.group.name(labels.as_bytes());
+        self.add_floats(samples)?;
+        self.add_histograms(samples)?;
+        self.series += 1;
+        Ok(())
+    }
+
+    fn add_floats(&mut self, samples: &Columns) -> Result<(), StoreError> {
+        let floats = &samples.floats;
+        let index = self.group.columns.series.len() as u32;
+        let mut series = SeriesColumn::default();
+        if !floats.is_empty() {
+            series.times = self.times.number(&mut self.writer, &floats.times)?;
+            series.count = floats.times.len() as u32;
+            series.has_stale = floats.values.iter().any(|value| value.to_bits() == STALE_BITS);
+            series.form = self.group.add_values(&floats.values);
+            let runs = columns::start_runs(&floats.starts);
+            if !runs.is_empty() {
+                self.group.columns.starts.insert(index, runs);
+            }
+            self.group.see(&floats.times);
+        }
+        self.group.columns.series.push(series);
+        Ok(())
+    }
+
+    fn add_histograms(&mut self, samples: &Columns) -> Result<(), StoreError> {
+        let histograms = &samples.histograms;
+        if histograms.is_empty() {
+            return Ok(());
+        }
+        let index = self.group.columns.series.len() as u32 - 1;
+        let times = self.times.number(&mut self.writer, &histograms.times)?;
+        let bytes = &mut self.group.histograms;
+        let offset = bytes.len() as u32;
+        let empty = FloatHistogram::default();
+        let mut before = &empty;
+        for histogram in &histograms.values {
+            encode_histogram(histogram, before, bytes);
+            before = histogram;
+        }
+        let column = HistogramColumn { times, offset, length: bytes.len() as u32 - offset };
+        let runs = columns::start_runs(&histograms.starts);
+        self.group.columns.histograms.insert(index, (column, runs));
+        self.group.see(&histograms.times);
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> Result<(), StoreError> {
+        let group = std::mem::take(&mut self.group);
+        let Some(time) = group.time else { return Ok(()) };
+        let mut described = group.columns;
+        let values = self.end_values(&group.lengths, &group.values, &mut described)?;
+        let columns = columns::encode(&described);
+        let entry = GroupEntry {
+            metric: group.metric,
+            series: described.series.len() as u32,
+            rows: group.rows,
+            time,
+            labels: self.labels.add(&mut self.writer, &group.labels.bytes)?,
+            columns: self.columns.add(&mut self.writer, &columns)?,
+            values,
+            histograms: self.histograms.add(&mut self.writer, &group.histograms.bytes)?,
+        };
+        self.rows += group.rows;
+        self.time = Some(self.time.map_or(time, |range| range.union(time)));
+        self.groups.push(entry);
+        // Keep the memory for the next group.
+        (self.group.values, self.group.lengths) = (group.values, group.lengths);
+        self.group.values.clear();
+        self.group.lengths.clear();
+        Ok(())
+    }
+
+    fn end_values(
+        &mut self,
+        lengths: &[u32],
+        values: &[u64],
+        described: &mut GroupColumns,
+    ) -> Result<Place, StoreError> {
+        if lengths.is_empty() {
+            return Ok(Place::default());
+        }
+        let encoded = values::encode(lengths, values, self.effort)?;
+        let mut page_lengths = encoded.page_lengths.iter();
+        for series in &mut described.series {
+            if let Form::Coded { length, .. } = &mut series.form {
+                *length = *page_lengths.next().expect("every coded series has a page");
+            }
+        }
+        let mut bytes = ByteWriter::with_capacity(encoded.pages.len() + encoded.head.len() + 8);
+        bytes.prefixed(&encoded.head);
+        bytes.raw(&encoded.pages);
+        self.values.add(&mut self.writer, &bytes.bytes)
+    }
+
+    pub(crate) fn exemplar(&mut self, series: &Labels, exemplar: &Exemplar) {
+        self.exemplars.prefixed(series.as_bytes());
+        encode_exemplar(exemplar, &mut self.exemplars);
+        let at = TimeRange::at(exemplar.time_ms);
+        self.time = Some(self.time.map_or(at, |range| range.union(at)));
+    }
+
+    /// `None` when there is nothing to keep.
+    pub(crate) fn finish(
+        mut self,
+        metadata: &[(String, MetricMetadata)],
+    ) -> Result<Option<NewPart>, StoreError> {
+        self.end_group()?;
+        if self.time.is_none() && metadata.is_empty() {
+            return Ok(None);
+        }
+        let described = self.labels.compression;
+        let Self { mut writer, origin, .. } = self;
+        for section in [&mut self.labels, &mut self.columns, &mut self.values, &mut self.histograms]
+        {
+            section.end_page(&mut writer)?;
+        }
+        self.times.end_page(&mut writer)?;
+        if !self.exemplars.is_empty() {
+            writer.page(kind::EXEMPLARS, None, &self.exemplars.bytes, described)?;
+        }
+        if !metadata.is_empty() {
+            let mut bytes = ByteWriter::default();
+            encode_metadata(metadata, &mut bytes);
+            writer.page(kind::METADATA, None, &bytes.bytes, described)?;
+        }
+        for groups in self.groups.chunks(GROUPS_PER_PAGE) {
+            writer.page(kind::GROUPS, None, &encode_groups(groups), described)?;
+        }
+        let day_start = origin.day.range(model::Signal::Metrics).min;
+        Ok(Some(writer.finish(PartSummary {
+            schema: PART_SCHEMA,
+            level: origin.level,
+            day: origin.day,
+            time: self.time.unwrap_or(TimeRange::at(day_start)),
+            rows: self.rows,
+            series: self.series,
+            tombstones_applied: origin.tombstones_applied,
+            covered: origin.covered,
+            sources: origin.sources,
+            bounds: origin.age.encode(),
+            engine: Vec::new(),
+        })?))
+    }
+}
+
+impl Section {
+    fn new(kind: u16, compression: Compression) -> Self {
+        Self { kind, compression, page: 0, buffer: Vec::new() }
+    }
+
+    fn add(&mut self, writer: &mut PartWriter, bytes: &[u8]) -> Result<Place, StoreError> {
+        if bytes.is_empty() {
+            return Ok(Place::default());
+        }
+        let place =
+            Place { page: self.page, offset: self.buffer.len() as u32, length: bytes.len() as u32 };
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PAGE_BYTES {
+            self.end_page(writer)?;
+        }
+        Ok(place)
+    }
+
+    fn end_page(&mut self, writer: &mut PartWriter) -> Result<(), StoreError> {
+        if !self.buffer.is_empty() {
+            writer.page(self.kind, None, &self.buffer, self.compression)?;
+            self.buffer.clear();
+            self.page += 1;
+        }
+        Ok(())
+    }
+}
+
+impl TimeColumns {
+    /// The number of the column with these times.
+    fn number(&mut self, writer: &mut PartWriter, times: &[i64]) -> Result<u32, StoreError> {
+        self.room.bytes.clear();
+        times::encode_column(times, &mut self.room);
+        let next = self.known.len() as u32;
+        let number = *self.known.entry(xxh3_128(&self.room.bytes)).or_insert(next);
+        if number == next {
+            self.section.buffer.extend_from_slice(&self.room.bytes);
+            if self.section.buffer.len() >= PAGE_BYTES / 4 {
+                self.end_page(writer)?;
+            }
+        }
+        Ok(number)
+    }
+
+    /// A page's key is the number of its first column.
+    fn end_page(&mut self, writer: &mut PartWriter) -> Result<(), StoreError> {
+        if self.section.buffer.is_empty() {
+            return Ok(());
+        }
+        let (key, compression) = (u64::from(self.first), self.section.compression);
+        writer.page(kind::TIMES, Some(key), &self.section.buffer, compression)?;
+        self.section.buffer.clear();
+        self.first = self.known.len() as u32;
+        Ok(())
+    }
+}
+
+impl Group {
+    /// Labels in the order of parts share their beginnings with the ones before.
+    fn name(&mut self, labels: &[u8]) {
+        let shared =
+            self.before.iter().zip(labels).take_while(|(left, right)| left == right).count();
+        self.labels.varint(shared as u64);
+        self.labels.prefixed(&labels[shared..]);
+        self.before.clear();
+        self.before.extend_from_slice(labels);
+    }
+
+    fn add_values(&mut self, values: &[f64]) -> Form {
+        let first = values[0].to_bits();
+        if values.iter().all(|value| value.to_bits() == first) {
+            return Form::Constant(first);
+        }
+        self.lengths.push(values.len() as u32);
+        self.values.extend(values.iter().map(|value| value.to_bits()));
+        // Offsets and lengths are known when the group is encoded.
+        Form::Coded { offset: 0, length: 0 }
+    }
+
+    fn see(&mut self, times: &[i64]) {
+        self.rows += times.len() as u64;
+        let range =
+            TimeRange::new(times[0], times[times.len() - 1]).unwrap_or(TimeRange::at(times[0]));
+        self.time = Some(self.time.map_or(range, |time| time.union(range)));
+    }
+}

@@ -1,0 +1,400 @@
+//! The store as the server holds it.
+
+use crate::StoreError;
+use crate::batch::format::{BATCH_SCHEMA, encode};
+use crate::batch::{BatchBuilder, Exemplar};
+use crate::deletes::Deleted;
+use crate::matcher::Matcher;
+use crate::part::Caches;
+use crate::plan::{MergeWish, plan};
+use crate::select::{self, Select, Selection};
+use crate::telemetry::DELETES;
+use crate::tenant::{LiveHead, Tenant, log_position};
+use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
+use parts::{
+    Edit, PartError, PartStore, RetentionSettings, Tombstone, plan_erasures, plan_retention,
+    tenants_with,
+};
+use platform::{Blobs, Clock, Ids, Random};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use wal::{Position, Replayed};
+
+const SIGNAL: Signal = Signal::Metrics;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// What decoded pages of parts may take of memory.
+    pub cache_bytes: usize,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { cache_bytes: 48 << 20 }
+    }
+}
+
+/// What a tenant may have. What labels may be is checked by whoever reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Series in memory: those that were written to lately.
+    pub active_series_max: u64,
+}
+
+/// A batch that was resolved and encoded, and waits for the log.
+#[derive(Debug)]
+pub struct Prepared {
+    tenant: Arc<Tenant>,
+    live: Arc<LiveHead>,
+    limits: Limits,
+    /// What the tenant's limits did not let in; the rest is in the batch.
+    pub refused: Option<Refused>,
+}
+
+#[derive(Debug)]
+pub struct Refused {
+    pub series: u64,
+    pub samples: u64,
+    /// Names the limit.
+    pub error: StoreError,
+}
+
+/// Figures of all tenants together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    pub tenants: u64,
+    pub active_series: u64,
+    pub head_rows: u64,
+    /// Samples and names in memory.
+    pub head_bytes: u64,
+    pub parts: u64,
+    pub part_rows: u64,
+    pub part_bytes: u64,
+    pub quarantined: u64,
+}
+
+#[derive(Debug)]
+pub struct MetricStore {
+    blobs: Arc<dyn Blobs>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    random: Arc<dyn Random>,
+    caches: Arc<Caches>,
+    tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
+}
+
+impl MetricStore {
+    /// Opens the tenants that have parts. The log's batches come by `replay` then.
+    pub fn open(
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+        random: Arc<dyn Random>,
+        settings: StoreSettings,
+    ) -> Result<Self, StoreError> {
+        let caches = Arc::new(Caches::new(settings.cache_bytes));
+        let store = Self { blobs, clock, ids, random, caches, tenants: RwLock::default() };
+        for tenant in tenants_with(store.blobs.as_ref(), SIGNAL)? {
+            store.tenant(&tenant)?;
+        }
+        Ok(store)
+    }
+
+    // ── writing ──
+
+    /// Resolves the batch's series and encodes it for the log behind what is in `payload`. From
+    /// here to `apply` there must be no cut: this belongs under the gateway's gate.
+    pub fn prepare(
+        &self,
+        tenant: &TenantId,
+        limits: Limits,
+        batch: &mut BatchBuilder,
+        payload: &mut Vec<u8>,
+    ) -> Result<Prepared, StoreError> {
+        let tenant = self.tenant(tenant)?;
+        let live = tenant.live();
+        let series = live.resolve(batch, limits.active_series_max)?;
+        let refused = (series > 0).then(|| Refused {
+            series,
+            samples: batch.drop_refused(),
+            error: StoreError::Limit {
+                limit: "active_series_max",
+                tenant: tenant.store.tenant().to_string(),
+                most: limits.active_series_max,
+                refused: series,
+            },
+        });
+        encode(batch, live.epoch, payload);
+        Ok(Prepared { tenant, live, limits, refused })
+    }
+
+    /// Makes the batch readable; it stands in the log at `position`.
+    pub fn apply(
+        &self,
+        prepared: Prepared,
+        batch: &mut BatchBuilder,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        let Prepared { tenant, mut live, limits, .. } = prepared;
+        while !tenant.apply(&live, batch, position) {
+            // A cut came between. The batch is in the log above it, so it belongs to what follows.
+            live = tenant.live();
+            live.resolve(batch, limits.active_series_max)?;
+            batch.drop_refused();
+        }
+        Ok(())
+    }
+
+    /// The schema of the batches that `prepare` encodes.
+    pub const BATCH_SCHEMA: u16 = BATCH_SCHEMA;
+
+    /// Takes back a batch at start-up. What the manifests cover already is passed over.
+    pub fn replay(&self, replayed: &Replayed<'_>) -> Result<(), StoreError> {
+        let Replayed { position, batch } = replayed;
+        if batch.schema != BATCH_SCHEMA {
+            return Err(StoreError::Schema(batch.schema));
+        }
+        self.tenant(batch.tenant)?.replay(batch.payload, *position)
+    }
+
+    // ── upkeep ──
+
+    /// Sets everything applied so far apart. No batch is between log and store meanwhile.
+    pub fn cut(&self, end: Position) {
+        for tenant in self.all() {
+            tenant.cut(end, self.new_epoch(), self.clock.now());
+        }
+    }
+
+    /// Writes what was cut into parts. After an error it can be called again.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let today = Day::of(self.clock.wall_ms(), SIGNAL);
+        self.all().iter().try_for_each(|tenant| tenant.flush(today))
+    }
+
+    /// The first position of the log that is not yet safe without it.
+    pub fn log_needed_from(&self) -> Option<Position> {
+        self.all().iter().filter_map(|tenant| tenant.log_needed_from()).min()
+    }
+
+    /// The highest position that any manifest covers.
+    pub fn log_covered(&self) -> Option<Position> {
+        let covered = |tenant: &Arc<Tenant>| tenant.store.snapshot().covered;
+        let highest = self.all().iter().map(covered).max()?;
+        Some(Position { segment: highest.segment, offset: highest.offset })
+    }
+
+    /// Answers how many parts went into merges.
+    pub fn merge(&self, wish: &MergeWish) -> Result<usize, StoreError> {
+        let mut merged = 0;
+        for tenant in self.all() {
+            let _upkeep = tenant.upkeep();
+            let today = Day::of(self.clock.wall_ms(), SIGNAL);
+            let plans = plan(&tenant.store.snapshot().parts, wish, today);
+            for plan in plans {
+                merged += if tenant.merge(&plan)? { plan.inputs.len() } else { 0 };
+            }
+            match wish.full {
+                true => tenant.store.collect_garbage_now()?,
+                false => tenant.store.collect_garbage()?,
+            };
+            self.forget_gone_parts();
+        }
+        Ok(merged)
+    }
+
+    /// Drops parts that end before `oldest_ms`, and the oldest ones while all of a tenant's parts
+    /// take more than `bytes_max`. Answers how many.
+    pub fn retain(
+        &self,
+        oldest_ms: Option<i64>,
+        bytes_max: Option<u64>,
+    ) -> Result<usize, StoreError> {
+        let settings = RetentionSettings { keep_from: oldest_ms, bytes_max };
+        let mut dropped = 0;
+        for tenant in self.all() {
+            let _upkeep = tenant.upkeep();
+            let remove = plan_retention(&tenant.store.snapshot(), &settings);
+            if !remove.is_empty() {
+                dropped += remove.len();
+                tenant.store.update(|_| Ok(Edit { remove, ..Edit::default() }))?;
+                tenant.store.collect_garbage()?;
+                self.forget_gone_parts();
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Deletes the samples of matching series in the range. Gone for readers at once; gone from
+    /// the disk with the next merge, or by `clean_tombstones`. `position` is the end of the log;
+    /// no batch is between log and store meanwhile.
+    pub fn delete(
+        &self,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        time: TimeRange,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant(tenant)?;
+        let wanted = Select { time, matchers, values_needed: false };
+        let selection = select::select(&tenant, &self.caches, &wanted)?;
+        if selection.is_empty() {
+            return Ok(());
+        }
+        let deleted = Deleted::resolve(matchers, |label| {
+            (0..selection.len()).map(|i| selection.labels(i).value(label).to_owned()).collect()
+        });
+        let tombstone = Tombstone {
+            id: tenant.store.mint_id(),
+            time,
+            matcher: deleted.encode(),
+            created_ms: self.clock.wall_ms(),
+            position: log_position(position),
+            generation: 0,
+        };
+        let edit = Edit { add_tombstones: vec![tombstone], ..Edit::default() };
+        tenant.delete(time, &deleted, || tenant.store.update(|_| Ok(edit)))?;
+        DELETES.increment();
+        Ok(())
+    }
+
+    /// Rewrites the parts that still hold deleted samples. Answers how many.
+    pub fn clean_tombstones(&self) -> Result<usize, StoreError> {
+        let mut cleaned = 0;
+        for tenant in self.all() {
+            let _upkeep = tenant.upkeep();
+            let manifest = tenant.store.snapshot();
+            let mut plans = plan_erasures(&manifest, &BTreeSet::new());
+            plans.extend(young_erasures(&manifest, &plans));
+            for plan in &plans {
+                cleaned += usize::from(tenant.merge(plan)?);
+            }
+            tenant.store.collect_garbage_now()?;
+            self.forget_gone_parts();
+        }
+        Ok(cleaned)
+    }
+
+    /// Ids are unique across tenants; another tenant's parts stay.
+    fn forget_gone_parts(&self) {
+        let mut live: BTreeSet<Ulid> = BTreeSet::new();
+        for tenant in self.all() {
+            live.extend(tenant.store.snapshot().parts.iter().map(|part| part.id));
+        }
+        self.caches.retain(|id| live.contains(&id));
+    }
+
+    /// Samples in memory, without the names and states of their series: what a cut and a flush free.
+    pub fn head_bytes(&self) -> u64 {
+        let of_tenant = |tenant: &Arc<Tenant>| -> usize {
+            tenant.view().heads.iter().map(|(live, _)| live.read().sample_bytes()).sum()
+        };
+        self.all().iter().map(|tenant| of_tenant(tenant) as u64).sum()
+    }
+
+    pub fn stats(&self) -> StoreStats {
+        let mut stats = StoreStats::default();
+        for tenant in self.all() {
+            stats.tenants += 1;
+            stats.active_series += tenant.live().registry().len() as u64;
+            stats.head_bytes += tenant.live().registry().bytes() as u64;
+            for (live, _) in tenant.view().heads {
+                let head = live.read();
+                stats.head_rows += head.rows;
+                stats.head_bytes += head.bytes() as u64;
+            }
+            let manifest = tenant.store.snapshot();
+            stats.parts += manifest.parts.len() as u64;
+            stats.part_rows += manifest.parts.iter().map(|part| part.rows).sum::<u64>();
+            stats.part_bytes += manifest.bytes();
+            stats.quarantined += manifest.quarantined.len() as u64;
+        }
+        stats
+    }
+
+    // ── reading ──
+
+    pub fn select(&self, tenant: &TenantId, wanted: &Select<'_>) -> Result<Selection, StoreError> {
+        select::select(&self.tenant(tenant)?, &self.caches, wanted)
+    }
+
+    pub fn metadata(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<String, MetricMetadata>, StoreError> {
+        select::metadata(&self.tenant(tenant)?, &self.caches)
+    }
+
+    pub fn exemplars(
+        &self,
+        tenant: &TenantId,
+        time: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StoreError> {
+        select::exemplars(&self.tenant(tenant)?, &self.caches, time, matchers)
+    }
+
+    /// Those that have anything, or were asked for.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.keys().cloned().collect()
+    }
+
+    fn all(&self) -> Vec<Arc<Tenant>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.values().cloned().collect()
+    }
+
+    fn tenant(&self, name: &TenantId) -> Result<Arc<Tenant>, StoreError> {
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.map_or_else(|| self.open_tenant(name).map_err(StoreError::from), Ok)
+    }
+
+    fn open_tenant(&self, name: &TenantId) -> Result<Arc<Tenant>, PartError> {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tenant) = tenants.get(name) {
+            return Ok(Arc::clone(tenant));
+        }
+        let store = PartStore::open(
+            Arc::clone(&self.blobs),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.ids),
+            name.clone(),
+            SIGNAL,
+        )?;
+        let tenant = Arc::new(Tenant::new(store, self.new_epoch(), self.clock.now()));
+        tenants.insert(name.clone(), Arc::clone(&tenant));
+        Ok(tenant)
+    }
+
+    /// Never 0, which no definition stands in.
+    fn new_epoch(&self) -> u64 {
+        self.random.next_u64() | 1
+    }
+}
+
+/// Parts that a merge would touch some day, but that are asked to be clean now.
+fn young_erasures(
+    manifest: &parts::Manifest,
+    planned: &[parts::MergePlan],
+) -> Vec<parts::MergePlan> {
+    let is_planned = |id: Ulid| planned.iter().any(|plan| plan.inputs.contains(&id));
+    let concerned =
+        manifest.parts.iter().filter(|part| manifest.tombstones_for(part).next().is_some());
+    let young = concerned.filter(|part| !is_planned(part.id));
+    let plan = |part: &parts::PartInfo| parts::MergePlan {
+        day: part.day,
+        level: part.level,
+        inputs: vec![part.id],
+        bytes: part.bytes,
+    };
+    young.map(plan).collect()
+}
+
+impl StoreError {
+    /// Whether the sender may try again.
+    pub fn is_retryable(&self) -> bool {
+        let kind: ErrorKind = self.kind();
+        kind.is_retryable()
+    }
+}

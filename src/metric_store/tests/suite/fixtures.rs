@@ -1,0 +1,99 @@
+//! Files of format version 1 stay readable.
+//!
+//! `MIRADOR_FREEZE=1 cargo test -p metric_store fixtures` writes the folder anew; only for a new
+//! version.
+#![expect(clippy::disallowed_methods, reason = "fixtures lie in the source tree")]
+
+use crate::world::{Row, Rows, TODAY_MS, World};
+use model::{STALE_BITS, TimeRange};
+use platform::Disk;
+use platform::sim::{CrashPolicy, SimClock, SimDisk};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+}
+
+fn rows(flush: i64) -> Vec<(u32, i64, Row)> {
+    let row = |n: i64| {
+        let bits = match n % 7 {
+            0 => STALE_BITS,
+            1 => 0x7ff8_0000_0000_1234,
+            2 => (-0.0f64).to_bits(),
+            _ => ((n * 37 % 1_000) as f64 / 10.0).to_bits(),
+        };
+        let start = if n % 3 == 0 { TODAY_MS - 5 } else { 0 };
+        ((n % 15) as u32, TODAY_MS + flush * 300_000 + n / 15 * 15_000, Row { bits, start })
+    };
+    (0..150).map(row).collect()
+}
+
+fn expected() -> Rows {
+    let all = (0..4).flat_map(rows);
+    all.map(|(series, time, row)| ((series, time), row)).collect()
+}
+
+/// Parts of two levels, and a log.
+fn make() -> SimDisk {
+    let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
+    for flush in 0..4 {
+        world.write(&rows(flush)).unwrap();
+        match flush {
+            0 | 2 => world.flush().unwrap(),
+            1 => {
+                world.flush().unwrap();
+                world.merge(true).unwrap();
+            }
+            _ => {}
+        }
+    }
+    world.disk.crash(CrashPolicy::KeepAll)
+}
+
+fn each_file(disk: &SimDisk, folder: &str, each: &mut dyn FnMut(&str, Vec<u8>)) {
+    for entry in disk.list(folder).unwrap() {
+        let path = if folder.is_empty() { entry.name } else { format!("{folder}/{}", entry.name) };
+        match entry.is_dir {
+            true => each_file(disk, &path, each),
+            false => each(&path, disk.contents(&path).unwrap()),
+        }
+    }
+}
+
+fn freeze() {
+    each_file(&make(), "", &mut |path, bytes| {
+        let to = folder().join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, bytes).unwrap();
+    });
+}
+
+fn thaw(disk: &SimDisk, from: &Path, to: &str) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let path = if to.is_empty() { name } else { format!("{to}/{name}") };
+        if entry.file_type().unwrap().is_dir() {
+            disk.create_dirs(&path).unwrap();
+            thaw(disk, &entry.path(), &path);
+        } else {
+            disk.overwrite(&path, &std::fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn fixtures_of_version_1_are_read() {
+    if std::env::var("MIRADOR_FREEZE").is_ok() {
+        freeze();
+    }
+    let disk = SimDisk::new();
+    thaw(&disk, &folder(), "");
+    let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
+    assert_eq!(world.store.stats().parts, 2, "a merged part and a flushed one");
+    assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected());
+    world.flush().unwrap();
+    world.merge(true).unwrap();
+    assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected());
+}

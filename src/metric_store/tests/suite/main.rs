@@ -1,0 +1,9 @@
+//! The store as its users see it, on a simulated disk: against a model, through crashes, over rot.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop where they stand")]
+
+mod crash;
+mod damage;
+mod fixtures;
+mod model_test;
+mod reading;
+mod world;

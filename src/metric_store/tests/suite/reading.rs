@@ -1,0 +1,262 @@
+//! Matchers, hints, names, exemplars, metadata, limits.
+
+use crate::world::{LIMITS, Row, TODAY_MS, World, labels};
+use metric_store::{
+    BatchBuilder, Exemplar, Limits, Matcher, Scratch, Select, StoreError, ValuePattern, ValueTest,
+};
+use model::{ErrorKind, Labels, MetricKind, MetricMetadata, STALE_BITS, TimeRange};
+use platform::sim::{CrashPolicy, SimClock, SimDisk};
+use std::sync::Arc;
+
+fn world() -> World {
+    World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap()
+}
+
+#[derive(Debug)]
+struct EndsWith(&'static str);
+
+impl ValuePattern for EndsWith {
+    fn matches(&self, value: &str) -> bool {
+        value.ends_with(self.0)
+    }
+}
+
+fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
+    let wanted = Select { time: TimeRange::EVERYTHING, matchers, values_needed: false };
+    let selection = world.store.select(&world.tenant, &wanted).unwrap();
+    selection.label_values("number", 100)
+}
+
+/// Once over the live head, once over a frozen one, once over parts, once over parts and head.
+fn in_every_state(world: &mut World, check: impl Fn(&World, &str)) {
+    check(world, "live");
+    world.cut();
+    check(world, "frozen");
+    world.flush().unwrap();
+    check(world, "level 0");
+    world.merge(true).unwrap();
+    check(world, "merged");
+    world.write(&[(0, TODAY_MS + 90_000, Row { bits: 0, start: 0 })]).unwrap();
+    check(world, "part and head");
+}
+
+#[test]
+fn matchers_choose() {
+    let mut world = world();
+    let row = |series: u32| (series, TODAY_MS, Row { bits: u64::from(series), start: 0 });
+    world.write(&(0..30).map(row).collect::<Vec<_>>()).unwrap();
+    let pattern = |label: &str, end: &'static str, matches: bool| {
+        let pattern = Arc::new(EndsWith(end));
+        let test =
+            if matches { ValueTest::Pattern(pattern) } else { ValueTest::NotPattern(pattern) };
+        Matcher { label: label.to_owned(), test }
+    };
+    in_every_state(&mut world, |world, state| {
+        let check = |matchers: &[Matcher], wanted: &dyn Fn(u32) -> bool| {
+            let mut expected: Vec<String> =
+                (0..30).filter(|series| wanted(*series)).map(|series| series.to_string()).collect();
+            expected.sort();
+            assert_eq!(names(world, matchers), expected, "{state}: {matchers:?}");
+        };
+        check(&[], &|_| true);
+        check(&[Matcher::equal("__name__", "metric_1")], &|s| s / 10 == 1);
+        check(&[Matcher::equal("__name__", "metric_9")], &|_| false);
+        check(&[Matcher::equal("zone", "")], &|s| s % 3 == 2);
+        check(&[Matcher::not_equal("zone", "")], &|s| s % 3 != 2);
+        check(&[pattern("number", "7", true)], &|s| s % 10 == 7);
+        check(&[pattern("number", "7", false), pattern("__name__", "_2", true)], &|s| {
+            s % 10 != 7 && s / 10 == 2
+        });
+        check(&[Matcher::equal("nothing", "")], &|_| true);
+        check(&[pattern("__name__", "", false)], &|_| false);
+    });
+}
+
+#[test]
+fn without_values_times_and_stale_markers_are_true() {
+    let mut world = world();
+    let bits = [1.0f64.to_bits(), 2.5f64.to_bits(), STALE_BITS, 2.5f64.to_bits()];
+    let row = |(index, bits): (usize, &u64)| {
+        (0, TODAY_MS + index as i64 * 15_000, Row { bits: *bits, start: 0 })
+    };
+    for entry in bits.iter().enumerate() {
+        world.write(&[row(entry), (1, row(entry).1, row((0, &bits[0])).2)]).unwrap();
+    }
+    in_every_state(&mut world, |world, state| {
+        let time = TimeRange { min: TODAY_MS + 15_000, max: TODAY_MS + 45_000 };
+        let wanted = Select { time, matchers: &[], values_needed: false };
+        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        assert_eq!(selection.len(), 2, "{state}");
+        for index in 0..2 {
+            let mut scratch = Scratch::default();
+            selection.read(index, &mut scratch).unwrap();
+            let floats = &scratch.columns.floats;
+            assert_eq!(floats.times, [TODAY_MS + 15_000, TODAY_MS + 30_000, TODAY_MS + 45_000]);
+            let stale: Vec<bool> =
+                floats.values.iter().map(|value| value.to_bits() == STALE_BITS).collect();
+            let expected = selection.labels(index).value("number") == "0";
+            assert_eq!(stale, [false, expected, false], "{state}");
+        }
+    });
+}
+
+#[test]
+fn exemplars_and_metadata_come_back() {
+    let mut world = world();
+    let exemplar = |time_ms: i64| Exemplar {
+        labels: Labels::from_pairs([("trace_id", "abc")]),
+        time_ms,
+        value: 0.25,
+    };
+    let metadata = |help: &str| MetricMetadata {
+        kind: MetricKind::Counter,
+        unit: "bytes".to_owned(),
+        help: help.to_owned(),
+    };
+    let write = |world: &mut World, help: &str, time: i64| {
+        world
+            .write_batch(|batch: &mut BatchBuilder| {
+                let slot = batch.series(labels(0).as_bytes());
+                batch.sample(slot, time, 1.0);
+                batch.exemplar(slot, exemplar(time));
+                batch.metadata("metric_0", metadata(help));
+            })
+            .unwrap();
+    };
+    write(&mut world, "old", TODAY_MS);
+    world.flush().unwrap();
+    write(&mut world, "new", TODAY_MS + 1);
+    in_every_state(&mut world, |world, state| {
+        let known = world.store.metadata(&world.tenant).unwrap();
+        assert_eq!(known["metric_0"], metadata("new"), "{state}");
+        let all = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
+        assert_eq!(all, [(labels(0), vec![exemplar(TODAY_MS), exemplar(TODAY_MS + 1)])], "{state}");
+        let one = [Matcher::equal("number", "0")];
+        let found = world.store.exemplars(&world.tenant, TimeRange::at(TODAY_MS), &one).unwrap();
+        assert_eq!(found.len(), 1, "{state}");
+        let other = [Matcher::equal("number", "1")];
+        assert!(
+            world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &other).unwrap().is_empty()
+        );
+    });
+    let disk = world.disk.crash(CrashPolicy::LoseUnsynced);
+    drop(world);
+    let world = World::open(disk, Arc::new(SimClock::new()), 2).unwrap();
+    assert_eq!(world.store.metadata(&world.tenant).unwrap()["metric_0"], metadata("new"));
+}
+
+#[test]
+fn a_limit_refuses_new_series_and_names_itself() {
+    let world = world();
+    let mut batch = BatchBuilder::new();
+    for series in 0..5 {
+        let slot = batch.series(labels(series).as_bytes());
+        batch.sample(slot, TODAY_MS, 1.0);
+    }
+    let limits = Limits { active_series_max: 3 };
+    let mut payload = Vec::new();
+    let prepared = world.store.prepare(&world.tenant, limits, &mut batch, &mut payload).unwrap();
+    let refused = prepared.refused.as_ref().unwrap();
+    assert_eq!((refused.series, refused.samples, batch.sample_count()), (2, 2, 3));
+    assert_eq!(refused.error.kind(), ErrorKind::Limit);
+    assert!(refused.error.to_string().contains("active_series_max"), "{}", refused.error);
+    let position = world.log.end();
+    world.store.apply(prepared, &mut batch, position).unwrap();
+    assert_eq!(names(&world, &[]), ["0", "1", "2"]);
+}
+
+#[test]
+fn labels_that_are_not_canonical_are_refused() {
+    let world = world();
+    let mut batch = BatchBuilder::new();
+    let slot = batch.series(b"\x01b\x011\x01a\x011");
+    batch.sample(slot, TODAY_MS, 1.0);
+    let error =
+        world.store.prepare(&world.tenant, LIMITS, &mut batch, &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, StoreError::Labels), "{error}");
+}
+
+#[test]
+fn statistics_count_what_there_is() {
+    let mut world = world();
+    let row = |series: u32| (series, TODAY_MS, Row { bits: 7, start: 0 });
+    world.write(&(0..25).map(row).collect::<Vec<_>>()).unwrap();
+    in_every_state(&mut world, |world, state| {
+        let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
+        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        let cardinality = selection.cardinality(2);
+        assert_eq!(cardinality.series, 25, "{state}");
+        let shown = |counts: &[metric_store::NameCount]| -> Vec<String> {
+            counts.iter().map(|entry| format!("{} {}", entry.name, entry.count)).collect()
+        };
+        assert_eq!(shown(&cardinality.metrics), ["metric_0 10", "metric_1 10"], "{state}");
+        assert_eq!(shown(&cardinality.labels), ["number 25", "__name__ 3"], "{state}");
+        assert_eq!(shown(&cardinality.pairs)[0], "__name__=metric_0 10", "{state}");
+        assert_eq!(selection.label_names(9), ["__name__", "number", "zone"], "{state}");
+        assert_eq!(selection.label_values("zone", 1), ["a"], "{state}");
+    });
+}
+
+#[test]
+fn retention_drops_old_days() {
+    let mut world = world();
+    for day in 0..3 {
+        let time = TODAY_MS - day * crate::world::DAY_MS;
+        world.write(&[(0, time, Row { bits: 7, start: 0 })]).unwrap();
+        world.flush().unwrap();
+    }
+    assert_eq!(world.store.retain(Some(TODAY_MS - crate::world::DAY_MS), None).unwrap(), 1);
+    assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap().len(), 2);
+    assert_eq!(world.store.retain(None, Some(1)).unwrap(), 2);
+    assert!(world.rows(TimeRange::EVERYTHING).unwrap().is_empty());
+}
+
+/// What is in the log of another epoch than the present one is found again.
+#[test]
+fn restarts_in_a_row_lose_nothing() {
+    let mut disk = SimDisk::new();
+    let clock = Arc::new(SimClock::new());
+    for restart in 0..6 {
+        let mut world = World::open(disk.clone(), clock.clone(), restart).unwrap();
+        assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap().len() as u64, restart * 10);
+        let time = TODAY_MS + restart as i64 * 15_000;
+        let row = |series: u32| (series, time, Row { bits: restart, start: 0 });
+        world.write(&(0..10).map(row).collect::<Vec<_>>()).unwrap();
+        if restart == 3 {
+            world.flush().unwrap();
+        }
+        disk = world.disk.crash(CrashPolicy::LoseUnsynced);
+    }
+}
+
+/// Work is split by ranges of series: any number of threads read one selection.
+#[test]
+fn threads_share_a_selection() {
+    let mut world = world();
+    let row = |series: u32| (series, TODAY_MS, Row { bits: u64::from(series), start: 0 });
+    world.write(&(0..40).map(row).collect::<Vec<_>>()).unwrap();
+    world.flush().unwrap();
+    world.write(&[(3, TODAY_MS + 1, Row { bits: 9, start: 0 })]).unwrap();
+    let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: true };
+    let selection = Arc::new(world.store.select(&world.tenant, &wanted).unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let workers: Vec<_> = (0..4)
+        .map(|part| {
+            let (selection, sender) = (Arc::clone(&selection), sender.clone());
+            let run = move || {
+                let mut scratch = Scratch::default();
+                for index in (part..selection.len()).step_by(4) {
+                    selection.read(index, &mut scratch).unwrap();
+                    let Scratch { columns, .. } = &scratch;
+                    sender
+                        .send(columns.floats.times.len() + columns.histograms.times.len())
+                        .unwrap();
+                }
+            };
+            platform::threads::Worker::start("reader", run).unwrap()
+        })
+        .collect();
+    drop(sender);
+    assert_eq!(receiver.iter().sum::<usize>(), 41);
+    drop(workers);
+}

@@ -1,0 +1,204 @@
+//! A store, its log and its disk; and what it should hold.
+
+use metric_store::{
+    BatchBuilder, HistogramSample, Limits, MergeWish, MetricStore, Scratch, Select, StoreError,
+    StoreSettings,
+};
+use model::{Buckets, FloatHistogram, Labels, Signal, TenantId, TimeRange};
+use platform::sim::{SimClock, SimDisk};
+use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use wal::{Batch, Log, LogOptions, Position};
+
+pub(crate) const DAY_MS: i64 = 86_400_000;
+/// Midnight of the simulated clock's first day.
+pub(crate) const TODAY_MS: i64 = 1_795_219_200_000;
+pub(crate) const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
+const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
+
+/// A sample of the model: the bits of a float, or the number of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) bits: u64,
+    pub(crate) start: i64,
+}
+
+/// Rows by series and time.
+pub(crate) type Rows = BTreeMap<(u32, i64), Row>;
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) disk: SimDisk,
+    pub(crate) log: Log,
+    pub(crate) store: MetricStore,
+    pub(crate) tenant: TenantId,
+    /// Nobody damages its files, so nothing may be missing.
+    pub(crate) whole: bool,
+    batch: BatchBuilder,
+    end: Position,
+}
+
+impl World {
+    pub(crate) fn open(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        seed: u64,
+    ) -> Result<Self, Box<dyn Error>> {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&shared), "blobs")?);
+        let random = Arc::new(SeededRandom::new(seed));
+        let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
+        let settings = StoreSettings { cache_bytes: 1 << 20 };
+        let store = MetricStore::open(blobs, clock.clone(), ids, random.clone(), settings)?;
+        let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
+        let options =
+            LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
+        let (log, mut replay) = Log::open(shared, clock, random, options)?;
+        while let Some(replayed) = replay.next_batch()? {
+            store.replay(&replayed)?;
+        }
+        let end = log.end();
+        let tenant = TenantId::default_tenant();
+        Ok(Self { disk, log, store, tenant, whole: true, batch: BatchBuilder::new(), end })
+    }
+
+    /// Logs and applies.
+    pub(crate) fn write(&mut self, rows: &[(u32, i64, Row)]) -> Result<(), Box<dyn Error>> {
+        self.batch.clear();
+        for (series, time, row) in rows {
+            let slot = self.batch.series(labels(*series).as_bytes());
+            match is_histogram(*series) {
+                true => self.batch.histogram(slot, histogram_sample(*time, *row)),
+                false => self.batch.sample_since(slot, *time, row.start, f64::from_bits(row.bits)),
+            }
+        }
+        self.commit()
+    }
+
+    pub(crate) fn write_batch(
+        &mut self,
+        fill: impl FnOnce(&mut BatchBuilder),
+    ) -> Result<(), Box<dyn Error>> {
+        self.batch.clear();
+        fill(&mut self.batch);
+        self.commit()
+    }
+
+    fn commit(&mut self) -> Result<(), Box<dyn Error>> {
+        let mut payload = Vec::new();
+        let prepared = self.store.prepare(&self.tenant, LIMITS, &mut self.batch, &mut payload)?;
+        let schema = MetricStore::BATCH_SCHEMA;
+        let batch =
+            Batch { tenant: &self.tenant, signal: Signal::Metrics, schema, payload: &payload };
+        let position = self.log.append_wait(&batch)?;
+        self.store.apply(prepared, &mut self.batch, position)?;
+        self.end = Position { offset: position.offset + 1, ..position };
+        Ok(())
+    }
+
+    pub(crate) fn cut(&self) {
+        self.store.cut(self.end.max(self.log.end()));
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Box<dyn Error>> {
+        self.cut();
+        self.store.flush()?;
+        let needed = self.store.log_needed_from().unwrap_or(self.log.end());
+        self.log.truncate_before(needed)?;
+        Ok(())
+    }
+
+    pub(crate) fn merge(&self, full: bool) -> Result<usize, StoreError> {
+        self.store.merge(&MergeWish { full, space: ROOM })
+    }
+
+    pub(crate) fn delete(
+        &self,
+        matchers: &[metric_store::Matcher],
+        time: TimeRange,
+    ) -> Result<(), StoreError> {
+        self.store.delete(&self.tenant, matchers, time, self.end.max(self.log.end()))
+    }
+
+    /// Everything that can be read in the range, as rows.
+    pub(crate) fn rows(&self, time: TimeRange) -> Result<Rows, StoreError> {
+        let wanted = Select { time, matchers: &[], values_needed: true };
+        let selection = self.store.select(&self.tenant, &wanted)?;
+        assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
+        let mut rows = Rows::new();
+        let mut scratch = Scratch::default();
+        for index in 0..selection.len() {
+            let series = series_of(selection.labels(index));
+            selection.read(index, &mut scratch)?;
+            assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
+            let columns = &scratch.columns;
+            let floats = columns.floats.values.iter().map(|value| value.to_bits());
+            add(&mut rows, series, &columns.floats.times, &columns.floats.starts, floats);
+            let histograms =
+                columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
+            add(
+                &mut rows,
+                series,
+                &columns.histograms.times,
+                &columns.histograms.starts,
+                histograms,
+            );
+        }
+        Ok(rows)
+    }
+}
+
+fn add(
+    rows: &mut Rows,
+    series: u32,
+    times: &[i64],
+    starts: &[i64],
+    bits: impl ExactSizeIterator<Item = u64>,
+) {
+    assert_eq!(times.len(), bits.len());
+    assert!(starts.is_empty() || starts.len() == times.len());
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "times rise: {times:?}");
+    for (index, bits) in bits.enumerate() {
+        let row = Row { bits, start: starts.get(index).copied().unwrap_or(0) };
+        let before = rows.insert((series, times[index]), row);
+        assert_eq!(before, None, "series {series} has {} twice", times[index]);
+    }
+}
+
+/// Every fifth series is one of histograms.
+pub(crate) fn is_histogram(series: u32) -> bool {
+    series % 5 == 4
+}
+
+pub(crate) fn labels(series: u32) -> Labels {
+    let metric = format!("metric_{}", series / 10);
+    let number = series.to_string();
+    let zone = ["a", "b", ""][series as usize % 3];
+    Labels::from_pairs([("__name__", metric.as_str()), ("number", &number), ("zone", zone)])
+}
+
+fn series_of(labels: &Labels) -> u32 {
+    labels.value("number").parse().unwrap()
+}
+
+/// The bits of the sum tell histograms apart; the layout changes with them.
+fn histogram_sample(time_ms: i64, row: Row) -> HistogramSample {
+    let buckets = (0..row.bits % 4).map(|index| (index as i32 * 2, (row.bits % 100) as f64));
+    let histogram = FloatHistogram {
+        schema: 3,
+        count: (row.bits % 1_000) as f64,
+        sum: f64::from_bits(row.bits),
+        positive: Buckets::from_entries(buckets),
+        ..FloatHistogram::default()
+    };
+    HistogramSample { time_ms, start_ms: row.start, histogram: Arc::new(histogram) }
+}
+
+fn histogram_number(histogram: &FloatHistogram) -> u64 {
+    let bits = histogram.sum.to_bits();
+    assert_eq!(histogram.count, (bits % 1_000) as f64);
+    assert_eq!(histogram.positive.counts.len() as u64, bits % 4);
+    bits
+}

@@ -1,0 +1,72 @@
+//! What a query holds at once, against its limits: samples, as Prometheus counts them, and bytes, as
+//! columns take them even where they are empty.
+
+use crate::error::QueryError;
+use query::Budget;
+use std::iter::Sum;
+use std::ops::{Add, Sub};
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Weight {
+    pub(crate) samples: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Add for Weight {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { samples: self.samples + other.samples, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Sub for Weight {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { samples: self.samples - other.samples, bytes: self.bytes - other.bytes }
+    }
+}
+
+impl Sum for Weight {
+    fn sum<I: Iterator<Item = Self>>(weights: I) -> Self {
+        weights.fold(Self::default(), Add::add)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Holding {
+    samples: Budget,
+    bytes: Budget,
+}
+
+impl Holding {
+    pub(crate) fn new(samples_max: usize, bytes_max: usize) -> Self {
+        Self { samples: Budget::new(samples_max), bytes: Budget::new(bytes_max) }
+    }
+
+    pub(crate) fn held(&self) -> Weight {
+        Weight { samples: self.samples.held(), bytes: self.bytes.held() }
+    }
+
+    pub(crate) fn samples_peak(&self) -> usize {
+        self.samples.peak()
+    }
+
+    pub(crate) fn take(&self, weight: Weight) -> Result<()> {
+        self.samples.take(weight.samples).map_err(|_| QueryError::TooManySamples)?;
+        self.bytes.take(weight.bytes).map_err(|over| out_of_memory(over.limit))
+    }
+
+    /// Holds just so much from here on. Between the nodes of a plan, where no threads are at work.
+    pub(crate) fn settle(&self, weight: Weight) -> Result<()> {
+        self.samples.settle(weight.samples).map_err(|_| QueryError::TooManySamples)?;
+        self.bytes.settle(weight.bytes).map_err(|over| out_of_memory(over.limit))
+    }
+}
+
+fn out_of_memory(limit: usize) -> QueryError {
+    QueryError::TooMuchMemory { limit }
+}

@@ -1,0 +1,346 @@
+//! Selectors and window functions as streams: series by series, on several threads where there are
+//! many.
+
+use super::column::Series;
+use super::eval::{DUPLICATES, Evaluator};
+use super::fold::Fold;
+use super::grid::Grid;
+use super::hinted::Hinted;
+use super::instant::{InstantCall, SampleTime};
+use super::plan::{Aggregate, Call, Node, RangeSelector, Selector, Subquery};
+use super::subquery::Computed;
+use super::window::WindowCall;
+use super::worker::Worker;
+use crate::annotations::Note;
+use crate::ast::Edges;
+use crate::error::QueryError;
+use crate::functions::Body;
+use crate::position::Position;
+use crate::storage::{SelectHints, Selection};
+use platform::threads::scatter;
+use std::collections::HashSet;
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+/// Fewer series than this are not worth a second thread.
+const PARALLEL_SERIES_MIN: usize = 200;
+
+/// Series that come one by one.
+pub(super) enum Stream<'n> {
+    Instant(Box<dyn Selection + 'n>, InstantCall<'n>),
+    Window(Box<dyn Selection + 'n>, WindowCall),
+}
+
+impl Stream<'_> {
+    fn selection(&self) -> &dyn Selection {
+        match self {
+            Self::Instant(selection, _) | Self::Window(selection, _) => &**selection,
+        }
+    }
+
+    fn produce(&self, index: usize, worker: &mut Worker) -> Result<Option<Series>> {
+        let selection = self.selection();
+        let labels = selection.labels(index);
+        let mut scratch = std::mem::take(&mut worker.scratch);
+        let series = match selection.columns(index, &mut scratch) {
+            Ok(columns) => match self {
+                Self::Instant(_, call) => call.produce(labels, columns, worker),
+                Self::Window(_, call) => call.produce(labels, columns, worker),
+            },
+            Err(error) => Err(error.into()),
+        };
+        worker.scratch = scratch;
+        series
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn stream<'n>(&self, node: &'n Node, grid: Grid) -> Result<Option<Stream<'n>>>
+    where
+        'a: 'n,
+    {
+        match node {
+            Node::Vector(selector) => {
+                let call = self.instant_call(selector, grid, None);
+                let selection = self.select(selector, grid, 0)?;
+                Ok(Some(Stream::Instant(selection, call)))
+            }
+            Node::Call(call) => match &call.function.body {
+                Body::Window(_) => self.window_stream(call, grid).map(Some),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn instant_call<'n>(
+        &self,
+        selector: &'n Selector,
+        grid: Grid,
+        times: Option<SampleTime>,
+    ) -> InstantCall<'n> {
+        InstantCall { selector, grid, lookback_ms: self.options.lookback_ms, times }
+    }
+
+    /// A selector's sample times in seconds, in place of its values.
+    pub(crate) fn sample_times(
+        &self,
+        selector: &Selector,
+        grid: Grid,
+        times: SampleTime,
+    ) -> Result<Vec<Series>> {
+        let call = self.instant_call(selector, grid, Some(times));
+        let selection = self.select(selector, grid, 0)?;
+        self.collect(&Stream::Instant(selection, call), grid)
+    }
+
+    fn select(
+        &self,
+        selector: &Selector,
+        grid: Grid,
+        range_ms: i64,
+    ) -> Result<Box<dyn Selection + 'a>> {
+        let lookback = self.options.lookback_ms;
+        let (before, after) = match (range_ms > 0, selector.edges) {
+            (true, Edges::Plain) => (range_ms, 0),
+            (true, Edges::Anchored) => (range_ms + lookback, 0),
+            (true, Edges::Smoothed) => (range_ms + lookback, lookback),
+            (false, Edges::Smoothed) => (lookback, lookback),
+            (false, _) => (lookback, 0),
+        };
+        let hints = SelectHints {
+            start_ms: selector.moment(grid.start_ms) - before + 1,
+            end_ms: selector.moment(grid.end_ms()) + after,
+            step_ms: grid.step_ms,
+            range_ms,
+            function: selector.hint.function,
+            grouping: selector.hint.grouping.clone(),
+            by: selector.hint.by,
+            skip_histogram_buckets: selector.hint.skip_histogram_buckets,
+        };
+        let selection = self.storage.select(&hints, &selector.matchers)?;
+        for warning in selection.warnings() {
+            self.notes.add(Note::Storage(warning), Position::default());
+        }
+        self.stats.borrow_mut().series += selection.len() as u64;
+        if hints.skip_histogram_buckets {
+            return Ok(Box::new(Hinted { inner: selection }));
+        }
+        Ok(selection)
+    }
+
+    pub(crate) fn select_for_range(
+        &self,
+        range: &RangeSelector,
+        grid: Grid,
+    ) -> Result<Box<dyn Selection + 'a>> {
+        self.select(&range.selector, grid, range.range_ms)
+    }
+
+    fn window_stream<'n>(&self, call: &'n Call, grid: Grid) -> Result<Stream<'n>>
+    where
+        'a: 'n,
+    {
+        let Body::Window(body) = call.function.body else {
+            unreachable!("the caller has looked");
+        };
+        let is_range = |node: &&Node| matches!(node, Node::Range(_) | Node::Subquery(_));
+        let index = call.arguments.iter().position(|node| is_range(&node));
+        let index = index.expect("the checker has seen to the types");
+        let scalars = call.arguments.iter().enumerate().filter(|(other, _)| *other != index);
+        let scalars = scalars.map(|(_, node)| self.scalar(node, grid)).collect::<Result<_>>()?;
+        let mut window = WindowCall {
+            function: call.function,
+            body,
+            grid,
+            offset_ms: 0,
+            at_ms: None,
+            range_ms: 0,
+            edges: Edges::Plain,
+            lookback_ms: self.options.lookback_ms,
+            scalars,
+            position: call.positions[index],
+            all_position: call.positions[0],
+            delayed: self.options.delayed_name_removal,
+            start_timestamps: self.options.start_timestamps,
+            type_and_unit_labels: self.options.type_and_unit_labels,
+        };
+        let selection = match &call.arguments[index] {
+            Node::Range(range) => self.range_selection(range, &mut window)?,
+            Node::Subquery(subquery) => self.subquery_selection(subquery, &mut window)?,
+            _ => unreachable!("found by its kind"),
+        };
+        Ok(Stream::Window(selection, window))
+    }
+
+    fn range_selection(
+        &self,
+        range: &RangeSelector,
+        window: &mut WindowCall,
+    ) -> Result<Box<dyn Selection + 'a>> {
+        window.offset_ms = range.selector.offset_ms;
+        window.at_ms = range.selector.at_ms;
+        window.range_ms = range.range_ms;
+        window.edges = range.selector.edges;
+        check_edges(window)?;
+        self.select(&range.selector, window.grid, range.range_ms)
+    }
+
+    fn subquery_selection(
+        &self,
+        subquery: &Subquery,
+        window: &mut WindowCall,
+    ) -> Result<Box<dyn Selection + 'a>> {
+        window.offset_ms = subquery.offset_ms;
+        window.at_ms = subquery.at_ms;
+        window.range_ms = subquery.range_ms;
+        Ok(Box::new(self.subquery(subquery, window.grid)?))
+    }
+
+    /// The inner expression at every multiple of the step that some window can see.
+    pub(crate) fn subquery(&self, subquery: &Subquery, grid: Grid) -> Result<Computed> {
+        let step = subquery.step_ms.max(1);
+        let after = subquery.moment(grid.start_ms) - subquery.range_ms;
+        let start = after.div_euclid(step) * step + step;
+        let end = subquery.moment(grid.end_ms());
+        let Some(inner) = Grid::new(start, end, step) else {
+            return Err(QueryError::TooManySamples);
+        };
+        if inner.steps() == 0 {
+            return Ok(Computed::new(Vec::new(), inner));
+        }
+        let before = self.stats.borrow().clone();
+        let series = self.vector(&subquery.inner, inner)?;
+        // Its samples are counted where the windows look at them.
+        let mut stats = self.stats.borrow_mut();
+        let series_count = stats.series;
+        *stats = before;
+        stats.series = series_count;
+        Ok(Computed::new(series, inner))
+    }
+
+    /// All series of a stream.
+    pub(super) fn collect(&self, stream: &Stream<'_>, grid: Grid) -> Result<Vec<Series>> {
+        let parts = self.on_threads(stream, grid, |range, worker| {
+            let mut part = Vec::new();
+            for index in range {
+                self.control.check()?;
+                if let Some(series) = stream.produce(index, worker)? {
+                    self.holding.take(series.column.weight())?;
+                    part.push(series);
+                }
+            }
+            Ok(part)
+        })?;
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().unwrap_or_default();
+        parts.for_each(|part| all.extend(part));
+        Ok(all)
+    }
+
+    /// Splits a stream's series over threads; answers what each made, in the order of the series.
+    pub(super) fn on_threads<R: Send>(
+        &self,
+        stream: &Stream<'_>,
+        grid: Grid,
+        work: impl Fn(std::ops::Range<usize>, &mut Worker) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let count = stream.selection().len();
+        let worthwhile = count >= PARALLEL_SERIES_MIN;
+        let threads = if worthwhile { self.options.threads.clamp(1, 64) } else { 1 };
+        if threads == 1 {
+            let mut worker = Worker::new(grid.steps());
+            let result = work(0..count, &mut worker);
+            self.take_in(worker, grid);
+            return Ok(vec![result?]);
+        }
+        let bounds = |part: usize| part * count / threads..(part + 1) * count / threads;
+        let results = scatter((0..threads).map(bounds).collect(), |range| {
+            let mut worker = Worker::new(grid.steps());
+            let result = work(range, &mut worker);
+            (result, worker)
+        });
+        let mut out = Vec::with_capacity(threads);
+        let mut failed = None;
+        for (result, worker) in results {
+            self.take_in(worker, grid);
+            match result {
+                Ok(part) => out.push(part),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(out), Err)
+    }
+
+    fn take_in(&self, worker: Worker, grid: Grid) {
+        self.notes.merge(worker.notes);
+        let mut stats = self.stats.borrow_mut();
+        if grid == self.query_grid {
+            stats.merge(&worker.stats);
+        } else {
+            // Another grid than the query's: a part evaluated once for all steps.
+            let steps = self.query_grid.steps();
+            for step in 0..steps {
+                stats.add_at(step, worker.stats.total);
+            }
+        }
+    }
+
+    pub(super) fn fold_stream(
+        &self,
+        aggregate: &Aggregate,
+        stream: &Stream<'_>,
+        grid: Grid,
+    ) -> Result<Fold> {
+        let may_collide = match (&aggregate.inner, stream) {
+            (Node::Call(call), Stream::Window(_, window)) => {
+                let one_name =
+                    matches!(&call.arguments[..], [Node::Range(r)] if r.selector.has_one_name());
+                !window.delayed && !window.body.keeps_name && !one_name
+            }
+            _ => false,
+        };
+        let parts = self.on_threads(stream, grid, |range, worker| {
+            let mut fold = Fold::new(aggregate, grid.steps());
+            let mut seen = HashSet::new();
+            for index in range {
+                self.control.check()?;
+                if let Some(series) = stream.produce(index, worker)? {
+                    if may_collide && !seen.insert(series.labels.clone()) {
+                        return Err(QueryError::execution(DUPLICATES));
+                    }
+                    let before = fold.weight();
+                    fold.add(&series, &worker.notes);
+                    self.holding.take(fold.weight() - before)?;
+                }
+            }
+            Ok((fold, seen))
+        })?;
+        let mut parts = parts.into_iter();
+        let (mut fold, mut seen) = parts.next().expect("there is at least one part");
+        for (part, labels) in parts {
+            if labels.iter().any(|labels| seen.contains(labels)) {
+                return Err(QueryError::execution(DUPLICATES));
+            }
+            seen.extend(labels);
+            fold.merge(part);
+        }
+        Ok(fold)
+    }
+}
+
+fn check_edges(window: &WindowCall) -> Result<()> {
+    let (word, allowed, names) = match window.edges {
+        Edges::Plain => return Ok(()),
+        Edges::Anchored => {
+            ("anchored", window.body.anchored, "changes, delta, increase, rate, resets")
+        }
+        Edges::Smoothed => ("smoothed", window.body.smoothed, "delta, increase, rate"),
+    };
+    if allowed {
+        return Ok(());
+    }
+    let name = window.function.name;
+    let message = format!("{word} modifier can only be used with: {names} - not with {name}");
+    Err(QueryError::Execution(message))
+}

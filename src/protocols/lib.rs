@@ -1,0 +1,34 @@
+//! Foreign protocols: bytes to `model`, a call, and back. Step 9.
+//!
+//! Lives here: the route table's types and the one way from a request to its handler, answers and
+//! the one translation from error kinds to statuses, how settings are declared.
+//! Not here: sockets, TLS, credentials (server); storage and languages (the crates below).
+//! Invariant: a handler is only reached through a [`Route`], and a `Route` always says who may
+//! call it.
+
+mod guard;
+pub mod otlp;
+mod principal;
+pub mod prometheus;
+mod protocol;
+pub mod reply;
+mod route;
+mod services;
+pub mod settings;
+#[cfg(test)]
+mod testing;
+
+pub use principal::{Principal, Refusal, TENANT_HEADER};
+pub use protocol::{ALL, Protocol, routes};
+pub use route::{
+    Access, Answer, Body, BodyLimits, Call, Handler, Host, Identified, Route, not_found,
+    percent_decode, router,
+};
+pub use services::{
+    Committed, Exemplar, ExemplarSeries, Listing, MetricBatch, MetricQueries, MetricReader,
+    MetricServices, MetricStatistics, MetricWriter, NamedCount, Question, ServiceError, Services,
+    Waiting,
+};
+
+/// This crate's instruments.
+pub static METRICS: &[&dyn observe::Metric] = route::METRICS;

@@ -1,0 +1,67 @@
+//! How OTLP metrics become Prometheus metrics.
+
+use crate::section;
+use crate::settings::HumanDuration;
+use serde::{Deserialize, Serialize};
+
+/// How names are changed on the way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum TranslationStrategy {
+    UnderscoreEscapingWithSuffixes,
+    UnderscoreEscapingWithoutSuffixes,
+    #[serde(rename = "NoUTF8EscapingWithSuffixes")]
+    NoUtf8EscapingWithSuffixes,
+    NoTranslation,
+}
+
+impl TranslationStrategy {
+    /// Whether anything but letters, digits and `_` is replaced.
+    pub(crate) fn escapes(self) -> bool {
+        matches!(
+            self,
+            Self::UnderscoreEscapingWithSuffixes | Self::UnderscoreEscapingWithoutSuffixes
+        )
+    }
+
+    /// Whether units and kinds are added to names.
+    pub(crate) fn adds_suffixes(self) -> bool {
+        matches!(self, Self::UnderscoreEscapingWithSuffixes | Self::NoUtf8EscapingWithSuffixes)
+    }
+}
+
+section! {
+    /// OTLP metrics: how they become Prometheus metrics. Names and meanings follow Prometheus'
+    /// own `otlp` section.
+    OtlpSettings as "otlp" {
+        /// `"UnderscoreEscapingWithSuffixes"`, `"UnderscoreEscapingWithoutSuffixes"`,
+        /// `"NoUTF8EscapingWithSuffixes"` or `"NoTranslation"`.
+        translation_strategy: TranslationStrategy =
+            TranslationStrategy::UnderscoreEscapingWithSuffixes,
+        /// Resource attributes that become labels of every series.
+        promote_resource_attributes: Vec<String> = [
+            "deployment.environment.name",
+            "deployment.environment",
+            "k8s.cluster.name",
+            "k8s.namespace.name",
+            "k8s.pod.name",
+            "k8s.container.name",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        /// All resource attributes become labels, except those that are ignored.
+        promote_all_resource_attributes: bool = false,
+        /// Resource attributes that never become labels, where all do.
+        ignore_resource_attributes: Vec<String> = Vec::new(),
+        /// `target_info` keeps `service.name`, `service.namespace` and `service.instance.id` beside
+        /// `job` and `instance`.
+        keep_identifying_resource_attributes: bool = false,
+        /// Histograms with explicit bounds become native histograms with custom buckets.
+        convert_histograms_to_nhcb: bool = false,
+        /// Name, version and attributes of the scope become `otel_scope_…` labels.
+        promote_scope_metadata: bool = false,
+        /// Delta points are added up. A series that is silent for this long begins anew.
+        delta_expiry: HumanDuration = HumanDuration::from_secs(300),
+        /// Series whose deltas are added up at the same time; more are rejected.
+        delta_series_max: usize = 100_000,
+    }
+}

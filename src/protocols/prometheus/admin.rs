@@ -1,0 +1,38 @@
+//! `admin/tsdb/…`: deleting, cleaning up, snapshots. Off unless a setting switches them on.
+
+use super::envelope::{ApiError, Context, Data, ErrorType};
+use super::json;
+use crate::reply;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+fn switched_on(context: &Context) -> Result<(), ApiError> {
+    let disabled =
+        || ApiError { kind: ErrorType::Unavailable, message: "admin APIs disabled".to_owned() };
+    context.services.prometheus.admin_api.then_some(()).ok_or_else(disabled)
+}
+
+pub(super) fn delete_series(context: &Context) -> Result<Response, ApiError> {
+    switched_on(context)?;
+    let question = context.parameters.question()?;
+    if question.selectors.is_empty() {
+        return Err(ApiError::bad("no match[] parameter provided"));
+    }
+    context.metrics()?.queries.delete(&context.call.tenant, &question)?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+pub(super) fn clean_tombstones(context: &Context) -> Result<Response, ApiError> {
+    switched_on(context)?;
+    context.metrics()?.queries.clean_tombstones(&context.call.tenant)?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+pub(super) fn snapshot(context: &Context) -> Result<Data, ApiError> {
+    switched_on(context)?;
+    let name = context.metrics()?.queries.snapshot(&context.call.tenant)?;
+    let mut data = Data::of("{\"name\":");
+    json::text(&mut data.json, &name);
+    data.json.push(b'}');
+    Ok(data)
+}

@@ -1,0 +1,265 @@
+//! How every endpoint of the API answers: `{"status":…,"data":…}`, warnings, errors, gzip, CORS;
+//! and how one is run, on a worker thread, until its client goes away.
+
+use super::json;
+use super::parameters::Parameters;
+use crate::services::{MetricReader, MetricServices, ServiceError, Services};
+use crate::{Call, reply};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use model::ErrorKind;
+use promql::{CancelFlag, QueryError};
+use std::io::Write as _;
+use std::sync::Arc;
+
+/// What Prometheus says of an error, and with which status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorType {
+    BadData,
+    Execution,
+    Canceled,
+    Timeout,
+    Internal,
+    Unavailable,
+    NotFound,
+}
+
+impl ErrorType {
+    fn parts(self) -> (&'static str, StatusCode) {
+        // Nginx's "client closed request", which Prometheus borrows.
+        let closed = StatusCode::from_u16(499).expect("three digits");
+        match self {
+            Self::BadData => ("bad_data", StatusCode::BAD_REQUEST),
+            Self::Execution => ("execution", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Canceled => ("canceled", closed),
+            Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// The one translation from our kinds.
+    fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Invalid
+            | ErrorKind::Conflict
+            | ErrorKind::Unauthenticated
+            | ErrorKind::Forbidden => Self::BadData,
+            ErrorKind::Limit => Self::Execution,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Overloaded | ErrorKind::Io => Self::Unavailable,
+            ErrorKind::Timeout => Self::Timeout,
+            ErrorKind::Cancelled => Self::Canceled,
+            ErrorKind::Corrupt | ErrorKind::Bug => Self::Internal,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ApiError {
+    pub(super) kind: ErrorType,
+    pub(super) message: String,
+}
+
+impl ApiError {
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self { kind: ErrorType::BadData, message: message.into() }
+    }
+
+    pub(super) fn parameter(name: &str, message: &str) -> Self {
+        Self::bad(format!("invalid parameter {name:?}: {message}"))
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        Self { kind: ErrorType::of(error.kind), message: error.message }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::Parse(_) | QueryError::Invalid(_) => Self::parameter("query", &message),
+            QueryError::Execution(_)
+            | QueryError::TooManySamples
+            | QueryError::TooMuchMemory { .. } => Self { kind: ErrorType::Execution, message },
+            QueryError::Stopped(_) | QueryError::Storage(_) => {
+                Self { kind: ErrorType::of(error.kind()), message }
+            }
+        }
+    }
+}
+
+/// An answer's data, written, and what to say beside it.
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    pub(super) json: Vec<u8>,
+    pub(super) warnings: Vec<String>,
+    pub(super) infos: Vec<String>,
+}
+
+impl Data {
+    pub(super) fn of(json: impl Into<Vec<u8>>) -> Self {
+        Self { json: json.into(), ..Self::default() }
+    }
+
+    pub(super) fn truncated(&mut self) {
+        self.warnings.push("results truncated due to limit".to_owned());
+    }
+}
+
+/// What an endpoint works with. It runs on a thread that may block.
+pub(super) struct Context {
+    pub(super) services: Arc<Services>,
+    pub(super) call: Call,
+    pub(super) parameters: Parameters,
+    pub(super) cancel: CancelFlag,
+}
+
+impl Context {
+    pub(super) fn metrics(&self) -> Result<&MetricServices, ApiError> {
+        Ok(self.services.metrics()?)
+    }
+
+    pub(super) fn reader(&self) -> Result<Box<dyn MetricReader>, ApiError> {
+        Ok(self.metrics()?.queries.reader(&self.call.tenant)?)
+    }
+}
+
+/// An endpoint that answers JSON.
+pub(super) type Endpoint = fn(&Context) -> Result<Data, ApiError>;
+
+/// An endpoint that answers something else.
+pub(super) type RawEndpoint = fn(&Context) -> Result<Response, ApiError>;
+
+/// Raises the flag when the client goes away, which drops the handler.
+struct CancelOnDrop(CancelFlag);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+pub(super) async fn serve(services: Arc<Services>, call: Call, endpoint: Endpoint) -> Response {
+    run(services, call, move |context| {
+        endpoint(context).map(|data| reply::of(StatusCode::OK, "application/json", success(data)))
+    })
+    .await
+}
+
+pub(super) async fn serve_raw(
+    services: Arc<Services>,
+    call: Call,
+    endpoint: RawEndpoint,
+) -> Response {
+    run(services, call, endpoint).await
+}
+
+async fn run(
+    services: Arc<Services>,
+    call: Call,
+    endpoint: impl FnOnce(&Context) -> Result<Response, ApiError> + Send + 'static,
+) -> Response {
+    let cancel = CancelFlag::new();
+    let _guard = CancelOnDrop(cancel.clone());
+    let takes_gzip = takes_gzip(&call.headers);
+    let origin = services.prometheus.cors_origin.clone();
+    let work = move || {
+        let parameters = Parameters::of(&call);
+        let context = Context { services, call, parameters, cancel };
+        endpoint(&context).unwrap_or_else(|error| failure(&error))
+    };
+    let mistake = |_| {
+        let message = "a mistake in this program; its log says more".to_owned();
+        failure(&ApiError { kind: ErrorType::Internal, message })
+    };
+    let response = tokio::task::spawn_blocking(work).await.unwrap_or_else(mistake);
+    let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+    let response = if takes_gzip && !is_packed { packed(response).await } else { response };
+    with_cors(response, &origin)
+}
+
+/// The answer to a browser's question before the real one.
+pub(super) async fn options(services: Arc<Services>, _: Call) -> Response {
+    with_cors(reply::empty(StatusCode::NO_CONTENT), &services.prometheus.cors_origin)
+}
+
+fn success(data: Data) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.json.len() + 64);
+    out.extend_from_slice(b"{\"status\":\"success\",\"data\":");
+    out.extend_from_slice(&data.json);
+    for (name, texts) in [("warnings", &data.warnings), ("infos", &data.infos)] {
+        if !texts.is_empty() {
+            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            json::texts(&mut out, texts);
+        }
+    }
+    out.push(b'}');
+    out
+}
+
+fn failure(error: &ApiError) -> Response {
+    let (name, status) = error.kind.parts();
+    let mut out =
+        format!("{{\"status\":\"error\",\"errorType\":\"{name}\",\"error\":").into_bytes();
+    json::text(&mut out, &error.message);
+    out.push(b'}');
+    let response = reply::of(status, "application/json", out);
+    match error.kind {
+        ErrorType::Unavailable => reply::with_kind(response, ErrorKind::Overloaded),
+        _ => response,
+    }
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+    accepted.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).any(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        let refused = |weight: &str| matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+        parts.next() == Some("gzip") && !parts.any(refused)
+    })
+}
+
+/// Smaller answers gain nothing.
+const GZIP_FROM: usize = 1_024;
+
+async fn packed(response: Response) -> Response {
+    use http_body_util::BodyExt as _;
+    let (mut parts, body) = response.into_parts();
+    let Ok(plain) = body.collect().await.map(|body| body.to_bytes()) else {
+        return Response::from_parts(parts, axum::body::Body::empty());
+    };
+    if plain.len() < GZIP_FROM {
+        return Response::from_parts(parts, plain.into());
+    }
+    let squeeze = move || {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+        encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default()
+    };
+    let packed = tokio::task::spawn_blocking(squeeze).await.unwrap_or_default();
+    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    Response::from_parts(parts, packed.into())
+}
+
+fn with_cors(mut response: Response, origin: &str) -> Response {
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding, Origin"));
+    let Ok(origin) = HeaderValue::from_str(origin) else { return response };
+    if !origin.is_empty() {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}

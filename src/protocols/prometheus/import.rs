@@ -1,0 +1,211 @@
+//! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
+
+use super::write::commit;
+use crate::guard::Guard;
+use crate::services::{Committed, MetricBatch, ServiceError, Services};
+use crate::{Call, reply};
+use axum::http::StatusCode;
+use axum::response::Response;
+use model::{METRIC_NAME, MetricKind};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::{
+    ExemplarRef, LabelBuffer, LabelLimits, MetadataRef, MetricSink, Rejections, TextFormat,
+    TextSample, TextVisitor, parse_exposition,
+};
+
+/// A batch with what was left out of it.
+type Filled = (Box<dyn MetricBatch>, Rejections);
+type Fill = fn(&Services, &Call, &mut Importing<'_>) -> Result<(), ServiceError>;
+
+pub(super) async fn text(services: Arc<Services>, call: Call) -> Response {
+    import(services, call, read_text).await
+}
+
+pub(super) async fn json_lines(services: Arc<Services>, call: Call) -> Response {
+    import(services, call, read_json_lines).await
+}
+
+async fn import(services: Arc<Services>, call: Call, read: Fill) -> Response {
+    let fill = move || fill(&services, &call, read);
+    match commit(fill).await {
+        Ok((rejected, committed)) => answer(rejected, committed),
+        Err(error) => reply::plain_error(error.kind, &error.message),
+    }
+}
+
+fn answer(mut rejected: Rejections, committed: Committed) -> Response {
+    rejected.merge(committed.rejected);
+    match rejected.is_empty() {
+        true => reply::empty(StatusCode::NO_CONTENT),
+        false => reply::text(StatusCode::BAD_REQUEST, rejected.summary() + "\n"),
+    }
+}
+
+fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceError> {
+    let mut batch = services.metrics()?.writer.batch(&call.tenant);
+    let now_ms = services.clock.wall_ms();
+    let mut guard = Guard::new(&mut *batch, now_ms, services.prometheus.future_grace_ms());
+    let limits = services.prometheus.label_limits();
+    let mut importing = Importing {
+        sink: &mut guard,
+        limits,
+        now_ms,
+        buffer: LabelBuffer::default(),
+        exemplar_buffer: LabelBuffer::default(),
+        metadata: BTreeMap::new(),
+        rejected: Rejections::default(),
+    };
+    read(services, call, &mut importing)?;
+    let mut rejected = importing.finish();
+    rejected.merge(guard.rejected);
+    Ok((batch, rejected))
+}
+
+/// What both formats do with a series.
+struct Importing<'s> {
+    sink: &'s mut dyn MetricSink,
+    limits: LabelLimits,
+    now_ms: i64,
+    buffer: LabelBuffer,
+    exemplar_buffer: LabelBuffer,
+    /// Text says kind, help and unit on three lines.
+    metadata: BTreeMap<String, (MetricKind, String, String)>,
+    rejected: Rejections,
+}
+
+impl Importing<'_> {
+    /// Whether the series may have samples.
+    fn series<'p>(&mut self, pairs: &mut [(&'p str, &'p str)]) -> bool {
+        match self.buffer.series(pairs, &self.limits) {
+            Ok(labels) => {
+                self.sink.series(labels);
+                true
+            }
+            Err(reason) => {
+                self.rejected.add(|| reason.to_string());
+                false
+            }
+        }
+    }
+
+    fn finish(self) -> Rejections {
+        for (metric, (kind, help, unit)) in &self.metadata {
+            self.sink.metadata(metric, MetadataRef { kind: *kind, unit, help });
+        }
+        self.rejected
+    }
+}
+
+fn utf8(call: &Call) -> Result<&str, ServiceError> {
+    std::str::from_utf8(&call.body)
+        .map_err(|_| ServiceError::new(model::ErrorKind::Invalid, "the body is not UTF-8"))
+}
+
+fn read_text(_: &Services, call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> {
+    let format = TextFormat::from_content_type(call.header("content-type"));
+    parse_exposition(format, utf8(call)?, into)
+        .map_err(|error| ServiceError::new(model::ErrorKind::Invalid, error.to_string()))
+}
+
+impl<'a> TextVisitor<'a> for Importing<'_> {
+    fn kind(&mut self, metric: &str, kind: MetricKind) {
+        self.metadata.entry(metric.to_owned()).or_default().0 = kind;
+    }
+
+    fn help(&mut self, metric: &str, help: &str) {
+        help.clone_into(&mut self.metadata.entry(metric.to_owned()).or_default().1);
+    }
+
+    fn unit(&mut self, metric: &str, unit: &str) {
+        unit.clone_into(&mut self.metadata.entry(metric.to_owned()).or_default().2);
+    }
+
+    fn sample(&mut self, sample: &mut TextSample<'a>) {
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(sample.labels.len() + 1);
+        pairs.push((METRIC_NAME, &sample.name));
+        pairs.extend(sample.labels.iter().map(|(name, value)| (&**name, &**value)));
+        if !self.series(&mut pairs) {
+            return;
+        }
+        let timestamp_ms = sample.timestamp_ms.unwrap_or(self.now_ms);
+        self.sink.sample(timestamp_ms, 0, sample.value);
+        let Some(exemplar) = &sample.exemplar else { return };
+        let mut pairs: Vec<(&str, &str)> =
+            exemplar.labels.iter().map(|(name, value)| (&**name, &**value)).collect();
+        if let Ok(labels) = self.exemplar_buffer.any(&mut pairs, &LabelLimits::NONE) {
+            let timestamp_ms = exemplar.timestamp_ms.unwrap_or(timestamp_ms);
+            self.sink.exemplar(ExemplarRef { labels, value: exemplar.value, timestamp_ms });
+        }
+    }
+}
+
+/// A line as `/api/v1/export` writes it.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    metric: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    values: Vec<LineValue>,
+    timestamps: Vec<i64>,
+}
+
+/// JSON has no number for these.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum LineValue {
+    Number(f64),
+    Word(Word),
+    Null(()),
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum Word {
+    #[serde(alias = "Infinity", alias = "Inf")]
+    #[serde(rename = "+Inf")]
+    Infinite,
+    #[serde(alias = "-Infinity")]
+    #[serde(rename = "-Inf")]
+    NegativeInfinite,
+    #[serde(rename = "NaN")]
+    NotANumber,
+}
+
+impl LineValue {
+    fn as_f64(self) -> f64 {
+        match self {
+            Self::Number(value) => value,
+            Self::Word(Word::Infinite) => f64::INFINITY,
+            Self::Word(Word::NegativeInfinite) => f64::NEG_INFINITY,
+            Self::Word(Word::NotANumber) | Self::Null(()) => f64::NAN,
+        }
+    }
+}
+
+fn read_json_lines(
+    _: &Services,
+    call: &Call,
+    into: &mut Importing<'_>,
+) -> Result<(), ServiceError> {
+    let lines = utf8(call)?.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty());
+    for (index, line) in lines {
+        let invalid = |message: String| {
+            let message = format!("line {}: {message}", index + 1);
+            ServiceError::new(model::ErrorKind::Invalid, message)
+        };
+        let line: Line<'_> =
+            serde_json::from_str(line).map_err(|error| invalid(error.to_string()))?;
+        if line.values.len() != line.timestamps.len() {
+            return Err(invalid("there are not as many values as timestamps".to_owned()));
+        }
+        let mut pairs: Vec<(&str, &str)> =
+            line.metric.iter().map(|(name, value)| (&**name, &**value)).collect();
+        if into.series(&mut pairs) {
+            for (value, timestamp_ms) in line.values.iter().zip(&line.timestamps) {
+                into.sink.sample(*timestamp_ms, 0, value.as_f64());
+            }
+        }
+    }
+    Ok(())
+}

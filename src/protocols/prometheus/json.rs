@@ -1,0 +1,209 @@
+//! JSON written straight into bytes, as Prometheus prints it: a matrix of a million points is no
+//! tree of values first.
+
+use model::{Bucket, FloatHistogram, Labels};
+use std::io::Write as _;
+
+/// Written into memory, which does not fail.
+macro_rules! put {
+    ($out:expr, $($format:tt)*) => {
+        write!($out, $($format)*).expect("memory takes everything")
+    };
+}
+
+/// A text with its quotes.
+pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    if plain {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        serde_json::to_writer(out, text).expect("memory takes everything");
+    }
+}
+
+/// Items between brackets, with commas.
+pub(super) fn list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+pub(super) fn texts<'a>(out: &mut Vec<u8>, items: impl IntoIterator<Item = &'a String>) {
+    list(out, items, |out, item| text(out, item));
+}
+
+pub(super) fn labels(out: &mut Vec<u8>, labels: &Labels) {
+    out.push(b'{');
+    for (index, (name, value)) in labels.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        text(out, name);
+        out.push(b':');
+        text(out, value);
+    }
+    out.push(b'}');
+}
+
+/// Seconds with milliseconds where there are any: `1700000000`, `1.500`.
+pub(super) fn time(out: &mut Vec<u8>, millis: i64) {
+    let (seconds, fraction) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
+    let sign = if millis < 0 { "-" } else { "" };
+    match fraction {
+        0 => put!(out, "{sign}{seconds}"),
+        _ => put!(out, "{sign}{seconds}.{fraction:03}"),
+    }
+}
+
+/// A value in quotes: without an exponent from 1e-6 up to 1e21.
+pub(super) fn value(out: &mut Vec<u8>, value: f64) {
+    out.push(b'"');
+    number(out, value);
+    out.push(b'"');
+}
+
+/// Up to here whole floats are whole integers, which print faster.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+pub(super) fn number(out: &mut Vec<u8>, value: f64) {
+    let size = value.abs();
+    if size < EXACT_MAX && value.fract() == 0.0 && (value != 0.0 || value.is_sign_positive()) {
+        put!(out, "{}", value as i64);
+    } else if value.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        exponent(out, value);
+    } else {
+        put!(out, "{value}");
+    }
+}
+
+/// `1e-07`: a sign and at least two digits behind the e.
+fn exponent(out: &mut Vec<u8>, value: f64) {
+    let printed = format!("{value:e}");
+    let (digits, exponent) = printed.split_once('e').expect("this format has an exponent");
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(exponent) => ('-', exponent),
+        None => ('+', exponent),
+    };
+    put!(out, "{digits}e{sign}{exponent:0>2}");
+}
+
+/// `[time,"value"]`.
+pub(super) fn point(out: &mut Vec<u8>, millis: i64, float: f64) {
+    out.push(b'[');
+    time(out, millis);
+    out.push(b',');
+    value(out, float);
+    out.push(b']');
+}
+
+/// `[time,{"count":…}]`.
+pub(super) fn histogram_point(out: &mut Vec<u8>, millis: i64, sample: &FloatHistogram) {
+    out.push(b'[');
+    time(out, millis);
+    out.push(b',');
+    histogram(out, sample);
+    out.push(b']');
+}
+
+pub(super) fn histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
+    out.extend_from_slice(b"{\"count\":");
+    value(out, histogram.count);
+    out.extend_from_slice(b",\"sum\":");
+    value(out, histogram.sum);
+    let mut buckets = histogram.all_buckets().filter(|bucket| bucket.count != 0.0).peekable();
+    if buckets.peek().is_some() {
+        out.extend_from_slice(b",\"buckets\":");
+        list(out, buckets, |out, one| bucket(out, &one));
+    }
+    out.push(b'}');
+}
+
+/// The first number says which bounds belong to the bucket.
+fn bucket(out: &mut Vec<u8>, bucket: &Bucket) {
+    let bounds = match (bucket.lower_inclusive, bucket.upper_inclusive) {
+        (false, true) => 0,
+        (true, false) => 1,
+        (false, false) => 2,
+        (true, true) => 3,
+    };
+    put!(out, "[{bounds}");
+    for number in [bucket.lower, bucket.upper, bucket.count] {
+        out.push(b',');
+        value(out, number);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_print_like_prometheus() {
+        for (float, expected) in [
+            (1.0, "1"),
+            (-0.0, "-0"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (9.9e-7, "9.9e-07"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+        ] {
+            assert_eq!(written(|out| number(out, float)), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_seconds() {
+        for (millis, expected) in [
+            (1_700_000_000_000, "1700000000"),
+            (1_500, "1.500"),
+            (-1, "-0.001"),
+            (i64::MIN, "-9223372036854775.808"),
+        ] {
+            assert_eq!(written(|out| time(out, millis)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(float: f64) {
+            let printed = written(|out| number(out, float));
+            let read: f64 = printed.replace("Inf", "inf").parse().unwrap();
+            prop_assert!(read == float || float.is_nan());
+        }
+
+        #[test]
+        fn texts_come_back(words: String) {
+            let printed = written(|out| text(out, &words));
+            prop_assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), words);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `series`, `labels`, `label/<name>/values`, `metadata`: what an editor completes with.
+
+use super::envelope::{ApiError, Context, Data};
+use super::json;
+use crate::percent_decode;
+use crate::services::Listing;
+use model::MetricMetadata;
+
+pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
+    let question = context.parameters.question()?;
+    if question.selectors.is_empty() {
+        return Err(ApiError::bad("no match[] parameter provided"));
+    }
+    let found = context.reader()?.series(&question)?;
+    let mut data = Data::default();
+    json::list(&mut data.json, &found.items, json::labels);
+    Ok(annotated(data, found))
+}
+
+pub(super) fn names(context: &Context) -> Result<Data, ApiError> {
+    let found = context.reader()?.label_names(&context.parameters.question()?)?;
+    Ok(text_list(found))
+}
+
+pub(super) fn values(context: &Context) -> Result<Data, ApiError> {
+    let path = context.call.path.trim_end_matches("/values");
+    let escaped = percent_decode(&path.rsplit('/').next().unwrap_or("").replace('+', "%2B"));
+    let name = unescape_name(&escaped);
+    if name.is_empty() {
+        return Err(ApiError::bad("invalid label name: \"\""));
+    }
+    let found = context.reader()?.label_values(&name, &context.parameters.question()?)?;
+    Ok(text_list(found))
+}
+
+fn text_list(found: Listing<String>) -> Data {
+    let mut data = Data::default();
+    json::texts(&mut data.json, &found.items);
+    annotated(data, found)
+}
+
+fn annotated<T>(mut data: Data, found: Listing<T>) -> Data {
+    data.warnings = found.warnings;
+    if found.is_truncated {
+        data.truncated();
+    }
+    data
+}
+
+/// `U__http_2e_status` is `http.status`: what is no letter, digit or `_` stands as its code in hex
+/// between underscores, an underscore doubled. What breaks these rules is a name as it stands.
+pub(super) fn unescape_name(name: &str) -> String {
+    let Some(mut rest) = name.strip_prefix("U__") else { return name.to_owned() };
+    let mut out = String::new();
+    while let Some((plain, escape)) = rest.split_once('_') {
+        out.push_str(plain);
+        if let Some(after) = escape.strip_prefix('_') {
+            out.push('_');
+            rest = after;
+            continue;
+        }
+        let Some((hex, after)) = escape.split_once('_') else { return name.to_owned() };
+        let code = u32::from_str_radix(hex, 16).ok().filter(|_| hex.len() <= 6);
+        let Some(char) = code.and_then(char::from_u32) else { return name.to_owned() };
+        out.push(char);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
+    let parameters = &context.parameters;
+    let each_max = parameters.count("limit_per_metric")?.unwrap_or(usize::MAX);
+    let metric = Some(parameters.text("metric")).filter(|metric| !metric.is_empty());
+    let found = context.reader()?.metadata(metric, parameters.limit()?)?;
+    let mut data = Data::default();
+    let out = &mut data.json;
+    out.push(b'{');
+    for (index, (name, entries)) in found.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        json::text(out, name);
+        out.push(b':');
+        json::list(out, entries.iter().take(each_max), write_metadata);
+    }
+    out.push(b'}');
+    Ok(data)
+}
+
+fn write_metadata(out: &mut Vec<u8>, metadata: &MetricMetadata) {
+    for (name, text) in [
+        ("{\"type\":", metadata.kind.as_str()),
+        (",\"help\":", &metadata.help),
+        (",\"unit\":", &metadata.unit),
+    ] {
+        out.extend_from_slice(name.as_bytes());
+        json::text(out, text);
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unescaped() {
+        for (escaped, expected) in [
+            ("job", "job"),
+            ("U__http_2e_status", "http.status"),
+            ("U__a__b", "a_b"),
+            ("U___ed55_", "\u{ed55}"),
+            ("U__a_zz_", "U__a_zz_"),
+            ("U__a_2e", "U__a_2e"),
+            ("U__a_110000_", "U__a_110000_"),
+            ("__name__", "__name__"),
+        ] {
+            assert_eq!(unescape_name(escaped), expected);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Prometheus: remote write and imports in, its HTTP API out.
+//!
+//! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
+//! (JSON lines and federation out), `read` (remote read), `query`, `labels`, `status`, `admin` (the HTTP API), with
+//! `parameters`, `envelope` and `json` under them.
+//! Not here: decoding (wire), the language (promql), storage.
+
+mod admin;
+mod envelope;
+mod export;
+mod import;
+mod json;
+mod labels;
+mod parameters;
+mod query;
+mod read;
+mod routes;
+mod settings;
+mod status;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use settings::PrometheusSettings;
+pub(crate) use write::commit;
+
+use crate::Protocol;
+
+pub(crate) const PROTOCOL: Protocol = Protocol { name: "prometheus", routes: &[routes::ROUTES] };

@@ -1,0 +1,273 @@
+//! `query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`.
+
+use super::envelope::{ApiError, Context, Data};
+use super::json;
+use crate::services::{ExemplarSeries, Question};
+use model::Labels;
+use promql::engine::column::{Series, Slot};
+use promql::tree::Tree;
+use promql::{
+    Engine, EngineOptions, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries,
+    VectorSample, parse, prettify,
+};
+use query::SampleStats;
+use std::io::Write as _;
+use std::time::Duration;
+
+/// More points than any screen has.
+const POINTS_MAX: i64 = 11_000;
+
+pub(super) fn instant(context: &Context) -> Result<Data, ApiError> {
+    let time_ms = context.parameters.time("time", context.services.clock.wall_ms())?;
+    evaluate(context, QueryTimes::Instant { time_ms })
+}
+
+pub(super) fn range(context: &Context) -> Result<Data, ApiError> {
+    let parameters = &context.parameters;
+    let (start_ms, end_ms) = (parameters.needed_time("start")?, parameters.needed_time("end")?);
+    if end_ms < start_ms {
+        let message = "end timestamp must not be before start time";
+        return Err(ApiError::parameter("end", message));
+    }
+    let step_ms = parameters.needed_duration("step")?;
+    if step_ms <= 0 {
+        let message = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(ApiError::parameter("step", message));
+    }
+    if end_ms.saturating_sub(start_ms) / step_ms > POINTS_MAX {
+        return Err(ApiError::bad(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
+    }
+    evaluate(context, QueryTimes::Range { start_ms, end_ms, step_ms })
+}
+
+fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
+    let limit = context.parameters.limit()?;
+    let engine = Engine::new(options(context)?);
+    let reader = context.reader()?;
+    let query = context.parameters.text("query");
+    let request = Request { query, times, cancel: context.cancel.clone(), trace: false };
+    let clock = &*context.services.clock;
+    let started = clock.now();
+    let mut result = engine.run(&*reader, clock, &request)?;
+    let took = clock.now().since(started);
+    let was_cut = cut(&mut result.value, limit);
+    let mut data = Data::default();
+    write_result(&mut data.json, &result, times, context.parameters.text("stats"), took);
+    data.warnings = result.annotations.warnings;
+    data.infos = result.annotations.infos;
+    if was_cut {
+        data.truncated();
+    }
+    Ok(data)
+}
+
+/// The server's options with what this request asks for; its timeout can only be shorter.
+fn options(context: &Context) -> Result<EngineOptions, ApiError> {
+    let mut options = context.services.engine.clone();
+    if let Some(timeout_ms) = context.parameters.duration("timeout")? {
+        options.timeout_ms = timeout_ms.min(options.timeout_ms);
+    }
+    if let Some(lookback_ms) = context.parameters.duration("lookback_delta")?
+        && lookback_ms > 0
+    {
+        options.lookback_ms = lookback_ms;
+    }
+    Ok(options)
+}
+
+fn cut(value: &mut QueryValue, limit: usize) -> bool {
+    let length = match value {
+        QueryValue::Vector(samples) => samples.len(),
+        QueryValue::Matrix { series, .. } => series.len(),
+        QueryValue::Samples(series) => series.len(),
+        QueryValue::Scalar { .. } | QueryValue::String { .. } => return false,
+    };
+    match value {
+        QueryValue::Vector(samples) => samples.truncate(limit),
+        QueryValue::Matrix { series, .. } => series.truncate(limit),
+        QueryValue::Samples(series) => series.truncate(limit),
+        QueryValue::Scalar { .. } | QueryValue::String { .. } => {}
+    }
+    length > limit
+}
+
+fn write_result(
+    out: &mut Vec<u8>,
+    result: &QueryResult,
+    times: QueryTimes,
+    stats: &str,
+    took: Duration,
+) {
+    let name = match result.value {
+        QueryValue::Scalar { .. } => "scalar",
+        QueryValue::String { .. } => "string",
+        QueryValue::Vector(_) => "vector",
+        QueryValue::Matrix { .. } | QueryValue::Samples(_) => "matrix",
+    };
+    out.extend_from_slice(format!("{{\"resultType\":\"{name}\",\"result\":").as_bytes());
+    match &result.value {
+        QueryValue::Scalar { time_ms, value } => json::point(out, *time_ms, *value),
+        QueryValue::String { time_ms, value } => {
+            out.push(b'[');
+            json::time(out, *time_ms);
+            out.push(b',');
+            json::text(out, value);
+            out.push(b']');
+        }
+        QueryValue::Vector(samples) => json::list(out, samples, write_sample),
+        QueryValue::Matrix { times_ms, series } => {
+            json::list(out, series, |out, series| write_steps(out, times_ms, series));
+        }
+        QueryValue::Samples(series) => json::list(out, series, write_samples),
+    }
+    if !stats.is_empty() {
+        write_stats(out, &result.stats, (stats == "all").then_some(times), took);
+    }
+    out.push(b'}');
+}
+
+fn write_sample(out: &mut Vec<u8>, sample: &VectorSample) {
+    out.extend_from_slice(b"{\"metric\":");
+    json::labels(out, &sample.labels);
+    match &sample.value {
+        SampleOf::Float(value) => {
+            out.extend_from_slice(b",\"value\":");
+            json::point(out, sample.time_ms, *value);
+        }
+        SampleOf::Histogram(histogram) => {
+            out.extend_from_slice(b",\"histogram\":");
+            json::histogram_point(out, sample.time_ms, histogram);
+        }
+    }
+    out.push(b'}');
+}
+
+/// The hot one: a column at a time.
+fn write_steps(out: &mut Vec<u8>, times_ms: &[i64], series: &Series) {
+    let slots = || series.column.iter().map(|(step, slot)| (times_ms[step], slot));
+    let floats = slots().filter_map(|(time, slot)| match slot {
+        Slot::Float(value) => Some((time, value)),
+        Slot::Histogram(_) => None,
+    });
+    let histograms = slots().filter_map(|(time, slot)| match slot {
+        Slot::Float(_) => None,
+        Slot::Histogram(histogram) => Some((time, histogram)),
+    });
+    write_series(out, &series.labels, floats, histograms);
+}
+
+fn write_samples(out: &mut Vec<u8>, series: &SampledSeries) {
+    let floats = series.samples.iter().filter_map(|(time, sample)| match sample {
+        SampleOf::Float(value) => Some((*time, *value)),
+        SampleOf::Histogram(_) => None,
+    });
+    let histograms = series.samples.iter().filter_map(|(time, sample)| match sample {
+        SampleOf::Float(_) => None,
+        SampleOf::Histogram(histogram) => Some((*time, histogram)),
+    });
+    write_series(out, &series.labels, floats, histograms);
+}
+
+/// `values` where there are floats, `histograms` where there are histograms.
+fn write_series<'a>(
+    out: &mut Vec<u8>,
+    labels: &Labels,
+    floats: impl Iterator<Item = (i64, f64)>,
+    histograms: impl Iterator<Item = (i64, &'a std::sync::Arc<model::FloatHistogram>)>,
+) {
+    out.extend_from_slice(b"{\"metric\":");
+    json::labels(out, labels);
+    let mut floats = floats.peekable();
+    if floats.peek().is_some() {
+        out.extend_from_slice(b",\"values\":");
+        json::list(out, floats, |out, (time, value)| json::point(out, time, value));
+    }
+    let mut histograms = histograms.peekable();
+    if histograms.peek().is_some() {
+        out.extend_from_slice(b",\"histograms\":");
+        json::list(out, histograms, |out, (time, sample)| json::histogram_point(out, time, sample));
+    }
+    out.push(b'}');
+}
+
+fn write_stats(out: &mut Vec<u8>, stats: &SampleStats, each: Option<QueryTimes>, took: Duration) {
+    let seconds = took.as_secs_f64();
+    let head = format!(
+        ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{seconds},\"resultSortTime\":0,\
+         \"queryPreparationTime\":0,\"innerEvalTime\":{seconds},\"execQueueTime\":0,\
+         \"execTotalTime\":{seconds}}},\"samples\":{{"
+    );
+    out.extend_from_slice(head.as_bytes());
+    if let Some(times) = each {
+        let (start_ms, step_ms) = match times {
+            QueryTimes::Instant { time_ms } => (time_ms, 0),
+            QueryTimes::Range { start_ms, step_ms, .. } => (start_ms, step_ms),
+        };
+        out.extend_from_slice(b"\"totalQueryableSamplesPerStep\":");
+        json::list(out, (0i64..).zip(&stats.per_step), |out, (step, count)| {
+            out.push(b'[');
+            json::time(out, start_ms + step * step_ms);
+            write!(out, ",{count}]").expect("memory takes everything");
+        });
+        out.push(b',');
+    }
+    let tail =
+        format!("\"totalQueryableSamples\":{},\"peakSamples\":{}}}}}", stats.total, stats.peak);
+    out.extend_from_slice(tail.as_bytes());
+}
+
+/// The exemplars of whatever the query selects.
+pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
+    let parameters = &context.parameters;
+    let start_ms = parameters.needed_time("start")?;
+    let end_ms = parameters.needed_time("end")?;
+    if end_ms < start_ms {
+        return Err(ApiError::bad("end timestamp must not be before start timestamp"));
+    }
+    let expr = parse(parameters.text("query"), &context.services.engine.parse)
+        .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
+    let selectors = expr.selectors().into_iter().filter(|selector| !selector.labels_only);
+    let selectors: Vec<_> = selectors.map(|selector| selector.matchers.clone()).collect();
+    if selectors.is_empty() {
+        return Ok(Data::of("[]"));
+    }
+    let question = Question { selectors, start_ms, end_ms, limit: usize::MAX };
+    let found = context.reader()?.exemplars(&question)?;
+    let mut data = Data::default();
+    json::list(&mut data.json, &found, write_exemplars);
+    Ok(data)
+}
+
+fn write_exemplars(out: &mut Vec<u8>, series: &ExemplarSeries) {
+    out.extend_from_slice(b"{\"seriesLabels\":");
+    json::labels(out, &series.series);
+    out.extend_from_slice(b",\"exemplars\":");
+    json::list(out, &series.exemplars, |out, exemplar| {
+        out.extend_from_slice(b"{\"labels\":");
+        json::labels(out, &exemplar.labels);
+        out.extend_from_slice(b",\"value\":");
+        json::value(out, exemplar.value);
+        out.extend_from_slice(b",\"timestamp\":");
+        json::time(out, exemplar.timestamp_ms);
+        out.push(b'}');
+    });
+    out.push(b'}');
+}
+
+pub(super) fn format(context: &Context) -> Result<Data, ApiError> {
+    let expr = parse(context.parameters.text("query"), &context.services.engine.parse)
+        .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
+    let mut data = Data::default();
+    json::text(&mut data.json, &prettify(&expr));
+    Ok(data)
+}
+
+pub(super) fn tree(context: &Context) -> Result<Data, ApiError> {
+    let expr = parse(context.parameters.text("query"), &context.services.engine.parse)
+        .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
+    let tree =
+        serde_json::to_vec(&Tree::of(&expr)).map_err(|error| ApiError::bad(error.to_string()))?;
+    Ok(Data::of(tree))
+}

@@ -1,0 +1,266 @@
+//! Which paths are served, at the root and under `/prometheus`.
+
+use super::envelope::{Endpoint, RawEndpoint, options, serve, serve_raw};
+use super::{admin, export, import, labels, query, read as remote_read, status, write};
+use crate::{Access, Body, Handler, Route, Services, handler};
+use axum::http::Method;
+use catalog::Scope;
+
+const GET: &[Method] = &[Method::GET];
+const POST: &[Method] = &[Method::POST];
+const GET_POST: &[Method] = &[Method::GET, Method::POST];
+const OPTIONS: &[Method] = &[Method::OPTIONS];
+const CHANGE: &[Method] = &[Method::POST, Method::PUT];
+
+const READ: Access = Access::Needs(Scope::Read);
+const WRITE: Access = Access::Needs(Scope::Write);
+const ADMIN: Access = Access::Needs(Scope::Admin);
+
+/// An endpoint that answers JSON, as a handler.
+macro_rules! json {
+    ($endpoint:path) => {{
+        const ENDPOINT: Endpoint = $endpoint;
+        |services, call| Box::pin(serve(services, call, ENDPOINT))
+    }};
+}
+
+/// An endpoint that answers something else, as a handler.
+macro_rules! raw {
+    ($endpoint:path) => {{
+        const ENDPOINT: RawEndpoint = $endpoint;
+        |services, call| Box::pin(serve_raw(services, call, ENDPOINT))
+    }};
+}
+
+const fn route(
+    methods: &'static [Method],
+    path: &'static str,
+    access: Access,
+    body: Body,
+    handler: Handler<Services>,
+    about: &'static str,
+) -> Route<Services> {
+    Route { methods, path, access, body, needs_stores: true, handler, about }
+}
+
+const fn read(
+    methods: &'static [Method],
+    path: &'static str,
+    handler: Handler<Services>,
+    about: &'static str,
+) -> Route<Services> {
+    route(methods, path, READ, Body::Whole, handler, about)
+}
+
+/// What browsers ask before they query from another site.
+const fn preflight(path: &'static str) -> Route<Services> {
+    route(OPTIONS, path, Access::Public, Body::None, handler!(options), "CORS")
+}
+
+/// Every path twice: at the root and under the prefix.
+macro_rules! both {
+    ($make:ident, [$($before:expr),*], $path:literal, $($after:expr),*) => {
+        [
+            $make($($before,)* $path, $($after),*),
+            $make($($before,)* concat!("/prometheus", $path), $($after),*),
+        ]
+    };
+}
+
+/// The lists below, joined while compiling.
+const fn joined<const N: usize>(pairs: &[[Route<Services>; 2]]) -> [Route<Services>; N] {
+    assert!(pairs.len() * 2 == N, "every pair has its place");
+    let mut all = [pairs[0][0]; N];
+    let mut index = 0;
+    while index < pairs.len() {
+        all[2 * index] = pairs[index][0];
+        all[2 * index + 1] = pairs[index][1];
+        index += 1;
+    }
+    all
+}
+
+const PAIRS: &[[Route<Services>; 2]] = &[
+    both!(
+        read,
+        [GET_POST],
+        "/api/v1/query",
+        json!(query::instant),
+        "Evaluates a PromQL expression at one time"
+    ),
+    both!(
+        read,
+        [GET_POST],
+        "/api/v1/query_range",
+        json!(query::range),
+        "Evaluates a PromQL expression over a range"
+    ),
+    both!(
+        read,
+        [GET_POST],
+        "/api/v1/query_exemplars",
+        json!(query::exemplars),
+        "Exemplars of the series that a query selects"
+    ),
+    both!(
+        read,
+        [GET_POST],
+        "/api/v1/format_query",
+        json!(query::format),
+        "A PromQL expression, laid out"
+    ),
+    both!(
+        read,
+        [GET_POST],
+        "/api/v1/parse_query",
+        json!(query::tree),
+        "A PromQL expression as a tree"
+    ),
+    both!(read, [GET_POST], "/api/v1/series", json!(labels::series), "Series that match"),
+    both!(read, [GET_POST], "/api/v1/labels", json!(labels::names), "Names of labels"),
+    both!(read, [GET], "/api/v1/label/{name}/values", json!(labels::values), "Values of a label"),
+    both!(
+        read,
+        [GET],
+        "/api/v1/metadata",
+        json!(labels::metadata),
+        "Type, help and unit of metrics"
+    ),
+    both!(
+        read,
+        [GET],
+        "/api/v1/status/buildinfo",
+        json!(status::build),
+        "The version of Prometheus' API that is spoken"
+    ),
+    both!(read, [GET], "/api/v1/status/config", json!(status::config), "The configuration"),
+    both!(
+        read,
+        [GET],
+        "/api/v1/status/flags",
+        json!(status::flags),
+        "Flags, of which there are none"
+    ),
+    both!(
+        read,
+        [GET],
+        "/api/v1/status/runtimeinfo",
+        json!(status::runtime),
+        "When the server started"
+    ),
+    both!(
+        read,
+        [GET],
+        "/api/v1/status/tsdb",
+        json!(status::statistics),
+        "Cardinality by name, label and pair"
+    ),
+    both!(
+        read,
+        [GET],
+        "/api/v1/status/walreplay",
+        json!(status::wal_replay),
+        "The log's replay, which is done"
+    ),
+    both!(read, [GET], "/api/v1/rules", json!(status::rules), "Rule groups"),
+    both!(read, [GET], "/api/v1/alerts", json!(status::alerts), "Active alerts"),
+    both!(read, [GET], "/api/v1/targets", json!(status::targets), "Scrape targets"),
+    both!(
+        read,
+        [GET],
+        "/api/v1/targets/metadata",
+        json!(status::target_metadata),
+        "Metadata by scrape target"
+    ),
+    both!(read, [GET], "/api/v1/scrape_pools", json!(status::scrape_pools), "Names of scrape jobs"),
+    both!(
+        read,
+        [GET],
+        "/api/v1/alertmanagers",
+        json!(status::alertmanagers),
+        "Alertmanagers that alerts are sent to"
+    ),
+    both!(preflight, [], "/api/v1/query",),
+    both!(preflight, [], "/api/v1/query_range",),
+    both!(preflight, [], "/api/v1/query_exemplars",),
+    both!(preflight, [], "/api/v1/series",),
+    both!(preflight, [], "/api/v1/labels",),
+    both!(preflight, [], "/api/v1/label/{name}/values",),
+    both!(preflight, [], "/api/v1/metadata",),
+    both!(read, [GET], "/federate", raw!(export::federate), "The newest samples, as text"),
+    both!(read, [GET_POST], "/api/v1/export", raw!(export::export), "Samples as JSON lines"),
+    both!(
+        route,
+        [CHANGE],
+        "/api/v1/admin/tsdb/delete_series",
+        ADMIN,
+        Body::Whole,
+        raw!(admin::delete_series),
+        "Deletes series, where `prometheus.admin_api` allows it"
+    ),
+    both!(
+        route,
+        [CHANGE],
+        "/api/v1/admin/tsdb/clean_tombstones",
+        ADMIN,
+        Body::Whole,
+        raw!(admin::clean_tombstones),
+        "Removes what was deleted from the disk"
+    ),
+    both!(
+        route,
+        [CHANGE],
+        "/api/v1/admin/tsdb/snapshot",
+        ADMIN,
+        Body::Whole,
+        json!(admin::snapshot),
+        "Keeps what is there now under a name"
+    ),
+    both!(
+        route,
+        [POST],
+        "/api/v1/read",
+        READ,
+        Body::AsSent,
+        raw!(remote_read::read),
+        "Prometheus remote read, samples or streamed chunks"
+    ),
+    both!(
+        route,
+        [POST],
+        "/api/v1/write",
+        WRITE,
+        Body::AsSent,
+        handler!(write::write),
+        "Prometheus remote write 1.0 and 2.0"
+    ),
+    both!(
+        route,
+        [POST],
+        "/api/v1/push",
+        WRITE,
+        Body::AsSent,
+        handler!(write::write),
+        "The same under Mimir's name"
+    ),
+    both!(
+        route,
+        [POST],
+        "/api/v1/import/prometheus",
+        WRITE,
+        Body::Whole,
+        handler!(import::text),
+        "Metrics as text, Prometheus' or OpenMetrics"
+    ),
+    both!(
+        route,
+        [POST],
+        "/api/v1/import",
+        WRITE,
+        Body::Whole,
+        handler!(import::json_lines),
+        "Samples as JSON lines, as exported"
+    ),
+];
+
+pub(super) static ROUTES: &[Route<Services>] = &joined::<{ PAIRS.len() * 2 }>(PAIRS);

@@ -1,0 +1,38 @@
+//! Settings of the Prometheus API and of what is written through it.
+
+use crate::section;
+use crate::settings::{ByteSize, HumanDuration};
+use wire::LabelLimits;
+
+section! {
+    /// Prometheus' protocols: limits on what is written, and how its API answers.
+    PrometheusSettings as "prometheus" {
+        /// Labels that one series may have.
+        labels_max: usize = 100,
+        /// Bytes of a label's name.
+        label_name_size: ByteSize = ByteSize(1_024),
+        /// Bytes of a label's value.
+        label_value_size: ByteSize = ByteSize::kib(16),
+        /// How far in the future a sample may lie; clocks differ.
+        future_grace: HumanDuration = HumanDuration::from_secs(600),
+        /// Let `/api/v1/admin/tsdb` delete series and take snapshots.
+        admin_api: bool = false,
+        /// What browsers of other sites may do: the value of `Access-Control-Allow-Origin`. Empty:
+        /// nothing.
+        cors_origin: String = "*".to_owned(),
+    }
+}
+
+impl PrometheusSettings {
+    pub(crate) fn label_limits(&self) -> LabelLimits {
+        LabelLimits {
+            count_max: self.labels_max,
+            name_length_max: self.label_name_size.length(),
+            value_length_max: self.label_value_size.length(),
+        }
+    }
+
+    pub(crate) fn future_grace_ms(&self) -> i64 {
+        i64::try_from(self.future_grace.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}

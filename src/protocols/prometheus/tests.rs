@@ -1,0 +1,266 @@
+//! Requests and answers: fixtures of text, and remote write's bytes.
+
+use crate::services::ServiceError;
+use crate::testing::{NOW_MS, TestServer};
+use model::ErrorKind;
+use wire::protobuf::Writer;
+
+fn server() -> TestServer {
+    let server = TestServer::new(|_| {});
+    server.play("import.txt");
+    server
+}
+
+#[test]
+fn imports() {
+    server();
+}
+
+#[test]
+fn queries() {
+    server().play("query.txt");
+}
+
+#[test]
+fn listings() {
+    server().play("labels.txt");
+}
+
+#[test]
+fn statuses() {
+    server().play("status.txt");
+}
+
+#[test]
+fn what_grafana_asks() {
+    server().play("grafana.txt");
+}
+
+type LabelPairs = &'static [(&'static str, &'static str)];
+
+/// A version 1 request: series of one sample each.
+fn version1(series: &[(LabelPairs, f64, i64)]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for (labels, value, timestamp_ms) in series {
+        writer.message(1, |series| {
+            for (name, text) in *labels {
+                series.message(1, |label| {
+                    label.text(1, name);
+                    label.text(2, text);
+                });
+            }
+            series.message(2, |sample| {
+                sample.double(1, *value);
+                sample.signed(2, *timestamp_ms);
+            });
+        });
+    }
+    writer.into_bytes()
+}
+
+fn snappy(plain: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(plain).unwrap()
+}
+
+const UP: LabelPairs = &[("__name__", "up"), ("job", "x")];
+const NAMELESS: LabelPairs = &[("job", "x")];
+const SNAPPY: (&str, &str) = ("content-encoding", "snappy");
+const VERSION_2: (&str, &str) =
+    ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+
+#[test]
+fn remote_write_is_stored_and_counted() {
+    let server = TestServer::new(|_| {});
+    let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
+    for path in ["/api/v1/write", "/prometheus/api/v1/write", "/api/v1/push"] {
+        let answer = server.send(&format!("POST {path}"), &[SNAPPY], body.clone());
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "1");
+        assert_eq!(answer.header("x-prometheus-remote-write-histograms-written"), "0");
+    }
+    let found = server.send("GET /api/v1/query?query=up", &[], "");
+    assert!(found.text().contains(r#""value":[1700000000,"1"]"#), "{}", found.text());
+}
+
+#[test]
+fn vmagents_zstd_is_taken() {
+    let server = TestServer::new(|_| {});
+    let body = zstd::encode_all(&version1(&[(UP, 1.0, NOW_MS)])[..], 1).unwrap();
+    let headers = [("content-encoding", "zstd"), ("x-victoriametrics-remote-write-version", "1")];
+    assert_eq!(server.send("POST /api/v1/write", &headers, body).status, 204);
+}
+
+#[test]
+fn what_is_not_spoken_is_415() {
+    let server = TestServer::new(|_| {});
+    let other = ("content-type", "application/x-protobuf;proto=some.Other");
+    for headers in [[SNAPPY, other], [SNAPPY, ("content-type", "text/plain")]] {
+        let answer = server.send("POST /api/v1/write", &headers, "");
+        assert_eq!(answer.status, 415, "{}", answer.text());
+    }
+    let gzip = [("content-encoding", "gzip")];
+    assert_eq!(server.send("POST /api/v1/write", &gzip, "").status, 415);
+}
+
+#[test]
+fn permanent_errors_are_400_and_passing_ones_503() {
+    let server = TestServer::new(|_| {});
+    let send = |body: Vec<u8>| server.send("POST /api/v1/write", &[SNAPPY], body);
+    assert_eq!(send(b"no snappy".to_vec()).status, 400);
+    assert_eq!(send(snappy(b"\xff\xff")).status, 400);
+
+    let good = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
+    let full = ServiceError::new(ErrorKind::Overloaded, "the queue is full");
+    *server.store.failure.lock().unwrap() = Some(full);
+    let answer = send(good.clone());
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
+    assert_eq!(answer.text(), "the queue is full\n");
+    assert_eq!(send(good).status, 204);
+}
+
+#[test]
+fn version_1_skips_bad_series_and_fails_when_nothing_is_left() {
+    let server = TestServer::new(|_| {});
+    let send =
+        |series: &[_]| server.send("POST /api/v1/write", &[SNAPPY], snappy(&version1(series)));
+    assert_eq!(send(&[(UP, 1.0, NOW_MS), (NAMELESS, 1.0, NOW_MS)]).status, 204);
+    let answer = send(&[(NAMELESS, 1.0, NOW_MS)]);
+    assert_eq!(
+        (answer.status.as_u16(), answer.text().as_str()),
+        (400, "a series has no metric name\n")
+    );
+    let future = send(&[(UP, 1.0, NOW_MS + 600_001)]);
+    assert_eq!(future.status, 400);
+    assert!(future.text().contains("too far in the future"));
+    assert_eq!(send(&[(UP, 1.0, NOW_MS + 600_000)]).status, 204);
+}
+
+/// A version 2 request of two series, the second without a name where `is_bad`.
+fn version2(is_bad: bool) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for symbol in ["", "__name__", "up", "job", "x"] {
+        writer.text(4, symbol);
+    }
+    for refs in [&[1u8, 2, 3, 4][..], if is_bad { &[3, 4] } else { &[1, 2] }] {
+        writer.message(5, |series| {
+            series.bytes(1, refs);
+            series.message(2, |sample| {
+                sample.double(1, 2.0);
+                sample.signed(2, NOW_MS);
+                sample.signed(3, NOW_MS - 1);
+            });
+        });
+    }
+    writer.into_bytes()
+}
+
+#[test]
+fn version_2_tells_what_was_written_either_way() {
+    let server = TestServer::new(|_| {});
+    for (is_bad, status, written) in [(false, 204, "2"), (true, 400, "1")] {
+        let body = snappy(&version2(is_bad));
+        let answer = server.send("POST /api/v1/write", &[SNAPPY, VERSION_2], body);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), written);
+    }
+}
+
+#[test]
+fn limits_of_labels_are_settings() {
+    let server = TestServer::new(|services| services.prometheus.labels_max = 1);
+    let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
+    let answer = server.send("POST /api/v1/write", &[SNAPPY], body);
+    assert_eq!(answer.text(), "\"up\" has 2 labels, the limit is 1\n");
+}
+
+#[test]
+fn tenants_do_not_see_each_other() {
+    let server = TestServer::new(|_| {});
+    let tenant = |name| ("x-scope-orgid", name);
+    let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
+    server.send("POST /api/v1/write", &[SNAPPY, tenant("one")], body);
+    let names = |name| server.send("GET /api/v1/labels", &[tenant(name)], "").text();
+    assert_eq!(names("one"), r#"{"status":"success","data":["__name__","job"]}"#);
+    assert_eq!(names("two"), r#"{"status":"success","data":[]}"#);
+}
+
+#[test]
+fn large_answers_are_packed_for_who_takes_it() {
+    let server = server();
+    let query = "GET /api/v1/query_range?query=vector(1)&start=0&end=1000&step=1";
+    let plain = server.send(query, &[], "");
+    let packed = server.send(query, &[("accept-encoding", "br, gzip;q=0.5")], "");
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let unpacked = wire::decompress(wire::Encoding::Gzip, &packed.body, 1 << 20).unwrap();
+    assert_eq!(unpacked, plain.body);
+    let refused = server.send(query, &[("accept-encoding", "gzip;q=0")], "");
+    assert_eq!(refused.header("content-encoding"), "");
+}
+
+#[test]
+fn browsers_of_other_sites_are_answered_as_the_setting_says() {
+    let open = TestServer::new(|_| {});
+    let answer = open.send("OPTIONS /api/v1/query", &[("origin", "http://x")], "");
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let closed = TestServer::new(|services| services.prometheus.cors_origin.clear());
+    let answer = closed.send("GET /api/v1/query?query=1", &[], "");
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[test]
+fn admins_may_delete_where_the_setting_allows_it() {
+    let server = TestServer::new(|services| services.prometheus.admin_api = true);
+    server.play("import.txt");
+    let path = "POST /api/v1/admin/tsdb/delete_series";
+    assert_eq!(server.send(path, &[], "").status, 400);
+    assert_eq!(server.send(&format!("{path}?match[]=up"), &[], "").status, 204);
+    let left = server.send("GET /api/v1/series?match[]=up", &[], "");
+    assert_eq!(left.text(), r#"{"status":"success","data":[]}"#);
+    let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot", &[], "");
+    assert_eq!(snapshot.text(), r#"{"status":"success","data":{"name":"a-name"}}"#);
+    assert_eq!(server.send("PUT /api/v1/admin/tsdb/clean_tombstones", &[], "").status, 204);
+}
+
+/// A remote read of everything with a job, that takes chunks or not.
+fn read_request(takes_chunks: bool) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.message(1, |query| {
+        query.signed(1, NOW_MS - 60_000);
+        query.signed(2, NOW_MS);
+        query.message(3, |matcher| {
+            matcher.text(2, "__name__");
+            matcher.text(3, "up");
+        });
+    });
+    if takes_chunks {
+        writer.varint(2, 1);
+    }
+    snappy(&writer.into_bytes())
+}
+
+#[test]
+fn remote_read_answers_samples_or_chunks() {
+    let server = server();
+    let samples = server.send("POST /api/v1/read", &[SNAPPY], read_request(false));
+    assert_eq!((samples.status.as_u16(), samples.header("content-encoding")), (200, "snappy"));
+    let plain = wire::decompress(wire::Encoding::Snappy, &samples.body, 1 << 20).unwrap();
+    let mut result = wire::protobuf::Reader::new(&plain);
+    let mut series = result.next_field().unwrap().unwrap().message().unwrap();
+    let mut count = 0;
+    while series.next_field().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 2);
+
+    let chunks = server.send("POST /api/v1/read", &[SNAPPY], read_request(true));
+    assert_eq!(
+        chunks.header("content-type"),
+        "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
+    );
+    let first = usize::from(chunks.body[0]) + 5;
+    let second = usize::from(chunks.body[first]) + 5;
+    assert_eq!(first + second, chunks.body.len());
+
+    assert_eq!(server.send("POST /api/v1/read", &[SNAPPY], "x").status, 400);
+}

@@ -1,0 +1,147 @@
+//! `POST /api/v1/write`: remote write 1.0 and 2.0.
+//!
+//! A sender repeats what is answered with 5xx or 429 and drops what is answered with any other
+//! 4xx. So what can't ever be stored is 400, what may be stored later is 503 with `Retry-After`.
+
+use crate::Call;
+use crate::guard::Guard;
+use crate::reply;
+use crate::services::{Committed, MetricBatch, ServiceError, Services};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use model::ErrorKind;
+use std::cell::RefCell;
+use std::sync::Arc;
+use wire::{Decoded, Encoding, WriteScratch, decode_write_v1, decode_write_v2, decompress_into};
+
+const VERSION_1: &str = "prometheus.WriteRequest";
+const VERSION_2: &str = "io.prometheus.write.v2.Request";
+/// Memory that a worker keeps between requests.
+const BUFFER_KEPT: usize = 4 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+/// Buffers that a worker thread uses again from request to request.
+#[derive(Default)]
+struct Buffers {
+    plain: Vec<u8>,
+    scratch: WriteScratch,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+pub(super) async fn write(services: Arc<Services>, call: Call) -> Response {
+    let (version, encoding) = match negotiate(&call).and_then(|v| Ok((v, encoding(&call)?))) {
+        Ok(negotiated) => negotiated,
+        Err(message) => return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message + "\n"),
+    };
+    match commit(move || fill(&services, &call, version, encoding)).await {
+        Ok((decoded, committed)) => answer(version, decoded, committed),
+        Err(error) => reply::plain_error(error.kind, &error.message),
+    }
+}
+
+/// Fills a batch on a worker thread and commits it. Spawned: a client that goes away must not leave
+/// a batch logged but unapplied.
+pub(crate) async fn commit<T: Send + 'static>(
+    fill: impl FnOnce() -> Result<(Box<dyn MetricBatch>, T), ServiceError> + Send + 'static,
+) -> Result<(T, Committed), ServiceError> {
+    let mistake =
+        || ServiceError::new(ErrorKind::Bug, "a mistake in this program; its log says more");
+    let done = tokio::spawn(async move {
+        let (batch, beside) = tokio::task::spawn_blocking(fill).await.map_err(|_| mistake())??;
+        Ok((beside, batch.commit().await?))
+    });
+    done.await.unwrap_or_else(|_| Err(mistake()))
+}
+
+/// The version is a parameter of the content type; without it version 1 is meant.
+fn negotiate(call: &Call) -> Result<Version, String> {
+    let content_type = call.header("content-type");
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or("");
+    if !media_type.is_empty() && !media_type.eq_ignore_ascii_case("application/x-protobuf") {
+        return Err(format!("expected application/x-protobuf as the media type, got {media_type}"));
+    }
+    match parts.find_map(|part| part.strip_prefix("proto=")) {
+        None | Some(VERSION_1) => Ok(Version::One),
+        Some(VERSION_2) => Ok(Version::Two),
+        Some(other) => Err(format!(
+            "{other} protobuf message is not accepted by this server; accepted {VERSION_1}, {VERSION_2}"
+        )),
+    }
+}
+
+/// Snappy, also where nobody says so; zstd as vmagent sends it.
+fn encoding(call: &Call) -> Result<Encoding, String> {
+    match call.header("content-encoding") {
+        "" => Ok(Encoding::Snappy),
+        named => match Encoding::from_header(named) {
+            Some(encoding @ (Encoding::Snappy | Encoding::Zstd)) => Ok(encoding),
+            _ => Err(format!(
+                "{named} encoding (compression) is not accepted by this server; only snappy and zstd are acceptable"
+            )),
+        },
+    }
+}
+
+fn fill(
+    services: &Services,
+    call: &Call,
+    version: Version,
+    encoding: Encoding,
+) -> Result<(Box<dyn MetricBatch>, Decoded), ServiceError> {
+    let limits = services.prometheus.label_limits();
+    let mut batch = services.metrics()?.writer.batch(&call.tenant);
+    let (now_ms, grace_ms) = (services.clock.wall_ms(), services.prometheus.future_grace_ms());
+    let mut guard = Guard::new(&mut *batch, now_ms, grace_ms);
+    let invalid = |message: String| ServiceError::new(ErrorKind::Invalid, message);
+    let mut decoded = BUFFERS.with_borrow_mut(|buffers| {
+        let Buffers { plain, scratch } = buffers;
+        decompress_into(encoding, &call.body, call.decompressed_max, plain)
+            .map_err(|error| ServiceError::new(error.kind(), error.to_string()))?;
+        let decoded = match version {
+            Version::One => decode_write_v1(plain, &limits, scratch, &mut guard)
+                .map_err(|error| invalid(error.to_string()))?,
+            Version::Two => decode_write_v2(plain, &limits, scratch, &mut guard)
+                .map_err(|error| invalid(error.to_string()))?,
+        };
+        plain.clear();
+        plain.shrink_to(BUFFER_KEPT);
+        Ok(decoded)
+    })?;
+    decoded.rejected.merge(guard.rejected);
+    Ok((batch, decoded))
+}
+
+/// Version 1 senders only learn of what was not stored when nothing was, or when it was the store
+/// that refused; version 2 senders are told numbers either way.
+fn answer(version: Version, decoded: Decoded, committed: Committed) -> Response {
+    let Committed { samples, histograms, exemplars, rejected } = committed;
+    let stored = samples + histograms + exemplars;
+    let has_refused_samples = !rejected.is_empty();
+    let mut all = decoded.rejected;
+    all.merge(rejected);
+    let is_bad = match version {
+        Version::One => has_refused_samples || (!all.is_empty() && stored == 0),
+        Version::Two => !all.is_empty(),
+    };
+    let mut response = match is_bad {
+        true => reply::text(StatusCode::BAD_REQUEST, all.summary() + "\n"),
+        false => reply::empty(StatusCode::NO_CONTENT),
+    };
+    for (name, count) in [
+        ("x-prometheus-remote-write-samples-written", samples),
+        ("x-prometheus-remote-write-histograms-written", histograms),
+        ("x-prometheus-remote-write-exemplars-written", exemplars),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from(count));
+    }
+    response
+}

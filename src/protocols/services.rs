@@ -1,0 +1,191 @@
+//! What the protocols need from the rest of the server: the traits that the stores' adaptors
+//! implement, and the bundle that handlers see.
+
+use crate::otlp::{DeltaState, OtlpSettings};
+use crate::prometheus::PrometheusSettings;
+use model::{ErrorKind, Labels, MetricMetadata, TenantId};
+use platform::Clock;
+use promql::{EngineOptions, Matcher, Storage};
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use wire::{MetricSink, Rejections};
+
+pub type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ServiceError {
+    pub kind: ErrorKind,
+    pub message: String,
+}
+
+impl ServiceError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// Takes metrics in.
+pub trait MetricWriter: Debug + Send + Sync {
+    /// An empty batch, to be filled and committed.
+    fn batch(&self, tenant: &TenantId) -> Box<dyn MetricBatch>;
+}
+
+/// A batch that is being filled. Dropping it forgets it. A series of which no sample follows is not
+/// stored.
+pub trait MetricBatch: MetricSink + Send {
+    /// Makes the batch durable and visible. What of it can't be stored (too old, a different value
+    /// at a time that has one) is in the answer; the rest is stored.
+    fn commit(self: Box<Self>) -> Waiting<Result<Committed, ServiceError>>;
+}
+
+/// How much of a batch was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    pub samples: u64,
+    pub histograms: u64,
+    pub exemplars: u64,
+    pub rejected: Rejections,
+}
+
+/// A list that may have been cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing<T> {
+    pub items: Vec<T>,
+    /// There is more than the limit.
+    pub is_truncated: bool,
+    pub warnings: Vec<String>,
+}
+
+/// What a listing is about: series that match any of the selectors (all, where there is none) and
+/// have samples between the two milliseconds, both included.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub selectors: Vec<Vec<Matcher>>,
+    pub start_ms: i64,
+    pub end_ms: i64,
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    pub labels: Labels,
+    pub value: f64,
+    pub timestamp_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExemplarSeries {
+    pub series: Labels,
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A name and a count, as cardinality tables list them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedCount {
+    pub name: String,
+    pub count: u64,
+}
+
+/// Figures of one tenant's metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricStatistics {
+    pub series: u64,
+    pub label_pairs: u64,
+    pub chunks: u64,
+    pub min_time_ms: i64,
+    pub max_time_ms: i64,
+    pub series_by_metric: Vec<NamedCount>,
+    pub values_by_label: Vec<NamedCount>,
+    pub bytes_by_label: Vec<NamedCount>,
+    pub series_by_pair: Vec<NamedCount>,
+}
+
+/// Answers questions about metrics. Calls may block: handlers make them on worker threads.
+pub trait MetricQueries: Debug + Send + Sync {
+    /// What a tenant has at this moment.
+    fn reader(&self, tenant: &TenantId) -> Result<Box<dyn MetricReader>, ServiceError>;
+
+    /// Hides and, at the next merge, removes what matches.
+    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError>;
+
+    /// Removes what was deleted from the disk, now.
+    fn clean_tombstones(&self, tenant: &TenantId) -> Result<(), ServiceError>;
+
+    /// Keeps what is there now under a name, and answers the name.
+    fn snapshot(&self, tenant: &TenantId) -> Result<String, ServiceError>;
+}
+
+/// One tenant's metrics at one moment. Listings come sorted.
+pub trait MetricReader: Storage {
+    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError>;
+
+    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError>;
+
+    fn label_values(
+        &self,
+        name: &str,
+        question: &Question,
+    ) -> Result<Listing<String>, ServiceError>;
+
+    /// By rising name; of one metric several where its sources disagree.
+    fn metadata(
+        &self,
+        metric: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<MetricMetadata>)>, ServiceError>;
+
+    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError>;
+
+    fn statistics(&self, limit: usize) -> Result<MetricStatistics, ServiceError>;
+}
+
+/// The metric store, seen from here.
+#[derive(Clone, Debug)]
+pub struct MetricServices {
+    pub writer: Arc<dyn MetricWriter>,
+    pub queries: Arc<dyn MetricQueries>,
+}
+
+/// What the handlers of all protocols see.
+#[derive(Debug)]
+pub struct Services {
+    pub clock: Arc<dyn Clock>,
+    pub version: &'static str,
+    pub started_ms: i64,
+    pub prometheus: PrometheusSettings,
+    pub otlp: OtlpSettings,
+    pub engine: EngineOptions,
+    /// The running configuration as TOML or YAML text, without secrets.
+    pub config_text: String,
+    pub(crate) deltas: DeltaState,
+    metrics: OnceLock<MetricServices>,
+}
+
+impl Services {
+    pub fn new(clock: Arc<dyn Clock>, version: &'static str) -> Self {
+        Self {
+            started_ms: clock.wall_ms(),
+            clock,
+            version,
+            prometheus: PrometheusSettings::default(),
+            otlp: OtlpSettings::default(),
+            engine: EngineOptions::default(),
+            config_text: String::new(),
+            deltas: DeltaState::default(),
+            metrics: OnceLock::new(),
+        }
+    }
+
+    /// The store is open: from now on its routes answer.
+    pub fn open_metrics(&self, metrics: MetricServices) {
+        assert!(self.metrics.set(metrics).is_ok(), "the metric store is opened once");
+    }
+
+    pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {
+        let starting = || ServiceError::new(ErrorKind::Overloaded, "the metric store is not open");
+        self.metrics.get().ok_or_else(starting)
+    }
+}

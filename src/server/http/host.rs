@@ -1,0 +1,37 @@
+//! What the routes ask of the server before a handler is reached.
+
+use super::auth;
+use super::listener::Peer;
+use crate::app::App;
+use axum::http::request::Parts;
+use platform::Clock;
+use protocols::{BodyLimits, Host, Identified};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+impl Host for App {
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        self.lifecycle.unavailable()
+    }
+
+    fn identify<'a>(&'a self, parts: &'a Parts) -> Identified<'a> {
+        Box::pin(auth::identify(self, parts))
+    }
+
+    fn body_limits(&self) -> BodyLimits {
+        let limits = &self.config.limits;
+        BodyLimits {
+            timeout: limits.body_timeout.0,
+            size_max: limits.body_size.length(),
+            decompressed_max: limits.decompressed_size.length(),
+        }
+    }
+
+    fn peer(&self, parts: &Parts) -> Option<SocketAddr> {
+        parts.extensions.get::<Peer>().map(|peer| peer.0)
+    }
+}

@@ -1,0 +1,274 @@
+//! The metric store as the language and the Prometheus API read it.
+
+use ingest::Gateway;
+use metric_store::{
+    Matcher as StoreMatcher, MetricStore, Scratch as StoreScratch, Select,
+    Selection as StoreSelection, StoreError, ValuePattern, ValueTest,
+};
+use model::{ErrorKind, Labels, MetricMetadata, TenantId, TimeRange};
+use promql::storage::{Scratch, SeriesColumns};
+use promql::{MatchOp, Matcher, SelectHints, Selection, Storage, StorageError};
+use protocols::{
+    Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics, NamedCount,
+    Question, ServiceError,
+};
+use std::collections::BTreeSet;
+use std::mem::swap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug)]
+pub(crate) struct MetricQueriesOf {
+    pub(crate) store: Arc<MetricStore>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+fn service_error(error: StoreError) -> ServiceError {
+    ServiceError::new(error.kind(), error.to_string())
+}
+
+fn storage_error(error: StoreError) -> StorageError {
+    StorageError { message: error.to_string(), kind: error.kind() }
+}
+
+impl MetricQueries for MetricQueriesOf {
+    fn reader(&self, tenant: &TenantId) -> Result<Box<dyn MetricReader>, ServiceError> {
+        Ok(Box::new(Reader { store: Arc::clone(&self.store), tenant: tenant.clone() }))
+    }
+
+    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError> {
+        let time = time_of(question.start_ms, question.end_ms);
+        let work = self.gateway.quiet(|end| {
+            question.selectors.iter().try_for_each(|selector| {
+                self.store.delete(tenant, &store_matchers(selector), time, end)
+            })
+        });
+        self.runtime.block_on(work).map_err(service_error)
+    }
+
+    fn clean_tombstones(&self, _: &TenantId) -> Result<(), ServiceError> {
+        self.store.clean_tombstones().map(|_| ()).map_err(service_error)
+    }
+
+    fn snapshot(&self, _: &TenantId) -> Result<String, ServiceError> {
+        let message = "snapshots are not there yet: stop the server and copy the data folder";
+        Err(ServiceError::new(ErrorKind::Invalid, message))
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    store: Arc<MetricStore>,
+    tenant: TenantId,
+}
+
+fn time_of(start_ms: i64, end_ms: i64) -> TimeRange {
+    TimeRange { min: start_ms, max: end_ms.max(start_ms) }
+}
+
+fn store_matchers(matchers: &[Matcher]) -> Vec<StoreMatcher> {
+    matchers.iter().map(store_matcher).collect()
+}
+
+fn store_matcher(matcher: &Matcher) -> StoreMatcher {
+    let pattern = || -> Arc<dyn ValuePattern> { Arc::new(Pattern::of(matcher)) };
+    let test = match matcher.op {
+        MatchOp::Equal => ValueTest::Equal(matcher.value.clone()),
+        MatchOp::NotEqual => ValueTest::NotEqual(matcher.value.clone()),
+        MatchOp::Regex => ValueTest::Pattern(pattern()),
+        MatchOp::NotRegex => ValueTest::NotPattern(pattern()),
+    };
+    StoreMatcher { label: matcher.name.clone(), test }
+}
+
+/// The language's regular expression, with what the store wants to know of it beforehand.
+#[derive(Debug)]
+struct Pattern {
+    matcher: Matcher,
+    literals: Option<Vec<String>>,
+    prefix: String,
+}
+
+impl Pattern {
+    fn of(matcher: &Matcher) -> Self {
+        let literals = matcher.literals();
+        Self {
+            literals: literals.map(|all| all.into_iter().map(str::to_owned).collect()),
+            prefix: matcher.prefix().unwrap_or("").to_owned(),
+            matcher: matcher.clone(),
+        }
+    }
+}
+
+impl ValuePattern for Pattern {
+    /// Of the expression itself: the store turns it round for negative matchers.
+    fn matches(&self, value: &str) -> bool {
+        self.matcher.matches(value) != (self.matcher.op == MatchOp::NotRegex)
+    }
+
+    fn literals(&self) -> Option<&[String]> {
+        self.literals.as_deref()
+    }
+
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+}
+
+impl Reader {
+    /// The selections of all selectors, of everything where there is none.
+    fn selections(&self, question: &Question) -> Result<Vec<StoreSelection>, ServiceError> {
+        let time = time_of(question.start_ms, question.end_ms);
+        let everything = [Vec::new()];
+        let selectors =
+            if question.selectors.is_empty() { &everything[..] } else { &question.selectors };
+        let select = |selector: &Vec<Matcher>| {
+            let matchers = store_matchers(selector);
+            let wanted = Select { time, matchers: &matchers, values_needed: false };
+            self.store.select(&self.tenant, &wanted).map_err(service_error)
+        };
+        selectors.iter().map(select).collect()
+    }
+
+    fn listing<T: Ord>(
+        &self,
+        question: &Question,
+        list: impl Fn(&StoreSelection) -> Vec<T>,
+    ) -> Result<Listing<T>, ServiceError> {
+        let selections = self.selections(question)?;
+        let found: BTreeSet<T> = selections.iter().flat_map(list).collect();
+        let is_truncated = found.len() > question.limit;
+        let items = found.into_iter().take(question.limit).collect();
+        let warnings = selections.iter().flat_map(StoreSelection::warnings).collect();
+        Ok(Listing { items, is_truncated, warnings })
+    }
+}
+
+impl Storage for Reader {
+    fn select<'a>(
+        &'a self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn Selection + 'a>, StorageError> {
+        let matchers = store_matchers(matchers);
+        let time = time_of(hints.start_ms, hints.end_ms);
+        let values_needed = !matches!(hints.function, "count" | "group");
+        let wanted = Select { time, matchers: &matchers, values_needed };
+        let selection = self.store.select(&self.tenant, &wanted).map_err(storage_error)?;
+        Ok(Box::new(Selected { selection, rooms: Mutex::default() }))
+    }
+}
+
+struct Selected {
+    selection: StoreSelection,
+    /// One for each thread that reads; they remember what the series before needed.
+    rooms: Mutex<Vec<StoreScratch>>,
+}
+
+impl Selected {
+    fn rooms(&self) -> MutexGuard<'_, Vec<StoreScratch>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Selection for Selected {
+    fn len(&self) -> usize {
+        self.selection.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        self.selection.labels(index).clone()
+    }
+
+    fn columns<'s>(
+        &'s self,
+        index: usize,
+        scratch: &'s mut Scratch,
+    ) -> Result<SeriesColumns<'s>, StorageError> {
+        let mut room = self.rooms().pop().unwrap_or_default();
+        let read = self.selection.read(index, &mut room);
+        // Swapped, not copied: each side keeps the other's memory for the next series.
+        let (floats, histograms) = (&mut room.columns.floats, &mut room.columns.histograms);
+        swap(&mut scratch.float_times, &mut floats.times);
+        swap(&mut scratch.floats, &mut floats.values);
+        swap(&mut scratch.float_starts, &mut floats.starts);
+        swap(&mut scratch.histogram_times, &mut histograms.times);
+        swap(&mut scratch.histograms, &mut histograms.values);
+        swap(&mut scratch.histogram_starts, &mut histograms.starts);
+        self.rooms().push(room);
+        read.map_err(storage_error)?;
+        Ok(scratch.columns())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.selection.warnings()
+    }
+}
+
+impl MetricReader for Reader {
+    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError> {
+        let all = |selection: &StoreSelection| {
+            (0..selection.len()).map(|index| selection.labels(index).clone()).collect()
+        };
+        self.listing(question, all)
+    }
+
+    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError> {
+        self.listing(question, |selection| selection.label_names(usize::MAX))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        question: &Question,
+    ) -> Result<Listing<String>, ServiceError> {
+        self.listing(question, |selection| selection.label_values(name, usize::MAX))
+    }
+
+    fn metadata(
+        &self,
+        metric: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<MetricMetadata>)>, ServiceError> {
+        let all = self.store.metadata(&self.tenant).map_err(service_error)?;
+        let wanted = all.into_iter().filter(|(name, _)| metric.is_none_or(|metric| metric == name));
+        Ok(wanted.map(|(name, metadata)| (name, vec![metadata])).take(limit).collect())
+    }
+
+    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError> {
+        let time = time_of(question.start_ms, question.end_ms);
+        let mut found = Vec::new();
+        for selector in &question.selectors {
+            let matchers = store_matchers(selector);
+            let series = self.store.exemplars(&self.tenant, time, &matchers);
+            for (series, exemplars) in series.map_err(service_error)? {
+                let exemplars = exemplars.into_iter().map(|exemplar| Exemplar {
+                    labels: exemplar.labels,
+                    value: exemplar.value,
+                    timestamp_ms: exemplar.time_ms,
+                });
+                found.push(ExemplarSeries { series, exemplars: exemplars.collect() });
+            }
+        }
+        Ok(found)
+    }
+
+    fn statistics(&self, limit: usize) -> Result<MetricStatistics, ServiceError> {
+        let time = TimeRange::EVERYTHING;
+        let wanted = Select { time, matchers: &[], values_needed: false };
+        let selection = self.store.select(&self.tenant, &wanted).map_err(service_error)?;
+        let found = selection.cardinality(limit);
+        let counts = |counts: Vec<metric_store::NameCount>| {
+            counts.into_iter().map(|c| NamedCount { name: c.name, count: c.count }).collect()
+        };
+        Ok(MetricStatistics {
+            series: found.series,
+            label_pairs: found.label_pairs,
+            series_by_metric: counts(found.metrics),
+            values_by_label: counts(found.labels),
+            bytes_by_label: counts(found.label_bytes),
+            series_by_pair: counts(found.pairs),
+            ..MetricStatistics::default()
+        })
+    }
+}

@@ -1,0 +1,503 @@
+//! The text formats of metrics: Prometheus 0.0.4 (and 1.0.0) and OpenMetrics 1.0.
+//!
+//! Lives here: one line-by-line parser for both, which tells a visitor what it reads.
+//! Not here: what the metrics become (scraping, importing).
+//! Invariants: no recursion; nothing is copied but texts with escapes; an error names its line.
+//!
+//! Where the formats differ: OpenMetrics ends with `# EOF`, has `# UNIT` and exemplars, and its
+//! timestamps are seconds; the older one's are milliseconds and it knows free comments.
+
+use model::MetricKind;
+use std::borrow::Cow;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextFormat {
+    Prometheus,
+    OpenMetrics,
+}
+
+impl TextFormat {
+    /// From a `Content-Type` header; what says nothing is the older format.
+    pub fn from_content_type(value: &str) -> Self {
+        let media_type = value.split(';').next().unwrap_or("").trim();
+        if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
+        }
+    }
+}
+
+/// A label whose texts had escapes is copied, all others are borrowed.
+pub type TextLabel<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextExemplar<'a> {
+    pub labels: Vec<TextLabel<'a>>,
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+}
+
+/// One line with a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextSample<'a> {
+    pub name: Cow<'a, str>,
+    /// As they stand, without the name.
+    pub labels: Vec<TextLabel<'a>>,
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+    pub exemplar: Option<TextExemplar<'a>>,
+    /// OpenMetrics' `_created` of a counter, histogram or summary: the value is when it began.
+    pub is_created: bool,
+}
+
+/// Told what is read, in the order of the lines.
+pub trait TextVisitor<'a> {
+    fn kind(&mut self, metric: &str, kind: MetricKind);
+    fn help(&mut self, metric: &str, help: &str);
+    fn unit(&mut self, metric: &str, unit: &str);
+    /// The sample may be changed at will: its memory is used again for the next one.
+    fn sample(&mut self, sample: &mut TextSample<'a>);
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct TextError {
+    pub line: usize,
+    pub message: &'static str,
+}
+
+type Result<T> = std::result::Result<T, &'static str>;
+
+/// Reads a whole page of metrics. After an error what was read before it has been told already.
+pub fn parse_exposition<'a>(
+    format: TextFormat,
+    text: &'a str,
+    visitor: &mut impl TextVisitor<'a>,
+) -> std::result::Result<(), TextError> {
+    let mut page = Page { format, family: Family::default(), sample: empty_sample(), ended: false };
+    for (index, line) in text.split_terminator('\n').enumerate() {
+        page.line(line, visitor).map_err(|message| TextError { line: index + 1, message })?;
+    }
+    if format == TextFormat::OpenMetrics && !page.ended {
+        let line = text.split_terminator('\n').count() + 1;
+        return Err(TextError { line, message: "the page does not end with # EOF" });
+    }
+    Ok(())
+}
+
+fn empty_sample<'a>() -> TextSample<'a> {
+    TextSample {
+        name: Cow::Borrowed(""),
+        labels: Vec::new(),
+        value: 0.0,
+        timestamp_ms: None,
+        exemplar: None,
+        is_created: false,
+    }
+}
+
+/// The family that `# TYPE` named last.
+#[derive(Default)]
+struct Family<'a> {
+    name: Cow<'a, str>,
+    kind: MetricKind,
+}
+
+impl Family<'_> {
+    fn is_created(&self, sample: &str) -> bool {
+        let begins =
+            matches!(self.kind, MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
+        begins && sample.strip_suffix("_created").is_some_and(|family| family == self.name)
+    }
+}
+
+struct Page<'a> {
+    format: TextFormat,
+    family: Family<'a>,
+    sample: TextSample<'a>,
+    ended: bool,
+}
+
+impl<'a> Page<'a> {
+    fn line(&mut self, line: &'a str, visitor: &mut impl TextVisitor<'a>) -> Result<()> {
+        if self.ended {
+            return Err("there is more behind # EOF");
+        }
+        let line = match self.format {
+            TextFormat::Prometheus => line.trim_matches([' ', '\t', '\r']),
+            TextFormat::OpenMetrics => line,
+        };
+        if let Some(comment) = line.strip_prefix('#') {
+            return self.comment(comment, visitor);
+        }
+        if line.is_empty() {
+            return match self.format {
+                TextFormat::Prometheus => Ok(()),
+                TextFormat::OpenMetrics => Err("a line is empty"),
+            };
+        }
+        self.value_line(Cursor { rest: line })?;
+        visitor.sample(&mut self.sample);
+        Ok(())
+    }
+
+    fn comment(&mut self, comment: &'a str, visitor: &mut impl TextVisitor<'a>) -> Result<()> {
+        let is_open_metrics = self.format == TextFormat::OpenMetrics;
+        if is_open_metrics && comment == " EOF" {
+            self.ended = true;
+            return Ok(());
+        }
+        let mut cursor = Cursor { rest: comment };
+        cursor.blanks();
+        let keyword = cursor.word();
+        if !matches!(keyword, "HELP" | "TYPE" | "UNIT") {
+            let strict = is_open_metrics.then_some("a comment is none of HELP, TYPE, UNIT and EOF");
+            return strict.map_or(Ok(()), Err);
+        }
+        cursor.blanks();
+        let metric = cursor.metric_name()?;
+        cursor.blanks();
+        match keyword {
+            "HELP" => visitor.help(&metric, &unescape(cursor.rest)),
+            "UNIT" => visitor.unit(&metric, cursor.rest),
+            _ => {
+                let kind = kind(cursor.rest, self.format)?;
+                visitor.kind(&metric, kind);
+                self.family = Family { name: metric, kind };
+            }
+        }
+        Ok(())
+    }
+
+    fn value_line(&mut self, mut cursor: Cursor<'a>) -> Result<()> {
+        let sample = &mut self.sample;
+        sample.labels.clear();
+        sample.exemplar = None;
+        sample.name = cursor.bare_name();
+        cursor.blanks();
+        if cursor.take('{') {
+            cursor.labels(&mut sample.labels, Some(&mut sample.name))?;
+        }
+        if sample.name.is_empty() {
+            return Err("a line has no metric name");
+        }
+        cursor.blanks();
+        sample.value = number(cursor.word())?;
+        cursor.blanks();
+        sample.timestamp_ms = cursor.timestamp(self.format)?;
+        cursor.blanks();
+        if self.format == TextFormat::OpenMetrics && cursor.take('#') {
+            sample.exemplar = Some(cursor.exemplar()?);
+        }
+        sample.is_created = self.family.is_created(&sample.name);
+        if cursor.rest.is_empty() { Ok(()) } else { Err("there is more behind the value") }
+    }
+}
+
+/// What is left of a line.
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    fn blanks(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let rest = self.rest.strip_prefix(wanted);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn split(&mut self, at: usize) -> &'a str {
+        let (head, rest) = self.rest.split_at(at);
+        self.rest = rest;
+        head
+    }
+
+    /// Up to the next blank.
+    fn word(&mut self) -> &'a str {
+        self.split(self.rest.find([' ', '\t']).unwrap_or(self.rest.len()))
+    }
+
+    /// Letters, digits, `_`, `:`: as far as they go, possibly nothing.
+    fn bare_name(&mut self) -> Cow<'a, str> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
+        let end = self.rest.bytes().position(|byte| !is_name(byte)).unwrap_or(self.rest.len());
+        if self.rest.starts_with(|first: char| first.is_ascii_digit()) {
+            return Cow::Borrowed("");
+        }
+        Cow::Borrowed(self.split(end))
+    }
+
+    fn metric_name(&mut self) -> Result<Cow<'a, str>> {
+        let name = if self.rest.starts_with('"') { self.quoted()? } else { self.bare_name() };
+        if name.is_empty() { Err("a comment has no metric name") } else { Ok(name) }
+    }
+
+    /// Behind the opening brace, to the closing one. A quoted text without a value is the metric's
+    /// name, where there may be one.
+    fn labels(
+        &mut self,
+        labels: &mut Vec<TextLabel<'a>>,
+        mut metric: Option<&mut Cow<'a, str>>,
+    ) -> Result<()> {
+        loop {
+            self.blanks();
+            if self.take('}') {
+                return Ok(());
+            }
+            let is_quoted = self.rest.starts_with('"');
+            let name = if is_quoted { self.quoted()? } else { self.bare_name() };
+            self.blanks();
+            if self.take('=') {
+                self.blanks();
+                labels.push((name, self.quoted()?));
+            } else if is_quoted && let Some(metric) = metric.take_if(|metric| metric.is_empty()) {
+                *metric = name;
+            } else {
+                return Err("a label has no value");
+            }
+            self.blanks();
+            if !self.take(',') && !self.rest.starts_with('}') {
+                return Err("a list of labels does not end with }");
+            }
+        }
+    }
+
+    fn quoted(&mut self) -> Result<Cow<'a, str>> {
+        if !self.take('"') {
+            return Err("a text does not begin with a quote");
+        }
+        let mut escaped = false;
+        let end = self.rest.bytes().position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let text = self.split(end.ok_or("a text does not end with a quote")?);
+        self.rest = &self.rest[1..];
+        Ok(unescape(text))
+    }
+
+    fn timestamp(&mut self, format: TextFormat) -> Result<Option<i64>> {
+        if self.rest.is_empty() || self.rest.starts_with('#') {
+            return Ok(None);
+        }
+        let word = self.word();
+        match format {
+            TextFormat::Prometheus => {
+                word.parse().map(Some).map_err(|_| "a timestamp is no whole number of milliseconds")
+            }
+            TextFormat::OpenMetrics => seconds(word).map(Some),
+        }
+    }
+
+    /// Behind the `#`.
+    fn exemplar(&mut self) -> Result<TextExemplar<'a>> {
+        self.blanks();
+        if !self.take('{') {
+            return Err("an exemplar has no labels");
+        }
+        let mut labels = Vec::new();
+        self.labels(&mut labels, None)?;
+        self.blanks();
+        let value = number(self.word())?;
+        self.blanks();
+        let timestamp_ms = self.timestamp(TextFormat::OpenMetrics)?;
+        self.blanks();
+        Ok(TextExemplar { labels, value, timestamp_ms })
+    }
+}
+
+/// Numbers as Go reads them, without its hexadecimal and underscores.
+fn number(word: &str) -> Result<f64> {
+    match word.bytes().any(|byte| matches!(byte, b'x' | b'X' | b'_' | b'p' | b'P')) {
+        true => Err("a value is no number"),
+        false => word.parse().map_err(|_| "a value is no number"),
+    }
+}
+
+fn seconds(word: &str) -> Result<i64> {
+    let seconds = number(word).ok().filter(|seconds| seconds.is_finite());
+    let millis = seconds.map(|seconds| (seconds * 1000.0).round());
+    let in_range = millis.filter(|millis| millis.abs() < 9.2e18);
+    in_range.map(|millis| millis as i64).ok_or("a timestamp is no number of seconds")
+}
+
+fn kind(word: &str, format: TextFormat) -> Result<MetricKind> {
+    match word {
+        "counter" => Ok(MetricKind::Counter),
+        "gauge" => Ok(MetricKind::Gauge),
+        "histogram" => Ok(MetricKind::Histogram),
+        "summary" => Ok(MetricKind::Summary),
+        "untyped" | "unknown" => Ok(MetricKind::Unknown),
+        "gaugehistogram" if format == TextFormat::OpenMetrics => Ok(MetricKind::GaugeHistogram),
+        "info" if format == TextFormat::OpenMetrics => Ok(MetricKind::Info),
+        "stateset" if format == TextFormat::OpenMetrics => Ok(MetricKind::StateSet),
+        _ => Err("a metric has an unknown type"),
+    }
+}
+
+/// `\\`, `\"` and `\n`; any other backslash stands for itself.
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(char) = rest.next() {
+        match (char, rest.as_str().chars().next()) {
+            ('\\', Some('n')) => out.push('\n'),
+            ('\\', Some(next @ ('\\' | '"'))) => out.push(next),
+            _ => {
+                out.push(char);
+                continue;
+            }
+        }
+        rest.next();
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Default)]
+    struct Heard(Vec<String>);
+
+    impl<'a> TextVisitor<'a> for Heard {
+        fn kind(&mut self, metric: &str, kind: MetricKind) {
+            self.0.push(format!("{metric} is a {}", kind.as_str()));
+        }
+        fn help(&mut self, metric: &str, help: &str) {
+            self.0.push(format!("{metric} helps: {help:?}"));
+        }
+        fn unit(&mut self, metric: &str, unit: &str) {
+            self.0.push(format!("{metric} counts {unit}"));
+        }
+        fn sample(&mut self, sample: &mut TextSample<'a>) {
+            let labels: Vec<_> = sample.labels.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+            let mut line = format!("{} {labels:?} {}", sample.name, sample.value);
+            if let Some(time) = sample.timestamp_ms {
+                line += &format!(" @{time}");
+            }
+            if let Some(exemplar) = &sample.exemplar {
+                line += &format!(" e.g. {:?} {}", exemplar.labels, exemplar.value);
+                line += &format!(" @{:?}", exemplar.timestamp_ms);
+            }
+            if sample.is_created {
+                line += " (created)";
+            }
+            self.0.push(line);
+        }
+    }
+
+    fn check(format: TextFormat, text: &str, expected: &[&str]) {
+        let mut heard = Heard::default();
+        parse_exposition(format, text, &mut heard).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(heard.0, expected);
+    }
+
+    fn check_error(format: TextFormat, text: &str, expected: &str) {
+        let error = parse_exposition(format, text, &mut Heard::default()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn prometheus_text() {
+        let text = "# HELP up Is it \\\\ up\\n?\n# TYPE up gauge\n# just a comment\n\n\
+                    up 1\n up{ job = \"a\\\"b\\n\", x=\"\" , } +Inf 1700000000000 \r\n\
+                    {\"my.metric\",\"label.x\"=\"v\"} NaN\nweird{} 1.5e-3 -5";
+        let expected = [
+            "up helps: \"Is it \\\\ up\\n?\"",
+            "up is a gauge",
+            "up [] 1",
+            "up [\"job=\\\"a\\\\\\\"b\\\\n\\\"\", \"x=\\\"\\\"\"] inf @1700000000000",
+            "my.metric [\"label.x=\\\"v\\\"\"] NaN",
+            "weird [] 0.0015 @-5",
+        ];
+        check(TextFormat::Prometheus, text, &expected);
+    }
+
+    #[test]
+    fn open_metrics() {
+        let text = "# TYPE foo_seconds counter\n# UNIT foo_seconds seconds\n\
+                    foo_seconds_total{a=\"b\"} 1 1.5 # {trace_id=\"x\"} 0.5 1.25\n\
+                    foo_seconds_created{a=\"b\"} 1520430000.123\n\
+                    # TYPE bar gauge\nbar_created 2 # {} 3\n# EOF\n";
+        let expected = [
+            "foo_seconds is a counter",
+            "foo_seconds counts seconds",
+            "foo_seconds_total [\"a=\\\"b\\\"\"] 1 @1500 e.g. [(\"trace_id\", \"x\")] 0.5 @Some(1250)",
+            "foo_seconds_created [\"a=\\\"b\\\"\"] 1520430000.123 (created)",
+            "bar is a gauge",
+            "bar_created [] 2 e.g. [] 3 @None",
+        ];
+        check(TextFormat::OpenMetrics, text, &expected);
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        let old = TextFormat::Prometheus;
+        check_error(old, "a 1\nb", "line 2: a value is no number");
+        check_error(old, "a 0x1", "line 1: a value is no number");
+        check_error(old, "a{b=\"c} 1", "line 1: a text does not end with a quote");
+        check_error(old, "a{b} 1", "line 1: a label has no value");
+        check_error(old, "a{b=\"c\" d=\"e\"} 1", "line 1: a list of labels does not end with }");
+        check_error(old, "a 1 1.5", "line 1: a timestamp is no whole number of milliseconds");
+        check_error(old, "a 1 1 1", "line 1: there is more behind the value");
+        check_error(old, "{} 1", "line 1: a line has no metric name");
+        check_error(old, "a{\"b\"} 1", "line 1: a label has no value");
+        check_error(old, "# TYPE a x", "line 1: a metric has an unknown type");
+        let new = TextFormat::OpenMetrics;
+        check_error(new, "a 1\n", "line 2: the page does not end with # EOF");
+        check_error(new, "# EOF\na 1\n", "line 2: there is more behind # EOF");
+        check_error(new, "\n# EOF\n", "line 1: a line is empty");
+        check_error(new, "a 1 NaN\n# EOF", "line 1: a timestamp is no number of seconds");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_ends_in_samples_or_an_error(text in "([a-c#{}=\", \\\\\n.0-9]|# TYPE |\\PC){0,60}") {
+            for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
+                let mut heard = Heard::default();
+                let _ = parse_exposition(format, &text, &mut heard);
+                prop_assert!(heard.0.len() <= text.len());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            labels in prop::collection::vec(("[a-z]{1,5}", "\\PC{0,9}|[\\\\\"\n]{1,4}"), 0..4),
+            value: f64, time: Option<i64>,
+        ) {
+            let escaped = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let list: Vec<_> = labels.iter().map(|(n, v)| format!("{n}=\"{}\"", escaped(v))).collect();
+            let time_text = time.map_or(String::new(), |time| format!(" {time}"));
+            let text = format!("m{{{}}} {value}{time_text}\n", list.join(","));
+            let mut read = Kept(None);
+            parse_exposition(TextFormat::Prometheus, &text, &mut read).unwrap();
+            let sample = read.0.unwrap();
+            let pairs: Vec<_> = sample.labels.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
+            prop_assert_eq!(pairs, labels);
+            prop_assert_eq!(sample.timestamp_ms, time);
+            prop_assert!(sample.value.to_bits() == value.to_bits() || value.is_nan());
+        }
+    }
+
+    struct Kept<'a>(Option<TextSample<'a>>);
+
+    impl<'a> TextVisitor<'a> for Kept<'a> {
+        fn kind(&mut self, _: &str, _: MetricKind) {}
+        fn help(&mut self, _: &str, _: &str) {}
+        fn unit(&mut self, _: &str, _: &str) {}
+        fn sample(&mut self, sample: &mut TextSample<'a>) {
+            self.0 = Some(sample.clone());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Where every metric format ends: one visitor that a store's batch builder implements.
+//!
+//! A series comes as canonical label bytes (the encoding of `model::Labels`), built in a buffer
+//! that is reused from series to series: the store hashes them and looks the series up, nothing is
+//! allocated for one it knows.
+
+use model::{FloatHistogram, MetricKind};
+
+/// An example of an observation, with the labels (mostly a trace id) that lead to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExemplarRef<'a> {
+    /// Canonical label bytes; an exemplar's labels may be empty.
+    pub labels: &'a [u8],
+    pub value: f64,
+    /// 0 where the sender gave none.
+    pub timestamp_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetadataRef<'a> {
+    pub kind: MetricKind,
+    pub unit: &'a str,
+    pub help: &'a str,
+}
+
+/// Takes decoded metrics. What follows a [`MetricSink::series`] belongs to that series.
+///
+/// A decoder that answers an error may have called these before: whoever owns the sink throws the
+/// batch away.
+pub trait MetricSink {
+    fn series(&mut self, labels: &[u8]);
+
+    /// `start_ms` is when the counter began, 0 where unknown.
+    fn sample(&mut self, timestamp_ms: i64, start_ms: i64, value: f64);
+
+    fn histogram(&mut self, timestamp_ms: i64, start_ms: i64, histogram: FloatHistogram);
+
+    fn exemplar(&mut self, exemplar: ExemplarRef<'_>);
+
+    /// About a metric family, outside of any series.
+    fn metadata(&mut self, metric: &str, metadata: MetadataRef<'_>);
+}
+
+/// How many refusals are remembered with their words.
+const REASONS_MAX: usize = 8;
+
+/// What could not be taken: how much, and the first few reasons.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejections {
+    /// Series, or samples where only a sample was bad.
+    pub count: u64,
+    pub reasons: Vec<String>,
+}
+
+impl Rejections {
+    pub fn add(&mut self, reason: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.reasons.len() < REASONS_MAX {
+            self.reasons.push(reason());
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        let room = REASONS_MAX.saturating_sub(self.reasons.len());
+        self.reasons.extend(other.reasons.into_iter().take(room));
+    }
+
+    /// One line for a client: how many, and why the first ones.
+    pub fn summary(&self) -> String {
+        let more = self.count.saturating_sub(self.reasons.len() as u64);
+        let mut text = self.reasons.join("; ");
+        if more > 0 {
+            text.push_str(&format!("; and {more} more"));
+        }
+        text
+    }
+}
+
+/// What was handed to the sink, and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    pub series: u64,
+    pub samples: u64,
+    pub histograms: u64,
+    pub exemplars: u64,
+    pub rejected: Rejections,
+}

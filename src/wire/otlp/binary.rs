@@ -1,0 +1,319 @@
+//! OTLP's protobuf, read field by field.
+
+use super::common::{AnyValue, Attribute, Resource, Scope};
+use super::metrics::*;
+use super::{MEMORY_FREE, MEMORY_PER_BYTE};
+use crate::protobuf::{Field, ProtobufError, Reader};
+use std::borrow::Cow;
+
+/// How deep lists and maps may nest.
+const DEPTH_MAX: usize = 64;
+
+type Result<T> = std::result::Result<T, ProtobufError>;
+
+pub fn decode_otlp_metrics(request: &[u8]) -> Result<MetricsRequest<'_>> {
+    let mut memory = Memory { left: request.len() * MEMORY_PER_BYTE + MEMORY_FREE };
+    let mut out = MetricsRequest::default();
+    each_field(Reader::new(request), |field| match field.number {
+        1 => memory.push(&mut out.resource_metrics, field, resource_metrics),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+/// What may still be built.
+struct Memory {
+    left: usize,
+}
+
+impl Memory {
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        let refusal = ProtobufError::TooMany { what: "elements for its size", limit: self.left };
+        self.left = self.left.checked_sub(bytes).ok_or(refusal)?;
+        Ok(())
+    }
+
+    /// Reads one element of a list.
+    fn push<'a, T>(
+        &mut self,
+        list: &mut Vec<T>,
+        field: Field<'a>,
+        read: impl FnOnce(Reader<'a>, &mut Self) -> Result<T>,
+    ) -> Result<()> {
+        self.take(size_of::<T>())?;
+        list.push(read(field.message()?, self)?);
+        Ok(())
+    }
+}
+
+fn each_field<'a>(
+    mut reader: Reader<'a>,
+    mut take: impl FnMut(Field<'a>) -> Result<()>,
+) -> Result<()> {
+    while let Some(field) = reader.next_field()? {
+        take(field)?;
+    }
+    Ok(())
+}
+
+fn text<'a>(field: Field<'a>) -> Result<Cow<'a, str>> {
+    field.text().map(Cow::Borrowed)
+}
+
+fn set<T>(place: &mut T, value: Result<T>) -> Result<()> {
+    *place = value?;
+    Ok(())
+}
+
+fn resource_metrics<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ResourceMetrics<'a>> {
+    let mut out = ResourceMetrics::default();
+    each_field(reader, |field| match field.number {
+        1 => resource(field.message()?, &mut out.resource, memory),
+        2 => memory.push(&mut out.scope_metrics, field, scope_metrics),
+        3 => set(&mut out.schema_url, text(field)),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn resource<'a>(reader: Reader<'a>, out: &mut Resource<'a>, memory: &mut Memory) -> Result<()> {
+    each_field(reader, |field| match field.number {
+        1 => memory.push(&mut out.attributes, field, attribute),
+        _ => Ok(()),
+    })
+}
+
+fn scope_metrics<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ScopeMetrics<'a>> {
+    let mut out = ScopeMetrics::default();
+    each_field(reader, |field| match field.number {
+        1 => scope(field.message()?, &mut out.scope, memory),
+        2 => memory.push(&mut out.metrics, field, metric),
+        3 => set(&mut out.schema_url, text(field)),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, memory: &mut Memory) -> Result<()> {
+    each_field(reader, |field| match field.number {
+        1 => set(&mut out.name, text(field)),
+        2 => set(&mut out.version, text(field)),
+        3 => memory.push(&mut out.attributes, field, attribute),
+        _ => Ok(()),
+    })
+}
+
+fn attribute<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<Attribute<'a>> {
+    attribute_at(reader, memory, 0)
+}
+
+fn attribute_at<'a>(
+    reader: Reader<'a>,
+    memory: &mut Memory,
+    depth: usize,
+) -> Result<Attribute<'a>> {
+    let mut out = Attribute::default();
+    each_field(reader, |field| match field.number {
+        1 => set(&mut out.key, text(field)),
+        2 => set(&mut out.value, any_value(field.message()?, memory, depth)),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn any_value<'a>(reader: Reader<'a>, memory: &mut Memory, depth: usize) -> Result<AnyValue<'a>> {
+    if depth >= DEPTH_MAX {
+        return Err(ProtobufError::Depth);
+    }
+    let mut out = AnyValue::Empty;
+    each_field(reader, |field| {
+        out = match field.number {
+            1 => AnyValue::Text(text(field)?),
+            2 => AnyValue::Bool(field.boolean()?),
+            3 => AnyValue::Int(field.signed()?),
+            4 => AnyValue::Double(field.double()?),
+            5 => AnyValue::Array(array(field, memory, depth)?),
+            6 => AnyValue::Map(map(field, memory, depth)?),
+            7 => AnyValue::Bytes(Cow::Borrowed(field.bytes()?)),
+            _ => return Ok(()),
+        };
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+fn array<'a>(field: Field<'a>, memory: &mut Memory, depth: usize) -> Result<Vec<AnyValue<'a>>> {
+    let mut values = Vec::new();
+    each_field(field.message()?, |field| match field.number {
+        1 => memory.push(&mut values, field, |reader, memory| any_value(reader, memory, depth + 1)),
+        _ => Ok(()),
+    })?;
+    Ok(values)
+}
+
+fn map<'a>(field: Field<'a>, memory: &mut Memory, depth: usize) -> Result<Vec<Attribute<'a>>> {
+    let mut entries = Vec::new();
+    each_field(field.message()?, |field| match field.number {
+        1 => memory
+            .push(&mut entries, field, |reader, memory| attribute_at(reader, memory, depth + 1)),
+        _ => Ok(()),
+    })?;
+    Ok(entries)
+}
+
+fn metric<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<OtlpMetric<'a>> {
+    let mut out = OtlpMetric::default();
+    each_field(reader, |field| match field.number {
+        1 => set(&mut out.name, text(field)),
+        2 => set(&mut out.description, text(field)),
+        3 => set(&mut out.unit, text(field)),
+        5 | 7 | 9 | 10 | 11 => set(&mut out.data, data(field, memory)),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn data<'a>(field: Field<'a>, memory: &mut Memory) -> Result<MetricData<'a>> {
+    Ok(match field.number {
+        5 => MetricData::Gauge(points(field, memory, number_point)?.points),
+        7 => {
+            let Points { points, temporality, is_monotonic } = points(field, memory, number_point)?;
+            MetricData::Sum { points, temporality, is_monotonic }
+        }
+        9 => {
+            let Points { points, temporality, .. } = points(field, memory, histogram_point)?;
+            MetricData::Histogram { points, temporality }
+        }
+        10 => {
+            let Points { points, temporality, .. } = points(field, memory, exponential_point)?;
+            MetricData::Exponential { points, temporality }
+        }
+        _ => MetricData::Summary(points(field, memory, summary_point)?.points),
+    })
+}
+
+/// All kinds of data number their fields alike.
+struct Points<T> {
+    points: Vec<T>,
+    temporality: Temporality,
+    is_monotonic: bool,
+}
+
+fn points<'a, T>(
+    field: Field<'a>,
+    memory: &mut Memory,
+    read: impl Fn(Reader<'a>, &mut Memory) -> Result<T>,
+) -> Result<Points<T>> {
+    let mut out =
+        Points { points: Vec::new(), temporality: Temporality::default(), is_monotonic: false };
+    each_field(field.message()?, |field| match field.number {
+        1 => memory.push(&mut out.points, field, &read),
+        2 => set(&mut out.temporality, field.signed().map(Temporality::from_number)),
+        3 => set(&mut out.is_monotonic, field.boolean()),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn number_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<NumberPoint<'a>> {
+    let mut out = NumberPoint::default();
+    each_field(reader, |field| match field.number {
+        2 => set(&mut out.start_ns, field.fixed64()),
+        3 => set(&mut out.time_ns, field.fixed64()),
+        4 => set(&mut out.value, field.double().map(NumberValue::Double)),
+        5 => memory.push(&mut out.exemplars, field, exemplar),
+        6 => set(&mut out.value, field.fixed64().map(|bits| NumberValue::Int(bits as i64))),
+        7 => memory.push(&mut out.attributes, field, attribute),
+        8 => set(&mut out.flags, field.uint32()),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<HistogramPoint<'a>> {
+    let mut out = HistogramPoint::default();
+    each_field(reader, |field| match field.number {
+        2 => set(&mut out.start_ns, field.fixed64()),
+        3 => set(&mut out.time_ns, field.fixed64()),
+        4 => set(&mut out.count, field.fixed64()),
+        5 => set(&mut out.sum, field.double().map(Some)),
+        6 => field.each_fixed64(|count| out.bucket_counts.push(count)),
+        7 => field.each_fixed64(|bits| out.explicit_bounds.push(f64::from_bits(bits))),
+        8 => memory.push(&mut out.exemplars, field, exemplar),
+        9 => memory.push(&mut out.attributes, field, attribute),
+        10 => set(&mut out.flags, field.uint32()),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn exponential_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ExponentialPoint<'a>> {
+    let mut out = ExponentialPoint::default();
+    each_field(reader, |field| match field.number {
+        1 => memory.push(&mut out.attributes, field, attribute),
+        2 => set(&mut out.start_ns, field.fixed64()),
+        3 => set(&mut out.time_ns, field.fixed64()),
+        4 => set(&mut out.count, field.fixed64()),
+        5 => set(&mut out.sum, field.double().map(Some)),
+        6 => set(&mut out.scale, field.zigzag32()),
+        7 => set(&mut out.zero_count, field.fixed64()),
+        8 => buckets(field, &mut out.positive, memory),
+        9 => buckets(field, &mut out.negative, memory),
+        10 => set(&mut out.flags, field.uint32()),
+        11 => memory.push(&mut out.exemplars, field, exemplar),
+        14 => set(&mut out.zero_threshold, field.double()),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn buckets(field: Field<'_>, out: &mut ExponentialBuckets, memory: &mut Memory) -> Result<()> {
+    each_field(field.message()?, |field| match field.number {
+        1 => set(&mut out.offset, field.zigzag32()),
+        2 => {
+            let before = out.counts.len();
+            field.each_varint(|count| out.counts.push(count))?;
+            memory.take((out.counts.len() - before) * size_of::<u64>())
+        }
+        _ => Ok(()),
+    })
+}
+
+fn summary_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<SummaryPoint<'a>> {
+    let mut out = SummaryPoint::default();
+    each_field(reader, |field| match field.number {
+        2 => set(&mut out.start_ns, field.fixed64()),
+        3 => set(&mut out.time_ns, field.fixed64()),
+        4 => set(&mut out.count, field.fixed64()),
+        5 => set(&mut out.sum, field.double()),
+        6 => memory.push(&mut out.quantiles, field, quantile),
+        7 => memory.push(&mut out.attributes, field, attribute),
+        8 => set(&mut out.flags, field.uint32()),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn quantile(reader: Reader<'_>, _: &mut Memory) -> Result<QuantileValue> {
+    let mut out = QuantileValue::default();
+    each_field(reader, |field| match field.number {
+        1 => set(&mut out.quantile, field.double()),
+        2 => set(&mut out.value, field.double()),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
+
+fn exemplar<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<OtlpExemplar<'a>> {
+    let mut out = OtlpExemplar::default();
+    each_field(reader, |field| match field.number {
+        2 => set(&mut out.time_ns, field.fixed64()),
+        3 => set(&mut out.value, field.double().map(NumberValue::Double)),
+        4 => set(&mut out.span_id, field.bytes().map(Cow::Borrowed)),
+        5 => set(&mut out.trace_id, field.bytes().map(Cow::Borrowed)),
+        6 => set(&mut out.value, field.fixed64().map(|bits| NumberValue::Int(bits as i64))),
+        7 => memory.push(&mut out.filtered_attributes, field, attribute),
+        _ => Ok(()),
+    })?;
+    Ok(out)
+}
