@@ -52,7 +52,8 @@ impl Engine for MetricEngine {
         EngineStats {
             tenants: stats.tenants,
             head_rows: stats.head_rows,
-            head_bytes: stats.head_bytes,
+            // What a flush frees: the names of series stay, and must not call for one flush after another.
+            head_bytes: self.0.head_bytes(),
             parts: stats.parts,
             part_rows: stats.part_rows,
             part_bytes: stats.part_bytes,
