@@ -293,8 +293,8 @@ impl Bench {
         let mut scratch = Scratch::default();
         let mut samples = 0;
         for index in 0..selection.len() {
-            selection.read(index, &mut scratch).expect("it is read");
-            samples += scratch.columns.floats.times.len() as u64;
+            let read = selection.read(index, &mut scratch).expect("it is read");
+            samples += read.floats.times.len() as u64;
         }
         (selection.len(), samples, self.clock.now().since(start))
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 /// Samples of one kind, in rising order of time, one per millisecond at most.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Column<T> {
-    pub times: Vec<i64>,
-    pub values: Vec<T>,
+pub(crate) struct Column<T> {
+    pub(crate) times: Vec<i64>,
+    pub(crate) values: Vec<T>,
     /// When the counter behind each value began, 0 where unknown; empty where none is known.
-    pub starts: Vec<i64>,
+    pub(crate) starts: Vec<i64>,
 }
 
 impl<T> Default for Column<T> {
@@ -20,13 +20,13 @@ impl<T> Default for Column<T> {
 }
 
 impl<T> Column<T> {
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.times.clear();
         self.values.clear();
         self.starts.clear();
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
 
@@ -123,18 +123,18 @@ fn merge_into<T: Clone>(older: &Column<T>, newer: &Column<T>, into: &mut Column<
 /// Where the store puts what it decodes. One per thread, reused from series to series; callers may
 /// take the vectors out and give others back.
 #[derive(Clone, Debug, Default)]
-pub struct Columns {
-    pub floats: Column<f64>,
-    pub histograms: Column<Arc<FloatHistogram>>,
+pub(crate) struct Columns {
+    pub(crate) floats: Column<f64>,
+    pub(crate) histograms: Column<Arc<FloatHistogram>>,
 }
 
 impl Columns {
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.floats.clear();
         self.histograms.clear();
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.floats.is_empty() && self.histograms.is_empty()
     }
 

@@ -32,11 +32,10 @@ mod tenant;
 mod values;
 
 pub use batch::{BatchBuilder, Exemplar, HistogramSample, SeriesSlot};
-pub use columns::{Column, Columns};
 pub use error::StoreError;
 pub use matcher::{Matcher, ValuePattern, ValueTest};
 pub use plan::MergeWish;
-pub use select::{Scratch, Select, Selection};
+pub use select::{Samples, Scratch, Select, Selection, SeriesSamples};
 pub use statistics::{Cardinality, NameCount};
 pub use store::{Limits, MetricStore, Prepared, Refused, StoreSettings, StoreStats};
 pub use telemetry::METRICS;

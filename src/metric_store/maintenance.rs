@@ -8,7 +8,9 @@ use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
-use crate::part::{Age, Caches, GroupSeries, MetricPart, PartBuilder, PartOrigin, PartRoom};
+use crate::part::{
+    Age, Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartOrigin, PartRoom,
+};
 use crate::registry::part_order;
 use crate::tenant::{Frozen, LiveHead, Tenant, log_position};
 use crate::values::Effort;
@@ -68,7 +70,7 @@ fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewP
     if days.is_empty() && !head.metadata.is_empty() {
         days.push(today);
     }
-    let order = frozen.head.registry().in_part_order();
+    let order = frozen.head.registry_mut().in_part_order();
     let covered = log_position(frozen.end);
     let mut parts = Vec::new();
     for (index, day) in days.into_iter().enumerate() {
@@ -146,7 +148,12 @@ struct Cursor {
     tombstones: Vec<(TimeRange, Deleted)>,
     group: u32,
     series: u32,
-    names: Option<Arc<GroupSeries>>,
+    dictionaries: Arc<Dictionaries>,
+    /// Those of the group; none behind the last one.
+    names: Option<Arc<GroupNames>>,
+    /// Of the series.
+    labels: Option<Labels>,
+    bytes: Vec<u8>,
     room: PartRoom,
 }
 
@@ -160,11 +167,14 @@ impl Merge {
             let info = manifest.part(*id).expect("the store opened it");
             let part = MetricPart::open(part, &caches).map_err(&failed)?;
             let mut cursor = Cursor {
+                dictionaries: part.dictionaries().map_err(&failed)?,
                 part,
                 tombstones: tombstones_of(manifest, *id),
                 group: 0,
                 series: 0,
                 names: None,
+                labels: None,
+                bytes: Vec::new(),
                 room: PartRoom::default(),
             };
             cursor.load().map_err(failed)?;
@@ -273,7 +283,7 @@ impl Merge {
 
 impl Cursor {
     fn labels(&self) -> Option<&Labels> {
-        self.names.as_ref().map(|names| &names.labels[self.series as usize])
+        self.labels.as_ref()
     }
 
     fn read(&mut self, into: &mut Columns) -> Result<(), StoreError> {
@@ -283,10 +293,11 @@ impl Cursor {
 
     fn advance(&mut self) -> Result<(), StoreError> {
         self.series += 1;
-        if self.names.as_ref().is_some_and(|names| self.series as usize >= names.labels.len()) {
+        if self.names.as_ref().is_some_and(|names| self.series >= names.count) {
             self.group += 1;
-            self.load()?;
+            return self.load();
         }
+        self.name();
         Ok(())
     }
 
@@ -295,14 +306,23 @@ impl Cursor {
         self.series = 0;
         self.names = None;
         while (self.group as usize) < self.part.index.groups.len() {
-            let names = self.part.series(self.group, &|_, _| None)?;
-            if !names.labels.is_empty() {
+            let names = self.part.names(self.group, &self.dictionaries)?;
+            if names.count > 0 {
                 self.names = Some(names);
                 break;
             }
             self.group += 1;
         }
+        self.name();
         Ok(())
+    }
+
+    fn name(&mut self) {
+        let Self { part, dictionaries, bytes, .. } = self;
+        self.labels = self.names.as_ref().map(|names| {
+            names.write(&part.group(self.group).metric, self.series, dictionaries, bytes);
+            Labels::from_canonical(bytes)
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 //! most of the calls.
 
 use model::{Labels, METRIC_NAME};
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -63,17 +64,34 @@ fn matches_pattern(pattern: &dyn ValuePattern, value: &str) -> bool {
     }
 }
 
+impl Matcher {
+    /// All values that can match, if they are few, known and not empty.
+    pub(crate) fn known_values(&self) -> Option<Vec<&str>> {
+        let values: Vec<&str> = match &self.test {
+            ValueTest::Equal(value) => vec![value],
+            ValueTest::Pattern(pattern) => pattern.literals()?.iter().map(String::as_str).collect(),
+            ValueTest::NotEqual(_) | ValueTest::NotPattern(_) => return None,
+        };
+        values.iter().all(|value| !value.is_empty()).then_some(values)
+    }
+}
+
 /// Matchers sorted by what they look at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Compiled<'a> {
     name: Vec<&'a Matcher>,
-    others: Vec<&'a Matcher>,
+    pub(crate) others: Vec<&'a Matcher>,
 }
 
 impl<'a> Compiled<'a> {
     pub(crate) fn new(matchers: &'a [Matcher]) -> Self {
         let (name, others) = matchers.iter().partition(|matcher| matcher.label == METRIC_NAME);
         Self { name, others }
+    }
+
+    /// Whether they let everything through.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.name.is_empty() && self.others.is_empty()
     }
 
     /// The one metric that can match, if there is one.
@@ -88,12 +106,33 @@ impl<'a> Compiled<'a> {
         self.name.iter().all(|matcher| matcher.matches(name))
     }
 
-    /// The metric's name was tested before.
-    pub(crate) fn matches_labels(&self, labels: &Labels) -> bool {
-        self.others.iter().all(|matcher| matcher.matches(labels.value(&matcher.label)))
+    pub(crate) fn matches(&self, labels: &Labels) -> bool {
+        let others = || self.others.iter().all(|m| m.matches(labels.value(&m.label)));
+        self.matches_metric(labels.metric_name()) && others()
+    }
+}
+
+/// A matcher that remembers what it thought of a value.
+#[derive(Debug)]
+pub(crate) struct Remembering<'a> {
+    pub(crate) matcher: &'a Matcher,
+    known: HashMap<String, bool>,
+}
+
+impl<'a> Remembering<'a> {
+    pub(crate) fn new(matcher: &'a Matcher) -> Self {
+        Self { matcher, known: HashMap::new() }
     }
 
-    pub(crate) fn matches(&self, labels: &Labels) -> bool {
-        self.matches_metric(labels.metric_name()) && self.matches_labels(labels)
+    pub(crate) fn matches(&mut self, value: &str) -> bool {
+        if let ValueTest::Equal(_) | ValueTest::NotEqual(_) = self.matcher.test {
+            return self.matcher.matches(value);
+        }
+        if let Some(known) = self.known.get(value) {
+            return *known;
+        }
+        let matches = self.matcher.matches(value);
+        self.known.insert(value.to_owned(), matches);
+        matches
     }
 }

@@ -4,12 +4,14 @@
 //! labels themselves: a hash alone is never trusted. Scrapes come in the same order again and
 //! again, so each series remembers who followed it, and the lookup usually is one comparison.
 //!
+//! Readers find series by metric, in the order of parts, and by the values of their labels.
+//!
 //! Invariants: numbers are dense and never reused in one registry; a registry is only replaced at a
 //! cut, by one that forgets the series that nobody wrote to.
 
 use codec::xxh3_64;
-use model::{BytesHash, Labels};
-use std::collections::HashMap;
+use model::{Labels, METRIC_NAME};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 #[derive(Debug)]
@@ -27,12 +29,24 @@ pub(crate) struct Registry {
     entries: Vec<Entry>,
     /// Upper half: some bits of the hash; lower half: number + 1, 0 where nothing stands.
     table: Vec<u64>,
-    /// The series of each metric, rising.
-    metrics: HashMap<Box<str>, Vec<u32>, BytesHash>,
+    metrics: BTreeMap<Box<str>, MetricSeries>,
+    /// By label other than the metric's name, then by value: the series that have it, rising.
+    values: HashMap<Box<str>, ValueSeries>,
     label_bytes: usize,
-    /// Series in the order of parts, as far as they were sorted already.
-    sorted: std::sync::Mutex<Vec<u32>>,
+    index_bytes: usize,
 }
+
+pub(crate) type ValueSeries = HashMap<Box<str>, Vec<u32>>;
+
+/// The series of a metric. New ones come behind the sorted ones and are sorted when somebody asks.
+#[derive(Debug, Default)]
+struct MetricSeries {
+    numbers: Vec<u32>,
+    sorted: usize,
+}
+
+/// About what a list costs beside its numbers.
+const LIST_BYTES: usize = 64;
 
 const TABLE_MIN: usize = 64;
 
@@ -88,11 +102,13 @@ impl Registry {
         }
         place(&mut self.table, hash, number);
         match self.metrics.get_mut(labels.metric_name()) {
-            Some(series) => series.push(number),
+            Some(series) => series.numbers.push(number),
             None => {
-                self.metrics.insert(labels.metric_name().into(), vec![number]);
+                let series = MetricSeries { numbers: vec![number], sorted: 1 };
+                self.metrics.insert(labels.metric_name().into(), series);
             }
         }
+        self.index(number, &labels);
         self.label_bytes += labels.as_bytes().len();
         // A guess that is right when the series came in the order of their scrape.
         let next = AtomicU32::new(number + 1);
@@ -108,29 +124,83 @@ impl Registry {
         }
     }
 
+    fn index(&mut self, number: u32, labels: &Labels) {
+        for (label, value) in labels.iter().filter(|(label, _)| *label != METRIC_NAME) {
+            if !self.values.contains_key(label) {
+                self.values.insert(label.into(), ValueSeries::new());
+            }
+            let values = self.values.get_mut(label).expect("it was inserted where it was missing");
+            match values.get_mut(value) {
+                Some(numbers) => numbers.push(number),
+                None => {
+                    self.index_bytes += LIST_BYTES + value.len();
+                    values.insert(value.into(), vec![number]);
+                }
+            }
+            self.index_bytes += size_of::<u32>();
+        }
+    }
+
+    /// By rising name. The series of each are in order where `sort` was called.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = (&str, &[u32])> {
-        self.metrics.iter().map(|(name, series)| (&**name, series.as_slice()))
+        self.metrics.iter().map(|(name, series)| (&**name, series.numbers.as_slice()))
     }
 
     pub(crate) fn metric(&self, name: &str) -> &[u32] {
-        self.metrics.get(name).map_or(&[], Vec::as_slice)
+        self.metrics.get(name).map_or(&[], |series| series.numbers.as_slice())
+    }
+
+    /// The values of a label other than the metric's name.
+    pub(crate) fn values(&self, label: &str) -> Option<&ValueSeries> {
+        self.values.get(label)
+    }
+
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &ValueSeries)> {
+        self.values.iter().map(|(label, values)| (&**label, values))
+    }
+
+    pub(crate) fn with_value(&self, label: &str, value: &str) -> &[u32] {
+        let found = self.values.get(label).and_then(|values| values.get(value));
+        found.map_or(&[], Vec::as_slice)
     }
 
     /// About what it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        let each = size_of::<Entry>() + 2 * size_of::<u32>() + 16;
-        self.label_bytes + self.entries.len() * each + self.table.len() * 8
+        let each = size_of::<Entry>() + size_of::<u32>() + 16;
+        let series = self.label_bytes + self.entries.len() * each;
+        series + self.index_bytes + self.table.len() * 8
     }
 
-    /// All series in the order of parts. Sorts what came since the last call, and merges.
-    pub(crate) fn in_part_order(&self) -> Vec<u32> {
-        let mut sorted = self.sorted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = sorted.len() as u32;
-        sorted.extend(known..self.entries.len() as u32);
-        // A stable sort finds the sorted run in front and merges with it.
-        let key = |number: &u32| part_order(&self.entry(*number).labels);
-        sorted.sort_by(|left, right| key(left).cmp(&key(right)));
-        sorted.clone()
+    /// Whether the series of the metric, or of all, are in the order of parts.
+    pub(crate) fn is_sorted(&self, metric: Option<&str>) -> bool {
+        let sorted = |series: &MetricSeries| series.sorted == series.numbers.len();
+        match metric {
+            Some(metric) => self.metrics.get(metric).is_none_or(sorted),
+            None => self.metrics.values().all(sorted),
+        }
+    }
+
+    /// Brings the series of the metric, or of all, into the order of parts.
+    pub(crate) fn sort(&mut self, metric: Option<&str>) {
+        let entries = &self.entries;
+        let labels = |number: &u32| entries[*number as usize].labels.as_bytes();
+        let sort = |series: &mut MetricSeries| {
+            if series.sorted < series.numbers.len() {
+                // A stable sort finds the sorted run in front and merges with it.
+                series.numbers.sort_by(|left, right| labels(left).cmp(labels(right)));
+                series.sorted = series.numbers.len();
+            }
+        };
+        match metric {
+            Some(metric) => self.metrics.get_mut(metric).into_iter().for_each(sort),
+            None => self.metrics.values_mut().for_each(sort),
+        }
+    }
+
+    /// All series in the order of parts.
+    pub(crate) fn in_part_order(&mut self) -> Vec<u32> {
+        self.sort(None);
+        self.metrics.values().flat_map(|series| series.numbers.iter().copied()).collect()
     }
 }
 
@@ -181,6 +251,8 @@ mod tests {
         assert_eq!(registry.find_after(5, labels(900).as_bytes()), Some(900));
         assert_eq!(registry.find_after(5, labels(1_000).as_bytes()), None);
         assert_eq!(registry.metric("m").len(), 1_000);
+        assert_eq!(registry.with_value("n", "900"), [900]);
+        assert!(!registry.is_sorted(Some("m")) && registry.is_sorted(Some("x")));
         let order = registry.in_part_order();
         assert!(order.windows(2).all(|pair| {
             let key = |n: u32| registry.entry(n).labels.as_bytes();

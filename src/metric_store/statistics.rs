@@ -1,8 +1,8 @@
-//! What a tenant's series look like: names, values, and where the series come from.
+//! Who causes how many series.
 
 use crate::select::Selection;
-use model::Labels;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use model::METRIC_NAME;
+use std::collections::HashMap;
 
 /// A name and how many series or values it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,53 +27,39 @@ pub struct Cardinality {
 }
 
 impl Selection {
-    fn all_labels(&self) -> impl Iterator<Item = &Labels> {
-        (0..self.len()).map(|index| self.labels(index))
-    }
-
-    /// In order; at most `limit`.
-    pub fn label_names(&self, limit: usize) -> Vec<String> {
-        let mut names = BTreeSet::new();
-        for (name, _) in self.all_labels().flat_map(Labels::iter) {
-            if !names.contains(name) {
-                names.insert(name.to_owned());
-            }
-        }
-        names.into_iter().take(limit).collect()
-    }
-
-    /// In order; at most `limit`.
-    pub fn label_values(&self, name: &str, limit: usize) -> Vec<String> {
-        let values: BTreeSet<&str> =
-            self.all_labels().filter_map(|labels| labels.get(name)).collect();
-        values.into_iter().take(limit).map(str::to_owned).collect()
-    }
-
     /// The `limit` largest of each kind.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
-        let mut metrics: HashMap<&str, u64> = HashMap::new();
-        let mut pairs: HashMap<(&str, &str), u64> = HashMap::new();
-        for labels in self.all_labels() {
-            *metrics.entry(labels.metric_name()).or_default() += 1;
-            labels.iter().for_each(|pair| *pairs.entry(pair).or_default() += 1);
+        let mut pairs: HashMap<String, HashMap<String, u64>> = HashMap::new();
+        for index in 0..self.len() {
+            self.for_each_label(index, |name, value| count(&mut pairs, name, value));
         }
-        let mut values: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for (name, value) in pairs.keys() {
-            let (count, bytes) = values.entry(name).or_default();
-            *count += 1;
-            *bytes += value.len() as u64;
-        }
-        let labels =
-            || values.iter().map(|(name, (count, bytes))| ((*name).to_owned(), *count, *bytes));
-        let pair_names =
-            pairs.iter().map(|((name, value), count)| (format!("{name}={value}"), *count));
+        let metrics = pairs.get(METRIC_NAME);
+        let of_metrics = metrics.iter().flat_map(|metrics| metrics.iter());
+        let sum = |values: &HashMap<String, u64>| values.keys().map(|v| v.len() as u64).sum();
+        let of_pairs = pairs.iter().flat_map(|(name, values)| {
+            values.iter().map(move |(value, count)| (format!("{name}={value}"), *count))
+        });
         Cardinality {
             series: self.len() as u64,
-            label_pairs: pairs.len() as u64,
-            metrics: top(metrics.iter().map(|(name, count)| ((*name).to_owned(), *count)), limit),
-            labels: top(labels().map(|(name, count, _)| (name, count)), limit),
-            label_bytes: top(labels().map(|(name, _, bytes)| (name, bytes)), limit),
-            pairs: top(pair_names, limit),
+            label_pairs: pairs.values().map(|values| values.len() as u64).sum(),
+            metrics: top(of_metrics.map(|(name, count)| (name.clone(), *count)), limit),
+            labels: top(pairs.iter().map(|(name, v)| (name.clone(), v.len() as u64)), limit),
+            label_bytes: top(pairs.iter().map(|(name, v)| (name.clone(), sum(v))), limit),
+            pairs: top(of_pairs, limit),
+        }
+    }
+}
+
+/// Copies only what is new.
+fn count(pairs: &mut HashMap<String, HashMap<String, u64>>, name: &str, value: &str) {
+    if !pairs.contains_key(name) {
+        pairs.insert(name.to_owned(), HashMap::new());
+    }
+    let values = pairs.get_mut(name).expect("it was inserted where it was missing");
+    match values.get_mut(value) {
+        Some(count) => *count += 1,
+        None => {
+            values.insert(value.to_owned(), 1);
         }
     }
 }

@@ -288,6 +288,18 @@ impl LiveHead {
         self.registry.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// With the series of the metric, or of all, in the order of parts.
+    pub(crate) fn sorted_registry(&self, metric: Option<&str>) -> RwLockReadGuard<'_, Registry> {
+        let registry = self.registry();
+        if registry.is_sorted(metric) {
+            return registry;
+        }
+        drop(registry);
+        let mut registry = self.registry_mut();
+        registry.sort(metric);
+        RwLockWriteGuard::downgrade(registry)
+    }
+
     pub(crate) fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {
         self.registry.write().unwrap_or_else(PoisonError::into_inner)
     }

@@ -69,6 +69,12 @@ impl Labels {
         Some(Self(bytes.into()))
     }
 
+    /// Of bytes that are canonical by their making; [`Labels::from_bytes`] is for all others.
+    pub fn from_canonical(bytes: &[u8]) -> Self {
+        debug_assert!(Self::from_bytes(bytes).is_some(), "not canonical: {bytes:?}");
+        Self(bytes.into())
+    }
+
     pub fn iter(&self) -> LabelsIter<'_> {
         LabelsIter { rest: &self.0 }
     }

@@ -7,6 +7,7 @@
 
 use crate::matcher::Matcher;
 use model::{ErrorKind, FloatHistogram, Labels};
+use std::any::Any;
 use std::sync::Arc;
 
 /// What a selection is for. A store may use it to read less; what it returns beyond the range is
@@ -57,9 +58,33 @@ pub struct SeriesColumns<'a> {
     pub histograms: Column<'a, Arc<FloatHistogram>>,
 }
 
+/// What a store keeps between series, of a kind that only it knows.
+#[derive(Debug, Default)]
+pub struct Room(Option<Box<dyn Any + Send + Sync>>);
+
+/// What is kept only saves work: a copy does without.
+impl Clone for Room {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Room {
+    /// What is kept, where it is of this kind; something new otherwise.
+    pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
+        if !self.0.as_ref().is_some_and(|kept| kept.is::<T>()) {
+            self.0 = Some(Box::<T>::default());
+        }
+        let kept = self.0.as_mut().and_then(|kept| kept.downcast_mut());
+        kept.expect("it was put there where it was missing")
+    }
+}
+
 /// Where a store puts what it decodes. One per thread, reused.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    /// For stores that lend from buffers of their own.
+    pub room: Room,
     pub float_times: Vec<i64>,
     pub floats: Vec<f64>,
     pub float_starts: Vec<i64>,

@@ -1,12 +1,14 @@
 //! A part of metrics: what its pages hold. `docs/formats/metrics-part.md` draws the bytes.
 //!
 //! Lives here: kinds of pages, the directory of groups. `writer`: series in order to a part.
-//! `reader`: one series of a part. `columns`, `times`: two of the kinds.
+//! `reader`: one series of a part. `dictionary`, `names`, `columns`, `times`: some of the kinds.
 //! Not here: files and their checksums (parts), which parts to make (flush, merge).
 //! Invariants: series stand in the order of metric and canonical labels; a group holds series of
 //! one metric; every time column stands once.
 
 mod columns;
+mod dictionary;
+mod names;
 mod reader;
 mod times;
 mod writer;
@@ -16,22 +18,28 @@ use codec::{ByteReader, ByteWriter, DecodeError};
 use model::TimeRange;
 use parts::{LogPosition, PartError};
 
-pub(crate) use reader::{Caches, GroupSeries, MetricPart, PartRoom};
+pub(crate) use dictionary::{Dictionaries, Dictionary};
+pub(crate) use names::GroupNames;
+pub(crate) use reader::{Caches, Lent, MetricPart, PartRoom};
 pub(crate) use writer::{PartBuilder, PartOrigin};
 
 /// The version of what is in the pages.
-pub(crate) const PART_SCHEMA: u16 = 1;
+pub(crate) const PART_SCHEMA: u16 = 2;
+
+/// A group has no more series than this.
+pub(crate) const GROUP_SERIES_MAX: u32 = 1 << 13;
 
 /// Kinds of pages. They stand in files: never reuse one.
 pub(crate) mod kind {
     pub(crate) const GROUPS: u16 = 1;
-    pub(crate) const SERIES: u16 = 2;
+    pub(crate) const NAMES: u16 = 2;
     pub(crate) const COLUMNS: u16 = 3;
     pub(crate) const VALUES: u16 = 4;
     pub(crate) const TIMES: u16 = 5;
     pub(crate) const HISTOGRAMS: u16 = 6;
     pub(crate) const EXEMPLARS: u16 = 7;
     pub(crate) const METADATA: u16 = 8;
+    pub(crate) const DICTIONARIES: u16 = 9;
 }
 
 /// Where a group's bytes of one kind lie: in the n-th page of that kind.
@@ -49,7 +57,7 @@ pub(crate) struct GroupEntry {
     pub(crate) series: u32,
     pub(crate) rows: u64,
     pub(crate) time: TimeRange,
-    pub(crate) labels: Place,
+    pub(crate) names: Place,
     pub(crate) columns: Place,
     pub(crate) values: Place,
     pub(crate) histograms: Place,
@@ -64,7 +72,7 @@ pub(crate) fn encode_groups(groups: &[GroupEntry]) -> Vec<u8> {
         writer.varint(group.rows);
         writer.varint_signed(group.time.min);
         writer.varint(group.time.max.wrapping_sub(group.time.min) as u64);
-        for place in [group.labels, group.columns, group.values, group.histograms] {
+        for place in [group.names, group.columns, group.values, group.histograms] {
             writer.varint(u64::from(place.page));
             writer.varint(u64::from(place.offset));
             writer.varint(u64::from(place.length));
@@ -84,16 +92,16 @@ pub(crate) fn decode_groups(bytes: &[u8], groups: &mut Vec<GroupEntry>) -> Resul
 
 fn decode_group(reader: &mut ByteReader<'_>) -> Result<GroupEntry, DecodeError> {
     let metric = reader.text()?.to_owned();
-    let series = reader.length(u32::MAX as usize)? as u32;
+    let series = reader.length(GROUP_SERIES_MAX as usize)? as u32;
     let rows = reader.varint()?;
     let wrong = reader.value_error("a group ends before it begins");
     let min = reader.varint_signed()?;
     let time = TimeRange::new(min, min.wrapping_add_unsigned(reader.varint()?)).ok_or(wrong)?;
-    let labels = decode_place(reader)?;
+    let names = decode_place(reader)?;
     let columns = decode_place(reader)?;
     let values = decode_place(reader)?;
     let histograms = decode_place(reader)?;
-    Ok(GroupEntry { metric, series, rows, time, labels, columns, values, histograms })
+    Ok(GroupEntry { metric, series, rows, time, names, columns, values, histograms })
 }
 
 fn decode_place(reader: &mut ByteReader<'_>) -> Result<Place, DecodeError> {
@@ -157,13 +165,13 @@ mod tests {
 
     fn any_entry() -> impl Strategy<Value = GroupEntry> {
         let places = (any_place(), any_place(), any_place(), any_place());
-        (".{0,9}", any::<u32>(), any::<u64>(), any::<(i64, i64)>(), places).prop_map(
+        (".{0,9}", 0..=GROUP_SERIES_MAX, any::<u64>(), any::<(i64, i64)>(), places).prop_map(
             |(metric, series, rows, (one, other), places)| GroupEntry {
                 metric,
                 series,
                 rows,
                 time: TimeRange { min: one.min(other), max: one.max(other) },
-                labels: places.0,
+                names: places.0,
                 columns: places.1,
                 values: places.2,
                 histograms: places.3,

@@ -1,16 +1,18 @@
 //! One series of a part, through bounded caches.
 
-use super::columns::{self, Form, GroupColumns, expand_starts};
+use super::columns::{self, Form, GroupColumns, SeriesColumn, expand_starts};
+use super::dictionary::Dictionaries;
+use super::names::GroupNames;
 use super::times::TimesPage;
 use super::{GroupEntry, Place, damaged, decode_groups, kind};
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::batch::format::{decode_exemplar, decode_metadata};
 use crate::cache::Cache;
-use crate::columns::{Column, Columns};
+use crate::columns::Columns;
 use crate::histograms::decode_histogram;
 use crate::values::ValueDecoder;
-use codec::{ByteReader, DecodeError, xxh3_64};
+use codec::{ByteReader, DecodeError};
 use model::{FloatHistogram, Labels, MetricMetadata, TimeRange, Ulid};
 use parts::{Part, PartError};
 use std::ops::Range;
@@ -20,7 +22,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Caches {
     indexes: Cache<Ulid, PartIndex>,
-    series: Cache<(Ulid, u32), GroupSeries>,
+    dictionaries: Cache<Ulid, Dictionaries>,
+    names: Cache<(Ulid, u32), GroupNames>,
     columns: Cache<(Ulid, u32), GroupColumns>,
     values: Cache<(Ulid, u32), GroupValues>,
     times: Cache<(Ulid, u32), TimesPage>,
@@ -31,7 +34,8 @@ impl Caches {
     pub(crate) fn new(budget: usize) -> Self {
         Self {
             indexes: Cache::new(budget / 8),
-            series: Cache::new(budget / 4),
+            dictionaries: Cache::new(budget / 8),
+            names: Cache::new(budget / 8),
             columns: Cache::new(budget / 8),
             values: Cache::new(budget / 4),
             times: Cache::new(budget / 8),
@@ -41,7 +45,8 @@ impl Caches {
 
     pub(crate) fn retain(&self, live: impl Fn(Ulid) -> bool) {
         self.indexes.retain(|id| live(*id));
-        self.series.retain(|(id, _)| live(*id));
+        self.dictionaries.retain(|id| live(*id));
+        self.names.retain(|(id, _)| live(*id));
         self.columns.retain(|(id, _)| live(*id));
         self.values.retain(|(id, _)| live(*id));
         self.times.retain(|(id, _)| live(*id));
@@ -58,13 +63,6 @@ pub(crate) struct PartIndex {
     time_pages: Vec<u32>,
 }
 
-/// The names of a group's series.
-#[derive(Debug)]
-pub(crate) struct GroupSeries {
-    pub(crate) labels: Vec<Labels>,
-    pub(crate) hashes: Vec<u64>,
-}
-
 #[derive(Debug)]
 pub(crate) struct GroupValues {
     decoder: ValueDecoder,
@@ -72,9 +70,6 @@ pub(crate) struct GroupValues {
     /// Where the pages begin in the bytes.
     pages: usize,
 }
-
-/// Gives labels that the store has already, so that they are kept once.
-pub(crate) type Intern<'a> = &'a dyn Fn(u64, &[u8]) -> Option<Labels>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct MetricPart {
@@ -84,13 +79,58 @@ pub(crate) struct MetricPart {
     caches: Arc<Caches>,
 }
 
-/// What the series before was read from; neighbours share it.
+/// What the series before was read from: neighbours share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartRoom {
     group: u32,
     columns: Option<Arc<GroupColumns>>,
+    desk: Desk,
+}
+
+/// The values and times at hand, and what is lent of them.
+#[derive(Clone, Debug, Default)]
+struct Desk {
     values: Option<Arc<GroupValues>>,
+    /// With the number of the page's first column.
     times: Option<(u32, Arc<TimesPage>)>,
+    /// What of which time column lies in which range.
+    span: Option<(u32, TimeRange, Span)>,
+    decoded: Vec<f64>,
+    /// Repeats one value, these bits.
+    repeated: (u64, Vec<f64>),
+    starts: Vec<i64>,
+}
+
+/// The floats of one series in a range, where they lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lent<'r> {
+    pub(crate) times: &'r [i64],
+    pub(crate) values: &'r [f64],
+    /// Empty where none is known.
+    pub(crate) starts: &'r [i64],
+}
+
+impl Lent<'_> {
+    const NOTHING: Self = Lent { times: &[], values: &[], starts: &[] };
+}
+
+impl Desk {
+    /// Those of the column that was looked at last that lie in its range.
+    fn times(&self) -> Option<&[i64]> {
+        let ((first, times), (number, _, span)) = (self.times.as_ref()?, self.span?);
+        times.column((number - first) as usize)?.get(span.from..span.to)
+    }
+
+    fn repeat(&mut self, bits: u64, count: usize) {
+        let (known, values) = &mut self.repeated;
+        if *known != bits {
+            values.clear();
+            *known = bits;
+        }
+        if values.len() < count {
+            values.resize(count, f64::from_bits(bits));
+        }
+    }
 }
 
 impl MetricPart {
@@ -112,16 +152,37 @@ impl MetricPart {
         &self.index.groups[group as usize]
     }
 
-    pub(crate) fn series(
+    /// Whether any series has a metric's name.
+    pub(crate) fn has_names(&self) -> bool {
+        self.index.groups.last().is_some_and(|last| !last.metric.is_empty())
+    }
+
+    /// The labels of the part and their values.
+    pub(crate) fn dictionaries(&self) -> Result<Arc<Dictionaries>, StoreError> {
+        self.caches.dictionaries.get_or_load(&self.id, || {
+            let mut dictionaries = Dictionaries::default();
+            for page in self.part.pages_of(kind::DICTIONARIES)? {
+                dictionaries.read_page(&self.part.page(*page)?).map_err(self.damage())?;
+            }
+            dictionaries.settle();
+            let weight = dictionaries.bytes();
+            Ok((dictionaries, weight))
+        })
+    }
+
+    /// The names of a group's series.
+    pub(crate) fn names(
         &self,
         group: u32,
-        intern: Intern<'_>,
-    ) -> Result<Arc<GroupSeries>, StoreError> {
-        self.caches.series.get_or_load(&(self.id, group), || {
+        dictionaries: &Dictionaries,
+    ) -> Result<Arc<GroupNames>, StoreError> {
+        self.caches.names.get_or_load(&(self.id, group), || {
             let entry = self.group(group);
-            let bytes = self.section(kind::SERIES, entry.labels)?;
-            let series = decode_series(&bytes, entry.series, intern).map_err(self.damage())?;
-            Ok(series)
+            let bytes = self.section(kind::NAMES, entry.names)?;
+            let names =
+                GroupNames::decode(&bytes, entry.series, dictionaries).map_err(self.damage())?;
+            let weight = names.bytes();
+            Ok((names, weight))
         })
     }
 
@@ -129,74 +190,117 @@ impl MetricPart {
     /// their bits; all other values are 0.
     pub(crate) fn read(
         &self,
-        (group, series): (u32, u32),
+        place: (u32, u32),
         range: TimeRange,
         values: bool,
         into: &mut Columns,
         room: &mut PartRoom,
     ) -> Result<(), StoreError> {
-        if room.group != group || room.columns.is_none() {
-            let times = room.times.take();
-            *room = PartRoom { group, times, ..PartRoom::default() };
-            room.columns = Some(self.columns(group)?);
-        }
-        let columns = room.columns.clone().expect("it was loaded above");
-        let wanted = Wanted { group, series, range, values };
-        self.read_floats(&columns, wanted, &mut into.floats, room)?;
-        if columns.histograms.contains_key(&series) {
-            self.read_histograms(&columns, wanted, into, room)?;
+        let wanted = Wanted { group: place.0, series: place.1, range, values };
+        let (columns, desk) = self.at_group(place.0, room)?;
+        let lent = self.lend_floats(columns, wanted, desk)?;
+        let floats = &mut into.floats;
+        floats.times.extend_from_slice(lent.times);
+        floats.values.extend_from_slice(lent.values);
+        floats.starts.extend_from_slice(lent.starts);
+        if columns.histograms.contains_key(&wanted.series) {
+            self.read_histograms(columns, wanted, into, desk)?;
         }
         Ok(())
     }
 
-    fn read_floats(
+    /// Whether `lend` gives all of the series: it has no histograms.
+    pub(crate) fn is_lendable(&self, place: (u32, u32), room: &mut PartRoom) -> bool {
+        let found = self.at_group(place.0, room);
+        found.is_ok_and(|(columns, _)| !columns.histograms.contains_key(&place.1))
+    }
+
+    /// What `read` would append of floats, without a copy.
+    pub(crate) fn lend<'r>(
+        &self,
+        place: (u32, u32),
+        range: TimeRange,
+        values: bool,
+        room: &'r mut PartRoom,
+    ) -> Result<Lent<'r>, StoreError> {
+        let wanted = Wanted { group: place.0, series: place.1, range, values };
+        let (columns, desk) = self.at_group(place.0, room)?;
+        self.lend_floats(columns, wanted, desk)
+    }
+
+    fn at_group<'r>(
+        &self,
+        group: u32,
+        room: &'r mut PartRoom,
+    ) -> Result<(&'r GroupColumns, &'r mut Desk), StoreError> {
+        if room.group != group || room.columns.is_none() {
+            let columns = self.columns(group)?;
+            (room.group, room.desk.values) = (group, None);
+            room.columns = Some(columns);
+        }
+        let PartRoom { columns, desk, .. } = room;
+        Ok((columns.as_ref().expect("it was loaded above"), desk))
+    }
+
+    fn lend_floats<'r>(
         &self,
         columns: &GroupColumns,
         wanted: Wanted,
-        into: &mut Column<f64>,
-        room: &mut PartRoom,
-    ) -> Result<(), StoreError> {
+        desk: &'r mut Desk,
+    ) -> Result<Lent<'r>, StoreError> {
         let missing = DecodeError::Value { offset: 0, what: "a group has fewer series" };
         let column = columns.series.get(wanted.series as usize);
         let column = *column.ok_or(missing).map_err(self.damage())?;
         if column.form == Form::None {
-            return Ok(());
+            return Ok(Lent::NOTHING);
         }
-        let span = self.read_times(column.times, wanted.range, &mut into.times, room)?;
+        let span = self.span(column.times, wanted.range, desk)?;
         let Span { from, to, all } = span;
         if all != column.count as usize {
             let wrong = DecodeError::Value { offset: 0, what: "times and values differ in length" };
             return Err(self.damage()(wrong));
         }
         if from == to {
-            return Ok(());
+            return Ok(Lent::NOTHING);
         }
-        match column.form {
-            Form::Constant(bits) => into.values.resize(into.times.len(), f64::from_bits(bits)),
-            Form::Coded { .. } if !wanted.values && !column.has_stale => {
-                into.values.resize(into.times.len(), 0.0);
-            }
-            Form::Coded { offset, length } => {
-                let values = self.group_values(wanted.group, room)?;
-                let start = into.values.len();
-                let page = values.pages + offset as usize
-                    ..values.pages + offset as usize + length as usize;
-                let missing = DecodeError::Value { offset: 0, what: "a page leaves its group" };
-                let page = values.bytes.get(page).ok_or(missing).map_err(self.damage())?;
-                let count = column.count as usize;
-                values
-                    .decoder
-                    .decode(page, column.first as usize, count, &mut into.values)
-                    .map_err(self.damage())?;
-                into.values.truncate(start + to);
-                into.values.drain(start..start + from);
-            }
-            Form::None => {}
-        }
+        desk.starts.clear();
         if let Some(runs) = columns.starts.get(&wanted.series) {
-            expand_starts(runs, from, to, &mut into.starts);
+            expand_starts(runs, from, to, &mut desk.starts);
         }
-        Ok(())
+        let values = match column.form {
+            Form::Coded { offset, length } if wanted.values || column.has_stale => {
+                self.decode_values(&column, (offset, length), wanted.group, desk)?;
+                desk.decoded.get(from..to)
+            }
+            form => {
+                let bits = if let Form::Constant(bits) = form { bits } else { 0 };
+                desk.repeat(bits, to - from);
+                desk.repeated.1.get(..to - from)
+            }
+        };
+        let missing = DecodeError::Value { offset: 0, what: "a series has fewer samples" };
+        let (Some(times), Some(values)) = (desk.times(), values) else {
+            return Err(self.damage()(missing));
+        };
+        Ok(Lent { times, values, starts: &desk.starts })
+    }
+
+    /// All values of the series, into the desk.
+    fn decode_values(
+        &self,
+        column: &SeriesColumn,
+        (offset, length): (u32, u32),
+        group: u32,
+        desk: &mut Desk,
+    ) -> Result<(), StoreError> {
+        let values = Arc::clone(self.group_values(group, desk)?);
+        let start = values.pages + offset as usize;
+        let missing = DecodeError::Value { offset: 0, what: "a page leaves its group" };
+        let page = values.bytes.get(start..start + length as usize);
+        let page = page.ok_or(missing).map_err(self.damage())?;
+        desk.decoded.clear();
+        let (first, count) = (column.first as usize, column.count as usize);
+        values.decoder.decode(page, first, count, &mut desk.decoded).map_err(self.damage())
     }
 
     fn read_histograms(
@@ -204,14 +308,15 @@ impl MetricPart {
         columns: &GroupColumns,
         wanted: Wanted,
         into: &mut Columns,
-        room: &mut PartRoom,
+        desk: &mut Desk,
     ) -> Result<(), StoreError> {
         let (column, runs) = &columns.histograms[&wanted.series];
         let into = &mut into.histograms;
-        let span = self.read_times(column.times, wanted.range, &mut into.times, room)?;
+        let span = self.span(column.times, wanted.range, desk)?;
         if span.from == span.to {
             return Ok(());
         }
+        into.times.extend_from_slice(desk.times().unwrap_or_default());
         let place = self.group(wanted.group).histograms;
         let start = place.offset.saturating_add(column.offset);
         let place = Place { offset: start, length: column.length, ..place };
@@ -230,27 +335,28 @@ impl MetricPart {
         Ok(())
     }
 
-    /// Appends the times of a column that lie in the range, and says which they are.
-    fn read_times(
-        &self,
-        number: u32,
-        range: TimeRange,
-        into: &mut Vec<i64>,
-        room: &mut PartRoom,
-    ) -> Result<Span, StoreError> {
+    /// Which of a column's times lie in the range; their page is in the room then.
+    fn span(&self, number: u32, range: TimeRange, desk: &mut Desk) -> Result<Span, StoreError> {
+        if let Some((known, of, span)) = desk.span
+            && (known, of) == (number, range)
+        {
+            return Ok(span);
+        }
         let missing = DecodeError::Value { offset: 0, what: "a time column is missing" };
         let page = self.index.time_pages.partition_point(|first| *first <= number);
         let page = page.checked_sub(1).ok_or(missing).map_err(self.damage())? as u32;
-        if room.times.as_ref().is_none_or(|(known, _)| *known != page) {
-            room.times = Some((page, self.times_page(page)?));
+        let first = self.index.time_pages[page as usize];
+        if desk.times.as_ref().is_none_or(|(known, _)| *known != first) {
+            desk.times = Some((first, self.times_page(page)?));
         }
-        let (_, times) = room.times.as_ref().expect("it was loaded above");
-        let index = number - self.index.time_pages[page as usize];
-        let times = times.column(index as usize).ok_or(missing).map_err(self.damage())?;
+        let (_, times) = desk.times.as_ref().expect("it was loaded above");
+        let index = (number - first) as usize;
+        let times = times.column(index).ok_or(missing).map_err(self.damage())?;
         let from = times.partition_point(|time| *time < range.min);
         let to = from + times[from..].partition_point(|time| *time <= range.max);
-        into.extend_from_slice(&times[from..to]);
-        Ok(Span { from, to, all: times.len() })
+        let span = Span { from, to, all: times.len() };
+        desk.span = Some((number, range, span));
+        Ok(span)
     }
 
     fn times_page(&self, page: u32) -> Result<Arc<TimesPage>, StoreError> {
@@ -276,9 +382,9 @@ impl MetricPart {
     fn group_values<'r>(
         &self,
         group: u32,
-        room: &'r mut PartRoom,
-    ) -> Result<&'r GroupValues, StoreError> {
-        if room.values.is_none() {
+        desk: &'r mut Desk,
+    ) -> Result<&'r Arc<GroupValues>, StoreError> {
+        if desk.values.is_none() {
             let values = self.caches.values.get_or_load(&(self.id, group), || {
                 let bytes = self.section(kind::VALUES, self.group(group).values)?;
                 let mut reader = ByteReader::new(&bytes);
@@ -288,9 +394,9 @@ impl MetricPart {
                 let weight = bytes.len() + decoder.bytes();
                 Ok::<_, StoreError>((GroupValues { decoder, bytes, pages }, weight))
             })?;
-            room.values = Some(values);
+            desk.values = Some(values);
         }
-        Ok(room.values.as_ref().expect("it was loaded above"))
+        Ok(desk.values.as_ref().expect("it was loaded above"))
     }
 
     pub(crate) fn exemplars(&self) -> Result<Vec<(Labels, Exemplar)>, StoreError> {
@@ -352,6 +458,7 @@ struct Wanted {
 }
 
 /// Samples number `from..to` of `all`.
+#[derive(Clone, Copy, Debug)]
 struct Span {
     from: usize,
     to: usize,
@@ -375,40 +482,6 @@ fn read_index(part: &Part) -> Result<(PartIndex, usize), StoreError> {
     let names: usize = groups.iter().map(|group| group.metric.len()).sum();
     let weight = names + groups.len() * size_of::<GroupEntry>() + time_pages.len() * 4;
     Ok((PartIndex { groups, time_pages }, weight))
-}
-
-/// With what they take of memory beside what the store has anyway.
-fn decode_series(
-    bytes: &[u8],
-    count: u32,
-    intern: Intern<'_>,
-) -> Result<(GroupSeries, usize), DecodeError> {
-    let mut reader = ByteReader::new(bytes);
-    // Two lengths each are the least they take.
-    let count = (count as usize).min(bytes.len() / 2);
-    let mut series =
-        GroupSeries { labels: Vec::with_capacity(count), hashes: Vec::with_capacity(count) };
-    let mut text = Vec::new();
-    let mut weight = count * size_of::<(Labels, u64)>();
-    for _ in 0..count {
-        let shared = reader.length(text.len())?;
-        text.truncate(shared);
-        text.extend_from_slice(reader.prefixed()?);
-        let hash = xxh3_64(&text);
-        let wrong = reader.value_error("labels are not canonical");
-        let labels = match intern(hash, &text) {
-            Some(labels) => labels,
-            None => {
-                // Only this cache keeps them.
-                weight += text.len() + 16;
-                Labels::from_bytes(&text).ok_or(wrong)?
-            }
-        };
-        series.labels.push(labels);
-        series.hashes.push(hash);
-    }
-    reader.finish()?;
-    Ok((series, weight))
 }
 
 fn decode_exemplars(bytes: &[u8], into: &mut Vec<(Labels, Exemplar)>) -> Result<(), DecodeError> {

@@ -1,7 +1,9 @@
 //! Series in order to a part, in one pass, holding one group in memory.
 
 use super::columns::{self, Form, GroupColumns, HistogramColumn, SeriesColumn};
-use super::{Age, GroupEntry, PART_SCHEMA, Place, encode_groups, kind, times};
+use super::dictionary::DictionaryBuilder;
+use super::names::NamesBuilder;
+use super::{Age, GROUP_SERIES_MAX, GroupEntry, PART_SCHEMA, Place, encode_groups, kind, times};
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::batch::format::{encode_exemplar, encode_metadata};
@@ -18,7 +20,6 @@ const PAGE_BYTES: usize = 128 << 10;
 
 /// A group ends when it has this many values: enough for good tables, little enough for memory.
 const GROUP_VALUES: usize = 1 << 18;
-const GROUP_SERIES: usize = 1 << 13;
 
 /// The directory is split into pages of this many groups.
 const GROUPS_PER_PAGE: usize = 1 << 14;
@@ -39,7 +40,8 @@ pub(crate) struct PartBuilder {
     writer: PartWriter,
     origin: PartOrigin,
     effort: Effort,
-    labels: Section,
+    dictionaries: DictionaryBuilder,
+    names: Section,
     columns: Section,
     values: Section,
     histograms: Section,
@@ -75,8 +77,7 @@ struct TimeColumns {
 #[derive(Debug, Default)]
 struct Group {
     metric: String,
-    before: Vec<u8>,
-    labels: ByteWriter,
+    names: NamesBuilder,
     columns: GroupColumns,
     lengths: Vec<u32>,
     values: Vec<u64>,
@@ -102,7 +103,8 @@ impl PartBuilder {
             writer: store.new_part()?,
             origin,
             effort,
-            labels: Section::new(kind::SERIES, described),
+            dictionaries: DictionaryBuilder::default(),
+            names: Section::new(kind::NAMES, described),
             columns: Section::new(kind::COLUMNS, described),
             values: Section::new(kind::VALUES, coded),
             histograms: Section::new(kind::HISTOGRAMS, described),
@@ -127,12 +129,13 @@ impl PartBuilder {
             return Ok(());
         }
         let group = &self.group;
-        let full = group.values.len() >= GROUP_VALUES || group.columns.series.len() >= GROUP_SERIES;
+        let full = group.values.len() >= GROUP_VALUES
+            || group.columns.series.len() >= GROUP_SERIES_MAX as usize;
         if full || group.metric != labels.metric_name() {
             self.end_group()?;
             labels.metric_name().clone_into(&mut self.group.metric);
         }
-        self.group.name(labels.as_bytes());
+        self.group.names.push(labels, &mut self.dictionaries);
         self.add_floats(samples)?;
         self.add_histograms(samples)?;
         self.series += 1;
@@ -181,7 +184,7 @@ impl PartBuilder {
     }
 
     fn end_group(&mut self) -> Result<(), StoreError> {
-        let group = std::mem::take(&mut self.group);
+        let mut group = std::mem::take(&mut self.group);
         let Some(time) = group.time else { return Ok(()) };
         let mut described = group.columns;
         let values = self.end_values(&group.lengths, &group.values, &mut described)?;
@@ -191,7 +194,7 @@ impl PartBuilder {
             series: described.series.len() as u32,
             rows: group.rows,
             time,
-            labels: self.labels.add(&mut self.writer, &group.labels.bytes)?,
+            names: self.names.add(&mut self.writer, &group.names.finish())?,
             columns: self.columns.add(&mut self.writer, &columns)?,
             values,
             histograms: self.histograms.add(&mut self.writer, &group.histograms.bytes)?,
@@ -244,13 +247,16 @@ impl PartBuilder {
         if self.time.is_none() && metadata.is_empty() {
             return Ok(None);
         }
-        let described = self.labels.compression;
+        let described = self.names.compression;
         let Self { mut writer, origin, .. } = self;
-        for section in [&mut self.labels, &mut self.columns, &mut self.values, &mut self.histograms]
+        for section in [&mut self.names, &mut self.columns, &mut self.values, &mut self.histograms]
         {
             section.end_page(&mut writer)?;
         }
         self.times.end_page(&mut writer)?;
+        self.dictionaries.write_pages(PAGE_BYTES, |page| {
+            writer.page(kind::DICTIONARIES, None, page, described).map(|_| ())
+        })?;
         if !self.exemplars.is_empty() {
             writer.page(kind::EXEMPLARS, None, &self.exemplars.bytes, described)?;
         }
@@ -337,16 +343,6 @@ impl TimeColumns {
 }
 
 impl Group {
-    /// Labels in the order of parts share their beginnings with the ones before.
-    fn name(&mut self, labels: &[u8]) {
-        let shared =
-            self.before.iter().zip(labels).take_while(|(left, right)| left == right).count();
-        self.labels.varint(shared as u64);
-        self.labels.prefixed(&labels[shared..]);
-        self.before.clear();
-        self.before.extend_from_slice(labels);
-    }
-
     fn add_values(&mut self, values: &[f64]) -> Form {
         let first = values[0].to_bits();
         if values.iter().all(|value| value.to_bits() == first) {

@@ -2,19 +2,18 @@
 
 use ingest::Gateway;
 use metric_store::{
-    Matcher as StoreMatcher, MetricStore, Scratch as StoreScratch, Select,
+    Matcher as StoreMatcher, MetricStore, Samples, Scratch as StoreScratch, Select,
     Selection as StoreSelection, StoreError, ValuePattern, ValueTest,
 };
 use model::{ErrorKind, Labels, MetricMetadata, TenantId, TimeRange};
-use promql::storage::{Scratch, SeriesColumns};
+use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{MatchOp, Matcher, SelectHints, Selection, Storage, StorageError};
 use protocols::{
     Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics, NamedCount,
     Question, ServiceError,
 };
 use std::collections::BTreeSet;
-use std::mem::swap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(crate) struct MetricQueriesOf {
@@ -116,32 +115,40 @@ impl ValuePattern for Pattern {
 }
 
 impl Reader {
-    /// The selections of all selectors, of everything where there is none.
-    fn selections(&self, question: &Question) -> Result<Vec<StoreSelection>, ServiceError> {
+    /// What each selector asks for; where there is none, everything.
+    fn for_each_selector<T>(
+        &self,
+        question: &Question,
+        ask: impl Fn(&Select<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, ServiceError> {
         let time = time_of(question.start_ms, question.end_ms);
         let everything = [Vec::new()];
         let selectors =
             if question.selectors.is_empty() { &everything[..] } else { &question.selectors };
-        let select = |selector: &Vec<Matcher>| {
+        let ask = |selector: &Vec<Matcher>| {
             let matchers = store_matchers(selector);
-            let wanted = Select { time, matchers: &matchers, values_needed: false };
-            self.store.select(&self.tenant, &wanted).map_err(service_error)
+            ask(&Select { time, matchers: &matchers, values_needed: false }).map_err(service_error)
         };
-        selectors.iter().map(select).collect()
+        selectors.iter().map(ask).collect()
     }
 
-    fn listing<T: Ord>(
+    fn names(
         &self,
         question: &Question,
-        list: impl Fn(&StoreSelection) -> Vec<T>,
-    ) -> Result<Listing<T>, ServiceError> {
-        let selections = self.selections(question)?;
-        let found: BTreeSet<T> = selections.iter().flat_map(list).collect();
-        let is_truncated = found.len() > question.limit;
-        let items = found.into_iter().take(question.limit).collect();
-        let warnings = selections.iter().flat_map(StoreSelection::warnings).collect();
-        Ok(Listing { items, is_truncated, warnings })
+        list: impl Fn(&Select<'_>) -> Result<(BTreeSet<String>, Vec<String>), StoreError>,
+    ) -> Result<Listing<String>, ServiceError> {
+        let (mut found, mut warnings) = (BTreeSet::new(), Vec::new());
+        for (names, of_names) in self.for_each_selector(question, list)? {
+            found.extend(names);
+            warnings.extend(of_names);
+        }
+        Ok(listing(found, question.limit, warnings))
     }
+}
+
+fn listing<T>(found: BTreeSet<T>, limit: usize, warnings: Vec<String>) -> Listing<T> {
+    let is_truncated = found.len() > limit;
+    Listing { items: found.into_iter().take(limit).collect(), is_truncated, warnings }
 }
 
 impl Storage for Reader {
@@ -155,20 +162,12 @@ impl Storage for Reader {
         let values_needed = !matches!(hints.function, "count" | "group");
         let wanted = Select { time, matchers: &matchers, values_needed };
         let selection = self.store.select(&self.tenant, &wanted).map_err(storage_error)?;
-        Ok(Box::new(Selected { selection, rooms: Mutex::default() }))
+        Ok(Box::new(Selected { selection }))
     }
 }
 
 struct Selected {
     selection: StoreSelection,
-    /// One for each thread that reads; they remember what the series before needed.
-    rooms: Mutex<Vec<StoreScratch>>,
-}
-
-impl Selected {
-    fn rooms(&self) -> MutexGuard<'_, Vec<StoreScratch>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Selection for Selected {
@@ -177,7 +176,7 @@ impl Selection for Selected {
     }
 
     fn labels(&self, index: usize) -> Labels {
-        self.selection.labels(index).clone()
+        self.selection.labels(index)
     }
 
     fn columns<'s>(
@@ -185,19 +184,13 @@ impl Selection for Selected {
         index: usize,
         scratch: &'s mut Scratch,
     ) -> Result<SeriesColumns<'s>, StorageError> {
-        let mut room = self.rooms().pop().unwrap_or_default();
-        let read = self.selection.read(index, &mut room);
-        // Swapped, not copied: each side keeps the other's memory for the next series.
-        let (floats, histograms) = (&mut room.columns.floats, &mut room.columns.histograms);
-        swap(&mut scratch.float_times, &mut floats.times);
-        swap(&mut scratch.floats, &mut floats.values);
-        swap(&mut scratch.float_starts, &mut floats.starts);
-        swap(&mut scratch.histogram_times, &mut histograms.times);
-        swap(&mut scratch.histograms, &mut histograms.values);
-        swap(&mut scratch.histogram_starts, &mut histograms.starts);
-        self.rooms().push(room);
-        read.map_err(storage_error)?;
-        Ok(scratch.columns())
+        let room = scratch.room.get_or_default::<StoreScratch>();
+        let read = self.selection.read(index, room).map_err(storage_error)?;
+        let (floats, histograms) = (read.floats, read.histograms);
+        let Samples { times, values, starts } = floats;
+        let floats = Column { times, values, starts };
+        let Samples { times, values, starts } = histograms;
+        Ok(SeriesColumns { floats, histograms: Column { times, values, starts } })
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -207,14 +200,18 @@ impl Selection for Selected {
 
 impl MetricReader for Reader {
     fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError> {
-        let all = |selection: &StoreSelection| {
-            (0..selection.len()).map(|index| selection.labels(index).clone()).collect()
+        let select = |wanted: &Select<'_>| self.store.select(&self.tenant, wanted);
+        let selections = self.for_each_selector(question, select)?;
+        let all = |selection: &StoreSelection| -> Vec<Labels> {
+            (0..selection.len()).map(|index| selection.labels(index)).collect()
         };
-        self.listing(question, all)
+        let found: BTreeSet<Labels> = selections.iter().flat_map(all).collect();
+        let warnings = selections.iter().flat_map(StoreSelection::warnings).collect();
+        Ok(listing(found, question.limit, warnings))
     }
 
     fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError> {
-        self.listing(question, |selection| selection.label_names(usize::MAX))
+        self.names(question, |wanted| self.store.label_names(&self.tenant, wanted))
     }
 
     fn label_values(
@@ -222,7 +219,7 @@ impl MetricReader for Reader {
         name: &str,
         question: &Question,
     ) -> Result<Listing<String>, ServiceError> {
-        self.listing(question, |selection| selection.label_values(name, usize::MAX))
+        self.names(question, |wanted| self.store.label_values(&self.tenant, wanted, name))
     }
 
     fn metadata(

@@ -1,4 +1,4 @@
-//! Files of format version 1 stay readable.
+//! Files of format version 2 stay (version 1 was never released) readable.
 //!
 //! `MIRADOR_FREEZE=1 cargo test -p metric_store fixtures` writes the folder anew; only for a new
 //! version.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v2")
 }
 
 fn rows(flush: i64) -> Vec<(u32, i64, Row)> {
@@ -84,7 +84,7 @@ fn thaw(disk: &SimDisk, from: &Path, to: &str) {
 }
 
 #[test]
-fn fixtures_of_version_1_are_read() {
+fn fixtures_of_version_2_are_read() {
     if std::env::var("MIRADOR_FREEZE").is_ok() {
         freeze();
     }

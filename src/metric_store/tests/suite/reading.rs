@@ -6,6 +6,7 @@ use metric_store::{
 };
 use model::{ErrorKind, Labels, MetricKind, MetricMetadata, STALE_BITS, TimeRange};
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn world() -> World {
@@ -24,7 +25,11 @@ impl ValuePattern for EndsWith {
 fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
     let wanted = Select { time: TimeRange::EVERYTHING, matchers, values_needed: false };
     let selection = world.store.select(&world.tenant, &wanted).unwrap();
-    selection.label_values("number", 100)
+    let values = (0..selection.len()).map(|i| selection.labels(i).value("number").to_owned());
+    let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
+    // A listing looks at dictionaries and lists instead, and must say the same.
+    assert_eq!(world.store.label_values(&world.tenant, &wanted, "number").unwrap().0, values);
+    values.into_iter().collect()
 }
 
 /// Once over the live head, once over a frozen one, once over parts, once over parts and head.
@@ -89,8 +94,7 @@ fn without_values_times_and_stale_markers_are_true() {
         assert_eq!(selection.len(), 2, "{state}");
         for index in 0..2 {
             let mut scratch = Scratch::default();
-            selection.read(index, &mut scratch).unwrap();
-            let floats = &scratch.columns.floats;
+            let floats = selection.read(index, &mut scratch).unwrap().floats;
             assert_eq!(floats.times, [TODAY_MS + 15_000, TODAY_MS + 30_000, TODAY_MS + 45_000]);
             let stale: Vec<bool> =
                 floats.values.iter().map(|value| value.to_bits() == STALE_BITS).collect();
@@ -192,8 +196,18 @@ fn statistics_count_what_there_is() {
         assert_eq!(shown(&cardinality.metrics), ["metric_0 10", "metric_1 10"], "{state}");
         assert_eq!(shown(&cardinality.labels), ["number 25", "__name__ 3"], "{state}");
         assert_eq!(shown(&cardinality.pairs)[0], "__name__=metric_0 10", "{state}");
-        assert_eq!(selection.label_names(9), ["__name__", "number", "zone"], "{state}");
-        assert_eq!(selection.label_values("zone", 1), ["a"], "{state}");
+        let names = world.store.label_names(&world.tenant, &wanted).unwrap().0;
+        assert_eq!(
+            names.into_iter().collect::<Vec<_>>(),
+            ["__name__", "number", "zone"],
+            "{state}"
+        );
+        let matchers = [Matcher::equal("number", "3")];
+        let wanted = Select { matchers: &matchers, ..wanted };
+        let values = |label| world.store.label_values(&world.tenant, &wanted, label).unwrap().0;
+        assert_eq!(values("number").into_iter().collect::<Vec<_>>(), ["3"], "{state}");
+        assert_eq!(values("__name__").len(), 1, "{state}");
+        assert_eq!(values("missing").len(), 0, "{state}");
     });
 }
 
@@ -246,11 +260,8 @@ fn threads_share_a_selection() {
             let run = move || {
                 let mut scratch = Scratch::default();
                 for index in (part..selection.len()).step_by(4) {
-                    selection.read(index, &mut scratch).unwrap();
-                    let Scratch { columns, .. } = &scratch;
-                    sender
-                        .send(columns.floats.times.len() + columns.histograms.times.len())
-                        .unwrap();
+                    let read = selection.read(index, &mut scratch).unwrap();
+                    sender.send(read.floats.times.len() + read.histograms.times.len()).unwrap();
                 }
             };
             platform::threads::Worker::start("reader", run).unwrap()

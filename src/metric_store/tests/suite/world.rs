@@ -130,21 +130,14 @@ impl World {
         let mut rows = Rows::new();
         let mut scratch = Scratch::default();
         for index in 0..selection.len() {
-            let series = series_of(selection.labels(index));
-            selection.read(index, &mut scratch)?;
+            let series = series_of(&selection.labels(index));
+            let columns = selection.read(index, &mut scratch)?;
             assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
-            let columns = &scratch.columns;
             let floats = columns.floats.values.iter().map(|value| value.to_bits());
-            add(&mut rows, series, &columns.floats.times, &columns.floats.starts, floats);
+            add(&mut rows, series, columns.floats.times, columns.floats.starts, floats);
             let histograms =
                 columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
-            add(
-                &mut rows,
-                series,
-                &columns.histograms.times,
-                &columns.histograms.starts,
-                histograms,
-            );
+            add(&mut rows, series, columns.histograms.times, columns.histograms.starts, histograms);
         }
         Ok(rows)
     }

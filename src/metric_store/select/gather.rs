@@ -1,0 +1,277 @@
+//! Which series of each head and part match.
+//!
+//! In a part a matcher looks at each value of a label once, and at codes after that; in a head the
+//! shortest list of series that some matcher allows is walked.
+
+use super::{Origin, PartSource, Place, Source, parts_by_age, set_apart};
+use crate::StoreError;
+use crate::deletes::Deleted;
+use crate::head::Head;
+use crate::maintenance::tombstones_of;
+use crate::matcher::{Compiled, Matcher, Remembering};
+use crate::part::{Caches, Dictionaries, Dictionary, GroupNames, MetricPart};
+use crate::registry::{Registry, part_order};
+use crate::tenant::{HeadView, LiveHead, Tenant};
+use model::{TimeRange, Ulid};
+use parts::Manifest;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The series of one source, in the order of parts.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) metrics: Vec<(Box<str>, Range<usize>)>,
+    pub(super) places: Vec<Place>,
+}
+
+impl Found {
+    fn begin_metric(&mut self, metric: &str) {
+        if self.metrics.last().is_none_or(|(last, _)| **last != *metric) {
+            self.metrics.push((metric.into(), self.places.len()..self.places.len()));
+        }
+    }
+
+    fn end_metric(&mut self) {
+        if let Some((_, range)) = self.metrics.last_mut() {
+            range.end = self.places.len();
+        }
+        if self.metrics.last().is_some_and(|(_, range)| range.is_empty()) {
+            self.metrics.pop();
+        }
+    }
+}
+
+pub(super) struct Gathered {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) sources: Vec<Source>,
+    /// By source.
+    pub(super) found: Vec<Found>,
+    pub(super) trouble: BTreeSet<String>,
+}
+
+pub(super) fn gather(
+    tenant: &Arc<Tenant>,
+    caches: &Arc<Caches>,
+    time: TimeRange,
+    matchers: &Compiled<'_>,
+) -> Result<Gathered, StoreError> {
+    // The heads first: what a flush moves meanwhile is seen twice rather than not at all.
+    let view = tenant.view();
+    let manifest = tenant.store.snapshot();
+    let (sources, found, trouble) = Default::default();
+    let mut gathered = Gathered { manifest: Arc::clone(&manifest), sources, found, trouble };
+    for id in parts_by_age(&manifest, time) {
+        let read = || {
+            let part = MetricPart::open(tenant.store.part(&manifest, id)?, caches)?;
+            gather_part(part, time, matchers)
+        };
+        match read() {
+            Ok(Some((source, found))) => gathered.add(Origin::Part(source), id, found),
+            Ok(None) => {}
+            Err(error) => {
+                gathered.trouble.insert(set_apart(tenant, id, error)?);
+            }
+        }
+    }
+    gathered.add_heads(view, time, matchers);
+    Ok(gathered)
+}
+
+impl Gathered {
+    fn add(&mut self, from: Origin, id: Ulid, found: Found) {
+        let tombstones = tombstones_of(&self.manifest, id);
+        self.sources.push(Source { from, tombstones });
+        self.found.push(found);
+    }
+
+    fn add_heads(&mut self, view: HeadView, time: TimeRange, matchers: &Compiled<'_>) {
+        for (live, felt) in view.heads {
+            if !overlaps(&live.read(), time) {
+                continue;
+            }
+            let found = gather_head(&live, matchers);
+            if found.places.is_empty() {
+                continue;
+            }
+            let tombstones = self.manifest.tombstones.iter();
+            // The live head has felt every delete.
+            let newer = tombstones.filter(|t| felt.is_some_and(|felt| felt < t.generation));
+            let tombstones = newer.map(|t| (t.time, Deleted::decode(&t.matcher))).collect();
+            self.sources.push(Source { from: Origin::Head(live), tombstones });
+            self.found.push(found);
+        }
+    }
+}
+
+pub(super) fn overlaps(head: &Head, time: TimeRange) -> bool {
+    head.time().is_some_and(|range| range.overlaps(time))
+}
+
+/// Matchers as one part sees them: what they think of each code of a label.
+pub(super) struct PartTests<'a>(Vec<PartTest<'a>>);
+
+struct PartTest<'a> {
+    matcher: &'a Matcher,
+    label: u32,
+    dictionary: &'a Dictionary,
+    /// By code: 0 not known yet, 1 passes, 2 does not.
+    known: Vec<u8>,
+}
+
+impl PartTest<'_> {
+    fn passes(&mut self, code: u32) -> bool {
+        let known = &mut self.known[code as usize];
+        if *known == 0 {
+            *known = if self.matcher.matches(self.dictionary.value(code)) { 1 } else { 2 };
+        }
+        *known == 1
+    }
+}
+
+impl<'a> PartTests<'a> {
+    /// `None` where no series of the part can pass.
+    pub(super) fn new(matchers: &Compiled<'a>, dictionaries: &'a Dictionaries) -> Option<Self> {
+        let mut tests = Vec::new();
+        for matcher in &matchers.others {
+            let Some(label) = dictionaries.number(&matcher.label) else {
+                if matcher.matches("") {
+                    continue;
+                }
+                return None;
+            };
+            let dictionary = dictionaries.get(label)?;
+            let is_there = |value: &&str| dictionary.find(value).is_some();
+            if matcher.known_values().is_some_and(|values| !values.iter().any(is_there)) {
+                return None;
+            }
+            let known = vec![0; dictionary.codes()];
+            tests.push(PartTest { matcher, label, dictionary, known });
+        }
+        Some(Self(tests))
+    }
+
+    /// Replaces `matching` by the group's series that pass.
+    pub(super) fn select(&mut self, names: &GroupNames, matching: &mut Vec<u32>) {
+        matching.clear();
+        let mut is_first = true;
+        for test in &mut self.0 {
+            let Some(codes) = names.column(test.label) else {
+                if test.passes(0) {
+                    continue;
+                }
+                return matching.clear();
+            };
+            if std::mem::take(&mut is_first) {
+                codes.select(names.count, |code| test.passes(code), matching);
+            } else {
+                matching.retain(|index| test.passes(codes.get(*index)));
+            }
+        }
+        if is_first {
+            matching.extend(0..names.count);
+        }
+    }
+}
+
+/// The groups of a part that the metric's name and the time leave.
+pub(super) fn groups_of(
+    part: &MetricPart,
+    time: TimeRange,
+    matchers: &Compiled<'_>,
+) -> impl Iterator<Item = u32> {
+    let all = match matchers.metric() {
+        Some(metric) => part.groups_of(metric),
+        None => 0..part.index.groups.len() as u32,
+    };
+    all.filter(move |group| {
+        let entry = part.group(*group);
+        entry.time.overlaps(time) && matchers.matches_metric(&entry.metric)
+    })
+}
+
+fn gather_part(
+    part: MetricPart,
+    time: TimeRange,
+    matchers: &Compiled<'_>,
+) -> Result<Option<(PartSource, Found)>, StoreError> {
+    let dictionaries = part.dictionaries()?;
+    let mut found = Found::default();
+    let mut groups = Vec::new();
+    if let Some(mut tests) = PartTests::new(matchers, &dictionaries) {
+        let mut matching = Vec::new();
+        for group in groups_of(&part, time, matchers) {
+            let names = part.names(group, &dictionaries)?;
+            tests.select(&names, &mut matching);
+            if matching.is_empty() {
+                continue;
+            }
+            found.begin_metric(&part.group(group).metric);
+            let place = |series: &u32| Place { group: groups.len() as u32, series: *series };
+            found.places.extend(matching.iter().map(place));
+            found.end_metric();
+            groups.push((group, names));
+        }
+    }
+    let is_any = !groups.is_empty();
+    Ok(is_any.then(|| (PartSource { part, dictionaries, groups }, found)))
+}
+
+fn gather_head(live: &LiveHead, matchers: &Compiled<'_>) -> Found {
+    let mut found = Found::default();
+    for_each_in_head(live, matchers, |registry, number| {
+        found.begin_metric(registry.entry(number).labels.metric_name());
+        found.places.push(Place { group: 0, series: number });
+        found.end_metric();
+    });
+    found
+}
+
+/// Calls `each` with the matching series of a head, in the order of parts.
+pub(super) fn for_each_in_head(
+    live: &LiveHead,
+    matchers: &Compiled<'_>,
+    mut each: impl FnMut(&Registry, u32),
+) {
+    let registry = live.sorted_registry(matchers.metric());
+    let head = live.read();
+    let mut tests: Vec<Remembering<'_>> =
+        matchers.others.iter().map(|matcher| Remembering::new(matcher)).collect();
+    let mut passes = |number: u32| {
+        let labels = &registry.entry(number).labels;
+        head.has(number)
+            && tests.iter_mut().all(|test| test.matches(labels.value(&test.matcher.label)))
+    };
+    if let Some(numbers) = shortest_list(&registry, matchers) {
+        let named =
+            |number: &u32| matchers.matches_metric(registry.entry(*number).labels.metric_name());
+        let mut numbers: Vec<u32> =
+            numbers.into_iter().filter(named).filter(|number| passes(*number)).collect();
+        let order = |number: &u32| part_order(&registry.entry(*number).labels);
+        numbers.sort_unstable_by(|left, right| order(left).cmp(&order(right)));
+        numbers.dedup();
+        return numbers.into_iter().for_each(|number| each(&registry, number));
+    }
+    let one = matchers.metric().map(|metric| (metric, registry.metric(metric)));
+    let all = one.is_none().then(|| registry.metrics()).into_iter().flatten();
+    for (metric, numbers) in one.into_iter().chain(all) {
+        if matchers.matches_metric(metric) {
+            let passing = numbers.iter().copied().filter(|number| passes(*number));
+            passing.for_each(|number| each(&registry, number));
+        }
+    }
+}
+
+/// The series with one of a label's values, where they are fewer than those of the metric.
+fn shortest_list(registry: &Registry, matchers: &Compiled<'_>) -> Option<Vec<u32>> {
+    let all = matchers.metric().map_or(registry.len(), |metric| registry.metric(metric).len());
+    let lists = matchers.others.iter().filter_map(|matcher| {
+        let values = matcher.known_values()?;
+        let lists: Vec<&[u32]> =
+            values.iter().map(|value| registry.with_value(&matcher.label, value)).collect();
+        Some((lists.iter().map(|list| list.len()).sum::<usize>(), lists))
+    });
+    let (length, lists) = lists.min_by_key(|(length, _)| *length)?;
+    // A list has to be sorted, the metric's is sorted already.
+    (length * 4 < all).then(|| lists.concat())
+}

@@ -1,0 +1,171 @@
+//! Names and values of labels, without looking at series where nothing asks for it.
+//!
+//! Without matchers a part answers for the whole of its time, from its dictionaries; with matchers
+//! for the series that match. A head answers for series that have samples in it.
+
+use super::gather::{PartTests, for_each_in_head, groups_of, overlaps};
+use super::{parts_by_age, set_apart};
+use crate::StoreError;
+use crate::matcher::Compiled;
+use crate::part::{Caches, MetricPart};
+use crate::registry::ValueSeries;
+use crate::select::Select;
+use crate::tenant::{LiveHead, Tenant};
+use model::{METRIC_NAME, TimeRange};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a listing found, and what the reader should know.
+type Listed = (BTreeSet<String>, Vec<String>);
+
+pub(crate) fn label_names(
+    tenant: &Arc<Tenant>,
+    caches: &Arc<Caches>,
+    wanted: &Select<'_>,
+) -> Result<Listed, StoreError> {
+    list(tenant, caches, wanted, None)
+}
+
+pub(crate) fn label_values(
+    tenant: &Arc<Tenant>,
+    caches: &Arc<Caches>,
+    wanted: &Select<'_>,
+    label: &str,
+) -> Result<Listed, StoreError> {
+    list(tenant, caches, wanted, Some(label))
+}
+
+/// The values of a label, or the names of all.
+struct Listing<'a> {
+    matchers: Compiled<'a>,
+    time: TimeRange,
+    label: Option<&'a str>,
+    found: BTreeSet<String>,
+}
+
+fn list(
+    tenant: &Arc<Tenant>,
+    caches: &Arc<Caches>,
+    wanted: &Select<'_>,
+    label: Option<&str>,
+) -> Result<Listed, StoreError> {
+    let (matchers, time) = (Compiled::new(wanted.matchers), wanted.time);
+    let mut listing = Listing { matchers, time, label, found: BTreeSet::new() };
+    let view = tenant.view();
+    let manifest = tenant.store.snapshot();
+    let mut warnings = manifest.warnings(time);
+    for id in parts_by_age(&manifest, time) {
+        let mut read =
+            || listing.add_part(&MetricPart::open(tenant.store.part(&manifest, id)?, caches)?);
+        if let Err(error) = read() {
+            warnings.push(set_apart(tenant, id, error)?);
+        }
+    }
+    for (live, _) in &view.heads {
+        if overlaps(&live.read(), time) {
+            listing.add_head(live);
+        }
+    }
+    Ok((listing.found, warnings))
+}
+
+impl Listing<'_> {
+    fn add(&mut self, text: &str) {
+        if !text.is_empty() && !self.found.contains(text) {
+            self.found.insert(text.to_owned());
+        }
+    }
+
+    fn add_part(&mut self, part: &MetricPart) -> Result<(), StoreError> {
+        if self.label == Some(METRIC_NAME) && self.matchers.others.is_empty() {
+            for group in groups_of(part, self.time, &self.matchers).collect::<Vec<u32>>() {
+                self.add(&part.group(group).metric);
+            }
+            return Ok(());
+        }
+        let dictionaries = part.dictionaries()?;
+        if !self.matchers.is_empty() {
+            return self.add_matching(part);
+        }
+        match self.label {
+            Some(label) => {
+                let known = dictionaries.number(label).and_then(|label| dictionaries.get(label));
+                known.iter().flat_map(|known| known.values()).for_each(|value| self.add(value));
+            }
+            None => {
+                self.add(if part.has_names() { METRIC_NAME } else { "" });
+                dictionaries.iter().for_each(|dictionary| self.add(&dictionary.label));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_matching(&mut self, part: &MetricPart) -> Result<(), StoreError> {
+        let dictionaries = part.dictionaries()?;
+        let matchers = self.matchers.clone();
+        let Some(mut tests) = PartTests::new(&matchers, &dictionaries) else { return Ok(()) };
+        let mut matching = Vec::new();
+        for group in groups_of(part, self.time, &matchers).collect::<Vec<u32>>() {
+            let names = part.names(group, &dictionaries)?;
+            tests.select(&names, &mut matching);
+            if matching.is_empty() {
+                continue;
+            }
+            let metric = &part.group(group).metric;
+            match self.label {
+                Some(METRIC_NAME) => self.add(metric),
+                None if !metric.is_empty() => self.add(METRIC_NAME),
+                _ => {}
+            }
+            for column in names.columns() {
+                let Some(dictionary) = dictionaries.get(column.label) else { continue };
+                let mut codes = matching.iter().map(|series| column.codes.get(*series));
+                match self.label {
+                    None if codes.any(|code| code != 0) => self.add(&dictionary.label),
+                    Some(label) if label == dictionary.label => {
+                        let codes: BTreeSet<u32> = codes.collect();
+                        codes.into_iter().for_each(|code| self.add(dictionary.value(code)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_head(&mut self, live: &LiveHead) {
+        if !self.matchers.is_empty() {
+            return self.add_matching_of_head(live);
+        }
+        let registry = live.registry();
+        let head = live.read();
+        let is_used = |numbers: &[u32]| numbers.iter().any(|number| head.has(*number));
+        let value_used = |values: &ValueSeries| values.values().any(|numbers| is_used(numbers));
+        let metrics =
+            registry.metrics().filter(|(name, numbers)| !name.is_empty() && is_used(numbers));
+        match self.label {
+            Some(METRIC_NAME) => metrics.for_each(|(name, _)| self.add(name)),
+            Some(label) => {
+                let values = registry.values(label).into_iter().flatten();
+                let used = values.filter(|(_, numbers)| is_used(numbers));
+                used.for_each(|(value, _)| self.add(value));
+            }
+            None => {
+                metrics.take(1).for_each(|_| self.add(METRIC_NAME));
+                let used = registry.labels().filter(|(_, values)| value_used(values));
+                used.for_each(|(label, _)| self.add(label));
+            }
+        }
+    }
+
+    fn add_matching_of_head(&mut self, live: &LiveHead) {
+        let matchers = self.matchers.clone();
+        for_each_in_head(live, &matchers, |registry, number| {
+            let labels = &registry.entry(number).labels;
+            match self.label {
+                Some(label) => self.add(labels.value(label)),
+                None => labels.iter().for_each(|(label, _)| self.add(label)),
+            }
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! The series of several sources in one order, each once.
+//!
+//! What only one source has is taken over as it is; names are compared where a metric has several.
+
+use super::gather::Found;
+use super::{Origin, Place, SeriesList, Source};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// `found` is by source.
+pub(super) fn merge(sources: &[Source], mut found: Vec<Found>) -> SeriesList {
+    if let [only] = &mut found[..] {
+        let occurrences = only.places.iter().map(|place| (0, *place)).collect();
+        return SeriesList { occurrences, ends: Vec::new() };
+    }
+    let mut metrics: BTreeMap<&str, Vec<(u32, Range<usize>)>> = BTreeMap::new();
+    for (source, of_source) in found.iter().enumerate() {
+        for (metric, range) in &of_source.metrics {
+            metrics.entry(metric).or_default().push((source as u32, range.clone()));
+        }
+    }
+    let (list, name) = Default::default();
+    let mut merged = Merged { sources, found: &found, list, name };
+    for runs in metrics.into_values() {
+        merged.add(runs);
+    }
+    merged.list
+}
+
+struct Merged<'a> {
+    sources: &'a [Source],
+    found: &'a [Found],
+    list: SeriesList,
+    /// Of the series at hand.
+    name: Vec<u8>,
+}
+
+/// The next series of one source, and its name.
+struct Cursor {
+    source: u32,
+    rest: Range<usize>,
+    name: Vec<u8>,
+}
+
+impl Merged<'_> {
+    fn add(&mut self, runs: Vec<(u32, Range<usize>)>) {
+        let new = |(source, rest)| Cursor { source, rest, name: Vec::new() };
+        let mut cursors: Vec<Cursor> = runs.into_iter().map(new).collect();
+        if cursors.len() > 1 {
+            cursors.iter_mut().for_each(|cursor| self.write_name(cursor));
+        }
+        while cursors.len() > 1 {
+            let first = cursors.iter().enumerate().min_by(|l, r| l.1.name.cmp(&r.1.name));
+            let first = first.map_or(0, |(index, _)| index);
+            std::mem::swap(&mut self.name, &mut cursors[first].name);
+            for (index, cursor) in cursors.iter_mut().enumerate() {
+                if index == first || cursor.name == self.name {
+                    self.push(cursor.source, cursor.rest.start);
+                    cursor.rest.start += 1;
+                    self.write_name(cursor);
+                }
+            }
+            self.end_series();
+            cursors.retain(|cursor| !cursor.rest.is_empty());
+        }
+        for Cursor { source, rest, .. } in cursors {
+            for index in rest {
+                self.push(source, index);
+                self.end_series();
+            }
+        }
+    }
+
+    fn place(&self, source: u32, index: usize) -> Place {
+        self.found[source as usize].places[index]
+    }
+
+    fn push(&mut self, source: u32, index: usize) {
+        self.list.occurrences.push((source, self.place(source, index)));
+    }
+
+    fn end_series(&mut self) {
+        self.list.ends.push(self.list.occurrences.len() as u32);
+    }
+
+    fn write_name(&self, cursor: &mut Cursor) {
+        if cursor.rest.is_empty() {
+            return;
+        }
+        let place = self.place(cursor.source, cursor.rest.start);
+        match &self.sources[cursor.source as usize].from {
+            Origin::Part(part) => part.write_labels(place, &mut cursor.name),
+            Origin::Head(live) => {
+                cursor.name.clear();
+                let registry = live.registry();
+                cursor.name.extend_from_slice(registry.entry(place.series).labels.as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Reading: which series match, and the samples of each.
+//!
+//! Lives here: the selection and its reading. `gather`: which series of a head or part match.
+//! `merge`: the series of several sources in one order. `listing`: names and values of labels.
+//! `records`: metadata and exemplars.
+//! A selection is a view of one moment: it holds the heads and the manifest it was made from, so
+//! flushes and merges don't disturb it. Series come in the order of parts, and their labels are put
+//! together only when asked for. Sources are ordered by age: where two have a millisecond, the
+//! newer one wins.
+
+mod gather;
+mod listing;
+mod merge;
+mod records;
+
+use crate::StoreError;
+use crate::columns::Columns;
+use crate::deletes::Deleted;
+use crate::matcher::{Compiled, Matcher};
+use crate::part::{Caches, Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
+use crate::tenant::{LiveHead, Tenant};
+use model::{ErrorKind, FloatHistogram, Labels, METRIC_NAME, TimeRange, Ulid};
+use parts::Manifest;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use listing::{label_names, label_values};
+pub(crate) use records::{exemplars, metadata};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Select<'a> {
+    /// Milliseconds; both ends belong to it.
+    pub time: TimeRange,
+    /// All of them must match.
+    pub matchers: &'a [Matcher],
+    /// Without it only the presence of samples matters, and stale markers: values are 0.
+    pub values_needed: bool,
+}
+
+/// The series that matched.
+#[derive(Debug)]
+pub struct Selection {
+    /// Tells what was lent by another one.
+    number: u64,
+    tenant: Arc<Tenant>,
+    /// Keeps the files of its parts readable.
+    manifest: Arc<Manifest>,
+    time: TimeRange,
+    values_needed: bool,
+    sources: Vec<Source>,
+    series: SeriesList,
+    trouble: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Source {
+    from: Origin,
+    tombstones: Vec<(TimeRange, Deleted)>,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Head(Arc<LiveHead>),
+    Part(PartSource),
+}
+
+#[derive(Debug)]
+struct PartSource {
+    part: MetricPart,
+    dictionaries: Arc<Dictionaries>,
+    /// Those with series that matched.
+    groups: Vec<(u32, Arc<GroupNames>)>,
+}
+
+/// Where a series stands in a source: in a part, in which of the source's groups; in a head, under
+/// which number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    group: u32,
+    series: u32,
+}
+
+/// The series, and for each where it stands, oldest source first.
+#[derive(Debug, Default)]
+struct SeriesList {
+    occurrences: Vec<(u32, Place)>,
+    /// Where the occurrences of each series end; empty where each has one.
+    ends: Vec<u32>,
+}
+
+impl SeriesList {
+    fn len(&self) -> usize {
+        if self.ends.is_empty() { self.occurrences.len() } else { self.ends.len() }
+    }
+
+    fn of(&self, index: usize) -> &[(u32, Place)] {
+        if self.ends.is_empty() {
+            return &self.occurrences[index..=index];
+        }
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.occurrences[start as usize..self.ends[index] as usize]
+    }
+}
+
+/// Where a selection puts what it decodes, and what it knows from the series before. One per
+/// thread.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// The selection that the rooms are for.
+    owner: u64,
+    columns: Columns,
+    newer: Columns,
+    merged: Columns,
+    rooms: Vec<PartRoom>,
+}
+
+/// Samples of one kind of one series, in rising order of time, one per millisecond at most.
+#[derive(Debug)]
+pub struct Samples<'a, T> {
+    pub times: &'a [i64],
+    pub values: &'a [T],
+    /// When the counter behind each value began, 0 where unknown; empty where none is known.
+    pub starts: &'a [i64],
+}
+
+/// What a series has in the range of a selection. A float and a histogram never share a
+/// millisecond.
+#[derive(Debug)]
+pub struct SeriesSamples<'a> {
+    pub floats: Samples<'a, f64>,
+    pub histograms: Samples<'a, Arc<FloatHistogram>>,
+}
+
+impl SeriesSamples<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.floats.times.is_empty() && self.histograms.times.is_empty()
+    }
+}
+
+impl<'a> SeriesSamples<'a> {
+    fn of(columns: &'a Columns) -> Self {
+        let Columns { floats, histograms } = columns;
+        let (times, values, starts) = (&floats.times, &floats.values, &floats.starts);
+        let floats = Samples { times, values, starts };
+        let (times, values, starts) = (&histograms.times, &histograms.values, &histograms.starts);
+        Self { floats, histograms: Samples { times, values, starts } }
+    }
+
+    fn lent(lent: Lent<'a>) -> Self {
+        let Lent { times, values, starts } = lent;
+        let histograms = Samples { times: &[], values: &[], starts: &[] };
+        Self { floats: Samples { times, values, starts }, histograms }
+    }
+}
+
+impl Scratch {
+    fn begin(&mut self, selection: &Selection) {
+        self.columns.clear();
+        if self.owner != selection.number {
+            self.owner = selection.number;
+            self.rooms.clear();
+            self.rooms.resize(selection.sources.len(), PartRoom::default());
+        }
+    }
+}
+
+impl Selection {
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn labels(&self, index: usize) -> Labels {
+        let (source, place) = self.series.of(index)[0];
+        match &self.sources[source as usize].from {
+            Origin::Head(live) => live.registry().entry(place.series).labels.clone(),
+            Origin::Part(part) => {
+                let mut bytes = Vec::with_capacity(256);
+                part.write_labels(place, &mut bytes);
+                Labels::from_canonical(&bytes)
+            }
+        }
+    }
+
+    /// Calls `each` with the labels of a series, in no particular order.
+    pub fn for_each_label(&self, index: usize, mut each: impl FnMut(&str, &str)) {
+        let (source, place) = self.series.of(index)[0];
+        match &self.sources[source as usize].from {
+            Origin::Head(live) => {
+                let labels = live.registry().entry(place.series).labels.clone();
+                labels.iter().for_each(|(name, value)| each(name, value));
+            }
+            Origin::Part(part) => part.for_each_label(place, each),
+        }
+    }
+
+    /// Reads one series. Stale markers are included; a series of a part may turn out to have
+    /// nothing in the range. Any number of threads may read at once.
+    pub fn read<'r>(
+        &self,
+        index: usize,
+        scratch: &'r mut Scratch,
+    ) -> Result<SeriesSamples<'r>, StoreError> {
+        scratch.begin(self);
+        let occurrences = self.series.of(index);
+        if let [occurrence] = occurrences
+            && let Some(part) = self.lender(*occurrence, scratch)
+        {
+            return self.lend(part, *occurrence, scratch);
+        }
+        for occurrence in occurrences {
+            self.read_occurrence(*occurrence, index, scratch)?;
+            scratch.columns.absorb(&mut scratch.newer, &mut scratch.merged);
+        }
+        scratch.columns.settle();
+        Ok(SeriesSamples::of(&scratch.columns))
+    }
+
+    /// The part, where the series can be had without a copy.
+    fn lender(&self, (source, place): (u32, Place), scratch: &mut Scratch) -> Option<&PartSource> {
+        let from = &self.sources[source as usize];
+        let Origin::Part(part) = &from.from else { return None };
+        let room = &mut scratch.rooms[source as usize];
+        let is_plain = from.tombstones.is_empty() && part.part.is_lendable(part.at(place), room);
+        is_plain.then_some(part)
+    }
+
+    fn lend<'r>(
+        &self,
+        part: &PartSource,
+        (source, place): (u32, Place),
+        scratch: &'r mut Scratch,
+    ) -> Result<SeriesSamples<'r>, StoreError> {
+        let Scratch { rooms, columns, .. } = scratch;
+        let room = &mut rooms[source as usize];
+        match part.part.lend(part.at(place), self.time, self.values_needed, room) {
+            Ok(lent) => Ok(SeriesSamples::lent(lent)),
+            Err(error) => {
+                self.part_failed(part.part.id, error)?;
+                Ok(SeriesSamples::of(columns))
+            }
+        }
+    }
+
+    /// Into `scratch.newer`.
+    fn read_occurrence(
+        &self,
+        (source, place): (u32, Place),
+        index: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), StoreError> {
+        let from = &self.sources[source as usize];
+        let (newer, time) = (&mut scratch.newer, self.time);
+        newer.clear();
+        match &from.from {
+            Origin::Head(live) => {
+                live.read().read(place.series, time, self.values_needed, newer);
+            }
+            Origin::Part(part) => {
+                let room = &mut scratch.rooms[source as usize];
+                let read = part.part.read(part.at(place), time, self.values_needed, newer, room);
+                if let Err(error) = read {
+                    newer.clear();
+                    self.part_failed(part.part.id, error)?;
+                }
+            }
+        }
+        if !from.tombstones.is_empty() {
+            let labels = self.labels(index);
+            for (range, deleted) in &from.tombstones {
+                if deleted.concerns(&labels) {
+                    newer.keep(|time| !range.contains(time));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Damage is set apart and told; the rest is served. Other failures are the caller's.
+    fn part_failed(&self, id: Ulid, error: StoreError) -> Result<(), StoreError> {
+        let warning = set_apart(&self.tenant, id, error)?;
+        self.trouble().insert(warning);
+        Ok(())
+    }
+
+    fn trouble(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the reader should know, such as data that could not be read.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.manifest.warnings(self.time);
+        warnings.extend(self.trouble().iter().cloned());
+        warnings
+    }
+}
+
+impl PartSource {
+    /// The group in the part, and the series in the group.
+    fn at(&self, place: Place) -> (u32, u32) {
+        (self.groups[place.group as usize].0, place.series)
+    }
+
+    fn metric(&self, place: Place) -> &str {
+        &self.part.group(self.groups[place.group as usize].0).metric
+    }
+
+    /// Replaces `bytes` by the canonical labels.
+    fn write_labels(&self, place: Place, bytes: &mut Vec<u8>) {
+        let (_, names) = &self.groups[place.group as usize];
+        names.write(self.metric(place), place.series, &self.dictionaries, bytes);
+    }
+
+    fn for_each_label(&self, place: Place, mut each: impl FnMut(&str, &str)) {
+        if !self.metric(place).is_empty() {
+            each(METRIC_NAME, self.metric(place));
+        }
+        for column in self.groups[place.group as usize].1.columns() {
+            let code = column.codes.get(place.series);
+            if code != 0
+                && let Some(dictionary) = self.dictionaries.get(column.label)
+            {
+                each(&dictionary.label, dictionary.value(code));
+            }
+        }
+    }
+}
+
+fn set_apart(tenant: &Tenant, id: Ulid, error: StoreError) -> Result<String, StoreError> {
+    if error.kind() != ErrorKind::Corrupt {
+        return Err(error);
+    }
+    let text = error.to_string();
+    tenant.store.quarantine(id, &text)?;
+    Ok(format!("part {id} is damaged and was set apart: {text}"))
+}
+
+pub(crate) fn select(
+    tenant: &Arc<Tenant>,
+    caches: &Arc<Caches>,
+    wanted: &Select<'_>,
+) -> Result<Selection, StoreError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let gathered = gather::gather(tenant, caches, wanted.time, &Compiled::new(wanted.matchers))?;
+    let series = merge::merge(&gathered.sources, gathered.found);
+    Ok(Selection {
+        number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        tenant: Arc::clone(tenant),
+        manifest: gathered.manifest,
+        time: wanted.time,
+        values_needed: wanted.values_needed,
+        sources: gathered.sources,
+        series,
+        trouble: Mutex::new(gathered.trouble),
+    })
+}
+
+fn parts_by_age(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
+    let age = |part: &parts::PartInfo| crate::part::Age::decode(&part.bounds);
+    let mut parts: Vec<_> = manifest.parts_in(time).map(|part| (age(part), part.id)).collect();
+    parts.sort_unstable();
+    parts.into_iter().map(|(_, id)| id).collect()
+}
