@@ -203,18 +203,22 @@ impl MetricStore {
         Ok(merged)
     }
 
-    /// Drops parts that end before `oldest_ms`, and the oldest ones while all of a tenant's parts
-    /// take more than `bytes_max`. Answers how many.
+    /// Drops parts that end before `oldest_ms`, and the oldest days while all tenants' parts take
+    /// more than `bytes_max`. Answers how many.
     pub fn retain(
         &self,
         oldest_ms: Option<i64>,
         bytes_max: Option<u64>,
     ) -> Result<usize, StoreError> {
         let settings = RetentionSettings { keep_from: oldest_ms, bytes_max };
+        let manifests: Vec<_> = self.all().iter().map(|tenant| tenant.store.snapshot()).collect();
+        let planned = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
         let mut dropped = 0;
         for tenant in self.all() {
             let _upkeep = tenant.upkeep();
-            let remove = plan_retention(&tenant.store.snapshot(), &settings);
+            // A merge may have been faster.
+            let manifest = tenant.store.snapshot();
+            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| planned.contains(id)).collect();
             if !remove.is_empty() {
                 dropped += remove.len();
                 tenant.store.update(|_| Ok(Edit { remove, ..Edit::default() }))?;

@@ -124,6 +124,12 @@ impl Tombstone {
 }
 
 impl Manifest {
+    /// Of the parts that are read and of those that are not.
+    pub fn all_ids(&self) -> impl Iterator<Item = Ulid> + '_ {
+        let quarantined = self.quarantined.iter().map(|part| part.info.id);
+        self.parts.iter().map(|part| part.id).chain(quarantined)
+    }
+
     pub(crate) fn empty(tenant: TenantId, signal: Signal) -> Self {
         Self {
             generation: 0,

@@ -1,4 +1,4 @@
-//! Which parts to drop because they are too old or too much. A pure function of the manifest.
+//! Which parts to drop because they are too old or too much. A pure function of the manifests.
 
 use crate::manifest::{Manifest, PartInfo};
 use model::{Day, Ulid};
@@ -8,20 +8,27 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct RetentionSettings {
     /// Parts whose last row is older than this tick go. `None` keeps them for ever.
     pub keep_from: Option<i64>,
-    /// The most bytes of live parts. `None` for no limit.
+    /// The most bytes of live parts, of all manifests together. `None` for no limit.
     pub bytes_max: Option<u64>,
 }
 
-/// The parts to drop, rising by id: first by age (quarantined ones too), then whole days, the
+/// The parts to drop: first by age (quarantined ones too), then whole days of all tenants, the
 /// oldest first, until the rest fits. Of the newest day single parts go, the oldest rows first.
-pub fn plan_retention(manifest: &Manifest, settings: &RetentionSettings) -> Vec<Ulid> {
+pub fn plan_retention<'m>(
+    manifests: impl IntoIterator<Item = &'m Manifest>,
+    settings: &RetentionSettings,
+) -> BTreeSet<Ulid> {
     let too_old = |part: &PartInfo| settings.keep_from.is_some_and(|from| part.time.max < from);
-    let quarantined = manifest.quarantined.iter().map(|part| &part.info);
-    let all = manifest.parts.iter().chain(quarantined);
-    let mut drop: BTreeSet<Ulid> = all.filter(|part| too_old(part)).map(|part| part.id).collect();
-    let kept = manifest.parts.iter().filter(|part| !drop.contains(&part.id)).collect();
+    let (mut drop, mut kept) = (BTreeSet::new(), Vec::new());
+    for manifest in manifests {
+        let quarantined = manifest.quarantined.iter().map(|part| &part.info);
+        drop.extend(quarantined.filter(|part| too_old(part)).map(|part| part.id));
+        let (old, rest): (Vec<_>, Vec<_>) = manifest.parts.iter().partition(|part| too_old(part));
+        drop.extend(old.iter().map(|part| part.id));
+        kept.extend(rest);
+    }
     drop.extend(over_size(kept, settings.bytes_max.unwrap_or(u64::MAX)));
-    drop.into_iter().collect()
+    drop
 }
 
 fn over_size(parts: Vec<&PartInfo>, bytes_max: u64) -> Vec<Ulid> {
@@ -83,7 +90,7 @@ mod tests {
     fn check(keep_from: Option<i64>, bytes_max: Option<u64>, expected: &[u128]) {
         let settings = RetentionSettings { keep_from, bytes_max };
         let dropped: Vec<u128> =
-            plan_retention(&manifest(), &settings).iter().map(|id| id.0).collect();
+            plan_retention([&manifest()], &settings).iter().map(|id| id.0).collect();
         assert_eq!(dropped, expected, "{settings:?}");
     }
 
@@ -100,5 +107,13 @@ mod tests {
         check(None, Some(9), &[1, 2, 3]);
         check(None, Some(8), &[1, 2, 3, 4]);
         check(Some(20), Some(9), &[1, 2, 3, 5]);
+    }
+    #[test]
+    fn tenants_share_the_size() {
+        let (one, mut other) = (manifest(), manifest());
+        other.parts = vec![part(6, 2, 20, 40)];
+        let settings = RetentionSettings { keep_from: None, bytes_max: Some(20) };
+        let dropped = plan_retention([&one, &other], &settings);
+        assert_eq!(dropped.iter().map(|id| id.0).collect::<Vec<_>>(), [1, 2, 3, 6]);
     }
 }

@@ -371,12 +371,15 @@ impl Engine for ProbeEngine {
     }
 
     fn retain(&self, retention: &Retention) -> Result<usize, EngineError> {
+        let settings =
+            RetentionSettings { keep_from: retention.oldest_ms, bytes_max: retention.size_max };
+        let manifests: Vec<_> = self.all().iter().map(|tenant| tenant.store.snapshot()).collect();
+        let planned = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
         let mut dropped = 0;
         for tenant in self.all() {
             let _upkeep = tenant.upkeep();
-            let settings =
-                RetentionSettings { keep_from: retention.oldest_ms, bytes_max: retention.size_max };
-            let remove = plan_retention(&tenant.store.snapshot(), &settings);
+            let manifest = tenant.store.snapshot();
+            let remove: Vec<_> = manifest.all_ids().filter(|id| planned.contains(id)).collect();
             if !remove.is_empty() {
                 dropped += remove.len();
                 let edit = Edit { remove, ..Edit::default() };
