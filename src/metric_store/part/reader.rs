@@ -93,8 +93,10 @@ struct Desk {
     values: Option<Arc<GroupValues>>,
     /// With the number of the page's first column.
     times: Option<(u32, Arc<TimesPage>)>,
-    /// What of which time column lies in which range.
-    span: Option<(u32, TimeRange, Span)>,
+    /// The column that was looked at last.
+    at: (u32, Span),
+    /// What of time columns lies in the range, by their numbers' last bits: neighbours take turns.
+    spans: Vec<Option<(u32, TimeRange, Span)>>,
     decoded: Vec<f64>,
     /// Repeats one value, these bits.
     repeated: (u64, Vec<f64>),
@@ -114,10 +116,13 @@ impl Lent<'_> {
     const NOTHING: Self = Lent { times: &[], values: &[], starts: &[] };
 }
 
+/// Scrapes of so many targets are told apart without a search.
+const SPANS_KEPT: usize = 256;
+
 impl Desk {
     /// Those of the column that was looked at last that lie in its range.
     fn times(&self) -> Option<&[i64]> {
-        let ((first, times), (number, _, span)) = (self.times.as_ref()?, self.span?);
+        let ((first, times), (number, span)) = (self.times.as_ref()?, self.at);
         times.column((number - first) as usize)?.get(span.from..span.to)
     }
 
@@ -337,25 +342,28 @@ impl MetricPart {
 
     /// Which of a column's times lie in the range; their page is in the room then.
     fn span(&self, number: u32, range: TimeRange, desk: &mut Desk) -> Result<Span, StoreError> {
-        if let Some((known, of, span)) = desk.span
-            && (known, of) == (number, range)
-        {
-            return Ok(span);
-        }
         let missing = DecodeError::Value { offset: 0, what: "a time column is missing" };
-        let page = self.index.time_pages.partition_point(|first| *first <= number);
-        let page = page.checked_sub(1).ok_or(missing).map_err(self.damage())? as u32;
-        let first = self.index.time_pages[page as usize];
-        if desk.times.as_ref().is_none_or(|(known, _)| *known != first) {
-            desk.times = Some((first, self.times_page(page)?));
+        let is_here = |(first, times): &(u32, Arc<TimesPage>)| {
+            number >= *first && times.column((number - first) as usize).is_some()
+        };
+        if !desk.times.as_ref().is_some_and(is_here) {
+            let page = self.index.time_pages.partition_point(|first| *first <= number);
+            let page = page.checked_sub(1).ok_or(missing).map_err(self.damage())?;
+            desk.times = Some((self.index.time_pages[page], self.times_page(page as u32)?));
         }
-        let (_, times) = desk.times.as_ref().expect("it was loaded above");
-        let index = (number - first) as usize;
-        let times = times.column(index).ok_or(missing).map_err(self.damage())?;
-        let from = times.partition_point(|time| *time < range.min);
-        let to = from + times[from..].partition_point(|time| *time <= range.max);
-        let span = Span { from, to, all: times.len() };
-        desk.span = Some((number, range, span));
+        desk.spans.resize(SPANS_KEPT, None);
+        let kept = &mut desk.spans[number as usize % SPANS_KEPT];
+        let span = match kept {
+            Some((known, of, span)) if (*known, *of) == (number, range) => *span,
+            _ => {
+                let (first, times) = desk.times.as_ref().expect("it was loaded above");
+                let times = times.column((number - first) as usize);
+                let span = Span::of(times.ok_or(missing).map_err(self.damage())?, range);
+                *kept = Some((number, range, span));
+                span
+            }
+        };
+        desk.at = (number, span);
         Ok(span)
     }
 
@@ -458,11 +466,19 @@ struct Wanted {
 }
 
 /// Samples number `from..to` of `all`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Span {
     from: usize,
     to: usize,
     all: usize,
+}
+
+impl Span {
+    fn of(times: &[i64], range: TimeRange) -> Self {
+        let from = times.partition_point(|time| *time < range.min);
+        let to = from + times[from..].partition_point(|time| *time <= range.max);
+        Self { from, to, all: times.len() }
+    }
 }
 
 fn read_index(part: &Part) -> Result<(PartIndex, usize), StoreError> {
