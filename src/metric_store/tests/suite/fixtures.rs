@@ -4,8 +4,9 @@
 //! version.
 #![expect(clippy::disallowed_methods, reason = "fixtures lie in the source tree")]
 
-use crate::world::{Row, Rows, TODAY_MS, World};
-use model::{STALE_BITS, TimeRange};
+use crate::world::{Row, Rows, TODAY_MS, World, labels};
+use metric_store::{BatchBuilder, Exemplar};
+use model::{Labels, MetricKind, MetricMetadata, STALE_BITS, TimeRange};
 use platform::Disk;
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
 use std::path::{Path, PathBuf};
@@ -34,11 +35,27 @@ fn expected() -> Rows {
     all.map(|(series, time, row)| ((series, time), row)).collect()
 }
 
+fn exemplar(flush: i64) -> Exemplar {
+    let labels = Labels::from_pairs([("trace_id", "4bf92f3577b34da6")]);
+    Exemplar { labels, time_ms: TODAY_MS + flush * 300_000, value: 0.25 + flush as f64 }
+}
+
+fn metadata(flush: i64) -> MetricMetadata {
+    let help = format!("What was flushed {flush} times.");
+    MetricMetadata { kind: MetricKind::Counter, unit: "flushes".to_owned(), help }
+}
+
 /// Parts of two levels, and a log.
 fn make() -> SimDisk {
     let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
     for flush in 0..4 {
         world.write(&rows(flush)).unwrap();
+        let beside_samples = |batch: &mut BatchBuilder| {
+            let slot = batch.series(labels(0).as_bytes());
+            batch.exemplar(slot, exemplar(flush));
+            batch.metadata("metric_0", metadata(flush));
+        };
+        world.write_batch(beside_samples).unwrap();
         match flush {
             0 | 2 => world.flush().unwrap(),
             1 => {
@@ -92,8 +109,13 @@ fn fixtures_of_version_2_are_read() {
     thaw(&disk, &folder(), "");
     let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
     assert_eq!(world.store.stats().parts, 2, "a merged part and a flushed one");
-    assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected());
-    world.flush().unwrap();
-    world.merge(true).unwrap();
-    assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected());
+    for state in ["as it was", "merged"] {
+        assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected(), "{state}");
+        let exemplars = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
+        assert_eq!(exemplars, [(labels(0), (0..4).map(exemplar).collect())], "{state}");
+        let known = world.store.metadata(&world.tenant).unwrap();
+        assert_eq!(known["metric_0"], metadata(3), "{state}");
+        world.flush().unwrap();
+        world.merge(true).unwrap();
+    }
 }
