@@ -1,38 +1,41 @@
 //! What was decoded lately, bounded by bytes.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Drops what was not used for longest when it holds more than its budget.
+/// Drops what was not used for longest when it holds more than its budget, which values of all
+/// kinds share.
 #[derive(Debug)]
-pub(crate) struct Cache<K, V> {
+pub(crate) struct Cache<K> {
     budget: usize,
-    inner: Mutex<Inner<K, V>>,
+    inner: Mutex<Inner<K>>,
 }
 
 #[derive(Debug)]
-struct Inner<K, V> {
-    kept: HashMap<K, Kept<V>>,
+struct Inner<K> {
+    kept: HashMap<K, Kept>,
     bytes: usize,
     clock: u64,
 }
 
 #[derive(Debug)]
-struct Kept<V> {
-    value: Arc<V>,
+struct Kept {
+    value: Arc<dyn Any + Send + Sync>,
     bytes: usize,
     used: u64,
 }
 
-impl<K: Hash + Eq + Clone, V> Cache<K, V> {
+impl<K: Hash + Eq + Clone> Cache<K> {
     pub(crate) fn new(budget: usize) -> Self {
         let inner = Inner { kept: HashMap::new(), bytes: 0, clock: 0 };
         Self { budget, inner: Mutex::new(inner) }
     }
 
-    /// Two who miss at once both load; no lock is held meanwhile.
-    pub(crate) fn get_or_load<E>(
+    /// A key stands for values of one kind. Two who miss at once both load; no lock is held
+    /// meanwhile.
+    pub(crate) fn get_or_load<V: Any + Send + Sync, E>(
         &self,
         key: &K,
         load: impl FnOnce() -> Result<(V, usize), E>,
@@ -42,7 +45,9 @@ impl<K: Hash + Eq + Clone, V> Cache<K, V> {
         }
         let (value, bytes) = load()?;
         let value = Arc::new(value);
-        self.lock().keep(key.clone(), &value, bytes, self.budget);
+        if bytes <= self.budget {
+            self.lock().keep(key.clone(), Arc::clone(&value) as _, bytes, self.budget);
+        }
         Ok(value)
     }
 
@@ -52,22 +57,22 @@ impl<K: Hash + Eq + Clone, V> Cache<K, V> {
         inner.bytes = inner.kept.values().map(|kept| kept.bytes).sum();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K, V>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq + Clone, V> Inner<K, V> {
-    fn get(&mut self, key: &K) -> Option<Arc<V>> {
+impl<K: Hash + Eq + Clone> Inner<K> {
+    fn get<V: Any + Send + Sync>(&mut self, key: &K) -> Option<Arc<V>> {
         self.clock += 1;
         let kept = self.kept.get_mut(key)?;
         kept.used = self.clock;
-        Some(Arc::clone(&kept.value))
+        Arc::clone(&kept.value).downcast().ok()
     }
 
-    fn keep(&mut self, key: K, value: &Arc<V>, bytes: usize, budget: usize) {
+    fn keep(&mut self, key: K, value: Arc<dyn Any + Send + Sync>, bytes: usize, budget: usize) {
         self.clock += 1;
-        let kept = Kept { value: Arc::clone(value), bytes, used: self.clock };
+        let kept = Kept { value, bytes, used: self.clock };
         if let Some(before) = self.kept.insert(key, kept) {
             self.bytes -= before.bytes;
         }
@@ -99,14 +104,16 @@ mod tests {
 
     #[test]
     fn the_longest_unused_goes() {
-        let cache: Cache<u32, u32> = Cache::new(100);
+        let cache: Cache<u32> = Cache::new(100);
         let load = |key: u32| cache.get_or_load(&key, || Ok::<_, ()>((key, 30))).unwrap();
         (0..3).for_each(|key| assert_eq!(*load(key), key));
         load(0);
         load(3);
-        let hit = |key: u32| cache.get_or_load(&key, || Err(())).is_ok();
+        let hit = |key: u32| cache.get_or_load::<u32, _>(&key, || Err(())).is_ok();
         assert!(hit(0) && hit(3) && !hit(1));
         cache.retain(|key| *key != 0);
         assert!(!hit(0));
+        let large = cache.get_or_load(&9, || Ok::<_, ()>((vec![0u8; 4], 101)));
+        assert!(large.is_ok() && !hit(9) && hit(3), "what does not fit leaves the rest alone");
     }
 }

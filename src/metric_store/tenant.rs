@@ -322,6 +322,7 @@ impl LiveHead {
                 concerned.for_each(|number| head.erase(*number, range));
             }
         }
+        head.erase_exemplars(range, |number| deleted.concerns(&registry.entry(number).labels));
     }
 
     /// Gives each slot of the batch its number, and says which need their definition in the log.

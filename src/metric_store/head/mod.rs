@@ -51,6 +51,8 @@ struct LateSample {
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     series: Vec<SeriesState>,
+    /// The series that have anything, in order of their first samples.
+    used: Vec<u32>,
     clocks: Clocks,
     arena: ValueArena,
     extras: HashMap<u32, Extra>,
@@ -83,6 +85,7 @@ impl Head {
 
     pub(crate) fn push(&mut self, cursor: &mut BatchCursor, number: u32, sample: FloatSample) {
         self.see(sample.time);
+        self.use_series(number);
         let state = &mut self.series[number as usize];
         let in_order = self.clocks.advance(
             cursor,
@@ -99,6 +102,13 @@ impl Head {
             }
         } else {
             self.push_late(number, sample);
+        }
+    }
+
+    fn use_series(&mut self, number: u32) {
+        let state = &self.series[number as usize];
+        if state.run.len == 0 && !state.has_extra {
+            self.used.push(number);
         }
     }
 
@@ -132,6 +142,7 @@ impl Head {
             sample.histogram.positive.counts.len() + sample.histogram.negative.counts.len();
         self.extra_bytes += 192 + buckets * 12;
         self.rows += 1;
+        self.use_series(number);
         extra(&mut self.extras, &mut self.series[number as usize], number).histograms.push(sample);
     }
 
@@ -172,11 +183,17 @@ impl Head {
 
     /// About what it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.series.capacity() * size_of::<SeriesState>() + self.sample_bytes()
+        let used = self.used.capacity() * size_of::<u32>();
+        self.series.capacity() * size_of::<SeriesState>() + used + self.sample_bytes()
     }
 
     pub(crate) fn sample_bytes(&self) -> usize {
         self.arena.bytes() + self.clocks.bytes() + self.extra_bytes
+    }
+
+    /// Every series that `has` samples is among them; some may have lost theirs.
+    pub(crate) fn used(&self) -> &[u32] {
+        &self.used
     }
 
     /// Whether the series has a sample since the last cut.
@@ -219,13 +236,17 @@ impl Head {
         }
     }
 
+    /// Takes out the exemplars in the range of all series that are `concerned`.
+    pub(crate) fn erase_exemplars(&mut self, range: TimeRange, concerned: impl Fn(u32) -> bool) {
+        self.exemplars.retain(|(of, e)| !range.contains(e.time_ms) || !concerned(*of));
+    }
+
     /// Takes out the series' samples in the range. Rare, so it is simple: what the series keeps is
     /// written anew.
     pub(crate) fn erase(&mut self, number: u32, range: TimeRange) {
         if !self.has(number) {
             return;
         }
-        self.exemplars.retain(|(of, exemplar)| *of != number || !range.contains(exemplar.time_ms));
         let mut kept = Columns::default();
         self.read(number, TimeRange::EVERYTHING, true, &mut kept);
         let before = kept.floats.times.len() + kept.histograms.times.len();

@@ -52,6 +52,20 @@ impl Codes {
         }
     }
 
+    /// Marks the codes that any of the series has, which often are all of the group.
+    pub(crate) fn mark(&self, series: &[u32], seen: &mut [bool]) {
+        match self {
+            Self::Same(code) => seen[*code as usize] |= !series.is_empty(),
+            Self::Bytes(all) if all.len() == series.len() => {
+                all.iter().for_each(|code| seen[usize::from(*code)] = true);
+            }
+            Self::Shorts(all) if all.len() == series.len() => {
+                all.iter().for_each(|code| seen[usize::from(*code)] = true);
+            }
+            _ => series.iter().for_each(|index| seen[self.get(*index) as usize] = true),
+        }
+    }
+
     fn write(codes: &[u32], writer: &mut ByteWriter) {
         let most = codes.iter().copied().max().unwrap_or(0);
         if codes.iter().all(|code| *code == most) {

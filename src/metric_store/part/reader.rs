@@ -20,37 +20,26 @@ use std::sync::Arc;
 
 /// What of parts was decoded lately. One for the store; merges bring their own small one.
 #[derive(Debug)]
-pub(crate) struct Caches {
-    indexes: Cache<Ulid, PartIndex>,
-    dictionaries: Cache<Ulid, Dictionaries>,
-    names: Cache<(Ulid, u32), GroupNames>,
-    columns: Cache<(Ulid, u32), GroupColumns>,
-    values: Cache<(Ulid, u32), GroupValues>,
-    times: Cache<(Ulid, u32), TimesPage>,
-    pages: Cache<(Ulid, u32), Vec<u8>>,
+pub(crate) struct Caches(Cache<(Ulid, Decoded, u32)>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Decoded {
+    Index,
+    Dictionaries,
+    Names,
+    Columns,
+    Values,
+    Times,
+    Page,
 }
 
 impl Caches {
     pub(crate) fn new(budget: usize) -> Self {
-        Self {
-            indexes: Cache::new(budget / 8),
-            dictionaries: Cache::new(budget / 8),
-            names: Cache::new(budget / 8),
-            columns: Cache::new(budget / 8),
-            values: Cache::new(budget / 4),
-            times: Cache::new(budget / 8),
-            pages: Cache::new(budget / 8),
-        }
+        Self(Cache::new(budget))
     }
 
     pub(crate) fn retain(&self, live: impl Fn(Ulid) -> bool) {
-        self.indexes.retain(|id| live(*id));
-        self.dictionaries.retain(|id| live(*id));
-        self.names.retain(|(id, _)| live(*id));
-        self.columns.retain(|(id, _)| live(*id));
-        self.values.retain(|(id, _)| live(*id));
-        self.times.retain(|(id, _)| live(*id));
-        self.pages.retain(|(id, _)| live(*id));
+        self.0.retain(|(id, ..)| live(*id));
     }
 }
 
@@ -141,7 +130,7 @@ impl Desk {
 impl MetricPart {
     pub(crate) fn open(part: Arc<Part>, caches: &Arc<Caches>) -> Result<Self, StoreError> {
         let id = part.meta().id;
-        let index = caches.indexes.get_or_load(&id, || read_index(&part))?;
+        let index = caches.0.get_or_load(&(id, Decoded::Index, 0), || read_index(&part))?;
         Ok(Self { part, id, index, caches: Arc::clone(caches) })
     }
 
@@ -164,7 +153,7 @@ impl MetricPart {
 
     /// The labels of the part and their values.
     pub(crate) fn dictionaries(&self) -> Result<Arc<Dictionaries>, StoreError> {
-        self.caches.dictionaries.get_or_load(&self.id, || {
+        self.caches.0.get_or_load(&(self.id, Decoded::Dictionaries, 0), || {
             let mut dictionaries = Dictionaries::default();
             for page in self.part.pages_of(kind::DICTIONARIES)? {
                 dictionaries.read_page(&self.part.page(*page)?).map_err(self.damage())?;
@@ -181,7 +170,7 @@ impl MetricPart {
         group: u32,
         dictionaries: &Dictionaries,
     ) -> Result<Arc<GroupNames>, StoreError> {
-        self.caches.names.get_or_load(&(self.id, group), || {
+        self.caches.0.get_or_load(&(self.id, Decoded::Names, group), || {
             let entry = self.group(group);
             let bytes = self.section(kind::NAMES, entry.names)?;
             let names =
@@ -368,7 +357,7 @@ impl MetricPart {
     }
 
     fn times_page(&self, page: u32) -> Result<Arc<TimesPage>, StoreError> {
-        self.caches.times.get_or_load(&(self.id, page), || {
+        self.caches.0.get_or_load(&(self.id, Decoded::Times, page), || {
             let bytes = self.page(kind::TIMES, page)?;
             let times = TimesPage::decode(&bytes).map_err(self.damage())?;
             let weight = times.bytes();
@@ -377,7 +366,7 @@ impl MetricPart {
     }
 
     fn columns(&self, group: u32) -> Result<Arc<GroupColumns>, StoreError> {
-        self.caches.columns.get_or_load(&(self.id, group), || {
+        self.caches.0.get_or_load(&(self.id, Decoded::Columns, group), || {
             let entry = self.group(group);
             let bytes = self.section(kind::COLUMNS, entry.columns)?;
             let columns = columns::decode(&bytes, entry.series).map_err(self.damage())?;
@@ -393,7 +382,7 @@ impl MetricPart {
         desk: &'r mut Desk,
     ) -> Result<&'r Arc<GroupValues>, StoreError> {
         if desk.values.is_none() {
-            let values = self.caches.values.get_or_load(&(self.id, group), || {
+            let values = self.caches.0.get_or_load(&(self.id, Decoded::Values, group), || {
                 let bytes = self.section(kind::VALUES, self.group(group).values)?;
                 let mut reader = ByteReader::new(&bytes);
                 let head = reader.prefixed().map_err(self.damage())?;
@@ -445,7 +434,7 @@ impl MetricPart {
         let missing = DecodeError::Value { offset: 0, what: "a page is missing" };
         let pages = self.part.pages_of(kind)?;
         let index = *pages.get(number as usize).ok_or(missing).map_err(self.damage())?;
-        self.caches.pages.get_or_load(&(self.id, index), || {
+        self.caches.0.get_or_load(&(self.id, Decoded::Page, index), || {
             let bytes = self.part.page(index)?;
             let weight = bytes.len();
             Ok((bytes, weight))

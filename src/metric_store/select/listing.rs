@@ -11,9 +11,13 @@ use crate::part::{Caches, MetricPart};
 use crate::registry::ValueSeries;
 use crate::select::Select;
 use crate::tenant::{LiveHead, Tenant};
-use model::{METRIC_NAME, TimeRange};
-use std::collections::BTreeSet;
+use model::{Labels, METRIC_NAME, TimeRange};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Where fewer than one in so many series have samples in a head, these are looked at instead of
+/// the lists of all.
+const FEW: usize = 4;
 
 /// What a listing found, and what the reader should know.
 type Listed = (BTreeSet<String>, Vec<String>);
@@ -78,7 +82,8 @@ impl Listing<'_> {
 
     fn add_part(&mut self, part: &MetricPart) -> Result<(), StoreError> {
         if self.label == Some(METRIC_NAME) && self.matchers.others.is_empty() {
-            for group in groups_of(part, self.time, &self.matchers).collect::<Vec<u32>>() {
+            let matchers = self.matchers.clone();
+            for group in groups_of(part, self.time, &matchers) {
                 self.add(&part.group(group).metric);
             }
             return Ok(());
@@ -105,7 +110,8 @@ impl Listing<'_> {
         let matchers = self.matchers.clone();
         let Some(mut tests) = PartTests::new(&matchers, &dictionaries) else { return Ok(()) };
         let mut matching = Vec::new();
-        for group in groups_of(part, self.time, &matchers).collect::<Vec<u32>>() {
+        let mut seen: BTreeMap<u32, Vec<bool>> = BTreeMap::new();
+        for group in groups_of(part, self.time, &matchers) {
             let names = part.names(group, &dictionaries)?;
             tests.select(&names, &mut matching);
             if matching.is_empty() {
@@ -119,15 +125,19 @@ impl Listing<'_> {
             }
             for column in names.columns() {
                 let Some(dictionary) = dictionaries.get(column.label) else { continue };
-                let mut codes = matching.iter().map(|series| column.codes.get(*series));
-                match self.label {
-                    None if codes.any(|code| code != 0) => self.add(&dictionary.label),
-                    Some(label) if label == dictionary.label => {
-                        let codes: BTreeSet<u32> = codes.collect();
-                        codes.into_iter().for_each(|code| self.add(dictionary.value(code)));
-                    }
-                    _ => {}
+                if self.label.is_none_or(|label| label == dictionary.label) {
+                    let seen = seen.entry(column.label).or_default();
+                    seen.resize(dictionary.codes(), false);
+                    column.codes.mark(&matching, seen);
                 }
+            }
+        }
+        for (label, seen) in seen {
+            let Some(dictionary) = dictionaries.get(label) else { continue };
+            let codes = (1..seen.len()).filter(|code| seen[*code]);
+            match self.label {
+                Some(_) => codes.for_each(|code| self.add(dictionary.value(code as u32))),
+                None => codes.take(1).for_each(|_| self.add(&dictionary.label)),
             }
         }
         Ok(())
@@ -139,6 +149,10 @@ impl Listing<'_> {
         }
         let registry = live.registry();
         let head = live.read();
+        if head.used().len() * FEW < registry.len() {
+            let used = head.used().iter().filter(|number| head.has(**number));
+            return used.for_each(|number| self.add_labels(&registry.entry(*number).labels));
+        }
         let is_used = |numbers: &[u32]| numbers.iter().any(|number| head.has(*number));
         let value_used = |values: &ValueSeries| values.values().any(|numbers| is_used(numbers));
         let metrics =
@@ -161,11 +175,14 @@ impl Listing<'_> {
     fn add_matching_of_head(&mut self, live: &LiveHead) {
         let matchers = self.matchers.clone();
         for_each_in_head(live, &matchers, |registry, number| {
-            let labels = &registry.entry(number).labels;
-            match self.label {
-                Some(label) => self.add(labels.value(label)),
-                None => labels.iter().for_each(|(label, _)| self.add(label)),
-            }
+            self.add_labels(&registry.entry(number).labels);
         });
+    }
+
+    fn add_labels(&mut self, labels: &Labels) {
+        match self.label {
+            Some(label) => self.add(labels.value(label)),
+            None => labels.iter().for_each(|(label, _)| self.add(label)),
+        }
     }
 }
