@@ -22,8 +22,11 @@ use std::collections::HashSet;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
-/// Fewer series than this are not worth a second thread.
-const PARALLEL_SERIES_MIN: usize = 200;
+/// Fewer series or fewer values than this are not worth a second thread.
+const PARALLEL_SERIES_MIN: usize = 16;
+const PARALLEL_VALUES_MIN: usize = 8_192;
+/// A series costs something before its first value.
+const SERIES_COST: usize = 32;
 
 /// Series that come one by one.
 pub(super) enum Stream<'n> {
@@ -246,7 +249,8 @@ impl<'a> Evaluator<'a> {
         work: impl Fn(std::ops::Range<usize>, &mut Worker) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         let count = stream.selection().len();
-        let worthwhile = count >= PARALLEL_SERIES_MIN;
+        let values = count.saturating_mul(grid.steps() + SERIES_COST);
+        let worthwhile = count >= PARALLEL_SERIES_MIN && values >= PARALLEL_VALUES_MIN;
         let threads = if worthwhile { self.options.threads.clamp(1, 64) } else { 1 };
         if threads == 1 {
             let mut worker = Worker::new(grid.steps());

@@ -6,6 +6,8 @@ use super::worker::Worker;
 use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
+use crate::functions::rate::Growth;
+use crate::functions::rate::plain::WindowAt;
 use crate::functions::{
     Answer, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
 };
@@ -91,12 +93,20 @@ impl WindowCall {
             let end = self.end_of(step);
             (end - self.range_ms - before, end + after)
         };
-        worker.float_windows.fill(floats.times, self.grid.steps(), span);
-        worker.histogram_windows.fill(histograms.times, self.grid.steps(), span);
+        let moved = worker.float_windows.fill(floats.times, self.grid.steps(), span);
+        worker.stretches.known &= !moved;
         worker.resets.clear();
         if self.body.counter {
             find_resets(floats, &mut worker.resets);
         }
+        if let Some(growth) = self.body.growth
+            && self.edges == Edges::Plain
+            && histograms.times.is_empty()
+            && floats.starts.is_empty()
+        {
+            return Ok(self.grow(growth, floats, worker));
+        }
+        worker.histogram_windows.fill(histograms.times, self.grid.steps(), span);
         let mut out = StepColumn::new(self.grid.steps());
         let mut scalars = vec![0.0; self.scalars.len()];
         for step in 0..self.grid.steps() {
@@ -127,6 +137,24 @@ impl WindowCall {
             }
         }
         Ok(out)
+    }
+
+    /// Growth of floats alone, all steps in one loop.
+    fn grow(&self, growth: Growth, floats: Column<'_, f64>, worker: &mut Worker) -> StepColumn {
+        let windows = worker.float_windows.bounds.iter().enumerate();
+        if !worker.stretches.known {
+            let at = |(step, (low, high)): (usize, &(usize, usize))| WindowAt {
+                step,
+                low: *low,
+                high: *high,
+                end_ms: self.end_of(step),
+            };
+            worker.stretches.fill(floats.times, self.range_ms, growth, windows.clone().map(at));
+        }
+        windows.for_each(|(step, (low, high))| worker.stats.add_at(step, (high - low) as u64));
+        let mut out = StepColumn::new(self.grid.steps());
+        worker.stretches.grow(floats.values, &worker.resets, growth, &mut out);
+        out
     }
 
     /// Rates of what does not look like a counter are probably a mistake.
@@ -168,6 +196,11 @@ fn histogram_weight(histograms: Column<'_, Arc<FloatHistogram>>) -> u64 {
 /// The indexes at which a counter began anew: usually none, so that windows need not look.
 fn find_resets(floats: Column<'_, f64>, resets: &mut Vec<u32>) {
     let fell = |index: usize| floats.values[index] < floats.values[index - 1];
+    // Without a branch for each value: hardly any column has a reset.
+    let pairs = floats.values.windows(2);
+    if floats.starts.is_empty() && !pairs.fold(false, |any, pair| any | (pair[1] < pair[0])) {
+        return;
+    }
     let anew = |index: usize| {
         !floats.starts.is_empty()
             && start_says_reset(
@@ -203,9 +236,15 @@ impl WindowBounds {
     }
 
     /// `span`: the first (not included) and last moment of a step's window; both never step back.
-    pub(super) fn fill(&mut self, times: &[i64], steps: usize, span: impl Fn(usize) -> (i64, i64)) {
+    /// Answers whether anything is different.
+    pub(super) fn fill(
+        &mut self,
+        times: &[i64],
+        steps: usize,
+        span: impl Fn(usize) -> (i64, i64),
+    ) -> bool {
         if self.bounds.len() == steps && self.times == times {
-            return;
+            return false;
         }
         self.times.clear();
         self.times.extend_from_slice(times);
@@ -222,6 +261,7 @@ impl WindowBounds {
             }
             self.bounds.push((low, high));
         }
+        true
     }
 }
 
@@ -270,7 +310,7 @@ fn cleaned<'a, T: Clone>(
     values: &'a mut Vec<T>,
     starts: &'a mut Vec<i64>,
 ) -> Column<'a, T> {
-    if !column.values.iter().any(&is_stale) {
+    if !column.values.iter().fold(false, |any, value| any | is_stale(value)) {
         return column;
     }
     times.clear();

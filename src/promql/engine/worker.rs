@@ -2,6 +2,7 @@
 
 use super::window::{CleanColumns, WindowBounds};
 use crate::annotations::Notes;
+use crate::functions::rate::plain::Stretches;
 use crate::storage::Scratch;
 use query::SampleStats;
 
@@ -14,6 +15,8 @@ pub(crate) struct Worker {
     pub(crate) float_windows: WindowBounds,
     pub(crate) histogram_windows: WindowBounds,
     pub(crate) resets: Vec<u32>,
+    /// Of the float windows.
+    pub(crate) stretches: Stretches,
     pub(crate) notes: Notes,
     pub(crate) stats: SampleStats,
 }

@@ -11,7 +11,14 @@ type Result<T> = std::result::Result<T, QueryError>;
 const fn counting(
     evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
 ) -> WindowFunction {
-    WindowFunction { evaluate, keeps_name: false, counter: false, anchored: true, smoothed: false }
+    WindowFunction {
+        evaluate,
+        keeps_name: false,
+        counter: false,
+        growth: None,
+        anchored: true,
+        smoothed: false,
+    }
 }
 
 pub(super) const RESETS: WindowFunction = counting(|w, c| count(w, c, is_reset));

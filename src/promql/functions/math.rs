@@ -32,7 +32,7 @@ pub(crate) fn min(left: f64, right: f64) -> f64 {
     -max(-left, -right)
 }
 
-/// The value below which the share `q` lies, between the two samples nearest. Sorts what it is
+/// The value below which the share `q` lies, between the two samples nearest. Reorders what it is
 /// given; NaN counts as smallest.
 pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
@@ -44,13 +44,13 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(nan_first);
     let last = values.len() - 1;
     let rank = q * last as f64;
     let lower = (rank.floor().max(0.0) as usize).min(last);
-    let upper = (lower + 1).min(last);
     let weight = rank - rank.floor();
-    values[lower] * (1.0 - weight) + values[upper] * weight
+    let (_, below, above) = values.select_nth_unstable_by(lower, nan_first);
+    let next = above.iter().copied().min_by(nan_first).unwrap_or(*below);
+    *below * (1.0 - weight) + next * weight
 }
 
 pub(crate) fn nan_first(left: &f64, right: &f64) -> std::cmp::Ordering {

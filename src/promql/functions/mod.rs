@@ -10,7 +10,7 @@ mod info;
 mod labels;
 mod math;
 mod over_time;
-mod rate;
+pub(crate) mod rate;
 mod regression;
 mod scalar;
 mod sort;
@@ -80,6 +80,8 @@ pub(crate) struct WindowFunction {
     pub(crate) keeps_name: bool,
     /// It looks at where counters began anew.
     pub(crate) counter: bool,
+    /// It is one of those that [`rate::plain`] can answer for whole columns.
+    pub(crate) growth: Option<rate::Growth>,
     /// The modifiers it can be used with.
     pub(crate) anchored: bool,
     pub(crate) smoothed: bool,

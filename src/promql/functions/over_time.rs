@@ -12,11 +12,25 @@ type Result<T> = std::result::Result<T, QueryError>;
 type Evaluate = fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>;
 
 const fn plain(evaluate: Evaluate) -> WindowFunction {
-    WindowFunction { evaluate, keeps_name: false, counter: false, anchored: false, smoothed: false }
+    WindowFunction {
+        evaluate,
+        keeps_name: false,
+        counter: false,
+        growth: None,
+        anchored: false,
+        smoothed: false,
+    }
 }
 
 const fn naming(evaluate: Evaluate) -> WindowFunction {
-    WindowFunction { evaluate, keeps_name: true, counter: false, anchored: false, smoothed: false }
+    WindowFunction {
+        evaluate,
+        keeps_name: true,
+        counter: false,
+        growth: None,
+        anchored: false,
+        smoothed: false,
+    }
 }
 
 pub(super) const COUNT: WindowFunction =
@@ -219,8 +233,18 @@ fn quantile_over_time(window: &Window<'_>, context: &WindowContext<'_>) -> Resul
     if !(0.0..=1.0).contains(&q) {
         context.notes.add(Note::InvalidQuantile(q.to_bits()), context.all_position);
     }
-    Ok(Answer::Float(quantile(q, &mut values.to_vec())))
+    let mut few = [0.0; FEW];
+    Ok(Answer::Float(match few.get_mut(..values.len()) {
+        Some(room) => {
+            room.copy_from_slice(values);
+            quantile(q, room)
+        }
+        None => quantile(q, &mut values.to_vec()),
+    }))
 }
+
+/// Most windows have no more samples than this: no need to ask for memory for each.
+const FEW: usize = 128;
 
 /// The median distance from the median.
 fn mad(window: &Window<'_>, context: &WindowContext<'_>) -> Result<Answer> {

@@ -6,6 +6,7 @@
 //! `smoothed` interpolates at both edges; see `extended`.
 
 pub(super) mod extended;
+pub(crate) mod plain;
 
 use super::{Answer, Window, WindowContext, WindowFunction};
 use crate::annotations::{Combining, Note};
@@ -18,24 +19,38 @@ use std::sync::Arc;
 type Result<T> = std::result::Result<T, QueryError>;
 type Histograms<'a> = Column<'a, Arc<FloatHistogram>>;
 
-const fn growth(evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>) -> WindowFunction {
-    WindowFunction { evaluate, keeps_name: false, counter: true, anchored: true, smoothed: true }
+const fn growing(
+    evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
+    growth: Growth,
+) -> WindowFunction {
+    let (counter, growth) = (true, Some(growth));
+    WindowFunction { evaluate, keeps_name: false, counter, growth, anchored: true, smoothed: true }
 }
 
 const fn instant(
     evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
 ) -> WindowFunction {
-    WindowFunction { evaluate, keeps_name: false, counter: true, anchored: false, smoothed: false }
+    let (counter, growth) = (true, None);
+    WindowFunction {
+        evaluate,
+        keeps_name: false,
+        counter,
+        growth,
+        anchored: false,
+        smoothed: false,
+    }
 }
 
-pub(super) const RATE: WindowFunction = growth(|w, c| grow(w, c, Growth::RATE));
-pub(super) const INCREASE: WindowFunction = growth(|w, c| grow(w, c, Growth::INCREASE));
-pub(super) const DELTA: WindowFunction = growth(|w, c| grow(w, c, Growth::DELTA));
+pub(super) const RATE: WindowFunction = growing(|w, c| grow(w, c, Growth::RATE), Growth::RATE);
+pub(super) const INCREASE: WindowFunction =
+    growing(|w, c| grow(w, c, Growth::INCREASE), Growth::INCREASE);
+pub(super) const DELTA: WindowFunction = growing(|w, c| grow(w, c, Growth::DELTA), Growth::DELTA);
 pub(super) const IRATE: WindowFunction = instant(|w, c| last_two(w, c, true));
 pub(super) const IDELTA: WindowFunction = instant(|w, c| last_two(w, c, false));
 
+/// Which of the three it is.
 #[derive(Clone, Copy)]
-struct Growth {
+pub(crate) struct Growth {
     counter: bool,
     per_second: bool,
 }

@@ -9,7 +9,14 @@ use model::KahanSum;
 type Result<T> = std::result::Result<T, QueryError>;
 
 const fn trend(evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>) -> WindowFunction {
-    WindowFunction { evaluate, keeps_name: false, counter: false, anchored: false, smoothed: false }
+    WindowFunction {
+        evaluate,
+        keeps_name: false,
+        counter: false,
+        growth: None,
+        anchored: false,
+        smoothed: false,
+    }
 }
 
 pub(super) const DERIV: WindowFunction = trend(deriv);
