@@ -110,6 +110,12 @@ impl StepColumn {
         Self { values, present, histograms: Vec::new() }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.values.fill(0.0);
+        self.present.words.fill(0);
+        self.histograms.clear();
+    }
+
     pub fn steps(&self) -> usize {
         self.values.len()
     }

@@ -1,6 +1,6 @@
 //! Instant selectors: at each step the newest sample that is not too old.
 
-use super::column::{Bitmap, Series, StepColumn};
+use super::column::{Series, StepColumn};
 use super::grid::Grid;
 use super::plan::Selector;
 use super::worker::Worker;
@@ -71,24 +71,39 @@ impl InstantCall<'_> {
     /// their times.
     fn newest_floats(&self, column: Column<'_, f64>, worker: &mut Worker) -> StepColumn {
         let steps = self.grid.steps();
+        let mut out = worker.column(steps);
+        if steps == 1 {
+            if let Some(value) = self.newest_float(column) {
+                out.set_float(0, value);
+                worker.stats.add_at(0, 1);
+            }
+            return out;
+        }
         let Worker { newest, stats, .. } = worker;
         newest.fill(column.times, steps, |step| {
             let moment = self.selector.moment(self.grid.time(step));
             (moment - self.lookback_ms, moment)
         });
-        let (mut values, mut present) = (vec![0.0; steps], Bitmap::new(steps));
         for (step, (low, high)) in newest.bounds().iter().enumerate() {
             if low == high {
                 continue;
             }
             let value = column.values[high - 1];
             if !is_stale(value) {
-                values[step] = value;
-                present.set(step);
+                out.set_float(step, value);
                 stats.add_at(step, 1);
             }
         }
-        StepColumn::from_parts(values, present)
+        out
+    }
+
+    /// At the only step there is.
+    fn newest_float(&self, column: Column<'_, f64>) -> Option<f64> {
+        let moment = self.selector.moment(self.grid.time(0));
+        let newer = column.times.iter().rev().take_while(|time| **time > moment).count();
+        let index = column.times.len().checked_sub(newer + 1)?;
+        let is_young = column.times[index] > moment - self.lookback_ms;
+        Some(column.values[index]).filter(|value| is_young && !is_stale(*value))
     }
 
     fn newest(&self, columns: SeriesColumns<'_>, worker: &mut Worker) -> StepColumn {

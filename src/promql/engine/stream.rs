@@ -315,6 +315,7 @@ impl<'a> Evaluator<'a> {
                     }
                     let before = fold.weight();
                     fold.add(&series, &worker.notes);
+                    worker.give_back(series.column);
                     self.holding.take(fold.weight() - before)?;
                 }
             }

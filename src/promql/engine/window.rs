@@ -80,6 +80,7 @@ impl WindowCall {
         worker: &mut Worker,
     ) -> Result<StepColumn> {
         let SeriesColumns { floats, histograms } = columns;
+        let mut out = worker.column(self.grid.steps());
         let context = WindowContext {
             labels,
             range_ms: self.range_ms,
@@ -104,10 +105,10 @@ impl WindowCall {
             && histograms.times.is_empty()
             && floats.starts.is_empty()
         {
-            return Ok(self.grow(growth, floats, worker));
+            self.grow(growth, floats, worker, &mut out);
+            return Ok(out);
         }
         worker.histogram_windows.fill(histograms.times, self.grid.steps(), span);
-        let mut out = StepColumn::new(self.grid.steps());
         let mut scalars = vec![0.0; self.scalars.len()];
         for step in 0..self.grid.steps() {
             let (low, high) = worker.float_windows.bounds[step];
@@ -140,7 +141,13 @@ impl WindowCall {
     }
 
     /// Growth of floats alone, all steps in one loop.
-    fn grow(&self, growth: Growth, floats: Column<'_, f64>, worker: &mut Worker) -> StepColumn {
+    fn grow(
+        &self,
+        growth: Growth,
+        floats: Column<'_, f64>,
+        worker: &mut Worker,
+        out: &mut StepColumn,
+    ) {
         let windows = worker.float_windows.bounds.iter().enumerate();
         if !worker.stretches.known {
             let at = |(step, (low, high)): (usize, &(usize, usize))| WindowAt {
@@ -152,9 +159,7 @@ impl WindowCall {
             worker.stretches.fill(floats.times, self.range_ms, growth, windows.clone().map(at));
         }
         windows.for_each(|(step, (low, high))| worker.stats.add_at(step, (high - low) as u64));
-        let mut out = StepColumn::new(self.grid.steps());
-        worker.stretches.grow(floats.values, &worker.resets, growth, &mut out);
-        out
+        worker.stretches.grow(floats.values, &worker.resets, growth, out);
     }
 
     /// Rates of what does not look like a counter are probably a mistake.

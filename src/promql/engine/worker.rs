@@ -1,5 +1,6 @@
 //! What one thread of a query has to itself.
 
+use super::column::StepColumn;
 use super::window::{CleanColumns, WindowBounds};
 use crate::annotations::Notes;
 use crate::functions::rate::plain::Stretches;
@@ -17,6 +18,8 @@ pub(crate) struct Worker {
     pub(crate) resets: Vec<u32>,
     /// Of the float windows.
     pub(crate) stretches: Stretches,
+    /// A result that was taken in somewhere, to be used again.
+    spare: Option<StepColumn>,
     pub(crate) notes: Notes,
     pub(crate) stats: SampleStats,
 }
@@ -24,5 +27,20 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(steps: usize) -> Self {
         Self { stats: SampleStats::with_steps(steps), ..Self::default() }
+    }
+
+    /// An empty column.
+    pub(crate) fn column(&mut self, steps: usize) -> StepColumn {
+        match self.spare.take() {
+            Some(mut column) if column.steps() == steps => {
+                column.clear();
+                column
+            }
+            _ => StepColumn::new(steps),
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, column: StepColumn) {
+        self.spare = Some(column);
     }
 }

@@ -59,10 +59,12 @@ pub(super) fn labels(out: &mut Vec<u8>, labels: &Labels) {
 /// Seconds with milliseconds where there are any: `1700000000`, `1.500`.
 pub(super) fn time(out: &mut Vec<u8>, millis: i64) {
     let (seconds, fraction) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
-    let sign = if millis < 0 { "-" } else { "" };
-    match fraction {
-        0 => put!(out, "{sign}{seconds}"),
-        _ => put!(out, "{sign}{seconds}.{fraction:03}"),
+    if millis < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+    if fraction > 0 {
+        put!(out, ".{fraction:03}");
     }
 }
 
@@ -79,7 +81,7 @@ const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 pub(super) fn number(out: &mut Vec<u8>, value: f64) {
     let size = value.abs();
     if size < EXACT_MAX && value.fract() == 0.0 && (value != 0.0 || value.is_sign_positive()) {
-        put!(out, "{}", value as i64);
+        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
     } else if value.is_nan() {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
@@ -87,7 +89,19 @@ pub(super) fn number(out: &mut Vec<u8>, value: f64) {
     } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
         exponent(out, value);
     } else {
+        shortest(out, value);
+    }
+}
+
+/// The fewest digits that tell the number from all others. What comes with an exponent, or as a
+/// whole number with a point, is rare here and left to the standard library.
+fn shortest(out: &mut Vec<u8>, value: f64) {
+    let mut buffer = zmij::Buffer::new();
+    let printed = buffer.format_finite(value);
+    if printed.contains('e') || printed.ends_with(".0") {
         put!(out, "{value}");
+    } else {
+        out.extend_from_slice(printed.as_bytes());
     }
 }
 
@@ -198,6 +212,14 @@ mod tests {
             let printed = written(|out| number(out, float));
             let read: f64 = printed.replace("Inf", "inf").parse().unwrap();
             prop_assert!(read == float || float.is_nan());
+        }
+
+        #[test]
+        fn numbers_print_as_ever(mantissa in -1_000_000_000i64..1_000_000_000, exponent in 0i32..14) {
+            let float = mantissa as f64 / 10f64.powi(exponent);
+            if float == 0.0 || (1e-6..1e21).contains(&float.abs()) {
+                prop_assert_eq!(written(|out| number(out, float)), float.to_string());
+            }
         }
 
         #[test]

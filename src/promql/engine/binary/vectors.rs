@@ -57,7 +57,7 @@ pub(super) fn evaluate(
     let mut output = Output::new(grid, ev.options.delayed_name_removal);
     for group in sides.groups() {
         ev.control.check()?;
-        if !sides.evaluate_pair(&group, &mut output) {
+        if !sides.evaluate_plain(&group, &mut output) {
             sides.evaluate_group(&group, &mut output)?;
         }
     }
@@ -131,29 +131,34 @@ impl Sides<'_> {
         groups
     }
 
-    /// The commonest group: one series of floats on either side, to which nothing can happen but
-    /// arithmetic. `false` where it is not that simple.
-    fn evaluate_pair(&self, group: &Group, output: &mut Output) -> bool {
-        let ([many], [one]) = (group.many.as_slice(), group.one.as_slice()) else {
-            return self.fill_one.or(self.fill_many).is_none()
-                && (group.many.is_empty() || group.one.is_empty())
-                && group.one.len() < 2;
+    /// The commonest groups: one series of floats, and one or many that meet it, to which nothing
+    /// can happen but arithmetic. `false` where it is not that simple.
+    fn evaluate_plain(&self, group: &Group, output: &mut Output) -> bool {
+        let filled = self.fill_one.or(self.fill_many).is_some();
+        let [one] = group.one.as_slice() else {
+            return !filled && group.one.is_empty();
         };
-        let columns = (&self.many[*many].column, &self.one[*one].column);
+        let one_column = &self.one[*one].column;
         let trims = matches!(self.node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
-        let histograms = columns.0.has_histograms() || columns.1.has_histograms();
-        if trims || histograms || self.fill_one.or(self.fill_many).is_some() {
+        let explicit = self.matching.cardinality != Cardinality::OneToOne;
+        let floats = |many: &usize| !self.many[*many].column.has_histograms();
+        let plain = !filled && !trims && (explicit || group.many.len() < 2);
+        if !plain || one_column.has_histograms() || !group.many.iter().all(floats) {
             return false;
         }
-        let labels = self.result_labels(Some(*many), Some(*one));
-        if output.by_labels.contains_key(&labels) {
+        let labels = |many: &usize| self.result_labels(Some(*many), Some(*one));
+        let all: Vec<Labels> = group.many.iter().map(labels).collect();
+        if !all_differ(&all) || all.iter().any(|labels| output.by_labels.contains_key(labels)) {
             return false;
         }
-        let (left, right) = if self.swapped { (columns.1, columns.0) } else { columns };
-        let column = self.on_columns(left, right);
-        if !column.is_empty() {
-            let index = output.add(&labels, self.keeps_name_for_now(Some(*many)));
-            output.series[index].column = column;
+        for (many, labels) in group.many.iter().zip(&all) {
+            let columns = (&self.many[*many].column, one_column);
+            let (left, right) = if self.swapped { (columns.1, columns.0) } else { columns };
+            let column = self.on_columns(left, right);
+            if !column.is_empty() {
+                let index = output.add(labels, self.keeps_name_for_now(Some(*many)));
+                output.series[index].column = column;
+            }
         }
         true
     }
@@ -320,6 +325,11 @@ impl Sides<'_> {
         }
         builder.build()
     }
+}
+
+fn all_differ(labels: &[Labels]) -> bool {
+    let mut seen: HashSet<&Labels, BytesHash> = HashSet::default();
+    labels.len() < 2 || labels.iter().all(|labels| seen.insert(labels))
 }
 
 /// Result series. At a single step with delayed names equal labels are still told apart: they may
