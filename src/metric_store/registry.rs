@@ -183,7 +183,7 @@ impl Registry {
     /// Brings the series of the metric, or of all, into the order of parts.
     pub(crate) fn sort(&mut self, metric: Option<&str>) {
         let entries = &self.entries;
-        let labels = |number: &u32| entries[*number as usize].labels.as_bytes();
+        let labels = |number: &u32| &entries[*number as usize].labels;
         let sort = |series: &mut MetricSeries| {
             if series.sorted < series.numbers.len() {
                 // A stable sort finds the sorted run in front and merges with it.
@@ -214,9 +214,9 @@ impl Entry {
     }
 }
 
-/// By metric, then by canonical bytes: what is alike stands together.
-pub(crate) fn part_order(labels: &Labels) -> (&str, &[u8]) {
-    (labels.metric_name(), labels.as_bytes())
+/// By metric, then by labels: what is alike stands together.
+pub(crate) fn part_order(labels: &Labels) -> (&str, &Labels) {
+    (labels.metric_name(), labels)
 }
 
 fn place(table: &mut [u64], hash: u64, number: u32) {
@@ -255,7 +255,7 @@ mod tests {
         assert!(!registry.is_sorted(Some("m")) && registry.is_sorted(Some("x")));
         let order = registry.in_part_order();
         assert!(order.windows(2).all(|pair| {
-            let key = |n: u32| registry.entry(n).labels.as_bytes();
+            let key = |n: u32| &registry.entry(n).labels;
             key(pair[0]) < key(pair[1])
         }));
     }

@@ -257,10 +257,37 @@ fn trusted_str(bytes: &[u8]) -> &str {
 /// By name, then value, label for label; of two where one continues the other the shorter is first.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The order of UTF-8 is the order of its bytes.
-        let texts = |labels| Labels::pairs(labels).map(|pair| (pair.name, pair.value));
-        texts(self).cmp(texts(other))
+        compare_canonical(&self.0, &other.0)
     }
+}
+
+/// Orders canonical bytes as [`Labels`] are ordered. Only where they differ first is looked at.
+pub fn compare_canonical(left: &[u8], right: &[u8]) -> Ordering {
+    let differ = first_difference(left, right);
+    if differ == left.len() || differ == right.len() {
+        return left.len().cmp(&right.len());
+    }
+    let mut at = 0;
+    loop {
+        let rest = &left[at..];
+        let (text, behind) = trusted_bytes(rest);
+        let text_start = at + (rest.len() - behind.len() - text.len());
+        if differ < text_start {
+            // Lengths differ: one text may continue the other.
+            return text.cmp(trusted_bytes(&right[at..]).0);
+        }
+        at = text_start + text.len();
+        if differ < at {
+            return left[differ].cmp(&right[differ]);
+        }
+    }
+}
+
+fn first_difference(left: &[u8], right: &[u8]) -> usize {
+    let words = left.chunks_exact(8).zip(right.chunks_exact(8));
+    let same = words.take_while(|(left, right)| left == right).count() * 8;
+    let rest = left[same..].iter().zip(&right[same..]);
+    same + rest.take_while(|(left, right)| left == right).count()
 }
 
 impl PartialOrd for Labels {
@@ -433,6 +460,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_order_is_that_of_names_and_values(
+            left in prop::collection::vec(("[ab]{1,2}", "[ab]{0,9}|.{250,300}"), 0..4),
+            right in prop::collection::vec(("[ab]{1,2}", "[ab]{0,9}|.{250,300}"), 0..4),
+        ) {
+            let of = |pairs: &[(String, String)]| {
+                Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())))
+            };
+            let (left, right) = (of(&left), of(&right));
+            prop_assert_eq!(left.cmp(&right), left.iter().cmp(right.iter()));
+        }
+
         #[test]
         fn bytes_come_back(pairs in prop::collection::vec(("[a-z]{1,3}", ".{0,300}"), 0..8)) {
             let labels = Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())));

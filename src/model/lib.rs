@@ -24,7 +24,7 @@ pub use histogram::{
 pub use kahan::KahanSum;
 pub use labels::{
     BytesHash, BytesHasher, LABEL_LENGTH_MAX, LabelChoice, Labels, LabelsBuilder, LabelsIter,
-    METADATA_LABELS, METRIC_NAME, is_plain_name, write_label,
+    METADATA_LABELS, METRIC_NAME, compare_canonical, is_plain_name, write_label,
 };
 pub use sample::{
     MetricKind, MetricMetadata, STALE_BITS, Sample, SampleValue, is_stale, stale_marker,

@@ -3,7 +3,7 @@
 //! Lives here: kinds of pages, the directory of groups. `writer`: series in order to a part.
 //! `reader`: one series of a part. `dictionary`, `names`, `columns`, `times`: some of the kinds.
 //! Not here: files and their checksums (parts), which parts to make (flush, merge).
-//! Invariants: series stand in the order of metric and canonical labels; a group holds series of
+//! Invariants: series stand in the order of metric and labels; a group holds series of
 //! one metric; every time column stands once.
 
 mod columns;

@@ -4,6 +4,7 @@
 
 use super::gather::Found;
 use super::{Origin, Place, SeriesList, Source};
+use model::compare_canonical;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -50,7 +51,8 @@ impl Merged<'_> {
             cursors.iter_mut().for_each(|cursor| self.write_name(cursor));
         }
         while cursors.len() > 1 {
-            let first = cursors.iter().enumerate().min_by(|l, r| l.1.name.cmp(&r.1.name));
+            let first =
+                cursors.iter().enumerate().min_by(|l, r| compare_canonical(&l.1.name, &r.1.name));
             let first = first.map_or(0, |(index, _)| index);
             std::mem::swap(&mut self.name, &mut cursors[first].name);
             for (index, cursor) in cursors.iter_mut().enumerate() {
