@@ -9,6 +9,7 @@
 //! beside it: those never reach the engine.
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a compiled pattern may take.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
@@ -141,7 +142,28 @@ fn group_key(name: &str) -> String {
     format!("g{name}")
 }
 
+/// A dashboard asks with the same expressions again and again, and compiling one, and finding its
+/// states anew, costs more than most of its answers.
+static COMPILED: Mutex<Vec<(String, Regex)>> = Mutex::new(Vec::new());
+const COMPILED_KEPT: usize = 64;
+
+/// Compiles, or takes what was compiled lately. The last used stand last.
 fn compile(pattern: &str) -> Result<Regex, String> {
+    let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let take = |mut kept: MutexGuard<'_, Vec<(String, Regex)>>| {
+        let index = kept.iter().position(|(known, _)| known == pattern)?;
+        Some(kept.remove(index).1)
+    };
+    let regex = take(lock()).map_or_else(|| compile_anew(pattern), Ok)?;
+    let mut kept = lock();
+    if kept.len() >= COMPILED_KEPT {
+        kept.remove(0);
+    }
+    kept.push((pattern.to_owned(), regex.clone()));
+    Ok(regex)
+}
+
+fn compile_anew(pattern: &str) -> Result<Regex, String> {
     let translated = Translator::new(pattern).run()?;
     let anchored = format!("^(?s:{translated})$");
     let build = |pattern: &str| {

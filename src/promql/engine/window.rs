@@ -6,10 +6,11 @@ use super::worker::Worker;
 use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
+use crate::functions::extremes::slide;
 use crate::functions::rate::Growth;
 use crate::functions::rate::plain::WindowAt;
 use crate::functions::{
-    Answer, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
+    Answer, Columnar, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
 };
 use crate::position::Position;
 use crate::storage::{Column, SeriesColumns};
@@ -100,12 +101,12 @@ impl WindowCall {
         if self.body.counter {
             find_resets(floats, &mut worker.resets);
         }
-        if let Some(growth) = self.body.growth
+        if let Some(columnar) = self.body.columnar
             && self.edges == Edges::Plain
             && histograms.times.is_empty()
             && floats.starts.is_empty()
         {
-            self.grow(growth, floats, worker, &mut out);
+            self.evaluate_columns(columnar, floats, worker, &mut out);
             return Ok(out);
         }
         worker.histogram_windows.fill(histograms.times, self.grid.steps(), span);
@@ -140,7 +141,25 @@ impl WindowCall {
         Ok(out)
     }
 
-    /// Growth of floats alone, all steps in one loop.
+    /// Floats alone, all steps in one loop.
+    fn evaluate_columns(
+        &self,
+        columnar: Columnar,
+        floats: Column<'_, f64>,
+        worker: &mut Worker,
+        out: &mut StepColumn,
+    ) {
+        let windows = &worker.float_windows.bounds;
+        for (step, (low, high)) in windows.iter().enumerate() {
+            worker.stats.add_at(step, (high - low) as u64);
+        }
+        match columnar {
+            Columnar::Growth(growth) => self.grow(growth, floats, worker, out),
+            Columnar::Least => slide(floats.values, windows, |v, best| v < best, out),
+            Columnar::Greatest => slide(floats.values, windows, |v, best| v > best, out),
+        }
+    }
+
     fn grow(
         &self,
         growth: Growth,
@@ -148,17 +167,16 @@ impl WindowCall {
         worker: &mut Worker,
         out: &mut StepColumn,
     ) {
-        let windows = worker.float_windows.bounds.iter().enumerate();
         if !worker.stretches.known {
+            let windows = worker.float_windows.bounds.iter().enumerate();
             let at = |(step, (low, high)): (usize, &(usize, usize))| WindowAt {
                 step,
                 low: *low,
                 high: *high,
                 end_ms: self.end_of(step),
             };
-            worker.stretches.fill(floats.times, self.range_ms, growth, windows.clone().map(at));
+            worker.stretches.fill(floats.times, self.range_ms, growth, windows.map(at));
         }
-        windows.for_each(|(step, (low, high))| worker.stats.add_at(step, (high - low) as u64));
         worker.stretches.grow(floats.values, &worker.resets, growth, out);
     }
 

@@ -13,7 +13,7 @@ pub(super) const PRESENT: WindowFunction = WindowFunction {
     evaluate: |_, _| Ok(Answer::Float(1.0)),
     keeps_name: false,
     counter: false,
-    growth: None,
+    columnar: None,
     anchored: false,
     smoothed: false,
 };

@@ -15,7 +15,7 @@ const fn counting(
         evaluate,
         keeps_name: false,
         counter: false,
-        growth: None,
+        columnar: None,
         anchored: true,
         smoothed: false,
     }

@@ -5,6 +5,7 @@ mod absent;
 pub(crate) mod classic;
 mod counter;
 mod date;
+pub(crate) mod extremes;
 mod histogram;
 mod info;
 mod labels;
@@ -73,6 +74,14 @@ pub(crate) enum Answer {
     Histogram(Box<FloatHistogram>),
 }
 
+/// Functions that have a loop over all windows of a series.
+#[derive(Clone, Copy)]
+pub(crate) enum Columnar {
+    Growth(rate::Growth),
+    Least,
+    Greatest,
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct WindowFunction {
     pub(crate) evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer, QueryError>,
@@ -80,8 +89,9 @@ pub(crate) struct WindowFunction {
     pub(crate) keeps_name: bool,
     /// It looks at where counters began anew.
     pub(crate) counter: bool,
-    /// It is one of those that [`rate::plain`] can answer for whole columns.
-    pub(crate) growth: Option<rate::Growth>,
+    /// How it is answered for columns of floats alone, where there is a better way than window by
+    /// window.
+    pub(crate) columnar: Option<Columnar>,
     /// The modifiers it can be used with.
     pub(crate) anchored: bool,
     pub(crate) smoothed: bool,

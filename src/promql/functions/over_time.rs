@@ -1,7 +1,7 @@
 //! Aggregation over the samples of a window.
 
 use super::math::quantile;
-use super::{Answer, Window, WindowContext, WindowFunction};
+use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
 use crate::annotations::{Combining, Note};
 use crate::error::QueryError;
 use crate::histograms::{HistogramMean, HistogramSum};
@@ -16,10 +16,14 @@ const fn plain(evaluate: Evaluate) -> WindowFunction {
         evaluate,
         keeps_name: false,
         counter: false,
-        growth: None,
+        columnar: None,
         anchored: false,
         smoothed: false,
     }
+}
+
+const fn columnar(evaluate: Evaluate, columnar: Columnar) -> WindowFunction {
+    WindowFunction { columnar: Some(columnar), ..plain(evaluate) }
 }
 
 const fn naming(evaluate: Evaluate) -> WindowFunction {
@@ -27,7 +31,7 @@ const fn naming(evaluate: Evaluate) -> WindowFunction {
         evaluate,
         keeps_name: true,
         counter: false,
-        growth: None,
+        columnar: None,
         anchored: false,
         smoothed: false,
     }
@@ -39,8 +43,10 @@ pub(super) const FIRST: WindowFunction = naming(first);
 pub(super) const LAST: WindowFunction = naming(last);
 pub(super) const SUM: WindowFunction = plain(sum);
 pub(super) const AVG: WindowFunction = plain(avg);
-pub(super) const MIN: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v < best));
-pub(super) const MAX: WindowFunction = plain(|w, c| extreme(w, c, |v, best| v > best));
+pub(super) const MIN: WindowFunction =
+    columnar(|w, c| extreme(w, c, |v, best| v < best), Columnar::Least);
+pub(super) const MAX: WindowFunction =
+    columnar(|w, c| extreme(w, c, |v, best| v > best), Columnar::Greatest);
 pub(super) const TS_OF_MIN: WindowFunction =
     plain(|w, c| time_of_extreme(w, c, |v, best| v <= best));
 pub(super) const TS_OF_MAX: WindowFunction =

@@ -8,7 +8,7 @@
 pub(super) mod extended;
 pub(crate) mod plain;
 
-use super::{Answer, Window, WindowContext, WindowFunction};
+use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
 use crate::annotations::{Combining, Note};
 use crate::ast::Edges;
 use crate::error::QueryError;
@@ -23,19 +23,18 @@ const fn growing(
     evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
     growth: Growth,
 ) -> WindowFunction {
-    let (counter, growth) = (true, Some(growth));
-    WindowFunction { evaluate, keeps_name: false, counter, growth, anchored: true, smoothed: true }
+    let columnar = Some(Columnar::Growth(growth));
+    WindowFunction { columnar, anchored: true, smoothed: true, ..instant(evaluate) }
 }
 
 const fn instant(
     evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
 ) -> WindowFunction {
-    let (counter, growth) = (true, None);
     WindowFunction {
         evaluate,
         keeps_name: false,
-        counter,
-        growth,
+        counter: true,
+        columnar: None,
         anchored: false,
         smoothed: false,
     }

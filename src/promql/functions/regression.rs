@@ -13,7 +13,7 @@ const fn trend(evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>) 
         evaluate,
         keeps_name: false,
         counter: false,
-        growth: None,
+        columnar: None,
         anchored: false,
         smoothed: false,
     }
