@@ -21,6 +21,7 @@ mod limits;
 mod metrics;
 mod power_cut;
 mod prometheus;
+mod real_clients;
 mod remote_write;
 mod serving;
 mod stopping;
