@@ -17,6 +17,7 @@ mod differential;
 mod disk_full;
 mod house;
 mod kill_ledger;
+mod kill_metrics;
 mod limits;
 mod metrics;
 mod power_cut;
