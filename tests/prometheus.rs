@@ -1,7 +1,7 @@
 //! Debian's Prometheus, where it is installed: the oracle and a real client.
 
 use crate::client::Connection;
-use crate::support::{Folder, installed, wait_for};
+use crate::support::{Folder, installed, run, wait_for};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct Prometheus {
     child: Child,
     pub address: SocketAddr,
-    pub version: String,
     _folder: Folder,
 }
 
@@ -47,16 +46,17 @@ impl Prometheus {
                 _ => child.try_wait().unwrap().map(|_| false),
             }
         })
-        .then(|| Self { child, address, version: version(), _folder: folder })
+        .then(|| Self { child, address, _folder: folder })
     }
 }
 
-/// As in `prometheus, version 2.42.0+ds (branch: …)`.
-fn version() -> String {
-    let output = Command::new("prometheus").arg("--version").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    text.split_whitespace().nth(2).unwrap_or_default().to_owned()
+/// As in `prometheus, version 2.42.0+ds (branch: …)`; `None` where there is no Prometheus.
+pub(crate) fn version() -> Option<String> {
+    if !installed("prometheus") {
+        return None;
+    }
+    let (_, out, words) = run(Command::new("prometheus").arg("--version"));
+    (out + &words).split_whitespace().nth(2).map(str::to_owned)
 }
 
 impl Drop for Prometheus {

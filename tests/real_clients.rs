@@ -188,6 +188,7 @@ fn prometheus_sends_what_it_scrapes() {
     same_samples(&prometheus, mirador);
     same_metadata(&prometheus, mirador);
     same_exemplars(&prometheus, mirador);
+    same_federation(&prometheus, mirador);
 }
 
 /// The raw samples of the oldest scrapes, which have certainly arrived.
@@ -235,6 +236,22 @@ fn same_exemplars(prometheus: &Prometheus, mirador: SocketAddr) {
     });
     assert_eq!(ours[0]["seriesLabels"], theirs[0]["seriesLabels"]);
     assert_eq!(ours[0]["exemplars"][0], theirs[0]["exemplars"][0]);
+}
+
+/// The lines of the target that never changes, but for their times.
+fn same_federation(prometheus: &Prometheus, mirador: SocketAddr) {
+    let lines = |address| {
+        let path =
+            format!("/federate?match[]={}", encoded("{job=\"fixed\",__name__!~\"scrape.*\"}"));
+        let reply = Connection::open(address).send("GET", &path, &[], b"");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let lines = reply.text().lines().filter(|line| !line.starts_with('#'));
+        let timeless = lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
+        timeless.collect::<std::collections::BTreeSet<_>>()
+    };
+    let theirs = lines(prometheus.address);
+    assert!(theirs.len() > 5, "{theirs:?}");
+    assert_eq!(theirs, lines(mirador));
 }
 
 /// A Prometheus without data of its own answers from the server by remote read.

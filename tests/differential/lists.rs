@@ -1,12 +1,11 @@
-//! What is not the language: series, labels, exemplars, federation, and bad parameters.
+//! What is not the language: series, labels, exemplars, and bad parameters. Federation and metadata,
+//! which know only the present, are compared in `real_clients`.
 
 use super::answers::Answer;
 use super::data::{BASE, END};
 use super::{Pair, Tally, ask};
-use crate::client::Connection;
 use crate::support::encoded;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 pub(super) fn compare(pair: &Pair, tally: &mut Tally) {
     let (start, end) = (BASE / 1_000, END / 1_000);
@@ -16,7 +15,6 @@ pub(super) fn compare(pair: &Pair, tally: &mut Tally) {
         let ours = sorted(ask(pair.mirador.address, &path));
         tally.note(&theirs, &ours, false, &path, &path);
     }
-    federate(pair, tally);
 }
 
 fn paths(window: &str) -> Vec<String> {
@@ -93,24 +91,4 @@ fn sorted(mut answer: Answer) -> Answer {
         items.sort_by_key(Value::to_string);
     }
     answer
-}
-
-/// The newest samples as text: the same lines; of errors only the status.
-fn federate(pair: &Pair, tally: &mut Tally) {
-    for matcher in ["up", "{job=\"api\"}", "{__name__=~\"pod|gaps|once\"}", "nothing", "{"] {
-        let path = format!("/federate?match[]={}", encoded(matcher));
-        let lines = |address| {
-            let reply = Connection::open(address).send("GET", &path, &[], b"");
-            let lines = reply.text().lines().filter(|line| !line.starts_with('#'));
-            let lines = if reply.status == 200 { lines } else { return (reply.status, None) };
-            (reply.status, Some(lines.map(str::to_owned).collect::<BTreeSet<_>>()))
-        };
-        let (theirs, ours) = (lines(pair.prometheus.address), lines(pair.mirador.address));
-        if theirs == ours {
-            tally.equal += 1;
-        } else {
-            let text = format!("{path}\n  expected {theirs:?}\n  got {ours:?}");
-            tally.unknown.push((path, text));
-        }
-    }
 }
