@@ -75,6 +75,29 @@ fn valid() -> Vec<u8> {
     request(&series.collect::<Vec<_>>())
 }
 
+/// The same in version 2.0: one label pair for each of ten series.
+fn valid_second() -> Vec<u8> {
+    let names: Vec<String> = (0..10).map(|number| format!("host-{number}")).collect();
+    let mut symbols = vec!["", "__name__", "flipped_second", "host"];
+    symbols.extend(names.iter().map(String::as_str));
+    let series = (0..10).map(|number| second_series(&[1, 2, 3, 4 + number]));
+    [second_symbols(&symbols), series.flatten().collect()].concat()
+}
+
+/// One gauge of OTLP with a resource, a scope, a unit and a point with an attribute.
+fn valid_otlp() -> Vec<u8> {
+    let text = |key: &str, value: &str| {
+        [field(1, key.as_bytes()), field(2, &field(1, value.as_bytes()))].concat()
+    };
+    let nanos = [vec![3 << 3 | 1], (TIME as u64 * 1_000_000).to_le_bytes().to_vec()].concat();
+    let value = [vec![4 << 3 | 1], 1.5f64.to_le_bytes().to_vec()].concat();
+    let point = [field(7, &text("room", "attic")), nanos, value].concat();
+    let gauge = field(5, &field(1, &point));
+    let metric = [field(1, b"flipped.otlp"), field(3, b"Cel"), gauge].concat();
+    let scope = field(2, &[field(1, &field(1, b"test")), field(2, &metric)].concat());
+    field(1, &[field(1, &field(1, &text("service.name", "shop"))), scope].concat())
+}
+
 /// Cut off, turned bits, doubled bytes.
 fn damaged(body: &[u8], random: &SeededRandom) -> Vec<u8> {
     let at = random.below(body.len() as u64) as usize;
@@ -94,8 +117,17 @@ fn damaged_bodies_harm_nobody() {
     let random = SeededRandom::new(seed);
     let victim = Victim::start(&[]);
     let otlp = [("content-type", "application/x-protobuf")];
-    let (message, mut taken) = (valid(), 0);
+    let (message, second, metrics) = (valid(), valid_second(), valid_otlp());
     let mut connection = victim.server.connect();
+    for (path, headers, body) in [
+        ("/api/v1/write", &remote_write::HEADERS[..], snappy(&message)),
+        ("/api/v1/write", &SECOND[..], snappy(&second)),
+        ("/v1/metrics", &otlp[..], metrics.clone()),
+    ] {
+        let reply = connection.send("POST", path, headers, &body);
+        assert!(matches!(reply.status, 200 | 204), "undamaged: {} {:?}", reply.status, reply.body);
+    }
+    let mut taken = 0;
     for _ in 0..TIMES {
         let inside = snappy(&damaged(&message, &random));
         let outside = damaged(&snappy(&message), &random);
@@ -103,7 +135,8 @@ fn damaged_bodies_harm_nobody() {
             ("/api/v1/write", &remote_write::HEADERS[..], inside.clone()),
             ("/api/v1/write", &remote_write::HEADERS[..], outside),
             ("/api/v1/read", &remote_write::HEADERS[..], inside),
-            ("/v1/metrics", &otlp[..], damaged(&message, &random)),
+            ("/api/v1/write", &SECOND[..], snappy(&damaged(&second, &random))),
+            ("/v1/metrics", &otlp[..], damaged(&metrics, &random)),
             ("/api/v1/import/prometheus", &[], damaged(b"# TYPE a gauge\na{b=\"c\"} 1\n", &random)),
         ] {
             let reply = connection.send("POST", path, headers, &body);
@@ -113,7 +146,7 @@ fn damaged_bodies_harm_nobody() {
         }
     }
     victim.is_well();
-    let (sent, peak) = (TIMES * 5, victim.peak_memory());
+    let (sent, peak) = (TIMES * 6, victim.peak_memory());
     say(&format!(
         "damaged bodies: SEED={seed}, {sent} sent, {taken} still meant something and were taken, \
          the others refused, at most {peak} MiB"
@@ -228,28 +261,41 @@ fn the_ends_of_time_are_survived() {
     victim.is_well();
 }
 
-/// A remote write 2.0 request: symbols and what one series refers to.
-fn second_version(symbols: &[&str], references: &[u64]) -> Vec<u8> {
-    let symbols: Vec<u8> = symbols.iter().flat_map(|text| field(4, text.as_bytes())).collect();
+const SECOND: [(&str, &str); 3] = [
+    ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+    ("content-encoding", "snappy"),
+    ("x-prometheus-remote-write-version", "2.0.0"),
+];
+
+/// The symbols of a remote write 2.0 request.
+fn second_symbols(symbols: &[&str]) -> Vec<u8> {
+    symbols.iter().flat_map(|text| field(4, text.as_bytes())).collect()
+}
+
+/// One series of it with one sample; labels are numbers of symbols.
+fn second_series(references: &[u64]) -> Vec<u8> {
     let packed: Vec<u8> = references.iter().flat_map(|one| varint(*one)).collect();
     let sample = [vec![1 << 3 | 1], 1f64.to_le_bytes().to_vec(), number(2, TIME as u64)].concat();
-    [symbols, field(5, &[field(1, &packed), field(2, &sample)].concat())].concat()
+    field(5, &[field(1, &packed), field(2, &sample)].concat())
 }
 
 #[test]
 fn symbols_that_are_wrong_are_named() {
     let victim = Victim::start(&[]);
-    let headers = [
-        ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-        ("content-encoding", "snappy"),
-        ("x-prometheus-remote-write-version", "2.0.0"),
-    ];
-    let send = |message: Vec<u8>| {
-        victim.server.connect().send("POST", "/api/v1/write", &headers, &snappy(&message))
+    let send = |message: &[u8]| {
+        victim.server.connect().send("POST", "/api/v1/write", &SECOND, &snappy(message))
     };
-    let good = send(second_version(&["", "__name__", "second"], &[1, 2]));
+    let symbols = second_symbols(&["", "__name__", "second", "a", "b", "third"]);
+    let good = send(&[symbols.clone(), second_series(&[1, 2])].concat());
     assert_eq!(good.status, 204, "{}", good.text());
     assert_eq!(victim.value("second"), "1");
+    // What is good is taken, and what is not is told.
+    let twice = [second_series(&[1, 2, 3, 4, 3, 4]), second_series(&[1, 5])].concat();
+    let reply = send(&[symbols, twice].concat());
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert!(reply.text().contains("is there twice"), "{}", reply.text());
+    assert_eq!(reply.header("x-prometheus-remote-write-samples-written"), Some("1"));
+    assert_eq!(victim.value("third"), "1");
     for (what, symbols, references, words) in [
         ("out of range", &["", "__name__", "x"][..], &[1, 3][..], "symbol"),
         ("far out of range", &["", "__name__", "x"], &[1, u64::from(u32::MAX)], "symbol"),
@@ -258,7 +304,8 @@ fn symbols_that_are_wrong_are_named() {
         ("no symbols", &[], &[1, 2], "must start with an empty string"),
         ("no labels", &["", "__name__", "x"], &[], "no metric name"),
     ] {
-        let reply = send(second_version(symbols, references));
+        let message = [second_symbols(symbols), second_series(references)].concat();
+        let reply = send(&message);
         assert_eq!(reply.status, 400, "{what}: {}", reply.text());
         assert!(reply.text().contains(words), "{what}: {}", reply.text());
     }

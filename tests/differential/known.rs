@@ -93,12 +93,13 @@ pub(super) const TABLE: &[Known] = &[
         },
     },
     Known {
-        name: "which duplicate",
-        _reason: "which of several duplicates an error names follows the order in the store",
+        name: "which error of matching",
+        _reason: "which duplicate an error names, and which of two errors comes first, follows the \
+                  order in the store and in the engine",
         applies: |_, theirs, ours| {
-            let frame =
-                ["found duplicate series for the match group", "must be unique on one side"];
-            [theirs, ours].iter().all(|answer| frame.iter().all(|text| answer.error.contains(text)))
+            let errors = ["found duplicate series for the match group", "multiple matches for"];
+            let is_one = |answer: &Answer| errors.iter().any(|text| answer.error.starts_with(text));
+            is_one(theirs) && is_one(ours)
         },
     },
     Known {
