@@ -10,9 +10,10 @@ use crate::prometheus::Prometheus;
 use crate::remote_write::{self, Series};
 use crate::support::{Folder, Server, ask, encoded, installed, root, run, skip, wait_for};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,23 +30,33 @@ fn value(server: &Server, query: &str) -> f64 {
     found[0]["value"][1].as_str().unwrap().parse().unwrap()
 }
 
-/// Installs packages once for all tests; `None`, said aloud, where that is not possible.
-fn install(test: &str, kind: &str, program: &str) -> Option<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap();
+/// Installs packages; `None`, said aloud, where that is not possible.
+fn install(test: &str, kind: &'static str, program: &str) -> Option<PathBuf> {
     if !installed(program) {
         skip(test, &format!("there is no {program} on the PATH"));
         return None;
     }
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let mut command = Command::new(root().join("tests/clients/install"));
-    let (code, _, words) = run(command.arg(kind).arg(&folder));
-    if code != 0 {
-        let last = words.trim().lines().last().unwrap_or_default().to_owned();
-        skip(test, &format!("its packages could not be installed: {last}"));
-        return None;
+    match install_once(kind, &folder) {
+        Ok(()) => Some(folder),
+        Err(reason) => {
+            skip(test, &format!("its packages could not be installed: {reason}"));
+            None
+        }
     }
-    Some(folder)
+}
+
+/// One attempt for all tests, or without a network each of them would wait for its end.
+fn install_once(kind: &'static str, folder: &Path) -> Result<(), String> {
+    static OUTCOMES: Mutex<BTreeMap<&str, Result<(), String>>> = Mutex::new(BTreeMap::new());
+    let mut outcomes = OUTCOMES.lock().unwrap();
+    let attempt = || {
+        let mut command = Command::new(root().join("tests/clients/install"));
+        let (code, _, words) = run(command.arg(kind).arg(folder));
+        let last = words.trim().lines().last().unwrap_or("it said nothing").to_owned();
+        if code == 0 { Ok(()) } else { Err(last) }
+    };
+    outcomes.entry(kind).or_insert_with(attempt).clone()
 }
 
 /// Runs the script with OpenTelemetry's library; `false` where it could not be installed.
@@ -166,7 +177,7 @@ fn prometheus_sends_what_it_scrapes() {
              - url: http://{mirador}/api/v1/write\n  \
                send_exemplars: true\n  \
                metadata_config: {{send_interval: 500ms}}\n  \
-               queue_config: {{batch_send_deadline: 200ms}}\n"
+               queue_config: {{batch_send_deadline: 200ms, max_shards: 1}}\n"
         )
     };
     let Some(prometheus) = Prometheus::start(config, &["--enable-feature=exemplar-storage"]) else {
@@ -247,7 +258,7 @@ fn same_federation(prometheus: &Prometheus, mirador: SocketAddr) {
         assert_eq!(reply.status, 200, "{}", reply.text());
         let lines = reply.text().lines().filter(|line| !line.starts_with('#'));
         let timeless = lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
-        timeless.collect::<std::collections::BTreeSet<_>>()
+        timeless.collect::<BTreeSet<_>>()
     };
     let theirs = lines(prometheus.address);
     assert!(theirs.len() > 5, "{theirs:?}");
