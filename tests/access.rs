@@ -1,7 +1,7 @@
 //! Who may do what, over HTTP.
 
 use crate::client::Reply;
-use crate::support::{BINARY, Folder, Server, run};
+use crate::support::{BINARY, Folder, Server, run, skip};
 use protocols::{Access, Route};
 use server::routes::ROUTES;
 use std::path::Path;
@@ -119,6 +119,6 @@ fn passwords_work_and_wrong_ones_do_not() {
     curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", &login, &url]);
     match Command::new("curl").arg("--version").output() {
         Ok(_) => assert_eq!(run(&mut curl).1, "200", "a token may stand where a password does"),
-        Err(_) => eprintln!("SKIPPED: token as a password: there is no curl on this machine"),
+        Err(_) => skip("token as a password", "there is no curl on this machine"),
     }
 }

@@ -82,10 +82,30 @@ impl Connection {
             headers.push((name.to_owned(), value.to_owned()));
         }
         let mut reply = Reply { status, headers, body: Vec::new() };
+        if reply.header("transfer-encoding") == Some("chunked") {
+            reply.body = self.chunks()?;
+            return Ok(reply);
+        }
         let length = reply.header("content-length").and_then(|text| text.parse().ok());
         reply.body = vec![0; length.unwrap_or(0)];
         self.reader.read_exact(&mut reply.body)?;
         Ok(reply)
+    }
+
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let length = usize::from_str_radix(&line, 16);
+            let length = length.map_err(|_| io::Error::other(format!("no chunk: {line:?}")))?;
+            let start = body.len();
+            body.resize(start + length, 0);
+            self.reader.read_exact(&mut body[start..])?;
+            self.line()?;
+            if length == 0 {
+                return Ok(body);
+            }
+        }
     }
 
     /// Whether the server has closed the connection, once it has nothing more to say.

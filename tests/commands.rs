@@ -14,9 +14,16 @@ fn help_names_every_command_and_flag() {
     let folder = Folder::new();
     let (code, help, _) = mirador(folder.path(), &["--help"]);
     assert_eq!(code, 0);
-    for word in
-        ["check-config", "inspect", "token", "user", "--listen", "--insecure-listen", "--set"]
-    {
+    for word in [
+        "check-config",
+        "inspect",
+        "test",
+        "token",
+        "user",
+        "--listen",
+        "--insecure-listen",
+        "--set",
+    ] {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
 }
@@ -106,6 +113,62 @@ fn inspect_shows_every_kind_of_file() {
     let (code, _, words) = inspect("part", &wal);
     assert_eq!(code, 1);
     assert!(words.contains("is damaged"), "{words}");
+}
+
+const SCRIPT: &str = "\
+load 1m
+  requests_total{job=\"api\"} 0+60x10
+  requests_total{job=\"db\"}  0+30x10
+
+eval instant at 5m sum by (job) (rate(requests_total[5m]))
+  {job=\"api\"} 1
+  {job=\"db\"} 0.5
+
+eval instant at 5m sum(rate(requests_total[5m]))
+  {} 1.75
+
+eval range from 0 to 2m step 1m requests_total{job=\"db\"}
+  requests_total{job=\"db\"} 0 30 61
+
+eval instant at 1m limitk(1, requests_total)
+  expect fail
+";
+
+#[test]
+fn scripts_of_queries_say_what_was_expected_and_what_came() {
+    let folder = Folder::new();
+    let file = folder.path().join("rates.test");
+    let test = |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let path = file.display().to_string();
+        mirador(folder.path(), &[&["test", "promql", &path], more].concat())
+    };
+    let (code, out, words) = test(SCRIPT, &[]);
+    assert_eq!((code, words.as_str()), (1, "mirador: 2 of 4 checks failed\n"), "{out}");
+    let path = file.display();
+    let expected = format!(
+        "{path}:9: eval instant at 5m sum(rate(requests_total[5m]))\n    \
+         expected 1.75 for {{}} but got 1.5\n\
+         {path}:12: eval range from 0 to 2m step 1m requests_total{{job=\"db\"}}\n    \
+         expected for {{__name__=\"requests_total\", job=\"db\"}}: 0 @0 30 @60000 61 @120000, \
+         but got: 0 @0 30 @60000 60 @120000\n\
+         {path}: 2 as expected, 2 not\n"
+    );
+    assert_eq!(out, expected);
+    let good = SCRIPT.replace("1.75", "1.5").replace("30 61", "30 60");
+    let (code, out, words) = test(&good, &[]);
+    assert_eq!((code, out), (0, format!("{path}: 4 as expected, 0 not\n")), "{words}");
+    // The settings are those of the server.
+    let (code, out, _) = test(&good, &["--set", "promql.experimental=true"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("expected error but got none"), "{out}");
+    let (code, _, words) = test("load 1m\n  x 1\n", &[]);
+    assert_eq!((code, words.contains("there is no `eval`")), (1, true), "{words}");
+    let (code, out, _) = test("evil instant at 1m x\n", &[]);
+    assert_eq!(code, 1);
+    assert!(out.contains("rates.test:1: evil instant at 1m x"), "{out}");
+    let (code, _, words) = mirador(folder.path(), &["test", "promql", "missing.test"]);
+    assert_eq!((code, words.contains("missing.test")), (1, true), "{words}");
 }
 
 fn inspect(kind: &str, file: &str) -> (i32, String, String) {

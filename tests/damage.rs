@@ -1,6 +1,6 @@
 //! Bit rot: single bits of a data folder flip, and no answer may be wrong for it.
 
-use crate::support::Folder;
+use crate::support::{Folder, say};
 use catalog::{Backend, Catalog, Scope, TenantAccess, Tokens};
 use ingest::{Engine, MergeRequest};
 use model::TenantId;
@@ -185,5 +185,5 @@ fn no_single_bit_makes_an_answer_wrong() {
         let kind = relative.iter().next().unwrap().to_string_lossy().into_owned();
         *outcomes.entry((kind, outcome)).or_insert(0) += 1;
     }
-    eprintln!("{FLIPS} bit flips, 0 wrong answers, 0 panics: {outcomes:?}");
+    say(&format!("{FLIPS} bit flips, 0 wrong answers, 0 panics: {outcomes:?}"));
 }

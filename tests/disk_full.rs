@@ -1,7 +1,7 @@
 //! A full disk: writes are refused with 503, reads work, and all is well again by itself when
 //! there is room, with everything that was acknowledged.
 
-use crate::support::{Folder, Server, wait_for};
+use crate::support::{Folder, Server, say, skip, wait_for};
 use std::path::Path;
 use std::process::Command;
 
@@ -30,7 +30,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let Some(disk) = SmallDisk::mount("24m") else {
-        eprintln!("SKIPPED: disk full: this process may not mount a tmpfs");
+        skip("disk full", "this process may not mount a tmpfs");
         return;
     };
     let data = disk.path().join("data");
@@ -71,7 +71,10 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     wait_for("the log to recover", || {
         (server.post("/-/probe", b"999999999 again\n").status == 204).then_some(())
     });
-    eprintln!("disk full: writes again {} ms after space came back", waited.elapsed().as_millis());
+    say(&format!(
+        "disk full: writes again {} ms after space came back",
+        waited.elapsed().as_millis()
+    ));
     assert!(server.get("/healthy").text().contains("\"healthy\""));
     all_there(&server);
     server.kill();

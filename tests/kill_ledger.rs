@@ -5,7 +5,7 @@
 //! it was sent, and none that was never sent. Flushes and merges run all the while.
 
 use crate::client::Connection;
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, say};
 use platform::sim::test_seed;
 use platform::{Random, SeededRandom};
 use std::collections::BTreeSet;
@@ -84,11 +84,11 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         slowest_start = slowest_start.max(slowest);
     }
     assert!(acknowledged > total * 10, "only {acknowledged} records: the test did not load it");
-    eprintln!(
+    say(&format!(
         "kill ledger: {total} cycles, {acknowledged} acknowledged records, 0 lost, 0 failed starts, \
          slowest start {} ms",
         slowest_start.as_millis()
-    );
+    ));
 }
 
 /// Answers how many records were acknowledged, and the slowest start.

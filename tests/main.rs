@@ -5,21 +5,26 @@
 //! `LEDGER_CYCLES=1000` runs the kill ledger longer; `SEED=…` repeats a random test.
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "these tests stand outside: they use the machine as a client does"
 )]
 
 mod access;
+mod bad_input;
 mod client;
 mod commands;
 mod damage;
+mod differential;
 mod disk_full;
 mod house;
 mod kill_ledger;
+mod kill_metrics;
 mod limits;
 mod metrics;
 mod power_cut;
+mod prometheus;
+mod real_clients;
+mod remote_write;
 mod serving;
 mod stopping;
 mod support;

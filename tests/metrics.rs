@@ -1,25 +1,14 @@
 //! Metrics from end to end: written by the protocols that agents speak, asked as Grafana asks.
 
-use crate::support::{Folder, Server, wait_for};
-use platform::sim::test_seed;
-use platform::{Random, SeededRandom};
+use crate::remote_write::{self, Series, request};
+use crate::support::{Folder, Server, encoded, wait_for};
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 /// The tests write samples of 2023.
 const KEEP_ALL: &[&str] = &["--set", "storage.retention=0s"];
 
 fn ask(server: &Server, path: &str) -> Value {
-    let reply = server.get(path);
-    assert_eq!(reply.status, 200, "{path}: {}", reply.text());
-    serde_json::from_slice(&reply.body).unwrap()
-}
-
-fn encoded(query: &str) -> String {
-    query.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    crate::support::ask(server.address, path)
 }
 
 /// `(metric, value)` of an instant vector.
@@ -31,53 +20,8 @@ fn vector(server: &Server, query: &str, time: &str) -> Vec<(Value, String)> {
     result.iter().map(|one| (one["metric"].clone(), value(one))).collect()
 }
 
-/// One field of a protobuf message: its number and what is in it.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![number << 3 | 2];
-    out.extend(varint(bytes.len() as u64));
-    out.extend(bytes);
-    out
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-/// Labels, milliseconds, value.
-type Written<'a> = (&'a [(&'a str, &'a str)], i64, f64);
-
-/// A remote write 1.0 request of one sample per series, unpacked.
-fn write_request(series: &[Written<'_>]) -> Vec<u8> {
-    let mut request = Vec::new();
-    for (labels, time, value) in series {
-        let mut one = Vec::new();
-        for (name, text) in *labels {
-            one.extend(field(1, &[field(1, name.as_bytes()), field(2, text.as_bytes())].concat()));
-        }
-        let mut sample = vec![1 << 3 | 1];
-        sample.extend(value.to_le_bytes());
-        sample.push(2 << 3);
-        sample.extend(varint(*time as u64));
-        one.extend(field(2, &sample));
-        request.extend(field(1, &one));
-    }
-    request
-}
-
-fn remote_write(server: &Server, request: &[u8]) -> u16 {
-    let headers = [
-        ("content-type", "application/x-protobuf"),
-        ("content-encoding", "snappy"),
-        ("x-prometheus-remote-write-version", "0.1.0"),
-    ];
-    let body = snap::raw::Encoder::new().compress_vec(request).unwrap();
-    server.connect().send("POST", "/api/v1/write", &headers, &body).status
+fn remote_write(server: &Server, message: &[u8]) -> u16 {
+    remote_write::send(server.address, message).status
 }
 
 #[test]
@@ -86,8 +30,8 @@ fn what_is_written_is_answered_at_once_and_after_a_kill() {
     let server = Server::start_with(folder.path(), KEEP_ALL);
     let labels = [("__name__", "lookouts"), ("host", "한라"), ("job", "node")];
     for step in 0..10 {
-        let request = write_request(&[(&labels, 1_700_000_000_000 + step * 15_000, step as f64)]);
-        assert_eq!(remote_write(&server, &request), 204);
+        let series = Series::new(&labels).sample(1_700_000_000_000 + step * 15_000, step as f64);
+        assert_eq!(remote_write(&server, &request(&[series])), 204);
     }
     let time = "1700000135";
     let check = |server: &Server| {
@@ -174,8 +118,8 @@ fn the_server_is_its_own_first_user() {
 fn bad_requests_are_refused_and_nothing_is_lost() {
     let folder = Folder::new();
     let server = Server::start(folder.path());
-    let good: [(&str, &str); 2] = [("__name__", "good"), ("a", "b")];
-    assert_eq!(remote_write(&server, &write_request(&[(&good, 1_700_000_000_000, 1.0)])), 204);
+    let good = Series::new(&[("__name__", "good"), ("a", "b")]).sample(1_700_000_000_000, 1.0);
+    assert_eq!(remote_write(&server, &request(&[good])), 204);
     for garbage in
         [&b"\xff\xff\xff\xff\xff"[..], &[0x0a, 0xff, 0xff, 0xff, 0x7f], b"\x0a\x05\x0a\x03\x0a\x01"]
     {
@@ -195,69 +139,4 @@ fn bad_requests_are_refused_and_nothing_is_lost() {
         reply.text()
     );
     assert_eq!(vector(&server, "good", "1700000000").len(), 1);
-}
-
-/// The kill ledger over remote write: every acknowledged sample is there, with its value.
-#[test]
-fn acknowledged_samples_survive_kills() {
-    const START: i64 = 1_700_000_000_000;
-    let random = SeededRandom::new(test_seed());
-    let folder = Folder::new();
-    let next = AtomicU64::new(0);
-    let acknowledged = Mutex::new(BTreeSet::new());
-    for cycle in 0..8 {
-        let server = Server::start_with(
-            folder.path(),
-            &[KEEP_ALL, &["--set", "storage.flush_interval=1s"]].concat(),
-        );
-        check_samples(&server, &acknowledged.lock().unwrap(), cycle);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    loop {
-                        let number = next.fetch_add(1, Relaxed);
-                        let host = format!("h{}", number % 7);
-                        let labels: [(&str, &str); 2] = [("__name__", "ledger"), ("host", &host)];
-                        let sample = (&labels[..], START + number as i64, number as f64);
-                        let body =
-                            snap::raw::Encoder::new().compress_vec(&write_request(&[sample]));
-                        let headers = [("content-encoding", "snappy")];
-                        let Ok(mut connection) =
-                            crate::client::Connection::try_open(server.address)
-                        else {
-                            return;
-                        };
-                        match connection.try_send("POST", "/api/v1/write", &headers, &body.unwrap())
-                        {
-                            Ok(reply) if reply.status == 204 => {
-                                acknowledged.lock().unwrap().insert(number);
-                            }
-                            Ok(_) => {}
-                            Err(_) => return,
-                        }
-                    }
-                });
-            }
-            std::thread::sleep(Duration::from_millis(100 + random.below(300)));
-            server.signal("-KILL");
-        });
-    }
-    let server = Server::start_with(folder.path(), KEEP_ALL);
-    let acknowledged = acknowledged.lock().unwrap();
-    assert!(acknowledged.len() > 50, "only {} samples", acknowledged.len());
-    check_samples(&server, &acknowledged, 8);
-    eprintln!("metrics ledger: {} acknowledged samples, 0 lost", acknowledged.len());
-}
-
-fn check_samples(server: &Server, acknowledged: &BTreeSet<u64>, cycle: usize) {
-    let path = format!("/api/v1/query?query={}&time=1700001000", encoded("ledger[1001s]"));
-    let answer = ask(server, &path);
-    let mut stored = BTreeSet::new();
-    for series in answer["data"]["result"].as_array().unwrap() {
-        for value in series["values"].as_array().unwrap() {
-            stored.insert(value[1].as_str().unwrap().parse::<u64>().unwrap());
-        }
-    }
-    let lost: Vec<&u64> = acknowledged.difference(&stored).collect();
-    assert!(lost.is_empty(), "cycle {cycle}: {} acknowledged samples lost: {lost:?}", lost.len());
 }

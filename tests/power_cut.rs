@@ -1,6 +1,7 @@
 //! Power cuts at every write, sync and rename of a script that appends, flushes, merges and
 //! truncates: log and parts together must come back with everything acknowledged.
 
+use crate::support::say;
 use ingest::{Engine, MergeRequest};
 use model::{Signal, TenantId};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
@@ -149,7 +150,9 @@ fn a_power_cut_at_any_moment_loses_nothing_acknowledged() {
             });
         }
     });
-    eprintln!("power cut at each of {moments} disk operations, 3 policies, 0 acknowledged lost");
+    say(&format!(
+        "power cut at each of {moments} disk operations, 3 policies, 0 acknowledged lost"
+    ));
 }
 
 fn cut_at(moment: u64, seed: u64) {

@@ -1,6 +1,6 @@
 //! What a newcomer and an orchestrator ask first.
 
-use crate::support::{Folder, Server, command, run, wait_for};
+use crate::support::{Folder, Server, command, installed, run, skip, wait_for};
 use std::process::Command;
 
 #[test]
@@ -89,8 +89,8 @@ fn one_port_speaks_http2_and_grpc_too() {
     let url = format!("http://{}/ready", server.address);
     let mut curl = Command::new("curl");
     curl.args(["-s", "--http2-prior-knowledge", "-w", "%{http_version}", &url]);
-    if Command::new("curl").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: HTTP/2 by curl: there is no curl on this machine");
+    if !installed("curl") {
+        skip("HTTP/2 by curl", "there is no curl on this machine");
         return;
     }
     assert_eq!(run(&mut curl).1, "{\"status\":\"ready\"}\n2");
@@ -104,8 +104,8 @@ fn tls_serves_the_same() {
     let key = format!("tls.key_file={}", fixtures.join("tls.key").display());
     let server = Server::start_with(folder.path(), &["--set", &cert, "--set", &key]);
     assert!(server.banner.contains("https://"), "{}", server.banner);
-    if Command::new("curl").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: TLS by curl: there is no curl on this machine");
+    if !installed("curl") {
+        skip("TLS by curl", "there is no curl on this machine");
         return;
     }
     let url = format!("https://localhost:{}/ready", server.address.port());

@@ -1,7 +1,8 @@
 //! Starting the real server and asking it things.
 
 use crate::client::{Connection, Reply};
-use std::io::{BufRead, BufReader, Read};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -163,6 +164,34 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// A line that is seen even when the test passes: the test harness only hides what is printed.
+pub(crate) fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Says aloud that a test, or a part of one, can't run here; `.ci/run` counts these lines.
+pub(crate) fn skip(name: &str, reason: &str) {
+    say(&format!("SKIPPED {name}: {reason}"));
+}
+
+/// Whether a program is on the PATH.
+pub(crate) fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// A text as it may stand in a URL's query.
+pub(crate) fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+/// An answer in JSON that must be a success.
+pub(crate) fn ask(address: SocketAddr, path: &str) -> Value {
+    let reply = Connection::open(address).send("GET", path, &[], b"");
+    assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    serde_json::from_slice(&reply.body).unwrap()
 }
 
 /// The root of the source tree.

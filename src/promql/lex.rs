@@ -311,7 +311,10 @@ impl<'a> Lexer<'a> {
                 self.paren_depth += 1;
                 self.take(TokenKind::LeftParen, start, 1)
             }
-            ')' if self.paren_depth == 0 => self.error(start, "unexpected right parenthesis ')'"),
+            // Prometheus says where it would have gone on.
+            ')' if self.paren_depth == 0 => {
+                self.error(start + 1, "unexpected right parenthesis ')'")
+            }
             ')' => {
                 self.paren_depth -= 1;
                 self.take(TokenKind::RightParen, start, 1)

@@ -80,6 +80,8 @@ pub(crate) struct Parser<'a> {
     /// The end of the token before it.
     last_end: usize,
     depth: usize,
+    /// Arguments of how many aggregations are being read; errors inside say so.
+    aggregations: usize,
     options: &'a ParseOptions,
 }
 
@@ -91,7 +93,7 @@ impl<'a> Parser<'a> {
         }
         let mut lexer = Lexer::new(text);
         let token = lexer.next_token().map_err(|error| error.in_query(text))?;
-        Ok(Self { lexer, token, last_end: 0, depth: 0, options })
+        Ok(Self { lexer, token, last_end: 0, depth: 0, aggregations: 0, options })
     }
 
     fn advance(&mut self) -> Parsed<Token<'a>> {
@@ -121,6 +123,10 @@ impl<'a> Parser<'a> {
 
     fn unexpected<T>(&self, context: &str, expected: &str) -> Parsed<T> {
         let mut message = format!("unexpected {}", self.token.describe());
+        let context = match context {
+            "" if self.aggregations > 0 => "aggregation",
+            _ => context,
+        };
         if !context.is_empty() {
             message.push_str(&format!(" in {context}"));
         }
@@ -378,7 +384,9 @@ impl<'a> Parser<'a> {
         if !self.is(TokenKind::LeftParen) {
             return self.unexpected("aggregation", "");
         }
+        self.aggregations += 1;
         let arguments = self.call_arguments()?;
+        self.aggregations -= 1;
         let (grouping, without) = match before {
             Some(grouping) => grouping,
             None => self.grouping()?.unwrap_or_default(),

@@ -152,7 +152,12 @@ fn shift_of(expr: &mut Expr) -> Option<(&mut TimeShift, &mut usize)> {
 fn timestamp(seconds: f64, position: Position) -> Parsed<i64> {
     let limit = i64::MAX as f64;
     if !seconds.is_finite() || seconds.abs() >= limit {
-        let message = format!("timestamp out of bounds for @ modifier: {seconds:.6}");
+        let seconds = match seconds {
+            f64::INFINITY => "+Inf".to_owned(),
+            f64::NEG_INFINITY => "-Inf".to_owned(),
+            _ => format!("{seconds:.6}"),
+        };
+        let message = format!("timestamp out of bounds for @ modifier: {seconds}");
         return Err(ParseError::at(position, message));
     }
     Ok((seconds * 1000.0).round() as i64)

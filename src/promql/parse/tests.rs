@@ -79,7 +79,7 @@ fn errors_name_their_place() {
         ("", "no expression found in input"),
         ("1 +", "1:4: parse error: unexpected end of input"),
         ("(1", "1:3: parse error: unclosed left parenthesis"),
-        ("1)", "1:2: parse error: unexpected right parenthesis ')'"),
+        ("1)", "1:3: parse error: unexpected right parenthesis ')'"),
         ("x{", "1:3: parse error: unexpected end of input inside braces"),
         ("x y", "1:3: parse error: unexpected identifier \"y\""),
         ("x\n  y", "2:3: parse error: unexpected identifier \"y\""),

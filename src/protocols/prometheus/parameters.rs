@@ -37,7 +37,10 @@ impl Parameters {
     pub(super) fn time(&self, name: &str, default_ms: i64) -> Result<i64, ApiError> {
         match self.text(name) {
             "" => Ok(default_ms),
-            text => parse_time(text).map_err(|message| ApiError::parameter(name, &message)),
+            text => parse_time(text).map_err(|message| {
+                let message = format!("Invalid time value for '{name}': {message}");
+                ApiError::parameter(name, &message)
+            }),
         }
     }
 

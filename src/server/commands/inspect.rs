@@ -1,9 +1,9 @@
 //! `mirador inspect`: what is in a file of the data folder, without a server and without changing
 //! anything.
 
-use super::{Failure, Outcome, print};
+use super::{Outcome, locate, print};
 use clap::Subcommand;
-use platform::{Disk, RealDisk};
+use platform::Disk;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -63,16 +63,4 @@ fn part(file: &Path, verify: bool, pages: usize) -> Outcome {
         text.push_str("every page agrees with its checksum\n");
     }
     print(&text)
-}
-
-/// The file's folder as a disk, and its name there.
-fn locate(file: &Path) -> Result<(RealDisk, String), Failure> {
-    let name = file.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| format!("{} names no file", file.display()))?;
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(format!("there is no folder {}", folder.display()).into());
-    }
-    Ok((RealDisk::open(folder)?, name.to_owned()))
 }

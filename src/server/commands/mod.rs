@@ -5,13 +5,15 @@
 
 mod access;
 mod inspect;
+mod test;
 
 use crate::config::{self, Config, ConfigError, Overrides};
 use crate::serve;
 use clap::{Args, Parser, Subcommand};
+use platform::RealDisk;
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A self-hosted observability server: metrics, logs and traces in one binary and one folder.
@@ -58,6 +60,9 @@ enum Command {
     /// Show what is in a file of the data folder; works while the server runs
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
+    /// Run tests of queries, without a server and without data
+    #[command(subcommand)]
+    Test(test::TestCommand),
     /// Create, list and revoke API tokens; works while the server runs
     #[command(subcommand)]
     Token(access::TokenCommand),
@@ -91,6 +96,9 @@ pub fn run() -> ExitCode {
         None | Some(Command::Serve) => serve_command(&line.settings),
         Some(Command::CheckConfig { example }) => check_config(&line.settings, example),
         Some(Command::Inspect(command)) => inspect::run(&command),
+        Some(Command::Test(command)) => {
+            load(&line.settings).and_then(|config| test::run(&config, &command))
+        }
         Some(Command::Token(command)) => {
             load(&line.settings).and_then(|config| access::tokens(&config, &command))
         }
@@ -152,6 +160,18 @@ fn print(text: &str) -> Outcome {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// The file's folder as a disk, and its name there.
+fn locate(file: &Path) -> Result<(RealDisk, String), Failure> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| format!("{} names no file", file.display()))?;
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(format!("there is no folder {}", folder.display()).into());
+    }
+    Ok((RealDisk::open(folder)?, name.to_owned()))
 }
 
 /// The error and what caused it, one line each.

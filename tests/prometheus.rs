@@ -1,0 +1,67 @@
+//! Debian's Prometheus, where it is installed: the oracle and a real client.
+
+use crate::client::Connection;
+use crate::support::{Folder, installed, run, wait_for};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+
+/// A running Prometheus with a folder of its own; killed when the test ends.
+pub(crate) struct Prometheus {
+    child: Child,
+    pub address: SocketAddr,
+    _folder: Folder,
+}
+
+impl Prometheus {
+    /// `config` gets the address that it will listen on. `None` where there is no Prometheus.
+    pub(crate) fn start(config: impl Fn(SocketAddr) -> String, flags: &[&str]) -> Option<Self> {
+        if !installed("prometheus") {
+            return None;
+        }
+        // The port is free again when Prometheus asks for it; should somebody else be quicker, the
+        // next one is tried.
+        for _ in 0..5 {
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            if let Some(started) = Self::start_at(address, &config(address), flags) {
+                return Some(started);
+            }
+        }
+        panic!("prometheus does not start");
+    }
+
+    fn start_at(address: SocketAddr, config: &str, flags: &[&str]) -> Option<Self> {
+        let folder = Folder::new();
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", file.display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        command.arg(format!("--web.listen-address={address}")).arg("--log.level=error").args(flags);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for("prometheus", || {
+            let ready = Connection::try_open(address)
+                .and_then(|mut connection| connection.try_send("GET", "/-/ready", &[], b""));
+            match ready {
+                Ok(reply) if reply.status == 200 => Some(true),
+                _ => child.try_wait().unwrap().map(|_| false),
+            }
+        })
+        .then(|| Self { child, address, _folder: folder })
+    }
+}
+
+/// As in `prometheus, version 2.42.0+ds (branch: …)`; `None` where there is no Prometheus.
+pub(crate) fn version() -> Option<String> {
+    if !installed("prometheus") {
+        return None;
+    }
+    let (_, out, words) = run(Command::new("prometheus").arg("--version"));
+    (out + &words).split_whitespace().nth(2).map(str::to_owned)
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,312 @@
+//! Clients that are not ours, as their makers publish them: Debian's Prometheus as a sender and a
+//! reader, OpenTelemetry's library over its four ways, a remote write package of npm.
+//!
+//! `tests/clients/install` gets the packages from the public registries; where that fails the test
+//! says SKIPPED. Grafana and the OpenTelemetry Collector are in none of those registries: what
+//! Grafana asks is replayed in `metrics`.
+
+use crate::client::Connection;
+use crate::prometheus::Prometheus;
+use crate::remote_write::{self, Series};
+use crate::support::{Folder, Server, ask, encoded, installed, root, run, skip, wait_for};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn result(address: SocketAddr, query: &str) -> Vec<Value> {
+    let path = format!("/api/v1/query?query={}", encoded(query));
+    ask(address, &path)["data"]["result"].as_array().unwrap().clone()
+}
+
+/// The value of the only series of an answer.
+fn value(server: &Server, query: &str) -> f64 {
+    let found = result(server.address, query);
+    assert_eq!(found.len(), 1, "{query}: {found:?}");
+    found[0]["value"][1].as_str().unwrap().parse().unwrap()
+}
+
+/// Installs packages; `None`, said aloud, where that is not possible.
+fn install(test: &str, kind: &'static str, program: &str) -> Option<PathBuf> {
+    if !installed(program) {
+        skip(test, &format!("there is no {program} on the PATH"));
+        return None;
+    }
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    match install_once(kind, &folder) {
+        Ok(()) => Some(folder),
+        Err(reason) => {
+            skip(test, &format!("its packages could not be installed: {reason}"));
+            None
+        }
+    }
+}
+
+/// One attempt for all tests, or without a network each of them would wait for its end.
+fn install_once(kind: &'static str, folder: &Path) -> Result<(), String> {
+    static OUTCOMES: Mutex<BTreeMap<&str, Result<(), String>>> = Mutex::new(BTreeMap::new());
+    let mut outcomes = OUTCOMES.lock().unwrap();
+    let attempt = || {
+        let mut command = Command::new(root().join("tests/clients/install"));
+        let (code, _, words) = run(command.arg(kind).arg(folder));
+        let last = words.trim().lines().last().unwrap_or("it said nothing").to_owned();
+        if code == 0 { Ok(()) } else { Err(last) }
+    };
+    outcomes.entry(kind).or_insert_with(attempt).clone()
+}
+
+/// Runs the script with OpenTelemetry's library; `false` where it could not be installed.
+fn opentelemetry(server: &Server, protocol: &str) -> bool {
+    let Some(folder) = install(&format!("OpenTelemetry, {protocol}"), "python", "python3") else {
+        return false;
+    };
+    let mut python = Command::new(folder.join("venv/bin/python"));
+    python.arg(root().join("tests/clients/otel.py")).arg(protocol).arg(server.address.to_string());
+    let (code, out, words) = run(&mut python);
+    assert_eq!((code, out.as_str()), (0, "sent\n"), "{words}");
+    assert!(words.is_empty(), "it complained: {words}");
+    true
+}
+
+fn check_opentelemetry(protocol: &str) {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    if !opentelemetry(&server, protocol) {
+        return;
+    }
+    let own = format!("job=\"shop\",instance=\"{protocol}\"");
+    assert_eq!(value(&server, &format!("orders_total{{kind=\"book\",{own}}}")), 5_000.0);
+    assert_eq!(value(&server, &format!("orders_total{{kind=\"제주\",{own}}}")), 5_100.0);
+    assert_eq!(value(&server, &format!("open_carts{{{own}}}")), 6.0);
+    assert_eq!(value(&server, "latency_seconds_count"), 200.0);
+    assert_eq!(value(&server, "latency_seconds_bucket{le=\"+Inf\"}"), 200.0);
+    // An exponential histogram becomes a native one.
+    assert_eq!(value(&server, "histogram_count(weight_kg)"), 200.0);
+    assert_eq!(value(&server, "histogram_sum(weight_kg)"), 2_525.0);
+    let middle = value(&server, "histogram_quantile(0.5, weight_kg)");
+    assert!((middle - 12.5).abs() < 0.3, "the middle of 0.25 to 25 is 12.5, not {middle}");
+    let metadata = ask(server.address, "/api/v1/metadata?metric=orders_total");
+    assert_eq!(metadata["data"]["orders_total"][0]["help"], "Orders.");
+    assert_eq!(metadata["data"]["orders_total"][0]["type"], "counter");
+}
+
+#[test]
+fn opentelemetry_sends_over_http() {
+    check_opentelemetry("protobuf");
+}
+
+#[test]
+fn opentelemetry_sends_json() {
+    check_opentelemetry("json");
+}
+
+#[test]
+fn opentelemetry_sends_over_grpc() {
+    check_opentelemetry("grpc");
+}
+
+#[test]
+fn opentelemetry_sends_by_remote_write() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    if opentelemetry(&server, "remote_write") {
+        assert_eq!(value(&server, "sum(orders_1)"), 10_100.0);
+        assert_eq!(value(&server, "open_carts"), 6.0);
+        assert_eq!(value(&server, "latency_s_count"), 200.0);
+    }
+}
+
+#[test]
+fn a_package_of_npm_sends_by_remote_write() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let Some(packages) = install("prometheus-remote-write of npm", "node", "npm") else { return };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let mut node = Command::new("node");
+    node.arg(packages.join("node/remote_write.mjs"));
+    node.arg(format!("http://{}/api/v1/write", server.address)).arg(now.to_string());
+    let (code, _, words) = run(&mut node);
+    assert_eq!(code, 0, "{words}");
+    assert_eq!(value(&server, "queue_depth{service=\"우편\"}"), 151.5);
+    assert_eq!(value(&server, "count_over_time(queue_depth[1m])"), 2.0);
+}
+
+/// A scrape target that never changes: a counter with exemplars, a histogram, a gauge.
+fn target() -> SocketAddr {
+    const TEXT: &str = "\
+        # HELP jobs Jobs done.\n# TYPE jobs counter\n\
+        jobs_total{kind=\"a\"} 17 # {trace_id=\"4bf92f3577b34da6\"} 1\n\
+        # HELP wait_seconds Waiting.\n# TYPE wait_seconds histogram\n# UNIT wait_seconds seconds\n\
+        wait_seconds_bucket{le=\"1\"} 3 # {trace_id=\"00f067aa0ba902b7\"} 0.5\n\
+        wait_seconds_bucket{le=\"+Inf\"} 4\nwait_seconds_count 4\nwait_seconds_sum 7.5\n\
+        # TYPE level gauge\nlevel -0.5\n# EOF\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request);
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\
+                        content-type: application/openmetrics-text; version=1.0.0\r\n";
+            let length = TEXT.len();
+            let _ = write!(stream, "{head}content-length: {length}\r\n\r\n{TEXT}");
+        }
+    });
+    address
+}
+
+/// Prometheus scrapes itself and a target and sends everything on; both must know the same.
+#[test]
+fn prometheus_sends_what_it_scrapes() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let (mirador, target) = (server.address, target());
+    let config = |own: SocketAddr| {
+        format!(
+            "global: {{scrape_interval: 500ms}}\n\
+             scrape_configs:\n\
+             - {{job_name: self, static_configs: [{{targets: ['{own}']}}]}}\n\
+             - {{job_name: fixed, static_configs: [{{targets: ['{target}']}}]}}\n\
+             - {{job_name: gone, static_configs: [{{targets: ['127.0.0.1:1']}}]}}\n\
+             remote_write:\n\
+             - url: http://{mirador}/api/v1/write\n  \
+               send_exemplars: true\n  \
+               metadata_config: {{send_interval: 500ms}}\n  \
+               queue_config: {{batch_send_deadline: 200ms, max_shards: 1}}\n"
+        )
+    };
+    let Some(prometheus) = Prometheus::start(config, &["--enable-feature=exemplar-storage"]) else {
+        skip("Prometheus as a sender", "there is no prometheus on the PATH");
+        return;
+    };
+    wait_for("five scrapes to arrive", || {
+        let scrapes = result(mirador, "count_over_time(up{job=\"self\"}[5m])");
+        let count: f64 = scrapes.first()?["value"][1].as_str()?.parse().ok()?;
+        (count >= 5.0).then_some(())
+    });
+    let up = result(mirador, "up");
+    let by_job = |job: &str| up.iter().find(|one| one["metric"]["job"] == job).unwrap();
+    assert_eq!(by_job("self")["value"][1], "1");
+    assert_eq!(by_job("fixed")["value"][1], "1");
+    assert_eq!(by_job("gone")["value"][1], "0");
+    assert_eq!(value(&server, "jobs_total"), 17.0);
+    assert_eq!(value(&server, "histogram_quantile(0.5, wait_seconds_bucket)"), 2.0 / 3.0);
+    same_samples(&prometheus, mirador);
+    same_metadata(&prometheus, mirador);
+    same_exemplars(&prometheus, mirador);
+    same_federation(&prometheus, mirador);
+}
+
+/// The raw samples of the oldest scrapes, which have certainly arrived.
+fn same_samples(prometheus: &Prometheus, mirador: SocketAddr) {
+    let first = &result(mirador, "timestamp(up{job=\"self\"})")[0]["value"][1];
+    let until = first.as_str().unwrap().parse::<f64>().unwrap() - 0.9;
+    for query in
+        ["{job=\"self\"}[1h]", "{job=\"fixed\"}[1h]", "sum by (job) (scrape_samples_scraped)"]
+    {
+        let path = format!("/api/v1/query?query={}&time={until}", encoded(query));
+        let sorted = |address| {
+            let mut series = ask(address, &path)["data"]["result"].as_array().unwrap().clone();
+            series.sort_by_key(Value::to_string);
+            series
+        };
+        let (theirs, ours) = (sorted(prometheus.address), sorted(mirador));
+        assert!(!theirs.is_empty());
+        assert_eq!(theirs, ours, "{query}");
+    }
+}
+
+fn same_metadata(prometheus: &Prometheus, mirador: SocketAddr) {
+    let metadata = |address| ask(address, "/api/v1/metadata")["data"].as_object().unwrap().clone();
+    let theirs = metadata(prometheus.address);
+    assert!(theirs.contains_key("go_goroutines") && theirs.contains_key("wait_seconds"));
+    wait_for("the metadata", || {
+        let ours = metadata(mirador);
+        theirs.keys().all(|name| ours.contains_key(name)).then_some(())
+    });
+    let ours = metadata(mirador);
+    for (name, expected) in &theirs {
+        assert_eq!(&ours[name], expected, "{name}");
+    }
+}
+
+fn same_exemplars(prometheus: &Prometheus, mirador: SocketAddr) {
+    let path = "/api/v1/query_exemplars?query=jobs_total&start=0&end=4000000000";
+    // Prometheus keeps one of equal exemplars; their time is that of the first scrape.
+    let found = |address| ask(address, path)["data"].clone();
+    let theirs = found(prometheus.address);
+    assert_eq!(theirs[0]["exemplars"][0]["labels"], json!({"trace_id": "4bf92f3577b34da6"}));
+    let ours = wait_for("the exemplars", || {
+        let ours = found(mirador);
+        ours[0]["exemplars"][0].is_object().then_some(ours)
+    });
+    assert_eq!(ours[0]["seriesLabels"], theirs[0]["seriesLabels"]);
+    assert_eq!(ours[0]["exemplars"][0], theirs[0]["exemplars"][0]);
+}
+
+/// The lines of the target that never changes, but for their times.
+fn same_federation(prometheus: &Prometheus, mirador: SocketAddr) {
+    let lines = |address| {
+        let path =
+            format!("/federate?match[]={}", encoded("{job=\"fixed\",__name__!~\"scrape.*\"}"));
+        let reply = Connection::open(address).send("GET", &path, &[], b"");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let lines = reply.text().lines().filter(|line| !line.starts_with('#'));
+        let timeless = lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
+        timeless.collect::<BTreeSet<_>>()
+    };
+    let theirs = lines(prometheus.address);
+    assert!(theirs.len() > 5, "{theirs:?}");
+    assert_eq!(theirs, lines(mirador));
+}
+
+/// A Prometheus without data of its own answers from the server by remote read.
+#[test]
+fn prometheus_reads_what_is_stored() {
+    let folder = Folder::new();
+    let settings = ["--set", "storage.retention=0s"];
+    let server = Server::start_with(folder.path(), &settings);
+    let mirador = server.address;
+    let config =
+        |_| format!("remote_read: [{{url: 'http://{mirador}/api/v1/read', read_recent: true}}]\n");
+    let Some(prometheus) = Prometheus::start(config, &[]) else {
+        skip("Prometheus as a reader", "there is no prometheus on the PATH");
+        return;
+    };
+    const START: i64 = 1_700_000_000_000;
+    let series = (0..50).map(|number| {
+        let host = format!("h{number}");
+        let mut one = Series::new(&[("__name__", "tide"), ("host", &host), ("island", "제주")]);
+        let sample = |at: i64| (START + at * 15_000 + 7, (number * at) as f64 / 8.0);
+        one.samples = (0..500).map(sample).collect();
+        one
+    });
+    remote_write::write(mirador, &series.collect::<Vec<_>>());
+    server.post("/-/flush", b"");
+    for query in [
+        "tide{host=\"h7\"}",
+        "sum(tide)",
+        "tide{host=~\"h1.*\",host!=\"h11\"}",
+        "max by (host) (tide{host!~\"h[0-3].?\"})",
+        "tide{host=\"h9\"}[10m]",
+        "topk(3, tide)",
+    ] {
+        let path = format!("/api/v1/query?query={}&time=1700003600", encoded(query));
+        let answer = |address| {
+            let mut all = ask(address, &path)["data"]["result"].as_array().unwrap().clone();
+            all.sort_by_key(Value::to_string);
+            all
+        };
+        let (theirs, ours) = (answer(prometheus.address), answer(mirador));
+        assert!(!ours.is_empty(), "{query}");
+        assert_eq!(theirs, ours, "{query}");
+    }
+    let labels = "/api/v1/label/host/values?start=1700000000&end=1700003600";
+    let hosts = Connection::open(prometheus.address).send("GET", labels, &[], b"");
+    assert_eq!(hosts.status, 200, "{}", hosts.text());
+}

@@ -1,0 +1,118 @@
+//! A remote write 1.0 sender, written from the specification and not with the server's own code.
+
+use crate::client::Connection;
+use crate::client::Reply;
+use std::net::SocketAddr;
+
+/// One field of a protobuf message: its number and what is in it.
+pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    out.extend(varint(bytes.len() as u64));
+    out.extend(bytes);
+    out
+}
+
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+/// A field that holds a number.
+pub(crate) fn number(number: u8, value: u64) -> Vec<u8> {
+    [vec![number << 3], varint(value)].concat()
+}
+
+/// What the samples of a series that ended are worth.
+pub(crate) fn stale() -> f64 {
+    f64::from_bits(0x7FF0_0000_0000_0002)
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Series {
+    /// Sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// Milliseconds and value.
+    pub samples: Vec<(i64, f64)>,
+    pub exemplars: Vec<Exemplar>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Exemplar {
+    pub trace: String,
+    pub time: i64,
+    pub value: f64,
+}
+
+impl Series {
+    pub(crate) fn new(labels: &[(&str, &str)]) -> Self {
+        let mut labels: Vec<(String, String)> =
+            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        labels.sort();
+        Self { labels, ..Self::default() }
+    }
+
+    pub(crate) fn sample(mut self, time: i64, value: f64) -> Self {
+        self.samples.push((time, value));
+        self
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, value) in &self.labels {
+            out.extend(field(1, &label(name, value)));
+        }
+        for (time, value) in &self.samples {
+            out.extend(field(2, &sample(*time, *value)));
+        }
+        for exemplar in &self.exemplars {
+            let mut one = field(1, &label("trace_id", &exemplar.trace));
+            one.extend([2 << 3 | 1]);
+            one.extend(exemplar.value.to_le_bytes());
+            one.extend(number(3, exemplar.time as u64));
+            out.extend(field(3, &one));
+        }
+        out
+    }
+}
+
+fn label(name: &str, value: &str) -> Vec<u8> {
+    [field(1, name.as_bytes()), field(2, value.as_bytes())].concat()
+}
+
+fn sample(time: i64, value: f64) -> Vec<u8> {
+    let mut out = vec![1 << 3 | 1];
+    out.extend(value.to_le_bytes());
+    out.extend(number(2, time as u64));
+    out
+}
+
+/// The message, not yet compressed.
+pub(crate) fn request(series: &[Series]) -> Vec<u8> {
+    series.iter().flat_map(|one| field(1, &one.encode())).collect()
+}
+
+pub(crate) fn snappy(bytes: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(bytes).unwrap()
+}
+
+pub(crate) const HEADERS: [(&str, &str); 3] = [
+    ("content-type", "application/x-protobuf"),
+    ("content-encoding", "snappy"),
+    ("x-prometheus-remote-write-version", "0.1.0"),
+];
+
+/// Sends bytes as a remote write request.
+pub(crate) fn send(address: SocketAddr, message: &[u8]) -> Reply {
+    Connection::open(address).send("POST", "/api/v1/write", &HEADERS, &snappy(message))
+}
+
+/// Sends series, which must be taken.
+pub(crate) fn write(address: SocketAddr, series: &[Series]) {
+    let reply = send(address, &request(series));
+    assert!(matches!(reply.status, 200 | 204), "{}: {}", reply.status, reply.text());
+}
