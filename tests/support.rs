@@ -51,7 +51,9 @@ pub(crate) fn command(data: &Path, more: &[&str]) -> Command {
     command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command.args(["--set", "listen.also=[]", "--set", "testing.probe=true"]);
     // What the server counts about itself would disturb what the tests count.
-    command.args(["--set", "metrics.self_interval=0s"]).args(more);
+    command.args(["--set", "metrics.self_interval=0s"]);
+    // Tests count on fixed times, which grow old.
+    command.args(["--set", "storage.retention=0s"]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -1,56 +1,266 @@
-//! What every way in checks before a store sees a sample.
+//! What every way in checks before a store sees a sample: whether its time can be kept.
+//!
+//! A sample that retention would drop at once, or one from too far ahead, is refused by name, time
+//! and limit, never taken and lost. Whatever passes lies within half of what 64 bits can count, so
+//! that no distance between two samples overflows.
 
-use model::FloatHistogram;
+use crate::services::Services;
+use chrono::{DateTime, SecondsFormat};
+use model::{FloatHistogram, Labels};
+use observe::{CounterFamily, Metric};
 use wire::{ExemplarRef, MetadataRef, MetricSink, Rejections};
 
-/// Passes on what is not too far in the future, and counts what is.
+static REFUSED: CounterFamily = CounterFamily::new(
+    "mirador_samples_refused_total",
+    "Samples and exemplars that were refused for their time, by reason.",
+    &["reason"],
+);
+pub(crate) static METRICS: &[&dyn Metric] = &[&REFUSED];
+
+/// The ends of time as far as samples and queries go.
+pub(crate) const TIME_MIN_MS: i64 = i64::MIN / 2;
+pub(crate) const TIME_MAX_MS: i64 = i64::MAX / 2;
+
+/// How much of a series' labels a refusal shows.
+const SHOWN_MAX: usize = 300;
+
+/// The times that are taken, both included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    oldest_ms: i64,
+    latest_ms: i64,
+    retention_ms: Option<i64>,
+    grace_ms: i64,
+}
+
+impl Window {
+    pub(crate) fn now(services: &Services) -> Self {
+        let now_ms = services.clock.wall_ms();
+        let (retention_ms, grace_ms) =
+            (services.retention_ms, services.prometheus.future_grace_ms());
+        let oldest_ms = retention_ms.map_or(TIME_MIN_MS, |kept| now_ms.saturating_sub(kept));
+        Self {
+            oldest_ms: oldest_ms.max(TIME_MIN_MS),
+            latest_ms: now_ms.saturating_add(grace_ms).min(TIME_MAX_MS),
+            retention_ms,
+            grace_ms,
+        }
+    }
+
+    fn refusal(&self, timestamp_ms: i64) -> Option<Refusal> {
+        match timestamp_ms {
+            _ if timestamp_ms > self.latest_ms => Some(Refusal::Future),
+            _ if timestamp_ms < TIME_MIN_MS => Some(Refusal::Range),
+            _ if timestamp_ms < self.oldest_ms => Some(Refusal::Retention),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn admits(&self, timestamp_ms: i64) -> bool {
+        self.refusal(timestamp_ms).is_none()
+    }
+
+    /// Counts a refusal into `rejected`; answers whether there was none.
+    pub(crate) fn check(
+        &self,
+        timestamp_ms: i64,
+        rejected: &mut Rejections,
+        shown: impl FnOnce() -> String,
+    ) -> bool {
+        let Some(refusal) = self.refusal(timestamp_ms) else { return true };
+        REFUSED.increment(&[refusal.name()]);
+        rejected.add(|| self.reason(refusal, &shown(), timestamp_ms));
+        false
+    }
+
+    fn reason(&self, refusal: Refusal, shown: &str, timestamp_ms: i64) -> String {
+        let time = shown_time(timestamp_ms);
+        let why = match refusal {
+            Refusal::Future => {
+                let grace = self.grace_ms / 1000;
+                format!("is too far in the future (prometheus.future_grace, {grace} s)")
+            }
+            Refusal::Retention => {
+                let kept = self.retention_ms.unwrap_or_default() / 1000;
+                format!("is older than what is kept (storage.retention, {kept} s)")
+            }
+            Refusal::Range => "is no time that can be stored".to_owned(),
+        };
+        format!("{shown} at {time} {why}")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Future,
+    Retention,
+    Range,
+}
+
+impl Refusal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Future => "future",
+            Self::Retention => "retention",
+            Self::Range => "range",
+        }
+    }
+}
+
+fn shown_series(bytes: &[u8]) -> String {
+    let text = Labels::from_bytes(bytes).map_or_else(String::new, |labels| labels.to_string());
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn shown_time(timestamp_ms: i64) -> String {
+    match DateTime::from_timestamp_millis(timestamp_ms) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+        None => format!("{timestamp_ms} ms"),
+    }
+}
+
+/// Passes on what can be kept, and counts what can't.
 #[derive(Debug)]
 pub(crate) struct Guard<'a, S: ?Sized> {
     sink: &'a mut S,
-    latest_ms: i64,
-    pub(crate) passed: u64,
+    window: Window,
+    /// The series that was begun last, for the words of a refusal.
+    series: Vec<u8>,
+    /// Of the series' last sample: for exemplars that have no time of their own.
+    sample_ms: i64,
     pub(crate) rejected: Rejections,
 }
 
 impl<'a, S: MetricSink + ?Sized> Guard<'a, S> {
-    /// `grace_ms` is how far clocks may be ahead of ours.
-    pub(crate) fn new(sink: &'a mut S, now_ms: i64, grace_ms: i64) -> Self {
-        let latest_ms = now_ms.saturating_add(grace_ms);
-        Self { sink, latest_ms, passed: 0, rejected: Rejections::default() }
+    pub(crate) fn new(sink: &'a mut S, window: Window) -> Self {
+        Self { sink, window, series: Vec::new(), sample_ms: 0, rejected: Rejections::default() }
     }
 
-    fn admits(&mut self, timestamp_ms: i64) -> bool {
-        if timestamp_ms <= self.latest_ms {
-            self.passed += 1;
-            return true;
-        }
-        self.rejected.add(|| format!("timestamp {timestamp_ms} is too far in the future"));
-        false
+    fn admits(&mut self, what: &str, timestamp_ms: i64) -> bool {
+        let Self { window, series, rejected, .. } = self;
+        window.check(timestamp_ms, rejected, || format!("{what} of {}", shown_series(series)))
     }
+}
+
+/// A count that began in the future, or before time, is one of which nobody knows when it began.
+fn plausible_start(start_ms: i64, timestamp_ms: i64) -> i64 {
+    if (TIME_MIN_MS..=timestamp_ms).contains(&start_ms) { start_ms } else { 0 }
 }
 
 impl<S: MetricSink + ?Sized> MetricSink for Guard<'_, S> {
     fn series(&mut self, labels: &[u8]) {
+        self.series.clear();
+        self.series.extend_from_slice(labels);
         self.sink.series(labels);
     }
 
     fn sample(&mut self, timestamp_ms: i64, start_ms: i64, value: f64) {
-        if self.admits(timestamp_ms) {
-            self.sink.sample(timestamp_ms, start_ms, value);
+        self.sample_ms = timestamp_ms;
+        if self.admits("a sample", timestamp_ms) {
+            self.sink.sample(timestamp_ms, plausible_start(start_ms, timestamp_ms), value);
         }
     }
 
     fn histogram(&mut self, timestamp_ms: i64, start_ms: i64, histogram: FloatHistogram) {
-        if self.admits(timestamp_ms) {
-            self.sink.histogram(timestamp_ms, start_ms, histogram);
+        self.sample_ms = timestamp_ms;
+        if self.admits("a histogram", timestamp_ms) {
+            self.sink.histogram(timestamp_ms, plausible_start(start_ms, timestamp_ms), histogram);
         }
     }
 
-    fn exemplar(&mut self, exemplar: ExemplarRef<'_>) {
-        self.sink.exemplar(exemplar);
+    fn exemplar(&mut self, mut exemplar: ExemplarRef<'_>) {
+        if exemplar.timestamp_ms == 0 {
+            exemplar.timestamp_ms = self.sample_ms;
+        }
+        // An example that comes too late does not make its sample fail.
+        match self.window.refusal(exemplar.timestamp_ms) {
+            None => self.sink.exemplar(exemplar),
+            Some(refusal) => REFUSED.increment(&[refusal.name()]),
+        }
     }
 
     fn metadata(&mut self, metric: &str, metadata: MetadataRef<'_>) {
         self.sink.metadata(metric, metadata);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The times that came through.
+    #[derive(Default)]
+    struct Times(Vec<(i64, i64)>);
+
+    impl MetricSink for Times {
+        fn series(&mut self, _: &[u8]) {}
+        fn sample(&mut self, timestamp_ms: i64, start_ms: i64, _: f64) {
+            self.0.push((timestamp_ms, start_ms));
+        }
+        fn histogram(&mut self, _: i64, _: i64, _: FloatHistogram) {}
+        fn exemplar(&mut self, exemplar: ExemplarRef<'_>) {
+            self.0.push((exemplar.timestamp_ms, -1));
+        }
+        fn metadata(&mut self, _: &str, _: MetadataRef<'_>) {}
+    }
+
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    fn window(retention_ms: Option<i64>) -> Window {
+        Window {
+            oldest_ms: retention_ms.map_or(TIME_MIN_MS, |kept| NOW_MS - kept),
+            latest_ms: NOW_MS + 1_000,
+            retention_ms,
+            grace_ms: 1_000,
+        }
+    }
+
+    fn passed(retention_ms: Option<i64>, times: &[i64]) -> (Vec<i64>, Rejections) {
+        let mut sink = Times::default();
+        let mut guard = Guard::new(&mut sink, window(retention_ms));
+        guard.series(Labels::from_pairs([("__name__", "up"), ("job", "x")]).as_bytes());
+        times.iter().for_each(|time| guard.sample(*time, 0, 1.0));
+        let rejected = guard.rejected;
+        (sink.0.into_iter().map(|(time, _)| time).collect(), rejected)
+    }
+
+    #[test]
+    fn the_window_ends_where_the_settings_say() {
+        let ends = [NOW_MS - 5_000, NOW_MS, NOW_MS + 1_000];
+        let outside = [NOW_MS - 5_001, NOW_MS + 1_001, 0, -1, i64::MIN, i64::MAX];
+        let (kept, rejected) = passed(Some(5_000), &[&ends[..], &outside[..]].concat());
+        assert_eq!(kept, ends);
+        assert_eq!(rejected.count, outside.len() as u64);
+        assert_eq!(
+            rejected.reasons[0],
+            "a sample of {__name__=\"up\", job=\"x\"} at 2023-11-14T22:13:14.999Z is older than what is kept \
+             (storage.retention, 5 s)"
+        );
+        assert_eq!(
+            rejected.reasons[5],
+            "a sample of {__name__=\"up\", job=\"x\"} at 9223372036854775807 ms is too far in the future \
+             (prometheus.future_grace, 1 s)"
+        );
+    }
+
+    #[test]
+    fn without_retention_any_time_that_can_be_counted_goes() {
+        let (kept, rejected) = passed(None, &[0, -1, TIME_MIN_MS, i64::MIN]);
+        assert_eq!(kept, [0, -1, TIME_MIN_MS]);
+        assert!(rejected.reasons[0].ends_with("is no time that can be stored"));
+    }
+
+    #[test]
+    fn starts_that_cannot_be_are_unknown_and_exemplars_take_the_samples_time() {
+        let mut sink = Times::default();
+        let mut guard = Guard::new(&mut sink, window(None));
+        guard.sample(10, 11, 1.0);
+        guard.sample(10, i64::MIN, 1.0);
+        guard.sample(10, 9, 1.0);
+        guard.exemplar(ExemplarRef { labels: &[], value: 1.0, timestamp_ms: 0 });
+        assert_eq!(sink.0, [(10, 0), (10, 0), (10, 9), (10, -1)]);
     }
 }

@@ -21,7 +21,7 @@ mod testing;
 pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{ALL, Protocol, routes};
 pub use route::{
-    Access, Answer, Body, BodyLimits, Call, Handler, Host, Identified, Route, not_found,
+    Access, Answer, Body, BodyLimits, Call, Handler, Host, Identified, Refuse, Route, not_found,
     percent_decode, router,
 };
 pub use services::{
@@ -31,4 +31,4 @@ pub use services::{
 };
 
 /// This crate's instruments.
-pub static METRICS: &[&dyn observe::Metric] = route::METRICS;
+pub static METRICS: &[&[&dyn observe::Metric]] = &[route::METRICS, guard::METRICS];

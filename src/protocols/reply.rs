@@ -1,13 +1,13 @@
 //! Answers, and the one translation from what went wrong to an HTTP status.
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use model::ErrorKind;
 use serde_json::{Value, json};
 
 /// Seconds a client should wait before it tries again.
-const RETRY_AFTER_SECONDS: &str = "2";
+pub(crate) const RETRY_AFTER_SECONDS: u32 = 2;
 
 pub fn text(status: StatusCode, body: impl Into<String>) -> Response {
     of(status, "text/plain; charset=utf-8", body.into())
@@ -40,6 +40,16 @@ pub fn error(kind: ErrorKind, message: &str) -> Response {
     with_kind(json(status(kind), &body), kind)
 }
 
+/// [`error`], as a route names it.
+pub fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
+    error(kind, message)
+}
+
+/// [`plain_error`], as a route names it.
+pub fn refuse_plainly(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
+    plain_error(kind, message)
+}
+
 /// An error whose body is its text, for protocols that show it to people as it is.
 pub fn plain_error(kind: ErrorKind, message: &str) -> Response {
     with_kind(text(status(kind), format!("{message}\n")), kind)
@@ -49,7 +59,7 @@ pub fn plain_error(kind: ErrorKind, message: &str) -> Response {
 pub fn with_kind(mut response: Response, kind: ErrorKind) -> Response {
     let headers = response.headers_mut();
     if kind.is_retryable() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     }
     if kind == ErrorKind::Unauthenticated {
         let challenge = HeaderValue::from_static("Basic realm=\"mirador\", charset=\"UTF-8\"");

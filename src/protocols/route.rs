@@ -129,11 +129,17 @@ pub struct Route<S: 'static> {
     /// Whether the stores must be open.
     pub needs_stores: bool,
     pub handler: Handler<S>,
+    /// How it says that a request is not let in.
+    pub refuse: Refuse,
     /// For docs/protocols.md.
     pub about: &'static str,
 }
 
 pub type Handler<S> = fn(Arc<S>, Call) -> Answer;
+
+/// A refusal in the words of a protocol, for the request with these headers. The house's own:
+/// [`reply::refuse`].
+pub type Refuse = fn(&HeaderMap, ErrorKind, &str) -> Response;
 
 /// Not derived: a route can be copied whatever its handler sees.
 impl<S> Clone for Route<S> {
@@ -215,18 +221,28 @@ async fn admit<S>(
     request: Request,
 ) -> Result<Call, Box<Response>> {
     let (parts, body) = request.into_parts();
+    let refuse = |no: Refused| match no {
+        Refused::Kind(kind, message) => Box::new((route.refuse)(&parts.headers, kind, &message)),
+        Refused::Encoding => {
+            let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy";
+            Box::new(reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+        }
+    };
     if route.needs_stores
         && let Some(reason) = host.unavailable()
     {
-        return Err(Box::new(reply::error(ErrorKind::Overloaded, &reason)));
+        return Err(refuse(Refused::Kind(ErrorKind::Overloaded, reason)));
     }
-    let principal = identify(host, route.access, &parts).await?;
-    let tenant = principal::tenant(&principal, &parts.headers).map_err(refused)?;
+    let principal = identify(host, route.access, &parts).await.map_err(|no| refuse(no.into()))?;
+    let tenant = principal::tenant(&principal, &parts.headers).map_err(|no| refuse(no.into()))?;
     let limits = host.body_limits();
     let body = match route.body {
         Body::None => Bytes::new(),
-        Body::Whole => unpack(&limits, &parts.headers, read_body(&limits, body).await?)?,
-        Body::AsSent => read_body(&limits, body).await?,
+        Body::Whole => {
+            let packed = read_body(&limits, body).await.map_err(refuse)?;
+            unpack(&limits, &parts.headers, packed).map_err(refuse)?
+        }
+        Body::AsSent => read_body(&limits, body).await.map_err(refuse)?,
     };
     Ok(Call {
         peer: host.peer(&parts),
@@ -241,25 +257,30 @@ async fn admit<S>(
     })
 }
 
-fn refused(refusal: Refusal) -> Box<Response> {
-    Box::new(reply::error(refusal.kind(), &refusal.to_string()))
+/// Why a request is not let in.
+enum Refused {
+    Kind(ErrorKind, String),
+    /// The one refusal that no error kind says: 415.
+    Encoding,
 }
 
-async fn identify(
-    host: &impl Host,
-    access: Access,
-    parts: &Parts,
-) -> Result<Principal, Box<Response>> {
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::Kind(refusal.kind(), refusal.to_string())
+    }
+}
+
+async fn identify(host: &impl Host, access: Access, parts: &Parts) -> Result<Principal, Refusal> {
     let Access::Needs(scope) = access else {
         return Ok(Principal::nobody());
     };
-    let principal = host.identify(parts).await.map_err(refused)?;
-    principal.may(scope).map_err(refused)?;
+    let principal = host.identify(parts).await?;
+    principal.may(scope)?;
     Ok(principal)
 }
 
-async fn read_body(limits: &BodyLimits, body: axum::body::Body) -> Result<Bytes, Box<Response>> {
-    let refuse = |kind, message: &str| Err(Box::new(reply::error(kind, message)));
+async fn read_body(limits: &BodyLimits, body: axum::body::Body) -> Result<Bytes, Refused> {
+    let refuse = |kind, message: &str| Err(Refused::Kind(kind, message.to_owned()));
     let most = limits.size_max;
     let collected = Limited::new(body, most).collect();
     match tokio::time::timeout(limits.timeout, collected).await {
@@ -273,18 +294,17 @@ async fn read_body(limits: &BodyLimits, body: axum::body::Body) -> Result<Bytes,
     }
 }
 
-fn unpack(limits: &BodyLimits, headers: &HeaderMap, packed: Bytes) -> Result<Bytes, Box<Response>> {
+fn unpack(limits: &BodyLimits, headers: &HeaderMap, packed: Bytes) -> Result<Bytes, Refused> {
     let encoding = headers.get(header::CONTENT_ENCODING).map_or(Ok(""), |value| value.to_str());
     let Some(encoding) = encoding.ok().and_then(Encoding::from_header) else {
-        let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy";
-        return Err(Box::new(reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)));
+        return Err(Refused::Encoding);
     };
     if encoding == Encoding::Identity {
         return Ok(packed);
     }
     match wire::decompress(encoding, &packed, limits.decompressed_max) {
         Ok(plain) => Ok(plain.into()),
-        Err(error) => Err(Box::new(reply::error(error.kind(), &error.to_string()))),
+        Err(error) => Err(Refused::Kind(error.kind(), error.to_string())),
     }
 }
 

@@ -158,6 +158,8 @@ pub struct Services {
     pub prometheus: PrometheusSettings,
     pub otlp: OtlpSettings,
     pub engine: EngineOptions,
+    /// How old a sample may be and still be kept; `None`: any age.
+    pub retention_ms: Option<i64>,
     /// The running configuration as TOML or YAML text, without secrets.
     pub config_text: String,
     pub(crate) deltas: DeltaState,
@@ -173,6 +175,7 @@ impl Services {
             prometheus: PrometheusSettings::default(),
             otlp: OtlpSettings::default(),
             engine: EngineOptions::default(),
+            retention_ms: None,
             config_text: String::new(),
             deltas: DeltaState::default(),
             metrics: OnceLock::new(),

@@ -2,7 +2,7 @@
 //! fixtures of requests with the answers that they must get.
 
 use crate::services::*;
-use crate::{BodyLimits, Host, Identified, Principal, Route, not_found, router};
+use crate::{BodyLimits, Host, Identified, Principal, Refusal, Route, not_found, router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -233,6 +233,7 @@ impl MetricReader for Stored {
     }
 }
 
+/// Lets everybody in, except those who name what to refuse them with in `x-test-refuse`.
 struct TestHost(Arc<dyn Clock>);
 
 impl Host for TestHost {
@@ -244,8 +245,14 @@ impl Host for TestHost {
         None
     }
 
-    fn identify<'a>(&'a self, _: &'a Parts) -> Identified<'a> {
-        Box::pin(async { Ok(Principal::almighty("tester")) })
+    fn identify<'a>(&'a self, parts: &'a Parts) -> Identified<'a> {
+        let refusal = match parts.headers.get("x-test-refuse").map(|value| value.as_bytes()) {
+            None => None,
+            Some(b"missing") => Some(Refusal::Missing),
+            Some(b"scope") => Some(Refusal::Scope { who: "tester".to_owned(), scope: "write" }),
+            Some(_) => Some(Refusal::Starting),
+        };
+        Box::pin(async { refusal.map_or_else(|| Ok(Principal::almighty("tester")), Err) })
     }
 
     fn body_limits(&self) -> BodyLimits {
@@ -284,16 +291,22 @@ impl Answered {
 }
 
 impl TestServer {
+    /// What handlers see, before a store is open.
+    pub(crate) fn services(adjust: impl FnOnce(&mut Services)) -> Arc<Services> {
+        let mut services = Services::new(Arc::new(StillClock), "0.0.0");
+        adjust(&mut services);
+        Arc::new(services)
+    }
+
     pub(crate) fn new(adjust: impl FnOnce(&mut Services)) -> Self {
         let store = Arc::new(MemoryMetrics::default());
-        let clock: Arc<dyn Clock> = Arc::new(StillClock);
-        let mut services = Services::new(Arc::clone(&clock), "0.0.0");
-        adjust(&mut services);
+        let services = Self::services(adjust);
+        let clock = Arc::clone(&services.clock);
         services.open_metrics(MetricServices {
             writer: Arc::new(Writer(Arc::clone(&store))),
             queries: Arc::new(Queries(Arc::clone(&store))),
         });
-        let (host, services) = (Arc::new(TestHost(clock)), Arc::new(services));
+        let host = Arc::new(TestHost(clock));
         let tables = crate::ALL.iter().flat_map(|protocol| protocol.routes);
         let join = |all: Router, table: &&'static [Route<Services>]| {
             all.merge(router(&host, &services, table))

@@ -76,6 +76,7 @@ fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
     services.prometheus = config.prometheus.clone();
     services.otlp = config.otlp.clone();
     services.engine = config.promql.engine_options(threads);
+    services.retention_ms = config.storage.retention_ms();
     services.config_text = toml::to_string(config).expect("settings are plain values");
     services
 }

@@ -8,12 +8,13 @@ use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
-use protocols::{Handler, handler};
+use protocols::{Handler, Refuse, handler};
 use std::sync::Arc;
 
 const READ: Access = Access::Needs(Scope::Read);
 const WRITE: Access = Access::Needs(Scope::Write);
 const ADMIN: Access = Access::Needs(Scope::Admin);
+const REFUSE: Refuse = protocols::reply::refuse;
 
 const fn page(
     path: &'static str,
@@ -22,7 +23,8 @@ const fn page(
     about: &'static str,
 ) -> Route {
     let methods = &[Method::GET];
-    Route { methods, path, access, body: Body::None, needs_stores: false, handler, about }
+    let (body, needs_stores, refuse) = (Body::None, false, REFUSE);
+    Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
 
 const fn action(
@@ -33,7 +35,8 @@ const fn action(
     handler: Handler<App>,
     about: &'static str,
 ) -> Route {
-    Route { methods, path, access, body, needs_stores: true, handler, about }
+    let (needs_stores, refuse) = (true, REFUSE);
+    Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
 
 pub static ROUTES: &[Route] = &[
@@ -169,11 +172,11 @@ pub fn registry() -> Registry {
         metric_store::METRICS,
         ingest::METRICS,
         listener::METRICS,
-        protocols::METRICS,
         metrics::METRICS,
     ] {
         registry.add(metrics);
     }
+    protocols::METRICS.iter().for_each(|metrics| registry.add(metrics));
     registry
 }
 

@@ -125,7 +125,7 @@ impl Stores {
     pub fn retention(&self) -> Retention {
         use crate::config::SizeLimit;
         let now_ms = self.clock.wall_ms();
-        let age = self.retention.retention.0;
+        let age_ms = self.retention.retention_ms();
         let size_max = match self.retention.retention_size {
             SizeLimit::Off => None,
             SizeLimit::Bytes(size) => Some(size.0),
@@ -135,7 +135,7 @@ impl Stores {
             }
         };
         Retention {
-            oldest_ms: (!age.is_zero()).then(|| now_ms.saturating_sub(age.as_millis() as i64)),
+            oldest_ms: age_ms.map(|age_ms| now_ms.saturating_sub(age_ms)),
             size_max,
             now_ms,
         }

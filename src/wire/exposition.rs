@@ -138,8 +138,24 @@ impl<'a> Page<'a> {
             };
         }
         self.value_line(Cursor { rest: line })?;
+        self.normalise_bound();
         visitor.sample(&mut self.sample);
         Ok(())
+    }
+
+    /// `le="1"` and `le="1.0"` are one bucket: whoever wrote it, it is stored as a float.
+    fn normalise_bound(&mut self) {
+        let bound = match self.family.kind {
+            MetricKind::Histogram => "le",
+            MetricKind::Summary => "quantile",
+            _ => return,
+        };
+        let labels = self.sample.labels.iter_mut();
+        for (_, value) in labels.filter(|(name, _)| name == bound) {
+            if let Some(float) = number(value).ok().map(float_text).filter(|float| float != value) {
+                *value = Cow::Owned(float);
+            }
+        }
     }
 
     fn comment(&mut self, comment: &'a str, visitor: &mut impl TextVisitor<'a>) -> Result<()> {
@@ -320,6 +336,23 @@ fn number(word: &str) -> Result<f64> {
     }
 }
 
+/// As OpenMetrics writes floats: `1.0`, `0.25`, `1e+06`, `+Inf`.
+fn float_text(float: f64) -> String {
+    if !float.is_finite() {
+        let sign = if float.is_sign_negative() { "-Inf" } else { "+Inf" };
+        return if float.is_nan() { "NaN" } else { sign }.to_owned();
+    }
+    let printed = format!("{float:e}");
+    let (digits, exponent) = printed.split_once('e').expect("this format has an exponent");
+    let exponent: i32 = exponent.parse().expect("and it is a number");
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    let plain = format!("{float}");
+    if plain.contains('.') { plain } else { plain + ".0" }
+}
+
 fn seconds(word: &str) -> Result<i64> {
     let seconds = number(word).ok().filter(|seconds| seconds.is_finite());
     let millis = seconds.map(|seconds| (seconds * 1000.0).round());
@@ -439,6 +472,36 @@ mod tests {
             "bar_created [] 2 e.g. [] 3 @None",
         ];
         check(TextFormat::OpenMetrics, text, &expected);
+    }
+
+    #[test]
+    fn bounds_are_floats_whoever_writes_them() {
+        let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 1\n\
+                    h_bucket{le=\"x\"} 1\n# TYPE s summary\ns{quantile=\"0.50\",le=\"1\"} 1\n\
+                    # TYPE g gauge\ng{le=\"1\"} 1\n";
+        let expected = [
+            "h is a histogram",
+            "h_bucket [\"le=\\\"1.0\\\"\"] 1",
+            "h_bucket [\"le=\\\"+Inf\\\"\"] 1",
+            "h_bucket [\"le=\\\"x\\\"\"] 1",
+            "s is a summary",
+            "s [\"quantile=\\\"0.5\\\"\", \"le=\\\"1\\\"\"] 1",
+            "g is a gauge",
+            "g [\"le=\\\"1\\\"\"] 1",
+        ];
+        check(TextFormat::Prometheus, text, &expected);
+        for (float, shown) in [
+            (0.0, "0.0"),
+            (-1.0, "-1.0"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (100_000.0, "100000.0"),
+            (1e6, "1e+06"),
+            (1.5e300, "1.5e+300"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(float_text(float), shown);
+        }
     }
 
     #[test]

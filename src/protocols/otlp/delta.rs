@@ -3,11 +3,20 @@
 //! State lives in memory, by tenant and series. A series that is silent too long, or a restart,
 //! begins anew: to a query that is a counter reset. A point that is not newer than the one before
 //! it is left out, so a request that is sent again is not counted twice.
+//!
+//! Invariant: the sums are those of the requests that were stored. A request adds its points while
+//! it is decoded and takes them back when it fails; requests need not wait for one another's syncs:
+//! 1. The first point of a request in a series leaves behind what was there before.
+//! 2. Stored: what it left behind is forgotten, and so is what requests below it left, because
+//!    their points are in the sum that is now on disk.
+//! 3. Failed, and nobody has added since: the sum goes back. Failed below another request that is
+//!    still under way: that one takes over how far back it would go.
 
+use crate::services::Services;
 use model::{FloatHistogram, TenantId};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What has come together so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,12 +57,55 @@ impl Sum {
     }
 }
 
-#[derive(Debug)]
+/// A sum and where its points stand.
+#[derive(Clone, Debug)]
 struct Running {
     sum: Sum,
     start_ns: u64,
     last_ns: u64,
     seen_ms: i64,
+}
+
+/// Which request added a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ticket(u64);
+
+/// What was there before a request's first point; forgotten once the request is stored.
+#[derive(Debug)]
+struct Undo {
+    ticket: Ticket,
+    /// `None`: the series was new.
+    before: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    running: Running,
+    /// The requests that are not stored yet, in the order in which they added.
+    undo: Vec<Undo>,
+}
+
+impl Counted {
+    /// The request is stored, and with it, in its sums, whatever was added before its last point.
+    fn confirm(&mut self, ticket: Ticket) {
+        if let Some(last) = self.undo.iter().rposition(|undo| undo.ticket == ticket) {
+            self.undo.drain(..=last);
+        }
+    }
+
+    /// The request failed. Answers whether nothing is left of the series.
+    fn roll_back(&mut self, ticket: Ticket) -> bool {
+        while let Some(index) = self.undo.iter().rposition(|undo| undo.ticket == ticket) {
+            let Undo { before, .. } = self.undo.remove(index);
+            match (self.undo.get_mut(index), before) {
+                // Another request built on this one. Should it fail too, it goes back further.
+                (Some(above), before) => above.before = before,
+                (None, Some(before)) => self.running = before,
+                (None, None) => return true,
+            }
+        }
+        false
+    }
 }
 
 /// Why a delta point was left out.
@@ -65,10 +117,13 @@ pub(super) enum DeltaError {
     TooMany,
 }
 
+type SeriesKey = (TenantId, Vec<u8>);
+
 /// The running sums of all tenants.
 #[derive(Debug, Default)]
 pub(crate) struct DeltaState {
-    running: Mutex<HashMap<(TenantId, Vec<u8>), Running>>,
+    series: Mutex<HashMap<SeriesKey, Counted>>,
+    next_ticket: AtomicU64,
 }
 
 /// How long silence may last, and how many series may run.
@@ -79,65 +134,149 @@ pub(super) struct DeltaLimits {
     pub(super) series_max: usize,
 }
 
-impl DeltaState {
+/// What one request adds. Unless it is [kept](Self::keep), the sums are as if it had never come:
+/// its sender will send it again.
+#[derive(Debug)]
+pub(super) struct DeltaDraft {
+    services: Arc<Services>,
+    ticket: Ticket,
+    touched: BTreeSet<SeriesKey>,
+    limits: DeltaLimits,
+}
+
+impl DeltaDraft {
+    pub(super) fn new(services: Arc<Services>, limits: DeltaLimits) -> Self {
+        let ticket = Ticket(services.deltas.next_ticket.fetch_add(1, Relaxed));
+        Self { services, ticket, touched: BTreeSet::new(), limits }
+    }
+
     /// Adds a point to its series; answers the sum so far and when it began.
     pub(super) fn add(
-        &self,
-        key: (TenantId, Vec<u8>),
+        &mut self,
+        key: SeriesKey,
         times_ns: (u64, u64),
+        point: Sum,
+    ) -> Result<(Sum, u64), DeltaError> {
+        let added = self.services.deltas.add(self.ticket, &key, times_ns, point, self.limits)?;
+        self.touched.insert(key);
+        Ok(added)
+    }
+
+    /// The request is stored.
+    pub(super) fn keep(mut self) {
+        let mut series = self.services.deltas.series();
+        for key in std::mem::take(&mut self.touched) {
+            if let Some(counted) = series.get_mut(&key) {
+                counted.confirm(self.ticket);
+            }
+        }
+    }
+}
+
+impl Drop for DeltaDraft {
+    fn drop(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
+        let mut series = self.services.deltas.series();
+        for key in &self.touched {
+            if series.get_mut(key).is_some_and(|counted| counted.roll_back(self.ticket)) {
+                series.remove(key);
+            }
+        }
+    }
+}
+
+impl DeltaState {
+    fn series(&self) -> MutexGuard<'_, HashMap<SeriesKey, Counted>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(
+        &self,
+        ticket: Ticket,
+        key: &SeriesKey,
+        (start_ns, last_ns): (u64, u64),
         point: Sum,
         limits: DeltaLimits,
     ) -> Result<(Sum, u64), DeltaError> {
-        let (start_ns, last_ns) = times_ns;
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.len() >= limits.series_max && !running.contains_key(&key) {
-            let silent_before = limits.now_ms.saturating_sub(limits.expiry_ms);
-            running.retain(|_, one| one.seen_ms >= silent_before);
-            if running.len() >= limits.series_max {
-                return Err(DeltaError::TooMany);
-            }
-        }
+        let mut series = self.series();
         let fresh = Running { sum: point.clone(), start_ns, last_ns, seen_ms: limits.now_ms };
-        match running.entry(key) {
-            Entry::Vacant(vacant) => drop(vacant.insert(fresh)),
-            Entry::Occupied(mut known) => {
-                let known = known.get_mut();
-                let silent = limits.now_ms.saturating_sub(known.seen_ms) > limits.expiry_ms;
-                if !silent && last_ns <= known.last_ns {
-                    return Err(DeltaError::OutOfOrder);
-                }
-                if silent {
-                    *known = fresh;
-                    return Ok((point, start_ns));
-                }
-                if !known.sum.add(point) {
-                    known.start_ns = start_ns;
-                }
-                (known.last_ns, known.seen_ms) = (last_ns, limits.now_ms);
-                return Ok((known.sum.clone(), known.start_ns));
-            }
+        let Some(counted) = series.get_mut(key) else {
+            make_room(&mut series, limits)?;
+            let undo = vec![Undo { ticket, before: None }];
+            series.insert(key.clone(), Counted { running: fresh, undo });
+            return Ok((point, start_ns));
+        };
+        let Counted { running, undo } = counted;
+        let is_silent = limits.now_ms.saturating_sub(running.seen_ms) > limits.expiry_ms;
+        if !is_silent && last_ns <= running.last_ns {
+            return Err(DeltaError::OutOfOrder);
         }
-        Ok((point, start_ns))
+        if undo.last().is_none_or(|last| last.ticket != ticket) {
+            undo.push(Undo { ticket, before: Some(running.clone()) });
+        }
+        if is_silent {
+            *running = fresh;
+        } else {
+            if !running.sum.add(point) {
+                running.start_ns = start_ns;
+            }
+            (running.last_ns, running.seen_ms) = (last_ns, limits.now_ms);
+        }
+        Ok((running.sum.clone(), running.start_ns))
     }
+}
+
+/// For one series more; those that have been silent too long go.
+fn make_room(
+    series: &mut HashMap<SeriesKey, Counted>,
+    limits: DeltaLimits,
+) -> Result<(), DeltaError> {
+    if series.len() < limits.series_max {
+        return Ok(());
+    }
+    let silent_before = limits.now_ms.saturating_sub(limits.expiry_ms);
+    series.retain(|_, one| one.running.seen_ms >= silent_before);
+    if series.len() < limits.series_max { Ok(()) } else { Err(DeltaError::TooMany) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::TestServer;
+    use proptest::prelude::*;
 
     fn limits(now_ms: i64) -> DeltaLimits {
         DeltaLimits { now_ms, expiry_ms: 1_000, series_max: 2 }
     }
 
-    fn key(name: &str) -> (TenantId, Vec<u8>) {
+    fn key(name: &str) -> SeriesKey {
         (TenantId::default_tenant(), name.as_bytes().to_vec())
+    }
+
+    fn services() -> Arc<Services> {
+        TestServer::services(|_| {})
+    }
+
+    /// Adds one point as a request of its own that is stored.
+    fn add(
+        services: &Arc<Services>,
+        name: &str,
+        times: (u64, u64),
+        point: Sum,
+        now_ms: i64,
+    ) -> Result<(Sum, u64), DeltaError> {
+        let mut draft = DeltaDraft::new(Arc::clone(services), limits(now_ms));
+        let added = draft.add(key(name), times, point);
+        draft.keep();
+        added
     }
 
     #[test]
     fn points_add_up_until_silence() {
-        let state = DeltaState::default();
-        let add =
-            |times, value, now_ms| state.add(key("a"), times, Sum::Number(value), limits(now_ms));
+        let services = services();
+        let add = |times, value, now_ms| add(&services, "a", times, Sum::Number(value), now_ms);
         assert_eq!(add((1, 2), 3.0, 0), Ok((Sum::Number(3.0), 1)));
         assert_eq!(add((2, 3), 4.0, 500), Ok((Sum::Number(7.0), 1)));
         assert_eq!(add((2, 3), 4.0, 600), Err(DeltaError::OutOfOrder));
@@ -146,10 +285,10 @@ mod tests {
 
     #[test]
     fn other_bounds_begin_anew() {
-        let state = DeltaState::default();
+        let services = services();
         let buckets =
             |bounds: Vec<f64>| Sum::Buckets { count: 2, sum: 1.0, counts: vec![1, 1], bounds };
-        let add = |times, bounds| state.add(key("a"), times, buckets(bounds), limits(0)).unwrap();
+        let add = |times, bounds| add(&services, "a", times, buckets(bounds), 0).unwrap();
         add((0, 1), vec![5.0]);
         let (sum, start) = add((1, 2), vec![5.0]);
         assert_eq!(start, 0);
@@ -159,10 +298,61 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many_series() {
-        let state = DeltaState::default();
-        let add = |name, now_ms| state.add(key(name), (0, 1), Sum::Number(1.0), limits(now_ms));
+        let services = services();
+        let add = |name, now_ms| add(&services, name, (0, 1), Sum::Number(1.0), now_ms);
         assert!(add("a", 0).is_ok() && add("b", 900).is_ok());
         assert_eq!(add("c", 950), Err(DeltaError::TooMany));
         assert!(add("c", 1_500).is_ok(), "a has been silent too long");
+    }
+
+    #[test]
+    fn a_request_that_fails_may_come_again() {
+        let services = services();
+        let mut draft = DeltaDraft::new(Arc::clone(&services), limits(0));
+        for (time, value) in [(1, 3.0), (2, 4.0)] {
+            draft.add(key("a"), (0, time), Sum::Number(value)).unwrap();
+        }
+        drop(draft);
+        assert!(services.deltas.series().is_empty(), "the series is as new as before");
+        assert_eq!(add(&services, "a", (0, 1), Sum::Number(3.0), 0), Ok((Sum::Number(3.0), 0)));
+    }
+
+    proptest! {
+        /// Requests overlap and fail as they like: what is stored in the end, each failed one sent
+        /// again until it is stored or found to be counted, is the sum of all points.
+        #[test]
+        fn every_point_counts_once(order in prop::collection::vec((0usize..3, any::<bool>()), 0..40)) {
+            let services = services();
+            let mut open: [Option<(DeltaDraft, f64)>; 3] = [None, None, None];
+            let (mut clock, mut stored, mut expected) = (1u64, 0.0, 0.0);
+            for (slot, succeeds) in order {
+                match open[slot].take() {
+                    None => {
+                        let mut draft = DeltaDraft::new(Arc::clone(&services), limits(0));
+                        clock += 1;
+                        let added = draft.add(key("a"), (0, clock), Sum::Number(1.0)).unwrap().0;
+                        let Sum::Number(sum) = added else { unreachable!("numbers add up to one") };
+                        open[slot] = Some((draft, sum));
+                    }
+                    Some((draft, sum)) if succeeds => {
+                        draft.keep();
+                        stored = f64::max(stored, sum);
+                    }
+                    Some((draft, _)) => drop(draft),
+                }
+                let running = services.deltas.series().get(&key("a")).map(|one| match one.running.sum {
+                    Sum::Number(sum) => sum,
+                    _ => unreachable!("numbers add up to one"),
+                });
+                expected = running.unwrap_or(0.0);
+                prop_assert!(expected >= stored, "what is stored is never taken back");
+            }
+            drop(open);
+            let left = services.deltas.series().get(&key("a")).map_or(0.0, |one| match one.running.sum {
+                Sum::Number(sum) => sum,
+                _ => unreachable!("numbers add up to one"),
+            });
+            prop_assert_eq!(left, stored, "of requests that failed nothing is left: {}", expected);
+        }
     }
 }

@@ -4,18 +4,20 @@
 //! A message is a byte that says whether it is packed, its length in four bytes, and itself. The
 //! status comes in trailers, behind the answer.
 
-use super::{CONTENT_TYPE, export, unpacked};
-use crate::Call;
+use super::{CONTENT_TYPE, export, retry, unpacked};
 use crate::services::{ServiceError, Services};
+use crate::{Call, reply};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 use http_body_util::{BodyExt as _, Full};
 use model::ErrorKind;
 use std::convert::Infallible;
 use std::sync::Arc;
 use wire::Encoding;
-use wire::otlp::{OtlpEncoding, StatusCode, export_response};
+use wire::otlp::{OtlpEncoding, StatusCode, export_response, status_body};
 
 const PROTOBUF: OtlpEncoding = OtlpEncoding::Protobuf;
 
@@ -23,11 +25,31 @@ pub(super) async fn metrics(services: Arc<Services>, call: Call) -> Response {
     match export(services, call, PROTOBUF, message).await {
         Ok(partial) => {
             let body = export_response(PROTOBUF, &partial, "rejectedDataPoints");
-            answer(Some(&body), 0, "")
+            answer(frame(&body), trailers(0, ""))
         }
-        Err(error) => answer(None, StatusCode::from_kind(error.kind) as i32, &error.message),
+        Err(error) => failure(error.kind, &error.message),
     }
 }
+
+pub(super) fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
+    failure(kind, message)
+}
+
+/// HTTP says 200 as always. With no message to follow, what would be trailers are headers.
+fn failure(kind: ErrorKind, message: &str) -> Response {
+    let code = StatusCode::from_kind(kind);
+    let details = status_body(PROTOBUF, code, message, retry(code));
+    let details = HeaderValue::from_str(&BASE64.encode(details));
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = trailers(code as i32, message);
+    response.headers_mut().insert(DETAILS, details.expect("base64 is printable"));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    reply::with_kind(response, kind)
+}
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+/// The whole `google.rpc.Status`, for clients that read details.
+const DETAILS: &str = "grpc-status-details-bin";
 
 /// The one message of a request, unpacked.
 fn message(call: &Call) -> Result<Vec<u8>, ServiceError> {
@@ -46,13 +68,10 @@ fn message(call: &Call) -> Result<Vec<u8>, ServiceError> {
     unpacked(encoding, message, call.decompressed_max)
 }
 
-fn answer(body: Option<&[u8]>, code: i32, message: &str) -> Response {
-    let framed: Bytes = body.map_or_else(Bytes::new, frame);
-    let trailers = trailers(code, message);
+fn answer(framed: Bytes, trailers: HeaderMap) -> Response {
     let body = Full::new(framed).with_trailers(async move { Some(Ok::<_, Infallible>(trailers)) });
     let mut response = Response::new(Body::new(body));
-    let content_type = HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }
 

@@ -17,14 +17,14 @@ mod translate;
 pub(crate) use delta::DeltaState;
 pub use settings::{OtlpSettings, TranslationStrategy};
 
-use crate::guard::Guard;
+use crate::guard::{Guard, Window};
 use crate::prometheus::commit;
 use crate::services::{MetricBatch, ServiceError, Services};
-use crate::{Access, Body, Call, Handler, Protocol, Route, handler, reply};
-use axum::http::{Method, StatusCode, header};
+use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, handler, reply};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use catalog::Scope;
-use delta::DeltaLimits;
+use delta::{DeltaDraft, DeltaLimits};
 use model::ErrorKind;
 use std::sync::Arc;
 use translate::Translator;
@@ -39,20 +39,27 @@ pub(crate) const PROTOCOL: Protocol = Protocol { name: "otlp", routes: &[ROUTES]
 const fn route(
     path: &'static str,
     handler: Handler<Services>,
+    refuse: Refuse,
     about: &'static str,
 ) -> Route<Services> {
     let (methods, access) = (&[Method::POST], Access::Needs(Scope::Write));
-    Route { methods, path, access, body: Body::AsSent, needs_stores: true, handler, about }
+    let (body, needs_stores) = (Body::AsSent, true);
+    Route { methods, path, access, body, needs_stores, handler, refuse, about }
+}
+
+const fn http(path: &'static str, about: &'static str) -> Route<Services> {
+    route(path, handler!(metrics), refuse, about)
 }
 
 static ROUTES: &[Route<Services>] = &[
-    route("/v1/metrics", handler!(metrics), "OTLP metrics, protobuf or JSON"),
-    route("/otlp/v1/metrics", handler!(metrics), "The same under Mimir's name"),
-    route("/api/v1/otlp/v1/metrics", handler!(metrics), "The same under Prometheus' name"),
-    route("/prometheus/api/v1/otlp/v1/metrics", handler!(metrics), "The same under its prefix"),
+    http("/v1/metrics", "OTLP metrics, protobuf or JSON"),
+    http("/otlp/v1/metrics", "The same under Mimir's name"),
+    http("/api/v1/otlp/v1/metrics", "The same under Prometheus' name"),
+    http("/prometheus/api/v1/otlp/v1/metrics", "The same under its prefix"),
     route(
         "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         handler!(grpc::metrics),
+        grpc::refuse,
         "OTLP metrics over gRPC",
     ),
 ];
@@ -63,8 +70,9 @@ async fn metrics(services: Arc<Services>, call: Call) -> Response {
         return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     };
     let Some(packing) = Encoding::from_header(call.header("content-encoding")) else {
-        let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy\n";
-        return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+        let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return status_reply(encoding, status, RpcCode::InvalidArgument, message);
     };
     let unpack = move |call: &Call| unpacked(packing, &call.body, call.decompressed_max);
     match export(services, call, encoding, unpack).await {
@@ -72,7 +80,7 @@ async fn metrics(services: Arc<Services>, call: Call) -> Response {
             let body = export_response(encoding, &partial, "rejectedDataPoints");
             reply::of(StatusCode::OK, encoding.content_type(), body)
         }
-        Err(error) => refuse(encoding, &error),
+        Err(error) => failure(encoding, error.kind, &error.message),
     }
 }
 
@@ -81,19 +89,36 @@ fn unpacked(packing: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Ser
         .map_err(|error| ServiceError::new(error.kind(), error.to_string()))
 }
 
+/// A refusal in the encoding of the request; protobuf where it has none that we know.
+fn refuse(headers: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let encoding = OtlpEncoding::from_content_type(content_type.unwrap_or(""));
+    failure(encoding.unwrap_or(OtlpEncoding::Protobuf), kind, message)
+}
+
 /// What may succeed later is 503 (500 would be dropped), what is too large 413.
-fn refuse(encoding: OtlpEncoding, error: &ServiceError) -> Response {
-    let code = RpcCode::from_kind(error.kind);
+fn failure(encoding: OtlpEncoding, kind: ErrorKind, message: &str) -> Response {
+    let code = RpcCode::from_kind(kind);
     let status = match code {
-        RpcCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        _ => reply::status(error.kind),
+        _ if code.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+        _ => reply::status(kind),
     };
-    let body = status_body(encoding, code, &error.message);
-    let response = reply::of(status, encoding.content_type(), body);
-    match status {
-        StatusCode::SERVICE_UNAVAILABLE => reply::with_kind(response, ErrorKind::Overloaded),
-        _ => response,
-    }
+    let response = status_reply(encoding, status, code, message);
+    reply::with_kind(response, if code.is_retryable() { ErrorKind::Overloaded } else { kind })
+}
+
+fn status_reply(
+    encoding: OtlpEncoding,
+    status: StatusCode,
+    code: RpcCode,
+    message: &str,
+) -> Response {
+    reply::of(status, encoding.content_type(), status_body(encoding, code, message, retry(code)))
+}
+
+/// When a client may try again, where it may.
+fn retry(code: RpcCode) -> Option<u32> {
+    code.is_retryable().then_some(reply::RETRY_AFTER_SECONDS)
 }
 
 /// From a request to what of it was not stored. HTTP and gRPC differ in how they unpack it.
@@ -108,7 +133,14 @@ async fn export(
         let request = decode(encoding, &plain)?;
         fill(&services, &call, &request)
     };
-    let (mut rejected, committed) = commit(fill).await?;
+    // The deltas are kept or taken back wherever this ends: a client that goes away stops nothing.
+    let done = tokio::spawn(async move {
+        let ((rejected, deltas), committed) = commit(fill).await?;
+        deltas.keep();
+        Ok::<_, ServiceError>((rejected, committed))
+    });
+    let mistake = |_| ServiceError::new(ErrorKind::Bug, "a mistake in this program");
+    let (mut rejected, committed) = done.await.map_err(mistake)??;
     rejected.merge(committed.rejected);
     Ok(PartialSuccess { rejected: rejected.count, message: rejected.summary() })
 }
@@ -122,11 +154,14 @@ fn decode(encoding: OtlpEncoding, plain: &[u8]) -> Result<MetricsRequest<'_>, Se
     }
 }
 
+/// What goes with a batch: what was left out of it, and the sums that become true with it.
+type Beside = (Rejections, DeltaDraft);
+
 fn fill(
-    services: &Services,
+    services: &Arc<Services>,
     call: &Call,
     request: &MetricsRequest<'_>,
-) -> Result<(Box<dyn MetricBatch>, Rejections), ServiceError> {
+) -> Result<(Box<dyn MetricBatch>, Beside), ServiceError> {
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
     let (now_ms, settings) = (services.clock.wall_ms(), &services.otlp);
     let expiry = settings.delta_expiry.0.as_millis();
@@ -135,21 +170,22 @@ fn fill(
         expiry_ms: i64::try_from(expiry).unwrap_or(i64::MAX),
         series_max: settings.delta_series_max,
     };
-    let mut guard = Guard::new(&mut *batch, now_ms, services.prometheus.future_grace_ms());
+    let window = Window::now(services);
+    let mut guard = Guard::new(&mut *batch, window);
     let mut translator = Translator {
         sink: &mut guard,
+        window,
         settings,
         limits: services.prometheus.label_limits(),
         tenant: &call.tenant,
-        deltas: &services.deltas,
-        delta_limits,
+        deltas: DeltaDraft::new(Arc::clone(services), delta_limits),
         buffer: LabelBuffer::default(),
         rejected: Rejections::default(),
     };
     translator.request(request);
-    let mut rejected = translator.rejected;
+    let Translator { mut rejected, deltas, .. } = translator;
     rejected.merge(guard.rejected);
-    Ok((batch, rejected))
+    Ok((batch, (rejected, deltas)))
 }
 
 /// The header that names a body's type, for answers that are built elsewhere.

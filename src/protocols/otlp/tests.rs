@@ -3,6 +3,8 @@
 use super::TranslationStrategy;
 use crate::services::ServiceError;
 use crate::testing::{Answered, NOW_MS, TestServer};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use model::ErrorKind;
 use wire::protobuf::Writer;
 
@@ -39,7 +41,8 @@ fn framed(message: &[u8], packed: u8) -> Vec<u8> {
 }
 
 fn grpc_status(answer: &Answered) -> (String, String) {
-    let trailers = answer.trailers.as_ref().unwrap();
+    // Where there is no message, the headers are the trailers.
+    let trailers = answer.trailers.as_ref().unwrap_or(&answer.headers);
     let text = |name| trailers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     (text("grpc-status"), text("grpc-message"))
 }
@@ -115,4 +118,52 @@ fn settings_choose_names_and_labels() {
         ),
         "{found}"
     );
+}
+
+#[test]
+fn refusals_are_statuses_too() {
+    let server = TestServer::new(|_| {});
+    let json = ("content-type", "application/json");
+    let large = vec![b' '; (1 << 20) + 1];
+    let cases = [
+        (Some("missing"), 401, "16", r#"{"code":16,"#),
+        (Some("scope"), 403, "7", r#"{"code":7,"#),
+        (Some("starting"), 503, "14", r#"{"code":14,"details":[{"@type":"#),
+        (None, 413, "8", r#"{"code":8,"#),
+    ];
+    for (refusal, status, code, body) in cases {
+        let refuse = refusal.map(|refusal| ("x-test-refuse", refusal));
+        let headers: Vec<_> = refuse.into_iter().chain([json]).collect();
+        let answer = server.send("POST /v1/metrics", &headers, large.clone());
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert!(answer.text().starts_with(body), "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), if status == 503 { "2" } else { "" });
+
+        let headers: Vec<_> =
+            refuse.into_iter().chain([("content-type", "application/grpc")]).collect();
+        let answer = server.send(GRPC, &headers, large.clone());
+        assert_eq!((answer.status.as_u16(), grpc_status(&answer).0.as_str()), (200, code));
+        let details = answer.header("grpc-status-details-bin");
+        let details = BASE64_STANDARD_NO_PAD.decode(details).unwrap();
+        let says_when = String::from_utf8_lossy(&details).contains("google.rpc.RetryInfo");
+        assert_eq!(says_when, status == 503);
+    }
+}
+
+#[test]
+fn deltas_of_a_request_that_failed_are_not_counted_twice() {
+    let server = TestServer::new(|_| {});
+    let json = ("content-type", "application/json");
+    let body = |time: &str| {
+        format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"d","sum":{{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{{"startTimeUnixNano":"1699999970000000000","timeUnixNano":"16999999{time}000000000","asInt":"3"}}]}}}}]}}]}}]}}"#
+        )
+    };
+    let send = |time: &str| server.send("POST /v1/metrics", &[json], body(time));
+    assert_eq!(send("80").text(), "{}");
+    *server.store.failure.lock().unwrap() = Some(ServiceError::new(ErrorKind::Overloaded, "no"));
+    assert_eq!(send("85").status, 503);
+    assert_eq!(send("85").text(), "{}");
+    assert!(value_of(&server, "d_total").contains(r#","6"]"#));
 }

@@ -1,8 +1,9 @@
 //! From OTLP metrics to series: names, labels, and one sample or several for each point.
 
-use super::delta::{DeltaLimits, DeltaState, Sum};
+use super::delta::{DeltaDraft, Sum};
 use super::names::{NameKind, label_name, metric_name};
 use super::settings::OtlpSettings;
+use crate::guard::Window;
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, METRIC_NAME, MetricKind, TenantId, stale_marker,
 };
@@ -17,8 +18,8 @@ use wire::{
 
 /// Around zero, where the sender names no threshold.
 const ZERO_THRESHOLD_DEFAULT: f64 = 1e-128;
-/// Native histograms are kept at these scales; finer ones are merged, coarser ones refused.
-const SCALE_MIN: i32 = -4;
+/// Native histograms are kept at these scales; finer ones than 8 are merged.
+const SCALES: std::ops::RangeInclusive<i32> = -9..=52;
 /// Half of the lookback: `target_info` at this distance is never missed by a query.
 const TARGET_INFO_STEP_MS: i64 = 150_000;
 /// A request whose times lie far apart gets no more of them.
@@ -31,11 +32,12 @@ const NS_PER_MS: u64 = 1_000_000;
 /// What a translation works with.
 pub(super) struct Translator<'s> {
     pub(super) sink: &'s mut dyn MetricSink,
+    /// Points outside of it are refused before they are anything else.
+    pub(super) window: Window,
     pub(super) settings: &'s OtlpSettings,
     pub(super) limits: LabelLimits,
     pub(super) tenant: &'s TenantId,
-    pub(super) deltas: &'s DeltaState,
-    pub(super) delta_limits: DeltaLimits,
+    pub(super) deltas: DeltaDraft,
     pub(super) buffer: LabelBuffer,
     /// Points that were not taken.
     pub(super) rejected: Rejections,
@@ -124,6 +126,9 @@ impl Translator<'_> {
                 self.metric(metric, &shared);
                 for time_ns in point_times(&metric.data) {
                     let time = Moment::new(time_ns, 0, 0).time_ms;
+                    if !self.window.admits(time) {
+                        continue;
+                    }
                     let (first, last) = times.unwrap_or((time, time));
                     times = Some((first.min(time), last.max(time)));
                 }
@@ -200,6 +205,9 @@ impl Translator<'_> {
     fn numbers(&mut self, family: &Family, points: &[NumberPoint<'_>]) {
         for point in points {
             let mut moment = Moment::new(point.time_ns, point.start_ns, point.flags);
+            if !self.is_timely(family, moment) {
+                continue;
+            }
             let labels = self.point_labels(family, &point.attributes);
             let times = (point.start_ns, point.time_ns);
             let sum = Sum::Number(point.value.as_f64());
@@ -215,6 +223,9 @@ impl Translator<'_> {
     fn histograms(&mut self, family: &Family, points: &[HistogramPoint<'_>]) {
         for point in points {
             let mut moment = Moment::new(point.time_ns, point.start_ns, point.flags);
+            if !self.is_timely(family, moment) {
+                continue;
+            }
             if let Some(reason) = bad_buckets(point) {
                 self.rejected.add(|| format!("histogram {:?} {reason}", family.name));
                 continue;
@@ -302,9 +313,12 @@ impl Translator<'_> {
     fn exponentials(&mut self, family: &Family, points: &[ExponentialPoint<'_>]) {
         for point in points {
             let mut moment = Moment::new(point.time_ns, point.start_ns, point.flags);
+            if !self.is_timely(family, moment) {
+                continue;
+            }
             let Some(histogram) = exponential(point) else {
                 let (name, scale) = (&family.name, point.scale);
-                self.rejected.add(|| format!("histogram {name:?} has a scale of {scale}, below -4, or bucket offsets that can't be"));
+                self.rejected.add(|| format!("histogram {name:?} has a scale of {scale}, below -9, or bucket offsets that can't be"));
                 continue;
             };
             let labels = self.point_labels(family, &point.attributes);
@@ -344,6 +358,9 @@ impl Translator<'_> {
     fn summaries(&mut self, family: &Family, points: &[SummaryPoint<'_>]) {
         for point in points {
             let moment = Moment::new(point.time_ns, point.start_ns, point.flags);
+            if !self.is_timely(family, moment) {
+                continue;
+            }
             let (time, start) = (moment.time_ms, moment.start_ms);
             let labels = self.point_labels(family, &point.attributes);
             for (suffix, value) in [("_sum", point.sum), ("_count", point.count as f64)] {
@@ -358,6 +375,12 @@ impl Translator<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a point's time can be kept. Asked before its delta is added to anything.
+    fn is_timely(&mut self, family: &Family, moment: Moment) -> bool {
+        let shown = || format!("a point of {:?}", family.name);
+        self.window.check(moment.time_ms, &mut self.rejected, shown)
     }
 
     fn point_labels(&self, family: &Family, attributes: &[Attribute<'_>]) -> LabelSet {
@@ -419,7 +442,7 @@ impl Translator<'_> {
                 return None;
             }
         };
-        match self.deltas.add(key, times_ns, sum, self.delta_limits) {
+        match self.deltas.add(key, times_ns, sum) {
             Ok((sum, start_ns)) => {
                 *moment = Moment::new(times_ns.1, start_ns, 0);
                 Some(sum)
@@ -553,7 +576,7 @@ fn bad_buckets(point: &HistogramPoint<'_>) -> Option<&'static str> {
 
 /// OTLP's bucket i ends where Prometheus' bucket i + 1 ends.
 fn exponential(point: &ExponentialPoint<'_>) -> Option<FloatHistogram> {
-    if !(SCALE_MIN..=52).contains(&point.scale) {
+    if !SCALES.contains(&point.scale) {
         return None;
     }
     let zero_threshold =

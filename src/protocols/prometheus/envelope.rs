@@ -204,13 +204,24 @@ fn success(data: Data) -> Vec<u8> {
     out
 }
 
-fn failure(error: &ApiError) -> Response {
-    let (name, status) = error.kind.parts();
+/// Of a request that is not let in: the status is the house's, because Prometheus knows no callers.
+pub(super) fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
+    let (name, _) = ErrorType::of(kind).parts();
+    let response = reply::of(reply::status(kind), "application/json", error_body(name, message));
+    reply::with_kind(response, kind)
+}
+
+fn error_body(name: &str, message: &str) -> Vec<u8> {
     let mut out =
         format!("{{\"status\":\"error\",\"errorType\":\"{name}\",\"error\":").into_bytes();
-    json::text(&mut out, &error.message);
+    json::text(&mut out, message);
     out.push(b'}');
-    let response = reply::of(status, "application/json", out);
+    out
+}
+
+fn failure(error: &ApiError) -> Response {
+    let (name, status) = error.kind.parts();
+    let response = reply::of(status, "application/json", error_body(name, &error.message));
     match error.kind {
         ErrorType::Unavailable => reply::with_kind(response, ErrorKind::Overloaded),
         _ => response,

@@ -1,7 +1,7 @@
 //! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
 
 use super::write::commit;
-use crate::guard::Guard;
+use crate::guard::{Guard, Window};
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use crate::{Call, reply};
 use axum::http::StatusCode;
@@ -9,11 +9,11 @@ use axum::response::Response;
 use model::{METRIC_NAME, MetricKind};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use wire::{
-    ExemplarRef, LabelBuffer, LabelLimits, MetadataRef, MetricSink, Rejections, TextFormat,
-    TextSample, TextVisitor, parse_exposition,
+    ExemplarRef, LabelBuffer, LabelLimits, MetadataRef, MetricSink, Rejections, TextError,
+    TextFormat, TextSample, TextVisitor, parse_exposition,
 };
 
 /// A batch with what was left out of it.
@@ -40,14 +40,17 @@ fn answer(mut rejected: Rejections, committed: Committed) -> Response {
     rejected.merge(committed.rejected);
     match rejected.is_empty() {
         true => reply::empty(StatusCode::NO_CONTENT),
-        false => reply::text(StatusCode::BAD_REQUEST, rejected.summary() + "\n"),
+        false => {
+            let message = format!("{} not stored: {}\n", rejected.count, rejected.summary());
+            reply::text(StatusCode::BAD_REQUEST, message)
+        }
     }
 }
 
 fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceError> {
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
     let now_ms = services.clock.wall_ms();
-    let mut guard = Guard::new(&mut *batch, now_ms, services.prometheus.future_grace_ms());
+    let mut guard = Guard::new(&mut *batch, Window::now(services));
     let limits = services.prometheus.label_limits();
     let mut importing = Importing {
         sink: &mut guard,
@@ -55,6 +58,7 @@ fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceE
         now_ms,
         buffer: LabelBuffer::default(),
         exemplar_buffer: LabelBuffer::default(),
+        starts: Starts::default(),
         metadata: BTreeMap::new(),
         rejected: Rejections::default(),
     };
@@ -71,6 +75,7 @@ struct Importing<'s> {
     now_ms: i64,
     buffer: LabelBuffer,
     exemplar_buffer: LabelBuffer,
+    starts: Starts,
     /// Text says kind, help and unit on three lines.
     metadata: BTreeMap<String, (MetricKind, String, String)>,
     rejected: Rejections,
@@ -106,8 +111,65 @@ fn utf8(call: &Call) -> Result<&str, ServiceError> {
 
 fn read_text(_: &Services, call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> {
     let format = TextFormat::from_content_type(call.header("content-type"));
-    parse_exposition(format, utf8(call)?, into)
-        .map_err(|error| ServiceError::new(model::ErrorKind::Invalid, error.to_string()))
+    let text = utf8(call)?;
+    let invalid =
+        |error: TextError| ServiceError::new(model::ErrorKind::Invalid, error.to_string());
+    if format == TextFormat::OpenMetrics && text.contains("_created") {
+        parse_exposition(format, text, &mut into.starts).map_err(invalid)?;
+    }
+    parse_exposition(format, text, into).map_err(invalid)
+}
+
+/// When counters began, from OpenMetrics' `_created` lines. They stand behind the samples that they
+/// are about, so the page is read for them first.
+#[derive(Default)]
+struct Starts {
+    /// By the labels of the family: its name, and no `le` or `quantile`.
+    by_family: HashMap<Vec<u8>, i64>,
+    buffer: LabelBuffer,
+}
+
+impl Starts {
+    fn key(&mut self, family: &str, sample: &TextSample<'_>) -> Option<&[u8]> {
+        let labels = sample.labels.iter().map(|(name, value)| (&**name, &**value));
+        let mut pairs: Vec<(&str, &str)> =
+            labels.filter(|(name, _)| !matches!(*name, "le" | "quantile")).collect();
+        pairs.push((METRIC_NAME, family));
+        self.buffer.any(&mut pairs, &LabelLimits::NONE).ok()
+    }
+
+    /// 0 where nobody said.
+    fn of(&mut self, sample: &TextSample<'_>) -> i64 {
+        if self.by_family.is_empty() {
+            return 0;
+        }
+        let suffixes = ["_total", "_bucket", "_count", "_sum", ""];
+        let families = suffixes.into_iter().filter_map(|suffix| sample.name.strip_suffix(suffix));
+        for family in families {
+            let key = self.key(family, sample).map(<[u8]>::to_vec);
+            if let Some(start_ms) = key.and_then(|key| self.by_family.get(&key)) {
+                return *start_ms;
+            }
+        }
+        0
+    }
+}
+
+impl<'a> TextVisitor<'a> for Starts {
+    fn kind(&mut self, _: &str, _: MetricKind) {}
+    fn help(&mut self, _: &str, _: &str) {}
+    fn unit(&mut self, _: &str, _: &str) {}
+
+    fn sample(&mut self, sample: &mut TextSample<'a>) {
+        let start_ms = (sample.value * 1000.0).round();
+        if !sample.is_created || !start_ms.is_finite() {
+            return;
+        }
+        let family = sample.name.trim_end_matches("_created").to_owned();
+        if let Some(key) = self.key(&family, sample).map(<[u8]>::to_vec) {
+            self.by_family.insert(key, start_ms as i64);
+        }
+    }
 }
 
 impl<'a> TextVisitor<'a> for Importing<'_> {
@@ -124,6 +186,10 @@ impl<'a> TextVisitor<'a> for Importing<'_> {
     }
 
     fn sample(&mut self, sample: &mut TextSample<'a>) {
+        if sample.is_created {
+            return;
+        }
+        let start_ms = self.starts.of(sample);
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(sample.labels.len() + 1);
         pairs.push((METRIC_NAME, &sample.name));
         pairs.extend(sample.labels.iter().map(|(name, value)| (&**name, &**value)));
@@ -131,7 +197,7 @@ impl<'a> TextVisitor<'a> for Importing<'_> {
             return;
         }
         let timestamp_ms = sample.timestamp_ms.unwrap_or(self.now_ms);
-        self.sink.sample(timestamp_ms, 0, sample.value);
+        self.sink.sample(timestamp_ms, start_ms, sample.value);
         let Some(exemplar) = &sample.exemplar else { return };
         let mut pairs: Vec<(&str, &str)> =
             exemplar.labels.iter().map(|(name, value)| (&**name, &**value)).collect();

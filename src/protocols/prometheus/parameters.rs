@@ -1,13 +1,10 @@
 //! Parameters of the HTTP API: from the query string and, with POST, from the form.
 
 use super::envelope::ApiError;
+use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::services::Question;
 use crate::{Call, percent_decode};
 use promql::{Matcher, parse_duration, parse_selector};
-
-/// What stands for "from the beginning" and "to the end".
-const TIME_MIN_MS: i64 = i64::MIN / 2;
-const TIME_MAX_MS: i64 = i64::MAX / 2;
 
 #[derive(Debug)]
 pub(super) struct Parameters {

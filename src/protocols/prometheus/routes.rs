@@ -1,8 +1,8 @@
 //! Which paths are served, at the root and under `/prometheus`.
 
-use super::envelope::{Endpoint, RawEndpoint, options, serve, serve_raw};
+use super::envelope::{Endpoint, RawEndpoint, options, refuse, serve, serve_raw};
 use super::{admin, export, import, labels, query, read as remote_read, status, write};
-use crate::{Access, Body, Handler, Route, Services, handler};
+use crate::{Access, Body, Handler, Refuse, Route, Services, handler, reply};
 use axum::http::Method;
 use catalog::Scope;
 
@@ -40,7 +40,16 @@ const fn route(
     handler: Handler<Services>,
     about: &'static str,
 ) -> Route<Services> {
-    Route { methods, path, access, body, needs_stores: true, handler, about }
+    let (needs_stores, refuse) = (true, refusal(access));
+    Route { methods, path, access, body, needs_stores, handler, refuse, about }
+}
+
+/// Agents that write show the text of a refusal to people; what reads expects the API's envelope.
+const fn refusal(access: Access) -> Refuse {
+    match access {
+        Access::Needs(Scope::Write) => reply::refuse_plainly,
+        _ => refuse,
+    }
 }
 
 const fn read(

@@ -135,6 +135,89 @@ fn version_1_skips_bad_series_and_fails_when_nothing_is_left() {
     assert_eq!(send(&[(UP, 1.0, NOW_MS + 600_000)]).status, 204);
 }
 
+#[test]
+fn samples_out_of_time_are_refused_and_the_rest_stored() {
+    let day_ms = 86_400_000;
+    let server = TestServer::new(|services| services.retention_ms = Some(day_ms));
+    let body = snappy(&version1(&[
+        (UP, 1.0, NOW_MS),
+        (UP, 2.0, NOW_MS - day_ms - 1),
+        (UP, 3.0, i64::MIN),
+        (UP, 4.0, i64::MAX),
+    ]));
+    let answer = server.send("POST /api/v1/write", &[SNAPPY], body);
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "1");
+    let text = answer.text();
+    assert!(text.starts_with(
+        "a sample of {__name__=\"up\", job=\"x\"} at 2023-11-13T22:13:19.999Z is older"
+    ));
+    assert!(
+        text.contains("storage.retention, 86400 s") && text.contains("prometheus.future_grace")
+    );
+    let found = server.send("GET /api/v1/query?query=up[2d]", &[], "");
+    assert!(found.text().contains(r#""values":[[1700000000,"1"]]"#), "{}", found.text());
+
+    let import = server.send("POST /api/v1/import/prometheus", &[], "up 1 5\nup 1\nup 2 -5\n");
+    assert_eq!(import.status, 400);
+    assert!(
+        import.text().starts_with("2 not stored: a sample of {__name__=\"up\"} at 1970"),
+        "{}",
+        import.text()
+    );
+    let point = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"old","histogram":{"aggregationTemporality":1,"dataPoints":[{"timeUnixNano":"5000000","count":"1","bucketCounts":["1"]}]}}]}]}]}"#;
+    let answer = server.send("POST /v1/metrics", &[("content-type", "application/json")], point);
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains(r#""rejectedDataPoints":"1""#), "{}", answer.text());
+}
+
+#[test]
+fn the_ends_of_time_can_be_stored_and_asked_for() {
+    let server = TestServer::new(|_| {});
+    let (first, before) = (i64::MIN / 2, i64::MIN / 2 - 1);
+    let body =
+        snappy(&version1(&[(UP, 1.0, 0), (UP, 2.0, -1), (UP, 3.0, first), (UP, 4.0, before)]));
+    let answer = server.send("POST /api/v1/write", &[SNAPPY], body);
+    assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "3");
+    for (query, expected) in [
+        ("query?query=up&time=0", 200),
+        ("query?query=up%20offset%20100y&time=-4611686018427000", 200),
+        ("query?query=up[100y]&time=-4611686018427000", 200),
+        ("query?query=up&time=9223372036854775807", 400),
+        ("query?query=up%20@%209223372036854775807&time=0", 400),
+        ("query_range?query=up&start=-4611686018427387&end=4611686018427387&step=1e15", 400),
+        ("query_range?query=up&start=-4611686018427387&end=4611686018427387&step=9000000000", 400),
+        ("series?match[]=up&start=-4611686018427387&end=4611686018427387", 200),
+        ("export?match[]=up", 200),
+    ] {
+        let answer = server.send(&format!("GET /api/v1/{query}"), &[], "");
+        assert_eq!(answer.status, expected, "{query}: {}", answer.text());
+    }
+}
+
+#[test]
+fn created_lines_say_when_a_counter_began() {
+    let server = TestServer::new(|services| {
+        services.engine.parse.experimental_functions = true;
+        services.engine.start_timestamps = true;
+    });
+    let page = "# TYPE c counter\nc_total{a=\"b\"} 5 1699999990\nc_created{a=\"b\"} 1699999000.5\n\
+                # TYPE h histogram\nh_bucket{le=\"1\"} 5 1699999990\nh_count 5 1699999990\n\
+                h_created 1699999001\n# EOF\n";
+    let headers = [("content-type", "application/openmetrics-text; version=1.0.0")];
+    assert_eq!(server.send("POST /api/v1/import/prometheus", &headers, page).status, 204);
+    let ask =
+        |query: &str| server.send(&format!("GET /api/v1/query?query={query}"), &[], "").text();
+    for (query, expected) in [
+        ("start_timestamp(c_total)", r#""value":[1700000000,"1699999000.5"]"#),
+        ("start_timestamp(h_bucket{le=\"1.0\"})", r#""value":[1700000000,"1699999001"]"#),
+        ("{__name__=~\".*_created\"}", r#""result":[]"#),
+    ] {
+        let answer = ask(query);
+        assert!(answer.contains(expected), "{query}: {answer}");
+    }
+}
+
 /// A version 2 request of two series, the second without a name where `is_bad`.
 fn version2(is_bad: bool) -> Vec<u8> {
     let mut writer = Writer::new();

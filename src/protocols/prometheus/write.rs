@@ -4,7 +4,7 @@
 //! 4xx. So what can't ever be stored is 400, what may be stored later is 503 with `Retry-After`.
 
 use crate::Call;
-use crate::guard::Guard;
+use crate::guard::{Guard, Window};
 use crate::reply;
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use axum::http::{HeaderValue, StatusCode};
@@ -12,7 +12,9 @@ use axum::response::Response;
 use model::ErrorKind;
 use std::cell::RefCell;
 use std::sync::Arc;
-use wire::{Decoded, Encoding, WriteScratch, decode_write_v1, decode_write_v2, decompress_into};
+use wire::{
+    Decoded, Encoding, Rejections, WriteScratch, decode_write_v1, decode_write_v2, decompress_into,
+};
 
 const VERSION_1: &str = "prometheus.WriteRequest";
 const VERSION_2: &str = "io.prometheus.write.v2.Request";
@@ -42,7 +44,7 @@ pub(super) async fn write(services: Arc<Services>, call: Call) -> Response {
         Err(message) => return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message + "\n"),
     };
     match commit(move || fill(&services, &call, version, encoding)).await {
-        Ok((decoded, committed)) => answer(version, decoded, committed),
+        Ok((read, committed)) => answer(version, read, committed),
         Err(error) => reply::plain_error(error.kind, &error.message),
     }
 }
@@ -91,18 +93,25 @@ fn encoding(call: &Call) -> Result<Encoding, String> {
     }
 }
 
+/// What of a request did not get into its batch.
+struct Refused {
+    /// Series that can't be: their labels or histograms are bad.
+    malformed: Rejections,
+    /// Samples of good series at times that are not kept.
+    untimely: Rejections,
+}
+
 fn fill(
     services: &Services,
     call: &Call,
     version: Version,
     encoding: Encoding,
-) -> Result<(Box<dyn MetricBatch>, Decoded), ServiceError> {
+) -> Result<(Box<dyn MetricBatch>, Refused), ServiceError> {
     let limits = services.prometheus.label_limits();
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
-    let (now_ms, grace_ms) = (services.clock.wall_ms(), services.prometheus.future_grace_ms());
-    let mut guard = Guard::new(&mut *batch, now_ms, grace_ms);
+    let mut guard = Guard::new(&mut *batch, Window::now(services));
     let invalid = |message: String| ServiceError::new(ErrorKind::Invalid, message);
-    let mut decoded = BUFFERS.with_borrow_mut(|buffers| {
+    let decoded: Decoded = BUFFERS.with_borrow_mut(|buffers| {
         let Buffers { plain, scratch } = buffers;
         decompress_into(encoding, &call.body, call.decompressed_max, plain)
             .map_err(|error| ServiceError::new(error.kind(), error.to_string()))?;
@@ -116,18 +125,19 @@ fn fill(
         plain.shrink_to(BUFFER_KEPT);
         Ok(decoded)
     })?;
-    decoded.rejected.merge(guard.rejected);
-    Ok((batch, decoded))
+    let refused = Refused { malformed: decoded.rejected, untimely: guard.rejected };
+    Ok((batch, refused))
 }
 
-/// Version 1 senders only learn of what was not stored when nothing was, or when it was the store
-/// that refused; version 2 senders are told numbers either way.
-fn answer(version: Version, decoded: Decoded, committed: Committed) -> Response {
+/// Version 1 senders only learn of bad series when nothing was stored; of samples that were refused
+/// they always do. The rest is stored either way, and the headers say how much.
+fn answer(version: Version, refused: Refused, committed: Committed) -> Response {
     let Committed { samples, histograms, exemplars, rejected } = committed;
     let stored = samples + histograms + exemplars;
-    let has_refused_samples = !rejected.is_empty();
-    let mut all = decoded.rejected;
+    let mut all = refused.untimely;
     all.merge(rejected);
+    let has_refused_samples = !all.is_empty();
+    all.merge(refused.malformed);
     let is_bad = match version {
         Version::One => has_refused_samples || (!all.is_empty() && stored == 0),
         Version::Two => !all.is_empty(),

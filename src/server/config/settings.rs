@@ -162,7 +162,8 @@ section! {
         head_size: ByteSize = ByteSize::mib(48),
         /// How often merging and retention are considered.
         merge_interval: HumanDuration = HumanDuration::from_secs(30),
-        /// Data older than this is dropped. `"0s"` keeps everything.
+        /// Data older than this is dropped, and samples that arrive older are refused. `"0s"` keeps
+        /// everything.
         retention: HumanDuration = HumanDuration::from_secs(30 * 86_400),
         /// The oldest days are dropped when the stored data passes this size: a share of the disk,
         /// a size, or `"off"`.
@@ -217,6 +218,14 @@ section! {
     TestingSettings as "testing" {
         /// Serve `/-/probe`, which stores opaque records through the log and parts like any signal.
         probe: bool = false,
+    }
+}
+
+impl StorageSettings {
+    /// `None` where everything is kept.
+    pub fn retention_ms(&self) -> Option<i64> {
+        let age = self.retention.0;
+        (!age.is_zero()).then(|| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

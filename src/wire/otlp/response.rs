@@ -79,6 +79,11 @@ pub enum StatusCode {
 }
 
 impl StatusCode {
+    /// Whether clients send the same request again.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Unavailable | Self::DeadlineExceeded)
+    }
+
     /// Whatever may succeed later must be `Unavailable`: clients drop data at other codes.
     pub fn from_kind(kind: ErrorKind) -> Self {
         match kind {
@@ -97,17 +102,38 @@ impl StatusCode {
     }
 }
 
-/// A `google.rpc.Status`.
-pub fn status_body(encoding: OtlpEncoding, code: StatusCode, message: &str) -> Vec<u8> {
+/// A `google.rpc.Status`. Where the sender may try again it says when, as a `RetryInfo`.
+pub fn status_body(
+    encoding: OtlpEncoding,
+    code: StatusCode,
+    message: &str,
+    retry_seconds: Option<u32>,
+) -> Vec<u8> {
     match encoding {
         OtlpEncoding::Json => {
-            json!({ "code": code as i32, "message": message }).to_string().into_bytes()
+            let mut status = json!({ "code": code as i32, "message": message });
+            if let Some(seconds) = retry_seconds {
+                let delay = format!("{seconds}s");
+                status["details"] = json!([{ "@type": RETRY_INFO, "retryDelay": delay }]);
+            }
+            status.to_string().into_bytes()
         }
         OtlpEncoding::Protobuf => {
             let mut writer = Writer::new();
             writer.varint(1, code as u64);
             writer.text(2, message);
+            if let Some(seconds) = retry_seconds {
+                writer.message(3, |any| {
+                    any.text(1, RETRY_INFO);
+                    any.message(2, |info| {
+                        info.message(1, |delay| delay.varint(1, u64::from(seconds)));
+                    });
+                });
+            }
             writer.into_bytes()
         }
     }
 }
+
+/// The type of the detail, as an `Any` names it.
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";

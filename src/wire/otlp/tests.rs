@@ -176,8 +176,16 @@ fn answers_come_in_both_encodings() {
         String::from_utf8(body(OtlpEncoding::Json, &partial)).unwrap(),
         r#"{"partialSuccess":{"errorMessage":"why","rejectedDataPoints":"3"}}"#
     );
-    let status = status_body(OtlpEncoding::Protobuf, StatusCode::Unavailable, "later");
-    assert_eq!(status, b"\x08\x0e\x12\x05later");
+    let status = |encoding, retry| status_body(encoding, StatusCode::Unavailable, "later", retry);
+    assert_eq!(status(OtlpEncoding::Protobuf, None), b"\x08\x0e\x12\x05later");
+    assert_eq!(
+        status(OtlpEncoding::Protobuf, Some(2)),
+        b"\x08\x0e\x12\x05later\x1a\x30\x0a\x28type.googleapis.com/google.rpc.RetryInfo\x12\x04\x0a\x02\x08\x02"
+    );
+    assert_eq!(
+        String::from_utf8(status(OtlpEncoding::Json, Some(2))).unwrap(),
+        r#"{"code":14,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"2s"}],"message":"later"}"#
+    );
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use model::{BucketSpan, Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHin
 /// Finer schemas than this are stored as this one.
 const SCHEMA_STORED_MAX: i32 = 8;
 /// Schemas that can be stored, or reduced to one that can.
-const SCHEMAS_TAKEN: std::ops::RangeInclusive<i32> = -4..=52;
+const SCHEMAS_TAKEN: std::ops::RangeInclusive<i32> = -9..=52;
 
 pub(super) struct ReadHistogram {
     pub(super) timestamp_ms: i64,

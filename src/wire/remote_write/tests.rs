@@ -422,7 +422,7 @@ fn bad_histograms_are_left_out_with_a_reason() {
     };
     for (histogram, reason) in [
         (changed(|h| h.schema = 53), "histogram has an unknown schema 53"),
-        (changed(|h| h.schema = -5), "histogram has an unknown schema -5"),
+        (changed(|h| h.schema = -10), "histogram has an unknown schema -10"),
         (
             changed(|h| h.positive_spans[1].length = 9),
             "histogram's spans don't cover its bucket counts",
