@@ -65,7 +65,7 @@ pub(super) fn encode_codes(
     let mut distinct: Vec<u64> = values.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    if distinct.len() > CODES_MAX || distinct.len() * 4 > values.len() {
+    if distinct.len() > CODES_MAX || distinct.len() * 2 > values.len() {
         return Ok(None);
     }
     head.varint(distinct.len() as u64);

@@ -74,12 +74,23 @@ fn encode_smallest(lengths: &[u32], values: &[u64]) -> Result<EncodedValues, Sto
             .ok_or_else(|| StoreError::Encode("floats are always possible".to_owned()));
     }
     let (sample_lengths, sample_values) = sample(lengths, values);
-    let mut ranked = try_all(&sample_lengths, &sample_values)?;
-    ranked.sort_by_key(|(_, encoded)| encoded.size());
-    for (encoding, _) in ranked {
+    let mut tried = try_all(&sample_lengths, &sample_values)?;
+    tried.sort_by_key(|(_, encoded)| encoded.size());
+    let times = values.len().div_ceil(sample_values.len());
+    let smallest = |found: &EncodedValues| found.head.len() + found.pages.len() * times;
+    let scaled = tried.iter().min_by_key(|(_, encoded)| smallest(encoded));
+    // Tables grow less than what they are for: where that would turn the choice, both are tried.
+    let other = scaled.map(|(encoding, _)| *encoding);
+    let other = other.filter(|other| tried.first().is_some_and(|(best, _)| best != other));
+    let mut best: Option<EncodedValues> = None;
+    if let Some(other) = other {
+        best = encode_as(other, lengths, values, entropy::LEVEL_BEST)?;
+    }
+    for (encoding, _) in tried {
         // What fits the sample may not fit the whole.
-        if let Some(encoded) = encode_as(encoding, lengths, values, entropy::LEVEL_BEST)? {
-            return Ok(encoded);
+        if let Some(found) = encode_as(encoding, lengths, values, entropy::LEVEL_BEST)? {
+            let best = best.filter(|best| best.size() <= found.size());
+            return Ok(best.unwrap_or(found));
         }
     }
     Err(StoreError::Encode("floats are always possible".to_owned()))
