@@ -15,6 +15,7 @@ pub mod reply;
 mod route;
 mod services;
 pub mod settings;
+mod stream;
 #[cfg(test)]
 mod testing;
 

@@ -14,10 +14,7 @@ fn switched_on(context: &Context) -> Result<(), ApiError> {
 
 pub(super) fn delete_series(context: &Context) -> Result<Response, ApiError> {
     switched_on(context)?;
-    let question = context.parameters.question()?;
-    if question.selectors.is_empty() {
-        return Err(ApiError::bad("no match[] parameter provided"));
-    }
+    let question = context.parameters.question_of_series()?;
     context.metrics()?.queries.delete(&context.call.tenant, &question)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
