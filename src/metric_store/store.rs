@@ -12,8 +12,8 @@ use crate::telemetry::DELETES;
 use crate::tenant::{LiveHead, Tenant, log_position};
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
 use parts::{
-    Edit, PartError, PartStore, RetentionSettings, Tombstone, plan_erasures, plan_retention,
-    tenants_with,
+    Edit, PartError, PartInfo, PartStore, RetentionSettings, Tombstone, plan_erasures,
+    plan_retention, tenants_with,
 };
 use platform::{Blobs, Clock, Ids, Random};
 use std::collections::{BTreeMap, BTreeSet};
@@ -357,6 +357,11 @@ impl MetricStore {
         select::exemplars(&self.tenant(tenant)?, &self.caches, time, matchers)
     }
 
+    /// The parts of the newest generation.
+    pub fn parts(&self, tenant: &TenantId) -> Result<Vec<PartInfo>, StoreError> {
+        Ok(self.tenant(tenant)?.store.snapshot().parts.clone())
+    }
+
     /// Those that have anything, or were asked for.
     pub fn tenants(&self) -> Vec<TenantId> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
@@ -405,7 +410,7 @@ fn young_erasures(
     let concerned =
         manifest.parts.iter().filter(|part| manifest.tombstones_for(part).next().is_some());
     let young = concerned.filter(|part| !is_planned(part.id));
-    let plan = |part: &parts::PartInfo| parts::MergePlan {
+    let plan = |part: &PartInfo| parts::MergePlan {
         day: part.day,
         level: part.level,
         inputs: vec![part.id],

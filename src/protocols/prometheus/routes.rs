@@ -179,15 +179,25 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         [GET],
         "/api/v1/status/flags",
         json!(status::flags),
-        "Flags, of which there are none"
+        "Every setting, and Prometheus' names for some"
     ),
     both!(
         read,
         [GET],
         "/api/v1/status/runtimeinfo",
         json!(status::runtime),
-        "When the server started"
+        "When and where the server started"
     ),
+    both!(read, [GET], "/api/v1/status/tsdb/blocks", json!(status::blocks), "Parts on disk"),
+    both!(read, [GET], "/api/v1/features", json!(status::features), "What is spoken"),
+    both!(
+        read,
+        [GET],
+        "/api/v1/notifications",
+        json!(status::notifications),
+        "Notices for Prometheus' own pages, of which there are none"
+    ),
+    both!(read, [GET_POST], "/api/v1/series/count", json!(status::series_count), "How many series"),
     both!(
         read,
         [GET],

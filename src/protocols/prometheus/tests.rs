@@ -32,6 +32,36 @@ fn statuses() {
 }
 
 #[test]
+fn flags_and_features_tell_the_truth() {
+    let server = TestServer::new(|services| {
+        services.settings = vec![("storage.retention".to_owned(), "30d".to_owned())];
+        services.retention_ms = Some(30 * 86_400_000);
+        services.prometheus.admin_api = true;
+    });
+    let data = |path: &str| -> serde_json::Value {
+        let answer = server.send(&format!("GET /prometheus/api/v1/{path}"), &[], "");
+        assert_eq!(answer.status, 200);
+        serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["data"].take()
+    };
+    let flags = data("status/flags");
+    for (name, value) in [
+        ("storage.retention", "30d"),
+        ("storage.tsdb.retention.time", "30d"),
+        ("web.enable-admin-api", "true"),
+        ("query.lookback-delta", "5m"),
+    ] {
+        assert_eq!(flags[name], value, "{name}");
+    }
+    let features = data("features");
+    let is_flag = |one: &serde_json::Value| one.is_boolean();
+    let categories = features.as_object().unwrap().values();
+    assert!(categories.flat_map(|names| names.as_object().unwrap().values()).all(is_flag));
+    assert_eq!(features["promql_functions"]["rate"], true);
+    assert_eq!(features["promql_functions"]["info"], false, "experimental ones are off");
+    assert_eq!(data("status/runtimeinfo")["storageRetention"], "30d");
+}
+
+#[test]
 fn what_grafana_asks() {
     server().play("grafana.txt");
 }
@@ -303,6 +333,9 @@ fn admins_may_delete_where_the_setting_allows_it() {
     assert_eq!(left.text(), r#"{"status":"success","data":[]}"#);
     let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot", &[], "");
     assert_eq!(snapshot.text(), r#"{"status":"success","data":{"name":"a-name"}}"#);
+    let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot?skip_head=true", &[], "");
+    assert!(snapshot.text().contains("without-head"));
+    assert_eq!(server.send("POST /api/v1/admin/tsdb/snapshot?skip_head=2", &[], "").status, 400);
     assert_eq!(server.send("PUT /api/v1/admin/tsdb/clean_tombstones", &[], "").status, 204);
 }
 
