@@ -30,7 +30,7 @@ fn samples_beyond_retention_are_refused_and_survive_nothing() {
     let page = format!("kept 1 {now_ms}\nold 1 {}\nends 1 {}\n", now_ms - 86_500_000, i64::MIN);
     let (status, text) = import(&server, &page);
     assert_eq!(status, 400);
-    assert!(text.starts_with("2 not stored: a sample of {__name__=\"old\"} at "), "{text}");
+    assert!(text.starts_with("2 not stored: a sample of {__name__=\"old\"} has the "), "{text}");
     assert!(text.contains("storage.retention, 86400 s"), "{text}");
     assert_eq!(count(&server, "kept", &(now_ms / 1_000 + 1).to_string()), 1);
     assert!(server.metric("mirador_samples_refused_total{reason=\"retention\"}") >= 1.0);

@@ -1,8 +1,10 @@
 //! Answers that are too large to be built whole: written on a worker thread, sent piece by piece.
 //!
 //! Invariants: no more than [`PIECES_WAITING`] pieces wait for the client, so memory does not grow
-//! with the answer; a client that goes away stops the writer at its next piece; an answer that
-//! can't be finished breaks the connection, so that nobody takes a part for the whole.
+//! with the answer; a client that goes away, or takes nothing for [`PATIENCE`], stops the writer at
+//! its next piece; an answer that can't be finished breaks the connection, so that nobody takes a
+//! part for the whole. Writers hold a worker thread each, so there are never more than
+//! [`STREAMS_MAX`].
 
 use crate::reply;
 use axum::body::{Body, Bytes, HttpBody};
@@ -15,12 +17,26 @@ use query::CancelFlag;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Sent as soon as it is this large.
 const PIECE_SIZE: usize = 64 << 10;
 /// What may wait for a slow client.
 const PIECES_WAITING: usize = 4;
+
+/// How long a writer waits for a client that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A small part of the worker threads that there may be.
+const STREAMS_MAX: usize = 64;
+
+static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
+
+/// So many answers are being sent that another one must wait its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{STREAMS_MAX} large answers are being sent already, try again later")]
+pub(crate) struct Busy;
 
 /// The client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +54,7 @@ enum Message<E> {
 #[derive(Debug)]
 pub(crate) struct Pieces<E> {
     sender: mpsc::Sender<Message<E>>,
+    runtime: Handle,
     /// What is not sent yet; write here, then call [`ready`](Self::ready).
     pub(crate) out: Vec<u8>,
     gzip: Option<GzEncoder<Vec<u8>>>,
@@ -63,7 +80,15 @@ impl<E> Pieces<E> {
     fn pass(&self, piece: Vec<u8>) -> Result<(), Gone> {
         match piece.is_empty() {
             true => Ok(()),
-            false => self.sender.blocking_send(Message::Piece(piece.into())).map_err(|_| Gone),
+            false => self.tell(Message::Piece(piece.into())),
+        }
+    }
+
+    fn tell(&self, message: Message<E>) -> Result<(), Gone> {
+        let sending = tokio::time::timeout(PATIENCE, self.sender.send(message));
+        match self.runtime.block_on(sending) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Gone),
         }
     }
 
@@ -72,7 +97,7 @@ impl<E> Pieces<E> {
         if let Some(gzip) = self.gzip.take() {
             self.pass(gzip.finish().expect("memory takes everything"))?;
         }
-        self.sender.blocking_send(Message::End).map_err(|_| Gone)
+        self.tell(Message::End)
     }
 }
 
@@ -90,21 +115,25 @@ pub(crate) async fn stream<E: Send + 'static>(
     cancel: CancelFlag,
     write: impl FnOnce(&mut Pieces<E>) -> Result<(), E> + Send + 'static,
     fail: impl FnOnce(Option<E>) -> Response,
-) -> Response {
+) -> Result<Response, Busy> {
+    let turn = STREAMS.try_acquire().map_err(|_| Busy)?;
     let (sender, mut receiver) = mpsc::channel(PIECES_WAITING);
+    let runtime = Handle::current();
     let gzip = head.is_gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
     tokio::task::spawn_blocking(move || {
-        let mut pieces = Pieces { sender, out: Vec::with_capacity(PIECE_SIZE), gzip };
+        let _turn = turn;
+        let out = Vec::with_capacity(PIECE_SIZE);
+        let mut pieces = Pieces { sender, runtime, out, gzip };
         // An error of sending means that nobody is there to be told.
         let _ = match write(&mut pieces) {
             Ok(()) => pieces.finish(),
-            Err(error) => pieces.sender.blocking_send(Message::Failed(error)).map_err(|_| Gone),
+            Err(error) => pieces.tell(Message::Failed(error)),
         };
     });
     let stop = StopWriting(cancel);
     let first = match receiver.recv().await {
-        Some(Message::Failed(error)) => return fail(Some(error)),
-        None => return fail(None),
+        Some(Message::Failed(error)) => return Ok(fail(Some(error))),
+        None => return Ok(fail(None)),
         Some(Message::Piece(piece)) => Some(piece),
         Some(Message::End) => None,
     };
@@ -115,7 +144,7 @@ pub(crate) async fn stream<E: Send + 'static>(
         let gzip = HeaderValue::from_static("gzip");
         response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
     }
-    response
+    Ok(response)
 }
 
 /// Raises the flag when the answer is sent or nobody wants it any more.
@@ -196,7 +225,7 @@ mod tests {
         is_gzip: bool,
         write: impl FnOnce(&mut Pieces<&'static str>) -> Failing + Send + 'static,
     ) -> Response {
-        stream(head(is_gzip), CancelFlag::new(), write, fail).await
+        stream(head(is_gzip), CancelFlag::new(), write, fail).await.unwrap()
     }
 
     #[tokio::test]
@@ -236,7 +265,7 @@ mod tests {
             let _ = told.send(end);
             Err(end)
         };
-        let mut answer = stream(head(false), cancel.clone(), write, fail).await;
+        let mut answer = stream(head(false), cancel.clone(), write, fail).await.unwrap();
         answer.body_mut().frame().await.unwrap().unwrap();
         drop(answer);
         assert_eq!(done.await, Ok("gone"));

@@ -210,7 +210,10 @@ async fn stream_to(
     let parameters = Parameters::of(&call, services.clock.wall_ms());
     let context = Context { services, call, parameters, cancel: cancel.clone() };
     let fail = |error: Option<ApiError>| failure(&error.unwrap_or_else(mistake));
-    stream(head, cancel, move |pieces| write(&context, pieces), fail).await
+    let sent = stream(head, cancel, move |pieces| write(&context, pieces), fail).await;
+    sent.unwrap_or_else(|busy| {
+        failure(&ApiError { kind: ErrorType::Unavailable, message: busy.to_string() })
+    })
 }
 
 fn mistake() -> ApiError {

@@ -5,6 +5,7 @@
 
 use super::envelope::{ApiError, Context};
 use super::selected::{Order, each_series};
+use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::stream::Pieces;
 use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -70,7 +71,8 @@ fn answer(
     mut take: impl FnMut(ReadSeries) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let matchers = query.matchers.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
-    let range = (query.start_ms, query.end_ms.max(query.start_ms));
+    let start_ms = query.start_ms.clamp(TIME_MIN_MS, TIME_MAX_MS);
+    let range = (start_ms, query.end_ms.clamp(start_ms, TIME_MAX_MS));
     let reader = context.reader()?;
     each_series(context, &*reader, &[matchers], range, Order::Labels, |labels, columns| {
         let series = read_series(labels, columns, query);

@@ -180,7 +180,7 @@ fn samples_out_of_time_are_refused_and_the_rest_stored() {
     assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "1");
     let text = answer.text();
     assert!(text.starts_with(
-        "a sample of {__name__=\"up\", job=\"x\"} at 2023-11-13T22:13:19.999Z is older"
+        "a sample of {__name__=\"up\", job=\"x\"} has the timestamp 2023-11-13T22:13:19.999Z, which is older"
     ));
     assert!(
         text.contains("storage.retention, 86400 s") && text.contains("prometheus.future_grace")
@@ -191,7 +191,9 @@ fn samples_out_of_time_are_refused_and_the_rest_stored() {
     let import = server.send("POST /api/v1/import/prometheus", &[], "up 1 5\nup 1\nup 2 -5\n");
     assert_eq!(import.status, 400);
     assert!(
-        import.text().starts_with("2 not stored: a sample of {__name__=\"up\"} at 1970"),
+        import
+            .text()
+            .starts_with("2 not stored: a sample of {__name__=\"up\"} has the timestamp 1970"),
         "{}",
         import.text()
     );
