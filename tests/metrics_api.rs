@@ -151,9 +151,44 @@ fn parts_are_listed_as_blocks() {
         (&block["stats"]["numSamples"], &block["stats"]["numSeries"]),
         (&2.into(), &2.into())
     );
+    assert_eq!(import(&server, "c 1 1700000002000\n").0, 204);
+    let statistics = ask(&server, "/api/v1/status/tsdb")["data"]["headStats"].clone();
+    assert_eq!(statistics["numSeries"], 3);
+    assert_eq!(
+        (&statistics["minTime"], &statistics["maxTime"]),
+        (&block["minTime"], &1_700_000_002_000_i64.into())
+    );
     let runtime = ask(&server, "/api/v1/status/runtimeinfo");
     assert_eq!(runtime["data"]["corruptionCount"], 0);
     assert!(!runtime["data"]["hostname"].as_str().unwrap().is_empty());
     let flags = ask(&server, "/api/v1/status/flags");
     assert_eq!(flags["data"]["storage.retention"], "0s");
+}
+
+#[test]
+fn queries_tell_what_they_did() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let page = "{\"a.b\",\"http.status\"=\"200\"} 1 1700000000000\nup{job=\"x\"} 1 1700000000000\n";
+    assert_eq!(import(&server, page).0, 204);
+    let query = "/api/v1/query_range?query=sum(up)&start=1700000000&end=1700000060&step=30";
+    let answer = ask(&server, &format!("{query}&stats=all&trace=1&limit=5&nocache=1"));
+    let samples = &answer["data"]["stats"]["samples"];
+    assert_eq!(samples["totalQueryableSamples"], 3);
+    assert_eq!(samples["totalQueryableSamplesPerStep"].as_array().unwrap().len(), 3);
+    assert!(answer["data"]["stats"]["timings"]["execTotalTime"].as_f64().unwrap() > 0.0);
+    let trace = &answer["trace"];
+    assert!(trace["duration_msec"].as_f64().unwrap() > 0.0);
+    assert!(trace["children"][0]["message"].as_str().unwrap().contains("series="), "{trace}");
+    assert_eq!(ask(&server, query).get("trace"), None);
+
+    let path = "/api/v1/label/U__http_2e_status/values?extra_label=__name__=a.b";
+    assert_eq!(ask(&server, path)["data"], serde_json::json!(["200"]));
+    let ago = |lookback: &str| {
+        let path = format!("/api/v1/query?query=up&time=1700000100&lookback_delta={lookback}");
+        ask(&server, &path)["data"]["result"].as_array().unwrap().len()
+    };
+    assert_eq!((ago("1m"), ago("2m")), (0, 1));
+    let reply = server.get("/api/v1/query?query=up&timeout=soon");
+    assert_eq!(reply.status, 400, "{}", reply.text());
 }

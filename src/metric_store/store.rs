@@ -357,6 +357,15 @@ impl MetricStore {
         select::exemplars(&self.tenant(tenant)?, &self.caches, time, matchers)
     }
 
+    /// From the first to the last sample, in memory and in parts; deleted ones may count.
+    pub fn time_range(&self, tenant: &TenantId) -> Result<Option<TimeRange>, StoreError> {
+        let tenant = self.tenant(tenant)?;
+        let parts = tenant.store.snapshot();
+        let of_heads = tenant.view().heads.into_iter().filter_map(|(live, _)| live.read().time());
+        let all = of_heads.chain(parts.parts.iter().map(|part| part.time));
+        Ok(all.reduce(TimeRange::union))
+    }
+
     /// The parts of the newest generation.
     pub fn parts(&self, tenant: &TenantId) -> Result<Vec<PartInfo>, StoreError> {
         Ok(self.tenant(tenant)?.store.snapshot().parts.clone())

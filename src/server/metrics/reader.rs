@@ -272,14 +272,19 @@ impl MetricReader for Reader {
         let counts = |counts: Vec<metric_store::NameCount>| {
             counts.into_iter().map(|c| NamedCount { name: c.name, count: c.count }).collect()
         };
+        let time = self.store.time_range(&self.tenant).map_err(service_error)?;
+        let parts = self.store.parts(&self.tenant).map_err(service_error)?;
         Ok(MetricStatistics {
+            // A series' samples in a part stand together, as a chunk's do.
+            chunks: parts.iter().map(|part| part.series).sum(),
+            min_time_ms: time.map_or(0, |time| time.min),
+            max_time_ms: time.map_or(0, |time| time.max),
             series: found.series,
             label_pairs: found.label_pairs,
             series_by_metric: counts(found.metrics),
             values_by_label: counts(found.labels),
             bytes_by_label: counts(found.label_bytes),
             series_by_pair: counts(found.pairs),
-            ..MetricStatistics::default()
         })
     }
 
