@@ -192,3 +192,27 @@ fn queries_tell_what_they_did() {
     let reply = server.get("/api/v1/query?query=up&timeout=soon");
     assert_eq!(reply.status, 400, "{}", reply.text());
 }
+
+#[test]
+fn what_a_limit_refuses_is_not_counted_as_written() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "metrics.active_series_max=2"]);
+    let point = |name: &str| {
+        format!(
+            r#"{{"name":"{name}","exponentialHistogram":{{"aggregationTemporality":2,"dataPoints":[{{"timeUnixNano":"1700000000000000000","count":"1","sum":1,"scale":0,"positive":{{"offset":0,"bucketCounts":["1"]}}}}]}}}}"#
+        )
+    };
+    let names: Vec<String> = ["one", "two", "three", "four", "five"].map(point).to_vec();
+    let body = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{}]}}]}}]}}"#,
+        names.join(",")
+    );
+    let json = [("content-type", "application/json")];
+    let reply = server.connect().send("POST", "/v1/metrics", &json, body.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answer: Value = serde_json::from_str(reply.text()).unwrap();
+    let partial = &answer["partialSuccess"];
+    assert_eq!(partial["rejectedDataPoints"], "3", "{answer}");
+    assert!(partial["errorMessage"].as_str().unwrap().contains("active_series_max"), "{answer}");
+    assert_eq!(ask(&server, "/api/v1/series/count")["data"][0], 2);
+}

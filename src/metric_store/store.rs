@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use crate::batch::format::{BATCH_SCHEMA, encode};
-use crate::batch::{BatchBuilder, Exemplar};
+use crate::batch::{BatchBuilder, Counts, Exemplar};
 use crate::deletes::Deleted;
 use crate::matcher::Matcher;
 use crate::part::Caches;
@@ -54,7 +54,8 @@ pub struct Prepared {
 #[derive(Debug)]
 pub struct Refused {
     pub series: u64,
-    pub samples: u64,
+    /// What came for them.
+    pub counts: Counts,
     /// Names the limit.
     pub error: StoreError,
 }
@@ -116,7 +117,7 @@ impl MetricStore {
         let series = live.resolve(batch, limits.active_series_max)?;
         let refused = (series > 0).then(|| Refused {
             series,
-            samples: batch.drop_refused(),
+            counts: batch.drop_refused(),
             error: StoreError::Limit {
                 limit: "active_series_max",
                 tenant: tenant.store.tenant().to_string(),

@@ -324,7 +324,10 @@ fn with_cors(mut response: Response, origin: &str) -> Response {
     if !origin.is_empty() {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         for (name, value) in [
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+            (
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "Accept, Authorization, Content-Type, Origin, X-Scope-OrgID",
+            ),
             (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
             (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
         ] {
