@@ -21,6 +21,7 @@ mod kill_ledger;
 mod kill_metrics;
 mod limits;
 mod metrics;
+mod metrics_api;
 mod power_cut;
 mod prometheus;
 mod real_clients;

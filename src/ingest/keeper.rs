@@ -224,6 +224,16 @@ impl Keeper {
         self.on_each("retain", move |engine| engine.retain(&retention)).await
     }
 
+    /// Runs `work` on a thread that may block, while no flush, merge or retention changes what the
+    /// engines have on disk.
+    pub async fn undisturbed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let _work = self.working.lock().await;
+        blocking(work).await
+    }
+
     /// Runs the work on each engine, on a thread that may block, and adds up what they answer. All
     /// are served even when one fails; the first failure is the answer.
     async fn on_each(

@@ -12,6 +12,8 @@
 mod engine;
 mod gateway;
 mod keeper;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Engine, EngineError, EngineStats, MergeRequest, Retention};
 pub use gateway::{BatchKind, Gateway, IngestError, Intake, batches_taken};

@@ -31,7 +31,7 @@ mod telemetry;
 mod tenant;
 mod values;
 
-pub use batch::{BatchBuilder, Exemplar, HistogramSample, SeriesSlot};
+pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
 pub use matcher::{Matcher, ValuePattern, ValueTest};
 pub use plan::MergeWish;

@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use crate::batch::format::{BATCH_SCHEMA, encode};
-use crate::batch::{BatchBuilder, Exemplar};
+use crate::batch::{BatchBuilder, Counts, Exemplar};
 use crate::deletes::Deleted;
 use crate::matcher::Matcher;
 use crate::part::Caches;
@@ -12,8 +12,8 @@ use crate::telemetry::DELETES;
 use crate::tenant::{LiveHead, Tenant, log_position};
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
 use parts::{
-    Edit, PartError, PartStore, RetentionSettings, Tombstone, plan_erasures, plan_retention,
-    tenants_with,
+    Edit, PartError, PartInfo, PartStore, RetentionSettings, Tombstone, plan_erasures,
+    plan_retention, tenants_with,
 };
 use platform::{Blobs, Clock, Ids, Random};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,8 @@ pub struct Prepared {
 #[derive(Debug)]
 pub struct Refused {
     pub series: u64,
-    pub samples: u64,
+    /// What came for them.
+    pub counts: Counts,
     /// Names the limit.
     pub error: StoreError,
 }
@@ -116,7 +117,7 @@ impl MetricStore {
         let series = live.resolve(batch, limits.active_series_max)?;
         let refused = (series > 0).then(|| Refused {
             series,
-            samples: batch.drop_refused(),
+            counts: batch.drop_refused(),
             error: StoreError::Limit {
                 limit: "active_series_max",
                 tenant: tenant.store.tenant().to_string(),
@@ -357,6 +358,20 @@ impl MetricStore {
         select::exemplars(&self.tenant(tenant)?, &self.caches, time, matchers)
     }
 
+    /// From the first to the last sample, in memory and in parts; deleted ones may count.
+    pub fn time_range(&self, tenant: &TenantId) -> Result<Option<TimeRange>, StoreError> {
+        let tenant = self.tenant(tenant)?;
+        let parts = tenant.store.snapshot();
+        let of_heads = tenant.view().heads.into_iter().filter_map(|(live, _)| live.read().time());
+        let all = of_heads.chain(parts.parts.iter().map(|part| part.time));
+        Ok(all.reduce(TimeRange::union))
+    }
+
+    /// The parts of the newest generation.
+    pub fn parts(&self, tenant: &TenantId) -> Result<Vec<PartInfo>, StoreError> {
+        Ok(self.tenant(tenant)?.store.snapshot().parts.clone())
+    }
+
     /// Those that have anything, or were asked for.
     pub fn tenants(&self) -> Vec<TenantId> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
@@ -405,7 +420,7 @@ fn young_erasures(
     let concerned =
         manifest.parts.iter().filter(|part| manifest.tombstones_for(part).next().is_some());
     let young = concerned.filter(|part| !is_planned(part.id));
-    let plan = |part: &parts::PartInfo| parts::MergePlan {
+    let plan = |part: &PartInfo| parts::MergePlan {
         day: part.day,
         level: part.level,
         inputs: vec![part.id],

@@ -2,6 +2,7 @@
 //! files; an object store can stand behind the same trait.
 
 use crate::disk::{AppendFile, Disk, ReadFile, parent};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
@@ -77,6 +78,23 @@ impl DiskBlobs {
         })?;
         leftovers.iter().try_for_each(|path| blobs.disk.remove(path))?;
         Ok(blobs)
+    }
+
+    /// Gives every blob a second path below another root of the same disk, durably; answers how
+    /// many. `NotFound` where one was deleted meanwhile.
+    pub fn duplicate_to(&self, root: &str) -> io::Result<usize> {
+        let blobs = self.list("")?;
+        let mut folders = BTreeSet::from([root.to_owned()]);
+        self.disk.create_dirs(root)?;
+        for BlobInfo { key, .. } in &blobs {
+            let to = format!("{root}/{key}");
+            if folders.insert(parent(&to).to_owned()) {
+                self.disk.create_dirs(parent(&to))?;
+            }
+            self.disk.duplicate(&self.path(key), &to)?;
+        }
+        folders.iter().try_for_each(|folder| self.disk.sync_dir(folder))?;
+        Ok(blobs.len())
     }
 
     fn path(&self, key: &str) -> String {

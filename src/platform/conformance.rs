@@ -215,3 +215,47 @@ fn blobs_are_read_listed_and_deleted_by_key() {
         assert_eq!(kind(blobs.delete("b/1")), ErrorKind::NotFound);
     });
 }
+
+#[test]
+fn a_duplicate_outlives_the_file_it_was_made_of() {
+    check(|disk| {
+        let large = vec![7; 3 << 20];
+        write(&*disk, "a", &large);
+        disk.create_dirs("x").unwrap();
+        disk.duplicate("a", "x/b").unwrap();
+        disk.sync_dir("x").unwrap();
+        assert_eq!(kind(disk.duplicate("a", "x/b")), ErrorKind::AlreadyExists);
+        assert_eq!(kind(disk.duplicate("none", "c")), ErrorKind::NotFound);
+        assert_eq!(kind(disk.duplicate("a", "no/c")), ErrorKind::NotFound);
+        disk.remove("a").unwrap();
+        assert!(disk.read_all("x/b", 4 << 20).unwrap() == large);
+    });
+}
+
+#[test]
+fn blobs_are_duplicated_below_another_root() {
+    check(|disk| {
+        let blobs = DiskBlobs::open(Arc::clone(&disk), "blobs").unwrap();
+        for key in ["b/2", "a", "b/1"] {
+            blobs.put_new(key, key.as_bytes()).unwrap();
+        }
+        let half = blobs.create("b/half").unwrap();
+        assert_eq!(blobs.duplicate_to("kept/blobs").unwrap(), 3);
+        drop(half);
+        blobs.delete("b/1").unwrap();
+        let kept = DiskBlobs::open(disk, "kept/blobs").unwrap();
+        let keys: Vec<_> = kept.list("").unwrap().into_iter().map(|blob| blob.key).collect();
+        assert_eq!(keys, ["a", "b/1", "b/2"]);
+        assert_eq!(kept.get_range("b/1", 0, 3).unwrap(), b"b/1");
+    });
+}
+
+#[test]
+fn duplicates_survive_a_power_cut() {
+    let disk = Arc::new(SimDisk::new());
+    let blobs = DiskBlobs::open(disk.clone(), "blobs").unwrap();
+    blobs.put_new("b/1", b"one").unwrap();
+    blobs.duplicate_to("kept/blobs").unwrap();
+    let after = disk.crash(crate::sim::CrashPolicy::LoseUnsynced);
+    assert_eq!(read(&after, "kept/blobs/b/1"), b"one");
+}

@@ -37,6 +37,16 @@ impl ProcessStats {
     }
 }
 
+/// The machine's name; empty where it can't be read.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+/// Where relative paths begin; empty where the folder is gone.
+pub fn working_dir() -> String {
+    std::env::current_dir().map_or_else(|_| String::new(), |path| path.display().to_string())
+}
+
 fn value_of(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_whitespace().next()?.parse().ok()
@@ -65,6 +75,7 @@ mod tests {
         let stats = ProcessStats::read();
         assert!(stats.resident_bytes.unwrap() > 100_000);
         assert!(stats.open_fds.unwrap() >= 3);
+        assert!(!host_name().contains('\n') && working_dir().starts_with('/'));
         assert!(stats.cpu_seconds.is_some() && stats.threads.unwrap() >= 1);
     }
 }

@@ -84,9 +84,9 @@ impl Window {
                 let kept = self.retention_ms.unwrap_or_default() / 1000;
                 format!("is older than what is kept (storage.retention, {kept} s)")
             }
-            Refusal::Range => "is no time that can be stored".to_owned(),
+            Refusal::Range => "can't be stored".to_owned(),
         };
-        format!("{shown} at {time} {why}")
+        format!("{shown} has the timestamp {time}, which {why}")
     }
 }
 
@@ -236,12 +236,12 @@ mod tests {
         assert_eq!(rejected.count, outside.len() as u64);
         assert_eq!(
             rejected.reasons[0],
-            "a sample of {__name__=\"up\", job=\"x\"} at 2023-11-14T22:13:14.999Z is older than what is kept \
+            "a sample of {__name__=\"up\", job=\"x\"} has the timestamp 2023-11-14T22:13:14.999Z, which is older than what is kept \
              (storage.retention, 5 s)"
         );
         assert_eq!(
             rejected.reasons[5],
-            "a sample of {__name__=\"up\", job=\"x\"} at 9223372036854775807 ms is too far in the future \
+            "a sample of {__name__=\"up\", job=\"x\"} has the timestamp 9223372036854775807 ms, which is too far in the future \
              (prometheus.future_grace, 1 s)"
         );
     }
@@ -250,7 +250,7 @@ mod tests {
     fn without_retention_any_time_that_can_be_counted_goes() {
         let (kept, rejected) = passed(None, &[0, -1, TIME_MIN_MS, i64::MIN]);
         assert_eq!(kept, [0, -1, TIME_MIN_MS]);
-        assert!(rejected.reasons[0].ends_with("is no time that can be stored"));
+        assert!(rejected.reasons[0].ends_with("which can't be stored"));
     }
 
     #[test]

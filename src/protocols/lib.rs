@@ -15,6 +15,7 @@ pub mod reply;
 mod route;
 mod services;
 pub mod settings;
+mod stream;
 #[cfg(test)]
 mod testing;
 
@@ -25,9 +26,9 @@ pub use route::{
     percent_decode, router,
 };
 pub use services::{
-    Committed, Exemplar, ExemplarSeries, Listing, MetricBatch, MetricQueries, MetricReader,
-    MetricServices, MetricStatistics, MetricWriter, NamedCount, Question, ServiceError, Services,
-    Waiting,
+    Block, Committed, Exemplar, ExemplarSeries, Listing, Machine, MetricBatch, MetricQueries,
+    MetricReader, MetricServices, MetricStatistics, MetricWriter, NamedCount, Question,
+    ServiceError, Services, Waiting,
 };
 
 /// This crate's instruments.

@@ -24,7 +24,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 11] = [
+    const MECHANISM: [&str; 12] = [
         "Cargo.toml",
         "fixtures",
         "guard",
@@ -35,6 +35,7 @@ mod tests {
         "route",
         "services",
         "settings",
+        "stream",
         "testing",
     ];
 

@@ -103,6 +103,29 @@ pub struct MetricStatistics {
     pub series_by_pair: Vec<NamedCount>,
 }
 
+/// An immutable part of a tenant's metrics, which Prometheus would call a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    pub id: String,
+    pub min_time_ms: i64,
+    /// The last sample's, which is in it.
+    pub max_time_ms: i64,
+    pub samples: u64,
+    pub series: u64,
+    /// How many merges it has been through.
+    pub level: u32,
+    pub bytes: u64,
+}
+
+/// What the machine and the process tell of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    pub host_name: String,
+    pub working_dir: String,
+    /// Threads that queries are evaluated with.
+    pub threads: usize,
+}
+
 /// Answers questions about metrics. Calls may block: handlers make them on worker threads.
 pub trait MetricQueries: Debug + Send + Sync {
     /// What a tenant has at this moment.
@@ -114,8 +137,12 @@ pub trait MetricQueries: Debug + Send + Sync {
     /// Removes what was deleted from the disk, now.
     fn clean_tombstones(&self, tenant: &TenantId) -> Result<(), ServiceError>;
 
-    /// Keeps what is there now under a name, and answers the name.
-    fn snapshot(&self, tenant: &TenantId) -> Result<String, ServiceError>;
+    /// Damaged parts that are set aside, of all tenants.
+    fn quarantined(&self) -> u64;
+
+    /// Keeps what all tenants have now under a name, without what is in memory alone where that may
+    /// be skipped; answers the name.
+    fn snapshot(&self, skip_head: bool) -> Result<String, ServiceError>;
 }
 
 /// One tenant's metrics at one moment. Listings come sorted.
@@ -140,6 +167,9 @@ pub trait MetricReader: Storage {
     fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError>;
 
     fn statistics(&self, limit: usize) -> Result<MetricStatistics, ServiceError>;
+
+    /// What is on disk, by rising time.
+    fn blocks(&self) -> Result<Vec<Block>, ServiceError>;
 }
 
 /// The metric store, seen from here.
@@ -162,6 +192,9 @@ pub struct Services {
     pub retention_ms: Option<i64>,
     /// The running configuration as TOML or YAML text, without secrets.
     pub config_text: String,
+    /// The same, a setting each: `storage.retention` and its value.
+    pub settings: Vec<(String, String)>,
+    pub machine: Machine,
     pub(crate) deltas: DeltaState,
     metrics: OnceLock<MetricServices>,
 }
@@ -177,6 +210,8 @@ impl Services {
             engine: EngineOptions::default(),
             retention_ms: None,
             config_text: String::new(),
+            settings: Vec::new(),
+            machine: Machine::default(),
             deltas: DeltaState::default(),
             metrics: OnceLock::new(),
         }

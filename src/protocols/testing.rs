@@ -146,8 +146,12 @@ impl MetricQueries for Queries {
         Ok(())
     }
 
-    fn snapshot(&self, _: &TenantId) -> Result<String, ServiceError> {
-        Ok("a-name".to_owned())
+    fn quarantined(&self) -> u64 {
+        0
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, ServiceError> {
+        Ok(if skip_head { "without-head" } else { "a-name" }.to_owned())
     }
 }
 
@@ -230,6 +234,18 @@ impl MetricReader for Stored {
             series_by_metric: by_metric.into_iter().map(count).take(limit).collect(),
             ..MetricStatistics::default()
         })
+    }
+
+    fn blocks(&self) -> Result<Vec<Block>, ServiceError> {
+        Ok(vec![Block {
+            id: "01HF0000000000000000000000".to_owned(),
+            min_time_ms: NOW_MS - 1_000,
+            max_time_ms: NOW_MS,
+            samples: 12,
+            series: 3,
+            level: 1,
+            bytes: 100,
+        }])
     }
 }
 

@@ -5,7 +5,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
-use protocols::Services;
+use protocols::{Machine, Services};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -77,6 +77,9 @@ fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
     services.otlp = config.otlp.clone();
     services.engine = config.promql.engine_options(threads);
     services.retention_ms = config.storage.retention_ms();
+    services.machine =
+        Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
+    services.settings = config.flat();
     services.config_text = toml::to_string(config).expect("settings are plain values");
     services
 }

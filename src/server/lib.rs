@@ -17,6 +17,7 @@ pub mod probe;
 pub mod routes;
 mod self_metrics;
 mod serve;
+mod snapshots;
 mod stores;
 
 pub use app::VERSION;

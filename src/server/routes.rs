@@ -9,6 +9,7 @@ use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
 use protocols::{Handler, Refuse, handler};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const READ: Access = Access::Needs(Scope::Read);
@@ -83,6 +84,38 @@ pub static ROUTES: &[Route] = &[
         Body::None,
         handler!(admin::merge),
         "Flushes, then merges each day into one part; answers when done",
+    ),
+    action(
+        &[Method::POST, Method::GET],
+        "/internal/force_flush",
+        ADMIN,
+        Body::None,
+        handler!(admin::flush),
+        "`/-/flush` under VictoriaMetrics' name",
+    ),
+    action(
+        &[Method::POST, Method::GET],
+        "/internal/force_merge",
+        ADMIN,
+        Body::None,
+        handler!(admin::merge),
+        "`/-/merge` under VictoriaMetrics' name",
+    ),
+    action(
+        &[Method::GET],
+        "/api/admin/snapshots",
+        ADMIN,
+        Body::None,
+        handler!(admin::list_snapshots),
+        "Names of snapshots",
+    ),
+    action(
+        &[Method::DELETE],
+        "/api/admin/snapshots/{name}",
+        ADMIN,
+        Body::None,
+        handler!(admin::remove_snapshot),
+        "Removes a snapshot",
     ),
     action(
         &[Method::GET],
@@ -187,18 +220,27 @@ pub fn reference_page() -> String {
         "# Routes\n\nGenerated from the tables in `src/server/routes.rs` and `src/protocols`; a test keeps it fresh. Every \
          listener serves all of them, and gRPC's `grpc.health.v1.Health` beside them. With \
          `auth.mode = \"off\"` everybody may call everything.\n\n\
+         What is marked with † is served below `/prometheus` too. Browsers of other sites may ask for \
+         what is below `/api/v1` and needs the scope `read`, as `prometheus.cors_origin` says: each \
+         such path answers `OPTIONS` to everybody.\n\n\
          | route | scope | what it does |\n| --- | --- | --- |\n",
     );
     let own = ROUTES.iter().map(|r| (r.methods, r.path, r.access, r.about));
     let protocols = protocols::routes().map(|r| (r.methods, r.path, r.access, r.about));
+    let twins: BTreeSet<&str> =
+        protocols::routes().filter_map(|route| route.path.strip_prefix("/prometheus")).collect();
     for (methods, path, access, about) in own.chain(protocols) {
+        let is_twin = path.strip_prefix("/prometheus").is_some_and(|path| twins.contains(path));
+        if is_twin || methods == [Method::OPTIONS] {
+            continue;
+        }
         let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
         let access = match access {
             Access::Public => "everybody".to_owned(),
             Access::Needs(scope) => format!("`{}`", scope.as_str()),
         };
-        let methods = methods.join(", ");
-        let _ = writeln!(page, "| `{methods} {path}` | {access} | {about} |");
+        let (methods, mark) = (methods.join(", "), if twins.contains(path) { " †" } else { "" });
+        let _ = writeln!(page, "| `{methods} {path}`{mark} | {access} | {about} |");
     }
     page
 }

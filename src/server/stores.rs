@@ -4,6 +4,7 @@ use crate::access::AccessBook;
 use crate::config::{Config, StorageSettings, WalSettings, WalSync};
 use crate::metrics::{MetricEngine, MetricQueriesOf, MetricWriterOf};
 use crate::probe::ProbeEngine;
+use crate::snapshots::Snapshots;
 use catalog::CatalogError;
 use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport, Retention};
 use metric_store::{Limits, MetricStore, StoreSettings};
@@ -13,11 +14,12 @@ use protocols::MetricServices;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
 const LOG_DIR: &str = "wal";
-const BLOB_DIR: &str = "blobs";
+pub(crate) const BLOB_DIR: &str = "blobs";
 
 /// Free space that the log leaves alone, so that a full disk can still be helped by writing heads
 /// to parts; less on a small disk.
@@ -53,7 +55,8 @@ pub struct Machine {
 pub struct Stores {
     pub access: AccessBook,
     pub gateway: Arc<Gateway>,
-    pub keeper: Keeper,
+    pub keeper: Arc<Keeper>,
+    pub snapshots: Arc<Snapshots>,
     pub metrics: Arc<MetricStore>,
     pub probe: Option<Arc<ProbeEngine>>,
     disk: Arc<RealDisk>,
@@ -72,8 +75,8 @@ impl Stores {
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
         let unusable =
             |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
-        let blobs: Arc<dyn Blobs> =
-            Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
+        let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
+        let blobs: Arc<dyn Blobs> = files.clone();
         let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
         let metrics = MetricStore::open(
             Arc::clone(&blobs),
@@ -88,6 +91,7 @@ impl Stores {
         let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
         let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
+        let keeper = Arc::new(keeper);
         let disk_of_log: Arc<dyn Disk> = disk.clone();
         let options = LogOptions {
             reserve_bytes: log_reserve(disk),
@@ -99,6 +103,14 @@ impl Stores {
         Ok(Self {
             access,
             gateway: Arc::new(Gateway::new(Arc::new(log))),
+            snapshots: Arc::new(Snapshots {
+                disk: Arc::clone(disk),
+                blobs: files,
+                keeper: Arc::clone(&keeper),
+                clock: Arc::clone(clock),
+                random: Arc::clone(random),
+                working: Mutex::default(),
+            }),
             keeper,
             metrics,
             probe,
@@ -116,6 +128,7 @@ impl Stores {
         let queries = MetricQueriesOf {
             store: Arc::clone(store),
             gateway: Arc::clone(gateway),
+            snapshots: Arc::clone(&self.snapshots),
             runtime: tokio::runtime::Handle::current(),
         };
         MetricServices { writer: Arc::new(writer), queries: Arc::new(queries) }

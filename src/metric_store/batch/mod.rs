@@ -33,6 +33,14 @@ pub struct Exemplar {
     pub value: f64,
 }
 
+/// How much of each kind there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub samples: u64,
+    pub histograms: u64,
+    pub exemplars: u64,
+}
+
 #[derive(Debug, Default)]
 pub struct BatchBuilder {
     /// The canonical bytes of all slots, one after the other.
@@ -142,9 +150,9 @@ impl BatchBuilder {
         &self.label_bytes[start as usize..self.label_ends[slot] as usize]
     }
 
-    /// Forgets what belongs to refused series. Answers how many samples went.
-    pub(crate) fn drop_refused(&mut self) -> u64 {
-        let before = self.sample_count();
+    /// Forgets what belongs to refused series. Answers how much went.
+    pub(crate) fn drop_refused(&mut self) -> Counts {
+        let before = self.counts();
         let numbers = &self.numbers;
         let keeps = |slot: u32| numbers[slot as usize] != REFUSED;
         let mut kept = 0;
@@ -165,6 +173,19 @@ impl BatchBuilder {
         self.starts.truncate(kept);
         self.histograms.retain(|(slot, _)| keeps(*slot));
         self.exemplars.retain(|(slot, _)| keeps(*slot));
-        (before - self.sample_count()) as u64
+        let left = self.counts();
+        Counts {
+            samples: before.samples - left.samples,
+            histograms: before.histograms - left.histograms,
+            exemplars: before.exemplars - left.exemplars,
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            samples: self.slots.len() as u64,
+            histograms: self.histograms.len() as u64,
+            exemplars: self.exemplars.len() as u64,
+        }
     }
 }

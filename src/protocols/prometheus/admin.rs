@@ -14,10 +14,7 @@ fn switched_on(context: &Context) -> Result<(), ApiError> {
 
 pub(super) fn delete_series(context: &Context) -> Result<Response, ApiError> {
     switched_on(context)?;
-    let question = context.parameters.question()?;
-    if question.selectors.is_empty() {
-        return Err(ApiError::bad("no match[] parameter provided"));
-    }
+    let question = context.parameters.question_of_series()?;
     context.metrics()?.queries.delete(&context.call.tenant, &question)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
@@ -30,7 +27,12 @@ pub(super) fn clean_tombstones(context: &Context) -> Result<Response, ApiError> 
 
 pub(super) fn snapshot(context: &Context) -> Result<Data, ApiError> {
     switched_on(context)?;
-    let name = context.metrics()?.queries.snapshot(&context.call.tenant)?;
+    let skip_head = match context.parameters.text("skip_head") {
+        "" | "false" | "0" => false,
+        "true" | "1" => true,
+        _ => return Err(ApiError::parameter("skip_head", "must be true or false")),
+    };
+    let name = context.metrics()?.queries.snapshot(skip_head)?;
     let mut data = Data::of("{\"name\":");
     json::text(&mut data.json, &name);
     data.json.push(b'}');

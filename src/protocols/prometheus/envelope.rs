@@ -1,9 +1,10 @@
 //! How every endpoint of the API answers: `{"status":…,"data":…}`, warnings, errors, gzip, CORS;
 //! and how one is run, on a worker thread, until its client goes away.
 
-use super::json;
 use super::parameters::Parameters;
+use super::{json, read};
 use crate::services::{MetricReader, MetricServices, ServiceError, Services};
+use crate::stream::{Head, Pieces, stream};
 use crate::{Call, reply};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -101,6 +102,8 @@ pub(super) struct Data {
     pub(super) json: Vec<u8>,
     pub(super) warnings: Vec<String>,
     pub(super) infos: Vec<String>,
+    /// What a query did, where that was asked for.
+    pub(super) trace: Option<serde_json::Value>,
 }
 
 impl Data {
@@ -137,6 +140,13 @@ pub(super) type Endpoint = fn(&Context) -> Result<Data, ApiError>;
 /// An endpoint that answers something else.
 pub(super) type RawEndpoint = fn(&Context) -> Result<Response, ApiError>;
 
+/// An endpoint whose answer is sent while it is made.
+#[derive(Clone, Copy)]
+pub(super) struct StreamedEndpoint {
+    pub(super) content_type: fn(&Call) -> &'static str,
+    pub(super) write: fn(&Context, &mut Pieces<ApiError>) -> Result<(), ApiError>,
+}
+
 /// Raises the flag when the client goes away, which drops the handler.
 struct CancelOnDrop(CancelFlag);
 
@@ -161,6 +171,56 @@ pub(super) async fn serve_raw(
     run(services, call, endpoint).await
 }
 
+pub(super) async fn serve_streamed(
+    services: Arc<Services>,
+    call: Call,
+    endpoint: StreamedEndpoint,
+) -> Response {
+    let origin = services.prometheus.cors_origin.clone();
+    let head =
+        Head { content_type: (endpoint.content_type)(&call), is_gzip: takes_gzip(&call.headers) };
+    with_cors(stream_to(services, call, head, endpoint.write).await, &origin)
+}
+
+/// Remote read: who takes chunks is sent them as they are made, others one message.
+pub(super) async fn serve_read(services: Arc<Services>, call: Call) -> Response {
+    let decode = move || (read::request(&call), call);
+    let (request, call) = match tokio::task::spawn_blocking(decode).await {
+        Ok((Ok(request), call)) => (request, call),
+        Ok((Err(error), _)) => return failure(&error),
+        Err(_) => return failure(&mistake()),
+    };
+    if request.takes_chunks {
+        let head = Head { content_type: read::STREAM, is_gzip: false };
+        let write = move |context: &Context, pieces: &mut Pieces<ApiError>| {
+            read::chunks(context, &request, pieces)
+        };
+        return stream_to(services, call, head, write).await;
+    }
+    run(services, call, move |context| read::samples(context, &request)).await
+}
+
+async fn stream_to(
+    services: Arc<Services>,
+    call: Call,
+    head: Head,
+    write: impl FnOnce(&Context, &mut Pieces<ApiError>) -> Result<(), ApiError> + Send + 'static,
+) -> Response {
+    let cancel = CancelFlag::new();
+    let parameters = Parameters::of(&call, services.clock.wall_ms());
+    let context = Context { services, call, parameters, cancel: cancel.clone() };
+    let fail = |error: Option<ApiError>| failure(&error.unwrap_or_else(mistake));
+    let sent = stream(head, cancel, move |pieces| write(&context, pieces), fail).await;
+    sent.unwrap_or_else(|busy| {
+        failure(&ApiError { kind: ErrorType::Unavailable, message: busy.to_string() })
+    })
+}
+
+fn mistake() -> ApiError {
+    let message = "a mistake in this program; its log says more".to_owned();
+    ApiError { kind: ErrorType::Internal, message }
+}
+
 async fn run(
     services: Arc<Services>,
     call: Call,
@@ -171,15 +231,11 @@ async fn run(
     let takes_gzip = takes_gzip(&call.headers);
     let origin = services.prometheus.cors_origin.clone();
     let work = move || {
-        let parameters = Parameters::of(&call);
+        let parameters = Parameters::of(&call, services.clock.wall_ms());
         let context = Context { services, call, parameters, cancel };
         endpoint(&context).unwrap_or_else(|error| failure(&error))
     };
-    let mistake = |_| {
-        let message = "a mistake in this program; its log says more".to_owned();
-        failure(&ApiError { kind: ErrorType::Internal, message })
-    };
-    let response = tokio::task::spawn_blocking(work).await.unwrap_or_else(mistake);
+    let response = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| failure(&mistake()));
     let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
     let response = if takes_gzip && !is_packed { packed(response).await } else { response };
     with_cors(response, &origin)
@@ -199,6 +255,9 @@ fn success(data: Data) -> Vec<u8> {
             out.extend_from_slice(format!(",\"{name}\":").as_bytes());
             json::texts(&mut out, texts);
         }
+    }
+    if let Some(trace) = data.trace {
+        out.extend_from_slice(format!(",\"trace\":{trace}").as_bytes());
     }
     out.push(b'}');
     out
@@ -265,7 +324,10 @@ fn with_cors(mut response: Response, origin: &str) -> Response {
     if !origin.is_empty() {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         for (name, value) in [
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+            (
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "Accept, Authorization, Content-Type, Origin, X-Scope-OrgID",
+            ),
             (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
             (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
         ] {

@@ -7,10 +7,7 @@ use crate::services::Listing;
 use model::MetricMetadata;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
-    let question = context.parameters.question()?;
-    if question.selectors.is_empty() {
-        return Err(ApiError::bad("no match[] parameter provided"));
-    }
+    let question = context.parameters.question_of_series()?;
     let found = context.reader()?.series(&question)?;
     let mut data = Data::default();
     json::list(&mut data.json, &found.items, json::labels);

@@ -1,20 +1,24 @@
 //! Prometheus: remote write and imports in, its HTTP API out.
 //!
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
-//! (JSON lines and federation out), `read` (remote read), `query`, `labels`, `status`, `admin` (the HTTP API), with
+//! (JSON lines out), `federate`, `read` (remote read), `selected` (raw series, which these three
+//! are made of), `query`, `labels`, `status`, `admin` (the HTTP API), with
 //! `parameters`, `envelope` and `json` under them.
 //! Not here: decoding (wire), the language (promql), storage.
 
 mod admin;
 mod envelope;
 mod export;
+mod federate;
 mod import;
 mod json;
 mod labels;
+mod narrowed;
 mod parameters;
 mod query;
 mod read;
 mod routes;
+mod selected;
 mod settings;
 mod status;
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 use super::envelope::{ApiError, Context, Data};
 use super::json;
+use super::narrowed::Narrowed;
+use crate::reply;
 use crate::services::{ExemplarSeries, Question};
+use axum::http::StatusCode;
+use axum::response::Response;
 use model::Labels;
 use promql::engine::column::{Series, Slot};
 use promql::tree::Tree;
@@ -10,7 +14,8 @@ use promql::{
     Engine, EngineOptions, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries,
     VectorSample, parse, prettify,
 };
-use query::SampleStats;
+use query::{SampleStats, TraceNode};
+use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -46,17 +51,27 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     let limit = context.parameters.limit()?;
     let engine = Engine::new(options(context)?);
     let reader = context.reader()?;
+    let storage = Narrowed { storage: &*reader, filters: context.parameters.filters()? };
+    let digits = context.parameters.digits("round_digits")?;
     let query = context.parameters.text("query");
-    let request = Request { query, times, cancel: context.cancel.clone(), trace: false };
+    let trace = matches!(context.parameters.text("trace"), "1" | "true");
+    let request = Request { query, times, cancel: context.cancel.clone(), trace };
     let clock = &*context.services.clock;
     let started = clock.now();
-    let mut result = engine.run(&*reader, clock, &request)?;
+    let mut result = engine.run(&storage, clock, &request)?;
     let took = clock.now().since(started);
+    if let Some(digits) = digits {
+        round(&mut result.value, digits);
+    }
     let was_cut = cut(&mut result.value, limit);
     let mut data = Data::default();
     write_result(&mut data.json, &result, times, context.parameters.text("stats"), took);
     data.warnings = result.annotations.warnings;
     data.infos = result.annotations.infos;
+    if trace {
+        let nodes = result.trace.iter().map(trace_node).collect();
+        data.trace = Some(traced(format!("query {query:?}"), took, nodes));
+    }
     if was_cut {
         data.truncated();
     }
@@ -75,6 +90,53 @@ fn options(context: &Context) -> Result<EngineOptions, ApiError> {
         options.lookback_ms = lookback_ms;
     }
     Ok(options)
+}
+
+/// VictoriaMetrics' `round_digits`: that many digits behind the point.
+fn round(value: &mut QueryValue, digits: i32) {
+    let rounded = |float: f64| {
+        let scaled = float * 10f64.powi(digits);
+        // Where the digits are beyond what the number has, it is as round as it gets.
+        if scaled.is_finite() { scaled.round() / 10f64.powi(digits) } else { float }
+    };
+    let sample = |sample: &mut SampleOf| {
+        if let SampleOf::Float(float) = sample {
+            *float = rounded(*float);
+        }
+    };
+    match value {
+        QueryValue::Scalar { value, .. } => *value = rounded(*value),
+        QueryValue::String { .. } => {}
+        QueryValue::Vector(samples) => samples.iter_mut().for_each(|one| sample(&mut one.value)),
+        QueryValue::Samples(series) => {
+            let all = series.iter_mut().flat_map(|one| &mut one.samples);
+            all.for_each(|(_, one)| sample(one));
+        }
+        QueryValue::Matrix { series, .. } => {
+            for column in series.iter_mut().map(|one| &mut one.column) {
+                for step in 0..column.steps() {
+                    if let Some(float) = column.float(step) {
+                        column.set_float(step, rounded(float));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The plan with what its nodes did, in the shape of VictoriaMetrics' traces.
+fn trace_node(node: &TraceNode) -> Value {
+    let TraceNode { name, elapsed, series, samples, children } = node;
+    let message = format!("{name}: series={series}, samples={samples}");
+    traced(message, *elapsed, children.iter().map(trace_node).collect())
+}
+
+fn traced(message: String, took: Duration, children: Vec<Value>) -> Value {
+    let millis = took.as_micros() as f64 / 1_000.0;
+    match children.is_empty() {
+        true => json!({ "duration_msec": millis, "message": message }),
+        false => json!({ "duration_msec": millis, "message": message, "children": children }),
+    }
 }
 
 fn cut(value: &mut QueryValue, limit: usize) -> bool {
@@ -233,6 +295,7 @@ pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     if selectors.is_empty() {
         return Ok(Data::of("[]"));
     }
+    let selectors = context.parameters.narrow(selectors)?;
     let question = Question { selectors, start_ms, end_ms, limit: usize::MAX };
     let found = context.reader()?.exemplars(&question)?;
     let mut data = Data::default();
@@ -262,6 +325,15 @@ pub(super) fn format(context: &Context) -> Result<Data, ApiError> {
     let mut data = Data::default();
     json::text(&mut data.json, &prettify(&expr));
     Ok(data)
+}
+
+/// VictoriaMetrics' name for [`format`], with its own shape of an answer.
+pub(super) fn prettify_query(context: &Context) -> Result<Response, ApiError> {
+    let answer = match parse(context.parameters.text("query"), &context.services.engine.parse) {
+        Ok(expr) => json!({ "status": "success", "query": prettify(&expr) }),
+        Err(error) => json!({ "status": "error", "msg": error.to_string() }),
+    };
+    Ok(reply::json(StatusCode::OK, &answer))
 }
 
 pub(super) fn tree(context: &Context) -> Result<Data, ApiError> {

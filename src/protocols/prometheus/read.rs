@@ -1,83 +1,100 @@
-//! `POST /api/v1/read`: remote read, as one message of samples or as a stream of chunks.
+//! `POST /api/v1/read`: remote read, as a stream of chunks or as one message of samples.
+//!
+//! The stream is made as it is sent. One message can't be: it is packed as a whole, so it may not
+//! have more samples than a query may hold.
 
 use super::envelope::{ApiError, Context};
-use super::export::each_series;
-use crate::reply;
+use super::selected::{Order, each_series};
+use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
+use crate::stream::Pieces;
+use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use model::is_stale;
-use promql::{MatchOp, Matcher};
-use std::ops::RangeInclusive;
+use model::{Labels, is_stale};
+use promql::storage::SeriesColumns;
+use promql::{MatchOp, Matcher, QueryError};
 use wire::Encoding;
 use wire::remote_read::{
-    ReadMatch, ReadMatcher, ReadQuery, ReadRequest, ReadSeries, append_chunked_frame,
+    ReadMatch, ReadMatcher, ReadQuery, ReadRequest, ReadSeries, append_chunked_frames,
     decode_read_request, encode_read_response, snappy,
 };
 
-const STREAM: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+pub(super) const STREAM: &str =
+    "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 
-pub(super) fn read(context: &Context) -> Result<Response, ApiError> {
-    let call = &context.call;
+pub(super) fn request(call: &Call) -> Result<ReadRequest, ApiError> {
     let plain = wire::decompress(Encoding::Snappy, &call.body, call.decompressed_max)
         .map_err(|error| ApiError::bad(error.to_string()))?;
-    let ReadRequest { queries, takes_chunks } =
-        decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))?;
-    let results = queries.iter().map(|query| answer(context, query));
-    let results = results.collect::<Result<Vec<_>, _>>()?;
-    let has_histograms = results.iter().flatten().any(|series| !series.histograms.is_empty());
-    // Clients that take chunks take samples too, and only samples can hold histograms here.
-    match takes_chunks && !has_histograms {
-        true => Ok(reply::of(StatusCode::OK, STREAM, stream(&results))),
-        false => samples(&results),
-    }
+    decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))
 }
 
-fn samples(results: &[Vec<ReadSeries>]) -> Result<Response, ApiError> {
+/// Everything in one message.
+pub(super) fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiError> {
+    let mut room = context.services.engine.samples_max;
+    let mut results = Vec::new();
+    for query in &request.queries {
+        let mut result = Vec::new();
+        answer(context, query, |series| {
+            let count = series.floats.len() + series.histograms.len();
+            room = room.checked_sub(count).ok_or(QueryError::TooManySamples)?;
+            result.push(series);
+            Ok(())
+        })?;
+        results.push(result);
+    }
     let too_large = || ApiError::bad("the answer is too large for one message");
-    let packed = snappy(&encode_read_response(results)).ok_or_else(too_large)?;
+    let packed = snappy(&encode_read_response(&results)).ok_or_else(too_large)?;
     let mut response = reply::of(StatusCode::OK, "application/x-protobuf", packed);
     let encoding = HeaderValue::from_static("snappy");
     response.headers_mut().insert(header::CONTENT_ENCODING, encoding);
     Ok(response)
 }
 
-fn stream(results: &[Vec<ReadSeries>]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (index, result) in results.iter().enumerate() {
-        for series in result.iter().filter(|series| !series.floats.is_empty()) {
-            append_chunked_frame(index, &series.labels, &series.floats, &mut out);
-        }
+pub(super) fn chunks(
+    context: &Context,
+    request: &ReadRequest,
+    pieces: &mut Pieces<ApiError>,
+) -> Result<(), ApiError> {
+    let frame_size = context.services.prometheus.read_frame_size.length();
+    for (index, query) in request.queries.iter().enumerate() {
+        answer(context, query, |series| {
+            append_chunked_frames(index, &series, frame_size, &mut pieces.out);
+            Ok(pieces.ready()?)
+        })?;
     }
-    out
+    Ok(())
 }
 
-fn answer(context: &Context, query: &ReadQuery) -> Result<Vec<ReadSeries>, ApiError> {
+fn answer(
+    context: &Context,
+    query: &ReadQuery,
+    mut take: impl FnMut(ReadSeries) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
     let matchers = query.matchers.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
-    let range = query.start_ms..=query.end_ms;
-    let mut out = Vec::new();
-    each_series(context, &[matchers], (query.start_ms, query.end_ms), |labels, columns| {
-        let floats =
-            columns.floats.times.iter().copied().zip(columns.floats.values.iter().copied());
-        let histograms = columns.histograms.times.iter().copied().zip(columns.histograms.values);
-        let kept = within(&range);
-        let series = ReadSeries {
-            labels: labels.clone(),
-            floats: floats.filter(|(time, value)| kept(*time) && !is_stale(*value)).collect(),
-            histograms: histograms
-                .filter(|(time, histogram)| kept(*time) && !is_stale(histogram.sum))
-                .map(|(time, histogram)| (time, (**histogram).clone()))
-                .collect(),
-        };
-        if !(series.floats.is_empty() && series.histograms.is_empty()) {
-            out.push(series);
+    let start_ms = query.start_ms.clamp(TIME_MIN_MS, TIME_MAX_MS);
+    let range = (start_ms, query.end_ms.clamp(start_ms, TIME_MAX_MS));
+    let reader = context.reader()?;
+    each_series(context, &*reader, &[matchers], range, Order::Labels, |labels, columns| {
+        let series = read_series(labels, columns, query);
+        match series.floats.is_empty() && series.histograms.is_empty() {
+            true => Ok(()),
+            false => take(series),
         }
-    })?;
-    out.sort_by(|left: &ReadSeries, right| left.labels.cmp(&right.labels));
-    Ok(out)
+    })
 }
 
-fn within(range: &RangeInclusive<i64>) -> impl Fn(i64) -> bool {
-    move |time| range.contains(&time)
+fn read_series(labels: &Labels, columns: SeriesColumns<'_>, query: &ReadQuery) -> ReadSeries {
+    let kept = |time: i64| (query.start_ms..=query.end_ms).contains(&time);
+    let floats = columns.floats.times.iter().copied().zip(columns.floats.values.iter().copied());
+    let histograms = columns.histograms.times.iter().copied().zip(columns.histograms.values);
+    ReadSeries {
+        labels: labels.clone(),
+        floats: floats.filter(|(time, value)| kept(*time) && !is_stale(*value)).collect(),
+        histograms: histograms
+            .filter(|(time, histogram)| kept(*time) && !is_stale(histogram.sum))
+            .map(|(time, histogram)| (time, (**histogram).clone()))
+            .collect(),
+    }
 }
 
 fn matcher(asked: &ReadMatcher) -> Result<Matcher, ApiError> {

@@ -1,7 +1,10 @@
 //! Which paths are served, at the root and under `/prometheus`.
 
-use super::envelope::{Endpoint, RawEndpoint, options, refuse, serve, serve_raw};
-use super::{admin, export, import, labels, query, read as remote_read, status, write};
+use super::envelope::{
+    Endpoint, RawEndpoint, StreamedEndpoint, options, refuse, serve, serve_raw, serve_read,
+    serve_streamed,
+};
+use super::{admin, export, federate, import, labels, query, status, write};
 use crate::{Access, Body, Handler, Refuse, Route, Services, handler, reply};
 use axum::http::Method;
 use catalog::Scope;
@@ -29,6 +32,15 @@ macro_rules! raw {
     ($endpoint:path) => {{
         const ENDPOINT: RawEndpoint = $endpoint;
         |services, call| Box::pin(serve_raw(services, call, ENDPOINT))
+    }};
+}
+
+/// An endpoint that is sent while it is made, as a handler.
+macro_rules! streamed {
+    ($endpoint:ident) => {{
+        const ENDPOINT: StreamedEndpoint =
+            StreamedEndpoint { content_type: $endpoint::content_type, write: $endpoint::$endpoint };
+        |services, call| Box::pin(serve_streamed(services, call, ENDPOINT))
     }};
 }
 
@@ -76,17 +88,36 @@ macro_rules! both {
     };
 }
 
-/// The lists below, joined while compiling.
+/// Whether browsers of other sites may ask for it: everything that is read.
+const fn is_read(route: &Route<Services>) -> bool {
+    matches!(route.access, Access::Needs(Scope::Read))
+}
+
+/// The pairs below, joined while compiling, with a preflight for every path that is read.
 const fn joined<const N: usize>(pairs: &[[Route<Services>; 2]]) -> [Route<Services>; N] {
-    assert!(pairs.len() * 2 == N, "every pair has its place");
     let mut all = [pairs[0][0]; N];
-    let mut index = 0;
-    while index < pairs.len() {
-        all[2 * index] = pairs[index][0];
-        all[2 * index + 1] = pairs[index][1];
+    let (mut index, mut end) = (0, 0);
+    while index < 2 * pairs.len() {
+        let route = pairs[index / 2][index % 2];
+        all[end] = route;
+        end += 1;
+        if is_read(&route) {
+            all[end] = preflight(route.path);
+            end += 1;
+        }
         index += 1;
     }
+    assert!(end == N, "every route has its place");
     all
+}
+
+const fn routes_of(pairs: &[[Route<Services>; 2]]) -> usize {
+    let (mut index, mut count) = (0, 0);
+    while index < pairs.len() {
+        count += if is_read(&pairs[index][0]) { 4 } else { 2 };
+        index += 1;
+    }
+    count
 }
 
 const PAIRS: &[[Route<Services>; 2]] = &[
@@ -148,15 +179,25 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         [GET],
         "/api/v1/status/flags",
         json!(status::flags),
-        "Flags, of which there are none"
+        "Every setting, and Prometheus' names for some"
     ),
     both!(
         read,
         [GET],
         "/api/v1/status/runtimeinfo",
         json!(status::runtime),
-        "When the server started"
+        "When and where the server started"
     ),
+    both!(read, [GET], "/api/v1/status/tsdb/blocks", json!(status::blocks), "Parts on disk"),
+    both!(read, [GET], "/api/v1/features", json!(status::features), "What is spoken"),
+    both!(
+        read,
+        [GET],
+        "/api/v1/notifications",
+        json!(status::notifications),
+        "Notices for Prometheus' own pages, of which there are none"
+    ),
+    both!(read, [GET_POST], "/api/v1/series/count", json!(status::series_count), "How many series"),
     both!(
         read,
         [GET],
@@ -189,15 +230,21 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         json!(status::alertmanagers),
         "Alertmanagers that alerts are sent to"
     ),
-    both!(preflight, [], "/api/v1/query",),
-    both!(preflight, [], "/api/v1/query_range",),
-    both!(preflight, [], "/api/v1/query_exemplars",),
-    both!(preflight, [], "/api/v1/series",),
-    both!(preflight, [], "/api/v1/labels",),
-    both!(preflight, [], "/api/v1/label/{name}/values",),
-    both!(preflight, [], "/api/v1/metadata",),
-    both!(read, [GET], "/federate", raw!(export::federate), "The newest samples, as text"),
-    both!(read, [GET_POST], "/api/v1/export", raw!(export::export), "Samples as JSON lines"),
+    both!(
+        read,
+        [GET_POST],
+        "/federate",
+        streamed!(federate),
+        "The newest samples, as text or protobuf"
+    ),
+    both!(read, [GET_POST], "/api/v1/export", streamed!(export), "Samples as JSON lines"),
+    both!(
+        read,
+        [GET_POST],
+        "/prettify-query",
+        raw!(query::prettify_query),
+        "A PromQL expression, laid out, as VictoriaMetrics answers it"
+    ),
     both!(
         route,
         [CHANGE],
@@ -231,7 +278,7 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         "/api/v1/read",
         READ,
         Body::AsSent,
-        raw!(remote_read::read),
+        handler!(serve_read),
         "Prometheus remote read, samples or streamed chunks"
     ),
     both!(
@@ -272,4 +319,4 @@ const PAIRS: &[[Route<Services>; 2]] = &[
     ),
 ];
 
-pub(super) static ROUTES: &[Route<Services>] = &joined::<{ PAIRS.len() * 2 }>(PAIRS);
+pub(super) static ROUTES: &[Route<Services>] = &joined::<{ routes_of(PAIRS) }>(PAIRS);

@@ -15,6 +15,8 @@ section! {
         label_value_size: ByteSize = ByteSize::kib(16),
         /// How far in the future a sample may lie; clocks differ.
         future_grace: HumanDuration = HumanDuration::from_secs(600),
+        /// Remote read sends its stream in frames of about this size.
+        read_frame_size: ByteSize = ByteSize::mib(1),
         /// Let `/api/v1/admin/tsdb` delete series and take snapshots.
         admin_api: bool = false,
         /// What browsers of other sites may do: the value of `Access-Control-Allow-Origin`. Empty:

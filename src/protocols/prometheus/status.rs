@@ -3,7 +3,9 @@
 use super::envelope::{ApiError, Context, Data};
 use super::json;
 use crate::services::NamedCount;
+use promql::format_duration;
 use serde_json::json as value;
+use std::collections::BTreeMap;
 
 /// The Prometheus whose API this is: clients choose what they may ask by it.
 const SPOKEN_VERSION: &str = "3.14.0";
@@ -30,28 +32,122 @@ pub(super) fn config(context: &Context) -> Result<Data, ApiError> {
     data(&value!({ "yaml": context.services.config_text }))
 }
 
-pub(super) fn flags(_: &Context) -> Result<Data, ApiError> {
-    data(&value!({}))
+/// Every setting under its own name, and under Prometheus' what tools look for there.
+pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
+    let services = &context.services;
+    let mut flags: BTreeMap<String, String> = services.settings.iter().cloned().collect();
+    let retention = services.retention_ms.map_or_else(|| "0s".to_owned(), format_duration);
+    for (name, text) in [
+        ("query.lookback-delta", format_duration(services.engine.lookback_ms)),
+        ("query.max-samples", services.engine.samples_max.to_string()),
+        ("query.timeout", format_duration(services.engine.timeout_ms)),
+        ("storage.tsdb.retention.time", retention),
+        ("web.cors.origin", services.prometheus.cors_origin.clone()),
+        ("web.enable-admin-api", services.prometheus.admin_api.to_string()),
+        ("web.enable-otlp-receiver", "true".to_owned()),
+        ("web.enable-remote-write-receiver", "true".to_owned()),
+    ] {
+        flags.insert(name.to_owned(), text);
+    }
+    data(&value!(flags))
 }
 
+/// What is spoken, by category and name.
+pub(super) fn features(context: &Context) -> Result<Data, ApiError> {
+    let services = &context.services;
+    let experimental = services.engine.parse.experimental_functions;
+    let functions = promql::functions::all().iter();
+    let functions: BTreeMap<&str, bool> =
+        functions.map(|function| (function.name, experimental || !function.experimental)).collect();
+    data(&value!({
+        "api": {
+            "admin": services.prometheus.admin_api,
+            "exemplars": true,
+            "label_values_match": true,
+            "lookback_delta": true,
+            "query_stats": true,
+            "query_warnings": true,
+            "remote_read": true,
+            "remote_write_receiver": true,
+            "otlp_write_receiver": true,
+            "time_range_labels": true,
+            "time_range_series": true,
+        },
+        "otlp_receiver": {
+            "delta_conversion": true,
+            "promote_scope_metadata": services.otlp.promote_scope_metadata,
+            "convert_histograms_to_nhcb": services.otlp.convert_histograms_to_nhcb,
+        },
+        "promql": {
+            "at_modifier": true,
+            "delayed_name_removal": services.engine.delayed_name_removal,
+            "duration_expr": true,
+            "experimental_functions": experimental,
+            "native_histograms": true,
+            "negative_offset": true,
+            "subqueries": true,
+            "utf8_names": true,
+        },
+        "promql_functions": functions,
+        "tsdb": {
+            "delete": true,
+            "exemplar_storage": true,
+            "native_histograms": true,
+            "out_of_order": true,
+            "snapshot": true,
+            "start_timestamps": true,
+        },
+    }))
+}
+
+/// What Go tells of its runtime is left out: there is none, and a made-up figure would mislead.
 pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
-    let started = chrono::DateTime::from_timestamp_millis(context.services.started_ms);
+    let services = &context.services;
+    let started = chrono::DateTime::from_timestamp_millis(services.started_ms);
     let started = started.unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    let now = chrono::DateTime::from_timestamp_millis(services.clock.wall_ms());
+    let now = now.unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    let retention = services.retention_ms.map_or_else(String::new, format_duration);
     data(&value!({
         "startTime": started,
-        "CWD": "",
-        "hostname": "",
-        "serverTime": context.services.clock.wall_ms() / 1000,
+        "CWD": services.machine.working_dir,
+        "hostname": services.machine.host_name,
+        "serverTime": now,
         "reloadConfigSuccess": true,
         "lastConfigTime": started,
-        "corruptionCount": 0,
-        "goroutineCount": 0,
-        "GOMAXPROCS": 0,
-        "GOMEMLIMIT": 0,
-        "GOGC": "",
-        "GODEBUG": "",
-        "storageRetention": "",
+        "corruptionCount": context.metrics()?.queries.quarantined(),
+        "GOMAXPROCS": services.machine.threads,
+        "storageRetention": retention,
     }))
+}
+
+/// The parts on disk, in the shape of Prometheus' blocks. The end of a block is not in it.
+pub(super) fn blocks(context: &Context) -> Result<Data, ApiError> {
+    let blocks = context.reader()?.blocks()?;
+    let blocks = blocks.iter().map(|block| {
+        value!({
+            "ulid": block.id,
+            "minTime": block.min_time_ms,
+            "maxTime": block.max_time_ms.saturating_add(1),
+            "stats": {
+                "numSamples": block.samples,
+                "numSeries": block.series,
+                "numBytes": block.bytes,
+            },
+            "compaction": { "level": block.level + 1, "sources": [block.id] },
+            "version": 1,
+        })
+    });
+    data(&value!({ "blocks": blocks.collect::<Vec<_>>() }))
+}
+
+/// VictoriaMetrics' `series/count`.
+pub(super) fn series_count(context: &Context) -> Result<Data, ApiError> {
+    data(&value!([context.reader()?.statistics(1)?.series]))
+}
+
+pub(super) fn notifications(_: &Context) -> Result<Data, ApiError> {
+    data(&value!([]))
 }
 
 pub(super) fn wal_replay(_: &Context) -> Result<Data, ApiError> {

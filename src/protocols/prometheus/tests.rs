@@ -32,6 +32,36 @@ fn statuses() {
 }
 
 #[test]
+fn flags_and_features_tell_the_truth() {
+    let server = TestServer::new(|services| {
+        services.settings = vec![("storage.retention".to_owned(), "30d".to_owned())];
+        services.retention_ms = Some(30 * 86_400_000);
+        services.prometheus.admin_api = true;
+    });
+    let data = |path: &str| -> serde_json::Value {
+        let answer = server.send(&format!("GET /prometheus/api/v1/{path}"), &[], "");
+        assert_eq!(answer.status, 200);
+        serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["data"].take()
+    };
+    let flags = data("status/flags");
+    for (name, value) in [
+        ("storage.retention", "30d"),
+        ("storage.tsdb.retention.time", "30d"),
+        ("web.enable-admin-api", "true"),
+        ("query.lookback-delta", "5m"),
+    ] {
+        assert_eq!(flags[name], value, "{name}");
+    }
+    let features = data("features");
+    let is_flag = |one: &serde_json::Value| one.is_boolean();
+    let categories = features.as_object().unwrap().values();
+    assert!(categories.flat_map(|names| names.as_object().unwrap().values()).all(is_flag));
+    assert_eq!(features["promql_functions"]["rate"], true);
+    assert_eq!(features["promql_functions"]["info"], false, "experimental ones are off");
+    assert_eq!(data("status/runtimeinfo")["storageRetention"], "30d");
+}
+
+#[test]
 fn what_grafana_asks() {
     server().play("grafana.txt");
 }
@@ -150,7 +180,7 @@ fn samples_out_of_time_are_refused_and_the_rest_stored() {
     assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "1");
     let text = answer.text();
     assert!(text.starts_with(
-        "a sample of {__name__=\"up\", job=\"x\"} at 2023-11-13T22:13:19.999Z is older"
+        "a sample of {__name__=\"up\", job=\"x\"} has the timestamp 2023-11-13T22:13:19.999Z, which is older"
     ));
     assert!(
         text.contains("storage.retention, 86400 s") && text.contains("prometheus.future_grace")
@@ -161,7 +191,9 @@ fn samples_out_of_time_are_refused_and_the_rest_stored() {
     let import = server.send("POST /api/v1/import/prometheus", &[], "up 1 5\nup 1\nup 2 -5\n");
     assert_eq!(import.status, 400);
     assert!(
-        import.text().starts_with("2 not stored: a sample of {__name__=\"up\"} at 1970"),
+        import
+            .text()
+            .starts_with("2 not stored: a sample of {__name__=\"up\"} has the timestamp 1970"),
         "{}",
         import.text()
     );
@@ -181,12 +213,13 @@ fn the_ends_of_time_can_be_stored_and_asked_for() {
     assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "3");
     for (query, expected) in [
         ("query?query=up&time=0", 200),
+        ("query?query=up&time=1e300", 400),
         ("query?query=up%20offset%20100y&time=-4611686018427000", 200),
         ("query?query=up[100y]&time=-4611686018427000", 200),
-        ("query?query=up&time=9223372036854775807", 400),
+        ("query?query=up&time=9223372036854775807", 200),
         ("query?query=up%20@%209223372036854775807&time=0", 400),
         ("query_range?query=up&start=-4611686018427387&end=4611686018427387&step=1e15", 400),
-        ("query_range?query=up&start=-4611686018427387&end=4611686018427387&step=9000000000", 400),
+        ("query_range?query=up&start=-4611686018427387&end=4611686018427387&step=9000000000", 200),
         ("series?match[]=up&start=-4611686018427387&end=4611686018427387", 200),
         ("export?match[]=up", 200),
     ] {
@@ -302,6 +335,9 @@ fn admins_may_delete_where_the_setting_allows_it() {
     assert_eq!(left.text(), r#"{"status":"success","data":[]}"#);
     let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot", &[], "");
     assert_eq!(snapshot.text(), r#"{"status":"success","data":{"name":"a-name"}}"#);
+    let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot?skip_head=true", &[], "");
+    assert!(snapshot.text().contains("without-head"));
+    assert_eq!(server.send("POST /api/v1/admin/tsdb/snapshot?skip_head=2", &[], "").status, 400);
     assert_eq!(server.send("PUT /api/v1/admin/tsdb/clean_tombstones", &[], "").status, 204);
 }
 
@@ -346,4 +382,78 @@ fn remote_read_answers_samples_or_chunks() {
     assert_eq!(first + second, chunks.body.len());
 
     assert_eq!(server.send("POST /api/v1/read", &[SNAPPY], "x").status, 400);
+}
+
+/// An exponential histogram and one with custom bounds.
+fn with_histograms() -> TestServer {
+    let server = TestServer::new(|services| services.otlp.convert_histograms_to_nhcb = true);
+    let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
+        {"name":"up","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"timeUnixNano":"1699999990000000000","count":"4","sum":10,"scale":0,"zeroCount":"1","positive":{"offset":0,"bucketCounts":["1","2"]}}]}},
+        {"name":"up","histogram":{"aggregationTemporality":2,"dataPoints":[{"attributes":[{"key":"custom","value":{"stringValue":"x"}}],"timeUnixNano":"1699999990000000000","count":"3","sum":4,"bucketCounts":["1","2"],"explicitBounds":[0.5]}]}}]}]}]}"#;
+    let answer = server.send("POST /v1/metrics", &[("content-type", "application/json")], body);
+    assert_eq!(answer.text(), "{}");
+    server
+}
+
+#[test]
+fn histograms_are_federated_in_protobuf() {
+    let server = with_histograms();
+    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;q=0.3";
+    let ask = |accept| server.send("GET /federate?match[]=up", &[("accept", accept)], "");
+    assert_eq!(ask("text/plain").text(), "", "text has no histograms");
+    let answer = ask(accept);
+    assert!(answer.header("content-type").ends_with("encoding=delimited"));
+    let length = usize::from(answer.body[0] & 0x7f) | usize::from(answer.body[1]) << 7;
+    assert_eq!(answer.body.len(), length + 2, "one family");
+    let mut family = wire::protobuf::Reader::new(&answer.body[2..]);
+    let (mut classic, mut spans) = (0, 0);
+    while let Some(field) = family.next_field().unwrap() {
+        if field.number != 4 {
+            continue;
+        }
+        let mut metric = field.message().unwrap();
+        while let Some(field) = metric.next_field().unwrap() {
+            let mut histogram = match field.number {
+                7 => field.message().unwrap(),
+                _ => continue,
+            };
+            while let Some(field) = histogram.next_field().unwrap() {
+                classic += usize::from(field.number == 3);
+                spans += usize::from(field.number == 12);
+            }
+        }
+    }
+    assert_eq!((classic, spans), (2, 1));
+}
+
+#[test]
+fn histograms_are_read_as_chunks_and_as_samples() {
+    let server = with_histograms();
+    let chunks = server.send("POST /api/v1/read", &[SNAPPY], read_request(true));
+    assert!(chunks.header("content-type").starts_with("application/x-streamed-protobuf"));
+    let first = usize::from(chunks.body[0]) + 5;
+    let second = usize::from(chunks.body[first]) + 5;
+    assert_eq!(first + second, chunks.body.len(), "a frame for each series");
+    let samples = server.send("POST /api/v1/read", &[SNAPPY], read_request(false));
+    let plain = wire::decompress(wire::Encoding::Snappy, &samples.body, 1 << 20).unwrap();
+    assert!(plain.len() > 100);
+    let small = TestServer::new(|services| services.engine.samples_max = 1);
+    small.play("import.txt");
+    let answer = small.send("POST /api/v1/read", &[SNAPPY], read_request(false));
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert_eq!(small.send("POST /api/v1/read", &[SNAPPY], read_request(true)).status, 200);
+}
+
+#[test]
+fn every_path_that_is_read_answers_a_preflight() {
+    let server = TestServer::new(|_| {});
+    let read = crate::routes().filter(|route| {
+        route.access == crate::Access::Needs(catalog::Scope::Read) && route.path != "/"
+    });
+    for route in read {
+        let path = route.path.replace("{name}", "job");
+        let answer = server.send(&format!("OPTIONS {path}"), &[("origin", "http://x")], "");
+        assert_eq!(answer.status, 204, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+    }
 }

@@ -281,6 +281,19 @@ impl Config {
         TestingSettings::DOC,
     ];
 
+    /// Every setting with its value, as `section.name` and as it would stand in the file.
+    pub fn flat(&self) -> Vec<(String, String)> {
+        let sections = toml::Table::try_from(self).expect("settings are plain values");
+        let mut flat = Vec::new();
+        for (section, settings) in &sections {
+            for (name, value) in settings.as_table().into_iter().flatten() {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                flat.push((format!("{section}.{name}"), value));
+            }
+        }
+        flat
+    }
+
     pub fn section(name: &str) -> Option<&'static SectionDoc> {
         Self::SECTIONS.iter().find(|section| section.name == name)
     }

@@ -1,16 +1,17 @@
 //! The metric store as the language and the Prometheus API read it.
 
+use crate::snapshots::Snapshots;
 use ingest::Gateway;
 use metric_store::{
     Matcher as StoreMatcher, MetricStore, Samples, Scratch as StoreScratch, Select,
     Selection as StoreSelection, StoreError, ValuePattern, ValueTest,
 };
-use model::{ErrorKind, Labels, MetricMetadata, TenantId, TimeRange};
+use model::{Labels, MetricMetadata, TenantId, TimeRange};
 use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{MatchOp, Matcher, SelectHints, Selection, Storage, StorageError};
 use protocols::{
-    Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics, NamedCount,
-    Question, ServiceError,
+    Block, Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics,
+    NamedCount, Question, ServiceError,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(crate) struct MetricQueriesOf {
     pub(crate) store: Arc<MetricStore>,
     pub(crate) gateway: Arc<Gateway>,
+    pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
@@ -49,9 +51,13 @@ impl MetricQueries for MetricQueriesOf {
         self.store.clean_tombstones().map(|_| ()).map_err(service_error)
     }
 
-    fn snapshot(&self, _: &TenantId) -> Result<String, ServiceError> {
-        let message = "snapshots are not there yet: stop the server and copy the data folder";
-        Err(ServiceError::new(ErrorKind::Invalid, message))
+    fn quarantined(&self) -> u64 {
+        self.store.stats().quarantined
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, ServiceError> {
+        let taken = self.runtime.block_on(self.snapshots.take(&self.gateway, skip_head));
+        taken.map_err(|error| ServiceError::new(error.kind(), error.to_string()))
     }
 }
 
@@ -266,14 +272,34 @@ impl MetricReader for Reader {
         let counts = |counts: Vec<metric_store::NameCount>| {
             counts.into_iter().map(|c| NamedCount { name: c.name, count: c.count }).collect()
         };
+        let time = self.store.time_range(&self.tenant).map_err(service_error)?;
+        let parts = self.store.parts(&self.tenant).map_err(service_error)?;
         Ok(MetricStatistics {
+            // A series' samples in a part stand together, as a chunk's do.
+            chunks: parts.iter().map(|part| part.series).sum(),
+            min_time_ms: time.map_or(0, |time| time.min),
+            max_time_ms: time.map_or(0, |time| time.max),
             series: found.series,
             label_pairs: found.label_pairs,
             series_by_metric: counts(found.metrics),
             values_by_label: counts(found.labels),
             bytes_by_label: counts(found.label_bytes),
             series_by_pair: counts(found.pairs),
-            ..MetricStatistics::default()
         })
+    }
+
+    fn blocks(&self) -> Result<Vec<Block>, ServiceError> {
+        let mut parts = self.store.parts(&self.tenant).map_err(service_error)?;
+        parts.sort_by_key(|part| (part.time.min, part.id));
+        let block = |part: &parts::PartInfo| Block {
+            id: part.id.to_string(),
+            min_time_ms: part.time.min,
+            max_time_ms: part.time.max,
+            samples: part.rows,
+            series: part.series,
+            level: u32::from(part.level),
+            bytes: part.bytes,
+        };
+        Ok(parts.iter().map(block).collect())
     }
 }

@@ -130,9 +130,11 @@ impl Filling {
         let refused = shared.gateway.commit(kind, intake).await;
         let refused =
             refused.map_err(|error| ServiceError::new(error.kind(), error.to_string()))?;
-        if let Some(Refused { series, samples, error }) = refused {
-            done.samples = done.samples.saturating_sub(samples);
-            done.rejected.count = series;
+        if let Some(Refused { counts, error, .. }) = refused {
+            done.samples = done.samples.saturating_sub(counts.samples);
+            done.histograms = done.histograms.saturating_sub(counts.histograms);
+            done.exemplars = done.exemplars.saturating_sub(counts.exemplars);
+            done.rejected.count = counts.samples + counts.histograms;
             done.rejected.reasons.push(error.to_string());
         }
         Ok(done)

@@ -3,6 +3,7 @@
 use crate::access::{AccessBook, TokenRequest, UserRequest};
 use crate::app::App;
 use crate::http::{Call, reply};
+use crate::snapshots::{SnapshotError, Snapshots};
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::CatalogError;
@@ -40,6 +41,31 @@ pub(crate) async fn merge(app: Arc<App>, _: Call) -> Response {
             reply::json(StatusCode::OK, &body)
         }
         Err(error) => reply::error(retryable(error.kind), &format!("merge failed: {error}")),
+    }
+}
+
+pub(crate) async fn list_snapshots(app: Arc<App>, _: Call) -> Response {
+    with_snapshots(app, |snapshots| Ok(json!({ "snapshots": snapshots.list()? }))).await
+}
+
+pub(crate) async fn remove_snapshot(app: Arc<App>, call: Call) -> Response {
+    let name = last_segment(&call);
+    with_snapshots(app, move |snapshots| {
+        snapshots.remove(&name)?;
+        Ok(json!({ "status": "removed" }))
+    })
+    .await
+}
+
+async fn with_snapshots(
+    app: Arc<App>,
+    work: impl FnOnce(&Snapshots) -> Result<Value, SnapshotError> + Send + 'static,
+) -> Response {
+    let stores = Arc::clone(app.stores().expect("the route needs stores"));
+    match tokio::task::spawn_blocking(move || work(&stores.snapshots)).await {
+        Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
+        Ok(Err(error)) => reply::error(error.kind(), &error.to_string()),
+        Err(_) => reply::error(ErrorKind::Bug, "a mistake in this program; its log says more"),
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod chunk;
 
-pub use chunk::{CHUNK_SAMPLES, xor_chunk};
+pub use chunk::{CHUNK_SAMPLES, histogram_chunk, xor_chunk};
 
 use crate::protobuf::{Field, ProtobufError, Reader, Writer};
 use model::{Buckets, FloatHistogram, Labels, ResetHint};
@@ -176,23 +176,77 @@ fn write_side(writer: &mut Writer, [spans, counts]: [u32; 2], side: &Buckets) {
     }
 }
 
-/// Appends the frame of a `ChunkedReadResponse` with one series: length, CRC32C, message.
-pub fn append_chunked_frame(
+/// How Prometheus numbers the kinds of chunks.
+const XOR_CHUNK: u64 = 1;
+const FLOAT_HISTOGRAM_CHUNK: u64 = 3;
+
+struct Chunk {
+    first_ms: i64,
+    last_ms: i64,
+    kind: u64,
+    data: Vec<u8>,
+}
+
+/// Floats and histograms of a series as chunks, in rising order of time.
+fn chunks(series: &ReadSeries) -> impl Iterator<Item = Chunk> {
+    let mut floats = &series.floats[..];
+    let ends = series.histograms.iter().map(Some).chain([None]);
+    ends.flat_map(move |histogram| {
+        let before = match histogram {
+            Some((time_ms, _)) => floats.partition_point(|(time, _)| time < time_ms),
+            None => floats.len(),
+        };
+        let (run, rest) = floats.split_at(before);
+        floats = rest;
+        let of_histogram = histogram.map(|(time_ms, histogram)| Chunk {
+            first_ms: *time_ms,
+            last_ms: *time_ms,
+            kind: FLOAT_HISTOGRAM_CHUNK,
+            data: histogram_chunk(*time_ms, histogram),
+        });
+        run.chunks(CHUNK_SAMPLES).map(float_chunk).chain(of_histogram)
+    })
+}
+
+fn float_chunk(samples: &[(i64, f64)]) -> Chunk {
+    let [first_ms, last_ms] = [samples[0].0, samples[samples.len() - 1].0];
+    Chunk { first_ms, last_ms, kind: XOR_CHUNK, data: xor_chunk(samples) }
+}
+
+/// Appends frames of a `ChunkedReadResponse` with one series: each its length, CRC32C, message. A
+/// frame ends when its chunks pass `size_max` bytes.
+pub fn append_chunked_frames(
     query_index: usize,
-    labels: &Labels,
-    floats: &[(i64, f64)],
+    series: &ReadSeries,
+    size_max: usize,
     out: &mut Vec<u8>,
 ) {
+    let mut waiting = Vec::new();
+    let mut size = 0;
+    for chunk in chunks(series) {
+        size += chunk.data.len();
+        waiting.push(chunk);
+        if size >= size_max {
+            append_frame(query_index, &series.labels, &waiting, out);
+            waiting.clear();
+            size = 0;
+        }
+    }
+    if !waiting.is_empty() {
+        append_frame(query_index, &series.labels, &waiting, out);
+    }
+}
+
+fn append_frame(query_index: usize, labels: &Labels, chunks: &[Chunk], out: &mut Vec<u8>) {
     let mut message = Writer::new();
     message.message(1, |series| {
         write_labels(series, labels);
-        for samples in floats.chunks(CHUNK_SAMPLES) {
-            let [first, last] = [samples[0].0, samples[samples.len() - 1].0];
+        for Chunk { first_ms, last_ms, kind, data } in chunks {
             series.message(2, |chunk| {
-                chunk.signed(1, first);
-                chunk.signed(2, last);
-                chunk.varint(3, 1);
-                chunk.bytes(4, &xor_chunk(samples));
+                chunk.signed(1, *first_ms);
+                chunk.signed(2, *last_ms);
+                chunk.varint(3, *kind);
+                chunk.bytes(4, data);
             });
         }
     });
@@ -242,10 +296,48 @@ mod tests {
     fn frames_carry_their_length_and_checksum() {
         let labels = Labels::from_pairs([("__name__", "up")]);
         let mut out = Vec::new();
-        append_chunked_frame(0, &labels, &[(1, 1.0), (2, 2.0)], &mut out);
+        let floats = vec![(1, 1.0), (2, 2.0)];
+        let series = ReadSeries { labels, floats, ..ReadSeries::default() };
+        append_chunked_frames(0, &series, 1 << 20, &mut out);
         assert_eq!(usize::from(out[0]), out.len() - 5);
         let checksum = u32::from_be_bytes([out[1], out[2], out[3], out[4]]);
         assert_eq!(checksum, crc32c::crc32c(&out[5..]));
+    }
+
+    #[test]
+    fn chunks_follow_in_time_and_frames_end_at_their_size() {
+        let series = ReadSeries {
+            labels: Labels::from_pairs([("__name__", "mixed")]),
+            floats: (0..300).filter(|time| time % 100 != 50).map(|time| (time, 1.0)).collect(),
+            histograms: [50, 150, 250].map(|time| (time, FloatHistogram::default())).to_vec(),
+        };
+        let spans: Vec<_> = chunks(&series).map(|c| (c.first_ms, c.last_ms, c.kind)).collect();
+        let expected = [
+            (0, 49, 1),
+            (50, 50, 3),
+            (51, 149, 1),
+            (150, 150, 3),
+            (151, 249, 1),
+            (250, 250, 3),
+            (251, 299, 1),
+        ];
+        assert_eq!(spans, expected);
+        let frames = |size_max| {
+            let mut out = Vec::new();
+            append_chunked_frames(0, &series, size_max, &mut out);
+            let (mut at, mut count) = (0, 0);
+            while at < out.len() {
+                let length = out[at..].iter().take_while(|byte| **byte >= 0x80).count() + 1;
+                let size = out[at..at + length]
+                    .iter()
+                    .rev()
+                    .fold(0, |n, b| n << 7 | usize::from(b & 0x7f));
+                at += length + 4 + size;
+                count += 1;
+            }
+            count
+        };
+        assert_eq!((frames(1 << 20), frames(0)), (1, 7));
     }
 
     proptest! {

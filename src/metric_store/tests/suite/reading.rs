@@ -161,7 +161,7 @@ fn a_limit_refuses_new_series_and_names_itself() {
     let mut payload = Vec::new();
     let prepared = world.store.prepare(&world.tenant, limits, &mut batch, &mut payload).unwrap();
     let refused = prepared.refused.as_ref().unwrap();
-    assert_eq!((refused.series, refused.samples, batch.sample_count()), (2, 2, 3));
+    assert_eq!((refused.series, refused.counts.samples, batch.sample_count()), (2, 2, 3));
     assert_eq!(refused.error.kind(), ErrorKind::Limit);
     assert!(refused.error.to_string().contains("active_series_max"), "{}", refused.error);
     let position = world.log.end();

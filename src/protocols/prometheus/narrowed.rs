@@ -1,0 +1,81 @@
+//! A store of which only some series may be seen: those that `extra_label` and `extra_filters[]`
+//! leave to a query.
+
+use model::Labels;
+use promql::storage::{Scratch, SeriesColumns};
+use promql::{Matcher, SelectHints, Selection, Storage, StorageError};
+use std::collections::BTreeSet;
+
+/// Every selection is narrowed to what one of the filters matches.
+pub(super) struct Narrowed<'a> {
+    pub(super) storage: &'a dyn Storage,
+    pub(super) filters: Vec<Vec<Matcher>>,
+}
+
+impl Storage for Narrowed<'_> {
+    fn select<'a>(
+        &'a self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn Selection + 'a>, StorageError> {
+        let select =
+            |filter: &Vec<Matcher>| self.storage.select(hints, &[matchers, &filter[..]].concat());
+        match &self.filters[..] {
+            [] => self.storage.select(hints, matchers),
+            [filter] => select(filter),
+            filters => {
+                let selections = filters.iter().map(select).collect::<Result<Vec<_>, _>>()?;
+                Ok(Box::new(Union::of(selections)))
+            }
+        }
+    }
+}
+
+/// What any of several selections has, each series once.
+struct Union<'a> {
+    selections: Vec<Box<dyn Selection + 'a>>,
+    /// Which series of which selection, in order of labels.
+    places: Vec<(usize, usize)>,
+}
+
+impl<'a> Union<'a> {
+    fn of(selections: Vec<Box<dyn Selection + 'a>>) -> Self {
+        let mut seen: BTreeSet<Labels> = BTreeSet::new();
+        let mut found = Vec::new();
+        for (number, selection) in selections.iter().enumerate() {
+            for index in 0..selection.len() {
+                let labels = selection.labels(index);
+                if seen.insert(labels.clone()) {
+                    found.push((labels, number, index));
+                }
+            }
+        }
+        found.sort();
+        let places = found.into_iter().map(|(_, number, index)| (number, index)).collect();
+        Self { selections, places }
+    }
+}
+
+impl Selection for Union<'_> {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        let (selection, index) = self.places[index];
+        self.selections[selection].labels(index)
+    }
+
+    fn columns<'s>(
+        &'s self,
+        index: usize,
+        scratch: &'s mut Scratch,
+    ) -> Result<SeriesColumns<'s>, StorageError> {
+        let (selection, index) = self.places[index];
+        self.selections[selection].columns(index, scratch)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.selections.iter().flat_map(|selection| selection.warnings()).collect()
+    }
+}

@@ -1,0 +1,164 @@
+//! Snapshots: everything that is in parts at one moment, kept under a name in the layout of a data
+//! folder, so that a server can be started on it.
+//!
+//! 1. Unless the caller goes without them, heads are written to parts.
+//! 2. While no flush, merge or retention runs, every blob gets a second path below
+//!    `snapshots/<name>.tmp/blobs`. Parts and manifests never change, so both paths share the bytes
+//!    where the file system can.
+//! 3. The folder is renamed to `snapshots/<name>` and synced. What ends in `.tmp` was never finished
+//!    and goes with the next snapshot.
+
+use crate::stores::BLOB_DIR;
+use ingest::{EngineError, Gateway, Keeper};
+use model::ErrorKind;
+use platform::{Clock, Disk, DiskBlobs, Random, RealDisk};
+use std::io;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+const FOLDER: &str = "snapshots";
+const UNFINISHED: &str = ".tmp";
+/// Deletes that are cleaned up at the same time may take a blob away; then it begins again.
+const ATTEMPTS: usize = 5;
+const NAME_LENGTH_MAX: usize = 64;
+/// Deeper than any folder of a snapshot.
+const DEPTH_MAX: usize = 16;
+
+#[derive(Debug)]
+pub struct Snapshots {
+    pub(crate) disk: Arc<RealDisk>,
+    pub(crate) blobs: Arc<DiskBlobs>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    /// One at a time.
+    pub(crate) working: Mutex<()>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("can't write the heads to parts: {0}")]
+    Flush(#[source] EngineError),
+    #[error("can't keep the parts: {0}")]
+    Keep(#[source] EngineError),
+    #[error("{0:?} is no name of a snapshot: letters, digits and - are")]
+    Name(String),
+    #[error("there is no snapshot {0:?}")]
+    Missing(String),
+    #[error("the folder of snapshots can't be used: {0}")]
+    Folder(#[from] io::Error),
+}
+
+impl SnapshotError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Flush(error) | Self::Keep(error) => error.kind,
+            Self::Name(_) => ErrorKind::Invalid,
+            Self::Missing(_) => ErrorKind::NotFound,
+            Self::Folder(_) => ErrorKind::Io,
+        }
+    }
+}
+
+impl Snapshots {
+    /// Answers the name of what is kept.
+    pub async fn take(&self, gateway: &Gateway, skip_head: bool) -> Result<String, SnapshotError> {
+        let _working = self.working.lock().await;
+        if !skip_head {
+            self.keeper.flush(gateway).await.map_err(SnapshotError::Flush)?;
+        }
+        let name = self.new_name();
+        let (disk, blobs, kept) = (Arc::clone(&self.disk), Arc::clone(&self.blobs), name.clone());
+        let keep = move || keep(&disk, &blobs, &kept).map_err(engine_error);
+        self.keeper.undisturbed(keep).await.map_err(SnapshotError::Keep)?;
+        Ok(name)
+    }
+
+    /// Rising by name, which is by time. Blocking.
+    pub fn list(&self) -> Result<Vec<String>, SnapshotError> {
+        let entries = self.disk.list(FOLDER)?.into_iter().filter(|entry| entry.is_dir);
+        Ok(entries.map(|entry| entry.name).filter(|name| is_name(name)).collect())
+    }
+
+    /// Blocking.
+    pub fn remove(&self, name: &str) -> Result<(), SnapshotError> {
+        if !is_name(name) {
+            return Err(SnapshotError::Name(name.to_owned()));
+        }
+        if !self.list()?.iter().any(|known| known == name) {
+            return Err(SnapshotError::Missing(name.to_owned()));
+        }
+        // Renamed first: a snapshot is whole or not there.
+        let (path, going) = (format!("{FOLDER}/{name}"), format!("{FOLDER}/{name}{UNFINISHED}"));
+        self.disk.rename(&path, &going)?;
+        self.disk.sync_dir(FOLDER)?;
+        Ok(remove_tree(&self.disk, &going, DEPTH_MAX)?)
+    }
+
+    /// `20261121T063015Z-0123456789abcdef`: when, and a number that nothing else has.
+    fn new_name(&self) -> String {
+        let now = chrono::DateTime::from_timestamp_millis(self.clock.wall_ms()).unwrap_or_default();
+        format!("{}-{:016x}", now.format("%Y%m%dT%H%M%SZ"), self.random.next_u64())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !name.is_empty() && name.len() <= NAME_LENGTH_MAX && name.bytes().all(plain)
+}
+
+fn engine_error(error: io::Error) -> EngineError {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull => ErrorKind::Overloaded,
+        _ => ErrorKind::Io,
+    };
+    EngineError::new(kind, error)
+}
+
+fn keep(disk: &RealDisk, blobs: &DiskBlobs, name: &str) -> io::Result<()> {
+    disk.create_dirs(FOLDER)?;
+    for entry in disk.list(FOLDER)?.iter().filter(|entry| entry.name.ends_with(UNFINISHED)) {
+        remove_tree(disk, &format!("{FOLDER}/{}", entry.name), DEPTH_MAX)?;
+    }
+    let unfinished = format!("{FOLDER}/{name}{UNFINISHED}");
+    let mut attempts = 0;
+    while let Err(error) = blobs.duplicate_to(&format!("{unfinished}/{BLOB_DIR}")) {
+        remove_tree(disk, &unfinished, DEPTH_MAX)?;
+        attempts += 1;
+        if error.kind() != io::ErrorKind::NotFound || attempts == ATTEMPTS {
+            return Err(error);
+        }
+    }
+    disk.sync_dir(&unfinished)?;
+    disk.rename(&unfinished, &format!("{FOLDER}/{name}"))?;
+    disk.sync_dir(FOLDER)
+}
+
+fn remove_tree(disk: &RealDisk, folder: &str, depth: usize) -> io::Result<()> {
+    if depth == 0 {
+        return Err(io::Error::other(format!("{folder} is too deep to be a snapshot")));
+    }
+    for entry in disk.list(folder)? {
+        let path = format!("{folder}/{}", entry.name);
+        match entry.is_dir {
+            true => remove_tree(disk, &path, depth - 1)?,
+            false => disk.remove(&path)?,
+        }
+    }
+    disk.remove_empty_dir(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        for name in ["20261121T063015Z-0123456789abcdef", "a"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "../a", "a.tmp", "a\0", "한", &"a".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

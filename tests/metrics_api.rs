@@ -1,0 +1,218 @@
+//! The API of metrics beyond questions and answers: what is refused, what is kept aside, what is
+//! streamed.
+
+use crate::support::{Folder, Server};
+use serde_json::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn import(server: &Server, page: &str) -> (u16, String) {
+    let reply = server.post("/api/v1/import/prometheus", page.as_bytes());
+    (reply.status, reply.text().to_owned())
+}
+
+fn ask(server: &Server, path: &str) -> Value {
+    let reply = server.get(path);
+    assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    serde_json::from_str(reply.text()).unwrap()
+}
+
+/// The number of series that a query finds at a time.
+fn count(server: &Server, query: &str, time: &str) -> usize {
+    let path = format!("/api/v1/query?query={query}&time={time}");
+    ask(server, &path)["data"]["result"].as_array().unwrap().len()
+}
+
+#[test]
+fn samples_beyond_retention_are_refused_and_survive_nothing() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "storage.retention=1d"]);
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let page = format!("kept 1 {now_ms}\nold 1 {}\nends 1 {}\n", now_ms - 86_500_000, i64::MIN);
+    let (status, text) = import(&server, &page);
+    assert_eq!(status, 400);
+    assert!(text.starts_with("2 not stored: a sample of {__name__=\"old\"} has the "), "{text}");
+    assert!(text.contains("storage.retention, 86400 s"), "{text}");
+    assert_eq!(count(&server, "kept", &(now_ms / 1_000 + 1).to_string()), 1);
+    assert!(server.metric("mirador_samples_refused_total{reason=\"retention\"}") >= 1.0);
+}
+
+#[test]
+fn without_retention_the_ends_of_time_are_stored_and_found() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let first = i64::MIN / 2;
+    let times = [first, first + 1, -1, 0, 1];
+    for time in times {
+        assert_eq!(import(&server, &format!("ends{{at=\"{time}\"}} 1 {time}\n")).0, 204, "{time}");
+    }
+    assert_eq!(import(&server, &format!("ends 1 {}\n", i64::MIN)).0, 400);
+    assert_eq!(import(&server, &format!("ends 1 {}\n", i64::MAX)).0, 400);
+    let found = |server: &Server| {
+        let all = ask(server, "/api/v1/series?match[]=ends")["data"].as_array().unwrap().len();
+        (all, count(server, "ends", "0.001"))
+    };
+    assert_eq!(found(&server), (5, 3));
+    for path in ["/-/flush", "/-/merge"] {
+        let reply = server.post(path, b"");
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert_eq!(found(&server), (5, 3), "{path}");
+    }
+    for query in ["ends[100y]", "rate(ends[1000000y])", "ends offset 1000000y", "ends @ -9e15"] {
+        let path = format!("/api/v1/query?query={}&time=-9e9", query.replace(' ', "%20"));
+        assert!(server.get(&path).status < 500, "{query}");
+    }
+}
+
+#[test]
+fn a_server_can_be_started_on_a_snapshot() {
+    let folder = Folder::new();
+    let admin = ["--set", "prometheus.admin_api=true"];
+    let server = Server::start_with(folder.path(), &admin);
+    assert_eq!(import(&server, "before{a=\"b\"} 1 1700000000000\n").0, 204);
+    let take = |query: &str| {
+        let reply = server.post(&format!("/api/v1/admin/tsdb/snapshot{query}"), b"");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let answer: Value = serde_json::from_str(reply.text()).unwrap();
+        answer["data"]["name"].as_str().unwrap().to_owned()
+    };
+    let first = take("");
+    assert_eq!(import(&server, "after 1 1700000000000\n").0, 204);
+    let without_head = take("?skip_head=true");
+    // What follows must not reach what is kept.
+    assert_eq!(server.post("/api/v1/admin/tsdb/delete_series?match[]=before", b"").status, 204);
+    assert_eq!(server.post("/-/merge", b"").status, 200);
+    assert_eq!(count(&server, "before", "1700000000"), 0);
+    let whole = take("");
+
+    for (name, expected) in [(&first, (1, 0)), (&without_head, (1, 0)), (&whole, (0, 1))] {
+        let kept = folder.path().join("snapshots").join(name);
+        let server = Server::start(&kept);
+        let found = (count(&server, "before", "1700000000"), count(&server, "after", "1700000000"));
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(import(&server, "more 1 1700000000000\n").0, 204);
+        assert_eq!(server.post("/-/merge", b"").status, 200);
+        assert_eq!(count(&server, "more", "1700000000"), 1);
+    }
+    assert_eq!(count(&server, "more", "1700000000"), 0, "the two do not share what changes");
+
+    let listed = ask(&server, "/api/admin/snapshots");
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 3);
+    for (name, status) in
+        [(first.as_str(), 200), (&first, 404), ("..%2Fblobs", 400), ("x.tmp", 400)]
+    {
+        let reply =
+            server.connect().send("DELETE", &format!("/api/admin/snapshots/{name}"), &[], b"");
+        assert_eq!(reply.status, status, "{name}: {}", reply.text());
+    }
+    assert!(!folder.path().join("snapshots").join(&first).exists());
+    assert_eq!(count(&server, "after", "1700000000"), 1);
+}
+
+#[test]
+fn snapshots_need_their_setting() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let reply = server.post("/api/v1/admin/tsdb/snapshot", b"");
+    assert_eq!(reply.status, 503);
+    assert!(reply.text().contains("admin APIs disabled"), "{}", reply.text());
+}
+
+#[test]
+fn exports_and_federation_are_streamed_and_come_back() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let mut page = String::new();
+    for series in 0..2_000 {
+        page += &format!("many{{series=\"{series:04}\"}} {series} 1700000000000\n");
+    }
+    assert_eq!(import(&server, &page).0, 204);
+    let reply = server.get("/api/v1/export?match[]=many");
+    assert_eq!(reply.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(reply.text().lines().count(), 2_000);
+    let copy = Folder::new();
+    let other = Server::start(copy.path());
+    assert_eq!(other.post("/api/v1/import", reply.text().as_bytes()).status, 204);
+    assert_eq!(ask(&other, "/api/v1/series/count")["data"][0], 2_000);
+    assert_eq!(count(&other, "many%7Bseries=%221234%22%7D==1234", "1700000000"), 1);
+}
+
+#[test]
+fn parts_are_listed_as_blocks() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    assert_eq!(import(&server, "a 1 1700000000000\nb 1 1700000001000\n").0, 204);
+    assert_eq!(ask(&server, "/api/v1/status/tsdb/blocks")["data"]["blocks"], serde_json::json!([]));
+    assert_eq!(server.post("/internal/force_flush", b"").status, 200);
+    let blocks = ask(&server, "/prometheus/api/v1/status/tsdb/blocks");
+    let block = &blocks["data"]["blocks"][0];
+    assert_eq!(block["minTime"], 1_700_000_000_000_i64);
+    assert_eq!(block["maxTime"], 1_700_000_001_001_i64);
+    assert_eq!(
+        (&block["stats"]["numSamples"], &block["stats"]["numSeries"]),
+        (&2.into(), &2.into())
+    );
+    assert_eq!(import(&server, "c 1 1700000002000\n").0, 204);
+    let statistics = ask(&server, "/api/v1/status/tsdb")["data"]["headStats"].clone();
+    assert_eq!(statistics["numSeries"], 3);
+    assert_eq!(
+        (&statistics["minTime"], &statistics["maxTime"]),
+        (&block["minTime"], &1_700_000_002_000_i64.into())
+    );
+    let runtime = ask(&server, "/api/v1/status/runtimeinfo");
+    assert_eq!(runtime["data"]["corruptionCount"], 0);
+    assert!(!runtime["data"]["hostname"].as_str().unwrap().is_empty());
+    let flags = ask(&server, "/api/v1/status/flags");
+    assert_eq!(flags["data"]["storage.retention"], "0s");
+}
+
+#[test]
+fn queries_tell_what_they_did() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let page = "{\"a.b\",\"http.status\"=\"200\"} 1 1700000000000\nup{job=\"x\"} 1 1700000000000\n";
+    assert_eq!(import(&server, page).0, 204);
+    let query = "/api/v1/query_range?query=sum(up)&start=1700000000&end=1700000060&step=30";
+    let answer = ask(&server, &format!("{query}&stats=all&trace=1&limit=5&nocache=1"));
+    let samples = &answer["data"]["stats"]["samples"];
+    assert_eq!(samples["totalQueryableSamples"], 3);
+    assert_eq!(samples["totalQueryableSamplesPerStep"].as_array().unwrap().len(), 3);
+    assert!(answer["data"]["stats"]["timings"]["execTotalTime"].as_f64().unwrap() > 0.0);
+    let trace = &answer["trace"];
+    assert!(trace["duration_msec"].as_f64().unwrap() > 0.0);
+    assert!(trace["children"][0]["message"].as_str().unwrap().contains("series="), "{trace}");
+    assert_eq!(ask(&server, query).get("trace"), None);
+
+    let path = "/api/v1/label/U__http_2e_status/values?extra_label=__name__=a.b";
+    assert_eq!(ask(&server, path)["data"], serde_json::json!(["200"]));
+    let ago = |lookback: &str| {
+        let path = format!("/api/v1/query?query=up&time=1700000100&lookback_delta={lookback}");
+        ask(&server, &path)["data"]["result"].as_array().unwrap().len()
+    };
+    assert_eq!((ago("1m"), ago("2m")), (0, 1));
+    let reply = server.get("/api/v1/query?query=up&timeout=soon");
+    assert_eq!(reply.status, 400, "{}", reply.text());
+}
+
+#[test]
+fn what_a_limit_refuses_is_not_counted_as_written() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "metrics.active_series_max=2"]);
+    let point = |name: &str| {
+        format!(
+            r#"{{"name":"{name}","exponentialHistogram":{{"aggregationTemporality":2,"dataPoints":[{{"timeUnixNano":"1700000000000000000","count":"1","sum":1,"scale":0,"positive":{{"offset":0,"bucketCounts":["1"]}}}}]}}}}"#
+        )
+    };
+    let names: Vec<String> = ["one", "two", "three", "four", "five"].map(point).to_vec();
+    let body = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{}]}}]}}]}}"#,
+        names.join(",")
+    );
+    let json = [("content-type", "application/json")];
+    let reply = server.connect().send("POST", "/v1/metrics", &json, body.as_bytes());
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answer: Value = serde_json::from_str(reply.text()).unwrap();
+    let partial = &answer["partialSuccess"];
+    assert_eq!(partial["rejectedDataPoints"], "3", "{answer}");
+    assert!(partial["errorMessage"].as_str().unwrap().contains("active_series_max"), "{answer}");
+    assert_eq!(ask(&server, "/api/v1/series/count")["data"][0], 2);
+}
