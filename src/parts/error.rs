@@ -15,10 +15,10 @@ pub enum PartError {
     #[error("{key} is damaged: {what}")]
     Corrupt { key: String, what: String },
     #[error(
-        "{key} has format version {version}, this program reads up to {known}: start the newer \
-         mirador that wrote it"
+        "{key} has format version {version}, this program reads {known}: start the mirador that \
+         wrote it"
     )]
-    NewerFormat { key: String, version: u16, known: u16 },
+    OtherFormat { key: String, version: u16, known: u16 },
     #[error(
         "none of the {count} manifest generations below {prefix} can be read; restore the folder \
          from a backup, or rebuild the manifest from the parts"
@@ -41,7 +41,7 @@ impl PartError {
         match self {
             Self::Io { .. } => ErrorKind::Io,
             Self::Corrupt { .. } | Self::NoReadableManifest { .. } => ErrorKind::Corrupt,
-            Self::NewerFormat { .. } => ErrorKind::Invalid,
+            Self::OtherFormat { .. } => ErrorKind::Invalid,
             Self::NoSuchPart(_) => ErrorKind::NotFound,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Limit { .. } => ErrorKind::Limit,

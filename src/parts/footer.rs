@@ -179,7 +179,7 @@ impl Tail {
         }
         if self.version != PART_FORMAT_VERSION {
             let (version, known) = (self.version, PART_FORMAT_VERSION);
-            return Err(PartError::NewerFormat { key: key.to_owned(), version, known });
+            return Err(PartError::OtherFormat { key: key.to_owned(), version, known });
         }
         Ok(())
     }

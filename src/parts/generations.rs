@@ -41,7 +41,7 @@ impl Generations {
             match read(blobs, tenant, signal, *generation) {
                 Ok(manifest) => found.take(manifest),
                 // Falling back from a newer format would quietly undo what a newer program did.
-                Err(error @ PartError::NewerFormat { .. }) if found.current.is_none() => {
+                Err(error @ PartError::OtherFormat { .. }) if found.current.is_none() => {
                     return Err(error);
                 }
                 Err(error) => found.pass_over(tenant, signal, *generation, &error),

@@ -48,7 +48,7 @@ pub(crate) fn decode(key: &str, bytes: &[u8]) -> Result<Manifest, PartError> {
     let version = reader.u16().map_err(PartError::decode(key))?;
     if version != MANIFEST_FORMAT_VERSION {
         let known = MANIFEST_FORMAT_VERSION;
-        return Err(PartError::NewerFormat { key: key.to_owned(), version, known });
+        return Err(PartError::OtherFormat { key: key.to_owned(), version, known });
     }
     decode_body(reader).map_err(PartError::decode(key))
 }
@@ -246,6 +246,6 @@ mod tests {
         let body = bytes.len() - CRC_LENGTH;
         let crc = crc32c(&bytes[..body]).to_le_bytes();
         bytes[body..].copy_from_slice(&crc);
-        assert!(matches!(decode("m", &bytes), Err(PartError::NewerFormat { version: 2, .. })));
+        assert!(matches!(decode("m", &bytes), Err(PartError::OtherFormat { version: 2, .. })));
     }
 }

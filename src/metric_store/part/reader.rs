@@ -473,7 +473,7 @@ impl Span {
 fn read_index(part: &Part) -> Result<(PartIndex, usize), StoreError> {
     if part.meta().summary.schema != super::PART_SCHEMA {
         let (key, version) = (part.key().to_owned(), part.meta().summary.schema);
-        return Err(PartError::NewerFormat { key, version, known: super::PART_SCHEMA }.into());
+        return Err(PartError::OtherFormat { key, version, known: super::PART_SCHEMA }.into());
     }
     let mut groups = Vec::new();
     for page in part.pages_of(kind::GROUPS)? {

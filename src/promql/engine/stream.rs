@@ -6,6 +6,7 @@ use super::eval::{DUPLICATES, Evaluator};
 use super::fold::Fold;
 use super::grid::Grid;
 use super::hinted::Hinted;
+use super::holding::Weight;
 use super::instant::{InstantCall, SampleTime};
 use super::plan::{Aggregate, Call, Node, RangeSelector, Selector, Subquery};
 use super::subquery::Computed;
@@ -313,6 +314,10 @@ impl<'a> Evaluator<'a> {
                     if may_collide && !seen.insert(series.labels.clone()) {
                         return Err(QueryError::execution(DUPLICATES));
                     }
+                    // Held for a moment only, but counted until the fold is done, as Prometheus
+                    // counts them: what it refuses for its work is refused here too.
+                    let samples = series.column.weight().samples;
+                    self.holding.take(Weight { samples, bytes: 0 })?;
                     let before = fold.weight();
                     fold.add(&series, &worker.notes);
                     worker.give_back(series.column);
