@@ -14,6 +14,11 @@ pub enum MatchOp {
 }
 
 impl MatchOp {
+    /// Whether it says what there must be rather than what must not.
+    pub fn is_positive(self) -> bool {
+        matches!(self, Self::Equal | Self::Regex)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Equal => "=",

@@ -195,6 +195,11 @@ impl StepColumn {
         self.present.count()
     }
 
+    /// The first step with a value; the number of steps where there is none.
+    pub(crate) fn first_step(&self) -> usize {
+        self.present.next_where(0, self.steps(), true)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (usize, Slot<'_>)> {
         (0..self.steps()).filter_map(|step| self.get(step).map(|slot| (step, slot)))
     }

@@ -210,7 +210,8 @@ impl<'a> Evaluator<'a> {
         if call.function.name == "absent_over_time" {
             let labels = absent_labels(&call.arguments[0]);
             let mut series = inverted_presence(&series, labels, grid.steps());
-            series.iter_mut().for_each(|one| one.lose_name(self.options.delayed_name_removal));
+            // The labels are those asked for; nothing is dropped from them before the end.
+            series.iter_mut().for_each(|one| one.drop_name = self.options.delayed_name_removal);
             return Ok(Value::Vector(series));
         }
         if !self.options.delayed_name_removal && has_duplicates(&series) {

@@ -19,6 +19,8 @@ type Result<T> = std::result::Result<T, QueryError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SampleTime {
     Taken,
+    /// As `Taken`, but histograms stay what they are.
+    TakenOfFloats,
     Started,
 }
 
@@ -164,14 +166,16 @@ impl InstantCall<'_> {
         }
         worker.stats.add_at(step, histogram.sample_weight() as u64);
         match self.time_of(column, index) {
-            Some(time) => out.set_float(step, time),
-            None => out.set_histogram(step, histogram.clone()),
+            Some(time) if self.times != Some(SampleTime::TakenOfFloats) => {
+                out.set_float(step, time);
+            }
+            _ => out.set_histogram(step, histogram.clone()),
         }
     }
 
     fn time_of<T>(&self, column: Column<'_, T>, index: usize) -> Option<f64> {
         let millis = match self.times? {
-            SampleTime::Taken => column.times[index],
+            SampleTime::Taken | SampleTime::TakenOfFloats => column.times[index],
             SampleTime::Started => column.starts.get(index).copied().unwrap_or(0),
         };
         Some(millis as f64 / 1000.0)

@@ -5,6 +5,9 @@
 //!    with the newest sample.
 //! 3. Labels that the base series has itself are left alone; two info metrics must not contradict
 //!    each other.
+//!
+//! Which metrics are info metrics: those that the second argument names; where it only says which
+//! are not, all others that end in `_info`; where it says nothing, `target_info`.
 
 use super::Invocation;
 use crate::engine::column::{Series, StepColumn};
@@ -19,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 type Result<T> = std::result::Result<T, QueryError>;
 
 const DEFAULT_METRIC: &str = "target_info";
+/// What may be an info metric where only others are ruled out.
+const ANY_INFO_METRIC: &str = ".+_info";
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
 pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
@@ -30,11 +35,14 @@ pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
     let index = InfoIndex::new(&infos);
     let mut output = Output::new(call.grid.steps());
     for step in 0..call.grid.steps() {
+        call.evaluator.control.check()?;
+        let present = |one: &&Series| one.column.get(step).is_some();
+        if !base.iter().any(|one| present(&one)) {
+            // Nothing to enrich: what contradicts itself here is nobody's concern.
+            continue;
+        }
         let current = index.at(&infos, step)?;
-        for (position, one) in base.iter().enumerate() {
-            if one.column.get(step).is_none() {
-                continue;
-            }
+        for (position, one) in base.iter().enumerate().filter(|(_, one)| present(one)) {
             let labels = if ignored[position] {
                 Some(one.labels.clone())
             } else {
@@ -65,6 +73,9 @@ impl Wanted {
             matchers.into_iter().partition(Matcher::is_metric_name);
         if names.is_empty() {
             names.push(Matcher::equal(METRIC_NAME, DEFAULT_METRIC));
+        } else if names.iter().all(|matcher| !matcher.op.is_positive()) {
+            let any = Matcher::new(MatchOp::Regex, METRIC_NAME, ANY_INFO_METRIC);
+            names.push(any.expect("a constant that compiles"));
         }
         Self { names, data }
     }
@@ -113,7 +124,14 @@ fn select_infos(
         selector.offset_ms = first.offset_ms;
         selector.at_ms = first.at_ms;
     }
-    call.evaluator.sample_times(&selector, call.grid, SampleTime::Taken)
+    let infos = call.evaluator.sample_times(&selector, call.grid, SampleTime::TakenOfFloats)?;
+    match infos.iter().find(|one| one.column.has_histograms()) {
+        Some(one) => Err(QueryError::Execution(format!(
+            "this should be an info metric, with float samples: {}",
+            one.labels
+        ))),
+        None => Ok(infos),
+    }
 }
 
 /// Which info series belong to one instance and job, metric by metric.

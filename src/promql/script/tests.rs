@@ -6,16 +6,29 @@ use crate::{EngineOptions, ParseOptions, Request, SampleOf};
 use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
 
-const CASES: [(&str, &str); 8] = [
+const CASES: [(&str, &str); 15] = [
     ("aggregations.test", include_str!("../cases/aggregations.test")),
+    ("collisions.test", include_str!("../cases/collisions.test")),
+    ("fill.test", include_str!("../cases/fill.test")),
     ("histograms.test", include_str!("../cases/histograms.test")),
     ("info.test", include_str!("../cases/info.test")),
+    ("limits.test", include_str!("../cases/limits.test")),
+    ("names.test", include_str!("../cases/names.test")),
     ("operators.test", include_str!("../cases/operators.test")),
     ("over_time.test", include_str!("../cases/over_time.test")),
     ("rates.test", include_str!("../cases/rates.test")),
     ("scalars.test", include_str!("../cases/scalars.test")),
+    ("staleness.test", include_str!("../cases/staleness.test")),
     ("times.test", include_str!("../cases/times.test")),
+    ("trigonometry.test", include_str!("../cases/trigonometry.test")),
+    ("types_and_units.test", include_str!("../cases/types_and_units.test")),
 ];
+
+/// Where it matters when names are dropped.
+const CASES_LATE: [(&str, &str); 1] =
+    [("names_late.test", include_str!("../cases/names_late.test"))];
+const CASES_AT_ONCE: [(&str, &str); 1] =
+    [("names_at_once.test", include_str!("../cases/names_at_once.test"))];
 
 fn options() -> EngineOptions {
     EngineOptions {
@@ -26,8 +39,8 @@ fn options() -> EngineOptions {
     }
 }
 
-fn check(options: &EngineOptions) {
-    for (name, text) in CASES {
+fn check(options: &EngineOptions, cases: &[(&str, &str)]) {
+    for (name, text) in cases {
         let script = Script::parse(name, text).unwrap();
         let engine = Engine::new(options.clone());
         let report = script.run(&engine, &RealClock::new(), &mut MemoryStorage::new());
@@ -39,17 +52,20 @@ fn check(options: &EngineOptions) {
 
 #[test]
 fn cases_hold_with_names_dropped_late() {
-    check(&options());
+    check(&options(), &CASES);
+    check(&options(), &CASES_LATE);
 }
 
 #[test]
 fn cases_hold_with_names_dropped_at_once() {
-    check(&EngineOptions { delayed_name_removal: false, ..options() });
+    let options = EngineOptions { delayed_name_removal: false, ..options() };
+    check(&options, &CASES);
+    check(&options, &CASES_AT_ONCE);
 }
 
 #[test]
 fn cases_hold_on_several_threads() {
-    check(&EngineOptions { threads: 4, ..options() });
+    check(&EngineOptions { threads: 4, ..options() }, &CASES);
 }
 
 #[test]

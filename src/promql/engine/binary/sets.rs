@@ -58,7 +58,12 @@ fn joined(series: Vec<Series>, grid: Grid) -> Result<Vec<Series>, QueryError> {
     for one in series {
         match by_labels.get(&one.labels) {
             Some(index) => {
-                if !result[*index].column.absorb(&one.column) {
+                let known = &mut result[*index];
+                if one.column.first_step() < known.column.first_step() {
+                    // Who came first says whether the name is to go.
+                    known.drop_name = one.drop_name;
+                }
+                if !known.column.absorb(&one.column) {
                     return Err(QueryError::execution(DUPLICATES));
                 }
             }

@@ -218,7 +218,8 @@ impl Sides<'_> {
             return Ok(first);
         };
         let side = if self.swapped { "left" } else { "right" };
-        let labels = [first, *second].map(|index| &self.one[index].labels);
+        let mut labels = [first, *second].map(|index| &self.one[index].labels);
+        labels.sort();
         let signature = labels[0].chosen(&self.choice);
         Err(QueryError::Execution(format!(
             "found duplicate series for the match group {signature} on the {side} hand-side of the \
@@ -306,8 +307,7 @@ impl Sides<'_> {
             None => filled(many, self.many),
         };
         let mut builder = LabelsBuilder::from_labels(&many_labels);
-        let drops_name = self.node.op.changes_meaning() || (self.node.return_bool && !self.delayed);
-        if drops_name {
+        if self.node.op.changes_meaning() {
             METADATA_LABELS.iter().for_each(|name| {
                 builder.remove(name);
             });
@@ -323,7 +323,10 @@ impl Sides<'_> {
         for name in &self.matching.include {
             builder.set(name, one_labels.value(name));
         }
-        builder.build()
+        let labels = builder.build();
+        // Not even a name that was asked for belongs to a truth value.
+        let truth = self.node.return_bool && !self.delayed;
+        if truth { labels.without_metadata() } else { labels }
     }
 }
 
