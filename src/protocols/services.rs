@@ -2,7 +2,7 @@
 //! implement, and the bundle that handlers see.
 
 use crate::otlp::{DeltaState, OtlpSettings};
-use crate::prometheus::PrometheusSettings;
+use crate::prometheus::{PrometheusSettings, QuickQuestions};
 use model::{ErrorKind, Labels, MetricMetadata, TenantId};
 use platform::Clock;
 use promql::{EngineOptions, Matcher, Storage};
@@ -196,6 +196,7 @@ pub struct Services {
     pub settings: Vec<(String, String)>,
     pub machine: Machine,
     pub(crate) deltas: DeltaState,
+    pub(crate) quick: QuickQuestions,
     metrics: OnceLock<MetricServices>,
 }
 
@@ -213,6 +214,7 @@ impl Services {
             settings: Vec::new(),
             machine: Machine::default(),
             deltas: DeltaState::default(),
+            quick: QuickQuestions::default(),
             metrics: OnceLock::new(),
         }
     }

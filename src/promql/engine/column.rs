@@ -110,8 +110,8 @@ impl StepColumn {
         Self { values, present, histograms: Vec::new() }
     }
 
+    /// What stood there may still lie in `values`, where nothing looks.
     pub(crate) fn clear(&mut self) {
-        self.values.fill(0.0);
         self.present.words.fill(0);
         self.histograms.clear();
     }

@@ -81,16 +81,13 @@ impl InstantCall<'_> {
             }
             return out;
         }
-        let Worker { newest, stats, .. } = worker;
-        newest.fill(column.times, steps, |step| {
+        let Worker { float_clocks, stats, .. } = worker;
+        let young = float_clocks.windows(column.times, steps, |step| {
             let moment = self.selector.moment(self.grid.time(step));
             (moment - self.lookback_ms, moment)
         });
-        for (step, (low, high)) in newest.bounds().iter().enumerate() {
-            if low == high {
-                continue;
-            }
-            let value = column.values[high - 1];
+        for (step, samples) in young.iter() {
+            let value = column.values[samples.end - 1];
             if !is_stale(value) {
                 out.set_float(step, value);
                 stats.add_at(step, 1);

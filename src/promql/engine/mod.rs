@@ -3,6 +3,7 @@
 //! Instant and range queries take one path: an instant is a range of one step.
 
 pub(crate) mod binary;
+pub(crate) mod clocks;
 pub mod column;
 mod describe;
 pub(crate) mod eval;

@@ -1,5 +1,6 @@
 //! Window functions over one series: windows slide over its columns from step to step.
 
+use super::clocks::Windows;
 use super::column::{Series, StepColumn};
 use super::grid::Grid;
 use super::worker::Worker;
@@ -7,14 +8,13 @@ use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
 use crate::functions::extremes::slide;
-use crate::functions::rate::Growth;
-use crate::functions::rate::plain::WindowAt;
 use crate::functions::{
     Answer, Columnar, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
 };
 use crate::position::Position;
 use crate::storage::{Column, SeriesColumns};
 use model::{FloatHistogram, Labels, is_stale};
+use std::ops::Range;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -82,39 +82,39 @@ impl WindowCall {
     ) -> Result<StepColumn> {
         let SeriesColumns { floats, histograms } = columns;
         let mut out = worker.column(self.grid.steps());
-        let context = WindowContext {
-            labels,
-            range_ms: self.range_ms,
-            edges: self.edges,
-            notes: &worker.notes,
-            position: self.position,
-            all_position: self.all_position,
-        };
         let (before, after) = self.reach();
         let span = |step: usize| {
             let end = self.end_of(step);
             (end - self.range_ms - before, end + after)
         };
-        let moved = worker.float_windows.fill(floats.times, self.grid.steps(), span);
-        worker.stretches.known &= !moved;
-        worker.resets.clear();
+        let Worker { float_clocks, histogram_clocks, resets, notes, stats, .. } = worker;
+        let windows = float_clocks.windows(floats.times, self.grid.steps(), span);
+        resets.clear();
         if self.body.counter {
-            find_resets(floats, &mut worker.resets);
+            find_resets(floats, resets);
         }
         if let Some(columnar) = self.body.columnar
             && self.edges == Edges::Plain
             && histograms.times.is_empty()
             && floats.starts.is_empty()
         {
-            self.evaluate_columns(columnar, floats, worker, &mut out);
+            windows.iter().for_each(|(step, samples)| stats.add_at(step, samples.len() as u64));
+            self.evaluate_columns(columnar, floats.values, windows, resets, &mut out);
             return Ok(out);
         }
-        worker.histogram_windows.fill(histograms.times, self.grid.steps(), span);
+        let histogram_windows = histogram_clocks.windows(histograms.times, self.grid.steps(), span);
+        let context = WindowContext {
+            labels,
+            range_ms: self.range_ms,
+            edges: self.edges,
+            notes,
+            position: self.position,
+            all_position: self.all_position,
+        };
         let mut scalars = vec![0.0; self.scalars.len()];
-        for step in 0..self.grid.steps() {
-            let (low, high) = worker.float_windows.bounds[step];
-            let (hist_low, hist_high) = worker.histogram_windows.bounds[step];
-            if low == high && hist_low == hist_high {
+        for step in cover(windows.steps(), histogram_windows.steps()) {
+            let (of_floats, of_histograms) = (windows.at(step), histogram_windows.at(step));
+            if of_floats.is_empty() && of_histograms.is_empty() {
                 continue;
             }
             for (slot, column) in scalars.iter_mut().zip(&self.scalars) {
@@ -122,16 +122,15 @@ impl WindowCall {
             }
             let end_ms = self.end_of(step);
             let window = Window {
-                floats: slice(floats, low, high),
-                histograms: slice(histograms, hist_low, hist_high),
+                floats: slice(floats, of_floats.clone()),
+                histograms: slice(histograms, of_histograms),
                 step_ms: self.grid.time(step),
                 start_ms: end_ms - self.range_ms,
                 end_ms,
                 scalars: &scalars,
-                resets: resets_in(&worker.resets, low, high),
+                resets: resets_in(resets, of_floats.clone()),
             };
-            let weight = (high - low) as u64 + histogram_weight(window.histograms);
-            worker.stats.add_at(step, weight);
+            stats.add_at(step, of_floats.len() as u64 + histogram_weight(window.histograms));
             match (self.body.evaluate)(&window, &context)? {
                 Answer::Nothing => {}
                 Answer::Float(value) => out.set_float(step, value),
@@ -145,39 +144,19 @@ impl WindowCall {
     fn evaluate_columns(
         &self,
         columnar: Columnar,
-        floats: Column<'_, f64>,
-        worker: &mut Worker,
+        values: &[f64],
+        windows: &mut Windows,
+        resets: &[u32],
         out: &mut StepColumn,
     ) {
-        let windows = &worker.float_windows.bounds;
-        for (step, (low, high)) in windows.iter().enumerate() {
-            worker.stats.add_at(step, (high - low) as u64);
-        }
         match columnar {
-            Columnar::Growth(growth) => self.grow(growth, floats, worker, out),
-            Columnar::Least => slide(floats.values, windows, |v, best| v < best, out),
-            Columnar::Greatest => slide(floats.values, windows, |v, best| v > best, out),
+            Columnar::Growth(growth) => {
+                let stretches = windows.stretches(self.range_ms, growth, |step| self.end_of(step));
+                stretches.grow(values, resets, growth, out);
+            }
+            Columnar::Least => slide(values, windows.iter(), |v, best| v < best, out),
+            Columnar::Greatest => slide(values, windows.iter(), |v, best| v > best, out),
         }
-    }
-
-    fn grow(
-        &self,
-        growth: Growth,
-        floats: Column<'_, f64>,
-        worker: &mut Worker,
-        out: &mut StepColumn,
-    ) {
-        if !worker.stretches.known {
-            let windows = worker.float_windows.bounds.iter().enumerate();
-            let at = |(step, (low, high)): (usize, &(usize, usize))| WindowAt {
-                step,
-                low: *low,
-                high: *high,
-                end_ms: self.end_of(step),
-            };
-            worker.stretches.fill(floats.times, self.range_ms, growth, windows.map(at));
-        }
-        worker.stretches.grow(floats.values, &worker.resets, growth, out);
     }
 
     /// Rates of what does not look like a counter are probably a mistake.
@@ -204,11 +183,20 @@ impl WindowCall {
     }
 }
 
-fn slice<'a, T>(column: Column<'a, T>, low: usize, high: usize) -> Column<'a, T> {
+fn slice<T>(column: Column<'_, T>, samples: Range<usize>) -> Column<'_, T> {
     Column {
-        times: &column.times[low..high],
-        values: &column.values[low..high],
-        starts: if column.starts.is_empty() { &[] } else { &column.starts[low..high] },
+        times: &column.times[samples.clone()],
+        values: &column.values[samples.clone()],
+        starts: if column.starts.is_empty() { &[] } else { &column.starts[samples] },
+    }
+}
+
+/// From the first step of either to the last.
+fn cover(one: Range<usize>, other: Range<usize>) -> Range<usize> {
+    match (one.is_empty(), other.is_empty()) {
+        (true, _) => other,
+        (_, true) => one,
+        _ => one.start.min(other.start)..one.end.max(other.end),
     }
 }
 
@@ -236,56 +224,14 @@ fn find_resets(floats: Column<'_, f64>, resets: &mut Vec<u32>) {
 }
 
 #[inline]
-fn resets_in(resets: &[u32], low: usize, high: usize) -> ResetRange<'_> {
+fn resets_in(resets: &[u32], samples: Range<usize>) -> ResetRange<'_> {
+    let base = samples.start;
     if resets.is_empty() {
-        return ResetRange { indexes: &[], base: low };
+        return ResetRange { indexes: &[], base };
     }
-    let from = resets.partition_point(|index| *index as usize <= low);
-    let to = resets.partition_point(|index| (*index as usize) < high);
-    ResetRange { indexes: &resets[from..to.max(from)], base: low }
-}
-
-/// Which samples belong to the window of each step. Series that were sampled together share their
-/// times, so the bounds are often those of the series before.
-#[derive(Debug, Default)]
-pub(crate) struct WindowBounds {
-    bounds: Vec<(usize, usize)>,
-    times: Vec<i64>,
-}
-
-impl WindowBounds {
-    pub(super) fn bounds(&self) -> &[(usize, usize)] {
-        &self.bounds
-    }
-
-    /// `span`: the first (not included) and last moment of a step's window; both never step back.
-    /// Answers whether anything is different.
-    pub(super) fn fill(
-        &mut self,
-        times: &[i64],
-        steps: usize,
-        span: impl Fn(usize) -> (i64, i64),
-    ) -> bool {
-        if self.bounds.len() == steps && self.times == times {
-            return false;
-        }
-        self.times.clear();
-        self.times.extend_from_slice(times);
-        self.bounds.clear();
-        let (mut low, mut high) = (0, 0);
-        for step in 0..steps {
-            let (after, until) = span(step);
-            while low < times.len() && times[low] <= after {
-                low += 1;
-            }
-            high = high.max(low);
-            while high < times.len() && times[high] <= until {
-                high += 1;
-            }
-            self.bounds.push((low, high));
-        }
-        true
-    }
+    let from = resets.partition_point(|index| *index as usize <= base);
+    let to = resets.partition_point(|index| (*index as usize) < samples.end);
+    ResetRange { indexes: &resets[from..to.max(from)], base }
 }
 
 /// Columns without stale markers: borrowed where there are none, which is nearly always.

@@ -1,9 +1,9 @@
 //! What one thread of a query has to itself.
 
+use super::clocks::Clocks;
 use super::column::StepColumn;
-use super::window::{CleanColumns, WindowBounds};
+use super::window::CleanColumns;
 use crate::annotations::Notes;
-use crate::functions::rate::plain::Stretches;
 use crate::storage::Scratch;
 use query::SampleStats;
 
@@ -11,13 +11,11 @@ use query::SampleStats;
 pub(crate) struct Worker {
     pub(crate) scratch: Scratch,
     pub(crate) clean: CleanColumns,
-    /// Of instant selectors: the samples young enough at each step.
-    pub(crate) newest: WindowBounds,
-    pub(crate) float_windows: WindowBounds,
-    pub(crate) histogram_windows: WindowBounds,
+    /// Of window functions: the samples in each step's window; of instant selectors: those young
+    /// enough.
+    pub(crate) float_clocks: Clocks,
+    pub(crate) histogram_clocks: Clocks,
     pub(crate) resets: Vec<u32>,
-    /// Of the float windows.
-    pub(crate) stretches: Stretches,
     /// A result that was taken in somewhere, to be used again.
     spare: Option<StepColumn>,
     pub(crate) notes: Notes,

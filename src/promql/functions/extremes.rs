@@ -5,19 +5,21 @@
 
 use crate::engine::column::StepColumn;
 use std::collections::VecDeque;
+use std::ops::Range;
 
-/// `windows`: the first sample of each step's window and the one behind its last; neither falls.
+/// `windows`: steps with the samples in their windows, which never begin or end earlier than those
+/// before.
 /// Of equal values the first counts; NaN only where there is nothing else.
 pub(crate) fn slide(
     values: &[f64],
-    windows: &[(usize, usize)],
+    windows: impl Iterator<Item = (usize, Range<usize>)>,
     better: impl Fn(f64, f64) -> bool,
     out: &mut StepColumn,
 ) {
     let mut candidates: VecDeque<usize> = VecDeque::new();
     let mut taken = 0;
-    for (step, (low, high)) in windows.iter().enumerate() {
-        while taken < *high {
+    for (step, samples) in windows {
+        while taken < samples.end {
             let value = values[taken];
             let beaten = |known: f64| better(value, known) || (known.is_nan() && !value.is_nan());
             while candidates.back().is_some_and(|last| beaten(values[*last])) {
@@ -26,10 +28,10 @@ pub(crate) fn slide(
             candidates.push_back(taken);
             taken += 1;
         }
-        while candidates.front().is_some_and(|first| first < low) {
+        while candidates.front().is_some_and(|first| *first < samples.start) {
             candidates.pop_front();
         }
-        if low < high
+        if !samples.is_empty()
             && let Some(best) = candidates.front()
         {
             out.set_float(step, values[*best]);
@@ -66,7 +68,8 @@ mod tests {
             for greatest in [false, true] {
                 let better = |v: f64, best: f64| if greatest { v > best } else { v < best };
                 let mut out = StepColumn::new(windows.len());
-                slide(&values, &windows, better, &mut out);
+                let ranges = windows.iter().map(|(low, high)| *low..*high).enumerate();
+                slide(&values, ranges, better, &mut out);
                 for (step, (low, high)) in windows.iter().enumerate() {
                     let expected = (low < high).then(|| plainly(&values[*low..*high], better));
                     let bits = |value: Option<f64>| value.filter(|v| !v.is_nan()).map(f64::to_bits);

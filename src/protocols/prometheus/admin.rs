@@ -1,6 +1,6 @@
 //! `admin/tsdb/…`: deleting, cleaning up, snapshots. Off unless a setting switches them on.
 
-use super::envelope::{ApiError, Context, Data, ErrorType};
+use super::envelope::{ApiError, Context, Data, ErrorType, succeeded};
 use super::json;
 use crate::reply;
 use axum::http::StatusCode;
@@ -25,7 +25,7 @@ pub(super) fn clean_tombstones(context: &Context) -> Result<Response, ApiError> 
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
-pub(super) fn snapshot(context: &Context) -> Result<Data, ApiError> {
+pub(super) fn snapshot(context: &Context) -> Result<Response, ApiError> {
     switched_on(context)?;
     let skip_head = match context.parameters.text("skip_head") {
         "" | "false" | "0" => false,
@@ -36,5 +36,5 @@ pub(super) fn snapshot(context: &Context) -> Result<Data, ApiError> {
     let mut data = Data::of("{\"name\":");
     json::text(&mut data.json, &name);
     data.json.push(b'}');
-    Ok(data)
+    Ok(succeeded(data))
 }

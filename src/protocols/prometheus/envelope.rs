@@ -1,7 +1,8 @@
 //! How every endpoint of the API answers: `{"status":…,"data":…}`, warnings, errors, gzip, CORS;
-//! and how one is run, on a worker thread, until its client goes away.
+//! and how one is run, until its client goes away.
 
 use super::parameters::Parameters;
+use super::quick::Key;
 use super::{json, read};
 use crate::services::{MetricReader, MetricServices, ServiceError, Services};
 use crate::stream::{Head, Pieces, stream};
@@ -116,7 +117,7 @@ impl Data {
     }
 }
 
-/// What an endpoint works with. It runs on a thread that may block.
+/// What an endpoint works with.
 pub(super) struct Context {
     pub(super) services: Arc<Services>,
     pub(super) call: Call,
@@ -157,13 +158,19 @@ impl Drop for CancelOnDrop {
 }
 
 pub(super) async fn serve(services: Arc<Services>, call: Call, endpoint: Endpoint) -> Response {
-    run(services, call, move |context| {
-        endpoint(context).map(|data| reply::of(StatusCode::OK, "application/json", success(data)))
-    })
-    .await
+    ask(services, call, move |context| endpoint(context).map(succeeded)).await
 }
 
 pub(super) async fn serve_raw(
+    services: Arc<Services>,
+    call: Call,
+    endpoint: RawEndpoint,
+) -> Response {
+    ask(services, call, endpoint).await
+}
+
+/// Of an endpoint that changes something, or waits for something.
+pub(super) async fn serve_change(
     services: Arc<Services>,
     call: Call,
     endpoint: RawEndpoint,
@@ -221,6 +228,33 @@ fn mistake() -> ApiError {
     ApiError { kind: ErrorType::Internal, message }
 }
 
+/// Answers a question: where it came in when it is known to be quick, else on a worker thread.
+async fn ask(
+    services: Arc<Services>,
+    call: Call,
+    endpoint: impl FnOnce(&Context) -> Result<Response, ApiError> + Send + 'static,
+) -> Response {
+    let key = Key::of(&call);
+    let is_quick = key.is_some_and(|key| services.quick.know(key));
+    let timed = move |context: &Context| {
+        let clock = &context.services.clock;
+        let since = clock.now();
+        let answer = endpoint(context);
+        if let Some(key) = key {
+            context.services.quick.learn(key, clock.now().since(since));
+        }
+        answer
+    };
+    if is_quick {
+        let origin = services.prometheus.cors_origin.clone();
+        let takes_gzip = takes_gzip(&call.headers);
+        let response = answer(services, call, CancelFlag::new(), timed);
+        return finish(response, takes_gzip, &origin).await;
+    }
+    run(services, call, timed).await
+}
+
+/// On a worker thread, which may block.
 async fn run(
     services: Arc<Services>,
     call: Call,
@@ -228,22 +262,37 @@ async fn run(
 ) -> Response {
     let cancel = CancelFlag::new();
     let _guard = CancelOnDrop(cancel.clone());
-    let takes_gzip = takes_gzip(&call.headers);
     let origin = services.prometheus.cors_origin.clone();
-    let work = move || {
-        let parameters = Parameters::of(&call, services.clock.wall_ms());
-        let context = Context { services, call, parameters, cancel };
-        endpoint(&context).unwrap_or_else(|error| failure(&error))
-    };
+    let takes_gzip = takes_gzip(&call.headers);
+    let work = move || answer(services, call, cancel, endpoint);
     let response = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| failure(&mistake()));
+    finish(response, takes_gzip, &origin).await
+}
+
+fn answer(
+    services: Arc<Services>,
+    call: Call,
+    cancel: CancelFlag,
+    endpoint: impl FnOnce(&Context) -> Result<Response, ApiError>,
+) -> Response {
+    let parameters = Parameters::of(&call, services.clock.wall_ms());
+    let context = Context { services, call, parameters, cancel };
+    endpoint(&context).unwrap_or_else(|error| failure(&error))
+}
+
+async fn finish(response: Response, takes_gzip: bool, origin: &str) -> Response {
     let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
     let response = if takes_gzip && !is_packed { packed(response).await } else { response };
-    with_cors(response, &origin)
+    with_cors(response, origin)
 }
 
 /// The answer to a browser's question before the real one.
 pub(super) async fn options(services: Arc<Services>, _: Call) -> Response {
     with_cors(reply::empty(StatusCode::NO_CONTENT), &services.prometheus.cors_origin)
+}
+
+pub(super) fn succeeded(data: Data) -> Response {
+    reply::of(StatusCode::OK, "application/json", success(data))
 }
 
 fn success(data: Data) -> Vec<u8> {
@@ -298,6 +347,8 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 
 /// Smaller answers gain nothing.
 const GZIP_FROM: usize = 1_024;
+/// Larger ones are packed on a worker thread.
+const GZIP_IN_PLACE_MAX: usize = 32 << 10;
 
 async fn packed(response: Response) -> Response {
     use http_body_util::BodyExt as _;
@@ -308,11 +359,15 @@ async fn packed(response: Response) -> Response {
     if plain.len() < GZIP_FROM {
         return Response::from_parts(parts, plain.into());
     }
+    let is_small = plain.len() <= GZIP_IN_PLACE_MAX;
     let squeeze = move || {
         let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
         encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default()
     };
-    let packed = tokio::task::spawn_blocking(squeeze).await.unwrap_or_default();
+    let packed = match is_small {
+        true => squeeze(),
+        false => tokio::task::spawn_blocking(squeeze).await.unwrap_or_default(),
+    };
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     Response::from_parts(parts, packed.into())
 }

@@ -3,7 +3,7 @@
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
 //! (JSON lines out), `federate`, `read` (remote read), `selected` (raw series, which these three
 //! are made of), `query`, `labels`, `status`, `admin` (the HTTP API), with
-//! `parameters`, `envelope` and `json` under them.
+//! `parameters`, `envelope`, `quick` and `json` under them.
 //! Not here: decoding (wire), the language (promql), storage.
 
 mod admin;
@@ -16,6 +16,7 @@ mod labels;
 mod narrowed;
 mod parameters;
 mod query;
+mod quick;
 mod read;
 mod routes;
 mod selected;
@@ -25,6 +26,7 @@ mod status;
 mod tests;
 mod write;
 
+pub(crate) use quick::QuickQuestions;
 pub use settings::PrometheusSettings;
 pub(crate) use write::commit;
 

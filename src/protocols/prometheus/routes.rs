@@ -1,8 +1,8 @@
 //! Which paths are served, at the root and under `/prometheus`.
 
 use super::envelope::{
-    Endpoint, RawEndpoint, StreamedEndpoint, options, refuse, serve, serve_raw, serve_read,
-    serve_streamed,
+    Endpoint, RawEndpoint, StreamedEndpoint, options, refuse, serve, serve_change, serve_raw,
+    serve_read, serve_streamed,
 };
 use super::{admin, export, federate, import, labels, query, status, write};
 use crate::{Access, Body, Handler, Refuse, Route, Services, handler, reply};
@@ -32,6 +32,14 @@ macro_rules! raw {
     ($endpoint:path) => {{
         const ENDPOINT: RawEndpoint = $endpoint;
         |services, call| Box::pin(serve_raw(services, call, ENDPOINT))
+    }};
+}
+
+/// An endpoint that changes something, as a handler.
+macro_rules! change {
+    ($endpoint:path) => {{
+        const ENDPOINT: RawEndpoint = $endpoint;
+        |services, call| Box::pin(serve_change(services, call, ENDPOINT))
     }};
 }
 
@@ -251,7 +259,7 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         "/api/v1/admin/tsdb/delete_series",
         ADMIN,
         Body::Whole,
-        raw!(admin::delete_series),
+        change!(admin::delete_series),
         "Deletes series, where `prometheus.admin_api` allows it"
     ),
     both!(
@@ -260,7 +268,7 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         "/api/v1/admin/tsdb/clean_tombstones",
         ADMIN,
         Body::Whole,
-        raw!(admin::clean_tombstones),
+        change!(admin::clean_tombstones),
         "Removes what was deleted from the disk"
     ),
     both!(
@@ -269,7 +277,7 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         "/api/v1/admin/tsdb/snapshot",
         ADMIN,
         Body::Whole,
-        json!(admin::snapshot),
+        change!(admin::snapshot),
         "Keeps what is there now under a name"
     ),
     both!(

@@ -5,6 +5,7 @@
 
 use super::Growth;
 use crate::engine::column::StepColumn;
+use std::ops::Range;
 
 /// What the times of a window say.
 #[derive(Clone, Copy, Debug)]
@@ -24,15 +25,12 @@ pub(crate) struct Stretches {
     /// Windows of at least two samples, with their steps.
     windows: Vec<(u32, Stretch)>,
     divisor: f64,
-    /// They are those of the times at hand.
-    pub(crate) known: bool,
 }
 
 /// One window: which samples are in it and where it ends.
 pub(crate) struct WindowAt {
     pub(crate) step: usize,
-    pub(crate) low: usize,
-    pub(crate) high: usize,
+    pub(crate) samples: Range<usize>,
     pub(crate) end_ms: i64,
 }
 
@@ -42,29 +40,29 @@ fn seconds(millis: i64) -> f64 {
 
 impl Stretches {
     /// The same arithmetic in the same order as for single windows: answers agree to the bit.
-    pub(crate) fn fill(
-        &mut self,
+    pub(crate) fn of(
         times: &[i64],
         range_ms: i64,
         growth: Growth,
         windows: impl Iterator<Item = WindowAt>,
-    ) {
-        self.windows.clear();
-        self.known = true;
-        self.divisor = if growth.per_second { seconds(range_ms) } else { 1.0 };
-        for WindowAt { step, low, high, end_ms } in windows.filter(|w| w.high - w.low > 1) {
-            let (first, last) = (times[low], times[high - 1]);
-            let sampled = seconds(last - first);
-            let usual = sampled / (high - 1 - low) as f64;
+    ) -> Self {
+        let divisor = if growth.per_second { seconds(range_ms) } else { 1.0 };
+        let capacity = windows.size_hint().1.unwrap_or(0);
+        let mut all = Self { windows: Vec::with_capacity(capacity), divisor };
+        for WindowAt { step, samples, end_ms } in windows.filter(|at| at.samples.len() > 1) {
+            let (low, high) = (samples.start, samples.end - 1);
+            let sampled = seconds(times[high] - times[low]);
+            let usual = sampled / (high - low) as f64;
             let threshold = usual * 1.1;
             let near = |distance: f64| if distance >= threshold { usual / 2.0 } else { distance };
-            let to_start = near(seconds(first - (end_ms - range_ms)));
-            let to_end = near(seconds(end_ms - last));
-            let (first, last) = (low as u32, high as u32 - 1);
+            let to_start = near(seconds(times[low] - (end_ms - range_ms)));
+            let to_end = near(seconds(end_ms - times[high]));
+            let (first, last) = (low as u32, high as u32);
             let mut stretch = Stretch { first, last, sampled, to_start, to_end, factor: 0.0 };
-            stretch.factor = self.factor(&stretch, to_start);
-            self.windows.push((step as u32, stretch));
+            stretch.factor = all.factor(&stretch, to_start);
+            all.windows.push((step as u32, stretch));
         }
+        all
     }
 
     fn factor(&self, stretch: &Stretch, to_start: f64) -> f64 {

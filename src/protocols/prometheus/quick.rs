@@ -1,0 +1,142 @@
+//! Questions that took next to no time when they were asked before. They are answered on the
+//! thread that they came in on: for an answer of a tenth of a millisecond, the way to a worker
+//! thread and back costs as much again.
+//!
+//! Dashboards ask the same again and again, so what a question took before is the best guess there
+//! is, and costs nothing to make. It counts as quick after several quick answers in a row, for
+//! times of like length; a slow one makes it begin anew.
+//!
+//! Invariant: a table of fixed size; a question that shares its place with another's is only slower.
+
+use crate::Call;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+const PLACES: usize = 4_096;
+const QUICK: Duration = Duration::from_millis(1);
+/// So many quick answers in a row make a question quick.
+const ENOUGH: u64 = 3;
+/// The lower bits of a place count quick answers, the others know the question.
+const COUNT_MASK: u64 = 0b11;
+/// Longer forms are not worth a look.
+const LENGTH_MAX: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(crate) struct QuickQuestions {
+    places: Vec<AtomicU64>,
+}
+
+impl Default for QuickQuestions {
+    fn default() -> Self {
+        Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect() }
+    }
+}
+
+/// What is asked, without when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(u64);
+
+impl Key {
+    /// `None` where it is not worth a look.
+    pub(super) fn of(call: &Call) -> Option<Self> {
+        let is_short = call.query.len() + call.body.len() <= LENGTH_MAX;
+        let forms = [call.query.as_bytes(), &call.body];
+        is_short.then(|| Self::new(call.tenant.as_str(), &call.path, forms))
+    }
+
+    fn new(tenant: &str, path: &str, forms: [&[u8]; 2]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for text in [tenant, path] {
+            hasher.write(text.as_bytes());
+            hasher.write_u8(0);
+        }
+        let (mut start, mut end) = (None, None);
+        for pair in forms.into_iter().flat_map(|form| form.split(|byte| *byte == b'&')) {
+            match split_pair(pair) {
+                (b"start", value) => start = seconds(value),
+                (b"end", value) => end = seconds(value),
+                (b"time", _) => {}
+                _ => {
+                    hasher.write(pair);
+                    hasher.write_u8(b'&');
+                }
+            }
+        }
+        // Twice the length may take twice the time.
+        let length = start.zip(end).map_or(0.0, |(start, end)| (end - start).abs().log2().ceil());
+        hasher.write_i64(length as i64);
+        Self(hasher.finish())
+    }
+
+    fn place(self) -> usize {
+        (self.0 >> 52) as usize % PLACES
+    }
+
+    fn name(self) -> u64 {
+        self.0 & !COUNT_MASK
+    }
+}
+
+fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
+    let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    (&pair[..at], pair.get(at + 1..).unwrap_or_default())
+}
+
+fn seconds(value: &[u8]) -> Option<f64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+impl QuickQuestions {
+    pub(super) fn know(&self, key: Key) -> bool {
+        self.places[key.place()].load(Relaxed) == key.name() | ENOUGH
+    }
+
+    /// Learns what an answer took.
+    pub(super) fn learn(&self, key: Key, took: Duration) {
+        let place = &self.places[key.place()];
+        let known = place.load(Relaxed);
+        let is_known = known & !COUNT_MASK == key.name();
+        let count = if is_known { known & COUNT_MASK } else { 0 };
+        if took < QUICK {
+            place.store(key.name() | (count + 1).min(ENOUGH), Relaxed);
+        } else if is_known {
+            place.store(key.name(), Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(path: &str, form: &str) -> Key {
+        Key::new("default", path, [form.as_bytes(), b""])
+    }
+
+    #[test]
+    fn a_question_is_the_same_at_other_times() {
+        let range = |form: &str| key("/api/v1/query_range", form);
+        let one = range("query=up&start=1000&end=4600&step=15");
+        assert_eq!(one, range("query=up&start=2000.5&end=5600.5&step=15"));
+        assert_ne!(one, range("query=up&start=1000&end=91000&step=15"));
+        assert_ne!(one, range("query=up&start=1000&end=4600&step=1"));
+        assert_ne!(one, range("query=down&start=1000&end=4600&step=15"));
+        assert_ne!(one, key("/api/v1/query", "query=up&start=1000&end=4600&step=15"));
+        assert_ne!(one, Key::new("other", "/api/v1/query_range", [b"query=up", b""]));
+        assert_eq!(range("query=1&time=1"), range("query=1&time=now"));
+    }
+
+    #[test]
+    fn quick_is_what_was_quick_often_enough() {
+        let questions = QuickQuestions::default();
+        let (one, other) = (key("/api/v1/labels", ""), key("/api/v1/status/buildinfo", ""));
+        for _ in 0..ENOUGH {
+            assert!(!questions.know(one));
+            questions.learn(one, QUICK / 2);
+        }
+        assert!(questions.know(one) && !questions.know(other));
+        questions.learn(one, QUICK);
+        assert!(!questions.know(one));
+    }
+}
