@@ -323,22 +323,22 @@ impl MetricStore {
         select::select(&self.tenant(tenant)?, &self.caches, wanted)
     }
 
-    /// The names of labels, and what the reader should know.
+    /// The names of labels in order, and what the reader should know.
     pub fn label_names(
         &self,
         tenant: &TenantId,
         wanted: &Select<'_>,
-    ) -> Result<(BTreeSet<String>, Vec<String>), StoreError> {
+    ) -> Result<(Vec<String>, Vec<String>), StoreError> {
         select::label_names(&self.tenant(tenant)?, &self.caches, wanted)
     }
 
-    /// The values of a label, and what the reader should know.
+    /// The values of a label in order, and what the reader should know.
     pub fn label_values(
         &self,
         tenant: &TenantId,
         wanted: &Select<'_>,
         label: &str,
-    ) -> Result<(BTreeSet<String>, Vec<String>), StoreError> {
+    ) -> Result<(Vec<String>, Vec<String>), StoreError> {
         select::label_values(&self.tenant(tenant)?, &self.caches, wanted, label)
     }
 

@@ -4,6 +4,7 @@
 //! for the series that match. A head answers for series that have samples in it.
 
 use super::gather::{PartTests, for_each_in_head, groups_of, overlaps};
+use super::texts::Texts;
 use super::{parts_by_age, set_apart};
 use crate::StoreError;
 use crate::matcher::Compiled;
@@ -12,15 +13,15 @@ use crate::registry::ValueSeries;
 use crate::select::Select;
 use crate::tenant::{LiveHead, Tenant};
 use model::{Labels, METRIC_NAME, TimeRange};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where fewer than one in so many series have samples in a head, these are looked at instead of
 /// the lists of all.
 const FEW: usize = 4;
 
-/// What a listing found, and what the reader should know.
-type Listed = (BTreeSet<String>, Vec<String>);
+/// What a listing found, in order, and what the reader should know.
+type Listed = (Vec<String>, Vec<String>);
 
 pub(crate) fn label_names(
     tenant: &Arc<Tenant>,
@@ -44,7 +45,7 @@ struct Listing<'a> {
     matchers: Compiled<'a>,
     time: TimeRange,
     label: Option<&'a str>,
-    found: BTreeSet<String>,
+    found: Texts,
 }
 
 fn list(
@@ -54,7 +55,7 @@ fn list(
     label: Option<&str>,
 ) -> Result<Listed, StoreError> {
     let (matchers, time) = (Compiled::new(wanted.matchers), wanted.time);
-    let mut listing = Listing { matchers, time, label, found: BTreeSet::new() };
+    let mut listing = Listing { matchers, time, label, found: Texts::default() };
     let view = tenant.view();
     let manifest = tenant.store.snapshot();
     let mut warnings = manifest.warnings(time);
@@ -70,22 +71,15 @@ fn list(
             listing.add_head(live);
         }
     }
-    Ok((listing.found, warnings))
+    Ok((listing.found.into_sorted(), warnings))
 }
 
 impl Listing<'_> {
-    fn add(&mut self, text: &str) {
-        if !text.is_empty() && !self.found.contains(text) {
-            self.found.insert(text.to_owned());
-        }
-    }
-
     fn add_part(&mut self, part: &MetricPart) -> Result<(), StoreError> {
         if self.label == Some(METRIC_NAME) && self.matchers.others.is_empty() {
             let matchers = self.matchers.clone();
-            for group in groups_of(part, self.time, &matchers) {
-                self.add(&part.group(group).metric);
-            }
+            let groups = groups_of(part, self.time, &matchers);
+            self.found.add_sorted(groups.map(|group| &*part.group(group).metric));
             return Ok(());
         }
         let dictionaries = part.dictionaries()?;
@@ -95,11 +89,12 @@ impl Listing<'_> {
         match self.label {
             Some(label) => {
                 let known = dictionaries.number(label).and_then(|label| dictionaries.get(label));
-                known.iter().flat_map(|known| known.values()).for_each(|value| self.add(value));
+                self.found.add_sorted(known.iter().flat_map(|known| known.sorted_values()));
             }
             None => {
-                self.add(if part.has_names() { METRIC_NAME } else { "" });
-                dictionaries.iter().for_each(|dictionary| self.add(&dictionary.label));
+                let metric_name = part.has_names().then_some(METRIC_NAME).into_iter();
+                let labels = dictionaries.iter().map(|dictionary| dictionary.label.as_str());
+                self.found.add_all(metric_name.chain(labels));
             }
         }
         Ok(())
@@ -119,8 +114,8 @@ impl Listing<'_> {
             }
             let metric = &part.group(group).metric;
             match self.label {
-                Some(METRIC_NAME) => self.add(metric),
-                None if !metric.is_empty() => self.add(METRIC_NAME),
+                Some(METRIC_NAME) => self.found.add(metric),
+                None if !metric.is_empty() => self.found.add(METRIC_NAME),
                 _ => {}
             }
             for column in names.columns() {
@@ -136,8 +131,8 @@ impl Listing<'_> {
             let Some(dictionary) = dictionaries.get(label) else { continue };
             let codes = (1..seen.len()).filter(|code| seen[*code]);
             match self.label {
-                Some(_) => codes.for_each(|code| self.add(dictionary.value(code as u32))),
-                None => codes.take(1).for_each(|_| self.add(&dictionary.label)),
+                Some(_) => codes.for_each(|code| self.found.add(dictionary.value(code as u32))),
+                None => codes.take(1).for_each(|_| self.found.add(&dictionary.label)),
             }
         }
         Ok(())
@@ -158,16 +153,16 @@ impl Listing<'_> {
         let metrics =
             registry.metrics().filter(|(name, numbers)| !name.is_empty() && is_used(numbers));
         match self.label {
-            Some(METRIC_NAME) => metrics.for_each(|(name, _)| self.add(name)),
+            Some(METRIC_NAME) => self.found.add_sorted(metrics.map(|(name, _)| name)),
             Some(label) => {
                 let values = registry.values(label).into_iter().flatten();
                 let used = values.filter(|(_, numbers)| is_used(numbers));
-                used.for_each(|(value, _)| self.add(value));
+                self.found.add_all(used.map(|(value, _)| &**value));
             }
             None => {
-                metrics.take(1).for_each(|_| self.add(METRIC_NAME));
+                metrics.take(1).for_each(|_| self.found.add(METRIC_NAME));
                 let used = registry.labels().filter(|(_, values)| value_used(values));
-                used.for_each(|(label, _)| self.add(label));
+                self.found.add_all(used.map(|(label, _)| label));
             }
         }
     }
@@ -181,8 +176,8 @@ impl Listing<'_> {
 
     fn add_labels(&mut self, labels: &Labels) {
         match self.label {
-            Some(label) => self.add(labels.value(label)),
-            None => labels.iter().for_each(|(label, _)| self.add(label)),
+            Some(label) => self.found.add(labels.value(label)),
+            None => labels.iter().for_each(|(label, _)| self.found.add(label)),
         }
     }
 }

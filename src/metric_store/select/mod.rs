@@ -12,6 +12,7 @@ mod gather;
 mod listing;
 mod merge;
 mod records;
+mod texts;
 
 use crate::StoreError;
 use crate::columns::Columns;

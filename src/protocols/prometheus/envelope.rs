@@ -97,9 +97,13 @@ impl From<QueryError> for ApiError {
     }
 }
 
+/// What stands before the data of every answer.
+const BEGINNING: &[u8] = b"{\"status\":\"success\",\"data\":";
+
 /// An answer's data, written, and what to say beside it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Data {
+    /// Written behind the answer's beginning: large answers are not moved.
     pub(super) json: Vec<u8>,
     pub(super) warnings: Vec<String>,
     pub(super) infos: Vec<String>,
@@ -107,9 +111,19 @@ pub(super) struct Data {
     pub(super) trace: Option<serde_json::Value>,
 }
 
+impl Default for Data {
+    fn default() -> Self {
+        let mut json = Vec::with_capacity(512);
+        json.extend_from_slice(BEGINNING);
+        Self { json, warnings: Vec::new(), infos: Vec::new(), trace: None }
+    }
+}
+
 impl Data {
-    pub(super) fn of(json: impl Into<Vec<u8>>) -> Self {
-        Self { json: json.into(), ..Self::default() }
+    pub(super) fn of(json: impl AsRef<[u8]>) -> Self {
+        let mut data = Self::default();
+        data.json.extend_from_slice(json.as_ref());
+        data
     }
 
     pub(super) fn truncated(&mut self) {
@@ -296,9 +310,7 @@ pub(super) fn succeeded(data: Data) -> Response {
 }
 
 fn success(data: Data) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.json.len() + 64);
-    out.extend_from_slice(b"{\"status\":\"success\",\"data\":");
-    out.extend_from_slice(&data.json);
+    let mut out = data.json;
     for (name, texts) in [("warnings", &data.warnings), ("infos", &data.infos)] {
         if !texts.is_empty() {
             out.extend_from_slice(format!(",\"{name}\":").as_bytes());

@@ -117,21 +117,63 @@ fn exponent(out: &mut Vec<u8>, value: f64) {
 }
 
 /// `[time,"value"]`.
-pub(super) fn point(out: &mut Vec<u8>, millis: i64, float: f64) {
-    out.push(b'[');
-    time(out, millis);
-    out.push(b',');
+pub(super) fn point(out: &mut Vec<u8>, time: impl Moment, float: f64) {
+    time.begin(out);
     value(out, float);
     out.push(b']');
 }
 
 /// `[time,{"count":…}]`.
-pub(super) fn histogram_point(out: &mut Vec<u8>, millis: i64, sample: &FloatHistogram) {
-    out.push(b'[');
-    time(out, millis);
-    out.push(b',');
+pub(super) fn histogram_point(out: &mut Vec<u8>, time: impl Moment, sample: &FloatHistogram) {
+    time.begin(out);
     histogram(out, sample);
     out.push(b']');
+}
+
+/// The time of a point.
+pub(super) trait Moment {
+    /// `[time,`.
+    fn begin(self, out: &mut Vec<u8>);
+}
+
+/// Milliseconds.
+impl Moment for i64 {
+    fn begin(self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        time(out, self);
+        out.push(b',');
+    }
+}
+
+/// What many series share, printed once.
+pub(super) struct Moments {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Moments {
+    pub(super) fn new(times_ms: &[i64]) -> Self {
+        let mut text = Vec::with_capacity(times_ms.len() * 16);
+        let print = |millis: &i64| {
+            millis.begin(&mut text);
+            text.len()
+        };
+        let ends = times_ms.iter().map(print).collect();
+        Self { text, ends }
+    }
+
+    pub(super) fn at(&self, step: usize) -> Printed<'_> {
+        let start = step.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Printed(&self.text[start..self.ends[step]])
+    }
+}
+
+pub(super) struct Printed<'a>(&'a [u8]);
+
+impl Moment for Printed<'_> {
+    fn begin(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0);
+    }
 }
 
 pub(super) fn histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
@@ -203,6 +245,16 @@ mod tests {
             (i64::MIN, "-9223372036854775.808"),
         ] {
             assert_eq!(written(|out| time(out, millis)), expected);
+        }
+    }
+
+    #[test]
+    fn moments_are_printed_as_times_are() {
+        let times = [-1, 0, 1_500, 1_700_000_000_000];
+        let moments = Moments::new(&times);
+        for (step, time) in times.into_iter().enumerate() {
+            let expected = written(|out| point(out, time, 2.5));
+            assert_eq!(written(|out| point(out, moments.at(step), 2.5)), expected);
         }
     }
 

@@ -1,13 +1,13 @@
 //! `query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`.
 
 use super::envelope::{ApiError, Context, Data};
-use super::json;
+use super::json::{self, Moment, Moments};
 use super::narrowed::Narrowed;
 use crate::reply;
 use crate::services::{ExemplarSeries, Question};
 use axum::http::StatusCode;
 use axum::response::Response;
-use model::Labels;
+use model::{FloatHistogram, Labels};
 use promql::engine::column::{Series, Slot};
 use promql::tree::Tree;
 use promql::{
@@ -17,6 +17,7 @@ use promql::{
 use query::{SampleStats, TraceNode};
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More points than any screen has.
@@ -180,7 +181,8 @@ fn write_result(
         }
         QueryValue::Vector(samples) => json::list(out, samples, write_sample),
         QueryValue::Matrix { times_ms, series } => {
-            json::list(out, series, |out, series| write_steps(out, times_ms, series));
+            let moments = Moments::new(times_ms);
+            json::list(out, series, |out, series| write_steps(out, &moments, series));
         }
         QueryValue::Samples(series) => json::list(out, series, write_samples),
     }
@@ -207,15 +209,17 @@ fn write_sample(out: &mut Vec<u8>, sample: &VectorSample) {
 }
 
 /// The hot one: a column at a time.
-fn write_steps(out: &mut Vec<u8>, times_ms: &[i64], series: &Series) {
-    let slots = || series.column.iter().map(|(step, slot)| (times_ms[step], slot));
-    let floats = slots().filter_map(|(time, slot)| match slot {
-        Slot::Float(value) => Some((time, value)),
+fn write_steps(out: &mut Vec<u8>, moments: &Moments, series: &Series) {
+    let column = &series.column;
+    let slots = || column.iter().map(|(step, slot)| (moments.at(step), slot));
+    let floats = slots().filter_map(|(moment, slot)| match slot {
+        Slot::Float(value) => Some((moment, value)),
         Slot::Histogram(_) => None,
     });
-    let histograms = slots().filter_map(|(time, slot)| match slot {
+    let histograms = column.has_histograms().then(slots).into_iter().flatten();
+    let histograms = histograms.filter_map(|(moment, slot)| match slot {
         Slot::Float(_) => None,
-        Slot::Histogram(histogram) => Some((time, histogram)),
+        Slot::Histogram(histogram) => Some((moment, histogram)),
     });
     write_series(out, &series.labels, floats, histograms);
 }
@@ -233,11 +237,11 @@ fn write_samples(out: &mut Vec<u8>, series: &SampledSeries) {
 }
 
 /// `values` where there are floats, `histograms` where there are histograms.
-fn write_series<'a>(
+fn write_series<'a, M: Moment>(
     out: &mut Vec<u8>,
     labels: &Labels,
-    floats: impl Iterator<Item = (i64, f64)>,
-    histograms: impl Iterator<Item = (i64, &'a std::sync::Arc<model::FloatHistogram>)>,
+    floats: impl Iterator<Item = (M, f64)>,
+    histograms: impl Iterator<Item = (M, &'a Arc<FloatHistogram>)>,
 ) {
     out.extend_from_slice(b"{\"metric\":");
     json::labels(out, labels);

@@ -13,7 +13,6 @@ use protocols::{
     Block, Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics,
     NamedCount, Question, ServiceError,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -141,13 +140,16 @@ impl Reader {
     fn names(
         &self,
         question: &Question,
-        list: impl Fn(&Select<'_>) -> Result<(BTreeSet<String>, Vec<String>), StoreError>,
+        list: impl Fn(&Select<'_>) -> Result<(Vec<String>, Vec<String>), StoreError>,
     ) -> Result<Listing<String>, ServiceError> {
-        let (mut found, mut warnings) = (BTreeSet::new(), Vec::new());
-        for (names, of_names) in self.for_each_selector(question, list)? {
-            found.extend(names);
+        let (mut found, mut warnings) = (Vec::new(), Vec::new());
+        for (mut names, of_names) in self.for_each_selector(question, list)? {
+            found.append(&mut names);
             warnings.extend(of_names);
         }
+        // In order already, where there is one selector.
+        found.sort();
+        found.dedup();
         Ok(listing(found, question.limit, warnings))
     }
 }

@@ -27,9 +27,10 @@ fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
     let selection = world.store.select(&world.tenant, &wanted).unwrap();
     let values = (0..selection.len()).map(|i| selection.labels(i).value("number").to_owned());
     let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
+    let values: Vec<String> = values.into_iter().collect();
     // A listing looks at dictionaries and lists instead, and must say the same.
     assert_eq!(world.store.label_values(&world.tenant, &wanted, "number").unwrap().0, values);
-    values.into_iter().collect()
+    values
 }
 
 /// Once over the live head, once over a frozen one, once over parts, once over parts and head.
@@ -197,15 +198,11 @@ fn statistics_count_what_there_is() {
         assert_eq!(shown(&cardinality.labels), ["number 25", "__name__ 3"], "{state}");
         assert_eq!(shown(&cardinality.pairs)[0], "__name__=metric_0 10", "{state}");
         let names = world.store.label_names(&world.tenant, &wanted).unwrap().0;
-        assert_eq!(
-            names.into_iter().collect::<Vec<_>>(),
-            ["__name__", "number", "zone"],
-            "{state}"
-        );
+        assert_eq!(names, ["__name__", "number", "zone"], "{state}");
         let matchers = [Matcher::equal("number", "3")];
         let wanted = Select { matchers: &matchers, ..wanted };
         let values = |label| world.store.label_values(&world.tenant, &wanted, label).unwrap().0;
-        assert_eq!(values("number").into_iter().collect::<Vec<_>>(), ["3"], "{state}");
+        assert_eq!(values("number"), ["3"], "{state}");
         assert_eq!(values("__name__").len(), 1, "{state}");
         assert_eq!(values("missing").len(), 0, "{state}");
     });
