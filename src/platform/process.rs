@@ -1,4 +1,4 @@
-//! What the kernel knows of this process: processor time, memory, descriptors, I/O.
+//! What the kernel knows of this process, and of the machine around it.
 #![expect(clippy::disallowed_methods, reason = "/proc is not in the data folder")]
 
 use std::fs;
@@ -35,6 +35,17 @@ impl ProcessStats {
             written_bytes: value_of(&io, "write_bytes:"),
         }
     }
+}
+
+/// What the machine, or the container that this runs in, has of memory; `None` where neither tells.
+pub fn memory_bytes() -> Option<u64> {
+    const CONTAINER: [&str; 2] =
+        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = |path| fs::read_to_string(path).ok()?.trim().parse().ok();
+    let of_container = CONTAINER.into_iter().filter_map(limit).min();
+    let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let of_machine = value_of(&machine, "MemTotal:").map(|kib| kib * 1024);
+    of_container.into_iter().chain(of_machine).min()
 }
 
 /// The machine's name; empty where it can't be read.
@@ -74,6 +85,7 @@ mod tests {
     fn a_running_process_has_figures() {
         let stats = ProcessStats::read();
         assert!(stats.resident_bytes.unwrap() > 100_000);
+        assert!(memory_bytes().unwrap() > stats.resident_bytes.unwrap());
         assert!(stats.open_fds.unwrap() >= 3);
         assert!(!host_name().contains('\n') && working_dir().starts_with('/'));
         assert!(stats.cpu_seconds.is_some() && stats.threads.unwrap() >= 1);

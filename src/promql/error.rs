@@ -17,8 +17,15 @@ pub enum QueryError {
     Execution(String),
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
-    #[error("query needs more than {limit} bytes of memory: ask for fewer series or a longer step")]
+    #[error(
+        "query needs more than {limit} bytes of memory: ask for fewer series or a longer step, or raise promql.max_memory"
+    )]
     TooMuchMemory { limit: usize },
+    #[error(
+        "the queries that run at present need more than {limit} bytes of memory: try again, ask for \
+         fewer series or a longer step, or raise limits.query_memory"
+    )]
+    Busy { limit: usize },
     #[error("{0} in expression evaluation")]
     Stopped(Stop),
     #[error("expanding series: {0}")]
@@ -34,6 +41,7 @@ impl QueryError {
         match self {
             Self::Parse(_) | Self::Invalid(_) | Self::Execution(_) => ErrorKind::Invalid,
             Self::TooManySamples | Self::TooMuchMemory { .. } => ErrorKind::Limit,
+            Self::Busy { .. } => ErrorKind::Overloaded,
             Self::Stopped(stop) => stop.kind(),
             Self::Storage(error) => error.kind,
         }

@@ -30,8 +30,8 @@ pub mod tree;
 
 pub use annotations::{Annotations, Note};
 pub use engine::{
-    CancelFlag, Engine, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries,
-    VectorSample,
+    Budget, CancelFlag, Engine, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
+    SampledSeries, VectorSample,
 };
 pub use error::QueryError;
 pub use matcher::{MatchOp, Matcher, matches_all};

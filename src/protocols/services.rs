@@ -6,6 +6,7 @@ use crate::prometheus::{PrometheusSettings, QuickQuestions};
 use model::{ErrorKind, Labels, MetricMetadata, TenantId};
 use platform::Clock;
 use promql::{EngineOptions, Matcher, Storage};
+use query::Budget;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -188,6 +189,8 @@ pub struct Services {
     pub prometheus: PrometheusSettings,
     pub otlp: OtlpSettings,
     pub engine: EngineOptions,
+    /// What all queries together may hold of the memory.
+    pub query_memory: Arc<Budget>,
     /// How old a sample may be and still be kept; `None`: any age.
     pub retention_ms: Option<i64>,
     /// The running configuration as TOML or YAML text, without secrets.
@@ -209,6 +212,7 @@ impl Services {
             prometheus: PrometheusSettings::default(),
             otlp: OtlpSettings::default(),
             engine: EngineOptions::default(),
+            query_memory: Arc::new(Budget::new(usize::MAX)),
             retention_ms: None,
             config_text: String::new(),
             settings: Vec::new(),

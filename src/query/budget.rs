@@ -1,25 +1,38 @@
 //! How much of something a query may hold at once: bytes, samples.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A limit that threads share. Holding is counted, and so is the most ever held.
+/// A limit that threads share. Holding is counted, and so is the most ever held. What is held counts
+/// against the budget around it too, where there is one: that of all queries.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     held: AtomicUsize,
     peak: AtomicUsize,
+    around: Option<Arc<Budget>>,
 }
 
 /// More was asked for than is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the query needs more than its limit of {limit}")]
-pub struct OverBudget {
-    pub limit: usize,
+pub enum OverBudget {
+    #[error("the query needs more than its limit of {limit}")]
+    Own { limit: usize },
+    /// There may be enough when others are done.
+    #[error("all queries together need more than their limit of {limit}")]
+    Around { limit: usize },
 }
 
 impl Budget {
     pub fn new(limit: usize) -> Self {
-        Self { limit, held: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+        Self { limit, held: AtomicUsize::new(0), peak: AtomicUsize::new(0), around: None }
+    }
+
+    /// A part of another budget, to which it gives everything back when it is dropped.
+    pub fn within(around: Arc<Budget>, limit: usize) -> Self {
+        let mut budget = Self::new(limit);
+        budget.around = Some(around);
+        budget
     }
 
     pub fn limit(&self) -> usize {
@@ -37,14 +50,18 @@ impl Budget {
     pub fn take(&self, amount: usize) -> Result<(), OverBudget> {
         let held = self.held.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
         self.peak.fetch_max(held, Ordering::Relaxed);
+        let around = self.around.as_ref().map_or(Ok(()), |around| around.take(amount));
         if held > self.limit {
-            return Err(OverBudget { limit: self.limit });
+            return Err(OverBudget::Own { limit: self.limit });
         }
-        Ok(())
+        around.map_err(|over| OverBudget::Around { limit: over.limit() })
     }
 
     pub fn give_back(&self, amount: usize) {
         self.held.fetch_sub(amount, Ordering::Relaxed);
+        if let Some(around) = &self.around {
+            around.give_back(amount);
+        }
     }
 
     /// Holds just so much from here on. For one thread at a time: others must not take or give back
@@ -62,6 +79,22 @@ impl Budget {
         let taken = self.take(amount);
         let reservation = Reservation { budget: self, amount };
         taken.map(|()| reservation)
+    }
+}
+
+impl OverBudget {
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Own { limit } | Self::Around { limit } => limit,
+        }
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(around) = &self.around {
+            around.give_back(self.held());
+        }
     }
 }
 
@@ -94,7 +127,7 @@ mod tests {
         {
             let mut first = budget.reserve(4).unwrap();
             first.grow(4).unwrap();
-            assert_eq!(budget.reserve(3).unwrap_err(), OverBudget { limit: 10 });
+            assert_eq!(budget.reserve(3).unwrap_err(), OverBudget::Own { limit: 10 });
         }
         assert_eq!(budget.held(), 0);
         assert_eq!(budget.peak(), 11);
@@ -102,5 +135,21 @@ mod tests {
         budget.settle(3).unwrap();
         assert_eq!(budget.held(), 3);
         assert!(budget.settle(11).is_err());
+    }
+
+    #[test]
+    fn queries_share_what_there_is() {
+        let all = Arc::new(Budget::new(10));
+        let one = Budget::within(Arc::clone(&all), 8);
+        let other = Budget::within(Arc::clone(&all), 8);
+        one.take(6).unwrap();
+        assert_eq!(other.take(6), Err(OverBudget::Around { limit: 10 }));
+        other.settle(4).unwrap();
+        assert_eq!(one.take(3), Err(OverBudget::Own { limit: 8 }));
+        drop(one);
+        assert_eq!(all.held(), 4);
+        other.take(4).unwrap();
+        drop(other);
+        assert_eq!(all.held(), 0);
     }
 }

@@ -6,6 +6,7 @@ use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
 use protocols::{Machine, Services};
+use query::Budget;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -70,12 +71,18 @@ impl App {
     }
 }
 
+fn query_memory(config: &Config) -> usize {
+    let bytes = config.limits.query_memory.bytes(platform::memory_bytes);
+    bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
 fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut services = Services::new(Arc::clone(clock), VERSION);
     services.prometheus = config.prometheus.clone();
     services.otlp = config.otlp.clone();
     services.engine = config.promql.engine_options(threads);
+    services.query_memory = Arc::new(Budget::new(query_memory(config)));
     services.retention_ms = config.storage.retention_ms();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };

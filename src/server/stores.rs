@@ -136,17 +136,11 @@ impl Stores {
 
     /// What may be kept now, by the settings and the disk.
     pub fn retention(&self) -> Retention {
-        use crate::config::SizeLimit;
         let now_ms = self.clock.wall_ms();
         let age_ms = self.retention.retention_ms();
-        let size_max = match self.retention.retention_size {
-            SizeLimit::Off => None,
-            SizeLimit::Bytes(size) => Some(size.0),
-            // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
-            SizeLimit::Percent(share) => {
-                self.disk.space().ok().map(|space| space.total / 100 * u64::from(share))
-            }
-        };
+        // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
+        let total = || self.disk.space().ok().map(|space| space.total);
+        let size_max = self.retention.retention_size.bytes(total);
         Retention {
             oldest_ms: age_ms.map(|age_ms| now_ms.saturating_sub(age_ms)),
             size_max,

@@ -38,6 +38,7 @@ impl Windows {
         let begin = first_step_where(steps, |step| span(step).1 >= *first);
         let end = first_step_where(steps, |step| span(step).0 >= *last);
         self.first_step = begin;
+        self.bounds.reserve(end.saturating_sub(begin));
         let (mut low, mut high) = (0, 0);
         for step in begin..end {
             let (after, until) = span(step);

@@ -2,9 +2,11 @@
 //! columns take them even where they are empty.
 
 use crate::error::QueryError;
-use query::Budget;
+use crate::options::EngineOptions;
+use query::{Budget, OverBudget};
 use std::iter::Sum;
 use std::ops::{Add, Sub};
+use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -43,8 +45,18 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    pub(crate) fn new(samples_max: usize, bytes_max: usize) -> Self {
-        Self { samples: Budget::new(samples_max), bytes: Budget::new(bytes_max) }
+    /// `memory`: what all queries together may hold.
+    pub(crate) fn new(options: &EngineOptions, memory: Option<&Arc<Budget>>) -> Self {
+        let bytes = match memory {
+            Some(memory) => Budget::within(Arc::clone(memory), options.memory_max),
+            None => Budget::new(options.memory_max),
+        };
+        Self { samples: Budget::new(options.samples_max), bytes }
+    }
+
+    /// The memory, to be kept as long as the result is.
+    pub(crate) fn into_bytes(self) -> Budget {
+        self.bytes
     }
 
     pub(crate) fn held(&self) -> Weight {
@@ -57,16 +69,19 @@ impl Holding {
 
     pub(crate) fn take(&self, weight: Weight) -> Result<()> {
         self.samples.take(weight.samples).map_err(|_| QueryError::TooManySamples)?;
-        self.bytes.take(weight.bytes).map_err(|over| out_of_memory(over.limit))
+        self.bytes.take(weight.bytes).map_err(out_of_memory)
     }
 
     /// Holds just so much from here on. Between the nodes of a plan, where no threads are at work.
     pub(crate) fn settle(&self, weight: Weight) -> Result<()> {
         self.samples.settle(weight.samples).map_err(|_| QueryError::TooManySamples)?;
-        self.bytes.settle(weight.bytes).map_err(|over| out_of_memory(over.limit))
+        self.bytes.settle(weight.bytes).map_err(out_of_memory)
     }
 }
 
-fn out_of_memory(limit: usize) -> QueryError {
-    QueryError::TooMuchMemory { limit }
+pub(crate) fn out_of_memory(over: OverBudget) -> QueryError {
+    match over {
+        OverBudget::Own { limit } => QueryError::TooMuchMemory { limit },
+        OverBudget::Around { limit } => QueryError::Busy { limit },
+    }
 }

@@ -35,7 +35,7 @@ use holding::Holding;
 use model::{FloatHistogram, Labels};
 use plan::{Node, Planner};
 use platform::Clock;
-pub use query::{CancelFlag, SampleStats, TraceNode};
+pub use query::{Budget, CancelFlag, SampleStats, TraceNode};
 use query::{Control, Trace};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -56,27 +56,38 @@ pub struct Request<'a> {
     pub cancel: CancelFlag,
     /// Collect where the time goes.
     pub trace: bool,
+    /// The memory that all queries share.
+    pub memory: Option<Arc<Budget>>,
 }
 
 impl<'a> Request<'a> {
     pub fn instant(query: &'a str, time_ms: i64) -> Self {
         let times = QueryTimes::Instant { time_ms };
-        Self { query, times, cancel: CancelFlag::new(), trace: false }
+        Self { query, times, cancel: CancelFlag::new(), trace: false, memory: None }
     }
 
     pub fn range(query: &'a str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let times = QueryTimes::Range { start_ms, end_ms, step_ms };
-        Self { query, times, cancel: CancelFlag::new(), trace: false }
+        Self { query, times, cancel: CancelFlag::new(), trace: false, memory: None }
     }
 }
 
 /// What a query comes to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct QueryResult {
     pub value: QueryValue,
     pub annotations: Annotations,
     pub stats: SampleStats,
     pub trace: Vec<TraceNode>,
+    /// What the value holds of the memory; given back when the result is dropped.
+    memory: Budget,
+}
+
+impl QueryResult {
+    /// What is made of the result counts against the query's memory too.
+    pub fn hold(&self, bytes: usize) -> Result<(), QueryError> {
+        self.memory.take(bytes).map_err(holding::out_of_memory)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -150,7 +161,7 @@ impl Engine {
         let grid = query_grid(request.times)?;
         let timeout = Duration::from_millis(self.options.timeout_ms.unsigned_abs());
         let control = Control::new(clock, Some(timeout), request.cancel.clone());
-        let holding = Holding::new(self.options.samples_max, self.options.memory_max);
+        let holding = Holding::new(&self.options, request.memory.as_ref());
         let ev = Evaluator {
             storage,
             options: &self.options,
@@ -170,6 +181,7 @@ impl Engine {
             annotations: ev.notes.finish(request.query),
             stats,
             trace: ev.trace.into_inner().finish(),
+            memory: holding.into_bytes(),
         })
     }
 }

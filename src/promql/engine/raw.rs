@@ -10,7 +10,7 @@ use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
 use crate::functions::interpolation::interpolate;
-use crate::storage::Scratch;
+use crate::storage::{Column, Scratch, SeriesColumns};
 use model::is_stale;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -33,31 +33,45 @@ pub(super) fn range_samples(
     let mut scratch = Scratch::default();
     for index in 0..selection.len() {
         ev.control.check()?;
-        let columns = selection.columns(index, &mut scratch)?;
-        let within = |time: i64| after < time && time <= until;
-        let mut floats: Vec<(i64, f64)> = Vec::new();
-        for (time, value) in columns.floats.times.iter().zip(columns.floats.values) {
-            if within(*time) && !is_stale(*value) {
-                floats.push((*time, *value));
-            }
-        }
-        let histograms = columns.histograms.times.iter().zip(columns.histograms.values);
-        let histograms = histograms.filter(|(time, it)| within(**time) && !is_stale(it.sum));
-        let mut samples: Vec<(i64, SampleOf)> =
-            histograms.map(|(time, it)| (*time, SampleOf::Histogram(it.clone()))).collect();
-        if range.selector.edges != Edges::Plain {
-            if !samples.is_empty() {
+        let SeriesColumns { floats, histograms } = selection.columns(index, &mut scratch)?;
+        let (floats, histograms) =
+            (between(floats, after, until), between(histograms, after, until));
+        let floats =
+            floats.filter(|(_, value)| !is_stale(**value)).map(|(time, value)| (time, *value));
+        let histograms = histograms.filter(|(_, histogram)| !is_stale(histogram.sum));
+        let histograms = histograms.map(|(time, it)| (time, SampleOf::Histogram(it.clone())));
+        let float = |(time, value)| (time, SampleOf::Float(value));
+        let mut samples: Vec<(i64, SampleOf)> = histograms.collect();
+        let has_histograms = !samples.is_empty();
+        if range.selector.edges == Edges::Plain {
+            samples.extend(floats.map(float));
+        } else {
+            if has_histograms {
                 let metric = selection.labels(index).metric_name().to_owned();
                 ev.notes.add(Note::MixedFloatsHistograms(metric), range.position);
             }
-            floats = with_edges(&floats, start, end, range.selector.edges == Edges::Smoothed);
+            let is_smoothed = range.selector.edges == Edges::Smoothed;
+            let floats: Vec<(i64, f64)> = floats.collect();
+            samples.extend(with_edges(&floats, start, end, is_smoothed).into_iter().map(float));
         }
-        samples.extend(floats.into_iter().map(|(time, value)| (time, SampleOf::Float(value))));
-        samples.sort_by_key(|(time, _)| *time);
+        if has_histograms {
+            samples.sort_by_key(|(time, _)| *time);
+        }
         push(ev, &mut result, selection.labels(index), samples)?;
     }
     result.sort_by(|left, right| left.labels.cmp(&right.labels));
     Ok(result)
+}
+
+/// The samples after one moment and up to another.
+fn between<'a, T>(
+    column: Column<'a, T>,
+    after: i64,
+    until: i64,
+) -> impl Iterator<Item = (i64, &'a T)> + use<'a, T> {
+    let first = column.times.partition_point(|time| *time <= after);
+    let end = column.times.partition_point(|time| *time <= until).max(first);
+    column.times[first..end].iter().copied().zip(&column.values[first..end])
 }
 
 fn push(

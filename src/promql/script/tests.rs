@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::engine::column::{Slot, StepColumn};
-use crate::{EngineOptions, ParseOptions, Request, SampleOf};
+use crate::{Budget, EngineOptions, ParseOptions, QueryError, Request, SampleOf};
 use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
+use std::sync::Arc;
 
 const CASES: [(&str, &str); 15] = [
     ("aggregations.test", include_str!("../cases/aggregations.test")),
@@ -186,6 +187,28 @@ fn limits_hold() {
     assert!(ask("max_over_time(x[100d:1s])", options()).unwrap_err().contains("memory"));
     let late = EngineOptions { timeout_ms: 0, ..options() };
     assert!(ask("x", late).unwrap_err().contains("timed out"));
+}
+
+#[test]
+fn queries_share_memory() {
+    let mut storage = MemoryStorage::new();
+    let labels = LabelsBuilder::default().set("__name__", "x").build();
+    storage.append(&labels, 0, 0, SampleValue::Float(1.0));
+    storage.commit();
+    let all = Arc::new(Budget::new(20_000));
+    let ask = |query: &str| {
+        let memory = Some(Arc::clone(&all));
+        let request = Request { memory, ..Request::range(query, 0, 999, 1) };
+        Engine::new(options()).run(&storage, &RealClock::new(), &request)
+    };
+    let first = ask("x").unwrap();
+    let second = ask("x").unwrap();
+    assert!(all.held() > 16_000, "results are held as long as they are there");
+    assert!(matches!(ask("x").unwrap_err(), QueryError::Busy { limit: 20_000 }));
+    drop(first);
+    ask("x").unwrap();
+    drop(second);
+    assert_eq!(all.held(), 0);
 }
 
 /// Series of every kind under the names that random queries ask for.

@@ -90,7 +90,7 @@ impl From<QueryError> for ApiError {
             QueryError::Execution(_)
             | QueryError::TooManySamples
             | QueryError::TooMuchMemory { .. } => Self { kind: ErrorType::Execution, message },
-            QueryError::Stopped(_) | QueryError::Storage(_) => {
+            QueryError::Busy { .. } | QueryError::Stopped(_) | QueryError::Storage(_) => {
                 Self { kind: ErrorType::of(error.kind()), message }
             }
         }

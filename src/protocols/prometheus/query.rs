@@ -11,8 +11,8 @@ use model::{FloatHistogram, Labels};
 use promql::engine::column::{Series, Slot};
 use promql::tree::Tree;
 use promql::{
-    Engine, EngineOptions, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries,
-    VectorSample, parse, prettify,
+    Engine, EngineOptions, QueryError, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
+    SampledSeries, VectorSample, parse, prettify,
 };
 use query::{SampleStats, TraceNode};
 use serde_json::{Value, json};
@@ -56,7 +56,8 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     let digits = context.parameters.digits("round_digits")?;
     let query = context.parameters.text("query");
     let trace = matches!(context.parameters.text("trace"), "1" | "true");
-    let request = Request { query, times, cancel: context.cancel.clone(), trace };
+    let memory = Some(Arc::clone(&context.services.query_memory));
+    let request = Request { query, times, cancel: context.cancel.clone(), trace, memory };
     let clock = &*context.services.clock;
     let started = clock.now();
     let mut result = engine.run(&storage, clock, &request)?;
@@ -66,7 +67,12 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     }
     let was_cut = cut(&mut result.value, limit);
     let mut data = Data::default();
-    write_result(&mut data.json, &result, times, context.parameters.text("stats"), took);
+    write_result(&mut data.json, &result)?;
+    let stats = context.parameters.text("stats");
+    if !stats.is_empty() {
+        write_stats(&mut data.json, &result.stats, (stats == "all").then_some(times), took);
+    }
+    data.json.push(b'}');
     data.warnings = result.annotations.warnings;
     data.infos = result.annotations.infos;
     if trace {
@@ -156,13 +162,8 @@ fn cut(value: &mut QueryValue, limit: usize) -> bool {
     length > limit
 }
 
-fn write_result(
-    out: &mut Vec<u8>,
-    result: &QueryResult,
-    times: QueryTimes,
-    stats: &str,
-    took: Duration,
-) {
+/// All but the end of it, where statistics may stand.
+fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryError> {
     let name = match result.value {
         QueryValue::Scalar { .. } => "scalar",
         QueryValue::String { .. } => "string",
@@ -179,17 +180,33 @@ fn write_result(
             json::text(out, value);
             out.push(b']');
         }
-        QueryValue::Vector(samples) => json::list(out, samples, write_sample),
+        QueryValue::Vector(samples) => return write_list(out, samples, result, write_sample),
         QueryValue::Matrix { times_ms, series } => {
             let moments = Moments::new(times_ms);
-            json::list(out, series, |out, series| write_steps(out, &moments, series));
+            let write = |out: &mut Vec<u8>, series: &Series| write_steps(out, &moments, series);
+            return write_list(out, series, result, write);
         }
-        QueryValue::Samples(series) => json::list(out, series, write_samples),
+        QueryValue::Samples(series) => return write_list(out, series, result, write_samples),
     }
-    if !stats.is_empty() {
-        write_stats(out, &result.stats, (stats == "all").then_some(times), took);
-    }
-    out.push(b'}');
+    Ok(())
+}
+
+/// As far as the query's memory reaches: the answer counts as well.
+fn write_list<T>(
+    out: &mut Vec<u8>,
+    items: &[T],
+    result: &QueryResult,
+    write: impl Fn(&mut Vec<u8>, &T),
+) -> Result<(), QueryError> {
+    let mut taken = Ok(());
+    json::list(out, items, |out, item| {
+        if taken.is_ok() {
+            let before = out.len();
+            write(out, item);
+            taken = result.hold(out.len() - before);
+        }
+    });
+    taken
 }
 
 fn write_sample(out: &mut Vec<u8>, sample: &VectorSample) {

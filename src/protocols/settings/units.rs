@@ -58,12 +58,24 @@ impl ByteSize {
     }
 }
 
-/// A share of the disk (`"80%"`), a size (`"500GiB"`), or `"off"`.
+/// A share of what there is (`"80%"`), a size (`"500GiB"`), or `"off"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SizeLimit {
     Off,
     Percent(u8),
     Bytes(ByteSize),
+}
+
+impl SizeLimit {
+    /// In bytes; `None` where there is no limit. `total` is asked where a share is wanted: what is
+    /// not known limits nothing.
+    pub fn bytes(self, total: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        match self {
+            Self::Off => None,
+            Self::Bytes(size) => Some(size.0),
+            Self::Percent(share) => total().map(|total| total / 100 * u64::from(share)),
+        }
+    }
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {

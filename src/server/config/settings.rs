@@ -131,6 +131,9 @@ section! {
         body_size: ByteSize = ByteSize::mib(32),
         /// Size of a request's body after decompression.
         decompressed_size: ByteSize = ByteSize::mib(64),
+        /// What all queries together may hold of the memory: a share of the machine's, or of the
+        /// container's (`"25%"`), a size, or `"off"`. Beyond it queries are told to try again.
+        query_memory: SizeLimit = SizeLimit::Percent(25),
     }
 }
 
@@ -198,6 +201,8 @@ section! {
         lookback: HumanDuration = HumanDuration::from_secs(300),
         /// Samples that one query may hold at once.
         max_samples: usize = 50_000_000,
+        /// Memory that one query may hold at once, samples or not.
+        max_memory: ByteSize = ByteSize::mib(1_024),
         /// How long one query may take.
         timeout: HumanDuration = HumanDuration::from_secs(120),
     }
@@ -237,6 +242,7 @@ impl PromqlSettings {
             start_timestamps: self.start_timestamps,
             lookback_ms: self.lookback.0.as_millis() as i64,
             samples_max: self.max_samples,
+            memory_max: self.max_memory.length(),
             timeout_ms: self.timeout.0.as_millis() as i64,
             threads,
             ..EngineOptions::default()
