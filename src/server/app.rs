@@ -82,7 +82,10 @@ fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
     services.prometheus = config.prometheus.clone();
     services.otlp = config.otlp.clone();
     services.engine = config.promql.engine_options(threads);
-    services.query_memory = Arc::new(Budget::new(query_memory(config)));
+    let query_memory = query_memory(config);
+    services.query_memory = Arc::new(Budget::new(query_memory));
+    // Who can't have more even alone should not be told to try again.
+    services.engine.memory_max = services.engine.memory_max.min(query_memory);
     services.retention_ms = config.storage.retention_ms();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
