@@ -1,7 +1,7 @@
 //! The API of metrics beyond questions and answers: what is refused, what is kept aside, what is
 //! streamed.
 
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, encoded};
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -215,4 +215,34 @@ fn what_a_limit_refuses_is_not_counted_as_written() {
     assert_eq!(partial["rejectedDataPoints"], "3", "{answer}");
     assert!(partial["errorMessage"].as_str().unwrap().contains("active_series_max"), "{answer}");
     assert_eq!(ask(&server, "/api/v1/series/count")["data"][0], 2);
+}
+
+#[test]
+fn a_limited_listing_is_the_beginning_of_the_whole() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let page: String = (0..40)
+        .map(|n| format!("m_{}{{n=\"{n}\"}} 1 1700000000000\n", n % 4))
+        .chain(["late{UUID=\"1\"} 1 1700000000000\n".to_owned()])
+        .collect();
+    let series = |parameters: &str| ask(&server, &format!("/api/v1/series?{parameters}"));
+    let check = |selectors: &[&str], count: usize| {
+        let selectors: String =
+            selectors.iter().map(|one| format!("match[]={}&", encoded(one))).collect();
+        let whole = series(&selectors);
+        let whole = whole["data"].as_array().unwrap();
+        assert_eq!(whole.len(), count, "{selectors}");
+        for limit in [1, 2, 7, count - 1, count, count + 1] {
+            let cut = series(&format!("{selectors}limit={limit}"));
+            assert_eq!(cut["data"].as_array().unwrap()[..], whole[..limit.min(count)]);
+            assert_eq!(cut.get("warnings").is_some(), limit < count, "{limit} of {selectors}");
+        }
+    };
+    assert_eq!(import(&server, &page).0, 204);
+    for state in ["head", "part"] {
+        // Overlapping selectors, in an order that is not that of the answer.
+        check(&["m_3", "{n=~\".*1.*\"}", "m_0"], 27);
+        check(&["{__name__!=\"\"}"], 41);
+        assert_eq!(server.post("/-/flush", b"").status, 200, "{state}");
+    }
 }

@@ -188,6 +188,21 @@ impl Selection {
         }
     }
 
+    /// Whether the series come in the order of their labels too. They come by metric first, which is
+    /// another order where a label stands before `__name__`, or a series has no name. `false` may be
+    /// said of a selection without such series.
+    pub fn is_in_label_order(&self) -> bool {
+        let has_nameless = !self.is_empty() && self.labels(0).metric_name().is_empty();
+        let stands_before = |label: &str| label < METRIC_NAME;
+        let is_mixed = |source: &Source| match &source.from {
+            Origin::Head(live) => live.registry().labels().any(|(label, _)| stands_before(label)),
+            Origin::Part(part) => {
+                part.dictionaries.iter().any(|dictionary| stands_before(&dictionary.label))
+            }
+        };
+        !has_nameless && !self.sources.iter().any(is_mixed)
+    }
+
     /// Calls `each` with the labels of a series, in no particular order.
     pub fn for_each_label(&self, index: usize, mut each: impl FnMut(&str, &str)) {
         let (source, place) = self.series.of(index)[0];

@@ -13,6 +13,9 @@ use protocols::{
     Block, Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics,
     NamedCount, Question, ServiceError,
 };
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -164,6 +167,39 @@ fn listing<T>(
     Listing { items: found.take(limit).collect(), is_truncated, warnings }
 }
 
+/// Put together one by one where the store's order is that of the labels: who wants a few pays for
+/// a few.
+fn in_order(selection: &StoreSelection) -> Box<dyn Iterator<Item = Labels> + '_> {
+    let all = (0..selection.len()).map(|index| selection.labels(index));
+    if selection.is_in_label_order() {
+        return Box::new(all);
+    }
+    let mut all: Vec<Labels> = all.collect();
+    all.sort();
+    Box::new(all.into_iter())
+}
+
+/// The first of what several lists in order have, each once.
+fn first_of<T: Ord>(mut lists: Vec<Box<dyn Iterator<Item = T> + '_>>, count: usize) -> Vec<T> {
+    let firsts = lists.iter_mut().enumerate();
+    let firsts = firsts.filter_map(|(list, items)| Some(Reverse((items.next()?, list))));
+    let mut waiting: BinaryHeap<Reverse<(T, usize)>> = firsts.collect();
+    let mut found: Vec<T> = Vec::new();
+    while found.len() < count
+        && let Some(mut least) = waiting.peek_mut()
+    {
+        let list = least.0.1;
+        let item = match lists[list].next() {
+            Some(next) => std::mem::replace(&mut least.0.0, next),
+            None => PeekMut::pop(least).0.0,
+        };
+        if found.last() != Some(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
 impl Storage for Reader {
     fn select<'a>(
         &'a self,
@@ -216,13 +252,9 @@ impl MetricReader for Reader {
         let select = |wanted: &Select<'_>| self.store.select(&self.tenant, wanted);
         let selections = self.for_each_selector(question, select)?;
         let warnings = selections.iter().flat_map(StoreSelection::warnings).collect();
-        let all = |selection: &StoreSelection| -> Vec<Labels> {
-            (0..selection.len()).map(|index| selection.labels(index)).collect()
-        };
-        let mut found: Vec<Labels> = selections.iter().flat_map(all).collect();
-        // They come almost in this order.
-        found.sort();
-        found.dedup();
+        // One more tells whether there is more.
+        let wanted = question.limit.saturating_add(1);
+        let found = first_of(selections.iter().map(in_order).collect(), wanted);
         Ok(listing(found, question.limit, warnings))
     }
 
@@ -303,5 +335,24 @@ impl MetricReader for Reader {
             bytes: part.bytes,
         };
         Ok(parts.iter().map(block).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_merged_and_only_read_as_far_as_needed() {
+        let taken = std::cell::Cell::new(0);
+        let counted = |items: &'static [u32]| -> Box<dyn Iterator<Item = u32> + '_> {
+            Box::new(items.iter().copied().inspect(|_| taken.set(taken.get() + 1)))
+        };
+        let lists = || vec![counted(&[1, 3, 5, 7, 9]), counted(&[3, 4]), counted(&[])];
+        assert_eq!(first_of(lists(), 3), [1, 3, 4]);
+        assert_eq!(taken.replace(0), 5);
+        assert_eq!(first_of(lists(), usize::MAX), [1, 3, 4, 5, 7, 9]);
+        assert!(first_of(lists(), 0).is_empty());
+        assert!(first_of::<u32>(Vec::new(), 3).is_empty());
     }
 }

@@ -268,3 +268,30 @@ fn threads_share_a_selection() {
     assert_eq!(receiver.iter().sum::<usize>(), 41);
     drop(workers);
 }
+
+#[test]
+fn selections_know_whether_they_are_in_the_order_of_labels() {
+    let plain = [("__name__", "metric_0"), ("job", "x")];
+    let early = [("UUID", "1"), ("__name__", "metric_9")];
+    let (nameless, reserved) = ([("job", "x")], [("__address__", "a"), ("__name__", "z")]);
+    for (odd, is_in_order) in
+        [(&plain[..], true), (&early[..], false), (&nameless[..], false), (&reserved[..], false)]
+    {
+        let mut world = world();
+        let write = |batch: &mut BatchBuilder| {
+            for series in [labels(3), labels(12), Labels::from_pairs(odd.iter().copied())] {
+                let slot = batch.series(series.as_bytes());
+                batch.sample(slot, TODAY_MS, 1.0);
+            }
+        };
+        world.write_batch(write).unwrap();
+        in_every_state(&mut world, |world, state| {
+            let time = TimeRange::EVERYTHING;
+            let wanted = Select { time, matchers: &[], values_needed: false };
+            let selection = world.store.select(&world.tenant, &wanted).unwrap();
+            assert_eq!(selection.is_in_label_order(), is_in_order, "{state} {odd:?}");
+            let all: Vec<Labels> = (0..selection.len()).map(|i| selection.labels(i)).collect();
+            assert_eq!(all.is_sorted(), is_in_order, "{state} {all:?}");
+        });
+    }
+}
