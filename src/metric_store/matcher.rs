@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub trait ValuePattern: Debug + Send + Sync {
     fn matches(&self, value: &str) -> bool;
 
-    /// All values that match, if they are few and known.
+    /// All values that match, sorted, if they are known.
     fn literals(&self) -> Option<&[String]> {
         None
     }
@@ -59,7 +59,7 @@ impl Matcher {
 
 fn matches_pattern(pattern: &dyn ValuePattern, value: &str) -> bool {
     match pattern.literals() {
-        Some(literals) => literals.iter().any(|literal| literal == value),
+        Some(literals) => literals.binary_search_by(|literal| literal.as_str().cmp(value)).is_ok(),
         None => value.starts_with(pattern.prefix()) && pattern.matches(value),
     }
 }

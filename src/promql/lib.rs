@@ -36,7 +36,9 @@ pub use engine::{
 pub use error::QueryError;
 pub use matcher::{MatchOp, Matcher, matches_all};
 pub use options::{EngineOptions, ParseOptions};
-pub use parse::{DEPTH_MAX, LENGTH_MAX, ParseError, parse, parse_metric, parse_selector};
+pub use parse::{
+    COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, ParseError, parse, parse_metric, parse_selector,
+};
 pub use position::{LineColumn, Position};
 pub use pretty::prettify;
 pub use regex::AnchoredRegex;

@@ -66,13 +66,18 @@ impl Matcher {
         self.matches(labels.value(&self.name))
     }
 
-    /// The values that can match, where there are only so many: a store looks them up.
+    /// The values that can match, sorted, where there are only so many: a store looks them up.
     pub fn literals(&self) -> Option<Vec<&str>> {
         match (self.op, &self.regex) {
             (MatchOp::Equal, _) => Some(vec![self.value.as_str()]),
             (MatchOp::Regex, Some(regex)) => regex.literals(),
             _ => None,
         }
+    }
+
+    /// Whether its regular expression is more than a list of texts, or one with something around.
+    pub fn is_compiled(&self) -> bool {
+        self.regex.as_ref().is_some_and(AnchoredRegex::is_compiled)
     }
 
     /// What every match of a regular expression starts with.

@@ -6,7 +6,7 @@
 //! `.` matches line ends too.
 //!
 //! Most patterns of real queries are literals, alternations of literals or a literal with `.*`
-//! beside it: those never reach the engine.
+//! beside it, with their dots escaped: those never reach the engine.
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,7 @@ pub struct AnchoredRegex {
 enum Form {
     Anything,
     NotEmpty,
+    /// Sorted: dashboards ask for thousands.
     Literals(Vec<String>),
     /// `abc.*`
     Prefix(String),
@@ -52,7 +53,9 @@ impl AnchoredRegex {
         match &self.form {
             Form::Anything => true,
             Form::NotEmpty => !value.is_empty(),
-            Form::Literals(literals) => literals.iter().any(|literal| literal == value),
+            Form::Literals(literals) => {
+                literals.binary_search_by(|literal| literal.as_str().cmp(value)).is_ok()
+            }
             Form::Prefix(prefix) => value.starts_with(prefix.as_str()),
             Form::Suffix(suffix) => value.ends_with(suffix.as_str()),
             Form::Contains(part) => value.contains(part.as_str()),
@@ -62,6 +65,12 @@ impl AnchoredRegex {
         }
     }
 
+    /// Whether it is one that the engine runs, for which it takes memory and time beforehand.
+    pub(crate) fn is_compiled(&self) -> bool {
+        matches!(self.form, Form::Engine { .. })
+    }
+
+    /// All values that match, sorted, where they are known.
     pub fn literals(&self) -> Option<Vec<&str>> {
         match &self.form {
             Form::Literals(literals) => Some(literals.iter().map(String::as_str).collect()),
@@ -198,8 +207,25 @@ fn is_meta(c: char) -> bool {
     r"\.+*?()|[]{}^$".contains(c)
 }
 
-fn is_literal(text: &str) -> bool {
-    !text.contains(is_meta)
+/// The texts that a pattern without anything special lists: `a|b\.c`.
+fn alternatives(pattern: &str) -> Option<Vec<String>> {
+    let mut all = vec![String::new()];
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        let last = all.last_mut()?;
+        match character {
+            '|' => all.push(String::new()),
+            '\\' => last.push(characters.next().filter(char::is_ascii_punctuation)?),
+            special if is_meta(special) => return None,
+            plain => last.push(plain),
+        }
+    }
+    Some(all)
+}
+
+fn literal(pattern: &str) -> Option<String> {
+    let [only] = <[String; 1]>::try_from(alternatives(pattern)?).ok()?;
+    (!only.is_empty()).then_some(only)
 }
 
 fn simple_form(pattern: &str) -> Option<Form> {
@@ -208,23 +234,19 @@ fn simple_form(pattern: &str) -> Option<Form> {
         ".+" => return Some(Form::NotEmpty),
         _ => {}
     }
-    if pattern.split('|').all(is_literal) {
-        return Some(Form::Literals(pattern.split('|').map(str::to_owned).collect()));
-    }
     let inner = pattern.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
-    if let Some(inner) = inner.filter(|inner| inner.split('|').all(is_literal)) {
-        return Some(Form::Literals(inner.split('|').map(str::to_owned).collect()));
+    if let Some(mut literals) = alternatives(inner.unwrap_or(pattern)) {
+        literals.sort_unstable();
+        literals.dedup();
+        return Some(Form::Literals(literals));
     }
     let (open_start, rest) = strip(pattern, |p| p.strip_prefix(".*"));
     let (open_end, rest) = strip(rest, |p| p.strip_suffix(".*"));
-    if rest.is_empty() || !is_literal(rest) {
-        return None;
-    }
-    match (open_start, open_end) {
-        (true, true) => Some(Form::Contains(rest.to_owned())),
-        (true, false) => Some(Form::Suffix(rest.to_owned())),
-        (false, true) => Some(Form::Prefix(rest.to_owned())),
-        (false, false) => None,
+    match (open_start, open_end, literal(rest)?) {
+        (true, true, rest) => Some(Form::Contains(rest)),
+        (true, false, rest) => Some(Form::Suffix(rest)),
+        (false, true, rest) => Some(Form::Prefix(rest)),
+        (false, false, _) => None,
     }
 }
 
@@ -551,6 +573,11 @@ mod tests {
             (r"\p{^Greek}", "a", "α"),
             (r"[^\d]", "a", "1"),
             ("", "", "a"),
+            (r"a\.b", "a.b", "axb"),
+            (r".*\.svc", "x.svc", "xsvc"),
+            (r"a\.*", "a..", "ab"),
+            (r"a\\.*", r"a\b", "a.b"),
+            (r".*a\|b.*", "xa|by", "xa"),
             ("(a|)", "", "b"),
             ("(?P<x>a+)b", "aab", "b"),
             ("(?<x>a)", "a", "b"),
@@ -579,7 +606,18 @@ mod tests {
 
     #[test]
     fn literals_and_prefixes_are_known() {
-        assert_eq!(AnchoredRegex::new("a|b").unwrap().literals(), Some(vec!["a", "b"]));
+        for (pattern, literals) in [
+            ("b|a|b", Some(vec!["a", "b"])),
+            (r"(10\.0\.0\.1:9100|a\|b)", Some(vec!["10.0.0.1:9100", "a|b"])),
+            ("", Some(vec![""])),
+            (r"a\d|b", None),
+            ("(a|b)|(c)", None),
+            ("a.b", None),
+        ] {
+            assert_eq!(AnchoredRegex::new(pattern).unwrap().literals(), literals, "{pattern}");
+        }
+        assert!(AnchoredRegex::new(r"(a\)").is_err() && AnchoredRegex::new(r"a\").is_err());
+        assert_eq!(AnchoredRegex::new(r"10\.0\..*").unwrap().prefix(), Some("10.0."));
         assert_eq!(AnchoredRegex::new("abc?d").unwrap().prefix(), Some("ab"));
         assert_eq!(AnchoredRegex::new("abc|d+").unwrap().prefix(), None);
         assert_eq!(AnchoredRegex::new("node_.*").unwrap().prefix(), Some("node_"));

@@ -2,7 +2,8 @@
 //!
 //! Errors are the first thing that is wrong, in Prometheus' words, with its position. What is
 //! grammatical but meaningless (wrong types, two names) is found afterwards, in `check`.
-//! Invariants: nesting is bounded by [`DEPTH_MAX`], the text by [`LENGTH_MAX`].
+//! Invariants: nesting is bounded by [`DEPTH_MAX`], the text by [`LENGTH_MAX`],
+//! what regular expressions take by [`COMPILED_MAX`].
 
 mod check;
 mod duration;
@@ -23,8 +24,13 @@ use model::Labels;
 
 /// How deep expressions may nest.
 pub const DEPTH_MAX: usize = 200;
-/// How long a query may be, in bytes.
-pub const LENGTH_MAX: usize = 64 << 10;
+/// How long a query may be, in bytes: thousands of names in one selector. A tree takes some thirty
+/// times the memory of its text.
+pub const LENGTH_MAX: usize = 1 << 20;
+
+/// How many regular expressions of a query may have to be compiled: a worst one takes 2 ms and
+/// 300 KB.
+pub const COMPILED_MAX: usize = 500;
 
 /// What is wrong with a query, and where. Prints as `1:5: parse error: …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,18 +88,24 @@ pub(crate) struct Parser<'a> {
     depth: usize,
     /// Arguments of how many aggregations are being read; errors inside say so.
     aggregations: usize,
+    /// Regular expressions so far that are more than lists.
+    compiled: usize,
     options: &'a ParseOptions,
 }
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str, options: &'a ParseOptions) -> Parsed<Self> {
         if text.len() > LENGTH_MAX {
-            let message = format!("query is longer than {LENGTH_MAX} bytes");
+            let length = text.len();
+            let message = format!(
+                "query of {length} bytes is longer than {LENGTH_MAX}; ask in parts, or select \
+                 with fewer or shorter matchers"
+            );
             return Err(ParseError::at(Position::default(), message));
         }
         let mut lexer = Lexer::new(text);
         let token = lexer.next_token().map_err(|error| error.in_query(text))?;
-        Ok(Self { lexer, token, last_end: 0, depth: 0, aggregations: 0, options })
+        Ok(Self { lexer, token, last_end: 0, depth: 0, aggregations: 0, compiled: 0, options })
     }
 
     fn advance(&mut self) -> Parsed<Token<'a>> {
@@ -144,7 +156,10 @@ impl<'a> Parser<'a> {
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            let message = format!("expression nests deeper than {DEPTH_MAX} levels");
+            let message = format!(
+                "expression nests deeper than {DEPTH_MAX} levels; put parts of a long chain in \
+                 parentheses, or ask in parts"
+            );
             return self.error(self.token.position(), message);
         }
         let result = parse(self);

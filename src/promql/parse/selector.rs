@@ -1,6 +1,6 @@
 //! Selectors (`up{job="api"}`) and the names of single series.
 
-use super::{Parsed, Parser, is_metric_word};
+use super::{COMPILED_MAX, Parsed, Parser, is_metric_word};
 use crate::ast::{BinaryOp, Edges, TimeShift, VectorSelector};
 use crate::lex::{Token, TokenKind};
 use crate::matcher::{MatchOp, Matcher};
@@ -68,9 +68,21 @@ impl<'a> Parser<'a> {
         }
         let value = self.string()?;
         match Matcher::new(op, &name, &value.text()) {
-            Ok(matcher) => Ok(matcher),
+            Ok(matcher) => self.counted(matcher, start.to(value.position)),
             Err(message) => self.error(start.to(value.position), message),
         }
+    }
+
+    fn counted(&mut self, matcher: Matcher, position: Position) -> Parsed<Matcher> {
+        self.compiled += usize::from(matcher.is_compiled());
+        if self.compiled > COMPILED_MAX {
+            let message = format!(
+                "query has more than {COMPILED_MAX} regular expressions that are no plain list \
+                 of values (a|b|c); ask in parts"
+            );
+            return self.error(position, message);
+        }
+        Ok(matcher)
     }
 
     pub(super) fn whole_metric(&mut self) -> Parsed<Labels> {

@@ -142,7 +142,32 @@ fn depth_and_length_are_bounded() {
     for query in deep {
         refused(&query);
     }
-    assert!(refused(&" ".repeat(LENGTH_MAX + 1)).contains("longer than"));
+    let message = refused(&" ".repeat(LENGTH_MAX + 1));
+    assert!(message.contains("longer than 1048576; ask in parts"), "{message}");
+}
+
+#[test]
+fn long_queries_are_read_whole_or_refused_with_advice() {
+    let pod = |number: usize| format!("10\\\\.0\\\\.{}\\\\.{}:9100", number / 250, number % 250);
+    let pods: Vec<String> = (0..30_000).map(pod).collect();
+    let list = format!("up{{instance=~\"{}\"}}", pods.join("|"));
+    let Expr::Vector(selector) = parsed(&list) else { panic!("a selector") };
+    let literals = selector.matchers[0].literals().unwrap();
+    assert_eq!((literals.len(), literals[0]), (30_000, "10.0.0.0:9100"));
+
+    // In parentheses a sum of ten thousand is fifteen deep, in a row it is ten thousand deep.
+    let mut terms: Vec<String> =
+        (0..10_000).map(|number| format!("m{number}{{a=\"b\"}}")).collect();
+    assert!(refused(&terms.join(" or ")).contains("put parts of a long chain in parentheses"));
+    while terms.len() > 1 {
+        terms = terms.chunks(2).map(|pair| format!("({})", pair.join(" or "))).collect();
+    }
+    parsed(&terms[0]);
+
+    let storm = |count: usize| format!("up{{{}}}", "a=~\"\\\\pL{8}\",".repeat(count));
+    parsed(&storm(COMPILED_MAX));
+    let message = refused(&storm(LENGTH_MAX / 20));
+    assert!(message.contains("more than 500 regular expressions"), "{message}");
 }
 
 #[test]

@@ -5,7 +5,10 @@ use super::envelope::ApiError;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::services::Question;
 use crate::{Call, percent_decode};
-use promql::{MatchOp, Matcher, ParseError, parse_duration, parse_selector};
+use promql::{COMPILED_MAX, MatchOp, Matcher, ParseError, parse_duration, parse_selector};
+
+/// Each is looked for by itself.
+const SELECTORS_MAX: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Parameters {
@@ -81,7 +84,20 @@ impl Parameters {
 
     /// `match[]`, each narrowed by what the request asks of every series.
     pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        let selectors = self.all("match[]").map(selector).collect::<Result<Vec<_>, _>>()?;
+        let mut selectors = Vec::new();
+        let mut compiled = 0;
+        for text in self.all("match[]") {
+            let selector = selector(text)?;
+            compiled += selector.iter().filter(|matcher| matcher.is_compiled()).count();
+            if compiled > COMPILED_MAX || selectors.len() >= SELECTORS_MAX {
+                let message = format!(
+                    "too many: a request may have {SELECTORS_MAX} selectors and {COMPILED_MAX} \
+                     regular expressions that are no plain list of values (a|b|c); ask in parts"
+                );
+                return Err(ApiError::parameter("match[]", &message));
+            }
+            selectors.push(selector);
+        }
         self.narrow(selectors)
     }
 

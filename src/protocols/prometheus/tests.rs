@@ -66,6 +66,27 @@ fn what_grafana_asks() {
     server().play("grafana.txt");
 }
 
+#[test]
+fn forms_may_be_long_and_selectors_many_but_not_without_bounds() {
+    let server = server();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let ask = |path: &str, body: String| {
+        let answer = server.send(&format!("POST /api/v1/{path}"), &form, body);
+        (answer.status.as_u16(), answer.text())
+    };
+    let jobs: Vec<String> =
+        (0..30_000).map(|number| format!("job-number-{number}-of-many")).collect();
+    let query = format!("query=count(up{{job=~\"api|{}\"}})", jobs.join("|"));
+    let (status, text) = ask("query", query);
+    assert!(status == 200 && text.contains(r#""value":[1700000000,"1"]"#), "{text}");
+
+    assert_eq!(ask("series", "match[]=up&".repeat(1_000)).0, 200);
+    for many in ["match[]=up&".repeat(1_001), "match[]={a=~\".x\"}&".repeat(501)] {
+        let (status, text) = ask("series", many);
+        assert!(status == 400 && text.contains("a request may have 1000 selectors"), "{text}");
+    }
+}
+
 type LabelPairs = &'static [(&'static str, &'static str)];
 
 /// A version 1 request: series of one sample each.
