@@ -17,7 +17,9 @@ fn bodies_are_bounded_before_and_after_unpacking() {
     };
     // Ten bytes that claim 64 MiB.
     let lie = [0x80, 0x80, 0x80, 0x20, 0, 0, 0, 0, 0, 0];
-    assert_eq!(send("snappy", &lie).status, 413);
+    let reply = send("snappy", &lie);
+    assert_eq!(reply.status, 413);
+    assert!(reply.text().contains("raise limits.decompressed_size"), "{}", reply.text());
     assert_eq!(send("gzip", b"no gzip").status, 400);
     assert_eq!(send("br", b"x").status, 415);
     let reply = server.post("/-/probe", b"1 ok\nnonsense\n");

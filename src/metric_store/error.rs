@@ -18,7 +18,7 @@ pub enum StoreError {
     Labels,
     #[error(
         "limit `{limit}` reached: tenant {tenant} has {most} active series; {refused} new series \
-         were refused"
+         were refused; drop labels that change often, or raise it"
     )]
     Limit { limit: &'static str, tenant: String, most: u64, refused: u64 },
     #[error("values can't be encoded: {0}")]

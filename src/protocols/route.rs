@@ -284,9 +284,17 @@ async fn read_body(limits: &BodyLimits, body: axum::body::Body) -> Result<Bytes,
     let most = limits.size_max;
     let collected = Limited::new(body, most).collect();
     match tokio::time::timeout(limits.timeout, collected).await {
-        Err(_) => refuse(ErrorKind::Cancelled, "the body took longer than limits.body_timeout"),
+        Err(_) => {
+            let seconds = limits.timeout.as_secs_f64();
+            let message = format!(
+                "the body took longer than {seconds} s: raise limits.body_timeout for slow clients"
+            );
+            refuse(ErrorKind::Cancelled, &message)
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than limits.body_size ({most} bytes)");
+            let message = format!(
+                "the body is larger than {most} bytes: send less at once, or raise limits.body_size"
+            );
             refuse(ErrorKind::Limit, &message)
         }
         Ok(Err(_)) => refuse(ErrorKind::Invalid, "the body ended before it was complete"),

@@ -30,11 +30,17 @@ pub enum BadLabels {
     Duplicate { name: String, metric: String },
     #[error("a label of a series is not UTF-8")]
     Utf8,
-    #[error("{metric:?} has {count} labels, the limit is {limit}")]
+    #[error("{metric:?} has {count} labels, the limit is {limit} (prometheus.labels_max)")]
     TooMany { metric: String, count: usize, limit: usize },
-    #[error("label name {name:?} of {metric:?} is longer than {limit} bytes")]
+    #[error(
+        "label name {name:?} of {metric:?} is longer than {limit} bytes \
+         (prometheus.label_name_size)"
+    )]
     NameTooLong { name: String, metric: String, limit: usize },
-    #[error("the value of label {name:?} of {metric:?} is longer than {limit} bytes")]
+    #[error(
+        "the value of label {name:?} of {metric:?} is longer than {limit} bytes \
+         (prometheus.label_value_size)"
+    )]
     ValueTooLong { name: String, metric: String, limit: usize },
     #[error("a label refers to a symbol that is not there")]
     Symbol,
@@ -157,15 +163,15 @@ mod tests {
             ),
             (
                 vec![("__name__", "up"), ("a", "1"), ("b", "1"), ("c", "1")],
-                "\"up\" has 4 labels, the limit is 3",
+                "\"up\" has 4 labels, the limit is 3 (prometheus.labels_max)",
             ),
             (
                 vec![("__name__", "up"), ("abcdefghijk", "1")],
-                "label name \"abcdefghijk\" of \"up\" is longer than 10 bytes",
+                "label name \"abcdefghijk\" of \"up\" is longer than 10 bytes (prometheus.label_name_size)",
             ),
             (
                 vec![("__name__", "up"), ("a", "123456")],
-                "the value of label \"a\" of \"up\" is longer than 5 bytes",
+                "the value of label \"a\" of \"up\" is longer than 5 bytes (prometheus.label_value_size)",
             ),
         ] {
             let mut pairs = pairs;

@@ -32,7 +32,10 @@ impl Encoding {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecompressError {
-    #[error("body is larger than {limit} bytes after decompression")]
+    #[error(
+        "body is larger than {limit} bytes after decompression: send less at once, or raise \
+         limits.decompressed_size"
+    )]
     TooLarge { limit: usize },
     #[error("body is not valid {encoding:?} data")]
     Malformed { encoding: Encoding, source: io::Error },

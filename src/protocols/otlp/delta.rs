@@ -113,7 +113,7 @@ impl Counted {
 pub(super) enum DeltaError {
     #[error("a delta point is not newer than the one before it")]
     OutOfOrder,
-    #[error("too many series send deltas (otlp.delta_series_max)")]
+    #[error("too many series send deltas: send sums, or raise otlp.delta_series_max")]
     TooMany,
 }
 

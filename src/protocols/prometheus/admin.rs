@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 fn switched_on(context: &Context) -> Result<(), ApiError> {
-    let disabled =
-        || ApiError { kind: ErrorType::Unavailable, message: "admin APIs disabled".to_owned() };
+    let message = "admin APIs disabled: prometheus.admin_api switches them on".to_owned();
+    let disabled = || ApiError { kind: ErrorType::Unavailable, message };
     context.services.prometheus.admin_api.then_some(()).ok_or_else(disabled)
 }
 

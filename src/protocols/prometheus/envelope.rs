@@ -13,6 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use model::ErrorKind;
 use promql::{CancelFlag, QueryError};
+use query::Stop;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -84,7 +85,10 @@ impl From<ServiceError> for ApiError {
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
-        let message = error.to_string();
+        let message = match advice(&error) {
+            Some(advice) => format!("{error}: {advice}"),
+            None => error.to_string(),
+        };
         match error {
             QueryError::Parse(_) | QueryError::Invalid(_) => Self::parameter("query", &message),
             QueryError::Execution(_)
@@ -99,6 +103,17 @@ impl From<QueryError> for ApiError {
 
 /// What stands before the data of every answer.
 const BEGINNING: &[u8] = b"{\"status\":\"success\",\"data\":";
+
+/// What to do about a limit that a query met. Its text is Prometheus'.
+fn advice(error: &QueryError) -> Option<&'static str> {
+    match error {
+        QueryError::TooManySamples => {
+            Some("ask for fewer series or a longer step, or raise promql.max_samples")
+        }
+        QueryError::Stopped(Stop::TimedOut) => Some("ask for less, or raise promql.timeout"),
+        _ => None,
+    }
+}
 
 /// An answer's data, written, and what to say beside it.
 #[derive(Debug)]

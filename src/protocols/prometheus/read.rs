@@ -42,7 +42,11 @@ pub(super) fn samples(context: &Context, request: &ReadRequest) -> Result<Respon
         })?;
         results.push(result);
     }
-    let too_large = || ApiError::bad("the answer is too large for one message");
+    let too_large = || {
+        ApiError::bad(
+            "the answer is too large for one message: take STREAMED_XOR_CHUNKS, or ask for less",
+        )
+    };
     let packed = snappy(&encode_read_response(&results)).ok_or_else(too_large)?;
     let mut response = reply::of(StatusCode::OK, "application/x-protobuf", packed);
     let encoding = HeaderValue::from_static("snappy");

@@ -87,6 +87,17 @@ fn forms_may_be_long_and_selectors_many_but_not_without_bounds() {
     }
 }
 
+#[test]
+fn limits_say_what_raises_them() {
+    let server = TestServer::new(|services| services.engine.samples_max = 1);
+    server.play("import.txt");
+    let answer = server.send("GET /api/v1/query?query=up", &[], "");
+    assert_eq!(answer.status, 422);
+    let advice = "in query execution: ask for fewer series or a longer step, or raise \
+                  promql.max_samples";
+    assert!(answer.text().contains(advice), "{}", answer.text());
+}
+
 type LabelPairs = &'static [(&'static str, &'static str)];
 
 /// A version 1 request: series of one sample each.
@@ -307,7 +318,7 @@ fn limits_of_labels_are_settings() {
     let server = TestServer::new(|services| services.prometheus.labels_max = 1);
     let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
     let answer = server.send("POST /api/v1/write", &[SNAPPY], body);
-    assert_eq!(answer.text(), "\"up\" has 2 labels, the limit is 1\n");
+    assert_eq!(answer.text(), "\"up\" has 2 labels, the limit is 1 (prometheus.labels_max)\n");
 }
 
 #[test]
