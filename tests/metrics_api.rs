@@ -1,6 +1,7 @@
 //! The API of metrics beyond questions and answers: what is refused, what is kept aside, what is
 //! streamed.
 
+use crate::remote_write::{self, Series};
 use crate::support::{Folder, Server, encoded};
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -245,4 +246,24 @@ fn a_limited_listing_is_the_beginning_of_the_whole() {
         check(&["{__name__!=\"\"}"], 41);
         assert_eq!(server.post("/-/flush", b"").status, 200, "{state}");
     }
+}
+
+#[test]
+fn what_is_left_out_of_a_remote_write_is_counted_by_reason() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let series = |labels: &[(&str, &str)]| Series::new(labels).sample(1_700_000_000_000, 1.0);
+    let up = ("__name__", "up");
+    let (good, nameless) = (series(&[up]), series(&[("job", "x")]));
+    let doubled = series(&[up, ("job", "x"), ("job", "y")]);
+    let send = |all: &[Series]| remote_write::send(server.address, &remote_write::request(all));
+    let reply = send(&[good, nameless.clone(), doubled.clone(), doubled]);
+    assert_eq!(reply.status, 204, "{}", reply.text());
+    assert_eq!(reply.header("x-prometheus-remote-write-samples-written"), Some("1"));
+    let reply = send(&[nameless]);
+    assert_eq!((reply.status, reply.text()), (400, "a series has no metric name\n"));
+    let refused = |reason: &str| {
+        server.metric(&format!("mirador_samples_refused_total{{reason=\"{reason}\"}}"))
+    };
+    assert_eq!((refused("metric_name"), refused("duplicate_label")), (2.0, 2.0));
 }

@@ -12,6 +12,7 @@ mod event;
 mod log;
 mod metric;
 mod registry;
+mod seldom;
 mod text;
 
 pub use event::{Event, Field, Fields, Level, Notice, emit};
@@ -21,3 +22,4 @@ pub use metric::{
     Point, PointValue,
 };
 pub use registry::{Registry, TextFormat};
+pub use seldom::Seldom;

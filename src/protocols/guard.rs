@@ -12,10 +12,15 @@ use wire::{ExemplarRef, MetadataRef, MetricSink, Rejections};
 
 static REFUSED: CounterFamily = CounterFamily::new(
     "mirador_samples_refused_total",
-    "Samples and exemplars that were refused for their time, by reason.",
+    "Samples, series and exemplars that were left out of what was stored, by reason.",
     &["reason"],
 );
 pub(crate) static METRICS: &[&dyn Metric] = &[&REFUSED];
+
+/// Counts what of a request was left out; the rest is on its way to the store.
+pub(crate) fn count_refused(refused: &Rejections) {
+    refused.kinds.iter().for_each(|(kind, count)| REFUSED.add(&[kind], *count));
+}
 
 /// The ends of time as far as samples and queries go.
 pub(crate) const TIME_MIN_MS: i64 = i64::MIN / 2;
@@ -68,8 +73,7 @@ impl Window {
         shown: impl FnOnce() -> String,
     ) -> bool {
         let Some(refusal) = self.refusal(timestamp_ms) else { return true };
-        REFUSED.increment(&[refusal.name()]);
-        rejected.add(|| self.reason(refusal, &shown(), timestamp_ms));
+        rejected.add(refusal.name(), || self.reason(refusal, &shown(), timestamp_ms));
         false
     }
 

@@ -46,6 +46,21 @@ pub enum BadLabels {
     Symbol,
 }
 
+impl BadLabels {
+    /// Its kind, as refusals are counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoMetricName => "metric_name",
+            Self::EmptyName { .. } | Self::NameTooLong { .. } => "label_name",
+            Self::Duplicate { .. } => "duplicate_label",
+            Self::Utf8 => "utf8",
+            Self::TooMany { .. } => "label_count",
+            Self::ValueTooLong { .. } => "label_value",
+            Self::Symbol => "symbol",
+        }
+    }
+}
+
 /// How much of a name an error shows.
 const SHOWN_MAX: usize = 200;
 

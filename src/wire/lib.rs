@@ -25,5 +25,6 @@ pub use exposition::{
 pub use metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink, Rejections};
 pub use protobuf::ProtobufError;
 pub use remote_write::{
-    BadHistogram, WriteScratch, WriteV2Error, check_histogram, decode_write_v1, decode_write_v2,
+    BadHistogram, HISTOGRAM_KIND, WriteScratch, WriteV2Error, check_histogram, decode_write_v1,
+    decode_write_v2,
 };

@@ -50,13 +50,24 @@ pub struct Rejections {
     /// Series, or samples where only a sample was bad.
     pub count: u64,
     pub reasons: Vec<String>,
+    /// How many of each kind, by the kind's name.
+    pub kinds: Vec<(&'static str, u64)>,
 }
 
 impl Rejections {
-    pub fn add(&mut self, reason: impl FnOnce() -> String) {
+    /// `kind` is one of a small closed set: it is counted under this name.
+    pub fn add(&mut self, kind: &'static str, reason: impl FnOnce() -> String) {
         self.count += 1;
+        self.add_kind(kind, 1);
         if self.reasons.len() < REASONS_MAX {
             self.reasons.push(reason());
+        }
+    }
+
+    fn add_kind(&mut self, kind: &'static str, count: u64) {
+        match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, sum)) => *sum += count,
+            None => self.kinds.push((kind, count)),
         }
     }
 
@@ -66,6 +77,7 @@ impl Rejections {
 
     pub fn merge(&mut self, other: Self) {
         self.count += other.count;
+        other.kinds.into_iter().for_each(|(kind, count)| self.add_kind(kind, count));
         let room = REASONS_MAX.saturating_sub(self.reasons.len());
         self.reasons.extend(other.reasons.into_iter().take(room));
     }

@@ -17,7 +17,7 @@ mod translate;
 pub(crate) use delta::DeltaState;
 pub use settings::{OtlpSettings, TranslationStrategy};
 
-use crate::guard::{Guard, Window};
+use crate::guard::{Guard, Window, count_refused};
 use crate::prometheus::commit;
 use crate::services::{MetricBatch, ServiceError, Services};
 use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, handler, reply};
@@ -185,6 +185,7 @@ fn fill(
     translator.request(request);
     let Translator { mut rejected, deltas, .. } = translator;
     rejected.merge(guard.rejected);
+    count_refused(&rejected);
     Ok((batch, (rejected, deltas)))
 }
 

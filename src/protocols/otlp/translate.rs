@@ -13,7 +13,8 @@ use wire::otlp::{
     SummaryPoint, Temporality,
 };
 use wire::{
-    ExemplarRef, LabelBuffer, LabelLimits, MetadataRef, MetricSink, Rejections, check_histogram,
+    ExemplarRef, HISTOGRAM_KIND, LabelBuffer, LabelLimits, MetadataRef, MetricSink, Rejections,
+    check_histogram,
 };
 
 /// Around zero, where the sender names no threshold.
@@ -173,7 +174,9 @@ impl Translator<'_> {
     fn metric(&mut self, metric: &OtlpMetric<'_>, shared: &LabelSet) {
         let points = metric.data.point_count() as u64;
         if metric.name.is_empty() {
-            (0..points).for_each(|_| self.rejected.add(|| "a metric has no name".to_owned()));
+            (0..points).for_each(|_| {
+                self.rejected.add("metric_name", || "a metric has no name".to_owned())
+            });
             return;
         }
         let (name_kind, kind) = kinds(&metric.data);
@@ -227,7 +230,8 @@ impl Translator<'_> {
                 continue;
             }
             if let Some(reason) = bad_buckets(point) {
-                self.rejected.add(|| format!("histogram {:?} {reason}", family.name));
+                self.rejected
+                    .add(HISTOGRAM_KIND, || format!("histogram {:?} {reason}", family.name));
                 continue;
             }
             let labels = self.point_labels(family, &point.attributes);
@@ -318,7 +322,7 @@ impl Translator<'_> {
             }
             let Some(histogram) = exponential(point) else {
                 let (name, scale) = (&family.name, point.scale);
-                self.rejected.add(|| format!("histogram {name:?} has a scale of {scale}, below -9, or bucket offsets that can't be"));
+                self.rejected.add(HISTOGRAM_KIND, || format!("histogram {name:?} has a scale of {scale}, below -9, or bucket offsets that can't be"));
                 continue;
             };
             let labels = self.point_labels(family, &point.attributes);
@@ -345,7 +349,7 @@ impl Translator<'_> {
         let histogram = match check_histogram(histogram, false) {
             Ok(histogram) => histogram,
             Err(reason) => {
-                self.rejected.add(|| format!("{:?}: {reason}", family.name));
+                self.rejected.add(HISTOGRAM_KIND, || format!("{:?}: {reason}", family.name));
                 return;
             }
         };
@@ -414,7 +418,7 @@ impl Translator<'_> {
                 true
             }
             Err(reason) => {
-                self.rejected.add(|| reason.to_string());
+                self.rejected.add(reason.kind(), || reason.to_string());
                 false
             }
         }
@@ -438,7 +442,7 @@ impl Translator<'_> {
         let key = match self.buffer.series(&mut pairs, &self.limits) {
             Ok(bytes) => (self.tenant.clone(), bytes.to_vec()),
             Err(reason) => {
-                self.rejected.add(|| reason.to_string());
+                self.rejected.add(reason.kind(), || reason.to_string());
                 return None;
             }
         };
@@ -448,7 +452,7 @@ impl Translator<'_> {
                 Some(sum)
             }
             Err(reason) => {
-                self.rejected.add(|| format!("{:?}: {reason}", family.name));
+                self.rejected.add("delta", || format!("{:?}: {reason}", family.name));
                 None
             }
         }

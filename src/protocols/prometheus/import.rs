@@ -1,7 +1,7 @@
 //! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
 
 use super::write::commit;
-use crate::guard::{Guard, Window};
+use crate::guard::{Guard, Window, count_refused};
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use crate::{Call, reply};
 use axum::http::StatusCode;
@@ -65,6 +65,7 @@ fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceE
     read(services, call, &mut importing)?;
     let mut rejected = importing.finish();
     rejected.merge(guard.rejected);
+    count_refused(&rejected);
     Ok((batch, rejected))
 }
 
@@ -90,7 +91,7 @@ impl Importing<'_> {
                 true
             }
             Err(reason) => {
-                self.rejected.add(|| reason.to_string());
+                self.rejected.add(reason.kind(), || reason.to_string());
                 false
             }
         }

@@ -197,6 +197,29 @@ fn version_1_skips_bad_series_and_fails_when_nothing_is_left() {
     assert_eq!(send(&[(UP, 1.0, NOW_MS + 600_000)]).status, 204);
 }
 
+/// With labels Prometheus skips, with histograms it fails.
+#[test]
+fn version_1_tells_of_bad_histograms() {
+    let server = TestServer::new(|_| {});
+    let mut body = version1(&[(UP, 1.0, NOW_MS)]);
+    let mut bad = Writer::new();
+    bad.message(1, |series| {
+        series.message(1, |label| {
+            label.text(1, "__name__");
+            label.text(2, "h");
+        });
+        series.message(4, |histogram| {
+            histogram.zigzag(4, 99);
+            histogram.signed(15, NOW_MS);
+        });
+    });
+    body.extend(bad.into_bytes());
+    let answer = server.send("POST /api/v1/write", &[SNAPPY], snappy(&body));
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.text(), "histogram has an unknown schema 99\n");
+    assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "1");
+}
+
 #[test]
 fn samples_out_of_time_are_refused_and_the_rest_stored() {
     let day_ms = 86_400_000;

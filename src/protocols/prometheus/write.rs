@@ -4,16 +4,18 @@
 //! 4xx. So what can't ever be stored is 400, what may be stored later is 503 with `Retry-After`.
 
 use crate::Call;
-use crate::guard::{Guard, Window};
+use crate::guard::{Guard, Window, count_refused};
 use crate::reply;
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use model::ErrorKind;
+use model::{ErrorKind, TenantId};
+use observe::{Event, Fields, Level, Seldom};
 use std::cell::RefCell;
 use std::sync::Arc;
 use wire::{
-    Decoded, Encoding, Rejections, WriteScratch, decode_write_v1, decode_write_v2, decompress_into,
+    Decoded, Encoding, HISTOGRAM_KIND, Rejections, WriteScratch, decode_write_v1, decode_write_v2,
+    decompress_into,
 };
 
 const VERSION_1: &str = "prometheus.WriteRequest";
@@ -25,6 +27,28 @@ const BUFFER_KEPT: usize = 4 << 20;
 enum Version {
     One,
     Two,
+}
+
+/// Once a minute: a misconfigured sender sends the same series every few seconds.
+static SAID: Seldom = Seldom::new(60_000);
+
+/// A request was taken without some of its series, and its sender not told.
+struct SeriesLeftOut<'a> {
+    tenant: &'a TenantId,
+    refused: &'a Rejections,
+    unsaid: u64,
+}
+
+impl Event for SeriesLeftOut<'_> {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "a remote write was stored without some of its series";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("tenant", self.tenant);
+        fields.integer("left_out", self.refused.count);
+        fields.text("reasons", self.refused.summary());
+        fields.integer("such_requests_unsaid", self.unsaid);
+    }
 }
 
 /// Buffers that a worker thread uses again from request to request.
@@ -43,8 +67,13 @@ pub(super) async fn write(services: Arc<Services>, call: Call) -> Response {
         Ok(negotiated) => negotiated,
         Err(message) => return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message + "\n"),
     };
+    let (tenant, clock) = (call.tenant.clone(), Arc::clone(&services.clock));
     match commit(move || fill(&services, &call, version, encoding)).await {
-        Ok((read, committed)) => answer(version, read, committed),
+        Ok((refused, committed)) => answer(version, refused, committed, |refused| {
+            if let Some(unsaid) = SAID.admits(clock.wall_ms()) {
+                observe::emit(&SeriesLeftOut { tenant: &tenant, refused, unsaid });
+            }
+        }),
         Err(error) => reply::plain_error(error.kind, &error.message),
     }
 }
@@ -126,25 +155,35 @@ fn fill(
         Ok(decoded)
     })?;
     let refused = Refused { malformed: decoded.rejected, untimely: guard.rejected };
+    count_refused(&refused.malformed);
+    count_refused(&refused.untimely);
     Ok((batch, refused))
 }
 
-/// Version 1 senders only learn of bad series when nothing was stored; of samples that were refused
-/// they always do. The rest is stored either way, and the headers say how much.
-fn answer(version: Version, refused: Refused, committed: Committed) -> Response {
+/// Version 1 senders learn of series with bad labels only when nothing was stored, as Prometheus'
+/// receiver has it: the counter and the log tell the operator. Of other refusals they always learn.
+/// The rest is stored either way, and the headers say how much.
+fn answer(
+    version: Version,
+    refused: Refused,
+    committed: Committed,
+    tell: impl FnOnce(&Rejections),
+) -> Response {
     let Committed { samples, histograms, exemplars, rejected } = committed;
     let stored = samples + histograms + exemplars;
+    let has_bad_histograms =
+        refused.malformed.kinds.iter().any(|(kind, _)| *kind == HISTOGRAM_KIND);
     let mut all = refused.untimely;
     all.merge(rejected);
-    let has_refused_samples = !all.is_empty();
+    let is_told = version == Version::Two || has_bad_histograms || !all.is_empty() || stored == 0;
     all.merge(refused.malformed);
-    let is_bad = match version {
-        Version::One => has_refused_samples || (!all.is_empty() && stored == 0),
-        Version::Two => !all.is_empty(),
-    };
-    let mut response = match is_bad {
-        true => reply::text(StatusCode::BAD_REQUEST, all.summary() + "\n"),
-        false => reply::empty(StatusCode::NO_CONTENT),
+    let mut response = match (all.is_empty(), is_told) {
+        (false, true) => reply::text(StatusCode::BAD_REQUEST, all.summary() + "\n"),
+        (false, false) => {
+            tell(&all);
+            reply::empty(StatusCode::NO_CONTENT)
+        }
+        (true, _) => reply::empty(StatusCode::NO_CONTENT),
     };
     for (name, count) in [
         ("x-prometheus-remote-write-samples-written", samples),

@@ -25,6 +25,10 @@ use crate::canonical::Pair;
 use crate::metric_sink::{Decoded, MetricSink};
 use crate::protobuf::{ProtobufError, Reader};
 
+/// Kinds of refusals that are not about labels.
+pub const HISTOGRAM_KIND: &str = "histogram";
+const EXEMPLAR_KIND: &str = "exemplar";
+
 /// What both versions need from request to request; keep one per worker.
 #[derive(Clone, Debug, Default)]
 pub struct WriteScratch {
@@ -66,7 +70,7 @@ fn native_histogram(
             sink.histogram(read.timestamp_ms, read.start_ms, histogram);
             decoded.histograms += 1;
         }
-        Err(reason) => decoded.rejected.add(|| reason.to_string()),
+        Err(reason) => decoded.rejected.add(HISTOGRAM_KIND, || reason.to_string()),
     }
     Ok(())
 }

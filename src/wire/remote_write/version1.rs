@@ -1,6 +1,6 @@
 //! `prometheus.WriteRequest`: every label spelled out.
 
-use super::{Pairs, WriteScratch, fast, native_histogram, sample};
+use super::{EXEMPLAR_KIND, Pairs, WriteScratch, fast, native_histogram, sample};
 use crate::canonical::{BadLabels, LabelLimits, append_labels};
 use crate::metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink};
 use crate::protobuf::{Field, ProtobufError, Reader};
@@ -77,7 +77,7 @@ impl<'a> Decoder<'a, '_> {
                 self.samples(message, sink)
             }
             Err(reason) => {
-                self.decoded.rejected.add(|| reason.to_string());
+                self.decoded.rejected.add(reason.kind(), || reason.to_string());
                 Ok(())
             }
         }
@@ -153,7 +153,9 @@ impl<'a> Decoder<'a, '_> {
                 sink.exemplar(ExemplarRef { labels: bytes, value, timestamp_ms });
                 self.decoded.exemplars += 1;
             }
-            Err(reason) => self.decoded.rejected.add(|| format!("exemplar: {reason}")),
+            Err(reason) => {
+                self.decoded.rejected.add(EXEMPLAR_KIND, || format!("exemplar: {reason}"))
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `io.prometheus.write.v2.Request`: labels are pairs of references into one table of symbols.
 
 use super::version1::kind;
-use super::{Pairs, WriteScratch, native_histogram, sample};
+use super::{EXEMPLAR_KIND, Pairs, WriteScratch, native_histogram, sample};
 use crate::canonical::{BadLabels, LabelLimits, append_labels};
 use crate::metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink};
 use crate::protobuf::{Field, ProtobufError, Reader};
@@ -95,13 +95,13 @@ impl<'a> Decoder<'a, '_> {
         let shape = self.shape(message)?;
         let bad = shape.bad.or_else(|| self.canonical().err());
         if let Some(reason) = bad {
-            self.decoded.rejected.add(|| reason.to_string());
+            self.decoded.rejected.add(reason.kind(), || reason.to_string());
             return Ok(());
         }
         if shape.samples > 0 && shape.histograms > 0 {
             let name = self.metric_name();
             let reason = || format!("series of {name:?} has both float samples and histograms");
-            self.decoded.rejected.add(reason);
+            self.decoded.rejected.add("mixed", reason);
             return Ok(());
         }
         if shape.samples + shape.histograms > 0 {
@@ -155,10 +155,9 @@ impl<'a> Decoder<'a, '_> {
                 SAMPLE => sample(field.bytes()?, sink, &mut self.decoded)?,
                 HISTOGRAM => native_histogram(field.bytes()?, sink, &mut self.decoded)?,
                 EXEMPLAR if has_values => self.exemplar(field.message()?, sink)?,
-                EXEMPLAR => self
-                    .decoded
-                    .rejected
-                    .add(|| format!("exemplar of {metric:?} comes without a sample or histogram")),
+                EXEMPLAR => self.decoded.rejected.add(EXEMPLAR_KIND, || {
+                    format!("exemplar of {metric:?} comes without a sample or histogram")
+                }),
                 METADATA => self.metadata(metric, field.message()?, sink)?,
                 _ => {}
             }
@@ -193,7 +192,9 @@ impl<'a> Decoder<'a, '_> {
                 sink.exemplar(ExemplarRef { labels: bytes, value, timestamp_ms });
                 self.decoded.exemplars += 1;
             }
-            Err(reason) => self.decoded.rejected.add(|| format!("exemplar: {reason}")),
+            Err(reason) => {
+                self.decoded.rejected.add(EXEMPLAR_KIND, || format!("exemplar: {reason}"))
+            }
         }
         Ok(())
     }
