@@ -337,7 +337,7 @@ fn number(word: &str) -> Result<f64> {
 }
 
 /// As OpenMetrics writes floats: `1.0`, `0.25`, `1e+06`, `+Inf`.
-fn float_text(float: f64) -> String {
+pub fn float_text(float: f64) -> String {
     if !float.is_finite() {
         let sign = if float.is_sign_negative() { "-Inf" } else { "+Inf" };
         return if float.is_nan() { "NaN" } else { sign }.to_owned();

@@ -20,7 +20,8 @@ mod remote_write;
 pub use canonical::{BadLabels, LabelBuffer, LabelLimits};
 pub use decompress::{DecompressError, Encoding, decompress, decompress_into};
 pub use exposition::{
-    TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, parse_exposition,
+    TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, float_text,
+    parse_exposition,
 };
 pub use metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink, Rejections};
 pub use protobuf::ProtobufError;

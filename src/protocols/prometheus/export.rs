@@ -1,6 +1,7 @@
 //! `/api/v1/export`: JSON lines as VictoriaMetrics writes and reads them. The format has no native
-//! histograms; remote read and federation in protobuf have.
+//! histograms: they go as classic ones. Remote read and federation in protobuf have them.
 
+use super::classic::{At, classic_series};
 use super::envelope::{ApiError, Context};
 use super::json;
 use super::selected::{Order, each_series};
@@ -27,11 +28,23 @@ pub(super) fn export(context: &Context, pieces: &mut Pieces<ApiError>) -> Result
         let points = floats.times.iter().copied().zip(floats.values.iter().copied());
         let kept: Vec<_> =
             points.filter(|(time, value)| wanted.contains(time) && !is_stale(*value)).collect();
-        for line in kept.chunks(line_samples) {
-            write_line(&mut pieces.out, labels, line);
-            pieces.ready()?;
+        let mut write = |labels: &Labels, points: &[(i64, f64)]| {
+            for line in points.chunks(line_samples) {
+                write_line(&mut pieces.out, labels, line);
+                pieces.ready()?;
+            }
+            Ok(())
+        };
+        write(labels, &kept)?;
+        let histograms = columns.histograms.times.iter().copied().zip(columns.histograms.values);
+        let histograms: Vec<At<'_>> = histograms
+            .filter(|(time, histogram)| wanted.contains(time) && !is_stale(histogram.sum))
+            .map(|(time, histogram)| (time, &**histogram))
+            .collect();
+        match histograms.is_empty() {
+            true => Ok(()),
+            false => classic_series(labels, &histograms, write),
         }
-        Ok(())
     })
 }
 

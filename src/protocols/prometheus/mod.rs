@@ -7,6 +7,7 @@
 //! Not here: decoding (wire), the language (promql), storage.
 
 mod admin;
+mod classic;
 mod envelope;
 mod export;
 mod federate;

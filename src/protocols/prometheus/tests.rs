@@ -451,6 +451,35 @@ fn with_histograms() -> TestServer {
 }
 
 #[test]
+fn histograms_are_exported_as_classic_ones() {
+    let server = with_histograms();
+    let answer = server.send("GET /api/v1/export?match[]=up", &[], "");
+    let line = |labels: &str, value: &str| {
+        format!("{{\"metric\":{{{labels}}},\"values\":[{value}],\"timestamps\":[1699999990000]}}\n")
+    };
+    let bucket =
+        |le: &str, value| line(&format!("\"__name__\":\"up_bucket\",\"le\":\"{le}\""), value);
+    let text = answer.text();
+    for one in [
+        line("\"__name__\":\"up_count\"", "4"),
+        line("\"__name__\":\"up_sum\"", "10"),
+        bucket("2.0", "2"),
+        bucket("4.0", "4"),
+        bucket("+Inf", "4"),
+        line("\"__name__\":\"up_bucket\",\"custom\":\"x\",\"le\":\"0.5\"", "1"),
+    ] {
+        assert!(text.contains(&one), "{one} is not in {text}");
+    }
+    let copy = TestServer::new(|_| {});
+    assert_eq!(copy.send("POST /api/v1/import", &[], text).status, 204);
+    let quantile = |server: &TestServer, of: &str| {
+        server.send(&format!("GET /api/v1/query?query=histogram_quantile(1,{of})"), &[], "").text()
+    };
+    let classic = quantile(&copy, "up_bucket{custom=\"\"}");
+    assert!(classic.contains(r#""value":[1700000000,"4"]"#), "{classic}");
+}
+
+#[test]
 fn histograms_are_federated_in_protobuf() {
     let server = with_histograms();
     let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;q=0.3";
