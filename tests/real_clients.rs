@@ -7,7 +7,7 @@
 
 use crate::client::Connection;
 use crate::prometheus::Prometheus;
-use crate::remote_write::{self, Series};
+use crate::remote_write::{self, Series, field, number};
 use crate::support::{Folder, Server, ask, encoded, installed, root, run, skip, wait_for};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -309,4 +309,107 @@ fn prometheus_reads_what_is_stored() {
     let labels = "/api/v1/label/host/values?start=1700000000&end=1700003600";
     let hosts = Connection::open(prometheus.address).send("GET", labels, &[], b"");
     assert_eq!(hosts.status, 200, "{}", hosts.text());
+}
+
+/// Fields of a protobuf message that have a length, and others as nothing.
+fn fields(mut message: &[u8]) -> Vec<(u8, &[u8])> {
+    let varint = |message: &mut &[u8]| {
+        let (mut value, mut shift) = (0usize, 0);
+        loop {
+            let (byte, rest) = message.split_first().unwrap();
+            *message = rest;
+            value |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if *byte < 0x80 {
+                return value;
+            }
+        }
+    };
+    let mut found = Vec::new();
+    while !message.is_empty() {
+        let tag = varint(&mut message) as u8;
+        let length = if tag & 7 == 2 { varint(&mut message) } else { 0 };
+        let (value, rest) = message.split_at(length);
+        message = rest;
+        match tag & 7 {
+            0 => drop(varint(&mut message)),
+            1 => message = &message[8..],
+            _ => {}
+        }
+        found.push((tag >> 3, value));
+    }
+    found
+}
+
+/// The data of the first series' chunks, of a stream of one frame.
+fn chunks_of(address: SocketAddr, metric: &str) -> Vec<Vec<u8>> {
+    let equals = [field(2, b"__name__"), field(3, metric.as_bytes())].concat();
+    let times = [number(1, 0), number(2, 4_000_000_000_000)].concat();
+    let query = field(1, &[times, field(3, &equals)].concat());
+    let request = remote_write::snappy(&[query, number(2, 1)].concat());
+    let headers = [("content-encoding", "snappy"), ("content-type", "application/x-protobuf")];
+    let reply = Connection::open(address).send("POST", "/api/v1/read", &headers, &request);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let start = reply.body.iter().take_while(|byte| **byte >= 0x80).count() + 1 + 4;
+    let frame = fields(&reply.body[start..]);
+    let series = frame.into_iter().filter(|(number, _)| *number == 1);
+    let chunks = series.flat_map(|(_, series)| fields(series)).filter(|(number, _)| *number == 2);
+    let data = chunks.flat_map(|(_, chunk)| fields(chunk)).filter(|(number, _)| *number == 4);
+    data.map(|(_, data)| data.to_vec()).collect()
+}
+
+/// A remote write of one series with histograms whose counts grow in small and large steps.
+fn histograms(metric: &str, hint: u64) -> Vec<u8> {
+    let name = [field(1, b"__name__"), field(2, metric.as_bytes())].concat();
+    let double =
+        |number: u8, value: f64| [vec![number << 3 | 1], value.to_le_bytes().to_vec()].concat();
+    let span = |offset: u64, length: u64| [number(1, offset << 1), number(2, length)].concat();
+    let mut series = field(1, &name);
+    for step in 0..25_u32 {
+        let [low, middle, high] = [step, step * step * step, step / 7].map(|n| f64::from(n) * 0.5);
+        let counts: Vec<u8> = [low, middle, high].iter().flat_map(|n| n.to_le_bytes()).collect();
+        let time = 1_700_000_000_000 + u64::from(step) * 15_000 + u64::from(step % 3);
+        let one = [
+            double(2, low + middle + high + 1.0),
+            double(3, f64::from(step) * -1.25),
+            number(4, 2 << 1),
+            double(5, 0.001),
+            double(7, 1.0),
+            field(11, &span(3, 2)),
+            field(11, &span(1, 1)),
+            field(13, &counts),
+            number(14, hint),
+            number(15, time),
+        ];
+        series.extend(field(4, &one.concat()));
+    }
+    field(1, &series)
+}
+
+/// The chunks of histograms that remote read streams are, bit for bit, those that Prometheus makes
+/// of the same samples; but for what it knows of the time before them.
+#[test]
+fn histogram_chunks_are_those_of_prometheus() {
+    let flags = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"];
+    let Some(prometheus) = Prometheus::start(|_| "global: {}\n".to_owned(), &flags) else {
+        skip("chunks of Prometheus", "there is no prometheus on the PATH");
+        return;
+    };
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    const GAUGE: u64 = 3;
+    for (metric, hint) in [("counter", 0), ("gauge", GAUGE)] {
+        let message = histograms(metric, hint);
+        let mut of_both = [prometheus.address, server.address].map(|address| {
+            let reply = remote_write::send(address, &message);
+            assert_eq!(reply.status, 204, "{}", reply.text());
+            chunks_of(address, metric)
+        });
+        of_both.iter_mut().flatten().for_each(|chunk| {
+            chunk[2] = 0;
+        });
+        let [theirs, ours] = of_both;
+        assert_eq!((theirs.len(), theirs[0][1]), (1, 25), "one chunk with all of them");
+        assert_eq!(ours, theirs, "{metric}");
+    }
 }

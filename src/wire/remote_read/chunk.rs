@@ -1,5 +1,5 @@
-//! Prometheus' chunks, which remote read streams: the XOR chunk of floats, and the chunk of one
-//! histogram.
+//! Prometheus' chunks, which remote read streams: the XOR chunk of floats, and that of histograms
+//! with float counts.
 //!
 //! The XOR chunk:
 //! 1. Two bytes: how many samples, big-endian. Then bits, the highest of a byte first.
@@ -11,12 +11,14 @@
 //!    bits that differ, in the window of the one before. `11`: a new window first (5 bits of
 //!    leading zeros, 6 of length).
 //!
-//! The chunk of a histogram with float counts. Prometheus puts many of one layout into a chunk; one
-//! in each needs neither equal layouts nor a search for counter resets between them:
-//! 1. Two bytes: how many samples. One byte, whose highest bits tell of counter resets.
+//! The chunk of histograms, all of one layout, without a counter reset between them:
+//! 1. Two bytes: how many samples. One byte, whose highest bits tell of counter resets before the
+//!    first.
 //! 2. The layout: the zero threshold in a byte where it is a power of two, the schema, the spans of
 //!    both sides, the custom bounds where the schema asks for them.
-//! 3. The time, then count, zero count, sum and the counts of all buckets in 64 bits each.
+//! 3. The first time, then count, zero count, sum and the counts of all buckets in 64 bits each.
+//! 4. Each further one: the time since the first, later by how much the distance changed, as numbers
+//!    of the layout; then the same values, each XOR that of the one before, with a window of its own.
 //!
 //! Numbers of the layout have 0, 3, 6, 9, 12, 18, 25, 56 or 64 bits, behind as many ones as widths
 //! were too small, and a zero.
@@ -50,28 +52,81 @@ pub fn xor_chunk(samples: &[(i64, f64)]) -> Vec<u8> {
     bits.bytes
 }
 
-/// Encodes one histogram.
-pub fn histogram_chunk(time_ms: i64, histogram: &FloatHistogram) -> Vec<u8> {
-    let resets = match histogram.reset_hint {
+/// A chunk of histograms ends here, as Prometheus', unless it has too few of them.
+const HISTOGRAM_CHUNK_BYTES: usize = 1_024;
+const HISTOGRAM_CHUNK_SAMPLES_MIN: usize = 10;
+
+/// Encodes as many of the histograms, from the first on, as one chunk takes; answers how many these
+/// are. Times must rise.
+pub fn histogram_chunk(samples: &[(i64, FloatHistogram)]) -> (usize, Vec<u8>) {
+    let (first_ms, first) = &samples[0];
+    let mut bits = Bits { bytes: vec![0, 0, reset_bits(first.reset_hint)], free: 0 };
+    bits.layout(first);
+    bits.signed(*first_ms);
+    values(first).for_each(|value| bits.write(value.to_bits(), 64));
+    let mut windows = vec![None; values(first).count()];
+    let (mut count, mut delta) = (1, 0);
+    for ((before_ms, before), (time_ms, histogram)) in samples.iter().zip(&samples[1..]) {
+        let is_long =
+            count >= HISTOGRAM_CHUNK_SAMPLES_MIN && bits.bytes.len() >= HISTOGRAM_CHUNK_BYTES;
+        if is_long || count == CHUNK_SAMPLES || !continues(before, histogram) {
+            break;
+        }
+        let next_delta = time_ms.wrapping_sub(*before_ms);
+        match count {
+            1 => bits.unsigned(next_delta as u64),
+            _ => bits.signed(next_delta.wrapping_sub(delta)),
+        }
+        delta = next_delta;
+        for ((before, value), window) in values(before).zip(values(histogram)).zip(&mut windows) {
+            bits.xor(value.to_bits() ^ before.to_bits(), window);
+        }
+        count += 1;
+    }
+    let counted = u16::try_from(count).expect("a chunk has no more than CHUNK_SAMPLES");
+    bits.bytes[..2].copy_from_slice(&counted.to_be_bytes());
+    (count, bits.bytes)
+}
+
+fn reset_bits(hint: ResetHint) -> u8 {
+    match hint {
         ResetHint::Unknown => 0,
         ResetHint::NotReset => 0b0100_0000,
         ResetHint::Reset => 0b1000_0000,
         ResetHint::Gauge => 0b1100_0000,
-    };
-    let mut bits = Bits { bytes: vec![0, 1, resets], free: 0 };
-    bits.zero_threshold(histogram.zero_threshold);
-    bits.signed(histogram.schema.into());
-    bits.spans(&histogram.positive);
-    bits.spans(&histogram.negative);
-    if histogram.schema == CUSTOM_BUCKETS_SCHEMA {
-        bits.unsigned(histogram.custom_bounds.len() as u64);
-        histogram.custom_bounds.iter().for_each(|bound| bits.custom_bound(*bound));
     }
-    bits.signed(time_ms);
-    let FloatHistogram { count, zero_count, sum, .. } = histogram;
-    let sides = histogram.positive.counts.iter().chain(&histogram.negative.counts);
-    [count, zero_count, sum].into_iter().chain(sides).for_each(|n| bits.write(n.to_bits(), 64));
-    bits.bytes
+}
+
+/// What changes from one histogram of a chunk to the next.
+fn values(histogram: &FloatHistogram) -> impl Iterator<Item = f64> + '_ {
+    let FloatHistogram { count, zero_count, sum, positive, negative, .. } = histogram;
+    let sides = positive.counts.iter().chain(&negative.counts);
+    [count, zero_count, sum].into_iter().chain(sides).copied()
+}
+
+/// Whether `next` may stand in the chunk of the histogram before it. Readers take a counter that
+/// isn't the first of its chunk for one without a reset.
+fn continues(before: &FloatHistogram, next: &FloatHistogram) -> bool {
+    let is_alike = before.schema == next.schema
+        && before.zero_threshold == next.zero_threshold
+        && before.positive.spans == next.positive.spans
+        && before.negative.spans == next.negative.spans
+        && before.custom_bounds == next.custom_bounds;
+    let is_gauge = |histogram: &FloatHistogram| histogram.reset_hint == ResetHint::Gauge;
+    match (is_gauge(before), is_gauge(next)) {
+        (true, true) => is_alike,
+        (false, false) => {
+            is_alike && next.reset_hint != ResetHint::Reset && !has_shrunk(before, next)
+        }
+        _ => false,
+    }
+}
+
+fn has_shrunk(before: &FloatHistogram, next: &FloatHistogram) -> bool {
+    const SUM: usize = 2;
+    let pairs = values(before).zip(values(next)).enumerate();
+    // A sum may fall where there are negative observations.
+    pairs.filter(|(index, _)| *index != SUM).any(|(_, (before, next))| next < before)
 }
 
 /// Widths of the layout's numbers, behind the shortest one, which has none.
@@ -148,6 +203,17 @@ impl Bits {
                 self.write(255, 8);
                 self.write(bits, 64);
             }
+        }
+    }
+
+    fn layout(&mut self, histogram: &FloatHistogram) {
+        self.zero_threshold(histogram.zero_threshold);
+        self.signed(histogram.schema.into());
+        self.spans(&histogram.positive);
+        self.spans(&histogram.negative);
+        if histogram.schema == CUSTOM_BUCKETS_SCHEMA {
+            self.unsigned(histogram.custom_bounds.len() as u64);
+            histogram.custom_bounds.iter().for_each(|bound| self.custom_bound(*bound));
         }
     }
 
@@ -306,8 +372,22 @@ mod tests {
             }
         }
 
-        fn histogram(&mut self) -> (i64, FloatHistogram) {
-            assert_eq!(self.read(16), 1);
+        /// A value after the first, and its window.
+        fn xored(&mut self, before: f64, (leading, length): &mut (u32, u32)) -> f64 {
+            if self.read(1) == 0 {
+                return before;
+            }
+            if self.read(1) == 1 {
+                *leading = self.read(5) as u32;
+                *length = match self.read(6) as u32 {
+                    0 => 64,
+                    length => length,
+                };
+            }
+            f64::from_bits(before.to_bits() ^ self.read(*length) << (64 - *leading - *length))
+        }
+
+        fn layout(&mut self) -> FloatHistogram {
             let reset_hint =
                 [ResetHint::Unknown, ResetHint::NotReset, ResetHint::Reset, ResetHint::Gauge]
                     [self.read(8) as usize >> 6];
@@ -317,20 +397,15 @@ mod tests {
                 exponent => 2f64.powi(exponent as i32 - 244),
             };
             let schema = self.signed() as i32;
-            let [positive, negative] = [self.spans(), self.spans()];
+            let side = |spans: Vec<BucketSpan>| Buckets { spans, counts: Vec::new() };
+            let [positive, negative] = [side(self.spans()), side(self.spans())];
             let custom_bounds: Vec<f64> = match schema {
                 CUSTOM_BUCKETS_SCHEMA => (0..self.sized().0).map(|_| self.bound()).collect(),
                 _ => Vec::new(),
             };
-            let time = self.signed();
-            let [count, zero_count, sum] = [self.float(), self.float(), self.float()];
-            let mut side = |spans: Vec<BucketSpan>| {
-                let total: u32 = spans.iter().map(|span| span.length).sum();
-                Buckets { counts: (0..total).map(|_| self.float()).collect(), spans }
-            };
-            let (positive, negative) = (side(positive), side(negative));
             let custom_bounds = custom_bounds.into();
-            let read = FloatHistogram {
+            let (zero_count, count, sum) = (0.0, 0.0, 0.0);
+            FloatHistogram {
                 reset_hint,
                 schema,
                 zero_threshold,
@@ -340,8 +415,43 @@ mod tests {
                 positive,
                 negative,
                 custom_bounds,
-            };
-            (time, read)
+            }
+        }
+
+        fn histograms(&mut self) -> Vec<(i64, FloatHistogram)> {
+            let count = self.read(16);
+            let layout = self.layout();
+            let length =
+                |side: &Buckets| side.spans.iter().map(|s| s.length as usize).sum::<usize>();
+            let split = length(&layout.positive) + 3;
+            let mut values = vec![0.0; split + length(&layout.negative)];
+            let mut windows = vec![(0, 0); values.len()];
+            let (mut time, mut delta) = (0i64, 0);
+            let mut read = Vec::new();
+            for index in 0..count {
+                match index {
+                    0 => time = self.signed(),
+                    1 => delta = self.sized().0 as i64,
+                    _ => delta = delta.wrapping_add(self.signed()),
+                }
+                time = time.wrapping_add(delta);
+                for (value, window) in values.iter_mut().zip(&mut windows) {
+                    *value = match index {
+                        0 => self.float(),
+                        _ => self.xored(*value, window),
+                    };
+                }
+                let mut histogram = layout.clone();
+                [histogram.count, histogram.zero_count, histogram.sum] =
+                    [values[0], values[1], values[2]];
+                histogram.positive.counts = values[3..split].to_vec();
+                histogram.negative.counts = values[split..].to_vec();
+                if index > 0 && histogram.reset_hint != ResetHint::Gauge {
+                    histogram.reset_hint = ResetHint::NotReset;
+                }
+                read.push((time, histogram));
+            }
+            read
         }
     }
 
@@ -389,14 +499,71 @@ mod tests {
         assert!(xor_chunk(&samples).len() < 60);
     }
 
-    fn any_side() -> impl Strategy<Value = Buckets> {
+    fn any_side() -> impl Strategy<Value = Vec<BucketSpan>> {
         let span =
             (any::<i32>(), 0u32..4).prop_map(|(offset, length)| BucketSpan { offset, length });
-        prop::collection::vec(span, 0..4).prop_flat_map(|spans| {
-            let total: u32 = spans.iter().map(|span| span.length).sum();
-            let counts = prop::collection::vec(0.0f64..1e18, total as usize);
-            counts.prop_map(move |counts| Buckets { spans: spans.clone(), counts })
-        })
+        prop::collection::vec(span, 0..4)
+    }
+
+    /// Histograms with counts from a few numbers; of counters some shrink.
+    fn filled(layout: &FloatHistogram, numbers: &[f64]) -> FloatHistogram {
+        let mut numbers = numbers.iter().copied().cycle();
+        let mut histogram = layout.clone();
+        for side in [&mut histogram.positive, &mut histogram.negative] {
+            let length: u32 = side.spans.iter().map(|span| span.length).sum();
+            side.counts = numbers.by_ref().take(length as usize).collect();
+        }
+        [histogram.count, histogram.zero_count, histogram.sum] =
+            [0; 3].map(|_: i32| numbers.next().unwrap());
+        histogram
+    }
+
+    fn all_chunks(mut samples: &[(i64, FloatHistogram)]) -> Vec<(usize, usize)> {
+        let mut chunks = Vec::new();
+        while !samples.is_empty() {
+            let (taken, bytes) = histogram_chunk(samples);
+            let mut expected = samples[..taken].to_vec();
+            for (_, histogram) in &mut expected[1..] {
+                if histogram.reset_hint != ResetHint::Gauge {
+                    histogram.reset_hint = ResetHint::NotReset;
+                }
+            }
+            let read = Chunk { bytes: &bytes, at: 0 }.histograms();
+            assert_eq!(format!("{read:?}"), format!("{expected:?}"));
+            chunks.push((taken, bytes.len()));
+            samples = &samples[taken..];
+        }
+        chunks
+    }
+
+    #[test]
+    fn a_chunk_ends_where_a_counter_or_the_layout_changes() {
+        let spans = vec![BucketSpan { offset: 0, length: 3 }];
+        let layout = FloatHistogram {
+            positive: Buckets { spans, counts: Vec::new() },
+            ..FloatHistogram::default()
+        };
+        let steady: Vec<_> =
+            (0..300).map(|at| (at * 15_000, filled(&layout, &[at as f64]))).collect();
+        let lengths = |samples: &[_]| -> Vec<usize> {
+            all_chunks(samples).into_iter().map(|(taken, _)| taken).collect()
+        };
+        assert!(all_chunks(&steady).iter().all(|(_, bytes)| *bytes < 1_100));
+        assert_eq!(lengths(&steady), [120, 120, 60]);
+
+        let mut samples = steady[..50].to_vec();
+        samples[10].1.positive.counts[1] = 0.0;
+        samples[20].1.reset_hint = ResetHint::Reset;
+        samples[30..].iter_mut().for_each(|(_, histogram)| histogram.schema = 3);
+        samples[40..].iter_mut().for_each(|(_, h)| h.reset_hint = ResetHint::Gauge);
+        samples[45].1.count = 0.0;
+        samples[5].1.sum = -1e9;
+        assert_eq!(lengths(&samples), [10, 10, 10, 10, 10]);
+
+        let spans = vec![BucketSpan { offset: 0, length: 200 }];
+        let wide = FloatHistogram { positive: Buckets { spans, counts: Vec::new() }, ..layout };
+        let wide: Vec<_> = (0..25).map(|at| (at, filled(&wide, &[at as f64]))).collect();
+        assert_eq!(lengths(&wide), [10, 10, 5], "no chunk has fewer than ten");
     }
 
     #[test]
@@ -417,23 +584,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_histogram_comes_back(
-            time: i64,
+        fn any_histograms_come_back(
+            times in prop::collection::vec(any::<i64>(), 1..30),
+            hint in prop_oneof![Just(ResetHint::Gauge), Just(ResetHint::Unknown)],
             (positive, negative) in (any_side(), any_side()),
             schema in prop_oneof![-9i32..=8, Just(CUSTOM_BUCKETS_SCHEMA)],
             bounds in prop::collection::vec(prop_oneof![-1e9f64..1e9, (0i32..100_000).prop_map(|n| f64::from(n) / 1_000.0)], 0..5),
             zero_threshold in prop_oneof![Just(0.0), Just(2f64.powi(-128)), Just(1e-128), Just(1024.0), Just(4096.0)],
-            (count, sum) in (0.0f64..1e18, -1e18f64..1e18),
+            numbers in prop::collection::vec(prop_oneof![0.0f64..1e18, Just(1.0)], 1..40),
         ) {
             let custom_bounds =
                 if schema == CUSTOM_BUCKETS_SCHEMA { bounds.into() } else { FloatHistogram::default().custom_bounds };
-            let histogram = FloatHistogram {
-                reset_hint: ResetHint::Gauge,
-                schema, zero_threshold, zero_count: 1.0, count, sum, positive, negative, custom_bounds,
+            let side = |spans| Buckets { spans, counts: Vec::new() };
+            let layout = FloatHistogram {
+                reset_hint: hint, schema, zero_threshold, zero_count: 0.0, count: 0.0, sum: 0.0,
+                positive: side(positive), negative: side(negative), custom_bounds,
             };
-            let bytes = histogram_chunk(time, &histogram);
-            let read = Chunk { bytes: &bytes, at: 0 }.histogram();
-            prop_assert_eq!(format!("{read:?}"), format!("{:?}", (time, histogram)));
+            let samples: Vec<_> = times
+                .iter()
+                .enumerate()
+                .map(|(index, time)| (*time, filled(&layout, &numbers[index % numbers.len()..])))
+                .collect();
+            all_chunks(&samples);
         }
 
         #[test]

@@ -188,29 +188,50 @@ struct Chunk {
 }
 
 /// Floats and histograms of a series as chunks, in rising order of time.
-fn chunks(series: &ReadSeries) -> impl Iterator<Item = Chunk> {
-    let mut floats = &series.floats[..];
-    let ends = series.histograms.iter().map(Some).chain([None]);
-    ends.flat_map(move |histogram| {
-        let before = match histogram {
-            Some((time_ms, _)) => floats.partition_point(|(time, _)| time < time_ms),
-            None => floats.len(),
-        };
-        let (run, rest) = floats.split_at(before);
-        floats = rest;
-        let of_histogram = histogram.map(|(time_ms, histogram)| Chunk {
-            first_ms: *time_ms,
-            last_ms: *time_ms,
-            kind: FLOAT_HISTOGRAM_CHUNK,
-            data: histogram_chunk(*time_ms, histogram),
-        });
-        run.chunks(CHUNK_SAMPLES).map(float_chunk).chain(of_histogram)
-    })
+struct Chunks<'a> {
+    floats: &'a [(i64, f64)],
+    histograms: &'a [(i64, FloatHistogram)],
 }
 
-fn float_chunk(samples: &[(i64, f64)]) -> Chunk {
-    let [first_ms, last_ms] = [samples[0].0, samples[samples.len() - 1].0];
-    Chunk { first_ms, last_ms, kind: XOR_CHUNK, data: xor_chunk(samples) }
+fn chunks(series: &ReadSeries) -> Chunks<'_> {
+    Chunks { floats: &series.floats, histograms: &series.histograms }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Chunk;
+
+    fn next(&mut self) -> Option<Chunk> {
+        match (self.floats.first(), self.histograms.first()) {
+            (None, None) => None,
+            (Some((float_ms, _)), Some((histogram_ms, _))) if float_ms < histogram_ms => {
+                Some(self.float_chunk(*histogram_ms))
+            }
+            (Some(_), None) => Some(self.float_chunk(i64::MAX)),
+            (until, Some(_)) => Some(self.histogram_chunk(until.map_or(i64::MAX, |float| float.0))),
+        }
+    }
+}
+
+impl Chunks<'_> {
+    /// Of the first floats, as far as nothing of the other kind comes between.
+    fn float_chunk(&mut self, until_ms: i64) -> Chunk {
+        let run = self.floats.iter().take(CHUNK_SAMPLES);
+        let run = run.take_while(|(time_ms, _)| *time_ms <= until_ms).count();
+        let (samples, rest) = self.floats.split_at(run);
+        self.floats = rest;
+        let (kind, data) = (XOR_CHUNK, xor_chunk(samples));
+        Chunk { first_ms: samples[0].0, last_ms: samples[run - 1].0, kind, data }
+    }
+
+    fn histogram_chunk(&mut self, until_ms: i64) -> Chunk {
+        let run = self.histograms.iter().take(CHUNK_SAMPLES);
+        let run = run.take_while(|(time_ms, _)| *time_ms <= until_ms).count();
+        let (count, data) = histogram_chunk(&self.histograms[..run]);
+        let (samples, rest) = self.histograms.split_at(count);
+        self.histograms = rest;
+        let kind = FLOAT_HISTOGRAM_CHUNK;
+        Chunk { first_ms: samples[0].0, last_ms: samples[count - 1].0, kind, data }
+    }
 }
 
 /// Appends frames of a `ChunkedReadResponse` with one series: each its length, CRC32C, message. A
@@ -309,7 +330,9 @@ mod tests {
         let series = ReadSeries {
             labels: Labels::from_pairs([("__name__", "mixed")]),
             floats: (0..300).filter(|time| time % 100 != 50).map(|time| (time, 1.0)).collect(),
-            histograms: [50, 150, 250].map(|time| (time, FloatHistogram::default())).to_vec(),
+            histograms: [50, 150, 250, 400, 401]
+                .map(|time| (time, FloatHistogram::default()))
+                .to_vec(),
         };
         let spans: Vec<_> = chunks(&series).map(|c| (c.first_ms, c.last_ms, c.kind)).collect();
         let expected = [
@@ -320,6 +343,7 @@ mod tests {
             (151, 249, 1),
             (250, 250, 3),
             (251, 299, 1),
+            (400, 401, 3),
         ];
         assert_eq!(spans, expected);
         let frames = |size_max| {
@@ -337,7 +361,7 @@ mod tests {
             }
             count
         };
-        assert_eq!((frames(1 << 20), frames(0)), (1, 7));
+        assert_eq!((frames(1 << 20), frames(0)), (1, 8));
     }
 
     proptest! {
