@@ -21,7 +21,7 @@ use crate::guard::{Guard, Window, count_refused};
 use crate::prometheus::commit;
 use crate::services::{MetricBatch, ServiceError, Services};
 use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, handler, reply};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use catalog::Scope;
 use delta::{DeltaDraft, DeltaLimits};
@@ -51,6 +51,12 @@ const fn http(path: &'static str, about: &'static str) -> Route<Services> {
     route(path, handler!(metrics), refuse, about)
 }
 
+/// What browsers ask before they send from another site.
+const fn preflight(path: &'static str) -> Route<Services> {
+    let of_post = route(path, handler!(options), refuse, "CORS");
+    Route { methods: &[Method::OPTIONS], access: Access::Public, body: Body::None, ..of_post }
+}
+
 static ROUTES: &[Route<Services>] = &[
     http("/v1/metrics", "OTLP metrics, protobuf or JSON"),
     http("/otlp/v1/metrics", "The same under Mimir's name"),
@@ -62,9 +68,36 @@ static ROUTES: &[Route<Services>] = &[
         grpc::refuse,
         "OTLP metrics over gRPC",
     ),
+    preflight("/v1/metrics"),
+    preflight("/otlp/v1/metrics"),
+    preflight("/api/v1/otlp/v1/metrics"),
+    preflight("/prometheus/api/v1/otlp/v1/metrics"),
 ];
 
+async fn options(services: Arc<Services>, _: Call) -> Response {
+    with_cors(reply::empty(StatusCode::NO_CONTENT), &services.otlp.cors_origin)
+}
+
+fn with_cors(mut response: Response, origin: &str) -> Response {
+    let Ok(origin) = HeaderValue::from_str(origin) else { return response };
+    if !origin.is_empty() {
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let methods = HeaderValue::from_static("POST, OPTIONS");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        let allowed = "Accept, Authorization, Content-Encoding, Content-Type, X-Scope-OrgID";
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
+    }
+    response
+}
+
 async fn metrics(services: Arc<Services>, call: Call) -> Response {
+    let origin = services.otlp.cors_origin.clone();
+    with_cors(take(services, call).await, &origin)
+}
+
+async fn take(services: Arc<Services>, call: Call) -> Response {
     let Some(encoding) = OtlpEncoding::from_content_type(call.header("content-type")) else {
         let message = "send application/x-protobuf or application/json\n";
         return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);

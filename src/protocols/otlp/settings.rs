@@ -61,6 +61,9 @@ section! {
         promote_scope_metadata: bool = false,
         /// Delta points are added up. A series that is silent for this long begins anew.
         delta_expiry: HumanDuration = HumanDuration::from_secs(300),
+        /// The site whose pages may send metrics from browsers: the value of
+        /// `Access-Control-Allow-Origin` on the paths of OTLP over HTTP. Empty: none.
+        cors_origin: String = String::new(),
         /// Series whose deltas are added up at the same time; more are rejected.
         delta_series_max: usize = 100_000,
     }

@@ -380,6 +380,27 @@ fn browsers_of_other_sites_are_answered_as_the_setting_says() {
 }
 
 #[test]
+fn browsers_may_send_otlp_where_its_setting_says_so() {
+    let origin = "https://shop.example";
+    let open = TestServer::new(|services| services.otlp.cors_origin = origin.to_owned());
+    let json = [("content-type", "application/json"), ("origin", origin)];
+    for path in ["/v1/metrics", "/api/v1/otlp/v1/metrics", "/otlp/v1/metrics"] {
+        let before = open.send(&format!("OPTIONS {path}"), &[("origin", origin)], "");
+        assert_eq!(before.status, 204, "{path}");
+        assert!(before.header("access-control-allow-headers").contains("Content-Type"));
+        assert_eq!(before.header("access-control-allow-methods"), "POST, OPTIONS");
+        for (body, status) in [("{}", 200), ("nonsense", 400)] {
+            let answer = open.send(&format!("POST {path}"), &json, body);
+            assert_eq!(answer.status, status, "{path}");
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+        }
+    }
+    let closed = TestServer::new(|_| {});
+    let answer = closed.send("OPTIONS /v1/metrics", &[("origin", origin)], "");
+    assert_eq!(answer.header("access-control-allow-origin"), "", "nobody unless it is set");
+}
+
+#[test]
 fn admins_may_delete_where_the_setting_allows_it() {
     let server = TestServer::new(|services| services.prometheus.admin_api = true);
     server.play("import.txt");
