@@ -162,6 +162,9 @@ fn parts_are_listed_as_blocks() {
     let runtime = ask(&server, "/api/v1/status/runtimeinfo");
     assert_eq!(runtime["data"]["corruptionCount"], 0);
     assert!(!runtime["data"]["hostname"].as_str().unwrap().is_empty());
+    let config = ask(&server, "/api/v1/status/config");
+    let config = config["data"]["yaml"].as_str().unwrap();
+    assert!(config.starts_with("auth:\n  mode: \"off\"\n"), "{config}");
     let flags = ask(&server, "/api/v1/status/flags");
     assert_eq!(flags["data"]["storage.retention"], "0s");
 }

@@ -167,7 +167,12 @@ pub trait MetricReader: Storage {
 
     fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError>;
 
-    fn statistics(&self, limit: usize) -> Result<MetricStatistics, ServiceError>;
+    /// Of the series that match, with at most so many lines in a table.
+    fn statistics(
+        &self,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<MetricStatistics, ServiceError>;
 
     /// What is on disk, by rising time.
     fn blocks(&self) -> Result<Vec<Block>, ServiceError>;
@@ -193,7 +198,7 @@ pub struct Services {
     pub query_memory: Arc<Budget>,
     /// How old a sample may be and still be kept; `None`: any age.
     pub retention_ms: Option<i64>,
-    /// The running configuration as TOML or YAML text, without secrets.
+    /// The running configuration as YAML, without secrets.
     pub config_text: String,
     /// The same, a setting each: `storage.retention` and its value.
     pub settings: Vec<(String, String)>,

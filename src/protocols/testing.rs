@@ -223,14 +223,19 @@ impl MetricReader for Stored {
             .collect())
     }
 
-    fn statistics(&self, limit: usize) -> Result<MetricStatistics, ServiceError> {
+    fn statistics(
+        &self,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<MetricStatistics, ServiceError> {
         let mut by_metric: BTreeMap<&str, u64> = BTreeMap::new();
-        for labels in &self.series {
+        let found = self.series.iter().filter(|labels| matches_all(matchers, labels));
+        for labels in found.clone() {
             *by_metric.entry(labels.metric_name()).or_default() += 1;
         }
         let count = |(name, count): (&str, u64)| NamedCount { name: name.to_owned(), count };
         Ok(MetricStatistics {
-            series: self.series.len() as u64,
+            series: found.count() as u64,
             series_by_metric: by_metric.into_iter().map(count).take(limit).collect(),
             ..MetricStatistics::default()
         })

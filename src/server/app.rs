@@ -1,6 +1,6 @@
 //! The running server as its handlers see it.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::stores::Stores;
 use observe::Registry;
@@ -90,6 +90,7 @@ fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
     services.settings = config.flat();
-    services.config_text = toml::to_string(config).expect("settings are plain values");
+    let settings = serde_json::to_value(config).expect("settings are plain values");
+    services.config_text = config::yaml(&settings);
     services
 }

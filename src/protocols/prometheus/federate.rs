@@ -3,12 +3,18 @@
 //! Text has no native histograms: they are only in the protobuf form, which is answered to whoever
 //! accepts it, as Prometheus does when it scrapes native histograms.
 
-use super::envelope::{ApiError, Context};
+use super::envelope::{ApiError, Context, StreamedEndpoint, serve_streamed};
 use super::json;
+use super::parameters::Parameters;
 use super::selected::{Newest, Order, each_series, newest};
-use crate::Call;
 use crate::stream::Pieces;
-use model::{Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, METRIC_NAME, is_plain_name};
+use crate::{Call, Services, reply};
+use axum::http::StatusCode;
+use axum::response::Response;
+use model::{
+    Buckets, CUSTOM_BUCKETS_SCHEMA, ErrorKind, FloatHistogram, Labels, METRIC_NAME, is_plain_name,
+};
+use std::sync::Arc;
 use wire::protobuf::Writer;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -16,7 +22,7 @@ const PROTOBUF: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
 /// What is answered to this `Accept` header.
-pub(super) fn content_type(call: &Call) -> &'static str {
+fn content_type(call: &Call) -> &'static str {
     let accepts = |one: &str| {
         one.trim().starts_with("application/vnd.google.protobuf")
             && one.contains("io.prometheus.client.MetricFamily")
@@ -25,8 +31,21 @@ pub(super) fn content_type(call: &Call) -> &'static str {
     if call.header("accept").split(',').any(accepts) { PROTOBUF } else { TEXT }
 }
 
+/// Prometheus' own page of federation says in plain text what is wrong with a selector.
+pub(super) async fn serve(services: Arc<Services>, call: Call) -> Response {
+    let now_ms = services.clock.wall_ms();
+    let check = move || (Parameters::of(&call, now_ms).selectors().err(), call);
+    match tokio::task::spawn_blocking(check).await {
+        Ok((None, call)) => serve_streamed(services, call, ENDPOINT).await,
+        Ok((Some(error), _)) => reply::text(StatusCode::BAD_REQUEST, error.message + "\n"),
+        Err(_) => reply::plain_error(ErrorKind::Bug, "a mistake in this program"),
+    }
+}
+
+const ENDPOINT: StreamedEndpoint = StreamedEndpoint { content_type, write: federate };
+
 /// Read from the store, not by a query: a query would lose either the names or the times.
-pub(super) fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiError> {
+fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiError> {
     let end_ms = context.services.clock.wall_ms();
     let start_ms = end_ms.saturating_sub(context.services.engine.lookback_ms).saturating_add(1);
     let range = (start_ms, end_ms);

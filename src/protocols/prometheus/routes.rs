@@ -242,7 +242,7 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         read,
         [GET_POST],
         "/federate",
-        streamed!(federate),
+        handler!(federate::serve),
         "The newest samples, as text or protobuf"
     ),
     both!(read, [GET_POST], "/api/v1/export", streamed!(export), "Samples as JSON lines"),

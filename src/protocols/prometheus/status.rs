@@ -3,7 +3,7 @@
 use super::envelope::{ApiError, Context, Data};
 use super::json;
 use crate::services::NamedCount;
-use promql::format_duration;
+use promql::{Matcher, format_duration};
 use serde_json::json as value;
 use std::collections::BTreeMap;
 
@@ -143,7 +143,7 @@ pub(super) fn blocks(context: &Context) -> Result<Data, ApiError> {
 
 /// VictoriaMetrics' `series/count`.
 pub(super) fn series_count(context: &Context) -> Result<Data, ApiError> {
-    data(&value!([context.reader()?.statistics(1)?.series]))
+    data(&value!([context.reader()?.statistics(&only_selector(context)?, 1)?.series]))
 }
 
 pub(super) fn notifications(_: &Context) -> Result<Data, ApiError> {
@@ -156,11 +156,14 @@ pub(super) fn wal_replay(_: &Context) -> Result<Data, ApiError> {
 }
 
 pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
-    let limit = context.parameters.count("limit")?.unwrap_or(STATISTICS_DEFAULT);
+    let limit = match context.parameters.count("topN")? {
+        None => context.parameters.count("limit")?.unwrap_or(STATISTICS_DEFAULT),
+        Some(limit) => limit,
+    };
     if limit > STATISTICS_MAX {
         return Err(ApiError::bad(format!("limit must not exceed {STATISTICS_MAX}")));
     }
-    let found = context.reader()?.statistics(limit)?;
+    let found = context.reader()?.statistics(&only_selector(context)?, limit)?;
     let mut out = value!({
         "numSeries": found.series,
         "numLabelPairs": found.label_pairs,
@@ -180,8 +183,25 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
         out.extend_from_slice(format!(",\"{name}\":").as_bytes());
         json::list(&mut out, counts, write_count);
     }
-    out.push(b'}');
+    // VictoriaMetrics' names for the first two.
+    let (series, pairs) = (found.series, found.label_pairs);
+    let totals = format!(",\"totalSeries\":{series},\"totalLabelValuePairs\":{pairs}}}");
+    out.extend_from_slice(totals.as_bytes());
     Ok(Data::of(out))
+}
+
+/// What `match[]`, `extra_label` and `extra_filters[]` leave of all series, as VictoriaMetrics takes
+/// them here. Counts of several selectors could not be added: series may match more than one.
+fn only_selector(context: &Context) -> Result<Vec<Matcher>, ApiError> {
+    let mut selectors = context.parameters.selectors()?;
+    match selectors.len() {
+        0 | 1 => Ok(selectors.pop().unwrap_or_default()),
+        _ => {
+            let message = "statistics are of one selector: ask with one match[] and one \
+                           extra_filters[]";
+            Err(ApiError::parameter("match[]", message))
+        }
+    }
 }
 
 fn write_count(out: &mut Vec<u8>, one: &NamedCount) {

@@ -8,6 +8,7 @@
 mod docs;
 mod load;
 mod settings;
+mod yaml;
 
 pub use docs::{example_file, reference_page};
 pub use load::{ConfigError, Overrides, load};
@@ -17,3 +18,4 @@ pub use settings::{
     LogSettings, MetricSettings, PromqlSettings, ServerSettings, StorageSettings, TestingSettings,
     TlsSettings, WalSettings, WalSync,
 };
+pub(crate) use yaml::yaml;

@@ -298,9 +298,13 @@ impl MetricReader for Reader {
         Ok(found)
     }
 
-    fn statistics(&self, limit: usize) -> Result<MetricStatistics, ServiceError> {
-        let time = TimeRange::EVERYTHING;
-        let wanted = Select { time, matchers: &[], values_needed: false };
+    fn statistics(
+        &self,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<MetricStatistics, ServiceError> {
+        let (time, matchers) = (TimeRange::EVERYTHING, store_matchers(matchers));
+        let wanted = Select { time, matchers: &matchers, values_needed: false };
         let selection = self.store.select(&self.tenant, &wanted).map_err(service_error)?;
         let found = selection.cardinality(limit);
         let counts = |counts: Vec<metric_store::NameCount>| {
