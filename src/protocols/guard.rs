@@ -4,9 +4,10 @@
 //! and limit, never taken and lost. Whatever passes lies within half of what 64 bits can count, so
 //! that no distance between two samples overflows.
 
-use crate::services::Services;
+use crate::services::{ServiceError, Services};
+use crate::{Call, percent_decode};
 use chrono::{DateTime, SecondsFormat};
-use model::{FloatHistogram, Labels};
+use model::{ErrorKind, FloatHistogram, Labels, LabelsBuilder};
 use observe::{CounterFamily, Metric};
 use wire::{ExemplarRef, MetadataRef, MetricSink, Rejections};
 
@@ -111,6 +112,37 @@ impl Refusal {
     }
 }
 
+/// `extra_label=name=value` in the URL of a write, as often as wanted: VictoriaMetrics' way for a
+/// sender's operator to say where things come from. They replace labels of their names.
+#[derive(Debug, Default)]
+pub(crate) struct ExtraLabels(Vec<(String, String)>);
+
+impl ExtraLabels {
+    pub(crate) fn of(call: &Call) -> Result<Self, ServiceError> {
+        let pairs = call.query.split('&').filter_map(|pair| pair.split_once('='));
+        let texts = pairs.filter(|(name, _)| *name == "extra_label");
+        let read = |(_, text): (&str, &str)| {
+            let text = percent_decode(text);
+            let named =
+                text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+            let bad = || ServiceError::new(ErrorKind::Invalid, "extra_label must be name=value");
+            named.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(bad)
+        };
+        texts.map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn added_to(&self, labels: &[u8]) -> Option<Labels> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut builder = LabelsBuilder::from_labels(&Labels::from_bytes(labels)?);
+        for (name, value) in &self.0 {
+            builder.set(name, value);
+        }
+        Some(builder.build())
+    }
+}
+
 fn shown_series(bytes: &[u8]) -> String {
     let text = Labels::from_bytes(bytes).map_or_else(String::new, |labels| labels.to_string());
     match text.char_indices().nth(SHOWN_MAX) {
@@ -133,6 +165,8 @@ pub(crate) struct Guard<'a, S: ?Sized> {
     window: Window,
     /// The series that was begun last, for the words of a refusal.
     series: Vec<u8>,
+    /// What every series has besides its own labels.
+    extra: ExtraLabels,
     /// Of the series' last sample: for exemplars that have no time of their own.
     sample_ms: i64,
     pub(crate) rejected: Rejections,
@@ -140,7 +174,12 @@ pub(crate) struct Guard<'a, S: ?Sized> {
 
 impl<'a, S: MetricSink + ?Sized> Guard<'a, S> {
     pub(crate) fn new(sink: &'a mut S, window: Window) -> Self {
-        Self { sink, window, series: Vec::new(), sample_ms: 0, rejected: Rejections::default() }
+        let (series, extra, rejected) = Default::default();
+        Self { sink, window, series, extra, sample_ms: 0, rejected }
+    }
+
+    pub(crate) fn with_labels(self, extra: ExtraLabels) -> Self {
+        Self { extra, ..self }
     }
 
     fn admits(&mut self, what: &str, timestamp_ms: i64) -> bool {
@@ -157,8 +196,11 @@ fn plausible_start(start_ms: i64, timestamp_ms: i64) -> i64 {
 impl<S: MetricSink + ?Sized> MetricSink for Guard<'_, S> {
     fn series(&mut self, labels: &[u8]) {
         self.series.clear();
-        self.series.extend_from_slice(labels);
-        self.sink.series(labels);
+        match self.extra.added_to(labels) {
+            None => self.series.extend_from_slice(labels),
+            Some(more) => self.series.extend_from_slice(more.as_bytes()),
+        }
+        self.sink.series(&self.series);
     }
 
     fn sample(&mut self, timestamp_ms: i64, start_ms: i64, value: f64) {

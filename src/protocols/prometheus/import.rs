@@ -1,12 +1,12 @@
 //! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
 
 use super::write::commit;
-use crate::guard::{Guard, Window, count_refused};
+use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use crate::{Call, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
-use model::{METRIC_NAME, MetricKind};
+use model::{ErrorKind, METRIC_NAME, MetricKind};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -49,8 +49,9 @@ fn answer(mut rejected: Rejections, committed: Committed) -> Response {
 
 fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceError> {
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
-    let now_ms = services.clock.wall_ms();
-    let mut guard = Guard::new(&mut *batch, Window::now(services));
+    let now_ms = default_time(call, services.clock.wall_ms())?;
+    let mut guard =
+        Guard::new(&mut *batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
     let limits = services.prometheus.label_limits();
     let mut importing = Importing {
         sink: &mut guard,
@@ -67,6 +68,12 @@ fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceE
     rejected.merge(guard.rejected);
     count_refused(&rejected);
     Ok((batch, rejected))
+}
+
+/// `timestamp=` in milliseconds, for samples that have no time of their own.
+fn default_time(call: &Call, now_ms: i64) -> Result<i64, ServiceError> {
+    let bad = |_| ServiceError::new(ErrorKind::Invalid, "timestamp must be in milliseconds");
+    call.parameter("timestamp").map_or(Ok(now_ms), |text| text.parse().map_err(bad))
 }
 
 /// What both formats do with a series.
@@ -107,14 +114,13 @@ impl Importing<'_> {
 
 fn utf8(call: &Call) -> Result<&str, ServiceError> {
     std::str::from_utf8(&call.body)
-        .map_err(|_| ServiceError::new(model::ErrorKind::Invalid, "the body is not UTF-8"))
+        .map_err(|_| ServiceError::new(ErrorKind::Invalid, "the body is not UTF-8"))
 }
 
 fn read_text(_: &Services, call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> {
     let format = TextFormat::from_content_type(call.header("content-type"));
     let text = utf8(call)?;
-    let invalid =
-        |error: TextError| ServiceError::new(model::ErrorKind::Invalid, error.to_string());
+    let invalid = |error: TextError| ServiceError::new(ErrorKind::Invalid, error.to_string());
     if format == TextFormat::OpenMetrics && text.contains("_created") {
         parse_exposition(format, text, &mut into.starts).map_err(invalid)?;
     }
@@ -259,7 +265,7 @@ fn read_json_lines(
     for (index, line) in lines {
         let invalid = |message: String| {
             let message = format!("line {}: {message}", index + 1);
-            ServiceError::new(model::ErrorKind::Invalid, message)
+            ServiceError::new(ErrorKind::Invalid, message)
         };
         let line: Line<'_> =
             serde_json::from_str(line).map_err(|error| invalid(error.to_string()))?;

@@ -145,6 +145,37 @@ fn remote_write_is_stored_and_counted() {
 }
 
 #[test]
+fn extra_labels_of_the_url_are_those_of_every_series() {
+    let server = TestServer::new(|_| {});
+    let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
+    let write = "POST /api/v1/write?extra_label=dc=seoul%201&extra_label=job=agent";
+    assert_eq!(server.send(write, &[SNAPPY], body.clone()).status, 204);
+    let text = "POST /api/v1/import/prometheus?extra_label=dc=b&timestamp=1699999999000";
+    assert_eq!(server.send(text, &[], "up{dc=\"a\"} 2\n").status, 204);
+    let line = r#"{"metric":{"__name__":"up"},"values":[3],"timestamps":[1700000000000]}"#;
+    let json = "POST /api/v1/import?extra_label=dc=c";
+    assert_eq!(server.send(json, &[], line).status, 204);
+    let found = server.send("GET /api/v1/query?query=up", &[], "").text();
+    for one in [
+        r#"{"metric":{"__name__":"up","dc":"seoul 1","job":"agent"},"value":[1700000000,"1"]}"#,
+        r#"{"metric":{"__name__":"up","dc":"b"},"value":[1700000000,"2"]}"#,
+        r#"{"metric":{"__name__":"up","dc":"c"},"value":[1700000000,"3"]}"#,
+    ] {
+        assert!(found.contains(one), "{one} is not in {found}");
+    }
+    let times = server.send("GET /api/v1/query?query=timestamp(up{dc=\"b\"})", &[], "").text();
+    assert!(times.contains("1699999999"), "{times}");
+
+    let bad = server.send("POST /api/v1/write?extra_label=dc", &[SNAPPY], body);
+    assert_eq!(
+        (bad.status.as_u16(), bad.text().as_str()),
+        (400, "extra_label must be name=value\n")
+    );
+    let bad = server.send("POST /api/v1/import/prometheus?timestamp=soon", &[], "up 1\n");
+    assert_eq!(bad.status, 400);
+}
+
+#[test]
 fn vmagents_zstd_is_taken() {
     let server = TestServer::new(|_| {});
     let body = zstd::encode_all(&version1(&[(UP, 1.0, NOW_MS)])[..], 1).unwrap();

@@ -4,7 +4,7 @@
 //! 4xx. So what can't ever be stored is 400, what may be stored later is 503 with `Retry-After`.
 
 use crate::Call;
-use crate::guard::{Guard, Window, count_refused};
+use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::reply;
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use axum::http::{HeaderValue, StatusCode};
@@ -138,7 +138,8 @@ fn fill(
 ) -> Result<(Box<dyn MetricBatch>, Refused), ServiceError> {
     let limits = services.prometheus.label_limits();
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
-    let mut guard = Guard::new(&mut *batch, Window::now(services));
+    let mut guard =
+        Guard::new(&mut *batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
     let invalid = |message: String| ServiceError::new(ErrorKind::Invalid, message);
     let decoded: Decoded = BUFFERS.with_borrow_mut(|buffers| {
         let Buffers { plain, scratch } = buffers;
