@@ -110,6 +110,9 @@ fn the_server_is_its_own_first_user() {
         let up = vector(&server, "up{job=\"mirador\"}", "");
         (up.first()?.1 == "1").then_some(())
     });
+    let path = "/api/v1/metadata?metric=mirador_wal_sync_seconds";
+    let described = ask(&server, path)["data"]["mirador_wal_sync_seconds"].take();
+    assert_eq!(described[0]["type"], "histogram", "{described}");
     let memory = vector(&server, "process_resident_memory_bytes{job=\"mirador\"}", "");
     assert!(memory[0].1.parse::<f64>().unwrap() > 1e6);
 }

@@ -2,11 +2,12 @@
 //! query has an answer.
 
 use crate::app::App;
-use model::{LabelsBuilder, METRIC_NAME, TenantId};
+use model::{LabelsBuilder, METRIC_NAME, MetricKind, TenantId};
 use observe::{Metric, Point, PointValue};
 use protocols::{MetricBatch, MetricServices};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::MetadataRef;
 
 const JOB: &str = "mirador";
 
@@ -14,6 +15,7 @@ const JOB: &str = "mirador";
 pub(crate) async fn keep_writing(app: Arc<App>, services: MetricServices, interval: Duration) {
     let mut tick = tokio::time::interval(interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_described = false;
     loop {
         tick.tick().await;
         crate::pages::metrics::refresh(&app);
@@ -22,8 +24,11 @@ pub(crate) async fn keep_writing(app: Arc<App>, services: MetricServices, interv
         let mut writer = Writer { batch: batch.as_mut(), instance, now_ms: app.clock.wall_ms() };
         app.registry.metrics().iter().for_each(|metric| writer.metric(*metric));
         writer.sample("up", &[], None, 1.0);
+        if !is_described {
+            app.registry.metrics().iter().for_each(|metric| writer.describe(*metric));
+        }
         // A log that refuses says so itself; the next tick tries again.
-        let _ = batch.commit().await;
+        is_described |= batch.commit().await.is_ok();
     }
 }
 
@@ -51,6 +56,16 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// What it means, for editors of queries. Stored once, it stays.
+    fn describe(&mut self, metric: &dyn Metric) {
+        let kind = match metric.kind() {
+            observe::MetricKind::Counter => MetricKind::Counter,
+            observe::MetricKind::Gauge => MetricKind::Gauge,
+            observe::MetricKind::Histogram => MetricKind::Histogram,
+        };
+        self.batch.metadata(metric.name(), MetadataRef { kind, unit: "", help: metric.help() });
     }
 
     fn sample(
