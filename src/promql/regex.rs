@@ -9,7 +9,7 @@
 //! beside it, with their dots escaped: those never reach the engine.
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a compiled pattern may take.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
@@ -35,7 +35,7 @@ enum Form {
     /// `.*abc.*`
     Contains(String),
     Engine {
-        regex: Regex,
+        regex: Arc<Regex>,
         prefix: String,
     },
 }
@@ -90,7 +90,7 @@ impl AnchoredRegex {
 
 /// A whole-value pattern with its groups, for `label_replace`.
 #[derive(Clone, Debug)]
-pub(crate) struct ReplacePattern(Regex);
+pub(crate) struct ReplacePattern(Arc<Regex>);
 
 impl ReplacePattern {
     pub(crate) fn new(pattern: &str) -> Result<Self, String> {
@@ -152,23 +152,23 @@ fn group_key(name: &str) -> String {
 }
 
 /// A dashboard asks with the same expressions again and again, and compiling one, and finding its
-/// states anew, costs more than most of its answers.
-static COMPILED: Mutex<Vec<(String, Regex)>> = Mutex::new(Vec::new());
+/// states anew, costs more than most of its answers. They are shared: a copy would find them anew.
+static COMPILED: Mutex<Vec<(String, Arc<Regex>)>> = Mutex::new(Vec::new());
 const COMPILED_KEPT: usize = 64;
 
 /// Compiles, or takes what was compiled lately. The last used stand last.
-fn compile(pattern: &str) -> Result<Regex, String> {
+fn compile(pattern: &str) -> Result<Arc<Regex>, String> {
     let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let take = |mut kept: MutexGuard<'_, Vec<(String, Regex)>>| {
+    let take = |mut kept: MutexGuard<'_, Vec<(String, Arc<Regex>)>>| {
         let index = kept.iter().position(|(known, _)| known == pattern)?;
         Some(kept.remove(index).1)
     };
-    let regex = take(lock()).map_or_else(|| compile_anew(pattern), Ok)?;
+    let regex = take(lock()).map_or_else(|| compile_anew(pattern).map(Arc::new), Ok)?;
     let mut kept = lock();
     if kept.len() >= COMPILED_KEPT {
         kept.remove(0);
     }
-    kept.push((pattern.to_owned(), regex.clone()));
+    kept.push((pattern.to_owned(), Arc::clone(&regex)));
     Ok(regex)
 }
 
