@@ -26,6 +26,8 @@ type Result<T> = std::result::Result<T, QueryError>;
 /// Fewer series or fewer values than this are not worth a second thread.
 const PARALLEL_SERIES_MIN: usize = 16;
 const PARALLEL_VALUES_MIN: usize = 8_192;
+/// About so many values are done before another thread has begun.
+const START_VALUES: usize = 6_144;
 /// A series costs something before its first value.
 const SERIES_COST: usize = 32;
 
@@ -259,7 +261,13 @@ impl<'a> Evaluator<'a> {
             self.take_in(worker, grid);
             return Ok(vec![result?]);
         }
-        let bounds = |part: usize| part * count / threads..(part + 1) * count / threads;
+        // The caller's own share, which is the last, is larger by what a start costs.
+        let ahead = START_VALUES / (grid.steps() + SERIES_COST);
+        let share = count.saturating_sub(ahead) / threads;
+        let bounds = |part: usize| {
+            let end = if part + 1 == threads { count } else { (part + 1) * share };
+            part * share..end
+        };
         let results = scatter((0..threads).map(bounds).collect(), |range| {
             let mut worker = Worker::new(grid.steps());
             let result = work(range, &mut worker);
