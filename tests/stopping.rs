@@ -41,7 +41,7 @@ fn a_stop_under_load_loses_nothing_and_is_clean() {
 #[test]
 fn it_says_that_it_is_not_ready_before_it_stops_listening() {
     let folder = Folder::new();
-    let server = Server::start_with(folder.path(), &["--set", "server.shutdown_delay=1s"]);
+    let server = Server::start_with(folder.path(), &["--set", "server.shutdown_delay=3s"]);
     server.signal("-TERM");
     let reply = wait_for("not ready", || {
         let reply = server.get("/ready");
