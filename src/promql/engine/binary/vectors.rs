@@ -35,11 +35,6 @@ pub(super) fn evaluate(
     let matching = node.matching.as_ref().expect("vectors have a matching");
     let swapped = matching.cardinality == Cardinality::OneToMany;
     let (many, one) = if swapped { (right, left) } else { (left, right) };
-    let (fill_one, fill_many) = if swapped {
-        (matching.fill_left, matching.fill_right)
-    } else {
-        (matching.fill_right, matching.fill_left)
-    };
     let sides = Sides {
         node,
         matching,
@@ -48,8 +43,10 @@ pub(super) fn evaluate(
         choice: signature_choice(matching),
         many: &many,
         one: &one,
-        fill_one,
-        fill_many,
+        // Prometheus does not turn these round with the sides: for `group_right`, too, the many are
+        // what `fill_left` fills.
+        fill_one: matching.fill_right,
+        fill_many: matching.fill_left,
         delayed: ev.options.delayed_name_removal,
         active: active_steps(&many, &one, matching, grid),
         steps: grid.steps(),
