@@ -161,8 +161,7 @@ impl Picker<'_> {
         }
     }
 
-    /// The first `count` by value; NaN only where nothing else is left. Of equal values the series
-    /// that came first stays.
+    /// The first `count` by value; NaN only where nothing else is left.
     fn ranked(
         &self,
         present: impl Iterator<Item = usize>,
@@ -188,49 +187,79 @@ impl Picker<'_> {
     }
 }
 
-/// The best few of many: a sorted list while few are wanted, else everything sorted at the end.
+/// The best few of many, in a heap with the worst on top. It is the very heap that Prometheus keeps:
+/// which of several equal values stay hangs on how it moves them about.
 struct Ranking {
-    ranked: Vec<(usize, f64)>,
+    heap: Vec<(usize, f64)>,
     count: usize,
     largest: bool,
 }
 
 impl Ranking {
-    const FEW: usize = 64;
-
     fn new(count: usize, largest: bool) -> Self {
-        Self { ranked: Vec::new(), count, largest }
+        Self { heap: Vec::new(), count, largest }
     }
 
-    fn order(&self, left: f64, right: f64) -> Ordering {
-        let by_value =
-            if self.largest { right.partial_cmp(&left) } else { left.partial_cmp(&right) };
-        left.is_nan().cmp(&right.is_nan()).then(by_value.unwrap_or(Ordering::Equal))
+    fn is_worse(&self, left: f64, right: f64) -> bool {
+        if self.largest { left < right } else { left > right }
+    }
+
+    /// Whether one place of the heap belongs above another.
+    fn is_above(&self, left: usize, right: usize) -> bool {
+        let (left, right) = (self.heap[left].1, self.heap[right].1);
+        left.is_nan() || self.is_worse(left, right)
     }
 
     fn add(&mut self, index: usize, value: f64) {
-        if self.count > Self::FEW {
-            self.ranked.push((index, value));
+        if self.heap.len() < self.count {
+            self.heap.push((index, value));
+            self.raise(self.heap.len() - 1);
             return;
         }
-        if self.ranked.len() == self.count {
-            let worst = self.ranked[self.count - 1].1;
-            if self.order(value, worst) != Ordering::Less {
-                return;
-            }
-            self.ranked.pop();
+        let worst = self.heap[0].1;
+        if self.is_worse(worst, value) || (worst.is_nan() && !value.is_nan()) {
+            self.heap[0] = (index, value);
+            self.sink();
         }
-        let at = self.ranked.partition_point(|kept| self.order(kept.1, value) != Ordering::Greater);
-        self.ranked.insert(at, (index, value));
     }
 
-    fn finish(mut self) -> Vec<usize> {
-        let mut ranked = std::mem::take(&mut self.ranked);
-        if self.count > Self::FEW {
-            ranked.sort_by(|left, right| self.order(left.1, right.1));
-            ranked.truncate(self.count);
+    fn raise(&mut self, mut place: usize) {
+        while place > 0 {
+            let parent = (place - 1) / 2;
+            if !self.is_above(place, parent) {
+                return;
+            }
+            self.heap.swap(place, parent);
+            place = parent;
         }
-        ranked.into_iter().map(|(index, _)| index).collect()
+    }
+
+    fn sink(&mut self) {
+        let mut place = 0;
+        loop {
+            let (left, right) = (2 * place + 1, 2 * place + 2);
+            if left >= self.heap.len() {
+                return;
+            }
+            let use_right = right < self.heap.len() && self.is_above(right, left);
+            let child = if use_right { right } else { left };
+            if !self.is_above(child, place) {
+                return;
+            }
+            self.heap.swap(place, child);
+            place = child;
+        }
+    }
+
+    /// The best first, NaN last.
+    fn finish(self) -> Vec<usize> {
+        let Self { mut heap, largest, .. } = self;
+        heap.sort_by(|(_, left), (_, right)| {
+            let (low, high) = if largest { (right, left) } else { (left, right) };
+            let by_value = low.partial_cmp(high).unwrap_or(Ordering::Equal);
+            left.is_nan().cmp(&right.is_nan()).then(by_value)
+        });
+        heap.into_iter().map(|(index, _)| index).collect()
     }
 }
 
