@@ -179,7 +179,7 @@ pub(crate) fn bucket_quantile(
     let last = buckets.len() - 1;
     let observations = buckets[last].count;
     if last == 0 || observations == 0.0 || observations.is_nan() {
-        return (f64::NAN, forced);
+        return (f64::NAN, None);
     }
     let rank = q * observations;
     let hit =

@@ -132,7 +132,7 @@ pub(crate) struct WindowContext<'a> {
     pub(crate) notes: &'a Notes,
     /// Of the range argument.
     pub(crate) position: Position,
-    /// Of all arguments.
+    /// Of the first argument, where it is the call that is meant.
     pub(crate) all_position: Position,
 }
 

@@ -232,12 +232,16 @@ fn variance(
 }
 
 fn quantile_over_time(window: &Window<'_>, context: &WindowContext<'_>) -> Result<Answer> {
-    let q = window.scalars[0];
-    let Some(values) = floats_only(window, context) else {
+    let (q, values) = (window.scalars[0], window.floats.values);
+    if values.is_empty() {
         return Ok(Answer::Nothing);
-    };
+    }
     if !(0.0..=1.0).contains(&q) {
         context.notes.add(Note::InvalidQuantile(q.to_bits()), context.all_position);
+    }
+    if !window.histograms.values.is_empty() {
+        let note = Note::HistogramIgnoredInMixedRange(context.metric());
+        context.notes.add(note, context.all_position);
     }
     let mut few = [0.0; FEW];
     Ok(Answer::Float(match few.get_mut(..values.len()) {
