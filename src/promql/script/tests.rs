@@ -260,9 +260,14 @@ fn no_query_panics() {
     assert!(answered > 1_000, "SEED={seed}: only {answered} queries had an answer");
 }
 
+/// Twelve digits: `topk` orders an instant by value, and sums round by the order.
+fn digits(value: f64) -> String {
+    format!("{value:.12e}")
+}
+
 fn shown(value: &SampleOf) -> String {
     match value {
-        SampleOf::Float(value) => value.to_string(),
+        SampleOf::Float(value) => digits(*value),
         SampleOf::Histogram(histogram) => format!("{histogram}"),
     }
 }
@@ -295,7 +300,7 @@ fn a_step_of_a_range_is_an_instant() {
             let slots = series.iter().filter_map(|one| Some((one, one.column.get(step)?)));
             let mut among: Vec<String> = slots
                 .map(|(one, slot)| match slot {
-                    Slot::Float(value) => format!("{} {value}", one.labels),
+                    Slot::Float(value) => format!("{} {}", one.labels, digits(value)),
                     Slot::Histogram(histogram) => format!("{} {histogram}", one.labels),
                 })
                 .collect();
