@@ -1,10 +1,13 @@
 //! From text to tokens. Tokens are made one at a time, when the parser asks, because what a
 //! character means hangs on the brackets around it.
 
+mod number;
+
 use crate::ast::{AggregateOp, BinaryOp};
 use crate::parse::ParseError;
 use crate::position::Position;
 use crate::text::quote_go;
+use number::{Numeral, numeral};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {
@@ -397,24 +400,22 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self, start: usize) -> Lexed<'a> {
         self.got_duration = true;
-        if let Some(length) = number_length(self.rest()) {
-            return self.take(TokenKind::Number, start, length);
+        match numeral(self.rest()) {
+            Numeral::Number(length) => self.take(TokenKind::Number, start, length),
+            Numeral::Duration(length) => self.take(TokenKind::Duration, start, length),
+            Numeral::Bad(length) => {
+                let text = quote_go(&self.rest().as_bytes()[..length]);
+                self.error(start, format!("bad number or duration syntax: {text}"))
+            }
         }
-        if let Some(length) = duration_length(self.rest()) {
-            return self.take(TokenKind::Duration, start, length);
-        }
-        let length =
-            self.rest().find(|c| !is_word_part(c) && c != '.').unwrap_or(self.rest().len());
-        let text = quote_go(&self.rest().as_bytes()[..length.max(1)]);
-        self.error(start, format!("bad number or duration syntax: {text}"))
     }
 
     fn string(&mut self, start: usize, quote: char) -> Lexed<'a> {
         let mut escaped = false;
         for (offset, character) in self.rest().char_indices().skip(1) {
             match character {
-                '\n' => break,
                 _ if escaped => escaped = false,
+                '\n' => break,
                 '\\' => escaped = true,
                 _ if character == quote => return self.take(TokenKind::String, start, offset + 1),
                 _ => {}
@@ -441,72 +442,4 @@ fn is_word_part(c: char) -> bool {
 
 fn quote_char(c: Option<char>) -> String {
     c.map_or_else(|| "'\\ufffd'".to_owned(), |c| format!("{c:?}"))
-}
-
-/// How many bytes of a number stand here; `None` where something else begins within it.
-fn number_length(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let hex = bytes.len() > 1 && bytes[0] == b'0' && matches!(bytes[1], b'x' | b'X');
-    let length = if hex { 2 + hex_length(&bytes[2..])? } else { decimal_length(bytes)? };
-    let ends = text[length..].chars().next().is_none_or(|c| !is_word_part(c) && c != '.');
-    (ends && length > 0).then_some(length)
-}
-
-fn hex_length(bytes: &[u8]) -> Option<usize> {
-    let length = bytes.iter().take_while(|b| b.is_ascii_hexdigit() || **b == b'_').count();
-    let digits = &bytes[..length];
-    let well_formed =
-        length > 0 && digits[length - 1] != b'_' && !digits.windows(2).any(|w| w == b"__");
-    well_formed.then_some(length)
-}
-
-fn decimal_length(bytes: &[u8]) -> Option<usize> {
-    let whole = digits_length(bytes)?;
-    let mut length = whole;
-    if bytes.get(length) == Some(&b'.') {
-        let fraction = digits_length(&bytes[length + 1..])?;
-        if whole + fraction == 0 {
-            return None;
-        }
-        length += 1 + fraction;
-    }
-    if matches!(bytes.get(length), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
-        let exponent = digits_length(&bytes[length + 1 + sign..])?;
-        if exponent == 0 {
-            return None;
-        }
-        length += 1 + sign + exponent;
-    }
-    Some(length)
-}
-
-/// Digits with single underscores between them.
-fn digits_length(bytes: &[u8]) -> Option<usize> {
-    let length = bytes.iter().take_while(|b| b.is_ascii_digit() || **b == b'_').count();
-    let digits = &bytes[..length];
-    let well_formed = digits.first() != Some(&b'_')
-        && digits.last() != Some(&b'_')
-        && !digits.windows(2).any(|pair| pair == b"__");
-    well_formed.then_some(length)
-}
-
-/// Digits and units in turn; whether they are the right units in the right order is seen later.
-fn duration_length(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        let digits = bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count();
-        let unit = bytes.get(at + digits)?;
-        if digits == 0 || !b"smhdwy".contains(unit) {
-            return None;
-        }
-        at += digits + 1;
-        at += usize::from(bytes.get(at) == Some(&b's'));
-        match bytes.get(at) {
-            Some(next) if next.is_ascii_digit() => {}
-            Some(next) if is_word_part(char::from(*next)) => return None,
-            _ => return Some(at),
-        }
-    }
 }

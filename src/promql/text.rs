@@ -64,36 +64,52 @@ pub fn format_duration(millis: i64) -> String {
 }
 
 /// A number as the language writes it: decimal, `0x…`, octal with a leading zero, underscores
-/// between digits, `inf` and `nan` in any case.
+/// between digits, `inf` and `nan` in any case. What is too large for an integer is read as
+/// decimal, and what is too large for that is refused.
 pub fn parse_number(text: &str) -> Result<f64, String> {
-    let invalid = || format!("error parsing number: {}", quote_go(text.as_bytes()));
+    let failed = |why: &str| {
+        let text = quote_go(text.as_bytes());
+        format!("error parsing number: strconv.ParseFloat: parsing {text}: {why}")
+    };
     let (negative, unsigned) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
     let digits = unsigned.replace('_', "").to_ascii_lowercase();
-    let radix = |prefix: &str, radix| {
-        let digits = digits.strip_prefix(prefix).filter(|digits| !digits.is_empty())?;
-        u64::from_str_radix(digits, radix).ok()
-    };
-    let octal = radix("0o", 8).or_else(|| radix("0", 8));
-    let integer = radix("0x", 16).or_else(|| radix("0b", 2)).or(octal);
-    let value = match integer {
+    let value = match integer(&digits) {
         Some(integer) => integer as f64,
-        None if matches!(digits.as_str(), "inf" | "+inf") => f64::INFINITY,
+        None if digits == "inf" => f64::INFINITY,
         None if digits == "nan" => f64::NAN,
         None if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            digits.parse().map_err(|_| invalid())?
+            let value: f64 = digits.parse().map_err(|_| failed("invalid syntax"))?;
+            if value.is_infinite() {
+                return Err(failed("value out of range"));
+            }
+            value
         }
-        None => return Err(invalid()),
+        None => return Err(failed("invalid syntax")),
     };
     Ok(if negative { -value } else { value })
+}
+
+fn integer(digits: &str) -> Option<i64> {
+    let radix = |prefix: &str, radix| {
+        let digits = digits.strip_prefix(prefix).filter(|digits| !digits.is_empty())?;
+        i64::from_str_radix(digits, radix).ok()
+    };
+    let octal = || radix("0o", 8).or_else(|| radix("0", 8));
+    radix("0x", 16).or_else(|| radix("0b", 2)).or_else(octal)
 }
 
 /// Plain digits, no exponent: how the language prints a number.
 pub fn format_number(value: f64) -> String {
     if value.is_finite() { format!("{value}") } else { format_float_go(value) }
+}
+
+/// Six digits after the point: Go's `%f`.
+pub(crate) fn format_fixed_go(value: f64) -> String {
+    if value.is_finite() { format!("{value:.6}") } else { format_float_go(value) }
 }
 
 /// As `le` and `quantile` labels write numbers: with a fraction, whole numbers too.
@@ -139,39 +155,46 @@ fn unescape(rest: &mut std::str::Chars<'_>, quote: char, out: &mut Vec<u8>) -> R
         'v' => 11,
         '\\' => b'\\',
         _ if kind == quote => quote as u8,
-        'x' => digits(rest, 2, 16, 0)? as u8,
+        'x' => digits(rest, quote, 2, 16, 0)? as u8,
         '0'..='7' => {
             let first = kind.to_digit(8).expect("the arm says so");
-            u8::try_from(digits(rest, 2, 8, first)?)
+            u8::try_from(digits(rest, quote, 2, 8, first)?)
                 .map_err(|_| "escape sequence is an invalid Unicode code point".to_owned())?
         }
         'u' | 'U' => {
-            let code = digits(rest, if kind == 'u' { 4 } else { 8 }, 16, 0)?;
+            let code = digits(rest, quote, if kind == 'u' { 4 } else { 8 }, 16, 0)?;
             let character = char::from_u32(code)
                 .ok_or_else(|| "escape sequence is an invalid Unicode code point".to_owned())?;
             push_char(character, out);
             return Ok(());
         }
-        _ => return Err(format!("unknown escape sequence U+{:04X} {kind:?}", u32::from(kind))),
+        _ => return Err(format!("unknown escape sequence {}", code_and_character(kind))),
     };
     out.push(simple);
     Ok(())
 }
 
+/// Where the text ends its quote is met, which is no digit.
 fn digits(
     rest: &mut std::str::Chars<'_>,
+    quote: char,
     count: u32,
     radix: u32,
     start: u32,
 ) -> Result<u32, String> {
     (0..count).try_fold(start, |value, _| {
-        let character = rest.next().ok_or("escape sequence not terminated")?;
+        let character = rest.next().unwrap_or(quote);
         let digit = character.to_digit(radix).ok_or_else(|| {
-            let code = u32::from(character);
-            format!("illegal character U+{code:04X} {character:?} in escape sequence")
+            format!("illegal character {} in escape sequence", code_and_character(character))
         })?;
         Ok(value.wrapping_mul(radix).wrapping_add(digit))
     })
+}
+
+/// `U+0071 'q'`: Go's `%#U`.
+fn code_and_character(character: char) -> String {
+    let code = format!("U+{:04X}", u32::from(character));
+    if character.is_control() { code } else { format!("{code} '{character}'") }
 }
 
 /// In double quotes with Go's escapes; bytes that are not text as `\x..`.
@@ -245,13 +268,16 @@ mod tests {
         assert!(parse_number("nan").is_ok_and(f64::is_nan));
         assert!(parse_number("x").is_err());
         assert!(parse_number("infinity").is_err());
+        assert!(parse_number("0xFFFFFFFFFFFFFFFF").is_err());
+        let beyond = parse_number("1e1000").unwrap_err();
+        assert!(beyond.ends_with("parsing \"1e1000\": value out of range"), "{beyond}");
     }
 
     #[test]
     fn strings_have_the_escapes_of_go() {
         assert_eq!(
             unquote(r#""a\n\x41\101\u00e4\'""#),
-            Err("unknown escape sequence U+0027 '\\''".to_owned())
+            Err("unknown escape sequence U+0027 '''".to_owned())
         );
         assert_eq!(unquote(r#""a\n\x41\101\u00e4\"""#), Ok("a\nAAä\"".as_bytes().to_vec()));
         assert_eq!(unquote(r"`a\n`"), Ok(br"a\n".to_vec()));

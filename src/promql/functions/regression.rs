@@ -4,6 +4,7 @@ use super::over_time::note_ignored;
 use super::{Answer, Window, WindowContext, WindowFunction};
 use crate::error::QueryError;
 use crate::storage::Column;
+use crate::text::format_fixed_go;
 use model::KahanSum;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -101,6 +102,7 @@ fn check_factor(name: &str, short: &str, value: f64) -> Result<()> {
     if value > 0.0 && value < 1.0 || value.is_nan() {
         return Ok(());
     }
-    let message = format!("invalid {name} factor. Expected: 0 < {short} < 1, got: {value:.6}");
+    let value = format_fixed_go(value);
+    let message = format!("invalid {name} factor. Expected: 0 < {short} < 1, got: {value}");
     Err(QueryError::Execution(message))
 }

@@ -6,6 +6,7 @@ use crate::ast::{
 };
 use crate::lex::{Keyword, TokenKind};
 use crate::position::Position;
+use crate::text::format_fixed_go;
 
 impl Parser<'_> {
     pub(super) fn modified(&mut self, mut expr: Expr) -> Parsed<Expr> {
@@ -152,11 +153,7 @@ fn shift_of(expr: &mut Expr) -> Option<(&mut TimeShift, &mut usize)> {
 fn timestamp(seconds: f64, position: Position) -> Parsed<i64> {
     let limit = i64::MAX as f64;
     if !seconds.is_finite() || seconds.abs() >= limit {
-        let seconds = match seconds {
-            f64::INFINITY => "+Inf".to_owned(),
-            f64::NEG_INFINITY => "-Inf".to_owned(),
-            _ => format!("{seconds:.6}"),
-        };
+        let seconds = format_fixed_go(seconds);
         let message = format!("timestamp out of bounds for @ modifier: {seconds}");
         return Err(ParseError::at(position, message));
     }

@@ -113,6 +113,18 @@ fn errors_name_their_place() {
             "wrong number of arguments for aggregate expression provided, expected 2, got 1",
         ),
         ("abs(x,)", "trailing commas not allowed in function call args"),
+        (
+            "1e1000",
+            "error parsing number: strconv.ParseFloat: parsing \"1e1000\": value out of range",
+        ),
+        ("0x1e", "1:1: parse error: bad number or duration syntax: \"0x1e\""),
+        ("1..2", "bad number or duration syntax: \"1..\""),
+        ("x[5mx]", "1:3: parse error: bad number or duration syntax: \"5mx\""),
+        ("1a", "bad number or duration syntax: \"1\""),
+        ("1.5h", "not a valid duration string: \"1.5h\""),
+        ("\"\\u12\"", "illegal character U+0022 '\"' in escape sequence"),
+        ("\"\\'\"", "unknown escape sequence U+0027 '''"),
+        ("\"\\\n\"", "unknown escape sequence U+000A"),
     ] {
         let found = refused(query);
         assert!(found.contains(error), "{query}: {found}");
