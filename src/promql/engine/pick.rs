@@ -104,7 +104,7 @@ fn check_parameter(ev: &Evaluator<'_>, aggregate: &Aggregate, parameter: &[f64])
         return Err(QueryError::execution("Parameter value is NaN"));
     }
     if low <= i64::MIN as f64 {
-        let low = format_number(low);
+        let low = model::format_float_go(low);
         return Err(QueryError::Execution(format!("Scalar value {low} underflows int64")));
     }
     if high >= i64::MAX as f64 {

@@ -49,6 +49,9 @@ fn finish(call: &Invocation<'_>, mut series: Vec<Series>) -> Result<Value> {
     call.evaluator.renamed(series).map(Value::Vector)
 }
 
+/// 2^63: more seconds than can be counted.
+const SECONDS_LIMIT: f64 = 9_223_372_036_854_775_808.0;
+
 /// A second on the calendar.
 struct Civil {
     year: i64,
@@ -60,9 +63,10 @@ struct Civil {
 }
 
 impl Civil {
-    /// Howard Hinnant's days-to-civil.
+    /// Howard Hinnant's days-to-civil. What is no moment at all is the last one there is.
     fn from_seconds(seconds: f64) -> Self {
-        let seconds = seconds as i64;
+        let is_moment = (-SECONDS_LIMIT..SECONDS_LIMIT).contains(&seconds);
+        let seconds = if is_moment { seconds as i64 } else { i64::MAX };
         let days = seconds.div_euclid(86_400);
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);

@@ -1,5 +1,7 @@
 //! Numbers to numbers, where the standard library has no function of just this kind.
 
+use std::f64::consts::PI;
+
 /// Keeps zero and NaN as they are.
 pub(super) fn sign(value: f64) -> f64 {
     if value < 0.0 {
@@ -9,6 +11,15 @@ pub(super) fn sign(value: f64) -> f64 {
     } else {
         value
     }
+}
+
+/// To the last bit as Prometheus has it, which rounds twice.
+pub(super) fn degrees(radians: f64) -> f64 {
+    radians * 180.0 / PI
+}
+
+pub(super) fn radians(degrees: f64) -> f64 {
+    degrees * PI / 180.0
 }
 
 pub(super) fn asinh(value: f64) -> f64 {

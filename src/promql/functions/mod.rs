@@ -271,7 +271,7 @@ static FUNCTIONS: [Function; 90] = [
     date("day_of_week", date::day_of_week),
     date("day_of_year", date::day_of_year),
     date("days_in_month", date::days_in_month),
-    map("deg", f64::to_degrees),
+    map("deg", math::degrees),
     window("delta", rate::DELTA),
     window("deriv", regression::DERIV),
     of(
@@ -317,7 +317,7 @@ static FUNCTIONS: [Function; 90] = [
     of("predict_linear", &[Matrix, Scalar], Vector, Body::Window(regression::PREDICT)),
     window("present_over_time", absent::PRESENT),
     of("quantile_over_time", &[Scalar, Matrix], Vector, Body::Window(over_time::QUANTILE)),
-    map("rad", f64::to_radians),
+    map("rad", math::radians),
     of("range", &[], Scalar, Body::Folded).experimental(),
     window("rate", rate::RATE),
     window("resets", counter::RESETS),

@@ -96,7 +96,8 @@ fn chunk(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-fn number(text: &str) -> Option<u128> {
+/// What is too long for a number is text.
+fn number(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
