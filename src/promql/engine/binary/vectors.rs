@@ -153,7 +153,7 @@ impl Sides<'_> {
             let (left, right) = if self.swapped { (columns.1, columns.0) } else { columns };
             let column = self.on_columns(left, right);
             if !column.is_empty() {
-                let index = output.add(labels, self.keeps_name_for_now(Some(*many)));
+                let index = output.add(labels, self.drops_name());
                 output.series[index].column = column;
             }
         }
@@ -177,11 +177,10 @@ impl Sides<'_> {
         StepColumn::from_parts(values, present)
     }
 
-    /// Whether the result's name is to be dropped in the end.
-    fn keeps_name_for_now(&self, many: Option<usize>) -> bool {
-        let source = many.is_some_and(|many| self.many[many].drop_name);
-        let node = self.node;
-        self.delayed && (node.return_bool || (source && !node.op.changes_meaning()))
+    /// Whether the result's name is to be dropped in the end. What was to become of the operands'
+    /// names is forgotten, as in Prometheus: a comparison makes series of its own.
+    fn drops_name(&self) -> bool {
+        self.delayed && self.node.return_bool
     }
 
     fn evaluate_group(&self, group: &Group, output: &mut Output) -> Result<()> {
@@ -258,8 +257,7 @@ impl Sides<'_> {
         if !outcome.keep && !self.node.return_bool {
             return Ok(());
         }
-        let drop_name = self.keeps_name_for_now(many);
-        let column = output.column((many, one), labels, drop_name, step)?;
+        let column = output.column((many, one), labels, self.drops_name(), step)?;
         if self.node.return_bool {
             column.set_float(step, f64::from(u8::from(outcome.keep)));
         } else {
