@@ -227,33 +227,36 @@ impl<'a> Parser<'a> {
         Ok(matching)
     }
 
+    /// `fill`, or one or both of `fill_left` and `fill_right`.
     fn fill_values(&mut self, matching: &mut VectorMatching) -> Parsed<()> {
-        while let TokenKind::Keyword(
-            keyword @ (Keyword::Fill | Keyword::FillLeft | Keyword::FillRight),
-        ) = self.token.kind
-        {
-            let position = self.advance()?.position();
-            if !self.options.experimental_functions {
-                return self
-                    .error(position, "binop fill modifiers are experimental and not enabled");
-            }
-            self.expect(TokenKind::LeftParen, "fill modifier", "\"(\"")?;
-            let value = Some(self.signed_number("fill modifier", "number")?);
-            self.expect(TokenKind::RightParen, "fill modifier", "\")\"")?;
+        while let TokenKind::Keyword(keyword) = self.token.kind {
             let (left, right) = match keyword {
+                Keyword::Fill => (true, true),
                 Keyword::FillLeft => (true, false),
                 Keyword::FillRight => (false, true),
-                _ => (true, true),
+                _ => return Ok(()),
             };
             let taken =
                 (left && matching.fill_left.is_some()) || (right && matching.fill_right.is_some());
             if taken {
-                return self.error(position, "fill value may not be set multiple times");
+                return Ok(());
             }
+            let value = Some(self.fill_value()?);
             matching.fill_left = if left { value } else { matching.fill_left };
             matching.fill_right = if right { value } else { matching.fill_right };
         }
         Ok(())
+    }
+
+    fn fill_value(&mut self) -> Parsed<f64> {
+        let position = self.advance()?.position();
+        if !self.options.experimental_functions {
+            return self.error(position, "binop fill modifiers are experimental and not enabled");
+        }
+        self.expect(TokenKind::LeftParen, "fill modifier", "\"(\"")?;
+        let value = self.signed_number("fill modifier", "number")?;
+        self.expect(TokenKind::RightParen, "fill modifier", "\")\"")?;
+        Ok(value)
     }
 
     /// Signs bind tighter than everything but the power operator.
@@ -481,6 +484,9 @@ fn is_metric_word(kind: TokenKind) -> bool {
         TokenKind::Keyword(keyword) => !matches!(
             keyword,
             Keyword::Bool
+                | Keyword::Fill
+                | Keyword::FillLeft
+                | Keyword::FillRight
                 | Keyword::GroupLeft
                 | Keyword::GroupRight
                 | Keyword::Ignoring

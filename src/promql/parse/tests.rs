@@ -117,6 +117,12 @@ fn errors_name_their_place() {
             "1e1000",
             "error parsing number: strconv.ParseFloat: parsing \"1e1000\": value out of range",
         ),
+        ("x + fill(1) fill_left(2) y", "1:13: parse error: unexpected <fill_left>"),
+        (
+            "x + fill_left(1) fill_right(2) fill_left(3) y",
+            "1:32: parse error: unexpected <fill_left>",
+        ),
+        ("fill(1)", "1:1: parse error: unexpected <fill>"),
         ("0x1e", "1:1: parse error: bad number or duration syntax: \"0x1e\""),
         ("1..2", "bad number or duration syntax: \"1..\""),
         ("x[5mx]", "1:3: parse error: bad number or duration syntax: \"5mx\""),
