@@ -54,14 +54,9 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) trace: RefCell<Trace>,
     /// The steps of the query itself.
     pub(crate) query_grid: Grid,
-    pub(crate) range_query: bool,
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn is_range_query(&self) -> bool {
-        self.range_query
-    }
-
     pub(crate) fn evaluate(&self, node: &Node, grid: Grid) -> Result<Value> {
         self.control.check()?;
         let now = || self.control.now();

@@ -171,7 +171,6 @@ impl Engine {
             stats: RefCell::new(SampleStats::with_steps(grid.steps())),
             trace: RefCell::new(if request.trace { Trace::enabled() } else { Trace::default() }),
             query_grid: grid,
-            range_query: matches!(request.times, QueryTimes::Range { .. }),
         };
         let value = evaluate(&ev, &node, grid, request.times)?;
         let mut stats = ev.stats.into_inner();

@@ -1,4 +1,4 @@
-//! Orders. They mean something for instant queries only: ranges are always ordered by labels.
+//! Orders. They mean something for single steps only: ranges are always ordered by labels.
 
 use super::Invocation;
 use super::math::nan_first;
@@ -41,7 +41,8 @@ fn by_value(mut call: Invocation<'_>, order: fn(&f64, &f64) -> Ordering) -> Resu
 }
 
 fn prepare(call: &mut Invocation<'_>) -> Vec<Series> {
-    if call.evaluator.is_range_query() {
+    // An order means nothing for several steps, be they those of a subquery.
+    if call.grid.steps() > 1 {
         call.notes.add(Note::SortInRange, call.position);
     }
     call.take_vector(0)
