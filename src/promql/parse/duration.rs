@@ -1,5 +1,6 @@
 //! Durations that are computed: `[step() * 2]`, `offset (5m + 1s)`.
 
+use super::modifiers::DURATION_WORDS;
 use super::{Parsed, Parser};
 use crate::ast::{BinaryOp, Duration, DurationExpr, DurationKind, NumberLiteral};
 use crate::lex::{Keyword, TokenKind};
@@ -10,12 +11,16 @@ const SECONDS_MAX: f64 = 9_223_372_036.854_776;
 
 impl Parser<'_> {
     /// Between brackets: any duration expression, if it is a plain number a positive one.
-    pub(super) fn positive_duration(&mut self, context: &str, expected: &str) -> Parsed<Duration> {
+    pub(super) fn positive_duration(
+        &mut self,
+        context: &'static str,
+        expected: &'static str,
+    ) -> Parsed<Duration> {
         if !self.starts_duration() {
             return self.unexpected(context, expected);
         }
-        let expr = self.duration_expr(0)?;
-        if let DurationKind::Number(number) = &expr.kind
+        let expr = self.within_duration((context, expected), |parser| parser.duration_expr(0))?;
+        if let Some(number) = literal(&expr)
             && (number.value <= 0.0 || number.value.is_nan())
         {
             return self.error(number.position, "duration must be greater than 0");
@@ -23,13 +28,26 @@ impl Parser<'_> {
         Ok(settled(expr))
     }
 
+    /// Errors inside say where the duration was wanted.
+    fn within_duration<T>(
+        &mut self,
+        wanted: Wanted<'static>,
+        parse: impl FnOnce(&mut Self) -> Parsed<T>,
+    ) -> Parsed<T> {
+        self.duration = Some(wanted);
+        let result = parse(self)?;
+        self.duration = None;
+        Ok(result)
+    }
+
     /// After `offset`: one operand with a sign, so that `x offset -2 ^ 2` is a power of a vector;
     /// anything more needs parentheses.
     pub(super) fn offset_duration(&mut self) -> Parsed<Duration> {
+        const CONTEXT: &str = "offset";
         if !self.starts_duration() {
-            return self.unexpected("offset", "number, duration, step(), or range()");
+            return self.unexpected(CONTEXT, DURATION_WORDS);
         }
-        self.signed_operand().map(settled)
+        self.within_duration((CONTEXT, DURATION_WORDS), Self::signed_operand).map(settled)
     }
 
     fn starts_duration(&self) -> bool {
@@ -107,7 +125,7 @@ impl Parser<'_> {
     fn with_sign(&self, op: BinaryOp, start: usize, inner: DurationExpr) -> Parsed<DurationExpr> {
         let negative = op == BinaryOp::Sub;
         let position = Position::new(start, inner.position.end);
-        if let (DurationKind::Number(number), false) = (&inner.kind, inner.wrapped) {
+        if let Some(number) = literal(&inner) {
             let value = if negative { -number.value } else { number.value };
             let number = NumberLiteral { value, is_duration: number.is_duration, position };
             return Ok(DurationExpr {
@@ -168,12 +186,27 @@ impl Parser<'_> {
         let inner = self.duration_expr(0)?;
         let end = self.expect(TokenKind::RightParen, "", "")?.end();
         let position = Position::new(start, end);
-        if matches!(inner.kind, DurationKind::Number(_)) && !inner.wrapped {
-            // A plus carries the parentheses, so that they print.
+        if let Some(number) = literal(&inner) {
+            if number.value.is_sign_positive() {
+                return Ok(inner);
+            }
+            // A plus carries the parentheses: without them `(-2) ^ 2` would be another number.
             let kind = DurationKind::Plus(Box::new(inner));
             return Ok(DurationExpr { kind, wrapped: true, position });
         }
         Ok(DurationExpr { kind: inner.kind, wrapped: true, position })
+    }
+}
+
+/// The context of an error, and what would have been right.
+pub(super) type Wanted<'a> = (&'a str, &'a str);
+
+/// Parentheses around a number mean nothing.
+fn literal(expr: &DurationExpr) -> Option<&NumberLiteral> {
+    match &expr.kind {
+        DurationKind::Number(number) => Some(number),
+        DurationKind::Plus(inner) => literal(inner),
+        _ => None,
     }
 }
 
@@ -186,12 +219,12 @@ fn is_duration_operator(op: BinaryOp) -> bool {
 
 /// A plain number is known at once.
 fn settled(expr: DurationExpr) -> Duration {
-    match &expr.kind {
-        DurationKind::Number(number) => {
+    match literal(&expr) {
+        Some(number) => {
             // Nanoseconds are rounded, milliseconds cut off, as Prometheus does.
             let nanos = (number.value * 1e9).round();
             Duration::Millis((nanos / 1e6) as i64)
         }
-        _ => Duration::Computed(Box::new(expr)),
+        None => Duration::Computed(Box::new(expr)),
     }
 }

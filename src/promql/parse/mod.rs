@@ -90,6 +90,8 @@ pub(crate) struct Parser<'a> {
     aggregations: usize,
     /// Regular expressions so far that are more than lists.
     compiled: usize,
+    /// What a duration that is being read is for.
+    duration: Option<duration::Wanted<'static>>,
     options: &'a ParseOptions,
 }
 
@@ -105,7 +107,16 @@ impl<'a> Parser<'a> {
         }
         let mut lexer = Lexer::new(text);
         let token = lexer.next_token().map_err(|error| error.in_query(text))?;
-        Ok(Self { lexer, token, last_end: 0, depth: 0, aggregations: 0, compiled: 0, options })
+        Ok(Self {
+            lexer,
+            token,
+            last_end: 0,
+            depth: 0,
+            aggregations: 0,
+            compiled: 0,
+            duration: None,
+            options,
+        })
     }
 
     fn advance(&mut self) -> Parsed<Token<'a>> {
@@ -135,9 +146,10 @@ impl<'a> Parser<'a> {
 
     fn unexpected<T>(&self, context: &str, expected: &str) -> Parsed<T> {
         let mut message = format!("unexpected {}", self.token.describe());
-        let context = match context {
-            "" if self.aggregations > 0 => "aggregation",
-            _ => context,
+        let (context, expected) = match (context, self.duration) {
+            ("", Some(wanted)) => wanted,
+            ("", None) if self.aggregations > 0 => ("aggregation", expected),
+            _ => (context, expected),
         };
         if !context.is_empty() {
             message.push_str(&format!(" in {context}"));

@@ -119,7 +119,7 @@ impl Parser<'_> {
     }
 }
 
-const DURATION_WORDS: &str = "number, duration, step(), or range()";
+pub(super) const DURATION_WORDS: &str = "number, duration, step(), or range()";
 
 fn range_selector(expr: Expr, range: Duration, brackets: Position) -> Parsed<Expr> {
     let problem = match &expr {

@@ -122,6 +122,18 @@ fn errors_name_their_place() {
             "x + fill_left(1) fill_right(2) fill_left(3) y",
             "1:32: parse error: unexpected <fill_left>",
         ),
+        (
+            "x[step]",
+            "1:7: parse error: unexpected \"]\" in subquery or range selector, expected number",
+        ),
+        ("sum(x[5m *])", "1:11: parse error: unexpected \"]\" in subquery or range selector"),
+        (
+            "x[5m:1m +]",
+            "unexpected \"]\" in subquery selector, expected number, duration, step(), range(), or \"]\"",
+        ),
+        ("x offset step", "unexpected end of input in offset, expected number, duration, step()"),
+        ("x[(-5m)]", "1:4: parse error: duration must be greater than 0"),
+        ("x[5m / (0)]", "1:6: parse error: division by zero"),
         ("fill(1)", "1:1: parse error: unexpected <fill>"),
         ("0x1e", "1:1: parse error: bad number or duration syntax: \"0x1e\""),
         ("1..2", "bad number or duration syntax: \"1..\""),
