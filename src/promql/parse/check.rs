@@ -6,6 +6,7 @@ use crate::ast::{
     AggregateExpr, AggregateOp, BinaryExpr, Call, Cardinality, Expr, ValueType, VectorMatching,
     VectorSelector,
 };
+use crate::matcher::MatchOp;
 use crate::position::Position;
 use crate::text::quote_go;
 
@@ -228,20 +229,28 @@ fn check_info(call: &mut Call) -> Parsed<()> {
 }
 
 fn check_selector(selector: &VectorSelector) -> Parsed<()> {
-    if !selector.name.is_empty() {
-        let (_, in_braces) = selector.matchers.split_last().expect("the name has a matcher");
-        if let Some(second) = in_braces.iter().find(|matcher| matcher.is_metric_name()) {
-            let names =
-                [selector.name.as_str(), &second.value].map(|name| quote_go(name.as_bytes()));
-            let message =
-                format!("metric name must not be set twice: {} or {}", names[0], names[1]);
-            return fail(selector.position, message);
-        }
-        return Ok(());
-    }
-    let selective = selector.matchers.iter().any(|matcher| !matcher.matches(""));
-    if selective || selector.labels_only {
+    check_names(selector)?;
+    let named = !selector.name.is_empty();
+    let selective = || selector.matchers.iter().any(|matcher| !matcher.matches(""));
+    if named || selector.labels_only || selective() {
         return Ok(());
     }
     fail(selector.position, "vector selector must contain at least one non-empty matcher")
+}
+
+/// A name before the braces rules out matchers for it; inside it can be given once.
+fn check_names(selector: &VectorSelector) -> Parsed<()> {
+    let mut names = selector.matchers.iter().filter(|matcher| matcher.is_metric_name());
+    let (first, second) = if selector.name.is_empty() {
+        let mut exact = names.filter(|matcher| matcher.op == MatchOp::Equal);
+        (exact.next(), exact.next())
+    } else {
+        // Its own matcher is the last.
+        (names.next_back(), names.next())
+    };
+    let (Some(first), Some(second)) = (first, second) else {
+        return Ok(());
+    };
+    let [first, second] = [first, second].map(|matcher| quote_go(matcher.value.as_bytes()));
+    fail(selector.position, format!("metric name must not be set twice: {first} or {second}"))
 }

@@ -272,6 +272,13 @@ fn shown(value: &SampleOf) -> String {
     }
 }
 
+/// What is picked of equals hangs on their order, and only an instant can be put in another.
+fn picks_by_order(query: &str) -> bool {
+    let count = |word| query.matches(word).count();
+    let picks = count("topk") + count("bottomk") + count("limitk");
+    picks > 1 || (picks == 1 && count("sort") > 0)
+}
+
 /// Windows that slide from step to step must find what a query of that step alone finds.
 #[test]
 fn a_step_of_a_range_is_an_instant() {
@@ -283,7 +290,9 @@ fn a_step_of_a_range_is_an_instant() {
     let mut compared = 0;
     for _ in 0..1_500 {
         let query = writer.vector(3);
-        if ["start()", "end()", "range()", "step()"].iter().any(|word| query.contains(word)) {
+        let knows_range =
+            ["start()", "end()", "range()", "step()"].iter().any(|word| query.contains(word));
+        if knows_range || picks_by_order(&query) {
             continue;
         }
         let over = Request::range(&query, -30_000, 600_000, 45_000);
