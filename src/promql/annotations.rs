@@ -302,6 +302,26 @@ pub struct Annotations {
     pub infos: Vec<String>,
 }
 
+impl Annotations {
+    /// The first few of each kind, and how many more there were.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self {
+            warnings: shortened(self.warnings, most, "warning"),
+            infos: shortened(self.infos, most, "info"),
+        }
+    }
+}
+
+fn shortened(mut texts: Vec<String>, most: usize, kind: &str) -> Vec<String> {
+    let more = texts.len().saturating_sub(most);
+    if more > 0 {
+        texts.truncate(most);
+        texts.push(format!("{more} more {kind} annotations omitted"));
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +336,15 @@ mod tests {
             annotations.warnings,
             ["PromQL warning: this native histogram metric is not a gauge: \"x\" (1:5)"]
         );
+    }
+
+    #[test]
+    fn too_many_are_counted() {
+        let texts = |count: usize| (0..count).map(|index| format!("note {index}")).collect();
+        let annotations = Annotations { warnings: texts(13), infos: texts(10) }.at_most(10);
+        assert_eq!(annotations.warnings.len(), 11);
+        assert_eq!(annotations.warnings[9..], ["note 9", "3 more warning annotations omitted"]);
+        assert_eq!(annotations.infos.len(), 10);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// More points than any screen has.
 const POINTS_MAX: i64 = 11_000;
+/// More notes of a kind than anybody reads.
+const ANNOTATIONS_MAX: usize = 10;
 
 pub(super) fn instant(context: &Context) -> Result<Data, ApiError> {
     let time_ms = context.parameters.time("time", context.services.clock.wall_ms())?;
@@ -73,8 +75,8 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
         write_stats(&mut data.json, &result.stats, (stats == "all").then_some(times), took);
     }
     data.json.push(b'}');
-    data.warnings = result.annotations.warnings;
-    data.infos = result.annotations.infos;
+    let annotations = result.annotations.at_most(ANNOTATIONS_MAX);
+    (data.warnings, data.infos) = (annotations.warnings, annotations.infos);
     if trace {
         let nodes = result.trace.iter().map(trace_node).collect();
         data.trace = Some(traced(format!("query {query:?}"), took, nodes));
