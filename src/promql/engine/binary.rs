@@ -11,6 +11,7 @@ use crate::annotations::{Combining, Note, Notes};
 use crate::ast::BinaryOp;
 use crate::error::QueryError;
 use crate::position::Position;
+use crate::text::quote_go;
 use model::{CombineNotes, FloatHistogram, ResetHint};
 use std::sync::Arc;
 
@@ -21,6 +22,11 @@ pub(crate) fn evaluate(ev: &Evaluator<'_>, node: &Binary, grid: Grid) -> Result<
     let right = ev.evaluate(&node.right, grid)?;
     let operation = Operation { op: node.op, position: node.position, notes: &ev.notes };
     match (left, right) {
+        (Value::Scalar(_), Value::Scalar(_)) if trims(node.op) => {
+            let op = quote_go(node.op.as_str().as_bytes());
+            let message = format!("operator {op} not allowed for Scalar operations");
+            Err(QueryError::Execution(message))
+        }
         (Value::Scalar(left), Value::Scalar(right)) => {
             let pairs = left.iter().zip(&right);
             let values = pairs.map(|(left, right)| on_scalars(node.op, *left, *right));
@@ -55,6 +61,11 @@ pub(crate) fn on_numbers(op: BinaryOp, left: f64, right: f64) -> f64 {
         BinaryOp::Atan2 => left.atan2(right),
         _ => left,
     }
+}
+
+/// Whether it cuts buckets off histograms, which is all it can do.
+fn trims(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper)
 }
 
 #[inline]

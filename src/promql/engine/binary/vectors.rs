@@ -8,8 +8,8 @@ use super::super::column::{Bitmap, Series, StepColumn};
 use super::super::eval::{DUPLICATES, Evaluator};
 use super::super::grid::Grid;
 use super::super::plan::Binary;
-use super::{Operand, Operation, Result, holds, on_numbers, put};
-use crate::ast::{BinaryOp, Cardinality, VectorMatching};
+use super::{Operand, Operation, Result, holds, on_numbers, put, trims};
+use crate::ast::{Cardinality, VectorMatching};
 use crate::error::QueryError;
 use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METADATA_LABELS, METRIC_NAME};
 use std::collections::{HashMap, HashSet};
@@ -136,10 +136,9 @@ impl Sides<'_> {
             return !filled && group.one.is_empty();
         };
         let one_column = &self.one[*one].column;
-        let trims = matches!(self.node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
         let explicit = self.matching.cardinality != Cardinality::OneToOne;
         let floats = |many: &usize| !self.many[*many].column.has_histograms();
-        let plain = !filled && !trims && (explicit || group.many.len() < 2);
+        let plain = !filled && !trims(self.node.op) && (explicit || group.many.len() < 2);
         if !plain || one_column.has_histograms() || !group.many.iter().all(floats) {
             return false;
         }
