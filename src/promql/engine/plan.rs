@@ -364,11 +364,12 @@ impl Planner<'_> {
     }
 
     fn positive(&self, duration: &Duration) -> Result<i64> {
-        let millis = self.millis(duration)?;
-        if millis <= 0 && matches!(duration, Duration::Computed(_)) {
-            return Err(QueryError::execution("duration must be greater than 0"));
+        if let Duration::Computed(expr) = duration
+            && self.seconds(expr)? <= 0.0
+        {
+            return Err(misplaced(expr, "duration must be greater than 0"));
         }
-        Ok(millis)
+        self.millis(duration)
     }
 
     fn millis(&self, duration: &Duration) -> Result<i64> {
@@ -377,7 +378,7 @@ impl Planner<'_> {
             Duration::Computed(expr) => {
                 let seconds = self.seconds(expr)?;
                 if seconds.is_nan() || seconds.abs() >= i64::MAX as f64 / 1e9 {
-                    return Err(QueryError::execution("duration is out of range"));
+                    return Err(misplaced(expr, "duration is out of range"));
                 }
                 Ok((seconds * 1000.0) as i64)
             }
@@ -397,16 +398,22 @@ impl Planner<'_> {
                 let (left, right) = (self.seconds(left)?, self.seconds(right)?);
                 match op {
                     BinaryOp::Div if right == 0.0 => {
-                        return Err(QueryError::execution("division by zero"));
+                        return Err(QueryError::Invalid("division by zero".to_owned()));
                     }
                     BinaryOp::Mod if right == 0.0 => {
-                        return Err(QueryError::execution("modulo by zero"));
+                        return Err(QueryError::Invalid("modulo by zero".to_owned()));
                     }
                     _ => super::binary::on_numbers(*op, left, right),
                 }
             }
         })
     }
+}
+
+/// What a duration comes to is known when the query's times are: before anything is evaluated.
+fn misplaced(expr: &DurationExpr, message: &str) -> QueryError {
+    let Position { start, end } = expr.position;
+    QueryError::Invalid(format!("{start}:{end}: {message}"))
 }
 
 fn call_hint(name: &'static str, outer: &Hint) -> Hint {

@@ -181,11 +181,12 @@ impl Parser<'_> {
         Ok(choose(first, second))
     }
 
+    /// It stands where its inside stands, as far as errors go.
     fn wrapped_duration(&mut self) -> Parsed<DurationExpr> {
-        let start = self.advance()?.start;
+        self.advance()?;
         let inner = self.duration_expr(0)?;
-        let end = self.expect(TokenKind::RightParen, "", "")?.end();
-        let position = Position::new(start, end);
+        self.expect(TokenKind::RightParen, "", "")?;
+        let position = inner.position;
         if let Some(number) = literal(&inner) {
             if number.value.is_sign_positive() {
                 return Ok(inner);
