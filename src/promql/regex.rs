@@ -15,6 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 const REPEAT_MAX: u32 = 1000;
 const NESTING_MAX: u32 = 200;
+/// The names that `[[:…:]]` knows.
+const ASCII_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
 
 /// A pattern that must match all of a value.
 #[derive(Clone, Debug)]
@@ -274,6 +279,8 @@ struct Translator<'a> {
     out: String,
     /// Whether something stands before that a repetition can apply to, and whether it is one.
     last: Last,
+    /// Where the last repetition began.
+    repeat_at: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -285,11 +292,17 @@ enum Last {
 
 impl<'a> Translator<'a> {
     fn new(pattern: &'a str) -> Self {
-        Self { pattern, at: 0, out: String::with_capacity(pattern.len() + 16), last: Last::Nothing }
+        let out = String::with_capacity(pattern.len() + 16);
+        Self { pattern, at: 0, out, last: Last::Nothing, repeat_at: 0 }
     }
 
     fn error<T>(&self, what: &str) -> Result<T, String> {
-        Err(format!("error parsing regexp: {what}: `{}`", self.pattern))
+        self.error_from(what, 0, self.pattern.len())
+    }
+
+    /// About a part of the pattern.
+    fn error_from<T>(&self, what: &str, start: usize, end: usize) -> Result<T, String> {
+        Err(format!("error parsing regexp: {what}: `{}`", &self.pattern[start..end]))
     }
 
     fn rest(&self) -> &'a str {
@@ -330,17 +343,22 @@ impl<'a> Translator<'a> {
     }
 
     fn repeat(&mut self, operator: &str) -> Result<(), String> {
+        let start = self.at - operator.len();
+        let lazy = self.rest().starts_with('?');
+        self.at += usize::from(lazy);
         match self.last {
-            Last::Nothing => return self.error("missing argument to repetition operator"),
-            Last::Repeat => return self.error("invalid nested repetition operator"),
+            Last::Nothing => {
+                return self.error_from("missing argument to repetition operator", start, self.at);
+            }
+            Last::Repeat => {
+                let what = "invalid nested repetition operator";
+                return self.error_from(what, self.repeat_at, self.at);
+            }
             Last::Atom => {}
         }
         self.out.push_str(operator);
-        if self.rest().starts_with('?') {
-            self.next();
-            self.out.push('?');
-        }
-        self.last = Last::Repeat;
+        self.out.push_str(if lazy { "?" } else { "" });
+        (self.last, self.repeat_at) = (Last::Repeat, start);
         Ok(())
     }
 
@@ -360,7 +378,8 @@ impl<'a> Translator<'a> {
         let bad = number(low) > REPEAT_MAX
             || (!high.is_empty() && (number(high) > REPEAT_MAX || number(high) < number(low)));
         if bad {
-            return self.error("invalid repeat count");
+            let end = self.at + counts.len() + 1;
+            return self.error_from("invalid repeat count", self.at - 1, end);
         }
         self.at += counts.len() + 1;
         self.repeat(&format!("{{{counts}}}"))
@@ -376,8 +395,10 @@ impl<'a> Translator<'a> {
             return self.group_name();
         }
         let end = flags.find([':', ')']).unwrap_or(flags.len());
-        if !flags[..end].chars().all(|flag| "imsU-".contains(flag)) {
-            return self.error("invalid or unsupported Perl syntax");
+        let is_unknown = |(_, flag): &(usize, char)| !"imsU-".contains(*flag);
+        if let Some((at, flag)) = flags[..end].char_indices().find(is_unknown) {
+            let end = self.at + 1 + at + flag.len_utf8();
+            return self.error_from("invalid or unsupported Perl syntax", self.at - 1, end);
         }
         self.out.push('?');
         self.out.push_str(&flags[..end]);
@@ -392,10 +413,11 @@ impl<'a> Translator<'a> {
     /// `?P<name>` or `?<name>`.
     fn group_name(&mut self) -> Result<(), String> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let (head, _) = self.rest().split_once('>').unwrap_or_default();
+        let end = self.rest().find('>').map_or(self.pattern.len(), |length| self.at + length + 1);
+        let head = self.pattern[self.at..end].strip_suffix('>').unwrap_or_default();
         let (_, name) = head.split_once('<').unwrap_or_default();
         if name.is_empty() || !name.chars().all(is_part) {
-            return self.error("invalid named capture");
+            return self.error_from("invalid named capture", self.at - 1, end);
         }
         let (length, key) = (head.len() + 1, group_key(name));
         self.out.push_str(&format!("?P<{key}>"));
@@ -450,7 +472,10 @@ impl<'a> Translator<'a> {
             _ if character.is_ascii() && !character.is_ascii_alphanumeric() => {
                 format!("\\x{:02X}", u32::from(character))
             }
-            _ => return self.error("invalid escape sequence"),
+            _ => {
+                let start = self.at - character.len_utf8() - 1;
+                return self.error_from("invalid escape sequence", start, self.at);
+            }
         })
     }
 
@@ -496,7 +521,7 @@ impl<'a> Translator<'a> {
     fn octal(&mut self, first: char) -> Result<String, String> {
         let more = self.rest().chars().take(2).take_while(|c| ('0'..='7').contains(c)).count();
         if first != '0' && more == 0 {
-            return self.error("invalid escape sequence");
+            return self.error_from("invalid escape sequence", self.at - 2, self.at);
         }
         let digits = format!("{first}{}", &self.rest()[..more]);
         self.at += more;
@@ -521,6 +546,12 @@ impl<'a> Translator<'a> {
                 }
                 '[' if self.rest().starts_with(':') && self.rest().contains(":]") => {
                     let length = self.rest().find(":]").expect("just seen") + 2;
+                    let name = &self.rest()[1..length - 2];
+                    let name = name.strip_prefix('^').unwrap_or(name);
+                    if !ASCII_CLASSES.contains(&name) {
+                        let (start, end) = (self.at - 1, self.at + length);
+                        return self.error_from("invalid character class range", start, end);
+                    }
                     self.out.push('[');
                     self.out.push_str(&self.rest()[..length]);
                     self.at += length;
@@ -595,6 +626,29 @@ mod tests {
         ] {
             assert!(AnchoredRegex::new(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn mistakes_are_shown_as_go_shows_them() {
+        for (pattern, mistake) in [
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("ab?+c", "invalid nested repetition operator: `?+`"),
+            ("x{2}{3}", "invalid nested repetition operator: `{2}{3}`"),
+            ("a|*b", "missing argument to repetition operator: `*`"),
+            ("a{2,1}", "invalid repeat count: `{2,1}`"),
+            ("a(?=b)", "invalid or unsupported Perl syntax: `(?=`"),
+            ("(?iz)", "invalid or unsupported Perl syntax: `(?iz`"),
+            ("(?P<n", "invalid named capture: `(?P<n`"),
+            ("(?P<n-x>a)", "invalid named capture: `(?P<n-x>`"),
+            (r"a\u1234", r"invalid escape sequence: `\u`"),
+            (r"a\8", r"invalid escape sequence: `\8`"),
+            ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+            ("(a", "missing closing ): `(a`"),
+        ] {
+            let found = AnchoredRegex::new(pattern).unwrap_err();
+            assert_eq!(found, format!("error parsing regexp: {mistake}"), "{pattern}");
+        }
+        assert!(matches("[[:^digit:]]", "a") && !matches("[[:^digit:]]", "1"));
     }
 
     #[test]
