@@ -544,18 +544,7 @@ impl<'a> Translator<'a> {
                     self.last = Last::Atom;
                     return Ok(());
                 }
-                '[' if self.rest().starts_with(':') && self.rest().contains(":]") => {
-                    let length = self.rest().find(":]").expect("just seen") + 2;
-                    let name = &self.rest()[1..length - 2];
-                    let name = name.strip_prefix('^').unwrap_or(name);
-                    if !ASCII_CLASSES.contains(&name) {
-                        let (start, end) = (self.at - 1, self.at + length);
-                        return self.error_from("invalid character class range", start, end);
-                    }
-                    self.out.push('[');
-                    self.out.push_str(&self.rest()[..length]);
-                    self.at += length;
-                }
+                '[' if self.class_name().is_some() => self.named_class()?,
                 '\\' => {
                     let Some(escaped) = self.next() else { break };
                     let text = self.class_escape(escaped)?;
@@ -571,6 +560,24 @@ impl<'a> Translator<'a> {
             first = false;
         }
         self.error("missing closing ]")
+    }
+
+    /// What stands between colons here.
+    fn class_name(&self) -> Option<&'a str> {
+        let (name, _) = self.rest().strip_prefix(':')?.split_once(":]")?;
+        Some(name)
+    }
+
+    /// `[:alpha:]` or `[:^alpha:]` inside a class.
+    fn named_class(&mut self) -> Result<(), String> {
+        let name = self.class_name().expect("the caller has looked");
+        let (start, end) = (self.at - 1, self.at + name.len() + 3);
+        if !ASCII_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
+            return self.error_from("invalid character class range", start, end);
+        }
+        self.at = end;
+        self.out.push_str(&self.pattern[start..end]);
+        Ok(())
     }
 }
 
@@ -598,6 +605,7 @@ mod tests {
             ("a{,3}", "a{,3}", "aa"),
             ("[a&&b]", "&", "c"),
             ("[[]", "[", "]"),
+            ("[[:]]", ":]", ":"),
             (r"\101", "A", "101"),
             (r"\<a", "<a", "a"),
             (r"\p{Greek}", "α", "a"),
@@ -643,6 +651,7 @@ mod tests {
             (r"a\u1234", r"invalid escape sequence: `\u`"),
             (r"a\8", r"invalid escape sequence: `\8`"),
             ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+            ("[[:]a:]", "invalid character class range: `[:]a:]`"),
             ("(a", "missing closing ): `(a`"),
         ] {
             let found = AnchoredRegex::new(pattern).unwrap_err();

@@ -156,14 +156,8 @@ fn quantile_of(
         for (index, histogram) in native {
             let (value, nan) = histogram.quantile(q);
             let metric = || metric_of(&series[index].labels, named);
-            match nan {
-                NanObservations::Harmless => {}
-                NanObservations::Skewing => {
-                    call.notes.add(Note::QuantileNanSkew(metric()), position);
-                }
-                NanObservations::Answering => {
-                    call.notes.add(Note::QuantileNanResult(metric()), position);
-                }
+            if let Some(note) = nan_note(nan, metric) {
+                call.notes.add(note, position);
             }
             output.native[index].set_float(step, value);
         }
@@ -181,4 +175,12 @@ fn quantile_of(
         }
     }
     output.into_series(groups, series, relabel, named)
+}
+
+fn nan_note(nan: NanObservations, metric: impl FnOnce() -> String) -> Option<Note> {
+    match nan {
+        NanObservations::Harmless => None,
+        NanObservations::Skewing => Some(Note::QuantileNanSkew(metric())),
+        NanObservations::Answering => Some(Note::QuantileNanResult(metric())),
+    }
 }
