@@ -63,14 +63,6 @@ pub(super) const TABLE: &[Known] = &[
         },
     },
     Known {
-        name: "moments beyond integers",
-        _reason: "what NaN and Inf are as an integer is up to the processor that Go runs on",
-        applies: |query, theirs, _| {
-            let calendar = ["hour(", "minute(", "month(", "year(", "day_of", "days_in"];
-            theirs.status == 200 && calendar.iter().any(|name| query.contains(name))
-        },
-    },
-    Known {
         name: "extrapolation to zero",
         _reason: "3 extrapolates by half an interval at most where a series begins in the window",
         applies: |query, theirs, _| {
@@ -107,7 +99,8 @@ pub(super) const TABLE: &[Known] = &[
     },
     Known {
         name: "which of equals",
-        _reason: "which of equal values is among the largest follows the order in the store",
+        _reason: "3 replaces the worst of the largest where 2 takes it out and puts another in, so \
+                  that other equals are the next to go",
         applies: |query, theirs, ours| {
             let names = ["topk", "bottomk"];
             names.iter().any(|name| query.starts_with(name)) && same_values(theirs, ours)
