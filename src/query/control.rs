@@ -3,11 +3,11 @@
 use model::ErrorKind;
 use platform::{Clock, Moment};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Looks at the clock are dear beside reads of a flag; one in so many checks takes one.
-const CHECKS_PER_LOOK: u32 = 16;
+const CHECKS_PER_LOOK: usize = 16;
 
 /// Raised by whoever no longer wants the answer.
 #[derive(Clone, Debug, Default)]
@@ -51,25 +51,25 @@ pub struct Control<'a> {
     clock: &'a dyn Clock,
     deadline: Option<Moment>,
     cancel: CancelFlag,
-    checks: AtomicU32,
 }
 
 impl<'a> Control<'a> {
     pub fn new(clock: &'a dyn Clock, timeout: Option<Duration>, cancel: CancelFlag) -> Self {
         let deadline = timeout.map(|timeout| Moment(clock.now().0.saturating_add(timeout)));
-        Self { clock, deadline, cancel, checks: AtomicU32::new(0) }
+        Self { clock, deadline, cancel }
     }
 
-    /// Cheap enough to call for every series.
     pub fn check(&self) -> Result<(), Stop> {
+        self.check_in_turn(0)
+    }
+
+    /// Of many checks in a row: cheap enough to make for every series, on every thread.
+    pub fn check_in_turn(&self, turn: usize) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }
-        let Some(deadline) = self.deadline else {
-            return Ok(());
-        };
-        let turn = self.checks.fetch_add(1, Ordering::Relaxed);
-        if turn.is_multiple_of(CHECKS_PER_LOOK) && self.clock.now() > deadline {
+        let is_late = || self.deadline.is_some_and(|deadline| self.clock.now() > deadline);
+        if turn.is_multiple_of(CHECKS_PER_LOOK) && is_late() {
             return Err(Stop::TimedOut);
         }
         Ok(())
@@ -114,7 +114,10 @@ mod tests {
         let control = Control::new(&clock, Some(Duration::from_secs(1)), CancelFlag::new());
         assert_eq!(control.check(), Ok(()));
         *clock.0.lock().unwrap() = Duration::from_secs(2);
-        let stopped = (0..CHECKS_PER_LOOK).any(|_| control.check() == Err(Stop::TimedOut));
-        assert!(stopped, "a full round of checks never looked at the clock");
+        assert_eq!(control.check(), Err(Stop::TimedOut));
+        let in_turn = |from: usize| {
+            (from..from + CHECKS_PER_LOOK).filter(|turn| control.check_in_turn(*turn).is_err())
+        };
+        assert_eq!((in_turn(0).count(), in_turn(5).count()), (1, 1));
     }
 }

@@ -54,6 +54,10 @@ impl Holding {
         Self { samples: Budget::new(options.samples_max), bytes }
     }
 
+    pub(crate) fn portions(&self) -> Portions<'_> {
+        Portions { holding: self, owed: Weight::default() }
+    }
+
     /// The memory, to be kept as long as the result is.
     pub(crate) fn into_bytes(self) -> Budget {
         self.bytes
@@ -76,6 +80,32 @@ impl Holding {
     pub(crate) fn settle(&self, weight: Weight) -> Result<()> {
         self.samples.settle(weight.samples).map_err(|_| QueryError::TooManySamples)?;
         self.bytes.settle(weight.bytes).map_err(out_of_memory)
+    }
+}
+
+/// What one thread of many takes: little by little, but accounted for in portions, because threads
+/// that write to one counter wait for each other.
+#[derive(Debug)]
+pub(crate) struct Portions<'a> {
+    holding: &'a Holding,
+    owed: Weight,
+}
+
+impl Portions<'_> {
+    const SAMPLES: usize = 16_384;
+    const BYTES: usize = 1 << 20;
+
+    pub(crate) fn take(&mut self, weight: Weight) -> Result<()> {
+        self.owed = self.owed + weight;
+        if self.owed.samples < Self::SAMPLES && self.owed.bytes < Self::BYTES {
+            return Ok(());
+        }
+        self.settle()
+    }
+
+    /// To be called when there is no more to take.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.holding.take(std::mem::take(&mut self.owed))
     }
 }
 

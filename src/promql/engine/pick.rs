@@ -284,8 +284,8 @@ pub(crate) fn count_values(
     let choice = grouping_choice(&grouping, aggregate.without);
     let mut by_labels: HashMap<Labels, usize, BytesHash> = HashMap::default();
     let mut counted: Vec<Series> = Vec::new();
-    for one in series {
-        ev.control.check()?;
+    for (turn, one) in series.iter().enumerate() {
+        ev.control.check_in_turn(turn)?;
         // Values repeat from step to step far more often than not.
         let mut known: HashMap<String, usize> = HashMap::new();
         for (step, slot) in one.column.iter() {

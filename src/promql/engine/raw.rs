@@ -32,7 +32,7 @@ pub(super) fn range_samples(
     let mut result = Vec::new();
     let mut scratch = Scratch::default();
     for index in 0..selection.len() {
-        ev.control.check()?;
+        ev.control.check_in_turn(index)?;
         let SeriesColumns { floats, histograms } = selection.columns(index, &mut scratch)?;
         let (floats, histograms) =
             (between(floats, after, until), between(histograms, after, until));

@@ -228,14 +228,15 @@ impl<'a> Evaluator<'a> {
     /// All series of a stream.
     pub(super) fn collect(&self, stream: &Stream<'_>, grid: Grid) -> Result<Vec<Series>> {
         let parts = self.on_threads(stream, grid, |range, worker| {
-            let mut part = Vec::new();
+            let (mut part, mut portions) = (Vec::new(), self.holding.portions());
             for index in range {
-                self.control.check()?;
+                self.control.check_in_turn(index)?;
                 if let Some(series) = stream.produce(index, worker)? {
-                    self.holding.take(series.column.weight())?;
+                    portions.take(series.column.weight())?;
                     part.push(series);
                 }
             }
+            portions.settle()?;
             Ok(part)
         })?;
         let mut parts = parts.into_iter();
@@ -316,8 +317,9 @@ impl<'a> Evaluator<'a> {
         let parts = self.on_threads(stream, grid, |range, worker| {
             let mut fold = Fold::new(aggregate, grid.steps());
             let mut seen = HashSet::new();
+            let mut portions = self.holding.portions();
             for index in range {
-                self.control.check()?;
+                self.control.check_in_turn(index)?;
                 if let Some(series) = stream.produce(index, worker)? {
                     if may_collide && !seen.insert(series.labels.clone()) {
                         return Err(QueryError::execution(DUPLICATES));
@@ -325,13 +327,14 @@ impl<'a> Evaluator<'a> {
                     // Held for a moment only, but counted until the fold is done, as Prometheus
                     // counts them: what it refuses for its work is refused here too.
                     let samples = series.column.weight().samples;
-                    self.holding.take(Weight { samples, bytes: 0 })?;
+                    portions.take(Weight { samples, bytes: 0 })?;
                     let before = fold.weight();
                     fold.add(&series, &worker.notes);
                     worker.give_back(series.column);
-                    self.holding.take(fold.weight() - before)?;
+                    portions.take(fold.weight() - before)?;
                 }
             }
+            portions.settle()?;
             Ok((fold, seen))
         })?;
         let mut parts = parts.into_iter();

@@ -52,8 +52,8 @@ pub(super) fn evaluate(
         steps: grid.steps(),
     };
     let mut output = Output::new(grid, ev.options.delayed_name_removal);
-    for group in sides.groups() {
-        ev.control.check()?;
+    for (turn, group) in sides.groups().into_iter().enumerate() {
+        ev.control.check_in_turn(turn)?;
         if !sides.evaluate_plain(&group, &mut output) {
             sides.evaluate_group(&group, &mut output)?;
         }
