@@ -25,7 +25,7 @@ type Result<T> = std::result::Result<T, QueryError>;
 
 /// Fewer series or fewer values than this are not worth a second thread.
 const PARALLEL_SERIES_MIN: usize = 16;
-const PARALLEL_VALUES_MIN: usize = 8_192;
+const PARALLEL_VALUES_MIN: usize = 65_536;
 /// About so many values are done before another thread has begun.
 const START_VALUES: usize = 6_144;
 /// A series costs something before its first value.
@@ -41,6 +41,14 @@ impl Stream<'_> {
     fn selection(&self) -> &dyn Selection {
         match self {
             Self::Instant(selection, _) | Self::Window(selection, _) => &**selection,
+        }
+    }
+
+    /// What a step costs, in values of a plain column: window by window it is more.
+    fn step_cost(&self) -> usize {
+        match self {
+            Self::Window(_, call) if call.body.columnar.is_none() => 4,
+            _ => 1,
         }
     }
 
@@ -253,7 +261,7 @@ impl<'a> Evaluator<'a> {
         work: impl Fn(std::ops::Range<usize>, &mut Worker) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         let count = stream.selection().len();
-        let values = count.saturating_mul(grid.steps() + SERIES_COST);
+        let values = count.saturating_mul(grid.steps() * stream.step_cost() + SERIES_COST);
         let worthwhile = count >= PARALLEL_SERIES_MIN && values >= PARALLEL_VALUES_MIN;
         let threads = if worthwhile { self.options.threads.clamp(1, 64) } else { 1 };
         if threads == 1 {
@@ -263,7 +271,7 @@ impl<'a> Evaluator<'a> {
             return Ok(vec![result?]);
         }
         // The caller's own share, which is the last, is larger by what a start costs.
-        let ahead = START_VALUES / (grid.steps() + SERIES_COST);
+        let ahead = START_VALUES / (grid.steps() * stream.step_cost() + SERIES_COST);
         let share = count.saturating_sub(ahead) / threads;
         let bounds = |part: usize| {
             let end = if part + 1 == threads { count } else { (part + 1) * share };

@@ -272,11 +272,10 @@ fn shown(value: &SampleOf) -> String {
     }
 }
 
-/// What is picked of equals hangs on their order, and only an instant can be put in another.
-fn picks_by_order(query: &str) -> bool {
-    let count = |word| query.matches(word).count();
-    let picks = count("topk") + count("bottomk") + count("limitk");
-    picks > 1 || (picks == 1 && count("sort") > 0)
+/// Only an instant can be put in another order; what is then picked of it hangs on the order, and so
+/// do the last digits of sums, which decide comparisons.
+fn puts_in_order(query: &str) -> bool {
+    ["topk", "bottomk", "limitk", "sort"].iter().any(|word| query.contains(word))
 }
 
 /// Windows that slide from step to step must find what a query of that step alone finds.
@@ -292,7 +291,7 @@ fn a_step_of_a_range_is_an_instant() {
         let query = writer.vector(3);
         let knows_range =
             ["start()", "end()", "range()", "step()"].iter().any(|word| query.contains(word));
-        if knows_range || picks_by_order(&query) {
+        if knows_range || puts_in_order(&query) {
             continue;
         }
         let over = Request::range(&query, -30_000, 600_000, 45_000);
