@@ -81,7 +81,8 @@ fn push(
     samples: Vec<(i64, SampleOf)>,
 ) -> Result<()> {
     if !samples.is_empty() {
-        let bytes = size_of_val(&*samples);
+        // As much again is taken when they are printed: better to know it before.
+        let bytes = 2 * size_of_val(&*samples);
         ev.holding.take(Weight { samples: samples.len(), bytes })?;
         ev.stats.borrow_mut().add_at(0, samples.len() as u64);
         result.push(SampledSeries { labels, samples });

@@ -188,7 +188,8 @@ fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryErro
             let write = |out: &mut Vec<u8>, series: &Series| write_steps(out, &moments, series);
             return write_list(out, series, result, write);
         }
-        QueryValue::Samples(series) => return write_list(out, series, result, write_samples),
+        // Their printing was counted with them.
+        QueryValue::Samples(series) => json::list(out, series, write_samples),
     }
     Ok(())
 }
