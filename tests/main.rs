@@ -29,3 +29,4 @@ mod remote_write;
 mod serving;
 mod stopping;
 mod support;
+mod tools;

@@ -2,14 +2,16 @@
 
 use crate::client::Connection;
 use crate::support::{Folder, installed, run, wait_for};
+use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A running Prometheus with a folder of its own; killed when the test ends.
 pub(crate) struct Prometheus {
     child: Child,
     pub address: SocketAddr,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Prometheus {
@@ -29,6 +31,15 @@ impl Prometheus {
         panic!("prometheus does not start");
     }
 
+    /// A snapshot of its store, made now; wants `--web.enable-admin-api`.
+    pub(crate) fn snapshot(&self) -> PathBuf {
+        let path = "/api/v1/admin/tsdb/snapshot";
+        let reply = Connection::open(self.address).send("POST", path, &[], b"");
+        let answer: Value = serde_json::from_slice(&reply.body).unwrap();
+        let name = answer["data"]["name"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        self.folder.path().join("data/snapshots").join(name)
+    }
+
     fn start_at(address: SocketAddr, config: &str, flags: &[&str]) -> Option<Self> {
         let folder = Folder::new();
         let file = folder.path().join("prometheus.yml");
@@ -46,7 +57,7 @@ impl Prometheus {
                 _ => child.try_wait().unwrap().map(|_| false),
             }
         })
-        .then(|| Self { child, address, _folder: folder })
+        .then(|| Self { child, address, folder })
     }
 }
 

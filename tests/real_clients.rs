@@ -1,5 +1,8 @@
 //! Clients that are not ours, as their makers publish them: Debian's Prometheus as a sender and a
-//! reader, OpenTelemetry's library over its four ways, a remote write package of npm.
+//! reader, OpenTelemetry's library over its four ways, a remote write package of npm, the completion
+//! of Prometheus' own query field.
+//!
+//! Not here: the command-line tools of Prometheus and VictoriaMetrics (`tools`).
 //!
 //! `tests/clients/install` gets the packages from the public registries; where that fails the test
 //! says SKIPPED. Grafana and the OpenTelemetry Collector are in none of those registries: what
@@ -18,7 +21,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-fn result(address: SocketAddr, query: &str) -> Vec<Value> {
+pub(crate) fn result(address: SocketAddr, query: &str) -> Vec<Value> {
     let path = format!("/api/v1/query?query={}", encoded(query));
     ask(address, &path)["data"]["result"].as_array().unwrap().clone()
 }
@@ -135,8 +138,34 @@ fn a_package_of_npm_sends_by_remote_write() {
     assert_eq!(value(&server, "count_over_time(queue_depth[1m])"), 2.0);
 }
 
+#[test]
+fn the_query_field_of_prometheus_completes_names() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let Some(packages) = install("codemirror-promql of npm", "node", "npm") else { return };
+    let page = "# HELP tide How high.\n# TYPE tide gauge\n\
+                tide{island=\"제주\",sea=\"east\"} 1\ntide{island=\"udo\"} 2\n";
+    assert_eq!(server.post("/api/v1/import/prometheus", page.as_bytes()).status, 204);
+    for method in ["GET", "POST"] {
+        let mut node = Command::new("node");
+        node.arg(packages.join("node/completion.mjs"));
+        node.arg(format!("http://{}/prometheus", server.address)).arg(method);
+        node.args(["tide{s", "tide{island=\"", "sum by (s", "ti"]);
+        let (code, out, words) = run(&mut node);
+        assert_eq!(code, 0, "{words}");
+        let offers = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        let offers: Vec<Value> = out.lines().map(offers).collect();
+        assert_eq!(offers[0], json!([["island", null, null], ["sea", null, null]]));
+        assert_eq!(offers[1], json!([["udo", null, null], ["제주", null, null]]));
+        let names = ["__name__", "island", "sea"].map(|name| json!([name, null, null]));
+        assert_eq!(offers[2], json!(names));
+        let metrics = offers[3].as_array().unwrap();
+        assert!(metrics.contains(&json!(["tide", "gauge", "How high."])), "{metrics:?}");
+    }
+}
+
 /// A scrape target that never changes: a counter with exemplars, a histogram, a gauge.
-fn target() -> SocketAddr {
+pub(crate) fn target() -> SocketAddr {
     const TEXT: &str = "\
         # HELP jobs Jobs done.\n# TYPE jobs counter\n\
         jobs_total{kind=\"a\"} 17 # {trace_id=\"4bf92f3577b34da6\"} 1\n\

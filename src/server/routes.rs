@@ -56,6 +56,12 @@ pub static ROUTES: &[Route] = &[
         "The same under Prometheus' name",
     ),
     page(
+        "/health",
+        Access::Public,
+        handler!(health::healthy),
+        "The same under VictoriaMetrics' name",
+    ),
+    page(
         "/ready",
         Access::Public,
         handler!(health::ready),
