@@ -3,7 +3,7 @@
 //! In a part a matcher looks at each value of a label once, and at codes after that; in a head the
 //! shortest list of series that some matcher allows is walked.
 
-use super::{Origin, PartSource, Place, Source, parts_by_age, set_apart};
+use super::{Origin, PartSource, Place, Source, parts_by_day, set_apart};
 use crate::StoreError;
 use crate::deletes::Deleted;
 use crate::head::Head;
@@ -61,7 +61,7 @@ pub(super) fn gather(
     let manifest = tenant.store.snapshot();
     let (sources, found, trouble) = Default::default();
     let mut gathered = Gathered { manifest: Arc::clone(&manifest), sources, found, trouble };
-    for id in parts_by_age(&manifest, time) {
+    for id in parts_by_day(&manifest, time) {
         let read = || {
             let part = MetricPart::open(tenant.store.part(&manifest, id)?, caches)?;
             gather_part(part, time, matchers)

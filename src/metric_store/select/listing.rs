@@ -5,7 +5,7 @@
 
 use super::gather::{PartTests, for_each_in_head, groups_of, overlaps};
 use super::texts::Texts;
-use super::{parts_by_age, set_apart};
+use super::{parts_by_day, set_apart};
 use crate::StoreError;
 use crate::matcher::Compiled;
 use crate::part::{Caches, MetricPart};
@@ -59,7 +59,7 @@ fn list(
     let view = tenant.view();
     let manifest = tenant.store.snapshot();
     let mut warnings = manifest.warnings(time);
-    for id in parts_by_age(&manifest, time) {
+    for id in parts_by_day(&manifest, time) {
         let mut read =
             || listing.add_part(&MetricPart::open(tenant.store.part(&manifest, id)?, caches)?);
         if let Err(error) = read() {

@@ -5,8 +5,8 @@
 //! `records`: metadata and exemplars.
 //! A selection is a view of one moment: it holds the heads and the manifest it was made from, so
 //! flushes and merges don't disturb it. Series come in the order of parts, and their labels are put
-//! together only when asked for. Sources are ordered by age: where two have a millisecond, the
-//! newer one wins.
+//! together only when asked for. Sources are ordered by day, then by age, heads last: where two have
+//! a millisecond, the newer one wins.
 
 mod gather;
 mod listing;
@@ -18,10 +18,10 @@ use crate::StoreError;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
 use crate::matcher::{Compiled, Matcher};
-use crate::part::{Caches, Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
+use crate::part::{Age, Caches, Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
 use crate::tenant::{LiveHead, Tenant};
 use model::{ErrorKind, FloatHistogram, Labels, METRIC_NAME, TimeRange, Ulid};
-use parts::Manifest;
+use parts::{Manifest, PartInfo};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,7 +83,7 @@ struct Place {
     series: u32,
 }
 
-/// The series, and for each where it stands, oldest source first.
+/// The series, and for each where it stands, in the order of sources.
 #[derive(Debug, Default)]
 struct SeriesList {
     occurrences: Vec<(u32, Place)>,
@@ -376,9 +376,27 @@ pub(crate) fn select(
     })
 }
 
+/// Oldest data first. Days share no sample, so that within a day the newer part may win, and what
+/// follows from day to day is appended rather than merged.
+fn parts_by_day(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
+    ordered(manifest, time, |part| (part.day, age(part)))
+}
+
+/// Oldest word first.
 fn parts_by_age(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
-    let age = |part: &parts::PartInfo| crate::part::Age::decode(&part.bounds);
-    let mut parts: Vec<_> = manifest.parts_in(time).map(|part| (age(part), part.id)).collect();
+    ordered(manifest, time, age)
+}
+
+fn age(part: &PartInfo) -> Age {
+    Age::decode(&part.bounds)
+}
+
+fn ordered<K: Ord>(
+    manifest: &Manifest,
+    time: TimeRange,
+    key: impl Fn(&PartInfo) -> K,
+) -> Vec<Ulid> {
+    let mut parts: Vec<_> = manifest.parts_in(time).map(|part| (key(part), part.id)).collect();
     parts.sort_unstable();
     parts.into_iter().map(|(_, id)| id).collect()
 }

@@ -1,6 +1,6 @@
 //! What is known beside samples: metadata of metrics, exemplars of series.
 
-use super::{parts_by_age, set_apart};
+use super::{parts_by_age, parts_by_day, set_apart};
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::deletes::Deleted;
@@ -52,7 +52,7 @@ pub(crate) fn exemplars(
             found.entry(series.clone()).or_default().push(exemplar.clone());
         }
     };
-    for id in parts_by_age(&manifest, time) {
+    for id in parts_by_day(&manifest, time) {
         let tombstones = tombstones_of(&manifest, id);
         let read = || MetricPart::open(tenant.store.part(&manifest, id)?, caches)?.exemplars();
         match read() {
