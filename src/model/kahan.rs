@@ -27,6 +27,24 @@ impl KahanSum {
         Self { sum, compensation }
     }
 
+    /// `plus` of one value after the other, without a branch for each.
+    #[must_use]
+    pub fn plus_all(self, values: &[f64]) -> Self {
+        let Self { mut sum, mut compensation } = self;
+        for value in values {
+            let next = sum + value;
+            // What was added as far as it arrived; the rest of both is what rounding took.
+            let arrived = next - sum;
+            compensation += (sum - (next - arrived)) + (value - arrived);
+            sum = next;
+        }
+        // What is not finite stays so: had it happened on the way, it would show.
+        if sum.is_finite() && compensation.is_finite() {
+            return Self { sum, compensation };
+        }
+        values.iter().fold(self, |sum, value| sum.plus(*value))
+    }
+
     pub fn total(self) -> f64 {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.compensation }
     }
@@ -35,11 +53,28 @@ impl KahanSum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn keeps_the_small_beside_the_large() {
         let sum = [1e100, 1.0, -1e100].iter().fold(KahanSum::default(), |sum, v| sum.plus(*v));
         assert_eq!(sum.total(), 1.0);
+    }
+
+    proptest! {
+        #[test]
+        fn all_at_once_is_one_after_the_other(
+            start in any::<f64>(),
+            values in prop::collection::vec(
+                prop_oneof![any::<f64>(), -2.0..2.0f64, Just(-0.0), Just(f64::MAX), Just(f64::INFINITY)],
+                0..20,
+            ),
+        ) {
+            let one_by_one =
+                values.iter().fold(KahanSum::new(start), |sum, value| sum.plus(*value));
+            let bits = |sum: KahanSum| (sum.sum.to_bits(), sum.compensation.to_bits());
+            prop_assert_eq!(bits(KahanSum::new(start).plus_all(&values)), bits(one_by_one));
+        }
     }
 
     #[test]

@@ -12,6 +12,17 @@ pub(crate) struct Mean {
 }
 
 impl Mean {
+    /// `plus` of one value after the other.
+    pub(crate) fn of(values: &[f64]) -> Self {
+        if let Some((first, rest)) = values.split_first() {
+            let total = KahanSum::new(*first).plus_all(rest);
+            if total.sum.is_finite() {
+                return Self { total, count: values.len() as f64, running: false };
+            }
+        }
+        values.iter().fold(Self::default(), |mean, value| mean.plus(*value))
+    }
+
     #[inline]
     #[must_use]
     pub(crate) fn plus(mut self, value: f64) -> Self {
@@ -79,7 +90,9 @@ mod tests {
     use super::*;
 
     fn mean(values: &[f64]) -> Mean {
-        values.iter().fold(Mean::default(), |mean, value| mean.plus(*value))
+        let one_by_one = values.iter().fold(Mean::default(), |mean, value| mean.plus(*value));
+        assert_eq!(format!("{:?}", Mean::of(values)), format!("{one_by_one:?}"));
+        one_by_one
     }
 
     #[test]

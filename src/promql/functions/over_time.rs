@@ -110,8 +110,7 @@ fn sum(window: &Window<'_>, context: &WindowContext<'_>) -> Result<Answer> {
         return Ok(Answer::Nothing);
     }
     if window.histograms.values.is_empty() {
-        let values = window.floats.values.iter();
-        let sum = values.fold(KahanSum::default(), |sum, value| sum.plus(*value));
+        let sum = KahanSum::default().plus_all(window.floats.values);
         return Ok(Answer::Float(sum.total()));
     }
     let mut sum = HistogramSum::default();
@@ -126,8 +125,7 @@ fn avg(window: &Window<'_>, context: &WindowContext<'_>) -> Result<Answer> {
         return Ok(Answer::Nothing);
     }
     if window.histograms.values.is_empty() {
-        let values = window.floats.values.iter();
-        return Ok(Answer::Float(values.fold(Mean::default(), |mean, v| mean.plus(*v)).value()));
+        return Ok(Answer::Float(Mean::of(window.floats.values).value()));
     }
     let mut mean = HistogramMean::default();
     for histogram in window.histograms.values {
