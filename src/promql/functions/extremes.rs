@@ -1,10 +1,11 @@
 //! The smallest and the largest of windows that slide over a column of floats.
 //!
-//! Only samples that can still become the answer are kept: a better one makes those before it
-//! pointless. So each sample comes and goes once, however long the windows are.
+//! A window is the end of a front, whose best value is known from each sample on, and a back, of which
+//! one best value is enough. When windows have left the front, the one that comes is the next
+//! front. So each sample is compared twice at most, however long the windows are, and without a
+//! branch that depends on it.
 
 use crate::engine::column::StepColumn;
-use std::collections::VecDeque;
 use std::ops::Range;
 
 /// `windows`: steps with the samples in their windows, which never begin or end earlier than those
@@ -16,26 +17,31 @@ pub(crate) fn slide(
     better: impl Fn(f64, f64) -> bool,
     out: &mut StepColumn,
 ) {
-    let mut candidates: VecDeque<usize> = VecDeque::new();
-    let mut taken = 0;
+    let of = |first: f64, later: f64| {
+        if better(later, first) | first.is_nan() { later } else { first }
+    };
+    // Best of `values[index..front_end]`, last index first.
+    let mut front: Vec<f64> = Vec::new();
+    let mut front_end = 0;
+    // What lies behind the front: NaN, which anything beats, while nothing does.
+    let (mut back, mut back_end) = (f64::NAN, 0);
     for (step, samples) in windows {
-        while taken < samples.end {
-            let value = values[taken];
-            let beaten = |known: f64| better(value, known) || (known.is_nan() && !value.is_nan());
-            while candidates.back().is_some_and(|last| beaten(values[*last])) {
-                candidates.pop_back();
-            }
-            candidates.push_back(taken);
-            taken += 1;
+        if samples.is_empty() {
+            continue;
         }
-        while candidates.front().is_some_and(|first| *first < samples.start) {
-            candidates.pop_front();
+        if samples.start >= front_end {
+            let mut best = f64::NAN;
+            let from_here = values[samples.clone()].iter().rev().map(|value| {
+                best = of(*value, best);
+                best
+            });
+            front.clear();
+            front.extend(from_here);
+            (front_end, back, back_end) = (samples.end, f64::NAN, samples.end);
         }
-        if !samples.is_empty()
-            && let Some(best) = candidates.front()
-        {
-            out.set_float(step, values[*best]);
-        }
+        back = values[back_end..samples.end].iter().fold(back, |best, value| of(best, *value));
+        back_end = samples.end;
+        out.set_float(step, of(front[front_end - samples.start - 1], back));
     }
 }
 
