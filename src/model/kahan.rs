@@ -30,19 +30,39 @@ impl KahanSum {
     /// `plus` of one value after the other, without a branch for each.
     #[must_use]
     pub fn plus_all(self, values: &[f64]) -> Self {
-        let Self { mut sum, mut compensation } = self;
-        for value in values {
-            let next = sum + value;
-            // What was added as far as it arrived; the rest of both is what rounding took.
-            let arrived = next - sum;
-            compensation += (sum - (next - arrived)) + (value - arrived);
-            sum = next;
-        }
+        Self::plus_rows([self], values.iter().map(|value| [*value]))[0]
+    }
+
+    /// The same for several sums, with rows that have a value for each.
+    #[must_use]
+    pub fn plus_rows<const N: usize>(
+        sums: [Self; N],
+        rows: impl Iterator<Item = [f64; N]> + Clone,
+    ) -> [Self; N] {
+        let fast = rows.clone().fold(sums, |mut sums, row| {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum = sum.plus_finite(value);
+            }
+            sums
+        });
         // What is not finite stays so: had it happened on the way, it would show.
-        if sum.is_finite() && compensation.is_finite() {
-            return Self { sum, compensation };
+        if fast.iter().all(|sum| sum.sum.is_finite() && sum.compensation.is_finite()) {
+            return fast;
         }
-        values.iter().fold(self, |sum, value| sum.plus(*value))
+        let plus = |sums: [Self; N], row: [f64; N]| {
+            std::array::from_fn(|index| sums[index].plus(row[index]))
+        };
+        rows.fold(sums, plus)
+    }
+
+    /// `plus` where everything is finite.
+    #[inline]
+    fn plus_finite(self, value: f64) -> Self {
+        let sum = self.sum + value;
+        // What was added as far as it arrived; the rest of both is what rounding took.
+        let arrived = sum - self.sum;
+        let lost = (self.sum - (sum - arrived)) + (value - arrived);
+        Self { sum, compensation: self.compensation + lost }
     }
 
     pub fn total(self) -> f64 {

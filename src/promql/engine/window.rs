@@ -7,6 +7,7 @@ use super::worker::Worker;
 use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
+use crate::functions::counter::{changed, count_pairs, fell};
 use crate::functions::extremes::slide;
 use crate::functions::{
     Answer, Columnar, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
@@ -154,6 +155,8 @@ impl WindowCall {
                 let stretches = windows.stretches(self.range_ms, growth, |step| self.end_of(step));
                 stretches.grow(values, resets, growth, out);
             }
+            Columnar::Resets => count_pairs(values, windows.iter(), fell, out),
+            Columnar::Changes => count_pairs(values, windows.iter(), changed, out),
             Columnar::Least => slide(values, windows.iter(), |v, best| v < best, out),
             Columnar::Greatest => slide(values, windows.iter(), |v, best| v > best, out),
         }

@@ -3,7 +3,7 @@
 
 mod absent;
 pub(crate) mod classic;
-mod counter;
+pub(crate) mod counter;
 mod date;
 pub(crate) mod extremes;
 mod histogram;
@@ -80,6 +80,8 @@ pub(crate) enum Columnar {
     Growth(rate::Growth),
     Least,
     Greatest,
+    Resets,
+    Changes,
 }
 
 #[derive(Clone, Copy)]

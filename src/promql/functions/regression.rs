@@ -64,13 +64,11 @@ fn line(floats: Column<'_, f64>, origin_ms: i64) -> Line {
             Line { slope: 0.0, intercept: first }
         };
     }
-    let mut sums = [KahanSum::default(); 4];
-    for (time, y) in floats.times.iter().zip(floats.values) {
+    let rows = floats.times.iter().zip(floats.values).map(|(time, y)| {
         let x = (time - origin_ms) as f64 / 1000.0;
-        for (sum, value) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
-            *sum = sum.plus(value);
-        }
-    }
+        [x, *y, x * y, x * x]
+    });
+    let sums = KahanSum::plus_rows([KahanSum::default(); 4], rows);
     let [x, y, xy, xx] = sums.map(|sum| sum.sum + sum.compensation);
     let count = floats.values.len() as f64;
     let slope = (xy - x * y / count) / (xx - x * x / count);
