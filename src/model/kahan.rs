@@ -39,30 +39,29 @@ impl KahanSum {
         sums: [Self; N],
         rows: impl Iterator<Item = [f64; N]> + Clone,
     ) -> [Self; N] {
-        let fast = rows.clone().fold(sums, |mut sums, row| {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum = sum.plus_finite(value);
+        // Sums and compensations apart, so that a row is one step for all.
+        let (mut totals, mut lost) = (sums.map(|sum| sum.sum), sums.map(|sum| sum.compensation));
+        for row in rows.clone() {
+            for index in 0..N {
+                let (before, value) = (totals[index], row[index]);
+                let total = before + value;
+                // What was added as far as it arrived; the rest of both is what rounding took.
+                let arrived = total - before;
+                lost[index] += (before - (total - arrived)) + (value - arrived);
+                totals[index] = total;
             }
-            sums
-        });
+        }
         // What is not finite stays so: had it happened on the way, it would show.
-        if fast.iter().all(|sum| sum.sum.is_finite() && sum.compensation.is_finite()) {
-            return fast;
+        if totals.iter().chain(&lost).all(|number| number.is_finite()) {
+            return std::array::from_fn(|index| Self {
+                sum: totals[index],
+                compensation: lost[index],
+            });
         }
         let plus = |sums: [Self; N], row: [f64; N]| {
             std::array::from_fn(|index| sums[index].plus(row[index]))
         };
         rows.fold(sums, plus)
-    }
-
-    /// `plus` where everything is finite.
-    #[inline]
-    fn plus_finite(self, value: f64) -> Self {
-        let sum = self.sum + value;
-        // What was added as far as it arrived; the rest of both is what rounding took.
-        let arrived = sum - self.sum;
-        let lost = (self.sum - (sum - arrived)) + (value - arrived);
-        Self { sum, compensation: self.compensation + lost }
     }
 
     pub fn total(self) -> f64 {
