@@ -245,9 +245,11 @@ pub(super) fn in_order(series: &[Series]) -> Vec<Vec<Series>> {
             let mut one = one.clone();
             one.samples.retain(|(time, _)| within(*time));
             one.exemplars.retain(|exemplar| within(exemplar.time));
+            one.histograms.retain(|histogram| within(histogram.time));
             one
         };
-        let slice = series.iter().map(cut).filter(|one| !one.samples.is_empty());
+        let is_there = |one: &Series| !one.samples.is_empty() || !one.histograms.is_empty();
+        let slice = series.iter().map(cut).filter(is_there);
         slices.push(slice.collect());
     }
     slices

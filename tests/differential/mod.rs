@@ -11,6 +11,7 @@ mod data;
 mod grammar;
 mod known;
 mod lists;
+mod places;
 
 use crate::prometheus::{self, Prometheus};
 use crate::remote_write;
