@@ -92,7 +92,7 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
 fn options(context: &Context) -> Result<EngineOptions, ApiError> {
     let mut options = context.services.engine.clone();
     if let Some(timeout_ms) = context.parameters.duration("timeout")? {
-        options.timeout_ms = timeout_ms.min(options.timeout_ms);
+        options.timeout_ms = timeout_ms.clamp(0, options.timeout_ms.max(0));
     }
     if let Some(lookback_ms) = context.parameters.duration("lookback_delta")?
         && lookback_ms > 0
