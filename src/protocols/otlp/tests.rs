@@ -108,7 +108,9 @@ fn settings_choose_names_and_labels() {
     let json = ("content-type", "application/json");
     let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"scope":{"name":"lib","version":"2"},"metrics":[
         {"name":"a.b","unit":"s","histogram":{"aggregationTemporality":2,"dataPoints":[
-            {"timeUnixNano":"1700000000000000000","count":3,"sum":4,"bucketCounts":[1,2],"explicitBounds":[5]}]}}]}]}]}"#;
+            {"timeUnixNano":"1700000000000000000","count":3,"sum":4,"bucketCounts":[1,2],"explicitBounds":[5]}]}},
+        {"name":"bare","histogram":{"aggregationTemporality":2,"dataPoints":[
+            {"timeUnixNano":"1700000000000000000","count":3,"sum":4}]}}]}]}]}"#;
     assert_eq!(server.send("POST /v1/metrics", &[json], body).status, 200);
     let found = value_of(&server, "%7B%22a.b%22%7D");
     assert!(found.contains(r#""otel_scope_name":"lib","otel_scope_version":"2""#), "{found}");
@@ -118,6 +120,23 @@ fn settings_choose_names_and_labels() {
         ),
         "{found}"
     );
+    let found = value_of(&server, "bare");
+    assert!(
+        found.contains(r#"{"count":"3","sum":"4","buckets":[[3,"-Inf","+Inf","3"]]}"#),
+        "{found}"
+    );
+}
+
+#[test]
+fn bounds_without_counts_make_no_buckets() {
+    let server = TestServer::new(|_| {});
+    let json = ("content-type", "application/json");
+    let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[
+        {"timeUnixNano":"1700000000000000000","count":3,"sum":4,"explicitBounds":[1,5]}]}}]}]}]}"#;
+    assert_eq!(server.send("POST /v1/metrics", &[json], body).text(), "{}");
+    let found = value_of(&server, "h_bucket");
+    assert!(found.contains(r#""le":"+Inf"},"value":[1700000000,"3"]"#), "{found}");
+    assert!(!found.contains(r#""le":"5""#), "{found}");
 }
 
 #[test]

@@ -282,6 +282,10 @@ impl Translator<'_> {
         for (index, bound) in bounds.enumerate() {
             below = below.saturating_add(read.counts.get(index).copied().unwrap_or(0));
             let is_last = bound == f64::INFINITY;
+            if read.counts.is_empty() && !is_last {
+                // Bounds without counts say nothing.
+                continue;
+            }
             let value = if is_last { read.count } else { below };
             let shown = if is_last { "+Inf".to_owned() } else { format!("{bound}") };
             if self.series(name, "_bucket", labels, Some(("le", &shown))) {
@@ -305,13 +309,15 @@ impl Translator<'_> {
         read: ReadBuckets,
         exemplars: &[OtlpExemplar<'_>],
     ) {
-        let counted = (0i32..).zip(&read.counts).filter(|(_, count)| **count > 0);
+        // Without buckets there is one that takes everything.
+        let counts = if read.counts.is_empty() { vec![read.count] } else { read.counts };
+        let counted = (0i32..).zip(&counts).filter(|(_, count)| **count > 0);
         let histogram = FloatHistogram {
             schema: CUSTOM_BUCKETS_SCHEMA,
             count: read.count as f64,
             sum: read.sum.unwrap_or(0.0),
             positive: Buckets::from_entries(counted.map(|(index, count)| (index, *count as f64))),
-            custom_bounds: read.bounds.into(),
+            custom_bounds: if counts.len() > 1 { read.bounds.into() } else { Default::default() },
             ..FloatHistogram::default()
         };
         self.native(family, labels, moment, histogram, exemplars);
