@@ -200,7 +200,13 @@ impl<'a> Grammar<'a> {
         let inner = self.vector(depth - 1);
         let grouping = self.grouping();
         match self.random.below(5) {
-            0 => format!("quantile ({}, {inner}){grouping}", self.scalar(depth - 1)),
+            0 => {
+                // 2.42 does not see that a parameter may change where its vector does not.
+                let parameter = self.scalar(depth - 1);
+                let is_fixed = inner.contains('@') || parameter.contains('@');
+                let parameter = if is_fixed { self.scalar(0) } else { parameter };
+                format!("quantile ({parameter}, {inner}){grouping}")
+            }
             1 => format!("count_values{grouping} (\"value\", {inner})"),
             _ => {
                 let names = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"];
