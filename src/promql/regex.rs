@@ -266,7 +266,8 @@ fn literal_prefix(pattern: &str) -> String {
         return String::new();
     }
     let mut prefix = pattern[..length].to_owned();
-    if pattern[length..].starts_with(['*', '?', '{']) {
+    let rest = &pattern[length..];
+    if rest.starts_with(['*', '?', '{']) || rest.starts_with("(?") {
         prefix.pop();
     }
     prefix
@@ -281,6 +282,8 @@ struct Translator<'a> {
     last: Last,
     /// Where the last repetition began.
     repeat_at: usize,
+    /// Flags for what comes next: a repetition behind them is of what stands before them.
+    flags: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -293,7 +296,7 @@ enum Last {
 impl<'a> Translator<'a> {
     fn new(pattern: &'a str) -> Self {
         let out = String::with_capacity(pattern.len() + 16);
-        Self { pattern, at: 0, out, last: Last::Nothing, repeat_at: 0 }
+        Self { pattern, at: 0, out, last: Last::Nothing, repeat_at: 0, flags: String::new() }
     }
 
     fn error<T>(&self, what: &str) -> Result<T, String> {
@@ -316,12 +319,20 @@ impl<'a> Translator<'a> {
     }
 
     fn atom(&mut self, text: &str) {
+        self.set_flags();
         self.out.push_str(text);
         self.last = Last::Atom;
     }
 
+    fn set_flags(&mut self) {
+        self.out.push_str(&std::mem::take(&mut self.flags));
+    }
+
     fn run(mut self) -> Result<String, String> {
         while let Some(character) = self.next() {
+            if !"*+?{".contains(character) {
+                self.set_flags();
+            }
             match character {
                 '\\' => self.escape()?,
                 '[' => self.class()?,
@@ -333,12 +344,10 @@ impl<'a> Translator<'a> {
                     self.last = Last::Nothing;
                 }
                 '}' | ']' => self.atom(&format!("\\{character}")),
-                _ => {
-                    self.out.push(character);
-                    self.last = Last::Atom;
-                }
+                _ => self.atom(character.encode_utf8(&mut [0; 4])),
             }
         }
+        self.set_flags();
         Ok(self.out)
     }
 
@@ -386,12 +395,13 @@ impl<'a> Translator<'a> {
     }
 
     fn group(&mut self) -> Result<(), String> {
-        self.last = Last::Nothing;
-        self.out.push('(');
+        let before = std::mem::replace(&mut self.last, Last::Nothing);
         let Some(flags) = self.rest().strip_prefix('?') else {
+            self.out.push('(');
             return Ok(());
         };
         if flags.starts_with("P<") || flags.starts_with('<') {
+            self.out.push('(');
             return self.group_name();
         }
         let end = flags.find([':', ')']).unwrap_or(flags.len());
@@ -400,9 +410,14 @@ impl<'a> Translator<'a> {
             let end = self.at + 1 + at + flag.len_utf8();
             return self.error_from("invalid or unsupported Perl syntax", self.at - 1, end);
         }
-        self.out.push('?');
-        self.out.push_str(&flags[..end]);
         self.at += 1 + end;
+        if self.rest().starts_with(')') {
+            self.next();
+            self.flags = format!("(?{})", &flags[..end]);
+            self.last = before;
+            return Ok(());
+        }
+        self.out.push_str(&format!("(?{}", &flags[..end]));
         if self.rest().starts_with(':') {
             self.next();
             self.out.push(':');
@@ -433,10 +448,13 @@ impl<'a> Translator<'a> {
             'Q' => self.quoted(),
             'A' | 'z' => self.atom(&format!("\\{character}")),
             'b' | 'B' => self.atom(&format!("(?-u:\\{character})")),
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' => {
+                let inside = self.class_escape(character)?;
+                self.atom(&format!("[{inside}]"));
+            }
             _ => {
                 let text = self.class_escape(character)?;
-                let grouped = if text.starts_with('\\') { text } else { format!("(?-i:[{text}])") };
-                self.atom(&grouped);
+                self.atom(&text);
             }
         }
         Ok(())
@@ -599,6 +617,17 @@ mod tests {
             ("a.c", "a\nc", "ac"),
             (r"\d+", "12", "٣"),
             (r"\w", "_", "ä"),
+            (r"\s", " ", "s"),
+            (r"a\s+b", "a \t\n\u{c}\rb", "ab"),
+            (r"\S*", "ab", "a b"),
+            (r"(\S+)\s(\S+)", "a b", "ab"),
+            (r"[\s-]", " ", "s"),
+            (r"(?i)\w", "\u{17f}", "ä"),
+            (r"(?i)\W", "ä", "\u{17f}"),
+            ("a(?i)+b", "aaB", "AAB"),
+            ("a(?i)*?(?s)b", "B", "A"),
+            ("(a(?i)){2}b", "aab", "aAb"),
+            ("a(?i){,2}", "a{,2}", "aa"),
             (r"\Qa.b\E", "a.b", "axb"),
             (r"x{2,3}", "xxx", "x"),
             ("a{b", "a{b", "ab"),
@@ -643,6 +672,8 @@ mod tests {
             ("ab?+c", "invalid nested repetition operator: `?+`"),
             ("x{2}{3}", "invalid nested repetition operator: `{2}{3}`"),
             ("a|*b", "missing argument to repetition operator: `*`"),
+            ("(?i)*b", "missing argument to repetition operator: `*`"),
+            ("a|(?i)+?b", "missing argument to repetition operator: `+?`"),
             ("a{2,1}", "invalid repeat count: `{2,1}`"),
             ("a(?=b)", "invalid or unsupported Perl syntax: `(?=`"),
             ("(?iz)", "invalid or unsupported Perl syntax: `(?iz`"),
