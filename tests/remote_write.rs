@@ -39,6 +39,18 @@ pub(crate) struct Series {
     /// Milliseconds and value.
     pub samples: Vec<(i64, f64)>,
     pub exemplars: Vec<Exemplar>,
+    pub histograms: Vec<Histogram>,
+}
+
+/// A native histogram whose buckets lie side by side, from the first on.
+#[derive(Clone, Debug)]
+pub(crate) struct Histogram {
+    pub time: i64,
+    pub schema: i64,
+    pub sum: f64,
+    pub zero: u64,
+    pub first: i64,
+    pub buckets: Vec<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,8 +88,34 @@ impl Series {
             one.extend(number(3, exemplar.time as u64));
             out.extend(field(3, &one));
         }
+        self.histograms.iter().for_each(|one| out.extend(field(4, &one.encode())));
         out
     }
+}
+
+impl Histogram {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = number(1, self.zero + self.buckets.iter().sum::<u64>());
+        for (number, value) in [(3, self.sum), (5, 1e-3)] {
+            out.push(number << 3 | 1);
+            out.extend(value.to_le_bytes());
+        }
+        out.extend(number(4, zigzag(self.schema)));
+        out.extend(number(6, self.zero));
+        let span = [number(1, zigzag(self.first)), number(2, self.buckets.len() as u64)];
+        out.extend(field(11, &span.concat()));
+        let mut before = 0;
+        for count in &self.buckets {
+            out.extend(number(12, zigzag(*count as i64 - before)));
+            before = *count as i64;
+        }
+        out.extend(number(15, self.time as u64));
+        out
+    }
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
 }
 
 fn label(name: &str, value: &str) -> Vec<u8> {

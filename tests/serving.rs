@@ -45,6 +45,26 @@ fn what_is_not_served_is_not_found() {
     assert_eq!(server.post("/ready", b"").status, 405);
 }
 
+/// As curl sends it when nobody escapes anything.
+#[test]
+fn queries_may_come_as_they_are_typed() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let mut connection = server.connect();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for _ in 0..2 {
+        let typed = r#"/api/v1/query?query=label_replace(vector(3),"a","<b>","","")>2&time=4"#;
+        let reply = connection.send("GET", typed, &[], b"");
+        assert!(reply.text().contains(r#"{"a":"<b>"},"value":[4,"3"]"#), "{}", reply.text());
+        let body = br#"query="<still a body>"&time=4"#;
+        let reply = connection.send("POST", "/api/v1/query", &form, body);
+        assert!(reply.text().contains(r#"[4,"<still a body>"]"#), "{}", reply.text());
+        // After a request with a body the next one is only read, not mended.
+        let plain = connection.send("GET", "/api/v1/query?query=1&time=4", &[], b"");
+        assert!(plain.text().contains(r#"[4,"1"]"#), "{}", plain.text());
+    }
+}
+
 #[test]
 fn its_metrics_read_in_both_formats() {
     let folder = Folder::new();

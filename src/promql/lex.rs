@@ -6,7 +6,7 @@ mod number;
 use crate::ast::{AggregateOp, BinaryOp};
 use crate::parse::ParseError;
 use crate::position::Position;
-use crate::text::quote_go;
+use crate::text::{quote_go, quote_rune_go};
 use number::{Numeral, numeral};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,14 +256,14 @@ impl<'a> Lexer<'a> {
             '!' => {
                 let next = self.rest().chars().nth(1);
                 let message = "unexpected character after '!' inside braces";
-                self.error(start, format!("{message}: {}", quote_char(next)))
+                self.error(start, format!("{message}: {}", quote_rune_go(next)))
             }
             _ if is_word_start(first) => {
                 self.at += self.rest().find(|c| !is_word_part(c)).unwrap_or(self.rest().len());
                 self.token(TokenKind::Identifier, start)
             }
             _ => {
-                let character = quote_char(Some(first));
+                let character = quote_rune_go(Some(first));
                 self.error(start, format!("unexpected character inside braces: {character}"))
             }
         }
@@ -295,7 +295,7 @@ impl<'a> Lexer<'a> {
                 return self.error(start, "unexpected character after '=': '~'");
             }
             '!' if !self.rest().starts_with("!=") => {
-                let next = quote_char(self.rest().chars().nth(1));
+                let next = quote_rune_go(self.rest().chars().nth(1));
                 return self.error(start, format!("unexpected character after '!': {next}"));
             }
             _ => {}
@@ -305,7 +305,7 @@ impl<'a> Lexer<'a> {
         }
         let within =
             if self.in_brackets && !self.got_duration { " in duration expression" } else { "" };
-        self.error(start, format!("unexpected character{within}: {}", quote_char(Some(first))))
+        self.error(start, format!("unexpected character{within}: {}", quote_rune_go(Some(first))))
     }
 
     fn bracket(&mut self, start: usize, first: char) -> Lexed<'a> {
@@ -362,7 +362,7 @@ impl<'a> Lexer<'a> {
             };
             return self.take(kind, start, length);
         }
-        let character = quote_char(Some(first));
+        let character = quote_rune_go(Some(first));
         if self.got_duration {
             return self.error(start, format!("unexpected character: {character}, expected ':'"));
         }
@@ -438,8 +438,4 @@ fn is_word_start(c: char) -> bool {
 
 fn is_word_part(c: char) -> bool {
     is_word_start(c) || c.is_ascii_digit()
-}
-
-fn quote_char(c: Option<char>) -> String {
-    c.map_or_else(|| "'\\ufffd'".to_owned(), |c| format!("{c:?}"))
 }

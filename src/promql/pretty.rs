@@ -15,7 +15,10 @@ fn pretty(expr: &Expr, level: usize) -> String {
     let indent = INDENT.repeat(level);
     let line = expr.to_string();
     if line.len() <= LINE_MAX {
-        return format!("{indent}{line}");
+        // A subquery that fits stands at the margin, for no better reason than that Prometheus
+        // puts it there.
+        let is_subquery = matches!(expr, Expr::Subquery(_));
+        return if is_subquery { line } else { format!("{indent}{line}") };
     }
     match expr {
         Expr::Aggregate(aggregate) => {
@@ -76,6 +79,14 @@ mod tests {
         let expected = format!(
             "  sum by (job) (rate({selector}[5m]))\n/ on (job) group_left ()\n  {selector}"
         );
+        check(&query, &expected);
+    }
+
+    #[test]
+    fn subqueries_stand_at_the_margin() {
+        let selector = "a_metric_with_a_long_name{label_one=\"value one\",label_two=\"value two\"}";
+        let query = format!("max_over_time(rate({selector}[5m])[1h:] offset 5m)");
+        let expected = format!("max_over_time(\nrate({selector}[5m])[1h:] offset 5m\n)");
         check(&query, &expected);
     }
 }

@@ -262,7 +262,8 @@ fn strip<'a>(text: &'a str, cut: impl Fn(&'a str) -> Option<&'a str>) -> (bool, 
 /// What every match starts with. The last character before something special may be optional.
 fn literal_prefix(pattern: &str) -> String {
     let length = pattern.find(is_meta).unwrap_or(pattern.len());
-    if pattern.contains('|') {
+    // Behind flags may stand a repetition of what is before them.
+    if pattern.contains('|') || pattern.contains("(?") {
         return String::new();
     }
     let mut prefix = pattern[..length].to_owned();
@@ -281,6 +282,12 @@ struct Translator<'a> {
     last: Last,
     /// Where the last repetition began.
     repeat_at: usize,
+    /// Flags for what comes next: a repetition behind them is of what stands before them.
+    flags: String,
+    /// Whether flags were read last.
+    is_behind_flags: bool,
+    /// Groups that are open.
+    depth: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -293,7 +300,8 @@ enum Last {
 impl<'a> Translator<'a> {
     fn new(pattern: &'a str) -> Self {
         let out = String::with_capacity(pattern.len() + 16);
-        Self { pattern, at: 0, out, last: Last::Nothing, repeat_at: 0 }
+        let (last, flags, is_behind_flags) = (Last::Nothing, String::new(), false);
+        Self { pattern, at: 0, out, last, repeat_at: 0, flags, is_behind_flags, depth: 0 }
     }
 
     fn error<T>(&self, what: &str) -> Result<T, String> {
@@ -316,30 +324,43 @@ impl<'a> Translator<'a> {
     }
 
     fn atom(&mut self, text: &str) {
+        self.set_flags();
         self.out.push_str(text);
         self.last = Last::Atom;
     }
 
+    fn set_flags(&mut self) {
+        self.out.push_str(&std::mem::take(&mut self.flags));
+    }
+
     fn run(mut self) -> Result<String, String> {
         while let Some(character) = self.next() {
+            if !"*+?{(".contains(character) {
+                self.set_flags();
+            }
             match character {
                 '\\' => self.escape()?,
                 '[' => self.class()?,
                 '*' | '+' | '?' => self.repeat(&character.to_string())?,
                 '{' => self.brace()?,
                 '(' => self.group()?,
+                // It must not end the group that the whole pattern is put into.
+                ')' => {
+                    let what = "unexpected )";
+                    self.depth =
+                        self.depth.checked_sub(1).ok_or(()).or_else(|()| self.error(what))?;
+                    self.atom(")");
+                }
                 '|' => {
                     self.out.push('|');
                     self.last = Last::Nothing;
                 }
                 '}' | ']' => self.atom(&format!("\\{character}")),
-                _ => {
-                    self.out.push(character);
-                    self.last = Last::Atom;
-                }
+                _ => self.atom(character.encode_utf8(&mut [0; 4])),
             }
         }
-        Ok(self.out)
+        self.set_flags();
+        if self.depth > 0 { self.error("missing closing )") } else { Ok(self.out) }
     }
 
     fn repeat(&mut self, operator: &str) -> Result<(), String> {
@@ -350,15 +371,17 @@ impl<'a> Translator<'a> {
             Last::Nothing => {
                 return self.error_from("missing argument to repetition operator", start, self.at);
             }
-            Last::Repeat => {
+            Last::Repeat if !self.is_behind_flags => {
                 let what = "invalid nested repetition operator";
                 return self.error_from(what, self.repeat_at, self.at);
             }
-            Last::Atom => {}
+            Last::Atom | Last::Repeat => {}
         }
-        self.out.push_str(operator);
+        // Behind another repetition a question mark alone would make that one lazy.
+        let is_second = self.last == Last::Repeat && operator == "?";
+        self.out.push_str(if is_second { "{0,1}" } else { operator });
         self.out.push_str(if lazy { "?" } else { "" });
-        (self.last, self.repeat_at) = (Last::Repeat, start);
+        (self.last, self.repeat_at, self.is_behind_flags) = (Last::Repeat, start, false);
         Ok(())
     }
 
@@ -386,12 +409,13 @@ impl<'a> Translator<'a> {
     }
 
     fn group(&mut self) -> Result<(), String> {
-        self.last = Last::Nothing;
-        self.out.push('(');
+        let before = std::mem::replace(&mut self.last, Last::Nothing);
         let Some(flags) = self.rest().strip_prefix('?') else {
+            self.open("(");
             return Ok(());
         };
         if flags.starts_with("P<") || flags.starts_with('<') {
+            self.open("(");
             return self.group_name();
         }
         let end = flags.find([':', ')']).unwrap_or(flags.len());
@@ -400,14 +424,25 @@ impl<'a> Translator<'a> {
             let end = self.at + 1 + at + flag.len_utf8();
             return self.error_from("invalid or unsupported Perl syntax", self.at - 1, end);
         }
-        self.out.push('?');
-        self.out.push_str(&flags[..end]);
         self.at += 1 + end;
+        if self.rest().starts_with(')') {
+            self.next();
+            self.flags.push_str(&format!("(?{})", &flags[..end]));
+            (self.last, self.is_behind_flags) = (before, true);
+            return Ok(());
+        }
+        self.open(&format!("(?{}", &flags[..end]));
         if self.rest().starts_with(':') {
             self.next();
             self.out.push(':');
         }
         Ok(())
+    }
+
+    fn open(&mut self, head: &str) {
+        self.set_flags();
+        self.out.push_str(head);
+        self.depth += 1;
     }
 
     /// `?P<name>` or `?<name>`.
@@ -433,10 +468,13 @@ impl<'a> Translator<'a> {
             'Q' => self.quoted(),
             'A' | 'z' => self.atom(&format!("\\{character}")),
             'b' | 'B' => self.atom(&format!("(?-u:\\{character})")),
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' => {
+                let inside = self.class_escape(character)?;
+                self.atom(&format!("[{inside}]"));
+            }
             _ => {
                 let text = self.class_escape(character)?;
-                let grouped = if text.starts_with('\\') { text } else { format!("(?-i:[{text}])") };
-                self.atom(&grouped);
+                self.atom(&text);
             }
         }
         Ok(())
@@ -555,11 +593,23 @@ impl<'a> Translator<'a> {
                     self.out.push(character);
                 }
                 '-' if self.rest().starts_with('-') => self.out.push_str(r"\-"),
+                _ if self.rest().starts_with("--") => self.range_to_dash(character)?,
                 _ => self.out.push(character),
             }
             first = false;
         }
         self.error("missing closing ]")
+    }
+
+    /// `[+--]` is the range up to the second dash.
+    fn range_to_dash(&mut self, first: char) -> Result<(), String> {
+        let start = self.at - first.len_utf8();
+        self.at += 2;
+        if first > '-' {
+            return self.error_from("invalid character class range", start, self.at);
+        }
+        self.out.push_str(&format!("\\x{{{:X}}}-\\-", u32::from(first)));
+        Ok(())
     }
 
     /// What stands between colons here.
@@ -599,6 +649,23 @@ mod tests {
             ("a.c", "a\nc", "ac"),
             (r"\d+", "12", "٣"),
             (r"\w", "_", "ä"),
+            (r"\s", " ", "s"),
+            (r"a\s+b", "a \t\n\u{c}\rb", "ab"),
+            (r"\S*", "ab", "a b"),
+            (r"(\S+)\s(\S+)", "a b", "ab"),
+            (r"[\s-]", " ", "s"),
+            (r"(?i)\w", "\u{17f}", "ä"),
+            (r"(?i)\W", "ä", "\u{17f}"),
+            ("a(?i)+b", "aaB", "AAB"),
+            ("a(?i)*?(?s)b", "B", "A"),
+            ("(a(?i)){2}b", "aab", "aAb"),
+            ("a+(?i)?b", "B", "c"),
+            ("[0-9](?-s)(?m)+?", "12", "a"),
+            ("(?i)(?s)(a).", "A\n", "a"),
+            ("[+--]", ",", "."),
+            ("[--b]+", "-.a", "c"),
+            ("[[)]", ")", "("),
+            ("a(?i){,2}", "a{,2}", "aa"),
             (r"\Qa.b\E", "a.b", "axb"),
             (r"x{2,3}", "xxx", "x"),
             ("a{b", "a{b", "ab"),
@@ -641,8 +708,11 @@ mod tests {
         for (pattern, mistake) in [
             ("a**", "invalid nested repetition operator: `**`"),
             ("ab?+c", "invalid nested repetition operator: `?+`"),
+            ("a(?i)**", "invalid nested repetition operator: `**`"),
             ("x{2}{3}", "invalid nested repetition operator: `{2}{3}`"),
             ("a|*b", "missing argument to repetition operator: `*`"),
+            ("(?i)*b", "missing argument to repetition operator: `*`"),
+            ("a|(?i)+?b", "missing argument to repetition operator: `+?`"),
             ("a{2,1}", "invalid repeat count: `{2,1}`"),
             ("a(?=b)", "invalid or unsupported Perl syntax: `(?=`"),
             ("(?iz)", "invalid or unsupported Perl syntax: `(?iz`"),
@@ -653,6 +723,9 @@ mod tests {
             ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
             ("[[:]a:]", "invalid character class range: `[:]a:]`"),
             ("(a", "missing closing ): `(a`"),
+            ("a)|(b", "unexpected ): `a)|(b`"),
+            ("(?i:a))", "unexpected ): `(?i:a))`"),
+            ("[a--b]", "invalid character class range: `a--`"),
         ] {
             let found = AnchoredRegex::new(pattern).unwrap_err();
             assert_eq!(found, format!("error parsing regexp: {mistake}"), "{pattern}");

@@ -212,6 +212,18 @@ pub(crate) fn quote_go(bytes: &[u8]) -> String {
     out
 }
 
+/// One character in single quotes, as Go's `%q` shows it; what is none as U+FFFD.
+pub(crate) fn quote_rune_go(character: Option<char>) -> String {
+    let mut out = String::from("'");
+    match character {
+        Some('\'') => out.push_str("\\'"),
+        Some('"') => out.push('"'),
+        character => quote_char_go(character.unwrap_or('\u{fffd}'), &mut out),
+    }
+    out.push('\'');
+    out
+}
+
 fn quote_char_go(character: char, out: &mut String) {
     match character {
         '"' => out.push_str("\\\""),

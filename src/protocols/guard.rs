@@ -9,6 +9,7 @@ use crate::{Call, percent_decode};
 use chrono::{DateTime, SecondsFormat};
 use model::{ErrorKind, FloatHistogram, Labels, LabelsBuilder};
 use observe::{CounterFamily, Metric};
+use std::sync::Arc;
 use wire::{ExemplarRef, MetadataRef, MetricSink, Rejections};
 
 static REFUSED: CounterFamily = CounterFamily::new(
@@ -131,6 +132,14 @@ impl ExtraLabels {
         texts.map(read).collect::<Result<_, _>>().map(Self)
     }
 
+    /// What tells a series apart from those of other senders that have the same labels.
+    pub(crate) fn append_to(&self, key: &mut Vec<u8>) {
+        for text in self.0.iter().flat_map(|(name, value)| [name, value]) {
+            key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            key.extend_from_slice(text.as_bytes());
+        }
+    }
+
     fn added_to(&self, labels: &[u8]) -> Option<Labels> {
         if self.0.is_empty() {
             return None;
@@ -166,7 +175,7 @@ pub(crate) struct Guard<'a, S: ?Sized> {
     /// The series that was begun last, for the words of a refusal.
     series: Vec<u8>,
     /// What every series has besides its own labels.
-    extra: ExtraLabels,
+    extra: Arc<ExtraLabels>,
     /// Of the series' last sample: for exemplars that have no time of their own.
     sample_ms: i64,
     pub(crate) rejected: Rejections,
@@ -178,8 +187,8 @@ impl<'a, S: MetricSink + ?Sized> Guard<'a, S> {
         Self { sink, window, series, extra, sample_ms: 0, rejected }
     }
 
-    pub(crate) fn with_labels(self, extra: ExtraLabels) -> Self {
-        Self { extra, ..self }
+    pub(crate) fn with_labels(self, extra: impl Into<Arc<ExtraLabels>>) -> Self {
+        Self { extra: extra.into(), ..self }
     }
 
     fn admits(&mut self, what: &str, timestamp_ms: i64) -> bool {

@@ -4,8 +4,9 @@
 //! Not here: what the metrics become (scraping, importing).
 //! Invariants: no recursion; nothing is copied but texts with escapes; an error names its line.
 //!
-//! Where the formats differ: OpenMetrics ends with `# EOF`, has `# UNIT` and exemplars, and its
-//! timestamps are seconds; the older one's are milliseconds and it knows free comments.
+//! Where the formats differ: OpenMetrics ends with `# EOF`, has `# UNIT`, and its timestamps are
+//! seconds; the older one's are milliseconds and it knows free comments. Exemplars are OpenMetrics',
+//! but pages have them that are sent under the older name: they are taken there too.
 
 use model::MetricKind;
 use std::borrow::Cow;
@@ -203,7 +204,7 @@ impl<'a> Page<'a> {
         cursor.blanks();
         sample.timestamp_ms = cursor.timestamp(self.format)?;
         cursor.blanks();
-        if self.format == TextFormat::OpenMetrics && cursor.take('#') {
+        if cursor.take('#') {
             sample.exemplar = Some(cursor.exemplar()?);
         }
         sample.is_created = self.family.is_created(&sample.name);
@@ -445,7 +446,8 @@ mod tests {
     fn prometheus_text() {
         let text = "# HELP up Is it \\\\ up\\n?\n# TYPE up gauge\n# just a comment\n\n\
                     up 1\n up{ job = \"a\\\"b\\n\", x=\"\" , } +Inf 1700000000000 \r\n\
-                    {\"my.metric\",\"label.x\"=\"v\"} NaN\nweird{} 1.5e-3 -5";
+                    {\"my.metric\",\"label.x\"=\"v\"} NaN\nweird{} 1.5e-3 -5\n\
+                    shown 1 # {a=\"b\"} 2\nshown 1 5 # {} 2 1.5";
         let expected = [
             "up helps: \"Is it \\\\ up\\n?\"",
             "up is a gauge",
@@ -453,6 +455,8 @@ mod tests {
             "up [\"job=\\\"a\\\\\\\"b\\\\n\\\"\", \"x=\\\"\\\"\"] inf @1700000000000",
             "my.metric [\"label.x=\\\"v\\\"\"] NaN",
             "weird [] 0.0015 @-5",
+            "shown [] 1 e.g. [(\"a\", \"b\")] 2 @None",
+            "shown [] 1 @5 e.g. [] 2 @Some(1500)",
         ];
         check(TextFormat::Prometheus, text, &expected);
     }
@@ -513,6 +517,7 @@ mod tests {
         check_error(old, "a{b} 1", "line 1: a label has no value");
         check_error(old, "a{b=\"c\" d=\"e\"} 1", "line 1: a list of labels does not end with }");
         check_error(old, "a 1 1.5", "line 1: a timestamp is no whole number of milliseconds");
+        check_error(old, "a 1 # x", "line 1: an exemplar has no labels");
         check_error(old, "a 1 1 1", "line 1: there is more behind the value");
         check_error(old, "{} 1", "line 1: a line has no metric name");
         check_error(old, "a{\"b\"} 1", "line 1: a label has no value");

@@ -12,6 +12,13 @@ const MINUTE: i64 = 60 * SECOND;
 /// Beyond the two hours that Prometheus has in one block.
 pub(super) const END: i64 = BASE + 200 * MINUTE;
 
+/// What patterns are tried on. No line ends: in 3 a dot matches them too.
+const SPELLED: [&str; 44] = [
+    "a", "A", "b", "ab", "aB", "aab", "aaa", "abc", "foo", "FOO", "é", "É", "ſ", "\u{212a}", "k",
+    "s", "S", "ß", "İ", "i", "한글", "0", "7", "٣", " ", "\t", "\u{a0}", "a.b", "a|b", "a+b",
+    "a-z", "(", "[", "]", "\\", "^a$", "{2}", "a{2}", "/", "_", "-", "\u{1}", "σ", "Ⅷ",
+];
+
 pub(super) struct Maker<'a> {
     random: &'a SeededRandom,
     pub series: Vec<Series>,
@@ -229,6 +236,11 @@ impl<'a> Maker<'a> {
             let samples = self.counter(&self.regular(BASE, END, 30 * SECOND), 5);
             self.add(&[("__name__", name), ("x", "same")], samples);
         }
+        for (number, text) in SPELLED.iter().enumerate() {
+            let times = self.regular(BASE, END, 60 * SECOND);
+            let samples = times.iter().map(|time| (*time, number as f64)).collect();
+            self.add(&[("__name__", "spelled"), ("text", text)], samples);
+        }
         for text in ["one\ntwo", "한라산", "a\"b\\c", "v10", "v9", "V1", " "] {
             let samples = self.gauge(&self.regular(BASE, END, 60 * SECOND));
             self.add(&[("__name__", "text"), ("text", text)], samples);
@@ -245,9 +257,11 @@ pub(super) fn in_order(series: &[Series]) -> Vec<Vec<Series>> {
             let mut one = one.clone();
             one.samples.retain(|(time, _)| within(*time));
             one.exemplars.retain(|exemplar| within(exemplar.time));
+            one.histograms.retain(|histogram| within(histogram.time));
             one
         };
-        let slice = series.iter().map(cut).filter(|one| !one.samples.is_empty());
+        let is_there = |one: &Series| !one.samples.is_empty() || !one.histograms.is_empty();
+        let slice = series.iter().map(cut).filter(is_there);
         slices.push(slice.collect());
     }
     slices

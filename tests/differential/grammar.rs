@@ -42,7 +42,10 @@ impl<'a> Grammar<'a> {
         if depth == 0 {
             return self.selector();
         }
-        match self.random.below(12) {
+        match self.random.below(15) {
+            12 => self.chain(depth),
+            13 => self.signed(depth),
+            14 => self.calendar(depth),
             0 => self.selector(),
             1 => self.math(depth),
             2 | 3 => self.over_window(depth),
@@ -105,8 +108,10 @@ impl<'a> Grammar<'a> {
         if depth > 1 && self.random.below(4) == 0 {
             let range = self.pick(&["309s", "11m3s", "1h4s"]);
             let step = self.pick(&["10s", "30s", "1m", "2m", ""]);
-            let inner = match self.random.below(2) {
-                0 => self.bare_selector(),
+            let inner = match self.random.below(5) {
+                0 | 1 => self.bare_selector(),
+                2 if depth > 2 => format!("({})", self.over_window(depth - 1)),
+                3 => format!("({})", self.chain(depth - 1)),
                 _ => format!("rate({}[{}])", self.bare_selector(), self.pick(&["67s", "5m3s"])),
             };
             return format!("{inner}[{range}:{step}]{}", self.modifiers());
@@ -195,12 +200,63 @@ impl<'a> Grammar<'a> {
         let inner = self.vector(depth - 1);
         let grouping = self.grouping();
         match self.random.below(5) {
-            0 => format!("quantile{grouping} ({}, {inner})", self.scalar(0)),
+            0 => {
+                // 2.42 does not see that a parameter may change where its vector does not.
+                let parameter = self.scalar(depth - 1);
+                let is_fixed = inner.contains('@') || parameter.contains('@');
+                let parameter = if is_fixed { self.scalar(0) } else { parameter };
+                format!("quantile ({parameter}, {inner}){grouping}")
+            }
             1 => format!("count_values{grouping} (\"value\", {inner})"),
             _ => {
                 let names = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"];
                 format!("{}{grouping} ({inner})", self.pick(&names))
             }
+        }
+    }
+
+    /// Operators without parentheses: which binds tighter is the question.
+    fn chain(&self, depth: u64) -> String {
+        let operators = [
+            "+", "-", "*", "/", "%", "^", "atan2", "== bool", "> bool", "<= bool", ">", "!=",
+            "and", "or", "unless",
+        ];
+        let operand = || match self.random.below(4) {
+            0 => self.pick(&["2", "-1", "0.5", ".25", "1e-3", "0x1F", "+3", "time()"]).to_owned(),
+            1 => format!("-{}", self.pick(&["temperature", "quota", "2", "(up)"])),
+            2 if depth > 1 => self.aggregation(depth - 1),
+            _ => self.pick(&["temperature", "quota", "up", "gaps", "build_info"]).to_owned(),
+        };
+        let mut text = operand();
+        for _ in 0..1 + self.random.below(4) {
+            text += &format!(" {} {}", self.pick(&operators), operand());
+        }
+        text
+    }
+
+    fn signed(&self, depth: u64) -> String {
+        let inner = self.vector(depth - 1);
+        match self.random.below(4) {
+            0 => format!("-{inner}"),
+            1 => format!("+ -({inner})"),
+            2 => format!("-({inner}) ^ 2"),
+            _ => format!("- - {}", self.bare_selector()),
+        }
+    }
+
+    fn calendar(&self, depth: u64) -> String {
+        let names =
+            ["hour", "minute", "month", "year", "day_of_week", "day_of_year", "days_in_month"];
+        let name = self.pick(&names);
+        match self.random.below(4) {
+            0 => format!("{name}()"),
+            1 => format!("{name}(vector({}))", self.scalar(depth - 1)),
+            2 => format!("{name}(moment)"),
+            _ => format!(
+                "vector({}) - timestamp({})",
+                self.scalar(depth - 1),
+                self.vector(depth - 1)
+            ),
         }
     }
 
@@ -229,6 +285,7 @@ impl<'a> Grammar<'a> {
         let group = match self.random.below(4) {
             0 => " group_left ()",
             1 => " group_right (version)",
+            2 => self.pick(&[" group_left (version, nothing)", " group_right", " group_left"]),
             _ => "",
         };
         let matching = self.matching();
@@ -245,6 +302,8 @@ impl<'a> Grammar<'a> {
             "ignoring (code, method)",
             "ignoring (le)",
             "on ()",
+            "ignoring ()",
+            "on (job, nothing)",
         ])
     }
 

@@ -1,6 +1,7 @@
 //! The same samples and the same questions to Debian's Prometheus and to the server.
 //!
-//! `queries.txt` has questions written by hand; as many again are made up from a seed (`grammar`).
+//! `queries.txt` has questions written by hand; as many again are made up from a seed (`grammar`),
+//! and as many regular expressions (`patterns`).
 //! What Prometheus 2 answers otherwise than Prometheus 3, whose language is the server's, stands in
 //! one table (`known`), and each line of it must be met, so that the table can't rot.
 //!
@@ -11,6 +12,8 @@ mod data;
 mod grammar;
 mod known;
 mod lists;
+mod patterns;
+mod places;
 
 use crate::prometheus::{self, Prometheus};
 use crate::remote_write;
@@ -111,6 +114,7 @@ fn prometheus_answers_the_same() {
         }
     }
     lists::compare(&pair, &mut tally);
+    patterns::compare(&pair, &random, &mut tally);
     say(&format!(
         "differential: SEED={seed}, Prometheus {version}, {by_hand} queries by hand and {made_up} made up, \
          {} answers equal ({} of them errors, {} empty), known to differ: {:?}",

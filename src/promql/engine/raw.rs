@@ -10,8 +10,9 @@ use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
 use crate::functions::interpolation::interpolate;
-use crate::storage::{Column, Scratch, SeriesColumns};
-use model::is_stale;
+use crate::storage::{Column, Scratch};
+use model::{FloatHistogram, is_stale};
+use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -20,47 +21,68 @@ pub(super) fn range_samples(
     range: &RangeSelector,
     grid: Grid,
 ) -> Result<Vec<SampledSeries>> {
-    let end = range.selector.moment(grid.start_ms);
-    let start = end - range.range_ms;
-    let lookback = ev.options.lookback_ms;
-    let (after, until) = match range.selector.edges {
-        Edges::Plain => (start, end),
-        Edges::Anchored => (start - lookback, end),
-        Edges::Smoothed => (start - lookback, end + lookback),
-    };
     let selection = ev.select_for_range(range, grid)?;
+    let span = Span::of(range, grid, ev.options.lookback_ms);
     let mut result = Vec::new();
     let mut scratch = Scratch::default();
     for index in 0..selection.len() {
         ev.control.check_in_turn(index)?;
-        let SeriesColumns { floats, histograms } = selection.columns(index, &mut scratch)?;
-        let (floats, histograms) =
-            (between(floats, after, until), between(histograms, after, until));
-        let floats =
-            floats.filter(|(_, value)| !is_stale(**value)).map(|(time, value)| (time, *value));
-        let histograms = histograms.filter(|(_, histogram)| !is_stale(histogram.sum));
-        let histograms = histograms.map(|(time, it)| (time, SampleOf::Histogram(it.clone())));
-        let float = |(time, value)| (time, SampleOf::Float(value));
-        let mut samples: Vec<(i64, SampleOf)> = histograms.collect();
+        let columns = selection.columns(index, &mut scratch)?;
+        let labels = selection.labels(index);
+        let mut samples = span.histograms(columns.histograms);
         let has_histograms = !samples.is_empty();
-        if range.selector.edges == Edges::Plain {
-            samples.extend(floats.map(float));
-        } else {
-            if has_histograms {
-                let metric = selection.labels(index).metric_name().to_owned();
-                ev.notes.add(Note::MixedFloatsHistograms(metric), range.position);
-            }
-            let is_smoothed = range.selector.edges == Edges::Smoothed;
-            let floats: Vec<(i64, f64)> = floats.collect();
-            samples.extend(with_edges(&floats, start, end, is_smoothed).into_iter().map(float));
+        if has_histograms && span.edges != Edges::Plain {
+            let note = Note::MixedFloatsHistograms(labels.metric_name().to_owned());
+            ev.notes.add(note, range.position);
         }
+        let floats = span.floats(columns.floats);
+        samples.extend(floats.into_iter().map(|(time, value)| (time, SampleOf::Float(value))));
         if has_histograms {
             samples.sort_by_key(|(time, _)| *time);
         }
-        push(ev, &mut result, selection.labels(index), samples)?;
+        push(ev, &mut result, labels, samples)?;
     }
     result.sort_by(|left, right| left.labels.cmp(&right.labels));
     Ok(result)
+}
+
+/// Which samples a selector is about, and what it does at its edges.
+struct Span {
+    start: i64,
+    end: i64,
+    edges: Edges,
+    /// How far samples are looked at: after one moment and up to another.
+    after: i64,
+    until: i64,
+}
+
+impl Span {
+    fn of(range: &RangeSelector, grid: Grid, lookback: i64) -> Self {
+        let end = range.selector.moment(grid.start_ms);
+        let (start, edges) = (end - range.range_ms, range.selector.edges);
+        let (after, until) = match edges {
+            Edges::Plain => (start, end),
+            Edges::Anchored => (start - lookback, end),
+            Edges::Smoothed => (start - lookback, end + lookback),
+        };
+        Self { start, end, edges, after, until }
+    }
+
+    fn floats(&self, column: Column<'_, f64>) -> Vec<(i64, f64)> {
+        let found = between(column, self.after, self.until);
+        let found = found.filter(|(_, value)| !is_stale(**value)).map(|(time, it)| (time, *it));
+        let found: Vec<(i64, f64)> = found.collect();
+        match self.edges {
+            Edges::Plain => found,
+            edges => with_edges(&found, self.start, self.end, edges == Edges::Smoothed),
+        }
+    }
+
+    fn histograms(&self, column: Column<'_, Arc<FloatHistogram>>) -> Vec<(i64, SampleOf)> {
+        let found = between(column, self.after, self.until);
+        let found = found.filter(|(_, histogram)| !is_stale(histogram.sum));
+        found.map(|(time, histogram)| (time, SampleOf::Histogram(Arc::clone(histogram)))).collect()
+    }
 }
 
 /// The samples after one moment and up to another.

@@ -161,8 +161,6 @@ impl<'a> Evaluator<'a> {
         let is_range = |node: &&Node| matches!(node, Node::Range(_) | Node::Subquery(_));
         let index = call.arguments.iter().position(|node| is_range(&node));
         let index = index.expect("the checker has seen to the types");
-        let scalars = call.arguments.iter().enumerate().filter(|(other, _)| *other != index);
-        let scalars = scalars.map(|(_, node)| self.scalar(node, grid)).collect::<Result<_>>()?;
         let mut window = WindowCall {
             function: call.function,
             body,
@@ -172,7 +170,7 @@ impl<'a> Evaluator<'a> {
             range_ms: 0,
             edges: Edges::Plain,
             lookback_ms: self.options.lookback_ms,
-            scalars,
+            scalars: Vec::new(),
             position: call.positions[index],
             all_position: call.positions[0],
             delayed: self.options.delayed_name_removal,
@@ -184,6 +182,10 @@ impl<'a> Evaluator<'a> {
             Node::Subquery(subquery) => self.subquery_selection(subquery, &mut window)?,
             _ => unreachable!("found by its kind"),
         };
+        // After the window, whose errors are the ones to be told.
+        let scalars = call.arguments.iter().enumerate().filter(|(other, _)| *other != index);
+        let scalars = scalars.map(|(_, node)| self.scalar(node, grid));
+        window.scalars = scalars.collect::<Result<_>>()?;
         Ok(Stream::Window(selection, window))
     }
 

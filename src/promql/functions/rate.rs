@@ -232,40 +232,50 @@ fn histogram_increase(
         context.notes.add(Note::NotCounter(context.metric()), context.position);
     }
     // What was before a reset is not looked at, so its buckets need not fit.
-    let mut previous = first.clone();
-    if counter && is_reset(column, 1) {
-        previous = Arc::new(FloatHistogram {
-            schema: values[1].schema,
-            custom_bounds: values[1].custom_bounds.clone(),
-            ..Default::default()
-        });
-    }
-    let custom = previous.uses_custom_buckets();
+    let from = if counter && is_reset(column, 1) { emptied(&values[1]) } else { Arc::clone(first) };
+    let custom = from.uses_custom_buckets();
     let between = if counter { &values[1..] } else { &values[values.len() - 1..] };
     if between.iter().any(|histogram| histogram.uses_custom_buckets() != custom) {
         note_mixed_buckets(context);
         return None;
     }
-    let schemas = between.iter().chain([&previous]).map(|histogram| histogram.schema);
+    let schemas = between.iter().chain([&from]).map(|histogram| histogram.schema);
     let mut increase = last.to_schema(schemas.min().expect("there are at least two"));
-    if !combine(&mut increase, &previous, Combining::Subtraction, context) {
+    if !combine(&mut increase, &from, Combining::Subtraction, context) {
         return None;
     }
     if counter {
         note_overlap(column, context);
-        for (index, histogram) in values.iter().enumerate().skip(1) {
-            let reset = starts_anew(column, index) || histogram.is_reset_from(&previous);
-            if reset && !combine(&mut increase, &previous, Combining::Addition, context) {
-                return None;
-            }
-            previous = histogram.clone();
-        }
+        add_what_resets_took(&mut increase, column, from, context)?;
     } else if !gauge(first) || !gauge(last) {
         context.notes.add(Note::NotGauge(context.metric()), context.position);
     }
     increase.reset_hint = ResetHint::Gauge;
     increase.compact();
     Some(increase)
+}
+
+/// Nothing, in buckets of the same kind.
+fn emptied(histogram: &FloatHistogram) -> Arc<FloatHistogram> {
+    let custom_bounds = histogram.custom_bounds.clone();
+    let schema = histogram.schema;
+    Arc::new(FloatHistogram { schema, custom_bounds, ..FloatHistogram::default() })
+}
+
+fn add_what_resets_took(
+    increase: &mut FloatHistogram,
+    column: &Histograms<'_>,
+    mut previous: Arc<FloatHistogram>,
+    context: &WindowContext<'_>,
+) -> Option<()> {
+    for (index, histogram) in column.values.iter().enumerate().skip(1) {
+        let reset = starts_anew(column, index) || histogram.is_reset_from(&previous);
+        if reset && !combine(increase, &previous, Combining::Addition, context) {
+            return None;
+        }
+        previous = Arc::clone(histogram);
+    }
+    Some(())
 }
 
 fn is_reset(column: &Histograms<'_>, index: usize) -> bool {

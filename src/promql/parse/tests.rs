@@ -146,6 +146,10 @@ fn errors_name_their_place() {
         ("\"\\u12\"", "illegal character U+0022 '\"' in escape sequence"),
         ("\"\\'\"", "unknown escape sequence U+0027 '''"),
         ("\"\\\n\"", "unknown escape sequence U+000A"),
+        ("1!", "1:2: parse error: unexpected character after '!': '\u{fffd}'"),
+        ("1 \u{1}", "unexpected character: '\\x01'"),
+        ("x{\u{2028}", "unexpected character inside braces: '\\u2028'"),
+        ("1!'", "unexpected character after '!': '\\''"),
     ] {
         let found = refused(query);
         assert!(found.contains(error), "{query}: {found}");

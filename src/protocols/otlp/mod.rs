@@ -17,7 +17,7 @@ mod translate;
 pub(crate) use delta::DeltaState;
 pub use settings::{OtlpSettings, TranslationStrategy};
 
-use crate::guard::{Guard, Window, count_refused};
+use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::prometheus::commit;
 use crate::services::{MetricBatch, ServiceError, Services};
 use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, handler, reply};
@@ -204,13 +204,16 @@ fn fill(
         series_max: settings.delta_series_max,
     };
     let window = Window::now(services);
-    let mut guard = Guard::new(&mut *batch, window);
+    let extra = Arc::new(ExtraLabels::of(call)?);
+    let mut guard = Guard::new(&mut *batch, window).with_labels(Arc::clone(&extra));
     let mut translator = Translator {
         sink: &mut guard,
         window,
         settings,
         limits: services.prometheus.label_limits(),
+        target_info_step_ms: (services.engine.lookback_ms / 2).max(1),
         tenant: &call.tenant,
+        extra: &extra,
         deltas: DeltaDraft::new(Arc::clone(services), delta_limits),
         buffer: LabelBuffer::default(),
         rejected: Rejections::default(),

@@ -3,7 +3,11 @@
 //! 1. With suffixes, the unit is spelled out and added (`s` is `seconds`, `By/s` is
 //!    `bytes_per_second`), then `total` for counters and `ratio` for gauges of unit `1`.
 //! 2. A word that the name has already is not added again; `total` and `ratio` move to the end.
+//!    What the unit is per is several words, so that it is added whatever the name has.
 //! 3. With escaping, what is no letter, digit or colon separates words, and `_` joins them.
+//! 4. Without escaping, names end as they are written (`disk.bytes` needs no `bytes`).
+//!
+//! All of it as Prometheus' own receiver has it, to the letter: dashboards name these names.
 
 use super::settings::TranslationStrategy;
 
@@ -86,15 +90,14 @@ fn words(text: &str, belongs: impl Fn(char) -> bool) -> Vec<&str> {
 fn escaped_with_suffixes(name: &str, unit: &str, kind: NameKind) -> String {
     let belongs = |char: char| char.is_ascii_alphanumeric() || char == ':';
     let mut parts = words(name, belongs);
-    let (main, per) = unit_words(unit);
-    let (main, per) = (main.as_str(), per.as_str());
-    let word_lists = [main, per].map(|text| words(text, belongs));
-    if word_lists[0].iter().any(|word| !parts.contains(word)) {
-        parts.extend(&word_lists[0]);
+    let [main, per] = unit_suffixes(unit).map(|suffix| cleaned(&suffix));
+    let per = per.strip_suffix('_').unwrap_or(&per);
+    let has_per = !matches!(per, "" | "per") && !parts.contains(&per);
+    if !main.is_empty() && !parts.contains(&main.as_str()) {
+        parts.push(if has_per { main.strip_suffix('_').unwrap_or(&main) } else { &main });
     }
-    if !per.is_empty() && word_lists[1].iter().any(|word| !parts.contains(word)) {
-        parts.push("per");
-        parts.extend(&word_lists[1]);
+    if has_per {
+        parts.push(per);
     }
     if let Some(ending) = ending(unit, kind) {
         parts.retain(|part| *part != ending);
@@ -103,30 +106,54 @@ fn escaped_with_suffixes(name: &str, unit: &str, kind: NameKind) -> String {
     parts.join("_")
 }
 
+/// Suffixes that the name ends with are taken off, with whatever stands before them, and added
+/// again; the unit, which comes first, may stay as it is.
 fn plain_with_suffixes(name: &str, unit: &str, kind: NameKind) -> String {
-    let (main, per) = unit_words(unit);
-    let per = if per.is_empty() { per } else { format!("per_{per}") };
-    let mut built = name.to_owned();
-    for suffix in [main.as_str(), per.as_str(), ending(unit, kind).unwrap_or("")] {
-        if suffix.is_empty() {
-            continue;
-        }
-        let bare = built.strip_suffix(suffix).map(|bare| bare.trim_end_matches('_'));
-        built = format!("{}_{suffix}", bare.unwrap_or(&built));
+    let [main, per] = unit_suffixes(unit);
+    let endings = [per.as_str(), ending(unit, kind).unwrap_or("")];
+    let mut built =
+        endings.iter().rev().fold(name, |name, suffix| without(name, suffix)).to_owned();
+    if !built.ends_with(&main) {
+        built = format!("{built}_{main}");
+    }
+    for suffix in endings.iter().filter(|suffix| !suffix.is_empty()) {
+        built = format!("{built}_{suffix}");
     }
     built
+}
+
+/// The name without a suffix and the character before it, where that leaves something.
+fn without<'a>(name: &'a str, suffix: &str) -> &'a str {
+    let bare = name.strip_suffix(suffix).filter(|_| !suffix.is_empty()).map(str::chars);
+    match bare.map(|mut bare| bare.next_back().map_or("", |_| bare.as_str())) {
+        None | Some("") => name,
+        Some(bare) => bare,
+    }
 }
 
 fn ending(unit: &str, kind: NameKind) -> Option<&'static str> {
     match kind {
         NameKind::Counter => Some("total"),
-        NameKind::Gauge if unit.trim() == "1" => Some("ratio"),
+        NameKind::Gauge if unit == "1" => Some("ratio"),
         NameKind::Gauge | NameKind::Other => None,
     }
 }
 
-/// The unit and what it is per, in words. What stands in braces is a comment.
-fn unit_words(unit: &str) -> (String, String) {
+/// The unit in words, as metadata says it: `bytes_per_second`.
+pub(super) fn unit_name(unit: &str, strategy: TranslationStrategy) -> String {
+    let suffixes = match strategy.escapes() {
+        true => unit_suffixes(unit).map(|suffix| cleaned(&suffix)),
+        false => unit_suffixes(unit),
+    };
+    let [main, per] = &suffixes;
+    let joined = if main.is_empty() || per.is_empty() { "" } else { "_" };
+    let name = format!("{main}{joined}{per}");
+    let name = name.strip_prefix('_').unwrap_or(&name);
+    name.strip_suffix('_').unwrap_or(name).to_owned()
+}
+
+/// The unit, and what it is per, in words. What stands in braces is a comment.
+fn unit_suffixes(unit: &str) -> [String; 2] {
     let (main, per) = unit.split_once('/').unwrap_or((unit, ""));
     let spelled = |text: &str, table: &[(&str, &str)]| {
         let text = text.trim();
@@ -134,13 +161,24 @@ fn unit_words(unit: &str) -> (String, String) {
             return String::new();
         }
         let known = table.iter().find(|(short, _)| *short == text);
-        known.map_or_else(|| cleaned(text), |(_, long)| (*long).to_owned())
+        known.map_or_else(|| text.to_owned(), |(_, long)| (*long).to_owned())
     };
-    (spelled(main, &UNITS), spelled(per, &PER_UNITS))
+    let per = spelled(per, &PER_UNITS);
+    let per = if per.is_empty() { per } else { format!("per_{per}") };
+    [spelled(main, &UNITS), per]
 }
 
+/// What no name may have becomes `_`, of which there is never one beside another or at the start.
 fn cleaned(unit: &str) -> String {
-    words(unit, |char| char.is_ascii_alphanumeric()).join("_")
+    let mut out = String::with_capacity(unit.len());
+    for char in unit.chars() {
+        match char.is_ascii_alphanumeric() || char == ':' {
+            true => out.push(char),
+            false if out.is_empty() || out.ends_with('_') => {}
+            false => out.push('_'),
+        }
+    }
+    out
 }
 
 /// A label's name: what is no letter or digit becomes `_`, one for one; a name must not begin with
@@ -220,6 +258,57 @@ mod tests {
         );
         check("2xx", "", Other, ["_2xx", "_2xx", "2xx", "2xx"]);
         check("disk_bytes", "By", Gauge, ["disk_bytes", "disk_bytes", "disk_bytes", "disk_bytes"]);
+        check("disk.bytes", "By", Gauge, ["disk_bytes", "disk_bytes", "disk.bytes", "disk.bytes"]);
+        check(
+            "gc.time.seconds.total",
+            "s",
+            Counter,
+            [
+                "gc_time_seconds_total",
+                "gc_time_seconds_total",
+                "gc.time.seconds_total",
+                "gc.time.seconds.total",
+            ],
+        );
+        check(
+            "net_bytes_per_second",
+            "By/s",
+            Gauge,
+            [
+                "net_bytes_per_second_per_second",
+                "net_bytes_per_second",
+                "net_bytes_per_second",
+                "net_bytes_per_second",
+            ],
+        );
+        check(
+            "queue.ratio",
+            "1",
+            Gauge,
+            ["queue_ratio", "queue_ratio", "queue_ratio", "queue.ratio"],
+        );
+        check("total", "", Counter, ["total", "total", "total_total", "total"]);
+        check("speed", "(m)", Other, ["speed_m_", "speed", "speed_(m)", "speed"]);
+        check("speed", "(m) / {x}", Other, ["speed_m_", "speed", "speed_(m)", "speed"]);
+        check("speed", "m/_", Other, ["speed_meters", "speed", "speed_meters_per__", "speed"]);
+        check("load", " 1 ", Gauge, ["load", "load", "load", "load"]);
+    }
+
+    #[test]
+    fn units_in_words() {
+        let [escape, plain] = [ALL[0], ALL[3]];
+        for (unit, expected) in [
+            ("s", "seconds"),
+            ("By/s", "bytes_per_second"),
+            ("{request}", ""),
+            ("{request}/s", "per_second"),
+            ("1", ""),
+            ("°C", "C"),
+            ("", ""),
+        ] {
+            assert_eq!(unit_name(unit, escape), expected, "{unit}");
+        }
+        assert_eq!(unit_name("°C", plain), "°C");
     }
 
     #[test]
@@ -252,7 +341,7 @@ mod tests {
         }
 
         #[test]
-        fn suffixes_are_added_once(name in "[a-z.]{1,12}", unit in "s|By|1|ms|By/s|") {
+        fn suffixes_are_added_once(name in "[a-z.]{1,12}", unit in "s|By|1|ms|") {
             for strategy in ALL {
                 let once = metric_name(&name, &unit, NameKind::Counter, strategy);
                 let twice = metric_name(&once, &unit, NameKind::Counter, strategy);

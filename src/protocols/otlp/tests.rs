@@ -108,7 +108,9 @@ fn settings_choose_names_and_labels() {
     let json = ("content-type", "application/json");
     let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"scope":{"name":"lib","version":"2"},"metrics":[
         {"name":"a.b","unit":"s","histogram":{"aggregationTemporality":2,"dataPoints":[
-            {"timeUnixNano":"1700000000000000000","count":3,"sum":4,"bucketCounts":[1,2],"explicitBounds":[5]}]}}]}]}]}"#;
+            {"timeUnixNano":"1700000000000000000","count":3,"sum":4,"bucketCounts":[1,2],"explicitBounds":[5]}]}},
+        {"name":"bare","histogram":{"aggregationTemporality":2,"dataPoints":[
+            {"timeUnixNano":"1700000000000000000","count":3,"sum":4}]}}]}]}]}"#;
     assert_eq!(server.send("POST /v1/metrics", &[json], body).status, 200);
     let found = value_of(&server, "%7B%22a.b%22%7D");
     assert!(found.contains(r#""otel_scope_name":"lib","otel_scope_version":"2""#), "{found}");
@@ -118,6 +120,23 @@ fn settings_choose_names_and_labels() {
         ),
         "{found}"
     );
+    let found = value_of(&server, "bare");
+    assert!(
+        found.contains(r#"{"count":"3","sum":"4","buckets":[[3,"-Inf","+Inf","3"]]}"#),
+        "{found}"
+    );
+}
+
+#[test]
+fn bounds_without_counts_make_no_buckets() {
+    let server = TestServer::new(|_| {});
+    let json = ("content-type", "application/json");
+    let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[
+        {"timeUnixNano":"1700000000000000000","count":3,"sum":4,"explicitBounds":[1,5]}]}}]}]}]}"#;
+    assert_eq!(server.send("POST /v1/metrics", &[json], body).text(), "{}");
+    let found = value_of(&server, "h_bucket");
+    assert!(found.contains(r#""le":"+Inf"},"value":[1700000000,"3"]"#), "{found}");
+    assert!(!found.contains(r#""le":"5""#), "{found}");
 }
 
 #[test]
@@ -166,4 +185,70 @@ fn deltas_of_a_request_that_failed_are_not_counted_twice() {
     assert_eq!(send("85").status, 503);
     assert_eq!(send("85").text(), "{}");
     assert!(value_of(&server, "d_total").contains(r#","6"]"#));
+}
+
+#[test]
+fn extra_labels_of_the_url_are_those_of_every_series_and_tell_sums_apart() {
+    let server = TestServer::new(|_| {});
+    let json = ("content-type", "application/json");
+    let body = |time: &str| {
+        format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"d","sum":{{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{{"timeUnixNano":"16999999{time}000000000","asInt":"3"}}]}}}}]}}]}}]}}"#
+        )
+    };
+    for time in ["80", "90"] {
+        for path in ["/v1/metrics?extra_label=dc=a", "/otlp/v1/metrics?extra_label=dc=b"] {
+            let answer = server.send(&format!("POST {path}"), &[json], body(time));
+            assert_eq!(answer.text(), "{}");
+        }
+    }
+    let found = value_of(&server, "d_total");
+    for dc in ["a", "b"] {
+        let one = format!(r#"{{"__name__":"d_total","dc":"{dc}"}},"value":[1700000000,"6"]}}"#);
+        assert!(found.contains(&one), "{found}");
+    }
+    let answer = server.send("POST /v1/metrics?extra_label=dc", &[json], body("95"));
+    assert_eq!(answer.text(), r#"{"code":3,"message":"extra_label must be name=value"}"#);
+}
+
+#[test]
+fn a_name_of_which_nothing_is_left_is_refused_with_advice() {
+    let server = TestServer::new(|_| {});
+    let answer = server.send("POST /v1/metrics", &[PROTOBUF], gauge("요청", NOW_MS));
+    assert!(answer.text().contains("nothing is left of the metric name"), "{}", answer.text());
+    let server = TestServer::new(|services| {
+        services.otlp.translation_strategy = TranslationStrategy::NoUtf8EscapingWithSuffixes;
+    });
+    let answer = server.send("POST /v1/metrics", &[PROTOBUF], gauge("요청", NOW_MS));
+    assert_eq!(answer.body, b"");
+    let found = value_of(&server, "%7B%22%EC%9A%94%EC%B2%AD%22%7D");
+    assert!(found.contains("2.5"), "{found}");
+}
+
+/// Labels that promise to say where a point comes from say it, whatever the point says of itself.
+#[test]
+fn scopes_and_targets_are_told_as_prometheus_tells_them() {
+    let server = TestServer::new(|services| {
+        services.otlp.promote_scope_metadata = true;
+        services.otlp.keep_identifying_resource_attributes = true;
+    });
+    let json = ("content-type", "application/json");
+    let body = |resource: &str, scope: &str, name: &str| {
+        format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"s"}}}}{resource}]}},"scopeMetrics":[{{"scope":{scope},"metrics":[{{"name":"{name}","gauge":{{"dataPoints":[{{"timeUnixNano":"1699999990000000000","asInt":"3","attributes":[{{"key":"otel_scope_name","value":{{"stringValue":"mine"}}}}]}}]}}}}]}}]}}]}}"#
+        )
+    };
+    let send = |body: String| {
+        assert_eq!(server.send("POST /v1/metrics", &[json], body).text(), "{}");
+    };
+    send(body("", r#"{"name":"lib","version":"2"}"#, "a"));
+    let found = value_of(&server, "a");
+    assert!(found.contains(r#""otel_scope_name":"lib","otel_scope_version":"2""#), "{found}");
+    assert!(value_of(&server, "target_info").contains(r#""result":[]"#), "nothing to tell");
+    send(body("", r#"{"version":"2"}"#, "b"));
+    let found = value_of(&server, "b");
+    assert!(found.contains(r#""otel_scope_name":"mine"}"#), "a scope without a name: {found}");
+    send(body(r#",{"key":"os","value":{"stringValue":"x"}}"#, "{}", "c"));
+    let found = value_of(&server, "target_info");
+    assert!(found.contains(r#""job":"s","os":"x","service_name":"s"}"#), "{found}");
 }

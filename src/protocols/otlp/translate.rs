@@ -1,9 +1,9 @@
 //! From OTLP metrics to series: names, labels, and one sample or several for each point.
 
 use super::delta::{DeltaDraft, Sum};
-use super::names::{NameKind, label_name, metric_name};
+use super::names::{NameKind, label_name, metric_name, unit_name};
 use super::settings::OtlpSettings;
-use crate::guard::Window;
+use crate::guard::{ExtraLabels, Window};
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, METRIC_NAME, MetricKind, TenantId, stale_marker,
 };
@@ -21,10 +21,10 @@ use wire::{
 const ZERO_THRESHOLD_DEFAULT: f64 = 1e-128;
 /// Native histograms are kept at these scales; finer ones than 8 are merged.
 const SCALES: std::ops::RangeInclusive<i32> = -9..=52;
-/// Half of the lookback: `target_info` at this distance is never missed by a query.
-const TARGET_INFO_STEP_MS: i64 = 150_000;
 /// A request whose times lie far apart gets no more of them.
 const TARGET_INFO_MAX: usize = 1_000;
+/// What labels that tell of a scope begin with.
+const SCOPE_PREFIX: &str = "otel_scope_";
 /// Characters of an exemplar's labels.
 const EXEMPLAR_LENGTH_MAX: usize = 128;
 
@@ -37,7 +37,11 @@ pub(super) struct Translator<'s> {
     pub(super) window: Window,
     pub(super) settings: &'s OtlpSettings,
     pub(super) limits: LabelLimits,
+    /// Half of the lookback: `target_info` at this distance is never missed by a query.
+    pub(super) target_info_step_ms: i64,
     pub(super) tenant: &'s TenantId,
+    /// The sink adds them; here they tell sums apart.
+    pub(super) extra: &'s ExtraLabels,
     pub(super) deltas: DeltaDraft,
     pub(super) buffer: LabelBuffer,
     /// Points that were not taken.
@@ -119,8 +123,9 @@ impl Translator<'_> {
         let mut times: Option<(i64, i64)> = None;
         for scope_metrics in &from.scope_metrics {
             let mut shared = promoted.clone();
-            if self.settings.promote_scope_metadata {
-                self.scope_labels(&scope_metrics.scope, &scope_metrics.schema_url, &mut shared);
+            let scope = &scope_metrics.scope;
+            if self.settings.promote_scope_metadata && !scope.name.is_empty() {
+                self.scope_labels(scope, &scope_metrics.schema_url, &mut shared);
             }
             identity.0.iter().for_each(|(name, value)| shared.set(name, value));
             for metric in &scope_metrics.metrics {
@@ -162,7 +167,7 @@ impl Translator<'_> {
 
     fn scope_labels(&self, scope: &Scope<'_>, schema_url: &str, labels: &mut LabelSet) {
         for attribute in &scope.attributes {
-            let name = format!("otel_scope_{}", attribute.key);
+            let name = format!("{SCOPE_PREFIX}{}", attribute.key);
             let name = label_name(&name, self.settings.translation_strategy);
             labels.set(&name, &attribute.value.as_text());
         }
@@ -173,18 +178,16 @@ impl Translator<'_> {
 
     fn metric(&mut self, metric: &OtlpMetric<'_>, shared: &LabelSet) {
         let points = metric.data.point_count() as u64;
-        if metric.name.is_empty() {
-            (0..points).for_each(|_| {
-                self.rejected.add("metric_name", || "a metric has no name".to_owned())
-            });
-            return;
-        }
         let (name_kind, kind) = kinds(&metric.data);
         let strategy = self.settings.translation_strategy;
         let name = metric_name(&metric.name, &metric.unit, name_kind, strategy);
-        let metadata = MetadataRef { kind, unit: &metric.unit, help: &metric.description };
+        if metric.name.is_empty() || name.is_empty() {
+            (0..points).for_each(|_| self.rejected.add("metric_name", || unnamed(&metric.name)));
+            return;
+        }
         if points > 0 {
-            self.sink.metadata(&name, metadata);
+            let unit = &unit_name(&metric.unit, strategy);
+            self.sink.metadata(&name, MetadataRef { kind, unit, help: &metric.description });
         }
         let family = |temporality| Family { name, shared: shared.clone(), temporality };
         match &metric.data {
@@ -279,6 +282,10 @@ impl Translator<'_> {
         for (index, bound) in bounds.enumerate() {
             below = below.saturating_add(read.counts.get(index).copied().unwrap_or(0));
             let is_last = bound == f64::INFINITY;
+            if read.counts.is_empty() && !is_last {
+                // Bounds without counts say nothing.
+                continue;
+            }
             let value = if is_last { read.count } else { below };
             let shown = if is_last { "+Inf".to_owned() } else { format!("{bound}") };
             if self.series(name, "_bucket", labels, Some(("le", &shown))) {
@@ -302,13 +309,15 @@ impl Translator<'_> {
         read: ReadBuckets,
         exemplars: &[OtlpExemplar<'_>],
     ) {
-        let counted = (0i32..).zip(&read.counts).filter(|(_, count)| **count > 0);
+        // Without buckets there is one that takes everything.
+        let counts = if read.counts.is_empty() { vec![read.count] } else { read.counts };
+        let counted = (0i32..).zip(&counts).filter(|(_, count)| **count > 0);
         let histogram = FloatHistogram {
             schema: CUSTOM_BUCKETS_SCHEMA,
             count: read.count as f64,
             sum: read.sum.unwrap_or(0.0),
             positive: Buckets::from_entries(counted.map(|(index, count)| (index, *count as f64))),
-            custom_bounds: read.bounds.into(),
+            custom_bounds: if counts.len() > 1 { read.bounds.into() } else { Default::default() },
             ..FloatHistogram::default()
         };
         self.native(family, labels, moment, histogram, exemplars);
@@ -389,11 +398,13 @@ impl Translator<'_> {
 
     fn point_labels(&self, family: &Family, attributes: &[Attribute<'_>]) -> LabelSet {
         let mut labels = self.labels_of(attributes.iter());
-        // A point's own attributes come before what is promoted, but never before its target.
+        // A point's own attributes come before what is promoted, but never before its target or
+        // its scope.
         for (name, value) in &family.shared.0 {
             match name.as_str() {
                 "job" | "instance" => labels.set(name, value),
-                _ => labels.set_missing(name, value),
+                name if name.starts_with(SCOPE_PREFIX) => labels.set(name, value),
+                name => labels.set_missing(name, value),
             }
         }
         labels
@@ -439,14 +450,15 @@ impl Translator<'_> {
         let mut pairs = labels.pairs();
         pairs.retain(|(label, _)| *label != METRIC_NAME);
         pairs.push((METRIC_NAME, &family.name));
-        let key = match self.buffer.series(&mut pairs, &self.limits) {
-            Ok(bytes) => (self.tenant.clone(), bytes.to_vec()),
+        let mut key = match self.buffer.series(&mut pairs, &self.limits) {
+            Ok(bytes) => bytes.to_vec(),
             Err(reason) => {
                 self.rejected.add(reason.kind(), || reason.to_string());
                 return None;
             }
         };
-        match self.deltas.add(key, times_ns, sum) {
+        self.extra.append_to(&mut key);
+        match self.deltas.add((self.tenant.clone(), key), times_ns, sum) {
             Ok((sum, start_ns)) => {
                 *moment = Moment::new(times_ns.1, start_ns, 0);
                 Some(sum)
@@ -492,17 +504,18 @@ impl Translator<'_> {
         (first, last): (i64, i64),
     ) {
         let keep = self.settings.keep_identifying_resource_attributes;
-        let telling = |attribute: &&Attribute<'_>| keep || !IDENTIFYING.contains(&&*attribute.key);
-        let mut labels = self.labels_of(attributes.iter().filter(telling));
-        if labels.0.is_empty() || identity.0.is_empty() {
+        let telling = |attribute: &&Attribute<'_>| !IDENTIFYING.contains(&&*attribute.key);
+        if !attributes.iter().any(|attribute| telling(&attribute)) || identity.0.is_empty() {
             return;
         }
+        let told = attributes.iter().filter(|attribute| keep || telling(attribute));
+        let mut labels = self.labels_of(told);
         identity.0.iter().for_each(|(name, value)| labels.set(name, value));
         if !self.series("target_info", "", &labels, None) {
             return;
         }
         let mut times = (0..TARGET_INFO_MAX as i64)
-            .map(|index| first.saturating_add(index * TARGET_INFO_STEP_MS))
+            .map(|index| first.saturating_add(index.saturating_mul(self.target_info_step_ms)))
             .take_while(|time| *time < last)
             .collect::<Vec<_>>();
         times.push(last);
@@ -510,6 +523,16 @@ impl Translator<'_> {
         let help = "Target metadata";
         let metadata = MetadataRef { kind: MetricKind::Gauge, unit: "", help };
         self.sink.metadata("target_info", metadata);
+    }
+}
+
+fn unnamed(name: &str) -> String {
+    match name {
+        "" => "a metric has no name".to_owned(),
+        _ => format!(
+            "nothing is left of the metric name {name:?}: set otlp.translation_strategy to one \
+             that does not escape"
+        ),
     }
 }
 

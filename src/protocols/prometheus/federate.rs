@@ -1,7 +1,10 @@
 //! `/federate`: the newest sample of everything selected, as a page that another Prometheus scrapes.
 //!
-//! Text has no native histograms: they are only in the protobuf form, which is answered to whoever
-//! accepts it, as Prometheus does when it scrapes native histograms.
+//! - Text has no native histograms: they are only in the protobuf form, which is answered to whoever
+//!   accepts it, as Prometheus does when it scrapes native histograms.
+//! - Who takes names in UTF-8 says so (`escaping=allow-utf-8`). Other scrapers would not read a page
+//!   with one such name: for them it is written with underscores.
+//! - A series without `instance` says so, else its scraper would give it the instance of this server.
 
 use super::envelope::{ApiError, Context, StreamedEndpoint, serve_streamed};
 use super::json;
@@ -14,6 +17,7 @@ use axum::response::Response;
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, ErrorKind, FloatHistogram, Labels, METRIC_NAME, is_plain_name,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 use wire::protobuf::Writer;
 
@@ -21,14 +25,66 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PROTOBUF: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
-/// What is answered to this `Accept` header.
+const TEXT_UTF8: &str = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+const PROTOBUF_UTF8: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=allow-utf-8";
+
+/// What is asked for with an `Accept` header.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    is_protobuf: bool,
+    /// Names go as they are, in quotes where they need some.
+    is_utf8: bool,
+    /// Whoever asks is a scraper that names what it reads, rather than a person with curl.
+    is_scraper: bool,
+}
+
+impl Form {
+    fn of(call: &Call) -> Self {
+        let accepted = call.header("accept");
+        let is_protobuf = |one: &str| {
+            one.trim().starts_with("application/vnd.google.protobuf")
+                && one.contains("io.prometheus.client.MetricFamily")
+                && one.contains("delimited")
+        };
+        let is_protobuf = accepted.split(',').any(is_protobuf);
+        let is_scraper = is_protobuf || accepted.contains("text/plain");
+        Self { is_protobuf, is_utf8: accepted.contains("escaping=allow-utf-8"), is_scraper }
+    }
+
+    fn metric<'n>(self, name: &'n str) -> Cow<'n, str> {
+        self.readable(name, "_:")
+    }
+
+    fn label<'n>(self, name: &'n str) -> Cow<'n, str> {
+        self.readable(name, "_")
+    }
+
+    /// A name as whoever asks can read it, with the signs that may stand in it beside letters.
+    fn readable<'n>(self, name: &'n str, signs: &str) -> Cow<'n, str> {
+        let fits = |(index, char): (usize, char)| {
+            let digit = index > 0 && char.is_ascii_digit();
+            char.is_ascii_alphabetic() || signs.contains(char) || digit
+        };
+        if self.is_utf8 || !self.is_scraper || name.char_indices().all(fits) {
+            return Cow::Borrowed(name);
+        }
+        Cow::Owned(name.char_indices().map(|one| if fits(one) { one.1 } else { '_' }).collect())
+    }
+}
+
 fn content_type(call: &Call) -> &'static str {
-    let accepts = |one: &str| {
-        one.trim().starts_with("application/vnd.google.protobuf")
-            && one.contains("io.prometheus.client.MetricFamily")
-            && one.contains("delimited")
-    };
-    if call.header("accept").split(',').any(accepts) { PROTOBUF } else { TEXT }
+    let form = Form::of(call);
+    match (form.is_protobuf, form.is_utf8) {
+        (true, true) => PROTOBUF_UTF8,
+        (true, false) => PROTOBUF,
+        (false, true) => TEXT_UTF8,
+        (false, false) => TEXT,
+    }
+}
+
+/// Needs no quotes: in the name of a metric a colon may stand anywhere.
+fn is_metric_name(name: &str) -> bool {
+    is_plain_name(&name.replace(':', "_"))
 }
 
 /// Prometheus' own page of federation says in plain text what is wrong with a selector.
@@ -50,7 +106,7 @@ fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiE
     let start_ms = end_ms.saturating_sub(context.services.engine.lookback_ms).saturating_add(1);
     let range = (start_ms, end_ms);
     let selectors = context.parameters.selectors()?;
-    let mut page = Page::new(content_type(&context.call) == PROTOBUF);
+    let mut page = Page::new(Form::of(&context.call));
     let reader = context.reader()?;
     each_series(context, &*reader, &selectors, range, Order::Metric, |labels, columns| {
         if let Some((time_ms, newest)) = newest(&columns, range) {
@@ -68,15 +124,15 @@ const HISTOGRAM: u64 = 4;
 
 /// The page so far: the family that is being written.
 struct Page {
-    is_protobuf: bool,
+    form: Form,
     name: String,
     /// In protobuf a family is one message, with floats apart from histograms.
     families: [Writer; 2],
 }
 
 impl Page {
-    fn new(is_protobuf: bool) -> Self {
-        Self { is_protobuf, name: String::new(), families: [Writer::new(), Writer::new()] }
+    fn new(form: Form) -> Self {
+        Self { form, name: String::new(), families: [Writer::new(), Writer::new()] }
     }
 
     fn add(&mut self, labels: &Labels, time_ms: i64, value: &Newest<'_>, out: &mut Vec<u8>) {
@@ -85,11 +141,16 @@ impl Page {
             self.end(out);
             labels.metric_name().clone_into(&mut self.name);
         }
-        if self.is_protobuf {
+        let labels = shown_labels(self.form, labels);
+        if self.form.is_protobuf {
             let family = usize::from(matches!(value, Newest::Histogram(_)));
-            self.families[family].message(4, |metric| write_metric(metric, labels, time_ms, value));
+            let metric = &mut self.families[family];
+            metric.message(4, |metric| write_metric(metric, &labels, time_ms, value));
         } else if let Newest::Float(value) = value {
-            write_text(out, labels, time_ms, *value, is_new);
+            write_text(out, &self.form.metric(&self.name), &labels, is_new);
+            out.push(b' ');
+            json::number(out, *value);
+            out.extend_from_slice(format!(" {time_ms}\n").as_bytes());
         }
     }
 
@@ -101,7 +162,7 @@ impl Page {
                 continue;
             }
             let mut head = Writer::new();
-            head.text(1, &self.name);
+            head.text(1, &self.form.metric(&self.name));
             head.varint(3, kind);
             let head = head.into_bytes();
             write_length(out, head.len() + metrics.len());
@@ -119,8 +180,22 @@ fn write_length(out: &mut Vec<u8>, mut length: usize) {
     out.push(length as u8);
 }
 
-fn write_metric(metric: &mut Writer, labels: &Labels, time_ms: i64, value: &Newest<'_>) {
-    for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
+type ShownLabel<'a> = (Cow<'a, str>, &'a str);
+
+/// All but the metric's name, and an empty instance where there is none.
+fn shown_labels(form: Form, labels: &Labels) -> Vec<ShownLabel<'_>> {
+    let others = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
+    let mut shown: Vec<_> = others.map(|(name, value)| (form.label(name), value)).collect();
+    if labels.value(INSTANCE).is_empty() {
+        shown.push((Cow::Borrowed(INSTANCE), ""));
+    }
+    shown
+}
+
+const INSTANCE: &str = "instance";
+
+fn write_metric(metric: &mut Writer, labels: &[ShownLabel<'_>], time_ms: i64, value: &Newest<'_>) {
+    for (name, value) in labels {
         metric.message(1, |label| {
             label.text(1, name);
             label.text(2, value);
@@ -168,30 +243,23 @@ fn write_side(out: &mut Writer, [spans, counts]: [u32; 2], side: &Buckets) {
     side.counts.iter().for_each(|count| out.double(counts, *count));
 }
 
-fn write_text(out: &mut Vec<u8>, labels: &Labels, time_ms: i64, value: f64, is_new: bool) {
+/// The line up to its value.
+fn write_text(out: &mut Vec<u8>, metric: &str, labels: &[ShownLabel<'_>], is_new: bool) {
+    let is_plain = is_metric_name(metric);
     if is_new {
-        let name = labels.metric_name();
-        let shown = if is_plain_name(name) { name.to_owned() } else { quoted(name) };
+        let shown = if is_plain { metric.to_owned() } else { quoted(metric) };
         out.extend_from_slice(format!("# TYPE {shown} untyped\n").as_bytes());
     }
-    out.extend_from_slice(series_text(labels).as_bytes());
-    out.push(b' ');
-    json::number(out, value);
-    out.extend_from_slice(format!(" {time_ms}\n").as_bytes());
+    let mut inside: Vec<String> = if is_plain { Vec::new() } else { vec![quoted(metric)] };
+    for (name, value) in labels {
+        let name = if is_plain_name(name) { name.to_string() } else { quoted(name) };
+        inside.push(format!("{name}={}", quoted(value)));
+    }
+    let before = if is_plain { metric } else { "" };
+    out.extend_from_slice(format!("{before}{{{}}}", inside.join(",")).as_bytes());
 }
 
 fn quoted(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
-}
-
-fn series_text(labels: &Labels) -> String {
-    let name = labels.metric_name();
-    let is_plain = is_plain_name(name);
-    let mut inside: Vec<String> = if is_plain { Vec::new() } else { vec![quoted(name)] };
-    for (label, value) in labels.iter().filter(|(label, _)| *label != METRIC_NAME) {
-        let label = if is_plain_name(label) { label.to_owned() } else { quoted(label) };
-        inside.push(format!("{label}={}", quoted(value)));
-    }
-    format!("{}{{{}}}", if is_plain { name } else { "" }, inside.join(","))
 }

@@ -2,9 +2,11 @@
 
 use super::envelope::{ApiError, Context, Data};
 use super::json;
+use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::percent_decode;
-use crate::services::Listing;
-use model::MetricMetadata;
+use crate::services::{Listing, MetricReader, Question};
+use model::{METRIC_NAME, MetricMetadata};
+use std::collections::BTreeSet;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
     let question = context.parameters.question_of_series()?;
@@ -70,7 +72,16 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
     let each_max = parameters.count("limit_per_metric")?.unwrap_or(usize::MAX);
     let metric = Some(parameters.text("metric")).filter(|metric| !metric.is_empty());
-    let found = context.reader()?.metadata(metric, parameters.limit()?)?;
+    let (reader, limit) = (context.reader()?, parameters.limit()?);
+    let found = match seen_metrics(context, &*reader)? {
+        None => reader.metadata(metric, limit)?,
+        Some(seen) => {
+            let mut found = reader.metadata(metric, usize::MAX)?;
+            found.retain(|(family, _)| is_family_of(family, &seen));
+            found.truncate(limit);
+            found
+        }
+    };
     let mut data = Data::default();
     let out = &mut data.json;
     out.push(b'{');
@@ -84,6 +95,26 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
     }
     out.push(b'}');
     Ok(data)
+}
+
+/// The metrics that `extra_label` and `extra_filters[]` let this request see. `None`: all.
+fn seen_metrics(
+    context: &Context,
+    reader: &dyn MetricReader,
+) -> Result<Option<BTreeSet<String>>, ApiError> {
+    let selectors = context.parameters.filters()?;
+    if selectors.is_empty() {
+        return Ok(None);
+    }
+    let (start_ms, end_ms, limit) = (TIME_MIN_MS, TIME_MAX_MS, usize::MAX);
+    let question = Question { selectors, start_ms, end_ms, limit };
+    Ok(Some(reader.label_values(METRIC_NAME, &question)?.items.into_iter().collect()))
+}
+
+/// Whether one of the metrics bears the family's name, as it is or with a suffix of its kind.
+fn is_family_of(family: &str, metrics: &BTreeSet<String>) -> bool {
+    let suffixes = ["", "_total", "_bucket", "_count", "_sum", "_info"];
+    suffixes.iter().any(|suffix| metrics.contains(&format!("{family}{suffix}")))
 }
 
 fn write_metadata(out: &mut Vec<u8>, metadata: &MetricMetadata) {

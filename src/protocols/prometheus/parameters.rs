@@ -204,8 +204,11 @@ const UNITS: [(f64, f64); 3] = [(1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0)];
 pub(super) fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
     let invalid = || format!("cannot parse {text:?} to a valid timestamp");
     if let Ok(number) = text.parse::<f64>() {
-        let unit = UNITS.iter().find(|(from, _)| number.abs() >= *from);
-        let millis = (number * unit.map_or(1_000.0, |(_, unit)| *unit)).round();
+        let millis = match UNITS.iter().find(|(from, _)| number.abs() >= *from) {
+            Some((_, unit)) => (number * unit).round(),
+            // Only the fraction is rounded: the product might be on the other side of a half.
+            None => number.trunc() * 1_000.0 + (number.fract() * 1_000.0).round(),
+        };
         let fits = millis.is_finite() && millis.abs() < TIME_MAX_MS as f64;
         return fits.then_some(millis as i64).ok_or_else(invalid);
     }
@@ -264,6 +267,8 @@ mod tests {
         let now_ms = 1_700_000_000_000;
         for (text, expected) in [
             ("1.5", 1_500),
+            ("1.0005", 1_000),
+            ("-1.9996", -2_000),
             ("1970-01-01T00:00:01.5Z", 1_500),
             ("2026-11-21T00:00:00+09:00", 1_795_186_800_000),
             ("1700000000123", 1_700_000_000_123),

@@ -3,6 +3,7 @@
 use super::envelope::{ApiError, Context, Data};
 use super::json::{self, Moment, Moments};
 use super::narrowed::Narrowed;
+use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::reply;
 use crate::services::{ExemplarSeries, Question};
 use axum::http::StatusCode;
@@ -91,7 +92,7 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
 fn options(context: &Context) -> Result<EngineOptions, ApiError> {
     let mut options = context.services.engine.clone();
     if let Some(timeout_ms) = context.parameters.duration("timeout")? {
-        options.timeout_ms = timeout_ms.min(options.timeout_ms);
+        options.timeout_ms = timeout_ms.clamp(0, options.timeout_ms.max(0));
     }
     if let Some(lookback_ms) = context.parameters.duration("lookback_delta")?
         && lookback_ms > 0
@@ -307,8 +308,8 @@ fn write_stats(out: &mut Vec<u8>, stats: &SampleStats, each: Option<QueryTimes>,
 /// The exemplars of whatever the query selects.
 pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
-    let start_ms = parameters.needed_time("start")?;
-    let end_ms = parameters.needed_time("end")?;
+    let start_ms = parameters.time("start", TIME_MIN_MS)?;
+    let end_ms = parameters.time("end", TIME_MAX_MS)?;
     if end_ms < start_ms {
         return Err(ApiError::bad("end timestamp must not be before start timestamp"));
     }
@@ -321,7 +322,10 @@ pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     }
     let selectors = context.parameters.narrow(selectors)?;
     let question = Question { selectors, start_ms, end_ms, limit: usize::MAX };
-    let found = context.reader()?.exemplars(&question)?;
+    let mut found = context.reader()?.exemplars(&question)?;
+    // A series that several selectors match has its exemplars from each.
+    found.sort_by(|left, right| left.series.cmp(&right.series));
+    found.dedup_by(|later, first| later.series == first.series);
     let mut data = Data::default();
     json::list(&mut data.json, &found, write_exemplars);
     Ok(data)

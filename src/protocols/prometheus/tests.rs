@@ -531,6 +531,23 @@ fn histograms_are_exported_as_classic_ones() {
     assert!(classic.contains(r#""value":[1700000000,"4"]"#), "{classic}");
 }
 
+/// What is federated most: the names of recording rules.
+#[test]
+fn colons_need_no_quotes_in_federation() {
+    let server = TestServer::new(|_| {});
+    let page = "job:up:sum{a=\"b\"} 1 1700000000000\n{\"l\",\"a:b\"=\"c\"} 2 1700000000000\n";
+    assert_eq!(server.send("POST /api/v1/import/prometheus", &[], page).status, 204);
+    let ask = |accept| {
+        let path = "GET /federate?match[]=job:up:sum&match[]=l";
+        server.send(path, &[("accept", accept)], "").text()
+    };
+    let rule = "# TYPE job:up:sum untyped\njob:up:sum{a=\"b\",instance=\"\"} 1 1700000000000\n";
+    let label = "# TYPE l untyped\nl{a_b=\"c\",instance=\"\"} 2 1700000000000\n";
+    assert_eq!(ask("text/plain;version=0.0.4"), format!("{rule}{label}"));
+    let label = "# TYPE l untyped\nl{\"a:b\"=\"c\",instance=\"\"} 2 1700000000000\n";
+    assert_eq!(ask("text/plain;escaping=allow-utf-8"), format!("{rule}{label}"));
+}
+
 #[test]
 fn histograms_are_federated_in_protobuf() {
     let server = with_histograms();

@@ -44,6 +44,8 @@ pub(crate) struct ConnectionState {
     ever_busy: AtomicBool,
     is_http2: AtomicBool,
     seen_bytes: AtomicBool,
+    /// The newest request has a body, of which some may not have been read.
+    has_body: AtomicBool,
     evict: Notify,
 }
 
@@ -108,7 +110,7 @@ impl Drop for ConnectionGuard {
 }
 
 impl ConnectionState {
-    fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let now = nanos(clock.now());
         Self {
             clock,
@@ -118,12 +120,14 @@ impl ConnectionState {
             ever_busy: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
             seen_bytes: AtomicBool::new(false),
+            has_body: AtomicBool::new(false),
             evict: Notify::new(),
         }
     }
 
     /// Held while a request is being answered.
-    pub(crate) fn busy(self: &Arc<Self>) -> BusyGuard {
+    pub(crate) fn busy(self: &Arc<Self>, has_body: bool) -> BusyGuard {
+        self.has_body.store(has_body, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.ever_busy.store(true, Relaxed);
         self.partial_since.store(0, Relaxed);
@@ -157,6 +161,14 @@ impl ConnectionState {
         waited(idle, patience.idle)
             || (silent_newcomer && waited(idle, patience.headers))
             || (partial > 0 && waited(partial, patience.headers))
+    }
+
+    /// Whether the next bytes can only be those of another request's head.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.in_flight.load(Relaxed) == 0
+            && self.partial_since.load(Relaxed) == 0
+            && !self.is_http2.load(Relaxed)
+            && !self.has_body.load(Relaxed)
     }
 
     fn received(&self, bytes: &[u8]) {

@@ -1,10 +1,12 @@
 //! Sockets: binding them, accepting from them, serving what comes in until told to stop.
 
 use super::connection::{ConnectionState, Connections, Patience, WatchedSocket};
+use super::request_line::LenientSocket;
 use super::tls::{self, TlsError};
 use crate::config::{Config, LimitSettings};
 use axum::Router;
 use axum::extract::Request;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -227,10 +229,11 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watched = WatchedSocket { socket, state: Arc::clone(&state) };
+        let lenient = LenientSocket::new(watched, Arc::clone(&state));
         let router = self.router.clone();
         let of_request = Arc::clone(&state);
-        let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
-            let busy = of_request.busy();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let busy = of_request.busy(!request.body().is_end_stream());
             let mut router = router.clone();
             async move {
                 let mut request: Request = request.map(axum::body::Body::new);
@@ -240,7 +243,7 @@ impl Server {
                 reply
             }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(watched), service);
+        let connection = self.builder.serve_connection(TokioIo::new(lenient), service);
         let connection = watcher.watch(connection.into_owned());
         tokio::select! {
             // An error here is the client's: it went away or broke the protocol.

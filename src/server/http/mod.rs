@@ -10,6 +10,7 @@ mod auth;
 mod connection;
 mod host;
 pub mod listener;
+mod request_line;
 mod tls;
 
 pub use listener::Peer;

@@ -58,17 +58,33 @@ impl<'a> AnyValue<'a> {
             Self::Bytes(bytes) => write_quoted(&base64_text(bytes), out),
             Self::Bool(value) => drop(write!(out, "{value}")),
             Self::Int(value) => drop(write!(out, "{value}")),
-            Self::Double(value) if value.is_finite() => drop(write!(out, "{value}")),
+            Self::Double(value) if value.is_finite() => out.push_str(&finite(*value)),
             Self::Double(value) => write_quoted(&model::format_float_go(*value), out),
             Self::Array(values) => {
                 write_list(values, ['[', ']'], out, |value, out| value.write_json(out));
             }
-            Self::Map(entries) => write_list(entries, ['{', '}'], out, |entry, out| {
-                write_quoted(&entry.key, out);
-                out.push(':');
-                entry.value.write_json(out);
-            }),
+            Self::Map(entries) => {
+                // Whichever way they are sent, it is one value.
+                let mut sorted: Vec<_> = entries.iter().collect();
+                sorted.sort_by(|left, right| left.key.cmp(&right.key));
+                write_list(&sorted, ['{', '}'], out, |entry, out| {
+                    write_quoted(&entry.key, out);
+                    out.push(':');
+                    entry.value.write_json(out);
+                });
+            }
         }
+    }
+}
+
+/// As JavaScript writes it: with an exponent only below 1e-6 and from 1e21 on.
+fn finite(value: f64) -> String {
+    match value.abs() {
+        size if size != 0.0 && !(1e-6..1e21).contains(&size) => {
+            let text = format!("{value:e}");
+            if text.contains("e-") { text } else { text.replacen('e', "e+", 1) }
+        }
+        _ => value.to_string(),
     }
 }
 

@@ -120,6 +120,27 @@ fn both_encodings_say_the_same() {
 }
 
 #[test]
+fn values_have_one_text_each() {
+    let entry = |key: &'static str, value| Attribute { key: key.into(), value };
+    let one = AnyValue::Int(1);
+    let map = |entries: Vec<Attribute<'static>>| AnyValue::Map(entries).as_text().into_owned();
+    let text = r#"{"a":null,"b":1}"#;
+    assert_eq!(map(vec![entry("b", one.clone()), entry("a", AnyValue::Empty)]), text);
+    assert_eq!(map(vec![entry("a", AnyValue::Empty), entry("b", one)]), text);
+    for (value, text) in [
+        (1.0, "1"),
+        (0.1, "0.1"),
+        (1e-6, "0.000001"),
+        (1.5e-9, "1.5e-9"),
+        (1e20, "100000000000000000000"),
+        (-1e21, "-1e+21"),
+        (-0.0, "-0"),
+    ] {
+        assert_eq!(AnyValue::Double(value).as_text(), text);
+    }
+}
+
+#[test]
 fn json_that_breaks_the_rules_is_refused() {
     for (value, expected) in [
         (r#"{"asInt": "x"}"#, "a whole number"),
