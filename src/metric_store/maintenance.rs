@@ -8,6 +8,7 @@ use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
+use crate::head::Head;
 use crate::part::{
     Age, Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartOrigin, PartRoom,
 };
@@ -21,6 +22,9 @@ use std::sync::Arc;
 
 /// What a merge may keep of its inputs. A group's values are read once, in order.
 const MERGE_CACHE_BYTES: usize = 16 << 20;
+
+/// How many series a flush looks up in the registry at a time.
+const NAMED_AT_ONCE: usize = 1 << 10;
 
 impl Tenant {
     /// Writes every frozen head into parts, the oldest first. `today` takes what has no time.
@@ -64,13 +68,15 @@ impl Tenant {
     }
 }
 
+/// The registry is shared with the live head: it is looked at in passing, and never held while a
+/// part is written, or whoever brings a new series would wait for the disk.
 fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewPart>, StoreError> {
+    let series = series_by_day(&frozen.head);
     let head = frozen.head.read();
     let mut days: Vec<Day> = head.days().collect();
     if days.is_empty() && !head.metadata.is_empty() {
         days.push(today);
     }
-    let order = frozen.head.registry_mut().in_part_order();
     let covered = log_position(frozen.end);
     let mut parts = Vec::new();
     for (index, day) in days.into_iter().enumerate() {
@@ -83,7 +89,8 @@ fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewP
             tombstones_applied: frozen.felt,
         };
         let mut builder = PartBuilder::new(&tenant.store, origin, Effort::Quick)?;
-        write_day(&mut builder, &frozen.head, &order, day)?;
+        let of_day = series.get(&day).map_or(&[][..], Vec::as_slice);
+        write_day(&mut builder, &frozen.head, &head, of_day, day)?;
         // What is known of metrics has no time: it goes with the first part.
         let metadata: Vec<(String, MetricMetadata)> = match index {
             0 => head.metadata.clone().into_iter().collect(),
@@ -94,26 +101,44 @@ fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewP
     Ok(parts)
 }
 
+/// The series that have samples on a day, in the order of parts.
+fn series_by_day(live: &LiveHead) -> BTreeMap<Day, Vec<u32>> {
+    let mut days: BTreeMap<Day, Vec<u32>> = BTreeMap::new();
+    let registry = live.sorted_registry(None);
+    let head = live.read();
+    for number in registry.numbers() {
+        head.for_each_day(number, |day| {
+            let series = days.entry(day).or_default();
+            if series.last() != Some(&number) {
+                series.push(number);
+            }
+        });
+    }
+    days
+}
+
 fn write_day(
     builder: &mut PartBuilder,
     live: &LiveHead,
-    order: &[u32],
+    head: &Head,
+    series: &[u32],
     day: Day,
 ) -> Result<(), StoreError> {
-    let registry = live.registry();
-    let head = live.read();
     let range = day.range(Signal::Metrics);
     let mut samples = Columns::default();
-    for number in order {
-        if head.has(*number) {
+    for numbers in series.chunks(NAMED_AT_ONCE) {
+        for (number, labels) in live.named(numbers) {
             samples.clear();
-            head.read(*number, range, true, &mut samples);
-            builder.series(&registry.entry(*number).labels, &samples)?;
+            head.read(number, range, true, &mut samples);
+            builder.series(&labels, &samples)?;
         }
     }
-    let of_day = head.exemplars.iter().filter(|(_, exemplar)| range.contains(exemplar.time_ms));
-    of_day
-        .for_each(|(number, exemplar)| builder.exemplar(&registry.entry(*number).labels, exemplar));
+    for (number, exemplar) in &head.exemplars {
+        if range.contains(exemplar.time_ms) {
+            let labels = live.registry().entry(*number).labels.clone();
+            builder.exemplar(&labels, exemplar);
+        }
+    }
     Ok(())
 }
 

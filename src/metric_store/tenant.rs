@@ -5,7 +5,8 @@
 //! and the manifest, in this order, so that what moves from one to the next is seen at least once.
 //!
 //! Locks, in this order: `heads`, a registry, a head. `upkeep` is taken before all of them, by
-//! whoever changes parts.
+//! whoever changes parts. The order holds for shared locking too: who waits to write makes new
+//! readers wait. A registry serves the live head and the frozen ones, so nobody holds one over I/O.
 
 use crate::StoreError;
 use crate::batch::format::{self, DecodedBatch};
@@ -157,11 +158,12 @@ impl Tenant {
     /// Makes the batch readable. It was resolved against `live`; false where that was cut since.
     pub(crate) fn apply(&self, live: &LiveHead, batch: &BatchBuilder, position: Position) -> bool {
         {
+            let known = live.registry().len();
             let mut head = live.write();
             if live.sealed.load(Ordering::Acquire) {
                 return false;
             }
-            head.reserve(live.registry().len());
+            head.reserve(known);
             push_batch(&mut head, batch);
         }
         if !batch.defined.is_empty() {
@@ -188,8 +190,9 @@ impl Tenant {
         let live = Arc::clone(&heads.live);
         let numbers = heads.replay.epochs.entry(batch.epoch).or_default();
         define(&live, numbers, &batch.definitions);
+        let known = live.registry().len();
         let mut head = live.write();
-        head.reserve(live.registry().len());
+        head.reserve(known);
         match push_replayed(&mut head, numbers, &batch) {
             0 => Ok(()),
             samples => Err(StoreError::UndefinedSeries { samples }),
@@ -298,6 +301,12 @@ impl LiveHead {
         let mut registry = self.registry_mut();
         registry.sort(metric);
         RwLockWriteGuard::downgrade(registry)
+    }
+
+    /// The series with their labels.
+    pub(crate) fn named(&self, numbers: &[u32]) -> Vec<(u32, Labels)> {
+        let registry = self.registry();
+        numbers.iter().map(|number| (*number, registry.entry(*number).labels.clone())).collect()
     }
 
     pub(crate) fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {

@@ -177,6 +177,25 @@ impl Head {
         self.days.iter().copied()
     }
 
+    /// Calls `each` with every day on which the series has samples, with some more than once.
+    pub(crate) fn for_each_day(&self, number: u32, mut each: impl FnMut(Day)) {
+        let Some(state) = self.series.get(number as usize) else { return };
+        let mut times = self.clocks.ticks(state.clock, state.start, state.run.len);
+        while let Some(first) = times.first() {
+            let day = Day::of(*first, Signal::Metrics);
+            each(day);
+            let end = day.range(Signal::Metrics).max;
+            times = &times[times.partition_point(|time| *time <= end)..];
+        }
+        if state.has_extra
+            && let Some(extra) = self.extras.get(&number)
+        {
+            let late = extra.late.iter().map(|sample| sample.time);
+            let times = late.chain(extra.histograms.iter().map(|sample| sample.time_ms));
+            times.for_each(|time| each(Day::of(time, Signal::Metrics)));
+        }
+    }
+
     pub(crate) fn time(&self) -> Option<TimeRange> {
         self.time
     }

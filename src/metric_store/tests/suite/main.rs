@@ -6,4 +6,6 @@ mod damage;
 mod fixtures;
 mod model_test;
 mod reading;
+mod stress;
+mod waiting;
 mod world;

@@ -1,8 +1,8 @@
 //! A store, its log and its disk; and what it should hold.
 
 use metric_store::{
-    BatchBuilder, HistogramSample, Limits, MergeWish, MetricStore, Scratch, Select, StoreError,
-    StoreSettings,
+    BatchBuilder, HistogramSample, Limits, Matcher, MergeWish, MetricStore, Scratch, Select,
+    StoreError, StoreSettings,
 };
 use model::{Buckets, FloatHistogram, Labels, Signal, TenantId, TimeRange};
 use platform::sim::{SimClock, SimDisk};
@@ -68,11 +68,7 @@ impl World {
     pub(crate) fn write(&mut self, rows: &[(u32, i64, Row)]) -> Result<(), Box<dyn Error>> {
         self.batch.clear();
         for (series, time, row) in rows {
-            let slot = self.batch.series(labels(*series).as_bytes());
-            match is_histogram(*series) {
-                true => self.batch.histogram(slot, histogram_sample(*time, *row)),
-                false => self.batch.sample_since(slot, *time, row.start, f64::from_bits(row.bits)),
-            }
+            push_row(&mut self.batch, *series, *time, *row);
         }
         self.commit()
     }
@@ -114,33 +110,49 @@ impl World {
         self.store.merge(&MergeWish { full, space: ROOM })
     }
 
-    pub(crate) fn delete(
-        &self,
-        matchers: &[metric_store::Matcher],
-        time: TimeRange,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn delete(&self, matchers: &[Matcher], time: TimeRange) -> Result<(), StoreError> {
         self.store.delete(&self.tenant, matchers, time, self.end.max(self.log.end()))
     }
 
     /// Everything that can be read in the range, as rows.
     pub(crate) fn rows(&self, time: TimeRange) -> Result<Rows, StoreError> {
-        let wanted = Select { time, matchers: &[], values_needed: true };
-        let selection = self.store.select(&self.tenant, &wanted)?;
-        assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
-        let mut rows = Rows::new();
-        let mut scratch = Scratch::default();
-        for index in 0..selection.len() {
-            let series = series_of(&selection.labels(index));
-            let columns = selection.read(index, &mut scratch)?;
-            assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
-            let floats = columns.floats.values.iter().map(|value| value.to_bits());
-            add(&mut rows, series, columns.floats.times, columns.floats.starts, floats);
-            let histograms =
-                columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
-            add(&mut rows, series, columns.histograms.times, columns.histograms.starts, histograms);
-        }
-        Ok(rows)
+        read_rows(&self.store, &self.tenant, &[], time, self.whole)
     }
+}
+
+pub(crate) fn push_row(batch: &mut BatchBuilder, series: u32, time: i64, row: Row) {
+    let slot = batch.series(labels(series).as_bytes());
+    match is_histogram(series) {
+        true => batch.histogram(slot, histogram_sample(time, row)),
+        false => batch.sample_since(slot, time, row.start, f64::from_bits(row.bits)),
+    }
+}
+
+/// What can be read of the series that match, as rows. Where the store is `whole` nothing may be
+/// missing from the answer.
+pub(crate) fn read_rows(
+    store: &MetricStore,
+    tenant: &TenantId,
+    matchers: &[Matcher],
+    time: TimeRange,
+    whole: bool,
+) -> Result<Rows, StoreError> {
+    let wanted = Select { time, matchers, values_needed: true };
+    let selection = store.select(tenant, &wanted)?;
+    assert!(!whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
+    let mut rows = Rows::new();
+    let mut scratch = Scratch::default();
+    for index in 0..selection.len() {
+        let series = series_of(&selection.labels(index));
+        let columns = selection.read(index, &mut scratch)?;
+        assert!(!whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
+        let floats = columns.floats.values.iter().map(|value| value.to_bits());
+        add(&mut rows, series, columns.floats.times, columns.floats.starts, floats);
+        let histograms =
+            columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
+        add(&mut rows, series, columns.histograms.times, columns.histograms.starts, histograms);
+    }
+    Ok(rows)
 }
 
 fn add(
