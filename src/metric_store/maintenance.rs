@@ -136,7 +136,7 @@ fn write_day(
     for (number, exemplar) in &head.exemplars {
         if range.contains(exemplar.time_ms) {
             let labels = live.registry().entry(*number).labels.clone();
-            builder.exemplar(&labels, exemplar);
+            builder.exemplar(&labels, exemplar)?;
         }
     }
     Ok(())
@@ -233,7 +233,7 @@ impl Merge {
             builder.series(&labels, &merged)?;
         }
         for (series, exemplar) in self.exemplars()? {
-            builder.exemplar(&series, &exemplar);
+            builder.exemplar(&series, &exemplar)?;
         }
         let metadata: Vec<(String, MetricMetadata)> = self.metadata()?.into_iter().collect();
         Ok(builder.finish(&metadata)?)

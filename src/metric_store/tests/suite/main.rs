@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod fixtures;
+mod large;
 mod model_test;
 mod reading;
 mod stress;
