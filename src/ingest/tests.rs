@@ -7,6 +7,7 @@ use crate::{
 use model::{ErrorKind, Signal, TenantId};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
 use platform::{Disk, Random, SeededRandom, Space};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use wal::{Log, LogOptions, Position, Replay, Replayed, SyncPolicy};
@@ -24,8 +25,12 @@ struct Rows {
     covered: Option<Position>,
     last_applied: Option<Position>,
     asked: Vec<&'static str>,
-    /// The next flush fails.
+    /// The next flush of something fails.
     is_broken: bool,
+    /// Batches leave no rows.
+    drops_rows: bool,
+    /// A merge lasts until it hears of it.
+    merge_until: Option<Receiver<()>>,
 }
 
 impl Shelf {
@@ -35,7 +40,9 @@ impl Shelf {
 
     fn push(&self, row: String, position: Position) {
         let mut rows = self.rows();
-        rows.head.push(row);
+        if !rows.drops_rows {
+            rows.head.push(row);
+        }
         rows.last_applied = Some(position);
     }
 }
@@ -64,7 +71,7 @@ impl Engine for Shelf {
     fn flush(&self) -> Result<(), EngineError> {
         let mut rows = self.rows();
         rows.asked.push("flush");
-        if std::mem::take(&mut rows.is_broken) {
+        if !rows.frozen.is_empty() && std::mem::take(&mut rows.is_broken) {
             return Err(EngineError::new(ErrorKind::Io, "no part could be written"));
         }
         for (end, mut frozen) in std::mem::take(&mut rows.frozen) {
@@ -86,6 +93,9 @@ impl Engine for Shelf {
 
     fn merge(&self, _: &MergeRequest) -> Result<usize, EngineError> {
         self.rows().asked.push("merge");
+        let until = self.rows().merge_until.take();
+        let ended = until.map_or(Ok(()), |until| until.recv_timeout(Duration::from_secs(60)));
+        ended.map_err(|error| EngineError::new(ErrorKind::Bug, error))?;
         Ok(3)
     }
 
@@ -126,6 +136,9 @@ impl Intake for Row<'_> {
     }
 }
 
+/// Below what `enough_rows` takes.
+const FLUSH_SIZE: u64 = 2 << 20;
+
 struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
@@ -152,7 +165,7 @@ impl World {
         let (clock, shelf) = (Arc::new(SimClock::new()), Arc::new(Shelf::default()));
         let settings = KeeperSettings {
             flush_interval: Duration::from_secs(300),
-            flush_size: 1 << 30,
+            flush_size: FLUSH_SIZE,
             head_size: 100,
         };
         let engine: Arc<dyn Engine> = shelf.clone();
@@ -294,7 +307,7 @@ async fn a_flush_cuts_writes_and_lets_go_of_the_log() {
     world.commit("after").await.unwrap();
     {
         let shelf = world.shelf.rows();
-        assert_eq!(shelf.asked, ["cut", "flush"]);
+        assert_eq!(shelf.asked, ["flush", "cut", "flush"], "what was left goes first");
         assert!(shelf.parts == rows);
         assert_eq!(shelf.covered, Some(report.covered));
         assert_eq!(shelf.head, ["after"]);
@@ -325,7 +338,7 @@ async fn a_flush_that_fails_keeps_the_log_and_is_done_again() {
 async fn flushes_come_when_they_are_due() {
     let world = World::new(options());
     let due = || world.keeper.flush_when_due(&world.gateway);
-    let flushes = || world.shelf.rows().asked.iter().filter(|asked| **asked == "flush").count();
+    let flushes = || world.shelf.rows().asked.iter().filter(|asked| **asked == "cut").count();
     world.clock.advance(Duration::from_secs(301));
     due().await.unwrap();
     assert_eq!(flushes(), 0, "nothing is there");
@@ -338,6 +351,39 @@ async fn flushes_come_when_they_are_due() {
     world.commit(&"x".repeat(100)).await.unwrap();
     due().await.unwrap();
     assert_eq!(flushes(), 2, "the head is large");
+}
+
+/// Metadata, or batches that the engine refused: nothing to flush, but the log grows.
+#[tokio::test]
+async fn a_log_without_rows_is_let_go_of() {
+    let world = World::new(options());
+    world.shelf.rows().drops_rows = true;
+    for row in &enough_rows() {
+        world.commit(row).await.unwrap();
+    }
+    let before = world.gateway.log().size_bytes();
+    assert!(before > FLUSH_SIZE, "{before}");
+    world.keeper.flush_when_due(&world.gateway).await.unwrap();
+    assert!(world.gateway.log().size_bytes() < before / 10);
+    world.keeper.flush_when_due(&world.gateway).await.unwrap();
+    let cuts = world.shelf.rows().asked.iter().filter(|asked| **asked == "cut").count();
+    assert_eq!(cuts, 1, "nothing has come since");
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_for_a_merge() {
+    let world = World::new(options());
+    world.commit("row").await.unwrap();
+    let (end, until) = std::sync::mpsc::channel::<()>();
+    world.shelf.rows().merge_until = Some(until);
+    let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
+    let flush = async {
+        world.keeper.flush(&world.gateway).await.unwrap();
+        assert_eq!(world.shelf.rows().parts, ["row"]);
+        end.send(()).unwrap();
+    };
+    let (merged, ()) = tokio::join!(world.keeper.merge(&world.gateway, request), flush);
+    assert_eq!(merged.unwrap(), 3);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ const NAMED_AT_ONCE: usize = 1 << 10;
 impl Tenant {
     /// Writes every frozen head into parts, the oldest first. `today` takes what has no time.
     pub(crate) fn flush(&self, today: Day) -> Result<(), StoreError> {
-        let _upkeep = self.upkeep();
+        let _flushing = self.flushing();
         while let Some(frozen) = self.oldest_frozen() {
             let covered = log_position(frozen.end);
             let add = write_frozen(self, &frozen, today)?;
@@ -40,8 +40,19 @@ impl Tenant {
         Ok(())
     }
 
+    /// Answers the merges that were done. A part that can't be read keeps only its own merge from
+    /// being done; the first failure is the answer.
+    pub(crate) fn merge_all<'p>(
+        &self,
+        plans: &'p [MergePlan],
+    ) -> Result<Vec<&'p MergePlan>, StoreError> {
+        let outcomes: Vec<_> = plans.iter().map(|plan| Ok((plan, self.merge(plan)?))).collect();
+        let outcomes: Result<Vec<_>, StoreError> = outcomes.into_iter().collect();
+        Ok(outcomes?.into_iter().filter_map(|(plan, done)| done.then_some(plan)).collect())
+    }
+
     /// Answers false where an input was damaged and is set apart now.
-    pub(crate) fn merge(&self, plan: &MergePlan) -> Result<bool, StoreError> {
+    fn merge(&self, plan: &MergePlan) -> Result<bool, StoreError> {
         let manifest = self.store.snapshot();
         let mut merge = match Merge::open(self, &manifest, plan) {
             Ok(merge) => merge,

@@ -51,6 +51,14 @@ pub struct Prepared {
     pub refused: Option<Refused>,
 }
 
+/// A delete that knows which series it means.
+#[derive(Debug)]
+pub struct ResolvedDelete {
+    tenant: Arc<Tenant>,
+    time: TimeRange,
+    deleted: Deleted,
+}
+
 #[derive(Debug)]
 pub struct Refused {
     pub series: u64,
@@ -160,7 +168,9 @@ impl MetricStore {
 
     // ── upkeep ──
 
-    /// Sets everything applied so far apart. No batch is between log and store meanwhile.
+    /// Sets everything applied so far apart, but for tenants whose last cut is not yet in parts: a
+    /// flush that fails must not leave one head more with every try. No batch is between log and
+    /// store meanwhile.
     pub fn cut(&self, end: Position) {
         for tenant in self.all() {
             tenant.cut(end, self.new_epoch(), self.clock.now());
@@ -170,7 +180,17 @@ impl MetricStore {
     /// Writes what was cut into parts. After an error it can be called again.
     pub fn flush(&self) -> Result<(), StoreError> {
         let today = Day::of(self.clock.wall_ms(), SIGNAL);
-        self.all().iter().try_for_each(|tenant| tenant.flush(today))
+        self.each_tenant(|tenant| tenant.flush(today).map(|()| 0)).map(|_| ())
+    }
+
+    /// The sum of what the work answers. One tenant's trouble is not that of the next: all are
+    /// served, and the first failure is the answer.
+    fn each_tenant(
+        &self,
+        mut work: impl FnMut(&Tenant) -> Result<usize, StoreError>,
+    ) -> Result<usize, StoreError> {
+        let outcomes: Vec<_> = self.all().iter().map(|tenant| work(tenant)).collect();
+        outcomes.into_iter().sum()
     }
 
     /// The first position of the log that is not yet safe without it.
@@ -187,21 +207,15 @@ impl MetricStore {
 
     /// Answers how many parts went into merges.
     pub fn merge(&self, wish: &MergeWish) -> Result<usize, StoreError> {
-        let mut merged = 0;
-        for tenant in self.all() {
+        self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
             let today = Day::of(self.clock.wall_ms(), SIGNAL);
             let plans = plan(&tenant.store.snapshot().parts, wish, today);
-            for plan in plans {
-                merged += if tenant.merge(&plan)? { plan.inputs.len() } else { 0 };
-            }
-            match wish.full {
-                true => tenant.store.collect_garbage_now()?,
-                false => tenant.store.collect_garbage()?,
-            };
-            self.forget_gone_parts();
-        }
-        Ok(merged)
+            let merged = tenant.merge_all(&plans);
+            let merged = merged.map(|done| done.iter().map(|plan| plan.inputs.len()).sum());
+            self.give_back(tenant, wish.full)?;
+            merged
+        })
     }
 
     /// Drops parts that end before `oldest_ms`, and the oldest days while all tenants' parts take
@@ -214,70 +228,81 @@ impl MetricStore {
         let settings = RetentionSettings { keep_from: oldest_ms, bytes_max };
         let manifests: Vec<_> = self.all().iter().map(|tenant| tenant.store.snapshot()).collect();
         let planned = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
-        let mut dropped = 0;
-        for tenant in self.all() {
+        self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
             // A merge may have been faster.
             let manifest = tenant.store.snapshot();
             let remove: Vec<Ulid> = manifest.all_ids().filter(|id| planned.contains(id)).collect();
-            if !remove.is_empty() {
-                dropped += remove.len();
+            let dropped = remove.len();
+            if dropped > 0 {
                 tenant.store.update(|_| Ok(Edit { remove, ..Edit::default() }))?;
-                tenant.store.collect_garbage()?;
-                self.forget_gone_parts();
+                self.give_back(tenant, false)?;
             }
-        }
-        Ok(dropped)
+            Ok(dropped)
+        })
     }
 
-    /// Deletes the samples of matching series in the range. Gone for readers at once; gone from
-    /// the disk with the next merge, or by `clean_tombstones`. `position` is the end of the log;
-    /// no batch is between log and store meanwhile.
-    pub fn delete(
+    /// What a delete of matching series is to mean; `None` where there is nothing to delete. Looks
+    /// at names on the disk, so it is asked before anybody is made to wait: what comes between this
+    /// and `delete` came at the same time as the delete.
+    pub fn resolve_delete(
         &self,
         tenant: &TenantId,
         matchers: &[Matcher],
         time: TimeRange,
-        position: Position,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<ResolvedDelete>, StoreError> {
         let tenant = self.tenant(tenant)?;
         let wanted = Select { time, matchers, values_needed: false };
         let selection = select::select(&tenant, &self.caches, &wanted)?;
         if selection.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let deleted = Deleted::resolve(matchers, |label| {
             (0..selection.len()).map(|i| selection.labels(i).value(label).to_owned()).collect()
         });
+        Ok(Some(ResolvedDelete { tenant, time, deleted }))
+    }
+
+    /// Deletes samples. Gone for readers at once; gone from the disk with the next merge, or by
+    /// `clean_tombstones`. `position` is the end of the log; no batch is between log and store
+    /// meanwhile, and no cut.
+    pub fn delete(&self, delete: &ResolvedDelete, position: Position) -> Result<(), StoreError> {
+        let ResolvedDelete { tenant, time, deleted } = delete;
         let tombstone = Tombstone {
             id: tenant.store.mint_id(),
-            time,
+            time: *time,
             matcher: deleted.encode(),
             created_ms: self.clock.wall_ms(),
             position: log_position(position),
             generation: 0,
         };
         let edit = Edit { add_tombstones: vec![tombstone], ..Edit::default() };
-        tenant.delete(time, &deleted, || tenant.store.update(|_| Ok(edit)))?;
+        tenant.delete(*time, deleted, || tenant.store.update(|_| Ok(edit)))?;
         DELETES.increment();
         Ok(())
     }
 
     /// Rewrites the parts that still hold deleted samples. Answers how many.
     pub fn clean_tombstones(&self) -> Result<usize, StoreError> {
-        let mut cleaned = 0;
-        for tenant in self.all() {
+        self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
             let manifest = tenant.store.snapshot();
             let mut plans = plan_erasures(&manifest, &BTreeSet::new());
             plans.extend(young_erasures(&manifest, &plans));
-            for plan in &plans {
-                cleaned += usize::from(tenant.merge(plan)?);
-            }
-            tenant.store.collect_garbage_now()?;
-            self.forget_gone_parts();
-        }
-        Ok(cleaned)
+            let cleaned = tenant.merge_all(&plans).map(|done| done.len());
+            self.give_back(tenant, true)?;
+            cleaned
+        })
+    }
+
+    /// The space of parts that nobody needs, `now` or as soon as that costs no generation.
+    fn give_back(&self, tenant: &Tenant, now: bool) -> Result<(), StoreError> {
+        match now {
+            true => tenant.store.collect_garbage_now()?,
+            false => tenant.store.collect_garbage()?,
+        };
+        self.forget_gone_parts();
+        Ok(())
     }
 
     /// Ids are unique across tenants; another tenant's parts stay.

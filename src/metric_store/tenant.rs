@@ -4,8 +4,8 @@
 //! *frozen*; a flush writes it into parts and drops it. Readers take the live head, the frozen ones
 //! and the manifest, in this order, so that what moves from one to the next is seen at least once.
 //!
-//! Locks, in this order: `heads`, a registry, a head. `upkeep` is taken before all of them, by
-//! whoever changes parts. The order holds for shared locking too: who waits to write makes new
+//! Locks, in this order: `heads`, a registry, a head. `upkeep` and `flushing` are taken before all
+//! of them, by whoever changes parts; a flush does not wait for merges, which may take long. The order holds for shared locking too: who waits to write makes new
 //! readers wait. A registry serves the live head and the frozen ones, so nobody holds one over I/O.
 
 use crate::StoreError;
@@ -35,8 +35,9 @@ pub(crate) struct Tenant {
     pub(crate) store: PartStore,
     heads: RwLock<Heads>,
     last_applied: Mutex<Option<Position>>,
-    /// Flushes, merges, retention and deletes: one at a time.
+    /// Merges and retention: one at a time.
     upkeep: Mutex<()>,
+    flushing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -102,11 +103,16 @@ impl Tenant {
         let live = Arc::new(LiveHead::new(Arc::default(), epoch));
         let busy = BusyWindow { began: now, busy: Vec::new() };
         let heads = RwLock::new(Heads { live, frozen: Vec::new(), replay, busy });
-        Self { store, heads, last_applied: Mutex::new(None), upkeep: Mutex::new(()) }
+        let last_applied = Mutex::new(None);
+        Self { store, heads, last_applied, upkeep: Mutex::new(()), flushing: Mutex::new(()) }
     }
 
     pub(crate) fn upkeep(&self) -> MutexGuard<'_, ()> {
         self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn flushing(&self) -> MutexGuard<'_, ()> {
+        self.flushing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_heads(&self) -> RwLockReadGuard<'_, Heads> {
@@ -199,9 +205,13 @@ impl Tenant {
         }
     }
 
-    /// Sets everything applied so far apart. `epoch` names what comes after.
+    /// Sets everything applied so far apart, unless what was cut before is still to be written.
+    /// `epoch` names what comes after.
     pub(crate) fn cut(&self, end: Position, epoch: u64, now: Moment) {
         let mut heads = self.write_heads();
+        if !heads.frozen.is_empty() {
+            return;
+        }
         heads.settle_deletes(None);
         let needed = self.store.log_needed_from();
         let touched = self.last_applied().is_some_and(|last| needed <= log_position(last));
@@ -221,16 +231,17 @@ impl Tenant {
         heads.frozen.push(Frozen { head, end, felt });
     }
 
-    /// Erases from the live head; `publish` makes the delete durable before. No cut runs meanwhile.
+    /// Erases from the live head; `publish` makes the delete durable before. No cut runs meanwhile,
+    /// so that the live head is the same behind as before, and readers need not wait for the disk.
     pub(crate) fn delete<T, E>(
         &self,
         range: TimeRange,
         deleted: &Deleted,
         publish: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let heads = self.write_heads();
+        let live = self.live();
         let published = publish()?;
-        heads.live.erase(range, deleted);
+        live.erase(range, deleted);
         Ok(published)
     }
 

@@ -47,9 +47,8 @@ pub struct PartStore {
 pub(crate) struct Writing {
     /// The highest generation number taken on disk.
     highest: u64,
-    /// What the generation before the current one names and covers.
+    /// What the generation before the current one names.
     pub(crate) previous: BTreeSet<Ulid>,
-    previous_covered: LogPosition,
     /// Named once, and not since: safe to delete as soon as nobody reads them.
     pub(crate) dropped: BTreeSet<Ulid>,
     /// Set after a write that may or may not have happened; holds the pins of its parts.
@@ -59,6 +58,8 @@ pub(crate) struct Writing {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) current: Arc<Manifest>,
+    /// Of the generation before the current one.
+    previous_covered: LogPosition,
     /// Every manifest that somebody may still hold.
     handed_out: Vec<Weak<Manifest>>,
     handles: BTreeMap<Ulid, Handle>,
@@ -87,9 +88,9 @@ impl PartStore {
         signal: Signal,
     ) -> Result<Self, PartError> {
         let found = Generations::load(blobs.as_ref(), &tenant, signal)?;
-        let (manifest, writing) = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found)?;
-        let shared = Mutex::new(Shared::new(Arc::new(manifest)));
-        let writing = Mutex::new(writing);
+        let adopted = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found)?;
+        let shared = Shared::new(Arc::new(adopted.manifest), adopted.previous_covered);
+        let (shared, writing) = (Mutex::new(shared), Mutex::new(adopted.writing));
         Ok(Self { blobs, clock, ids, tenant, signal, writing, shared })
     }
 
@@ -179,9 +180,10 @@ impl PartStore {
     }
 
     /// The log may be cut below this position. It is what the generation *before* the newest
-    /// covers: were the newest to rot, the log still has what only it knew of.
+    /// covers: were the newest to rot, the log still has what only it knew of. Whoever asks does
+    /// not wait for the disk.
     pub fn log_needed_from(&self) -> LogPosition {
-        self.writing().previous_covered
+        self.shared().previous_covered
     }
 
     fn publish_edit(
@@ -222,11 +224,11 @@ impl PartStore {
     fn switch(&self, writing: &mut Writing, next: Manifest) -> Arc<Manifest> {
         telemetry::COMMITS.increment();
         let next = Arc::new(next);
-        let before = self.shared().replace(Arc::clone(&next));
+        let covered = self.snapshot().covered;
+        let before = self.shared().replace(Arc::clone(&next), covered);
         let named: BTreeSet<Ulid> = next.named().collect();
         writing.dropped.extend(before.named().filter(|id| !named.contains(id)));
         writing.previous = before.named().collect();
-        writing.previous_covered = before.covered;
         writing.highest = next.generation;
         writing.uncertain = None;
         if let Some(old) = next.generation.checked_sub(GENERATIONS_KEPT).filter(|old| *old > 0) {
@@ -258,10 +260,10 @@ impl PartStore {
     /// Takes what somebody else published.
     fn reload(&self, writing: &mut Writing) -> Result<(), PartError> {
         let found = Generations::load(self.blobs.as_ref(), &self.tenant, self.signal)?;
-        let (manifest, fresh) =
+        let adopted =
             adopt(self.blobs.as_ref(), self.clock.as_ref(), &self.tenant, self.signal, found)?;
-        *writing = fresh;
-        self.shared().replace(Arc::new(manifest));
+        *writing = adopted.writing;
+        self.shared().replace(Arc::new(adopted.manifest), adopted.previous_covered);
         Ok(())
     }
 
@@ -281,14 +283,15 @@ impl PartStore {
 }
 
 impl Shared {
-    fn new(current: Arc<Manifest>) -> Self {
+    fn new(current: Arc<Manifest>, previous_covered: LogPosition) -> Self {
         let handed_out = vec![Arc::downgrade(&current)];
         let (handles, making) = (BTreeMap::new(), Vec::new());
-        Self { current, handed_out, handles, handle_clock: 0, making }
+        Self { current, previous_covered, handed_out, handles, handle_clock: 0, making }
     }
 
     /// Answers the manifest that was current.
-    fn replace(&mut self, next: Arc<Manifest>) -> Arc<Manifest> {
+    fn replace(&mut self, next: Arc<Manifest>, previous_covered: LogPosition) -> Arc<Manifest> {
+        self.previous_covered = previous_covered;
         self.handed_out.retain(|manifest| manifest.strong_count() > 0);
         self.handed_out.push(Arc::downgrade(&next));
         for (id, handle) in &mut self.handles {
@@ -330,14 +333,20 @@ impl Shared {
     }
 }
 
-/// The state that what was found on disk amounts to.
+/// What was found on disk amounts to this.
+struct Adopted {
+    manifest: Manifest,
+    writing: Writing,
+    previous_covered: LogPosition,
+}
+
 fn adopt(
     blobs: &dyn Blobs,
     clock: &dyn Clock,
     tenant: &TenantId,
     signal: Signal,
     found: Generations,
-) -> Result<(Manifest, Writing), PartError> {
+) -> Result<Adopted, PartError> {
     let Generations { current, previous, unreadable, highest, once_named, .. } = found;
     let mut manifest = current.unwrap_or_else(|| Manifest::empty(tenant.clone(), signal));
     note_unreadable(&mut manifest, &unreadable, clock.wall_ms());
@@ -347,8 +356,8 @@ fn adopt(
         previous.iter().flat_map(|p| p.named().collect::<Vec<_>>()).collect();
     let named: BTreeSet<Ulid> = manifest.named().collect();
     let dropped = once_named.difference(&named).copied().collect();
-    let writing = Writing { highest, previous, previous_covered, dropped, uncertain: None };
-    Ok((manifest, writing))
+    let writing = Writing { highest, previous, dropped, uncertain: None };
+    Ok(Adopted { manifest, writing, previous_covered })
 }
 
 fn note_unreadable(manifest: &mut Manifest, unreadable: &[u64], now_ms: i64) {

@@ -15,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior};
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
@@ -204,21 +205,35 @@ fn log_options(settings: &WalSettings) -> LogOptions {
     }
 }
 
-/// The care that the stores need while the server runs; ends when its task is dropped.
+/// The care that the stores need while the server runs; ends when its task is dropped. Failures
+/// were counted and logged where they happened, and are tried again.
 pub(crate) async fn keep(stores: Arc<Stores>, merge_interval: Duration) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut last_merge = stores.clock.now();
+    tokio::join!(keep_flushing(&stores), keep_merging(&stores, merge_interval));
+}
+
+async fn keep_flushing(stores: &Arc<Stores>) {
+    let mut tick = interval(Duration::from_secs(1));
     loop {
         tick.tick().await;
-        // Failures were counted and logged where they happened; the next tick tries again.
         let _ = stores.keeper.flush_when_due(&stores.gateway).await;
-        if stores.clock.now().since(last_merge) >= merge_interval {
-            let _ = stores.keeper.merge(&stores.gateway, stores.merge_request(false)).await;
-            let _ = stores.keeper.retain(stores.retention()).await;
-            last_merge = stores.clock.now();
-        }
-        let stores = Arc::clone(&stores);
+        let stores = Arc::clone(stores);
         let _ = tokio::task::spawn_blocking(move || stores.access.maintain()).await;
     }
+}
+
+async fn keep_merging(stores: &Stores, merge_interval: Duration) {
+    let mut tick = interval(merge_interval.max(Duration::from_secs(1)));
+    // The first one comes at once.
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let _ = stores.keeper.merge(&stores.gateway, stores.merge_request(false)).await;
+        let _ = stores.keeper.retain(stores.retention()).await;
+    }
+}
+
+fn interval(period: Duration) -> Interval {
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
 }

@@ -8,5 +8,6 @@ mod large;
 mod model_test;
 mod reading;
 mod stress;
+mod trouble;
 mod waiting;
 mod world;

@@ -2,12 +2,12 @@
 //! writer. The log and the parts stand on disks of their own, so that faults of the one can be told
 //! from those of the other; a power cut takes both.
 
-use crate::world::{DAY_MS, LIMITS, Row, Rows, TODAY_MS, push_row, read_rows};
+use crate::world::{DAY_MS, LIMITS, ROOM, Row, Rows, TODAY_MS, push_row, read_rows};
 use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Scratch, Select, StoreSettings};
 use model::{Labels, STALE_BITS, Signal, TenantId, TimeRange};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;
-use platform::{Blobs, Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
+use platform::{Blobs, Disk, DiskBlobs, Ids, Random, SeededRandom};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
@@ -16,7 +16,6 @@ use wal::{Batch, Log, LogOptions, Position};
 
 const WRITERS: u32 = 3;
 const LOCKSTEP_SERIES: u32 = 40;
-const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
 
 /// A store, its log and the gate between them, for many threads.
 struct Life {
@@ -91,6 +90,7 @@ impl Life {
     }
 
     fn flush(&self) -> Result<(), Box<dyn Error>> {
+        self.store.flush()?;
         self.quiet(|end| self.store.cut(end));
         self.store.flush()?;
         if let Some(needed) = self.store.log_needed_from() {
@@ -175,7 +175,9 @@ impl Writer {
         let series = self.number * 10 + self.random.below(10) as u32;
         let matchers = [owner(self.number), Matcher::equal("number", &series.to_string())];
         // Whether a delete that failed is half done nobody knows; done again, it is whole.
-        while life.quiet(|end| life.store.delete(&life.tenant, &matchers, range, end)).is_err() {}
+        let resolved = life.store.resolve_delete(&life.tenant, &matchers, range).unwrap();
+        let delete = |end| resolved.iter().try_for_each(|delete| life.store.delete(delete, end));
+        while life.quiet(delete).is_err() {}
         self.model.retain(|(of, time), _| *of != series || !range.contains(*time));
     }
 

@@ -1,7 +1,7 @@
 //! Who waits for the disk, and who must not.
 
-use crate::world::{LIMITS, TODAY_MS};
-use metric_store::{BatchBuilder, Matcher, MetricStore, Select, StoreSettings};
+use crate::world::{LIMITS, ROOM, TODAY_MS};
+use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Select, StoreSettings};
 use model::{Labels, TenantId, TimeRange};
 use platform::sim::{SimClock, SimDisk};
 use platform::threads::scatter;
@@ -15,18 +15,15 @@ use wal::Position;
 /// Longer than anything that does not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The first append to a part, or the first deletion, stands still until somebody lets it go on.
+/// Once armed, the next operation of the kind stands still until somebody lets it go on.
 #[derive(Debug)]
 struct Slow {
     inside: DiskBlobs,
-    at: At,
-    doors: Arc<Mutex<Option<Doors>>>,
+    append: Door,
+    delete: Door,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    Append,
-}
+type Door = Arc<Mutex<Option<Doors>>>;
 
 #[derive(Debug)]
 struct Doors {
@@ -37,11 +34,11 @@ struct Doors {
 #[derive(Debug)]
 struct SlowWriter {
     inside: Box<dyn BlobWriter>,
-    doors: Option<Arc<Mutex<Option<Doors>>>>,
+    door: Door,
 }
 
-fn stand_still(doors: &Mutex<Option<Doors>>) {
-    let taken = doors.lock().unwrap().take();
+fn stand_still(door: &Door) {
+    let taken = door.lock().unwrap().take();
     if let Some(doors) = taken {
         doors.reached.send(()).unwrap();
         doors.go_on.recv_timeout(PATIENCE).expect("somebody waits for the disk who must not");
@@ -50,7 +47,7 @@ fn stand_still(doors: &Mutex<Option<Doors>>) {
 
 impl BlobWriter for SlowWriter {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.doors.iter().for_each(|doors| stand_still(doors));
+        stand_still(&self.door);
         self.inside.append(bytes)
     }
 
@@ -61,8 +58,8 @@ impl BlobWriter for SlowWriter {
 
 impl Blobs for Slow {
     fn create(&self, key: &str) -> io::Result<Box<dyn BlobWriter>> {
-        let doors = (self.at == At::Append).then(|| Arc::clone(&self.doors));
-        Ok(Box::new(SlowWriter { inside: self.inside.create(key)?, doors }))
+        let door = Arc::clone(&self.append);
+        Ok(Box::new(SlowWriter { inside: self.inside.create(key)?, door }))
     }
 
     fn open(&self, key: &str) -> io::Result<Arc<dyn ReadFile>> {
@@ -74,22 +71,37 @@ impl Blobs for Slow {
     }
 
     fn delete(&self, key: &str) -> io::Result<()> {
+        stand_still(&self.delete);
         self.inside.delete(key)
     }
 }
 
-/// A store, and what stands still in it: (`reached`, `go_on`).
-fn slow_store(at: At) -> (MetricStore, Receiver<()>, SyncSender<()>) {
-    let (reached, is_reached) = sync_channel(1);
-    let (let_go, go_on) = sync_channel(1);
+fn slow_store() -> (MetricStore, Arc<Slow>) {
     let inside = DiskBlobs::open(Arc::new(SimDisk::new()), "blobs").unwrap();
-    let doors = Arc::new(Mutex::new(Some(Doors { reached, go_on })));
-    let blobs = Arc::new(Slow { inside, at, doors });
+    let blobs = Arc::new(Slow { inside, append: Door::default(), delete: Door::default() });
     let (clock, random) = (Arc::new(SimClock::new()), Arc::new(SeededRandom::new(1)));
     let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
     let settings = StoreSettings { cache_bytes: 1 << 20 };
-    let store = MetricStore::open(blobs, clock, ids, random, settings).unwrap();
-    (store, is_reached, let_go)
+    let store = MetricStore::open(blobs.clone(), clock, ids, random, settings).unwrap();
+    (store, blobs)
+}
+
+/// Runs `others` while `work` stands still at the door.
+fn meanwhile(door: &Door, work: impl FnOnce() + Send, others: impl FnOnce() + Send) {
+    let (reached, is_reached) = sync_channel(1);
+    let (let_go, go_on) = sync_channel(1);
+    *door.lock().unwrap() = Some(Doors { reached, go_on });
+    let others = move || {
+        is_reached.recv_timeout(PATIENCE).expect("nobody came to the door");
+        others();
+        let_go.send(()).unwrap();
+    };
+    let jobs: Vec<Box<dyn FnOnce() + Send>> = vec![Box::new(work), Box::new(others)];
+    scatter(jobs, |job| job());
+}
+
+fn cut(store: &MetricStore, segment: u64) {
+    store.cut(Position { segment, offset: 0 });
 }
 
 /// Without a log: the position is all that the store wants of it.
@@ -116,20 +128,62 @@ fn count(store: &MetricStore, name: &str) -> usize {
 
 #[test]
 fn a_new_series_does_not_wait_for_a_flush() {
-    let (store, reached, let_go) = slow_store(At::Append);
-    let store = &store;
+    let (store, slow) = slow_store();
     // So many that the part is written in several pieces, the first before all series are in.
-    (1..200).for_each(|step| write(store, "old", 3_000, step));
-    store.cut(Position { segment: 2, offset: 0 });
+    (1..200).for_each(|step| write(&store, "old", 3_000, step));
+    cut(&store, 2);
     let flush = || store.flush().unwrap();
-    let meanwhile = move || {
-        reached.recv().unwrap();
-        write(store, "new", 1, 1);
-        assert_eq!((count(store, "old"), count(store, "new")), (3_000, 1));
-        let_go.send(()).unwrap();
-    };
-    let jobs: Vec<Box<dyn FnOnce() + Send>> = vec![Box::new(flush), Box::new(meanwhile)];
-    scatter(jobs, |job| job());
-    assert_eq!((count(store, "old"), count(store, "new")), (3_000, 1));
+    meanwhile(&slow.append, flush, || {
+        write(&store, "new", 1, 1);
+        assert_eq!((count(&store, "old"), count(&store, "new")), (3_000, 1));
+    });
+    assert_eq!((count(&store, "old"), count(&store, "new")), (3_000, 1));
+    assert_eq!(store.stats().parts, 1);
+}
+
+fn merge(store: &MetricStore) {
+    store.merge(&MergeWish { full: true, space: ROOM }).unwrap();
+}
+
+#[test]
+fn a_flush_does_not_wait_for_a_merge() {
+    let (store, slow) = slow_store();
+    for segment in 1..3 {
+        write(&store, "old", 3, segment);
+        cut(&store, segment + 1);
+        store.flush().unwrap();
+    }
+    write(&store, "new", 3, 9);
+    meanwhile(
+        &slow.append,
+        || merge(&store),
+        || {
+            cut(&store, 9);
+            store.flush().unwrap();
+            assert_eq!((store.stats().head_rows, store.stats().parts), (0, 3));
+        },
+    );
+    assert_eq!((count(&store, "old"), count(&store, "new")), (3, 3));
+    assert_eq!(store.stats().parts, 2);
+}
+
+/// All ingestion waits for a cut.
+#[test]
+fn a_cut_does_not_wait_for_garbage() {
+    let (store, slow) = slow_store();
+    for segment in 1..3 {
+        write(&store, "old", 3, segment);
+        cut(&store, segment + 1);
+        store.flush().unwrap();
+    }
+    write(&store, "new", 3, 9);
+    meanwhile(
+        &slow.delete,
+        || merge(&store),
+        || {
+            cut(&store, 9);
+            assert_eq!((count(&store, "old"), count(&store, "new")), (3, 3));
+        },
+    );
     assert_eq!(store.stats().parts, 1);
 }

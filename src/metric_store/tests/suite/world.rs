@@ -16,7 +16,7 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Midnight of the simulated clock's first day.
 pub(crate) const TODAY_MS: i64 = 1_795_219_200_000;
 pub(crate) const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
-const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
+pub(crate) const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
 
 /// A sample of the model: the bits of a float, or the number of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ impl World {
     }
 
     pub(crate) fn flush(&self) -> Result<(), Box<dyn Error>> {
+        // What an earlier flush left goes first.
+        self.store.flush()?;
         self.cut();
         self.store.flush()?;
         let needed = self.store.log_needed_from().unwrap_or(self.log.end());
@@ -111,7 +113,10 @@ impl World {
     }
 
     pub(crate) fn delete(&self, matchers: &[Matcher], time: TimeRange) -> Result<(), StoreError> {
-        self.store.delete(&self.tenant, matchers, time, self.end.max(self.log.end()))
+        match self.store.resolve_delete(&self.tenant, matchers, time)? {
+            Some(delete) => self.store.delete(&delete, self.end.max(self.log.end())),
+            None => Ok(()),
+        }
     }
 
     /// Everything that can be read in the range, as rows.
