@@ -8,7 +8,7 @@ use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
-use crate::head::Head;
+use crate::head::{Head, Seen};
 use crate::part::{
     Age, Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartOrigin, PartRoom,
 };
@@ -16,7 +16,7 @@ use crate::registry::part_order;
 use crate::tenant::{Frozen, LiveHead, Tenant, log_position};
 use crate::values::Effort;
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TimeRange, Ulid};
-use parts::{Edit, LEVEL_MAX, Manifest, MergePlan, NewPart};
+use parts::{Edit, LEVEL_MAX, Manifest, MergePlan, NewPart, Tombstone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ fn write_day(
     for numbers in series.chunks(NAMED_AT_ONCE) {
         for (number, labels) in live.named(numbers) {
             samples.clear();
-            head.read(number, range, true, &mut samples);
+            head.read(number, Seen::EVERYTHING, range, true, &mut samples);
             builder.series(&labels, &samples)?;
         }
     }
@@ -365,6 +365,19 @@ impl Cursor {
 /// What deletes a part has to feel.
 pub(crate) fn tombstones_of(manifest: &Manifest, id: Ulid) -> Vec<(TimeRange, Deleted)> {
     let Some(info) = manifest.part(id) else { return Vec::new() };
-    let tombstones = manifest.tombstones_for(info);
-    tombstones.map(|tombstone| (tombstone.time, Deleted::decode(&tombstone.matcher))).collect()
+    manifest.tombstones_for(info).map(meaning).collect()
+}
+
+/// What deletes a head has to feel: a frozen one those that came later than its cut, the live one
+/// (`None`) has felt them all.
+pub(crate) fn tombstones_since(
+    manifest: &Manifest,
+    felt: Option<u64>,
+) -> Vec<(TimeRange, Deleted)> {
+    let newer = |tombstone: &&Tombstone| felt.is_some_and(|felt| felt < tombstone.generation);
+    manifest.tombstones.iter().filter(newer).map(meaning).collect()
+}
+
+fn meaning(tombstone: &Tombstone) -> (TimeRange, Deleted) {
+    (tombstone.time, Deleted::decode(&tombstone.matcher))
 }

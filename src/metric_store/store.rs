@@ -251,7 +251,7 @@ impl MetricStore {
         matchers: &[Matcher],
         time: TimeRange,
     ) -> Result<Option<ResolvedDelete>, StoreError> {
-        let tenant = self.tenant(tenant)?;
+        let tenant = self.reading(tenant)?;
         let wanted = Select { time, matchers, values_needed: false };
         let selection = select::select(&tenant, &self.caches, &wanted)?;
         if selection.is_empty() {
@@ -345,7 +345,7 @@ impl MetricStore {
     // ── reading ──
 
     pub fn select(&self, tenant: &TenantId, wanted: &Select<'_>) -> Result<Selection, StoreError> {
-        select::select(&self.tenant(tenant)?, &self.caches, wanted)
+        select::select(&self.reading(tenant)?, &self.caches, wanted)
     }
 
     /// The names of labels in order, and what the reader should know.
@@ -354,7 +354,7 @@ impl MetricStore {
         tenant: &TenantId,
         wanted: &Select<'_>,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        select::label_names(&self.tenant(tenant)?, &self.caches, wanted)
+        select::label_names(&self.reading(tenant)?, &self.caches, wanted)
     }
 
     /// The values of a label in order, and what the reader should know.
@@ -364,14 +364,14 @@ impl MetricStore {
         wanted: &Select<'_>,
         label: &str,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        select::label_values(&self.tenant(tenant)?, &self.caches, wanted, label)
+        select::label_values(&self.reading(tenant)?, &self.caches, wanted, label)
     }
 
     pub fn metadata(
         &self,
         tenant: &TenantId,
     ) -> Result<BTreeMap<String, MetricMetadata>, StoreError> {
-        select::metadata(&self.tenant(tenant)?, &self.caches)
+        select::metadata(&self.reading(tenant)?, &self.caches)
     }
 
     pub fn exemplars(
@@ -380,12 +380,12 @@ impl MetricStore {
         time: TimeRange,
         matchers: &[Matcher],
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StoreError> {
-        select::exemplars(&self.tenant(tenant)?, &self.caches, time, matchers)
+        select::exemplars(&self.reading(tenant)?, &self.caches, time, matchers)
     }
 
     /// From the first to the last sample, in memory and in parts; deleted ones may count.
     pub fn time_range(&self, tenant: &TenantId) -> Result<Option<TimeRange>, StoreError> {
-        let tenant = self.tenant(tenant)?;
+        let tenant = self.reading(tenant)?;
         let parts = tenant.store.snapshot();
         let of_heads = tenant.view().heads.into_iter().filter_map(|(live, _)| live.read().time());
         let all = of_heads.chain(parts.parts.iter().map(|part| part.time));
@@ -394,10 +394,10 @@ impl MetricStore {
 
     /// The parts of the newest generation.
     pub fn parts(&self, tenant: &TenantId) -> Result<Vec<PartInfo>, StoreError> {
-        Ok(self.tenant(tenant)?.store.snapshot().parts.clone())
+        Ok(self.reading(tenant)?.store.snapshot().parts.clone())
     }
 
-    /// Those that have anything, or were asked for.
+    /// Those that have anything, or were written to.
     pub fn tenants(&self) -> Vec<TenantId> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.keys().cloned().collect()
@@ -413,21 +413,26 @@ impl MetricStore {
         known.map_or_else(|| self.open_tenant(name).map_err(StoreError::from), Ok)
     }
 
+    /// To be read: asking for what nobody ever wrote to leaves nothing behind.
+    fn reading(&self, name: &TenantId) -> Result<Arc<Tenant>, StoreError> {
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.map_or_else(|| Ok(Arc::new(self.new_tenant(name)?)), Ok)
+    }
+
     fn open_tenant(&self, name: &TenantId) -> Result<Arc<Tenant>, PartError> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(tenant) = tenants.get(name) {
             return Ok(Arc::clone(tenant));
         }
-        let store = PartStore::open(
-            Arc::clone(&self.blobs),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.ids),
-            name.clone(),
-            SIGNAL,
-        )?;
-        let tenant = Arc::new(Tenant::new(store, self.new_epoch(), self.clock.now()));
+        let tenant = Arc::new(self.new_tenant(name)?);
         tenants.insert(name.clone(), Arc::clone(&tenant));
         Ok(tenant)
+    }
+
+    fn new_tenant(&self, name: &TenantId) -> Result<Tenant, PartError> {
+        let (blobs, clock) = (Arc::clone(&self.blobs), Arc::clone(&self.clock));
+        let store = PartStore::open(blobs, clock, Arc::clone(&self.ids), name.clone(), SIGNAL)?;
+        Ok(Tenant::new(store, self.new_epoch(), self.clock.now()))
     }
 
     /// Never 0, which no definition stands in.

@@ -215,10 +215,11 @@ impl Tenant {
         heads.settle_deletes(None);
         let needed = self.store.log_needed_from();
         let touched = self.last_applied().is_some_and(|last| needed <= log_position(last));
-        if heads.live.read().is_empty() && !touched {
+        let is_idle = heads.live.read().is_empty() && !touched;
+        let registry = heads.registry_after_cut(now);
+        if is_idle && Arc::ptr_eq(&registry, &heads.live.registry) {
             return;
         }
-        let registry = heads.registry_after_cut(now);
         let next = Arc::new(LiveHead::new(registry, epoch));
         let head = std::mem::replace(&mut heads.live, next);
         {
@@ -227,8 +228,10 @@ impl Tenant {
             head.sealed.store(true, Ordering::Release);
         }
         heads.replay.epochs.clear();
-        let felt = self.store.snapshot().generation;
-        heads.frozen.push(Frozen { head, end, felt });
+        if !is_idle {
+            let felt = self.store.snapshot().generation;
+            heads.frozen.push(Frozen { head, end, felt });
+        }
     }
 
     /// Erases from the live head; `publish` makes the delete durable before. No cut runs meanwhile,
@@ -417,6 +420,7 @@ fn push_batch(head: &mut Head, batch: &BatchBuilder) {
         head.push_exemplar(batch.numbers[*slot as usize], exemplar.clone());
     }
     batch.metadata.iter().for_each(|(metric, metadata)| head.push_metadata(metric, metadata));
+    head.end_batch();
 }
 
 fn define(live: &LiveHead, numbers: &mut HashMap<u32, u32>, definitions: &[(u32, Labels)]) {
@@ -458,6 +462,7 @@ fn push_replayed(head: &mut Head, numbers: &HashMap<u32, u32>, batch: &DecodedBa
         }
     }
     batch.metadata.iter().for_each(|(metric, metadata)| head.push_metadata(metric, metadata));
+    head.end_batch();
     undefined
 }
 

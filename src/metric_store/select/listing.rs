@@ -169,7 +169,7 @@ impl Listing<'_> {
 
     fn add_matching_of_head(&mut self, live: &LiveHead) {
         let matchers = self.matchers.clone();
-        for_each_in_head(live, &matchers, |registry, number| {
+        for_each_in_head(live, &matchers, |registry, _, number| {
             self.add_labels(&registry.entry(number).labels);
         });
     }

@@ -246,6 +246,7 @@ impl Lockstep {
                 assert_eq!(acknowledged, 0);
                 continue;
             };
+            assert!(counts.iter().all(|count| *count == first), "half a batch: {counts:?}");
             assert_eq!(counts.len(), LOCKSTEP_SERIES as usize);
             assert!(first >= acknowledged, "{acknowledged} acknowledged, {first} found");
             assert!(first >= seen, "{seen} seen, {first} now");
