@@ -1,9 +1,10 @@
 //! The care of the engines: replay at start-up; flush, merge and retention while running.
 
-use crate::engine::{Engine, EngineError, MergeRequest, Retention};
+use crate::engine::{Engine, EngineError, MergeRequest};
 use crate::gateway::Gateway;
 use model::{ErrorKind, Signal};
 use observe::{Counter, CounterFamily, Event, Fields, Histogram, LATENCY_SECONDS, Level, emit};
+use parts::{RetentionSettings, plan_retention};
 use platform::Clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -235,9 +236,14 @@ impl Keeper {
         Ok(merged)
     }
 
-    pub async fn retain(&self, retention: Retention) -> Result<usize, EngineError> {
+    /// Drops what is too old or, of all engines together, too much: the oldest first, whoever's it
+    /// is. Answers how many parts.
+    pub async fn retain(&self, retention: RetentionSettings) -> Result<usize, EngineError> {
         let _merging = self.merging.lock().await;
-        self.on_each("retain", move |engine| engine.retain(&retention)).await
+        let manifests: Vec<_> = self.engines.iter().flat_map(|engine| engine.manifests()).collect();
+        let manifests = manifests.iter().map(|manifest| &**manifest);
+        let parts = Arc::new(plan_retention(manifests, &retention));
+        self.on_each("retain", move |engine| engine.drop_parts(&parts)).await
     }
 
     /// Runs `work` on a thread that may block, while no flush, merge or retention changes what the

@@ -2,11 +2,15 @@
 
 use crate::{
     BatchKind, Engine, EngineError, EngineStats, Gateway, IngestError, Intake, Keeper,
-    KeeperSettings, MergeRequest, Retention,
+    KeeperSettings, MergeRequest,
 };
-use model::{ErrorKind, Signal, TenantId};
+use model::{Day, ErrorKind, Signal, TenantId, Ulid};
+use parts::{
+    Compression, Edit, LogPosition, Manifest, PartStore, PartSummary, RetentionSettings, Site,
+};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
-use platform::{Disk, Random, SeededRandom, Space};
+use platform::{Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
+use std::collections::BTreeSet;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -29,6 +33,8 @@ struct Rows {
     is_broken: bool,
     /// Batches leave no rows.
     drops_rows: bool,
+    /// For retention alone.
+    stored: Vec<PartStore>,
     /// A merge lasts until it hears of it.
     merge_until: Option<Receiver<()>>,
 }
@@ -99,9 +105,20 @@ impl Engine for Shelf {
         Ok(3)
     }
 
-    fn retain(&self, _: &Retention) -> Result<usize, EngineError> {
-        self.rows().asked.push("retain");
-        Ok(2)
+    fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.rows().stored.iter().map(PartStore::snapshot).collect()
+    }
+
+    fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError> {
+        let mut dropped = 0;
+        for store in &self.rows().stored {
+            let manifest = store.snapshot();
+            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| parts.contains(id)).collect();
+            dropped += remove.len();
+            let edit = Edit { remove, ..Edit::default() };
+            store.update(|_| Ok(edit)).map_err(|error| EngineError::new(error.kind(), error))?;
+        }
+        Ok(dropped)
     }
 
     fn stats(&self) -> EngineStats {
@@ -415,13 +432,71 @@ async fn replay_gives_back_what_no_part_covers() {
 }
 
 #[tokio::test]
-async fn merging_and_retention_answer_what_the_engines_did() {
+async fn merging_answers_what_the_engines_did() {
     let world = World::new(options());
     let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
     assert_eq!(world.keeper.merge(&world.gateway, request).await.unwrap(), 3);
-    let retention = Retention { oldest_ms: Some(0), size_max: None, now_ms: 0 };
-    assert_eq!(world.keeper.retain(retention).await.unwrap(), 2);
-    assert_eq!(world.shelf.rows().asked, ["merge", "retain"]);
+    assert_eq!(world.shelf.rows().asked, ["merge"]);
+}
+
+/// One part for each of the days, all of one size.
+fn stored(site: &Site, signal: Signal, days: &[i64]) -> PartStore {
+    let store = PartStore::open(site, TenantId::default_tenant(), signal).unwrap();
+    let part = |day: &i64| {
+        let day = Day(*day);
+        let time = day.range(signal);
+        let (covered, sources) = (LogPosition::default(), Vec::new());
+        let (bounds, engine) = (Vec::new(), Vec::new());
+        let (schema, level, rows, series, tombstones_applied) = (1, 0, 1, 1, 0);
+        let summary = PartSummary {
+            schema,
+            level,
+            day,
+            time,
+            rows,
+            series,
+            tombstones_applied,
+            covered,
+            sources,
+            bounds,
+            engine,
+        };
+        let mut writer = store.new_part().unwrap();
+        writer.page(1, None, &[0; 100_000], Compression::None).unwrap();
+        writer.finish(summary).unwrap()
+    };
+    let add = days.iter().map(part).collect();
+    store.update(|_| Ok(Edit { add, ..Edit::default() })).unwrap();
+    store
+}
+
+#[tokio::test]
+async fn engines_share_the_size_of_the_disk() {
+    let world = World::new(options());
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
+    let blobs = Arc::new(DiskBlobs::open(disk, "blobs").unwrap());
+    let random = Arc::new(SeededRandom::new(3));
+    let site =
+        Site::new(blobs, world.clock.clone(), Arc::new(Ids::new(world.clock.clone(), random)));
+    let shelves =
+        [(Signal::Metrics, [1, 4, 5]), (Signal::Logs, [2, 3, 5])].map(|(signal, days)| {
+            let shelf = Shelf::default();
+            shelf.rows().stored.push(stored(&site, signal, &days));
+            Arc::new(shelf)
+        });
+    let engines = shelves.iter().map(|shelf| Arc::clone(shelf) as Arc<dyn Engine>).collect();
+    let settings = KeeperSettings { flush_interval: Duration::ZERO, flush_size: 0, head_size: 0 };
+    let keeper = Keeper::new(engines, world.clock.clone(), settings);
+    let days = || {
+        let manifests = shelves.iter().flat_map(|shelf| shelf.manifests());
+        manifests.map(|m| m.parts.iter().map(|p| p.day.0).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let retain = |bytes_max| RetentionSettings { oldest_ms: None, bytes_max: Some(bytes_max) };
+    assert_eq!(keeper.retain(retain(700_000)).await.unwrap(), 0);
+    assert_eq!(keeper.retain(retain(450_000)).await.unwrap(), 2, "the oldest two, one of each");
+    assert_eq!(days(), [vec![4, 5], vec![3, 5]]);
+    assert_eq!(keeper.retain(retain(350_000)).await.unwrap(), 1);
+    assert_eq!(days(), [vec![4, 5], vec![5]]);
 }
 
 #[tokio::test]

@@ -12,10 +12,9 @@ use crate::telemetry::DELETES;
 use crate::tenant::{LiveHead, Tenant, log_position};
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
 use parts::{
-    Edit, PartError, PartInfo, PartStore, RetentionSettings, Tombstone, plan_erasures,
-    plan_retention, tenants_with,
+    Edit, Manifest, PartError, PartInfo, PartStore, Site, Tombstone, plan_erasures, tenants_with,
 };
-use platform::{Blobs, Clock, Ids, Random};
+use platform::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use wal::{Position, Replayed};
@@ -84,9 +83,7 @@ pub struct StoreStats {
 
 #[derive(Debug)]
 pub struct MetricStore {
-    blobs: Arc<dyn Blobs>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<Ids>,
+    site: Site,
     random: Arc<dyn Random>,
     caches: Arc<Caches>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
@@ -95,15 +92,13 @@ pub struct MetricStore {
 impl MetricStore {
     /// Opens the tenants that have parts. The log's batches come by `replay` then.
     pub fn open(
-        blobs: Arc<dyn Blobs>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<Ids>,
+        site: Site,
         random: Arc<dyn Random>,
         settings: StoreSettings,
     ) -> Result<Self, StoreError> {
         let caches = Arc::new(Caches::new(settings.cache_bytes));
-        let store = Self { blobs, clock, ids, random, caches, tenants: RwLock::default() };
-        for tenant in tenants_with(store.blobs.as_ref(), SIGNAL)? {
+        let store = Self { site, random, caches, tenants: RwLock::default() };
+        for tenant in tenants_with(store.site.blobs.as_ref(), SIGNAL)? {
             store.tenant(&tenant)?;
         }
         Ok(store)
@@ -173,13 +168,13 @@ impl MetricStore {
     /// store meanwhile.
     pub fn cut(&self, end: Position) {
         for tenant in self.all() {
-            tenant.cut(end, self.new_epoch(), self.clock.now());
+            tenant.cut(end, self.new_epoch(), self.site.clock.now());
         }
     }
 
     /// Writes what was cut into parts. After an error it can be called again.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let today = Day::of(self.clock.wall_ms(), SIGNAL);
+        let today = Day::of(self.site.clock.wall_ms(), SIGNAL);
         self.each_tenant(|tenant| tenant.flush(today).map(|()| 0)).map(|_| ())
     }
 
@@ -209,7 +204,7 @@ impl MetricStore {
     pub fn merge(&self, wish: &MergeWish) -> Result<usize, StoreError> {
         self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
-            let today = Day::of(self.clock.wall_ms(), SIGNAL);
+            let today = Day::of(self.site.clock.wall_ms(), SIGNAL);
             let plans = plan(&tenant.store.snapshot().parts, wish, today);
             let merged = tenant.merge_all(&plans);
             let merged = merged.map(|done| done.iter().map(|plan| plan.inputs.len()).sum());
@@ -218,21 +213,18 @@ impl MetricStore {
         })
     }
 
-    /// Drops parts that end before `oldest_ms`, and the oldest days while all tenants' parts take
-    /// more than `bytes_max`. Answers how many.
-    pub fn retain(
-        &self,
-        oldest_ms: Option<i64>,
-        bytes_max: Option<u64>,
-    ) -> Result<usize, StoreError> {
-        let settings = RetentionSettings { keep_from: oldest_ms, bytes_max };
-        let manifests: Vec<_> = self.all().iter().map(|tenant| tenant.store.snapshot()).collect();
-        let planned = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
+    /// The parts that there are, tenant by tenant.
+    pub fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.all().iter().map(|tenant| tenant.store.snapshot()).collect()
+    }
+
+    /// Drops those of the parts that are still there. Answers how many.
+    pub fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, StoreError> {
         self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
             // A merge may have been faster.
             let manifest = tenant.store.snapshot();
-            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| planned.contains(id)).collect();
+            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| parts.contains(id)).collect();
             let dropped = remove.len();
             if dropped > 0 {
                 tenant.store.update(|_| Ok(Edit { remove, ..Edit::default() }))?;
@@ -272,7 +264,7 @@ impl MetricStore {
             id: tenant.store.mint_id(),
             time: *time,
             matcher: deleted.encode(),
-            created_ms: self.clock.wall_ms(),
+            created_ms: self.site.clock.wall_ms(),
             position: log_position(position),
             generation: 0,
         };
@@ -430,9 +422,8 @@ impl MetricStore {
     }
 
     fn new_tenant(&self, name: &TenantId) -> Result<Tenant, PartError> {
-        let (blobs, clock) = (Arc::clone(&self.blobs), Arc::clone(&self.clock));
-        let store = PartStore::open(blobs, clock, Arc::clone(&self.ids), name.clone(), SIGNAL)?;
-        Ok(Tenant::new(store, self.new_epoch(), self.clock.now()))
+        let store = PartStore::open(&self.site, name.clone(), SIGNAL)?;
+        Ok(Tenant::new(store, self.new_epoch(), self.site.clock.now()))
     }
 
     /// Never 0, which no definition stands in.
@@ -442,10 +433,7 @@ impl MetricStore {
 }
 
 /// Parts that a merge would touch some day, but that are asked to be clean now.
-fn young_erasures(
-    manifest: &parts::Manifest,
-    planned: &[parts::MergePlan],
-) -> Vec<parts::MergePlan> {
+fn young_erasures(manifest: &Manifest, planned: &[parts::MergePlan]) -> Vec<parts::MergePlan> {
     let is_planned = |id: Ulid| planned.iter().any(|plan| plan.inputs.contains(&id));
     let concerned =
         manifest.parts.iter().filter(|part| manifest.tombstones_for(part).next().is_some());

@@ -6,9 +6,10 @@ use crate::metrics::{MetricEngine, MetricQueriesOf, MetricWriterOf};
 use crate::probe::ProbeEngine;
 use crate::snapshots::Snapshots;
 use catalog::CatalogError;
-use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport, Retention};
+use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport};
 use metric_store::{Limits, MetricStore, StoreSettings};
 use observe::Notice;
+use parts::{RetentionSettings, Site};
 use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
 use protocols::MetricServices;
 use std::io;
@@ -79,15 +80,11 @@ impl Stores {
         let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
         let blobs: Arc<dyn Blobs> = files.clone();
         let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
-        let metrics = MetricStore::open(
-            Arc::clone(&blobs),
-            Arc::clone(clock),
-            Arc::clone(&ids),
-            Arc::clone(random),
-            StoreSettings { cache_bytes: config.metrics.cache_size.length() },
-        );
+        let site = Site::new(blobs, Arc::clone(clock), ids);
+        let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
+        let metrics = MetricStore::open(site.clone(), Arc::clone(random), settings);
         let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
-        let probe = config.testing.probe.then(|| ProbeEngine::open(blobs, ids, Arc::clone(clock)));
+        let probe = config.testing.probe.then(|| ProbeEngine::open(site));
         let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
         let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
@@ -136,17 +133,14 @@ impl Stores {
     }
 
     /// What may be kept now, by the settings and the disk.
-    pub fn retention(&self) -> Retention {
+    pub fn retention(&self) -> RetentionSettings {
         let now_ms = self.clock.wall_ms();
         let age_ms = self.retention.retention_ms();
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
-        let size_max = self.retention.retention_size.bytes(total);
-        Retention {
-            oldest_ms: age_ms.map(|age_ms| now_ms.saturating_sub(age_ms)),
-            size_max,
-            now_ms,
-        }
+        let bytes_max = self.retention.retention_size.bytes(total);
+        let oldest_ms = age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
+        RetentionSettings { oldest_ms, bytes_max }
     }
 
     pub fn merge_request(&self, full: bool) -> MergeRequest {

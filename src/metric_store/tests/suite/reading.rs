@@ -216,9 +216,9 @@ fn retention_drops_old_days() {
         world.write(&[(0, time, Row { bits: 7, start: 0 })]).unwrap();
         world.flush().unwrap();
     }
-    assert_eq!(world.store.retain(Some(TODAY_MS - crate::world::DAY_MS), None).unwrap(), 1);
+    assert_eq!(world.retain(Some(TODAY_MS - crate::world::DAY_MS), None), 1);
     assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap().len(), 2);
-    assert_eq!(world.store.retain(None, Some(1)).unwrap(), 2);
+    assert_eq!(world.retain(None, Some(1)), 2);
     assert!(world.rows(TimeRange::EVERYTHING).unwrap().is_empty());
 }
 

@@ -5,6 +5,7 @@
 use crate::world::{DAY_MS, LIMITS, ROOM, Row, Rows, TODAY_MS, push_row, read_rows};
 use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Scratch, Select, StoreSettings};
 use model::{Labels, STALE_BITS, Signal, TenantId, TimeRange};
+use parts::Site;
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;
 use platform::{Blobs, Disk, DiskBlobs, Ids, Random, SeededRandom};
@@ -56,7 +57,8 @@ impl Life {
         let clock = Arc::clone(&disks.clock);
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
         let settings = StoreSettings { cache_bytes: 1 << 20 };
-        let store = MetricStore::open(blobs, clock.clone(), ids, random.clone(), settings)?;
+        let site = Site::new(blobs, clock.clone(), ids);
+        let store = MetricStore::open(site, random.clone(), settings)?;
         let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
         let options =
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };

@@ -3,6 +3,7 @@
 use crate::world::{LIMITS, ROOM, TODAY_MS};
 use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Select, StoreSettings};
 use model::{Labels, TenantId, TimeRange};
+use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::threads::scatter;
 use platform::{BlobInfo, BlobWriter, Blobs, DiskBlobs, Ids, Random, ReadFile, SeededRandom};
@@ -82,7 +83,7 @@ fn slow_store() -> (MetricStore, Arc<Slow>) {
     let (clock, random) = (Arc::new(SimClock::new()), Arc::new(SeededRandom::new(1)));
     let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
     let settings = StoreSettings { cache_bytes: 1 << 20 };
-    let store = MetricStore::open(blobs.clone(), clock, ids, random, settings).unwrap();
+    let store = MetricStore::open(Site::new(blobs.clone(), clock, ids), random, settings).unwrap();
     (store, blobs)
 }
 

@@ -5,6 +5,7 @@ use metric_store::{
     StoreError, StoreSettings,
 };
 use model::{Buckets, FloatHistogram, Labels, Signal, TenantId, TimeRange};
+use parts::{RetentionSettings, Site, plan_retention};
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};
 use std::collections::BTreeMap;
@@ -51,7 +52,8 @@ impl World {
         let random = Arc::new(SeededRandom::new(seed));
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
         let settings = StoreSettings { cache_bytes: 1 << 20 };
-        let store = MetricStore::open(blobs, clock.clone(), ids, random.clone(), settings)?;
+        let site = Site::new(blobs, clock.clone(), ids);
+        let store = MetricStore::open(site, random.clone(), settings)?;
         let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
         let options =
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
@@ -110,6 +112,13 @@ impl World {
 
     pub(crate) fn merge(&self, full: bool) -> Result<usize, StoreError> {
         self.store.merge(&MergeWish { full, space: ROOM })
+    }
+
+    pub(crate) fn retain(&self, oldest_ms: Option<i64>, bytes_max: Option<u64>) -> usize {
+        let manifests = self.store.manifests();
+        let settings = RetentionSettings { oldest_ms, bytes_max };
+        let parts = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
+        self.store.drop_parts(&parts).unwrap()
     }
 
     pub(crate) fn delete(&self, matchers: &[Matcher], time: TimeRange) -> Result<(), StoreError> {
