@@ -10,7 +10,7 @@ use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport
 use metric_store::{Limits, MetricStore, StoreSettings};
 use observe::Notice;
 use parts::{RetentionSettings, Site};
-use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
+use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
 use protocols::MetricServices;
 use std::io;
 use std::sync::Arc;
@@ -75,47 +75,27 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let unusable =
-            |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
-        let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
-        let blobs: Arc<dyn Blobs> = files.clone();
-        let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
-        let site = Site::new(blobs, Arc::clone(clock), ids);
-        let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
-        let metrics = MetricStore::open(site.clone(), Arc::clone(random), settings);
-        let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
-        let probe = config.testing.probe.then(|| ProbeEngine::open(site));
-        let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
-        engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
-        let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
-        let keeper = Arc::new(keeper);
-        let disk_of_log: Arc<dyn Disk> = disk.clone();
+        let Engines { files, metrics, probe, keeper } = Engines::open(config, machine)?;
         let options = LogOptions {
             reserve_bytes: log_reserve(disk),
             first_segment: keeper.log_covered().segment + 1,
             ..log_options(&config.wal)
         };
+        let disk_of_log: Arc<dyn Disk> = disk.clone();
         let (log, replay) = Log::open(disk_of_log, Arc::clone(clock), Arc::clone(random), options)?;
         report_replay(keeper.replay(replay, progress)?);
-        Ok(Self {
-            access,
-            gateway: Arc::new(Gateway::new(Arc::new(log))),
-            snapshots: Arc::new(Snapshots {
-                disk: Arc::clone(disk),
-                blobs: files,
-                keeper: Arc::clone(&keeper),
-                clock: Arc::clone(clock),
-                random: Arc::clone(random),
-                working: Mutex::default(),
-            }),
-            keeper,
-            metrics,
-            probe,
-            disk: disk.clone(),
-            retention: config.storage.clone(),
+        let snapshots = Arc::new(Snapshots {
+            disk: Arc::clone(disk),
+            blobs: files,
+            catalog: Arc::clone(&access.catalog),
+            keeper: Arc::clone(&keeper),
             clock: Arc::clone(clock),
-        })
+            random: Arc::clone(random),
+            working: Mutex::default(),
+        });
+        let gateway = Arc::new(Gateway::new(Arc::new(log)));
+        let (disk, clock, retention) = (disk.clone(), Arc::clone(clock), config.storage.clone());
+        Ok(Self { access, gateway, keeper, snapshots, metrics, probe, disk, retention, clock })
     }
 
     /// What the protocols need of the metric store.
@@ -159,6 +139,34 @@ impl Stores {
         if let Err(error) = self.access.catalog.export_now() {
             Notice::warn("the catalog could not be exported", &[("error", &error)]);
         }
+    }
+}
+
+/// What stands on parts.
+struct Engines {
+    files: Arc<DiskBlobs>,
+    metrics: Arc<MetricStore>,
+    probe: Option<Arc<ProbeEngine>>,
+    keeper: Arc<Keeper>,
+}
+
+impl Engines {
+    fn open(config: &Config, machine: &Machine) -> Result<Self, OpenError> {
+        let Machine { disk, clock, random } = machine;
+        let unusable =
+            |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
+        let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
+        let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
+        let site = Site::new(files.clone(), Arc::clone(clock), ids);
+        let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
+        let metrics = MetricStore::open(site.clone(), Arc::clone(random), settings);
+        let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
+        let probe = config.testing.probe.then(|| ProbeEngine::open(site));
+        let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
+        let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
+        engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
+        let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
+        Ok(Self { files, metrics, probe, keeper: Arc::new(keeper) })
     }
 }
 
