@@ -288,11 +288,16 @@ impl Merge {
         let mut all = Vec::new();
         for cursor in &self.inputs {
             let failed = InputFailed::of(cursor.part.id);
-            let mut found = cursor.part.exemplars().map_err(failed)?;
-            for (range, deleted) in &cursor.tombstones {
-                found.retain(|(series, e)| !range.contains(e.time_ms) || !deleted.concerns(series));
-            }
-            all.append(&mut found);
+            let is_deleted = |series: &Labels, at: i64| {
+                let mut deletes = cursor.tombstones.iter();
+                deletes.any(|(range, deleted)| range.contains(at) && deleted.concerns(series))
+            };
+            let keep = |series: Labels, exemplar: Exemplar| {
+                if !is_deleted(&series, exemplar.time_ms) {
+                    all.push((series, exemplar));
+                }
+            };
+            cursor.part.for_each_exemplar(keep).map_err(failed)?;
         }
         all.sort_by(|left, right| {
             let key = |entry: &(Labels, Exemplar)| (entry.1.time_ms, entry.1.value.to_bits());

@@ -45,10 +45,12 @@ pub(crate) fn exemplars(
     let mut wanted = Wanted { time, matchers: Compiled::new(matchers), found: BTreeMap::new() };
     for id in parts_by_day(&manifest, time) {
         let tombstones = tombstones_of(&manifest, id);
-        let read = || MetricPart::open(tenant.store.part(&manifest, id)?, caches)?.exemplars();
-        match read() {
-            Ok(all) => all.iter().for_each(|(series, e)| wanted.take(series, e, &tombstones)),
-            Err(error) => drop(set_apart(tenant, id, error)?),
+        let mut read = || {
+            let part = MetricPart::open(tenant.store.part(&manifest, id)?, caches)?;
+            part.for_each_exemplar(|series, exemplar| wanted.take(&series, &exemplar, &tombstones))
+        };
+        if let Err(error) = read() {
+            set_apart(tenant, id, error)?;
         }
     }
     for (live, felt) in &view.heads {

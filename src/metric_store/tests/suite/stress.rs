@@ -331,7 +331,11 @@ fn run_life(life: &Life, disks: &Disks, writers: &mut [Writer], lockstep: &Locks
 }
 
 const STEPS: usize = 60;
-const LIVES: u64 = 4;
+
+/// `STRESS_LIVES=200` asks for more.
+fn lives() -> u64 {
+    std::env::var("STRESS_LIVES").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
+}
 
 #[test]
 fn many_at_once_see_what_was_written() {
@@ -340,7 +344,7 @@ fn many_at_once_see_what_was_written() {
     let mut disks = Disks::new();
     let lockstep = Lockstep::default();
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();
-    for life_number in 0..LIVES {
+    for life_number in 0..lives() {
         let life = Life::begin(&disks, random.next_u64()).unwrap();
         for writer in &writers {
             writer.check(&life, 0);
