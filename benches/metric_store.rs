@@ -193,7 +193,7 @@ impl Bench {
         }
         let each = |bytes: u64| bytes as f64 / self.samples as f64;
         println!("on disk: {total} bytes, {:.4} bytes/sample", each(total));
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 10] = [
             "?",
             "groups",
             "series",
@@ -203,6 +203,7 @@ impl Bench {
             "histograms",
             "exemplars",
             "metadata",
+            "dictionaries",
         ];
         for (kind, (stored, raw)) in kinds {
             let name = NAMES[usize::from(kind)];
