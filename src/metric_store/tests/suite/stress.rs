@@ -92,7 +92,7 @@ impl Life {
     }
 
     fn flush(&self) -> Result<(), Box<dyn Error>> {
-        self.store.flush()?;
+        let _left = self.store.flush();
         self.quiet(|end| self.store.cut(end));
         self.store.flush()?;
         if let Some(needed) = self.store.log_needed_from() {

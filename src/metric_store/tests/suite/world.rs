@@ -101,8 +101,8 @@ impl World {
     }
 
     pub(crate) fn flush(&self) -> Result<(), Box<dyn Error>> {
-        // What an earlier flush left goes first.
-        self.store.flush()?;
+        // What an earlier flush left goes first; should it fail again, the next one says so.
+        let _left = self.store.flush();
         self.cut();
         self.store.flush()?;
         let needed = self.store.log_needed_from().unwrap_or(self.log.end());
