@@ -14,6 +14,7 @@ use metric_store::{
     BatchBuilder, Limits, Matcher, MergeWish, MetricStore, Scratch, Select, StoreSettings,
 };
 use model::{Signal, TenantId, TimeRange};
+use parts::Site;
 use platform::{
     Blobs, Clock, Disk, DiskBlobs, Ids, OsRandom, ProcessStats, Random, ReadFile, RealClock,
     RealDisk, SeededRandom,
@@ -84,14 +85,9 @@ impl Bench {
         };
         let (log, _) = Log::open(Arc::clone(&disk), clock.clone(), random.clone(), options)
             .expect("the log opens");
-        let store = MetricStore::open(
-            Arc::clone(&blobs),
-            clock.clone(),
-            ids,
-            random,
-            StoreSettings::default(),
-        )
-        .expect("the store opens");
+        let site = Site::new(Arc::clone(&blobs), clock.clone(), ids);
+        let store =
+            MetricStore::open(site, random, StoreSettings::default()).expect("the store opens");
         let tenant = TenantId::default_tenant();
         let phases = BTreeMap::new();
         Self {
@@ -197,7 +193,7 @@ impl Bench {
         }
         let each = |bytes: u64| bytes as f64 / self.samples as f64;
         println!("on disk: {total} bytes, {:.4} bytes/sample", each(total));
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 10] = [
             "?",
             "groups",
             "series",
@@ -207,6 +203,7 @@ impl Bench {
             "histograms",
             "exemplars",
             "metadata",
+            "dictionaries",
         ];
         for (kind, (stored, raw)) in kinds {
             let name = NAMES[usize::from(kind)];

@@ -7,7 +7,7 @@ use server::routes::ROUTES;
 use std::path::Path;
 use std::process::Command;
 
-fn token(data: &Path, arguments: &[&str]) -> String {
+pub(crate) fn token(data: &Path, arguments: &[&str]) -> String {
     let mut create = Command::new(BINARY);
     create.arg("--data").arg(data).args(["token", "create", "t"]).args(arguments);
     let (code, token, words) = run(&mut create);

@@ -4,6 +4,7 @@ use crate::support::{Folder, say};
 use catalog::{Backend, Catalog, Scope, TenantAccess, Tokens};
 use ingest::{Engine, MergeRequest};
 use model::TenantId;
+use parts::Site;
 use platform::sim::test_seed;
 use platform::{
     Blobs, Clock, Disk, DiskBlobs, Ids, OsRandom, Random, RealClock, RealDisk, SeededRandom, Space,
@@ -34,7 +35,8 @@ fn open(folder: &Path) -> Result<Store, String> {
     let blobs: Arc<dyn Blobs> =
         Arc::new(DiskBlobs::open(Arc::clone(&disk), "blobs").map_err(|e| e.to_string())?);
     let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::new(OsRandom)));
-    let engine = ProbeEngine::open(blobs, ids, Arc::clone(&clock)).map_err(|e| e.to_string())?;
+    let engine =
+        ProbeEngine::open(Site::new(blobs, Arc::clone(&clock), ids)).map_err(|e| e.to_string())?;
     let covered = engine.log_covered().map_or(0, |position| position.segment);
     let options = LogOptions { first_segment: covered + 1, ..LogOptions::default() };
     let (log, mut replay) =

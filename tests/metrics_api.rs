@@ -69,6 +69,7 @@ fn a_server_can_be_started_on_a_snapshot() {
     let folder = Folder::new();
     let admin = ["--set", "prometheus.admin_api=true"];
     let server = Server::start_with(folder.path(), &admin);
+    let token = crate::access::token(folder.path(), &["--scope", "read"]);
     assert_eq!(import(&server, "before{a=\"b\"} 1 1700000000000\n").0, 204);
     let take = |query: &str| {
         let reply = server.post(&format!("/api/v1/admin/tsdb/snapshot{query}"), b"");
@@ -95,6 +96,15 @@ fn a_server_can_be_started_on_a_snapshot() {
         assert_eq!(count(&server, "more", "1700000000"), 1);
     }
     assert_eq!(count(&server, "more", "1700000000"), 0, "the two do not share what changes");
+    let kept = folder.path().join("snapshots").join(&whole);
+    let protected = Server::start_with(&kept, &["--set", "auth.mode=on"]);
+    for (token, status) in [(token.as_str(), 200), ("mir_another", 401)] {
+        let headers = [("authorization", format!("Bearer {token}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let reply = protected.connect().send("GET", "/api/v1/labels", &headers, b"");
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    drop(protected);
 
     let listed = ask(&server, "/api/admin/snapshots");
     assert_eq!(listed["snapshots"].as_array().unwrap().len(), 3);

@@ -4,6 +4,7 @@
 use crate::support::say;
 use ingest::{Engine, MergeRequest};
 use model::{Signal, TenantId};
+use parts::Site;
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
 use server::probe::ProbeEngine;
@@ -29,7 +30,7 @@ fn open(disk: &SimDisk, seed: u64) -> Outcome<Store> {
     let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
     let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&disk), "blobs")?);
     let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::clone(&random)));
-    let engine = ProbeEngine::open(blobs, ids, Arc::clone(&clock))?;
+    let engine = ProbeEngine::open(Site::new(blobs, Arc::clone(&clock), ids))?;
     let covered = engine.log_covered().map_or(0, |position| position.segment);
     let options =
         LogOptions { first_segment: covered + 1, segment_bytes: 4 << 10, ..LogOptions::default() };

@@ -1,9 +1,12 @@
 //! What the gateway asks of every engine, whatever its signal.
 
-use model::{ErrorKind, Signal};
+use model::{ErrorKind, Signal, Ulid};
+use parts::Manifest;
 use platform::Space;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 use wal::{Position, Replayed};
 
 /// A store of one signal for all tenants. Calls may block: they belong on worker threads.
@@ -37,8 +40,11 @@ pub trait Engine: Debug + Send + Sync {
     /// went into merges.
     fn merge(&self, request: &MergeRequest) -> Result<usize, EngineError>;
 
-    /// Drops what is too old or too much. Answers how many parts were dropped.
-    fn retain(&self, retention: &Retention) -> Result<usize, EngineError>;
+    /// The parts that there are, tenant by tenant: retention plans over those of all engines.
+    fn manifests(&self) -> Vec<Arc<Manifest>>;
+
+    /// Drops those of the parts that are this engine's and still there. Answers how many.
+    fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError>;
 
     fn stats(&self) -> EngineStats;
 }
@@ -49,16 +55,6 @@ pub struct MergeRequest {
     /// Everything of a day into one part, instead of what is worth it.
     pub full: bool,
     pub space: Space,
-}
-
-/// What is kept, as the engines count it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Milliseconds since 1970; data that ends before is dropped. `None` keeps everything.
-    pub oldest_ms: Option<i64>,
-    /// Bytes that all parts of this engine may take. `None`: no bound.
-    pub size_max: Option<u64>,
-    pub now_ms: i64,
 }
 
 /// Figures for the front page and the metrics.

@@ -1,9 +1,10 @@
 //! The care of the engines: replay at start-up; flush, merge and retention while running.
 
-use crate::engine::{Engine, EngineError, MergeRequest, Retention};
+use crate::engine::{Engine, EngineError, MergeRequest};
 use crate::gateway::Gateway;
 use model::{ErrorKind, Signal};
 use observe::{Counter, CounterFamily, Event, Fields, Histogram, LATENCY_SECONDS, Level, emit};
+use parts::{RetentionSettings, plan_retention};
 use platform::Clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,19 +92,25 @@ impl Event for BatchRefused<'_> {
 /// A smaller log is not worth a new segment.
 const ROTATE_BYTES: u64 = 1 << 20;
 
-/// Owns the order in which engines are served. One piece of work at a time.
+/// Owns the order in which engines are served: one flush at a time, and one merge or retention. A
+/// merge may take an hour, and no flush can wait for it: heads and log grow meanwhile.
 #[derive(Debug)]
 pub struct Keeper {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
     settings: KeeperSettings,
-    working: Mutex<Work>,
+    /// Taken before `flushing` by who needs both.
+    merging: Mutex<()>,
+    flushing: Mutex<Flushed>,
 }
 
+/// What the last flush did.
 #[derive(Debug)]
-struct Work {
-    last_flush: platform::Moment,
+struct Flushed {
+    at: platform::Moment,
     covered: Position,
+    /// The log behind it.
+    log_bytes: u64,
 }
 
 impl Keeper {
@@ -112,8 +119,9 @@ impl Keeper {
         clock: Arc<dyn Clock>,
         settings: KeeperSettings,
     ) -> Self {
-        let work = Work { last_flush: clock.now(), covered: Position { segment: 0, offset: 0 } };
-        Self { engines, clock, settings, working: Mutex::new(work) }
+        let covered = Position { segment: 0, offset: 0 };
+        let flushed = Flushed { at: clock.now(), covered, log_bytes: 0 };
+        Self { engines, clock, settings, merging: Mutex::new(()), flushing: Mutex::new(flushed) }
     }
 
     pub fn engines(&self) -> &[Arc<dyn Engine>] {
@@ -159,8 +167,11 @@ impl Keeper {
 
     /// Writes all heads to parts and lets go of the log behind them.
     pub async fn flush(&self, gateway: &Gateway) -> Result<FlushReport, EngineError> {
-        let mut work = self.working.lock().await;
+        let mut flushed = self.flushing.lock().await;
         let started = self.clock.now();
+        // What an earlier flush left goes first: behind it an engine may cut no further. Should it
+        // fail again, the flush below says so.
+        let _ = self.try_each(|engine| engine.flush().map(|()| 0)).await;
         // So that everything this flush writes lies in segments that can go as a whole.
         let log = Arc::clone(gateway.log());
         blocking(move || rotate(&log)).await?;
@@ -173,21 +184,26 @@ impl Keeper {
         self.on_each("flush", |engine| engine.flush().map(|()| 0)).await?;
         self.truncate(gateway, covered).await?;
         let elapsed = self.clock.now().since(started);
-        (work.last_flush, work.covered) = (self.clock.now(), covered);
+        let log_bytes = gateway.log().size_bytes();
+        *flushed = Flushed { at: self.clock.now(), covered, log_bytes };
         FLUSHES.increment();
         FLUSH_SECONDS.observe(elapsed.as_secs_f64());
         Ok(FlushReport { covered, elapsed })
     }
 
-    /// Flushes when it is time to, or when the log has grown enough.
+    /// Flushes when it is time to, or when the log or the heads have grown enough. What has no rows
+    /// (metadata, exemplars, batches of which every sample was refused) is in the log all the same.
     pub async fn flush_when_due(&self, gateway: &Gateway) -> Result<(), EngineError> {
-        let last_flush = self.working.lock().await.last_flush;
-        let waited = self.clock.now().since(last_flush);
+        let (waited, log_before) = {
+            let flushed = self.flushing.lock().await;
+            (self.clock.now().since(flushed.at), flushed.log_bytes)
+        };
         let (rows, bytes) = self.heads();
+        let log_bytes = gateway.log().size_bytes();
         let due = waited >= self.settings.flush_interval
-            || gateway.log().size_bytes() >= self.settings.flush_size
+            || log_bytes >= self.settings.flush_size
             || bytes >= self.settings.head_size;
-        if due && rows > 0 {
+        if due && (rows > 0 || bytes > 0 || log_bytes > log_before.max(ROTATE_BYTES)) {
             self.flush(gateway).await?;
         }
         Ok(())
@@ -213,15 +229,21 @@ impl Keeper {
         gateway: &Gateway,
         request: MergeRequest,
     ) -> Result<usize, EngineError> {
-        let work = self.working.lock().await;
+        let _merging = self.merging.lock().await;
         let merged = self.on_each("merge", move |engine| engine.merge(&request)).await?;
-        self.truncate(gateway, work.covered).await?;
+        let covered = self.flushing.lock().await.covered;
+        self.truncate(gateway, covered).await?;
         Ok(merged)
     }
 
-    pub async fn retain(&self, retention: Retention) -> Result<usize, EngineError> {
-        let _work = self.working.lock().await;
-        self.on_each("retain", move |engine| engine.retain(&retention)).await
+    /// Drops what is too old or, of all engines together, too much: the oldest first, whoever's it
+    /// is. Answers how many parts.
+    pub async fn retain(&self, retention: RetentionSettings) -> Result<usize, EngineError> {
+        let _merging = self.merging.lock().await;
+        let manifests: Vec<_> = self.engines.iter().flat_map(|engine| engine.manifests()).collect();
+        let manifests = manifests.iter().map(|manifest| &**manifest);
+        let parts = Arc::new(plan_retention(manifests, &retention));
+        self.on_each("retain", move |engine| engine.drop_parts(&parts)).await
     }
 
     /// Runs `work` on a thread that may block, while no flush, merge or retention changes what the
@@ -230,31 +252,40 @@ impl Keeper {
         &self,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let _work = self.working.lock().await;
+        let _merging = self.merging.lock().await;
+        let _flushing = self.flushing.lock().await;
         blocking(work).await
     }
 
-    /// Runs the work on each engine, on a thread that may block, and adds up what they answer. All
-    /// are served even when one fails; the first failure is the answer.
+    /// As `try_each`, and tells every failure. The first one is the answer.
     async fn on_each(
         &self,
         what: &'static str,
         work: impl Fn(&dyn Engine) -> Result<usize, EngineError> + Send + Clone + 'static,
     ) -> Result<usize, EngineError> {
-        let mut sum = 0;
-        let mut first = None;
+        let (sum, failures) = self.try_each(work).await;
+        for (signal, error) in &failures {
+            emit(&EngineFailed { what, signal: *signal, error });
+        }
+        failures.into_iter().next().map_or(Ok(sum), |(_, error)| Err(error))
+    }
+
+    /// Runs the work on each engine, on a thread that may block, and adds up what they answer. All
+    /// are served even when one fails.
+    async fn try_each(
+        &self,
+        work: impl Fn(&dyn Engine) -> Result<usize, EngineError> + Send + Clone + 'static,
+    ) -> (usize, Vec<(Signal, EngineError)>) {
+        let (mut sum, mut failures) = (0, Vec::new());
         for engine in &self.engines {
             let (engine, work) = (Arc::clone(engine), work.clone());
             let signal = engine.signal();
             match blocking(move || work(engine.as_ref())).await {
                 Ok(count) => sum += count,
-                Err(error) => {
-                    emit(&EngineFailed { what, signal, error: &error });
-                    first.get_or_insert(error);
-                }
+                Err(error) => failures.push((signal, error)),
             }
         }
-        first.map_or(Ok(sum), Err)
+        (sum, failures)
     }
 }
 

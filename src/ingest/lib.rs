@@ -15,7 +15,7 @@ mod keeper;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, EngineError, EngineStats, MergeRequest, Retention};
+pub use engine::{Engine, EngineError, EngineStats, MergeRequest};
 pub use gateway::{BatchKind, Gateway, IngestError, Intake, batches_taken};
 pub use keeper::{FlushReport, Keeper, KeeperSettings, ReplayReport};
 

@@ -2,11 +2,16 @@
 
 use crate::{
     BatchKind, Engine, EngineError, EngineStats, Gateway, IngestError, Intake, Keeper,
-    KeeperSettings, MergeRequest, Retention,
+    KeeperSettings, MergeRequest,
 };
-use model::{ErrorKind, Signal, TenantId};
+use model::{Day, ErrorKind, Signal, TenantId, Ulid};
+use parts::{
+    Compression, Edit, LogPosition, Manifest, PartStore, PartSummary, RetentionSettings, Site,
+};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
-use platform::{Disk, Random, SeededRandom, Space};
+use platform::{Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
+use std::collections::BTreeSet;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use wal::{Log, LogOptions, Position, Replay, Replayed, SyncPolicy};
@@ -24,8 +29,14 @@ struct Rows {
     covered: Option<Position>,
     last_applied: Option<Position>,
     asked: Vec<&'static str>,
-    /// The next flush fails.
+    /// The next flush of something fails.
     is_broken: bool,
+    /// Batches leave no rows.
+    drops_rows: bool,
+    /// For retention alone.
+    stored: Vec<PartStore>,
+    /// A merge lasts until it hears of it.
+    merge_until: Option<Receiver<()>>,
 }
 
 impl Shelf {
@@ -35,7 +46,9 @@ impl Shelf {
 
     fn push(&self, row: String, position: Position) {
         let mut rows = self.rows();
-        rows.head.push(row);
+        if !rows.drops_rows {
+            rows.head.push(row);
+        }
         rows.last_applied = Some(position);
     }
 }
@@ -64,7 +77,7 @@ impl Engine for Shelf {
     fn flush(&self) -> Result<(), EngineError> {
         let mut rows = self.rows();
         rows.asked.push("flush");
-        if std::mem::take(&mut rows.is_broken) {
+        if !rows.frozen.is_empty() && std::mem::take(&mut rows.is_broken) {
             return Err(EngineError::new(ErrorKind::Io, "no part could be written"));
         }
         for (end, mut frozen) in std::mem::take(&mut rows.frozen) {
@@ -86,12 +99,26 @@ impl Engine for Shelf {
 
     fn merge(&self, _: &MergeRequest) -> Result<usize, EngineError> {
         self.rows().asked.push("merge");
+        let until = self.rows().merge_until.take();
+        let ended = until.map_or(Ok(()), |until| until.recv_timeout(Duration::from_secs(60)));
+        ended.map_err(|error| EngineError::new(ErrorKind::Bug, error))?;
         Ok(3)
     }
 
-    fn retain(&self, _: &Retention) -> Result<usize, EngineError> {
-        self.rows().asked.push("retain");
-        Ok(2)
+    fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.rows().stored.iter().map(PartStore::snapshot).collect()
+    }
+
+    fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError> {
+        let mut dropped = 0;
+        for store in &self.rows().stored {
+            let manifest = store.snapshot();
+            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| parts.contains(id)).collect();
+            dropped += remove.len();
+            let edit = Edit { remove, ..Edit::default() };
+            store.update(|_| Ok(edit)).map_err(|error| EngineError::new(error.kind(), error))?;
+        }
+        Ok(dropped)
     }
 
     fn stats(&self) -> EngineStats {
@@ -126,6 +153,9 @@ impl Intake for Row<'_> {
     }
 }
 
+/// Below what `enough_rows` takes.
+const FLUSH_SIZE: u64 = 2 << 20;
+
 struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
@@ -152,7 +182,7 @@ impl World {
         let (clock, shelf) = (Arc::new(SimClock::new()), Arc::new(Shelf::default()));
         let settings = KeeperSettings {
             flush_interval: Duration::from_secs(300),
-            flush_size: 1 << 30,
+            flush_size: FLUSH_SIZE,
             head_size: 100,
         };
         let engine: Arc<dyn Engine> = shelf.clone();
@@ -294,7 +324,7 @@ async fn a_flush_cuts_writes_and_lets_go_of_the_log() {
     world.commit("after").await.unwrap();
     {
         let shelf = world.shelf.rows();
-        assert_eq!(shelf.asked, ["cut", "flush"]);
+        assert_eq!(shelf.asked, ["flush", "cut", "flush"], "what was left goes first");
         assert!(shelf.parts == rows);
         assert_eq!(shelf.covered, Some(report.covered));
         assert_eq!(shelf.head, ["after"]);
@@ -325,7 +355,7 @@ async fn a_flush_that_fails_keeps_the_log_and_is_done_again() {
 async fn flushes_come_when_they_are_due() {
     let world = World::new(options());
     let due = || world.keeper.flush_when_due(&world.gateway);
-    let flushes = || world.shelf.rows().asked.iter().filter(|asked| **asked == "flush").count();
+    let flushes = || world.shelf.rows().asked.iter().filter(|asked| **asked == "cut").count();
     world.clock.advance(Duration::from_secs(301));
     due().await.unwrap();
     assert_eq!(flushes(), 0, "nothing is there");
@@ -338,6 +368,39 @@ async fn flushes_come_when_they_are_due() {
     world.commit(&"x".repeat(100)).await.unwrap();
     due().await.unwrap();
     assert_eq!(flushes(), 2, "the head is large");
+}
+
+/// Metadata, or batches that the engine refused: nothing to flush, but the log grows.
+#[tokio::test]
+async fn a_log_without_rows_is_let_go_of() {
+    let world = World::new(options());
+    world.shelf.rows().drops_rows = true;
+    for row in &enough_rows() {
+        world.commit(row).await.unwrap();
+    }
+    let before = world.gateway.log().size_bytes();
+    assert!(before > FLUSH_SIZE, "{before}");
+    world.keeper.flush_when_due(&world.gateway).await.unwrap();
+    assert!(world.gateway.log().size_bytes() < before / 10);
+    world.keeper.flush_when_due(&world.gateway).await.unwrap();
+    let cuts = world.shelf.rows().asked.iter().filter(|asked| **asked == "cut").count();
+    assert_eq!(cuts, 1, "nothing has come since");
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_for_a_merge() {
+    let world = World::new(options());
+    world.commit("row").await.unwrap();
+    let (end, until) = std::sync::mpsc::channel::<()>();
+    world.shelf.rows().merge_until = Some(until);
+    let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
+    let flush = async {
+        world.keeper.flush(&world.gateway).await.unwrap();
+        assert_eq!(world.shelf.rows().parts, ["row"]);
+        end.send(()).unwrap();
+    };
+    let (merged, ()) = tokio::join!(world.keeper.merge(&world.gateway, request), flush);
+    assert_eq!(merged.unwrap(), 3);
 }
 
 #[tokio::test]
@@ -369,13 +432,71 @@ async fn replay_gives_back_what_no_part_covers() {
 }
 
 #[tokio::test]
-async fn merging_and_retention_answer_what_the_engines_did() {
+async fn merging_answers_what_the_engines_did() {
     let world = World::new(options());
     let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
     assert_eq!(world.keeper.merge(&world.gateway, request).await.unwrap(), 3);
-    let retention = Retention { oldest_ms: Some(0), size_max: None, now_ms: 0 };
-    assert_eq!(world.keeper.retain(retention).await.unwrap(), 2);
-    assert_eq!(world.shelf.rows().asked, ["merge", "retain"]);
+    assert_eq!(world.shelf.rows().asked, ["merge"]);
+}
+
+/// One part for each of the days, all of one size.
+fn stored(site: &Site, signal: Signal, days: &[i64]) -> PartStore {
+    let store = PartStore::open(site, TenantId::default_tenant(), signal).unwrap();
+    let part = |day: &i64| {
+        let day = Day(*day);
+        let time = day.range(signal);
+        let (covered, sources) = (LogPosition::default(), Vec::new());
+        let (bounds, engine) = (Vec::new(), Vec::new());
+        let (schema, level, rows, series, tombstones_applied) = (1, 0, 1, 1, 0);
+        let summary = PartSummary {
+            schema,
+            level,
+            day,
+            time,
+            rows,
+            series,
+            tombstones_applied,
+            covered,
+            sources,
+            bounds,
+            engine,
+        };
+        let mut writer = store.new_part().unwrap();
+        writer.page(1, None, &[0; 100_000], Compression::None).unwrap();
+        writer.finish(summary).unwrap()
+    };
+    let add = days.iter().map(part).collect();
+    store.update(|_| Ok(Edit { add, ..Edit::default() })).unwrap();
+    store
+}
+
+#[tokio::test]
+async fn engines_share_the_size_of_the_disk() {
+    let world = World::new(options());
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
+    let blobs = Arc::new(DiskBlobs::open(disk, "blobs").unwrap());
+    let random = Arc::new(SeededRandom::new(3));
+    let site =
+        Site::new(blobs, world.clock.clone(), Arc::new(Ids::new(world.clock.clone(), random)));
+    let shelves =
+        [(Signal::Metrics, [1, 4, 5]), (Signal::Logs, [2, 3, 5])].map(|(signal, days)| {
+            let shelf = Shelf::default();
+            shelf.rows().stored.push(stored(&site, signal, &days));
+            Arc::new(shelf)
+        });
+    let engines = shelves.iter().map(|shelf| Arc::clone(shelf) as Arc<dyn Engine>).collect();
+    let settings = KeeperSettings { flush_interval: Duration::ZERO, flush_size: 0, head_size: 0 };
+    let keeper = Keeper::new(engines, world.clock.clone(), settings);
+    let days = || {
+        let manifests = shelves.iter().flat_map(|shelf| shelf.manifests());
+        manifests.map(|m| m.parts.iter().map(|p| p.day.0).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let retain = |bytes_max| RetentionSettings { oldest_ms: None, bytes_max: Some(bytes_max) };
+    assert_eq!(keeper.retain(retain(700_000)).await.unwrap(), 0);
+    assert_eq!(keeper.retain(retain(450_000)).await.unwrap(), 2, "the oldest two, one of each");
+    assert_eq!(days(), [vec![4, 5], vec![3, 5]]);
+    assert_eq!(keeper.retain(retain(350_000)).await.unwrap(), 1);
+    assert_eq!(days(), [vec![4, 5], vec![5]]);
 }
 
 #[tokio::test]

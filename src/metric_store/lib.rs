@@ -37,5 +37,7 @@ pub use matcher::{Matcher, ValuePattern, ValueTest};
 pub use plan::MergeWish;
 pub use select::{Samples, Scratch, Select, Selection, SeriesSamples};
 pub use statistics::{Cardinality, NameCount};
-pub use store::{Limits, MetricStore, Prepared, Refused, StoreSettings, StoreStats};
+pub use store::{
+    Limits, MetricStore, Prepared, Refused, ResolvedDelete, StoreSettings, StoreStats,
+};
 pub use telemetry::METRICS;

@@ -8,6 +8,7 @@ use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
+use crate::head::{Head, Seen};
 use crate::part::{
     Age, Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartOrigin, PartRoom,
 };
@@ -15,17 +16,20 @@ use crate::registry::part_order;
 use crate::tenant::{Frozen, LiveHead, Tenant, log_position};
 use crate::values::Effort;
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TimeRange, Ulid};
-use parts::{Edit, LEVEL_MAX, Manifest, MergePlan, NewPart};
+use parts::{Edit, LEVEL_MAX, Manifest, MergePlan, NewPart, Tombstone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a merge may keep of its inputs. A group's values are read once, in order.
 const MERGE_CACHE_BYTES: usize = 16 << 20;
 
+/// How many series a flush looks up in the registry at a time.
+const NAMED_AT_ONCE: usize = 1 << 10;
+
 impl Tenant {
     /// Writes every frozen head into parts, the oldest first. `today` takes what has no time.
     pub(crate) fn flush(&self, today: Day) -> Result<(), StoreError> {
-        let _upkeep = self.upkeep();
+        let _flushing = self.flushing();
         while let Some(frozen) = self.oldest_frozen() {
             let covered = log_position(frozen.end);
             let add = write_frozen(self, &frozen, today)?;
@@ -36,8 +40,19 @@ impl Tenant {
         Ok(())
     }
 
+    /// Answers the merges that were done. A part that can't be read keeps only its own merge from
+    /// being done; the first failure is the answer.
+    pub(crate) fn merge_all<'p>(
+        &self,
+        plans: &'p [MergePlan],
+    ) -> Result<Vec<&'p MergePlan>, StoreError> {
+        let outcomes: Vec<_> = plans.iter().map(|plan| Ok((plan, self.merge(plan)?))).collect();
+        let outcomes: Result<Vec<_>, StoreError> = outcomes.into_iter().collect();
+        Ok(outcomes?.into_iter().filter_map(|(plan, done)| done.then_some(plan)).collect())
+    }
+
     /// Answers false where an input was damaged and is set apart now.
-    pub(crate) fn merge(&self, plan: &MergePlan) -> Result<bool, StoreError> {
+    fn merge(&self, plan: &MergePlan) -> Result<bool, StoreError> {
         let manifest = self.store.snapshot();
         let mut merge = match Merge::open(self, &manifest, plan) {
             Ok(merge) => merge,
@@ -64,13 +79,15 @@ impl Tenant {
     }
 }
 
+/// The registry is shared with the live head: it is looked at in passing, and never held while a
+/// part is written, or whoever brings a new series would wait for the disk.
 fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewPart>, StoreError> {
+    let series = series_by_day(&frozen.head);
     let head = frozen.head.read();
     let mut days: Vec<Day> = head.days().collect();
     if days.is_empty() && !head.metadata.is_empty() {
         days.push(today);
     }
-    let order = frozen.head.registry_mut().in_part_order();
     let covered = log_position(frozen.end);
     let mut parts = Vec::new();
     for (index, day) in days.into_iter().enumerate() {
@@ -83,7 +100,8 @@ fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewP
             tombstones_applied: frozen.felt,
         };
         let mut builder = PartBuilder::new(&tenant.store, origin, Effort::Quick)?;
-        write_day(&mut builder, &frozen.head, &order, day)?;
+        let of_day = series.get(&day).map_or(&[][..], Vec::as_slice);
+        write_day(&mut builder, &frozen.head, &head, of_day, day)?;
         // What is known of metrics has no time: it goes with the first part.
         let metadata: Vec<(String, MetricMetadata)> = match index {
             0 => head.metadata.clone().into_iter().collect(),
@@ -94,26 +112,44 @@ fn write_frozen(tenant: &Tenant, frozen: &Frozen, today: Day) -> Result<Vec<NewP
     Ok(parts)
 }
 
+/// The series that have samples on a day, in the order of parts.
+fn series_by_day(live: &LiveHead) -> BTreeMap<Day, Vec<u32>> {
+    let mut days: BTreeMap<Day, Vec<u32>> = BTreeMap::new();
+    let registry = live.sorted_registry(None);
+    let head = live.read();
+    for number in registry.numbers() {
+        head.for_each_day(number, |day| {
+            let series = days.entry(day).or_default();
+            if series.last() != Some(&number) {
+                series.push(number);
+            }
+        });
+    }
+    days
+}
+
 fn write_day(
     builder: &mut PartBuilder,
     live: &LiveHead,
-    order: &[u32],
+    head: &Head,
+    series: &[u32],
     day: Day,
 ) -> Result<(), StoreError> {
-    let registry = live.registry();
-    let head = live.read();
     let range = day.range(Signal::Metrics);
     let mut samples = Columns::default();
-    for number in order {
-        if head.has(*number) {
+    for numbers in series.chunks(NAMED_AT_ONCE) {
+        for (number, labels) in live.named(numbers) {
             samples.clear();
-            head.read(*number, range, true, &mut samples);
-            builder.series(&registry.entry(*number).labels, &samples)?;
+            head.read(number, Seen::EVERYTHING, range, true, &mut samples);
+            builder.series(&labels, &samples)?;
         }
     }
-    let of_day = head.exemplars.iter().filter(|(_, exemplar)| range.contains(exemplar.time_ms));
-    of_day
-        .for_each(|(number, exemplar)| builder.exemplar(&registry.entry(*number).labels, exemplar));
+    for (number, exemplar) in &head.exemplars {
+        if range.contains(exemplar.time_ms) {
+            let labels = live.registry().entry(*number).labels.clone();
+            builder.exemplar(&labels, exemplar)?;
+        }
+    }
     Ok(())
 }
 
@@ -208,7 +244,7 @@ impl Merge {
             builder.series(&labels, &merged)?;
         }
         for (series, exemplar) in self.exemplars()? {
-            builder.exemplar(&series, &exemplar);
+            builder.exemplar(&series, &exemplar)?;
         }
         let metadata: Vec<(String, MetricMetadata)> = self.metadata()?.into_iter().collect();
         Ok(builder.finish(&metadata)?)
@@ -252,11 +288,16 @@ impl Merge {
         let mut all = Vec::new();
         for cursor in &self.inputs {
             let failed = InputFailed::of(cursor.part.id);
-            let mut found = cursor.part.exemplars().map_err(failed)?;
-            for (range, deleted) in &cursor.tombstones {
-                found.retain(|(series, e)| !range.contains(e.time_ms) || !deleted.concerns(series));
-            }
-            all.append(&mut found);
+            let is_deleted = |series: &Labels, at: i64| {
+                let mut deletes = cursor.tombstones.iter();
+                deletes.any(|(range, deleted)| range.contains(at) && deleted.concerns(series))
+            };
+            let keep = |series: Labels, exemplar: Exemplar| {
+                if !is_deleted(&series, exemplar.time_ms) {
+                    all.push((series, exemplar));
+                }
+            };
+            cursor.part.for_each_exemplar(keep).map_err(failed)?;
         }
         all.sort_by(|left, right| {
             let key = |entry: &(Labels, Exemplar)| (entry.1.time_ms, entry.1.value.to_bits());
@@ -329,6 +370,19 @@ impl Cursor {
 /// What deletes a part has to feel.
 pub(crate) fn tombstones_of(manifest: &Manifest, id: Ulid) -> Vec<(TimeRange, Deleted)> {
     let Some(info) = manifest.part(id) else { return Vec::new() };
-    let tombstones = manifest.tombstones_for(info);
-    tombstones.map(|tombstone| (tombstone.time, Deleted::decode(&tombstone.matcher))).collect()
+    manifest.tombstones_for(info).map(meaning).collect()
+}
+
+/// What deletes a head has to feel: a frozen one those that came later than its cut, the live one
+/// (`None`) has felt them all.
+pub(crate) fn tombstones_since(
+    manifest: &Manifest,
+    felt: Option<u64>,
+) -> Vec<(TimeRange, Deleted)> {
+    let newer = |tombstone: &&Tombstone| felt.is_some_and(|felt| felt < tombstone.generation);
+    manifest.tombstones.iter().filter(newer).map(meaning).collect()
+}
+
+fn meaning(tombstone: &Tombstone) -> (TimeRange, Deleted) {
+    (tombstone.time, Deleted::decode(&tombstone.matcher))
 }

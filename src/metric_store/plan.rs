@@ -25,10 +25,13 @@ pub(crate) fn plan(parts: &[PartInfo], wish: &MergeWish, today: Day) -> Vec<Merg
         parts.sort_by_key(|part| (Age::decode(&part.bounds), part.id));
         if wish.full {
             plans.extend(whole_day(day, &parts));
-        } else if day < today {
-            plans.extend(finish_day(day, &parts));
         } else {
-            plans.extend(by_level(day, &parts));
+            let finished = if day < today { finish_day(day, &parts) } else { Finish::Not };
+            match finished {
+                Finish::Done => {}
+                Finish::By(plan) => plans.push(plan),
+                Finish::Not => plans.extend(by_level(day, &parts)),
+            }
         }
     }
     if !wish.full {
@@ -43,14 +46,26 @@ fn whole_day(day: Day, parts: &[&PartInfo]) -> Option<MergePlan> {
     (!done).then(|| merge(day, LEVEL_MAX, parts))
 }
 
+/// What finishes a day.
+enum Finish {
+    Done,
+    By(MergePlan),
+    /// It is not over, or too much for one merge: it goes on by levels.
+    Not,
+}
+
 /// What came behind the parts of the last level; a lone late part waits for company. When late data
 /// has left many parts of the last level, they become one again.
-fn finish_day(day: Day, parts: &[&PartInfo]) -> Option<MergePlan> {
+fn finish_day(day: Day, parts: &[&PartInfo]) -> Finish {
     let settled = parts.iter().rposition(|part| part.level >= LEVEL_MAX).map_or(0, |last| last + 1);
     let rest = if settled >= MergeSettings::FAN_IN { parts } else { &parts[settled..] };
     let bytes: u64 = rest.iter().map(|part| part.bytes).sum();
     let worth_it = rest.len() > 1 || (rest.len() == 1 && settled == 0);
-    (worth_it && bytes <= MergeSettings::BYTES_MAX).then(|| merge(day, LEVEL_MAX, rest))
+    match worth_it {
+        false => Finish::Done,
+        true if bytes <= MergeSettings::BYTES_MAX => Finish::By(merge(day, LEVEL_MAX, rest)),
+        true => Finish::Not,
+    }
 }
 
 /// The oldest run of neighbours of each level that is long enough.
@@ -112,6 +127,15 @@ mod tests {
             }
         };
         levels.iter().enumerate().map(part).collect()
+    }
+
+    #[test]
+    fn a_day_too_large_for_one_merge_goes_on_by_levels() {
+        let mut parts = parts(&[2, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
+        parts[..2].iter_mut().for_each(|part| part.bytes = MergeSettings::BYTES_MAX / 2);
+        let plans = plan(&parts, &MergeWish { full: false, space: ROOM }, Day(6));
+        assert_eq!(plans.len(), 1);
+        assert_eq!((plans[0].level, plans[0].inputs.len()), (1, 8));
     }
 
     fn check(levels: &[u8], full: bool, today: i64, expected: &[(u8, std::ops::Range<usize>)]) {

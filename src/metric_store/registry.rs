@@ -197,10 +197,9 @@ impl Registry {
         }
     }
 
-    /// All series in the order of parts.
-    pub(crate) fn in_part_order(&mut self) -> Vec<u32> {
-        self.sort(None);
-        self.metrics.values().flat_map(|series| series.numbers.iter().copied()).collect()
+    /// All series, in the order of parts where they are sorted.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.metrics.values().flat_map(|series| series.numbers.iter().copied())
     }
 }
 
@@ -253,7 +252,8 @@ mod tests {
         assert_eq!(registry.metric("m").len(), 1_000);
         assert_eq!(registry.with_value("n", "900"), [900]);
         assert!(!registry.is_sorted(Some("m")) && registry.is_sorted(Some("x")));
-        let order = registry.in_part_order();
+        registry.sort(None);
+        let order: Vec<u32> = registry.numbers().collect();
         assert!(order.windows(2).all(|pair| {
             let key = |n: u32| &registry.entry(n).labels;
             key(pair[0]) < key(pair[1])

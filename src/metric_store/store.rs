@@ -12,10 +12,9 @@ use crate::telemetry::DELETES;
 use crate::tenant::{LiveHead, Tenant, log_position};
 use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
 use parts::{
-    Edit, PartError, PartInfo, PartStore, RetentionSettings, Tombstone, plan_erasures,
-    plan_retention, tenants_with,
+    Edit, Manifest, PartError, PartInfo, PartStore, Site, Tombstone, plan_erasures, tenants_with,
 };
-use platform::{Blobs, Clock, Ids, Random};
+use platform::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use wal::{Position, Replayed};
@@ -51,6 +50,14 @@ pub struct Prepared {
     pub refused: Option<Refused>,
 }
 
+/// A delete that knows which series it means.
+#[derive(Debug)]
+pub struct ResolvedDelete {
+    tenant: Arc<Tenant>,
+    time: TimeRange,
+    deleted: Deleted,
+}
+
 #[derive(Debug)]
 pub struct Refused {
     pub series: u64,
@@ -76,9 +83,7 @@ pub struct StoreStats {
 
 #[derive(Debug)]
 pub struct MetricStore {
-    blobs: Arc<dyn Blobs>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<Ids>,
+    site: Site,
     random: Arc<dyn Random>,
     caches: Arc<Caches>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
@@ -87,15 +92,13 @@ pub struct MetricStore {
 impl MetricStore {
     /// Opens the tenants that have parts. The log's batches come by `replay` then.
     pub fn open(
-        blobs: Arc<dyn Blobs>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<Ids>,
+        site: Site,
         random: Arc<dyn Random>,
         settings: StoreSettings,
     ) -> Result<Self, StoreError> {
         let caches = Arc::new(Caches::new(settings.cache_bytes));
-        let store = Self { blobs, clock, ids, random, caches, tenants: RwLock::default() };
-        for tenant in tenants_with(store.blobs.as_ref(), SIGNAL)? {
+        let store = Self { site, random, caches, tenants: RwLock::default() };
+        for tenant in tenants_with(store.site.blobs.as_ref(), SIGNAL)? {
             store.tenant(&tenant)?;
         }
         Ok(store)
@@ -160,17 +163,29 @@ impl MetricStore {
 
     // ── upkeep ──
 
-    /// Sets everything applied so far apart. No batch is between log and store meanwhile.
+    /// Sets everything applied so far apart, but for tenants whose last cut is not yet in parts: a
+    /// flush that fails must not leave one head more with every try. No batch is between log and
+    /// store meanwhile.
     pub fn cut(&self, end: Position) {
         for tenant in self.all() {
-            tenant.cut(end, self.new_epoch(), self.clock.now());
+            tenant.cut(end, self.new_epoch(), self.site.clock.now());
         }
     }
 
     /// Writes what was cut into parts. After an error it can be called again.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let today = Day::of(self.clock.wall_ms(), SIGNAL);
-        self.all().iter().try_for_each(|tenant| tenant.flush(today))
+        let today = Day::of(self.site.clock.wall_ms(), SIGNAL);
+        self.each_tenant(|tenant| tenant.flush(today).map(|()| 0)).map(|_| ())
+    }
+
+    /// The sum of what the work answers. One tenant's trouble is not that of the next: all are
+    /// served, and the first failure is the answer.
+    fn each_tenant(
+        &self,
+        mut work: impl FnMut(&Tenant) -> Result<usize, StoreError>,
+    ) -> Result<usize, StoreError> {
+        let outcomes: Vec<_> = self.all().iter().map(|tenant| work(tenant)).collect();
+        outcomes.into_iter().sum()
     }
 
     /// The first position of the log that is not yet safe without it.
@@ -187,97 +202,99 @@ impl MetricStore {
 
     /// Answers how many parts went into merges.
     pub fn merge(&self, wish: &MergeWish) -> Result<usize, StoreError> {
-        let mut merged = 0;
-        for tenant in self.all() {
+        self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
-            let today = Day::of(self.clock.wall_ms(), SIGNAL);
+            let today = Day::of(self.site.clock.wall_ms(), SIGNAL);
             let plans = plan(&tenant.store.snapshot().parts, wish, today);
-            for plan in plans {
-                merged += if tenant.merge(&plan)? { plan.inputs.len() } else { 0 };
-            }
-            match wish.full {
-                true => tenant.store.collect_garbage_now()?,
-                false => tenant.store.collect_garbage()?,
-            };
-            self.forget_gone_parts();
-        }
-        Ok(merged)
+            let merged = tenant.merge_all(&plans);
+            let merged = merged.map(|done| done.iter().map(|plan| plan.inputs.len()).sum());
+            self.give_back(tenant, wish.full)?;
+            merged
+        })
     }
 
-    /// Drops parts that end before `oldest_ms`, and the oldest days while all tenants' parts take
-    /// more than `bytes_max`. Answers how many.
-    pub fn retain(
-        &self,
-        oldest_ms: Option<i64>,
-        bytes_max: Option<u64>,
-    ) -> Result<usize, StoreError> {
-        let settings = RetentionSettings { keep_from: oldest_ms, bytes_max };
-        let manifests: Vec<_> = self.all().iter().map(|tenant| tenant.store.snapshot()).collect();
-        let planned = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
-        let mut dropped = 0;
-        for tenant in self.all() {
+    /// The parts that there are, tenant by tenant.
+    pub fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.all().iter().map(|tenant| tenant.store.snapshot()).collect()
+    }
+
+    /// Drops those of the parts that are still there. Answers how many.
+    pub fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, StoreError> {
+        self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
             // A merge may have been faster.
             let manifest = tenant.store.snapshot();
-            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| planned.contains(id)).collect();
-            if !remove.is_empty() {
-                dropped += remove.len();
+            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| parts.contains(id)).collect();
+            let dropped = remove.len();
+            if dropped > 0 {
                 tenant.store.update(|_| Ok(Edit { remove, ..Edit::default() }))?;
-                tenant.store.collect_garbage()?;
-                self.forget_gone_parts();
+                self.give_back(tenant, false)?;
             }
-        }
-        Ok(dropped)
+            Ok(dropped)
+        })
     }
 
-    /// Deletes the samples of matching series in the range. Gone for readers at once; gone from
-    /// the disk with the next merge, or by `clean_tombstones`. `position` is the end of the log;
-    /// no batch is between log and store meanwhile.
-    pub fn delete(
+    /// What a delete of matching series is to mean; `None` where there is nothing to delete. Looks
+    /// at names on the disk, so it is asked before anybody is made to wait: what comes between this
+    /// and `delete` came at the same time as the delete.
+    pub fn resolve_delete(
         &self,
         tenant: &TenantId,
         matchers: &[Matcher],
         time: TimeRange,
-        position: Position,
-    ) -> Result<(), StoreError> {
-        let tenant = self.tenant(tenant)?;
+    ) -> Result<Option<ResolvedDelete>, StoreError> {
+        let tenant = self.reading(tenant)?;
         let wanted = Select { time, matchers, values_needed: false };
         let selection = select::select(&tenant, &self.caches, &wanted)?;
         if selection.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let deleted = Deleted::resolve(matchers, |label| {
             (0..selection.len()).map(|i| selection.labels(i).value(label).to_owned()).collect()
         });
+        Ok(Some(ResolvedDelete { tenant, time, deleted }))
+    }
+
+    /// Deletes samples. Gone for readers at once; gone from the disk with the next merge, or by
+    /// `clean_tombstones`. `position` is the end of the log; no batch is between log and store
+    /// meanwhile, and no cut.
+    pub fn delete(&self, delete: &ResolvedDelete, position: Position) -> Result<(), StoreError> {
+        let ResolvedDelete { tenant, time, deleted } = delete;
         let tombstone = Tombstone {
             id: tenant.store.mint_id(),
-            time,
+            time: *time,
             matcher: deleted.encode(),
-            created_ms: self.clock.wall_ms(),
+            created_ms: self.site.clock.wall_ms(),
             position: log_position(position),
             generation: 0,
         };
         let edit = Edit { add_tombstones: vec![tombstone], ..Edit::default() };
-        tenant.delete(time, &deleted, || tenant.store.update(|_| Ok(edit)))?;
+        tenant.delete(*time, deleted, || tenant.store.update(|_| Ok(edit)))?;
         DELETES.increment();
         Ok(())
     }
 
     /// Rewrites the parts that still hold deleted samples. Answers how many.
     pub fn clean_tombstones(&self) -> Result<usize, StoreError> {
-        let mut cleaned = 0;
-        for tenant in self.all() {
+        self.each_tenant(|tenant| {
             let _upkeep = tenant.upkeep();
             let manifest = tenant.store.snapshot();
             let mut plans = plan_erasures(&manifest, &BTreeSet::new());
             plans.extend(young_erasures(&manifest, &plans));
-            for plan in &plans {
-                cleaned += usize::from(tenant.merge(plan)?);
-            }
-            tenant.store.collect_garbage_now()?;
-            self.forget_gone_parts();
-        }
-        Ok(cleaned)
+            let cleaned = tenant.merge_all(&plans).map(|done| done.len());
+            self.give_back(tenant, true)?;
+            cleaned
+        })
+    }
+
+    /// The space of parts that nobody needs, `now` or as soon as that costs no generation.
+    fn give_back(&self, tenant: &Tenant, now: bool) -> Result<(), StoreError> {
+        match now {
+            true => tenant.store.collect_garbage_now()?,
+            false => tenant.store.collect_garbage()?,
+        };
+        self.forget_gone_parts();
+        Ok(())
     }
 
     /// Ids are unique across tenants; another tenant's parts stay.
@@ -320,7 +337,7 @@ impl MetricStore {
     // ── reading ──
 
     pub fn select(&self, tenant: &TenantId, wanted: &Select<'_>) -> Result<Selection, StoreError> {
-        select::select(&self.tenant(tenant)?, &self.caches, wanted)
+        select::select(&self.reading(tenant)?, &self.caches, wanted)
     }
 
     /// The names of labels in order, and what the reader should know.
@@ -329,7 +346,7 @@ impl MetricStore {
         tenant: &TenantId,
         wanted: &Select<'_>,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        select::label_names(&self.tenant(tenant)?, &self.caches, wanted)
+        select::label_names(&self.reading(tenant)?, &self.caches, wanted)
     }
 
     /// The values of a label in order, and what the reader should know.
@@ -339,14 +356,14 @@ impl MetricStore {
         wanted: &Select<'_>,
         label: &str,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        select::label_values(&self.tenant(tenant)?, &self.caches, wanted, label)
+        select::label_values(&self.reading(tenant)?, &self.caches, wanted, label)
     }
 
     pub fn metadata(
         &self,
         tenant: &TenantId,
     ) -> Result<BTreeMap<String, MetricMetadata>, StoreError> {
-        select::metadata(&self.tenant(tenant)?, &self.caches)
+        select::metadata(&self.reading(tenant)?, &self.caches)
     }
 
     pub fn exemplars(
@@ -355,12 +372,12 @@ impl MetricStore {
         time: TimeRange,
         matchers: &[Matcher],
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StoreError> {
-        select::exemplars(&self.tenant(tenant)?, &self.caches, time, matchers)
+        select::exemplars(&self.reading(tenant)?, &self.caches, time, matchers)
     }
 
     /// From the first to the last sample, in memory and in parts; deleted ones may count.
     pub fn time_range(&self, tenant: &TenantId) -> Result<Option<TimeRange>, StoreError> {
-        let tenant = self.tenant(tenant)?;
+        let tenant = self.reading(tenant)?;
         let parts = tenant.store.snapshot();
         let of_heads = tenant.view().heads.into_iter().filter_map(|(live, _)| live.read().time());
         let all = of_heads.chain(parts.parts.iter().map(|part| part.time));
@@ -369,10 +386,10 @@ impl MetricStore {
 
     /// The parts of the newest generation.
     pub fn parts(&self, tenant: &TenantId) -> Result<Vec<PartInfo>, StoreError> {
-        Ok(self.tenant(tenant)?.store.snapshot().parts.clone())
+        Ok(self.reading(tenant)?.store.snapshot().parts.clone())
     }
 
-    /// Those that have anything, or were asked for.
+    /// Those that have anything, or were written to.
     pub fn tenants(&self) -> Vec<TenantId> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.keys().cloned().collect()
@@ -388,21 +405,25 @@ impl MetricStore {
         known.map_or_else(|| self.open_tenant(name).map_err(StoreError::from), Ok)
     }
 
+    /// To be read: asking for what nobody ever wrote to leaves nothing behind.
+    fn reading(&self, name: &TenantId) -> Result<Arc<Tenant>, StoreError> {
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.map_or_else(|| Ok(Arc::new(self.new_tenant(name)?)), Ok)
+    }
+
     fn open_tenant(&self, name: &TenantId) -> Result<Arc<Tenant>, PartError> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(tenant) = tenants.get(name) {
             return Ok(Arc::clone(tenant));
         }
-        let store = PartStore::open(
-            Arc::clone(&self.blobs),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.ids),
-            name.clone(),
-            SIGNAL,
-        )?;
-        let tenant = Arc::new(Tenant::new(store, self.new_epoch(), self.clock.now()));
+        let tenant = Arc::new(self.new_tenant(name)?);
         tenants.insert(name.clone(), Arc::clone(&tenant));
         Ok(tenant)
+    }
+
+    fn new_tenant(&self, name: &TenantId) -> Result<Tenant, PartError> {
+        let store = PartStore::open(&self.site, name.clone(), SIGNAL)?;
+        Ok(Tenant::new(store, self.new_epoch(), self.site.clock.now()))
     }
 
     /// Never 0, which no definition stands in.
@@ -412,10 +433,7 @@ impl MetricStore {
 }
 
 /// Parts that a merge would touch some day, but that are asked to be clean now.
-fn young_erasures(
-    manifest: &parts::Manifest,
-    planned: &[parts::MergePlan],
-) -> Vec<parts::MergePlan> {
+fn young_erasures(manifest: &Manifest, planned: &[parts::MergePlan]) -> Vec<parts::MergePlan> {
     let is_planned = |id: Ulid| planned.iter().any(|plan| plan.inputs.contains(&id));
     let concerned =
         manifest.parts.iter().filter(|part| manifest.tombstones_for(part).next().is_some());

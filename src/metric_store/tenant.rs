@@ -4,8 +4,9 @@
 //! *frozen*; a flush writes it into parts and drops it. Readers take the live head, the frozen ones
 //! and the manifest, in this order, so that what moves from one to the next is seen at least once.
 //!
-//! Locks, in this order: `heads`, a registry, a head. `upkeep` is taken before all of them, by
-//! whoever changes parts.
+//! Locks, in this order: `heads`, a registry, a head. `upkeep` and `flushing` are taken before all
+//! of them, by whoever changes parts; a flush does not wait for merges, which may take long. The order holds for shared locking too: who waits to write makes new
+//! readers wait. A registry serves the live head and the frozen ones, so nobody holds one over I/O.
 
 use crate::StoreError;
 use crate::batch::format::{self, DecodedBatch};
@@ -34,8 +35,9 @@ pub(crate) struct Tenant {
     pub(crate) store: PartStore,
     heads: RwLock<Heads>,
     last_applied: Mutex<Option<Position>>,
-    /// Flushes, merges, retention and deletes: one at a time.
+    /// Merges and retention: one at a time.
     upkeep: Mutex<()>,
+    flushing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -101,11 +103,16 @@ impl Tenant {
         let live = Arc::new(LiveHead::new(Arc::default(), epoch));
         let busy = BusyWindow { began: now, busy: Vec::new() };
         let heads = RwLock::new(Heads { live, frozen: Vec::new(), replay, busy });
-        Self { store, heads, last_applied: Mutex::new(None), upkeep: Mutex::new(()) }
+        let last_applied = Mutex::new(None);
+        Self { store, heads, last_applied, upkeep: Mutex::new(()), flushing: Mutex::new(()) }
     }
 
     pub(crate) fn upkeep(&self) -> MutexGuard<'_, ()> {
         self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn flushing(&self) -> MutexGuard<'_, ()> {
+        self.flushing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_heads(&self) -> RwLockReadGuard<'_, Heads> {
@@ -157,11 +164,12 @@ impl Tenant {
     /// Makes the batch readable. It was resolved against `live`; false where that was cut since.
     pub(crate) fn apply(&self, live: &LiveHead, batch: &BatchBuilder, position: Position) -> bool {
         {
+            let known = live.registry().len();
             let mut head = live.write();
             if live.sealed.load(Ordering::Acquire) {
                 return false;
             }
-            head.reserve(live.registry().len());
+            head.reserve(known);
             push_batch(&mut head, batch);
         }
         if !batch.defined.is_empty() {
@@ -188,24 +196,30 @@ impl Tenant {
         let live = Arc::clone(&heads.live);
         let numbers = heads.replay.epochs.entry(batch.epoch).or_default();
         define(&live, numbers, &batch.definitions);
+        let known = live.registry().len();
         let mut head = live.write();
-        head.reserve(live.registry().len());
+        head.reserve(known);
         match push_replayed(&mut head, numbers, &batch) {
             0 => Ok(()),
             samples => Err(StoreError::UndefinedSeries { samples }),
         }
     }
 
-    /// Sets everything applied so far apart. `epoch` names what comes after.
+    /// Sets everything applied so far apart, unless what was cut before is still to be written.
+    /// `epoch` names what comes after.
     pub(crate) fn cut(&self, end: Position, epoch: u64, now: Moment) {
         let mut heads = self.write_heads();
+        if !heads.frozen.is_empty() {
+            return;
+        }
         heads.settle_deletes(None);
         let needed = self.store.log_needed_from();
         let touched = self.last_applied().is_some_and(|last| needed <= log_position(last));
-        if heads.live.read().is_empty() && !touched {
+        let is_idle = heads.live.read().is_empty() && !touched;
+        let registry = heads.registry_after_cut(now);
+        if is_idle && Arc::ptr_eq(&registry, &heads.live.registry) {
             return;
         }
-        let registry = heads.registry_after_cut(now);
         let next = Arc::new(LiveHead::new(registry, epoch));
         let head = std::mem::replace(&mut heads.live, next);
         {
@@ -214,20 +228,23 @@ impl Tenant {
             head.sealed.store(true, Ordering::Release);
         }
         heads.replay.epochs.clear();
-        let felt = self.store.snapshot().generation;
-        heads.frozen.push(Frozen { head, end, felt });
+        if !is_idle {
+            let felt = self.store.snapshot().generation;
+            heads.frozen.push(Frozen { head, end, felt });
+        }
     }
 
-    /// Erases from the live head; `publish` makes the delete durable before. No cut runs meanwhile.
+    /// Erases from the live head; `publish` makes the delete durable before. No cut runs meanwhile,
+    /// so that the live head is the same behind as before, and readers need not wait for the disk.
     pub(crate) fn delete<T, E>(
         &self,
         range: TimeRange,
         deleted: &Deleted,
         publish: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let heads = self.write_heads();
+        let live = self.live();
         let published = publish()?;
-        heads.live.erase(range, deleted);
+        live.erase(range, deleted);
         Ok(published)
     }
 
@@ -298,6 +315,12 @@ impl LiveHead {
         let mut registry = self.registry_mut();
         registry.sort(metric);
         RwLockWriteGuard::downgrade(registry)
+    }
+
+    /// The series with their labels.
+    pub(crate) fn named(&self, numbers: &[u32]) -> Vec<(u32, Labels)> {
+        let registry = self.registry();
+        numbers.iter().map(|number| (*number, registry.entry(*number).labels.clone())).collect()
     }
 
     pub(crate) fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {
@@ -397,6 +420,7 @@ fn push_batch(head: &mut Head, batch: &BatchBuilder) {
         head.push_exemplar(batch.numbers[*slot as usize], exemplar.clone());
     }
     batch.metadata.iter().for_each(|(metric, metadata)| head.push_metadata(metric, metadata));
+    head.end_batch();
 }
 
 fn define(live: &LiveHead, numbers: &mut HashMap<u32, u32>, definitions: &[(u32, Labels)]) {
@@ -438,6 +462,7 @@ fn push_replayed(head: &mut Head, numbers: &HashMap<u32, u32>, batch: &DecodedBa
         }
     }
     batch.metadata.iter().for_each(|(metric, metadata)| head.push_metadata(metric, metadata));
+    head.end_batch();
     undefined
 }
 

@@ -9,7 +9,7 @@
 //! When you change a layout: raise its `FORMAT_VERSION`, freeze a fixture of the old one under
 //! `tests/`, update `docs/formats/part.md` or `docs/formats/manifest.md`.
 //!
-//! Read first: [`PartStore`], [`Part`], [`Manifest`].
+//! Read first: [`Site`], [`PartStore`], [`Part`], [`Manifest`].
 
 mod compression;
 mod directory;
@@ -22,6 +22,7 @@ mod keys;
 mod manifest;
 mod manifest_format;
 mod merge;
+mod open_parts;
 mod part;
 mod rebuild;
 mod retention;
@@ -39,6 +40,7 @@ pub use keys::{manifest_key, part_key};
 pub use manifest::{Damage, Edit, LogPosition, Manifest, PartInfo, QuarantinedPart, Tombstone};
 pub use manifest_format::MANIFEST_FORMAT_VERSION;
 pub use merge::{LEVEL_MAX, MergePlan, MergeSettings, plan_erasures, plan_full_merge, plan_merges};
+pub use open_parts::Site;
 pub use part::{PageBuffer, Part};
 pub use retention::{RetentionSettings, plan_retention};
 pub use store::{GENERATIONS_KEPT, PartStore};

@@ -12,6 +12,9 @@ use std::sync::{Arc, OnceLock};
 /// Read from the end on opening: holds the footer of most parts.
 const OPEN_READ_BYTES: usize = 64 << 10;
 
+/// A footer in memory, with its directory, against its bytes in the file.
+const DECODED_FOOTER_SIZE: usize = 5;
+
 /// Pages that lie side by side are read together, up to this many bytes.
 const SPAN_BYTES: u64 = 1 << 20;
 
@@ -61,6 +64,11 @@ impl Part {
     /// The size of the file.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// About what it takes of memory once its directory is decoded.
+    pub(crate) fn footer_bytes(&self) -> usize {
+        self.footer.len() * DECODED_FOOTER_SIZE
     }
 
     pub fn page_count(&self) -> Result<u32, PartError> {

@@ -14,22 +14,17 @@ use crate::footer::PartMeta;
 use crate::keys::{generation_of, manifest_key, manifests_prefix, parts_prefix};
 use crate::manifest::{Damage, Manifest, PartInfo};
 use crate::manifest_format;
+use crate::open_parts::Site;
 use crate::part::Part;
 use crate::store::PartStore;
 use model::{Signal, TenantId, Ulid};
-use platform::{Blobs, Clock, Ids};
+use platform::Blobs;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 impl PartStore {
     /// For when `open` answers `NoReadableManifest` and there is no backup.
-    pub fn rebuild(
-        blobs: Arc<dyn Blobs>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<Ids>,
-        tenant: TenantId,
-        signal: Signal,
-    ) -> Result<Self, PartError> {
+    pub fn rebuild(site: &Site, tenant: TenantId, signal: Signal) -> Result<Self, PartError> {
+        let Site { blobs, clock, .. } = site;
         let (found, bad) = read_parts(blobs.as_ref(), &tenant, signal)?;
         let manifests = manifests_prefix(&tenant, signal);
         let listed = blobs.list(&manifests).map_err(PartError::io(&manifests))?;
@@ -38,7 +33,7 @@ impl PartStore {
         let key = manifest_key(&tenant, signal, manifest.generation);
         let bytes = manifest_format::encode(&manifest);
         blobs.put_new(&key, &bytes).map_err(PartError::io(&key))?;
-        Self::open(blobs, clock, ids, tenant, signal)
+        Self::open(site, tenant, signal)
     }
 }
 

@@ -10,11 +10,13 @@
 //!    next commit looks first (`settle`).
 //! 5. Readers see the new manifest; generations older than the last eight go.
 //!
-//! Locks: `writing` before `shared`, never the other way round. `shared` is never held over I/O.
+//! Locks: `writing` before `shared` before that of the open parts, never the other way round.
+//! `shared` is never held over I/O.
 
 use crate::generations::{Generations, prune};
 use crate::keys::{manifest_key, part_id_of, part_key, parts_prefix};
 use crate::manifest::{Damage, Edit, LogPosition, Manifest};
+use crate::open_parts::{OpenParts, Site};
 use crate::part::Part;
 use crate::writer::PartWriter;
 use crate::{PartError, manifest_format, telemetry};
@@ -27,15 +29,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// How many generations stay on disk: enough to look back at what happened, small enough to list.
 pub const GENERATIONS_KEPT: u64 = 8;
 
-/// Open files kept per store between queries. Days × parts per day of a usual retention, and far
-/// below the usual limit of file handles.
-const HANDLES_KEPT: usize = 256;
-
 #[derive(Debug)]
 pub struct PartStore {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+    open: Arc<OpenParts>,
     pub(crate) tenant: TenantId,
     pub(crate) signal: Signal,
     writing: Mutex<Writing>,
@@ -47,9 +46,8 @@ pub struct PartStore {
 pub(crate) struct Writing {
     /// The highest generation number taken on disk.
     highest: u64,
-    /// What the generation before the current one names and covers.
+    /// What the generation before the current one names.
     pub(crate) previous: BTreeSet<Ulid>,
-    previous_covered: LogPosition,
     /// Named once, and not since: safe to delete as soon as nobody reads them.
     pub(crate) dropped: BTreeSet<Ulid>,
     /// Set after a write that may or may not have happened; holds the pins of its parts.
@@ -59,38 +57,26 @@ pub(crate) struct Writing {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) current: Arc<Manifest>,
+    /// Of the generation before the current one.
+    previous_covered: LogPosition,
     /// Every manifest that somebody may still hold.
     handed_out: Vec<Weak<Manifest>>,
-    handles: BTreeMap<Ulid, Handle>,
-    handle_clock: u64,
+    /// Those that somebody holds.
+    handles: BTreeMap<Ulid, Weak<Part>>,
     /// Parts that this process writes or has written and not yet published.
     pub(crate) making: Vec<(Ulid, Weak<()>)>,
-}
-
-#[derive(Debug)]
-struct Handle {
-    /// For as long as anybody reads it.
-    part: Weak<Part>,
-    /// Kept open for the next query.
-    kept: Option<Arc<Part>>,
-    used: u64,
 }
 
 impl PartStore {
     /// Reads the newest manifest and writes nothing. What can't be read, and parts whose files are
     /// gone, are reported, kept out of answers, and stand in the next generation.
-    pub fn open(
-        blobs: Arc<dyn Blobs>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<Ids>,
-        tenant: TenantId,
-        signal: Signal,
-    ) -> Result<Self, PartError> {
+    pub fn open(site: &Site, tenant: TenantId, signal: Signal) -> Result<Self, PartError> {
+        let Site { blobs, clock, ids, open } = site.clone();
         let found = Generations::load(blobs.as_ref(), &tenant, signal)?;
-        let (manifest, writing) = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found)?;
-        let shared = Mutex::new(Shared::new(Arc::new(manifest)));
-        let writing = Mutex::new(writing);
-        Ok(Self { blobs, clock, ids, tenant, signal, writing, shared })
+        let adopted = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found)?;
+        let shared = Shared::new(Arc::new(adopted.manifest), adopted.previous_covered);
+        let (shared, writing) = (Mutex::new(shared), Mutex::new(adopted.writing));
+        Ok(Self { blobs, clock, ids, open, tenant, signal, writing, shared })
     }
 
     pub fn tenant(&self) -> &TenantId {
@@ -109,7 +95,9 @@ impl PartStore {
     /// An open part of a snapshot. Handles are shared and kept open between queries.
     pub fn part(&self, snapshot: &Manifest, id: Ulid) -> Result<Arc<Part>, PartError> {
         let info = snapshot.part(id).ok_or(PartError::NoSuchPart(id))?;
-        if let Some(part) = self.shared().take_handle(id) {
+        let held = self.shared().handles.get(&id).and_then(Weak::upgrade);
+        if let Some(part) = held {
+            self.open.touch(id);
             return Ok(part);
         }
         let key = part_key(&self.tenant, self.signal, id);
@@ -121,7 +109,13 @@ impl PartStore {
             return Err(PartError::corrupt(&key, "it is not the file that the manifest means"));
         }
         let part = Arc::new(part);
-        self.shared().keep_handle(id, &part);
+        let mut shared = self.shared();
+        shared.handles.insert(id, Arc::downgrade(&part));
+        // A part that has left the manifest is held by its readers alone.
+        if shared.current.part(id).is_some() {
+            self.open.keep(id, &part);
+        }
+        drop(shared);
         Ok(part)
     }
 
@@ -179,9 +173,10 @@ impl PartStore {
     }
 
     /// The log may be cut below this position. It is what the generation *before* the newest
-    /// covers: were the newest to rot, the log still has what only it knew of.
+    /// covers: were the newest to rot, the log still has what only it knew of. Whoever asks does
+    /// not wait for the disk.
     pub fn log_needed_from(&self) -> LogPosition {
-        self.writing().previous_covered
+        self.shared().previous_covered
     }
 
     fn publish_edit(
@@ -222,11 +217,11 @@ impl PartStore {
     fn switch(&self, writing: &mut Writing, next: Manifest) -> Arc<Manifest> {
         telemetry::COMMITS.increment();
         let next = Arc::new(next);
-        let before = self.shared().replace(Arc::clone(&next));
+        let covered = self.snapshot().covered;
+        let before = self.shared().replace(Arc::clone(&next), covered, &self.open);
         let named: BTreeSet<Ulid> = next.named().collect();
         writing.dropped.extend(before.named().filter(|id| !named.contains(id)));
         writing.previous = before.named().collect();
-        writing.previous_covered = before.covered;
         writing.highest = next.generation;
         writing.uncertain = None;
         if let Some(old) = next.generation.checked_sub(GENERATIONS_KEPT).filter(|old| *old > 0) {
@@ -258,10 +253,10 @@ impl PartStore {
     /// Takes what somebody else published.
     fn reload(&self, writing: &mut Writing) -> Result<(), PartError> {
         let found = Generations::load(self.blobs.as_ref(), &self.tenant, self.signal)?;
-        let (manifest, fresh) =
+        let adopted =
             adopt(self.blobs.as_ref(), self.clock.as_ref(), &self.tenant, self.signal, found)?;
-        *writing = fresh;
-        self.shared().replace(Arc::new(manifest));
+        *writing = adopted.writing;
+        self.shared().replace(Arc::new(adopted.manifest), adopted.previous_covered, &self.open);
         Ok(())
     }
 
@@ -280,43 +275,35 @@ impl PartStore {
     }
 }
 
+/// What it kept open is nobody's any more.
+impl Drop for PartStore {
+    fn drop(&mut self) {
+        let shared = self.shared.get_mut().unwrap_or_else(PoisonError::into_inner);
+        shared.handles.keys().for_each(|id| self.open.forget(*id));
+    }
+}
+
 impl Shared {
-    fn new(current: Arc<Manifest>) -> Self {
+    fn new(current: Arc<Manifest>, previous_covered: LogPosition) -> Self {
         let handed_out = vec![Arc::downgrade(&current)];
         let (handles, making) = (BTreeMap::new(), Vec::new());
-        Self { current, handed_out, handles, handle_clock: 0, making }
+        Self { current, previous_covered, handed_out, handles, making }
     }
 
     /// Answers the manifest that was current.
-    fn replace(&mut self, next: Arc<Manifest>) -> Arc<Manifest> {
+    fn replace(
+        &mut self,
+        next: Arc<Manifest>,
+        previous_covered: LogPosition,
+        open: &OpenParts,
+    ) -> Arc<Manifest> {
+        self.previous_covered = previous_covered;
         self.handed_out.retain(|manifest| manifest.strong_count() > 0);
         self.handed_out.push(Arc::downgrade(&next));
-        for (id, handle) in &mut self.handles {
-            if next.part(*id).is_none() {
-                handle.kept = None;
-            }
-        }
-        self.handles.retain(|_, handle| handle.part.strong_count() > 0);
+        let gone = self.handles.keys().filter(|id| next.part(**id).is_none());
+        gone.for_each(|id| open.forget(*id));
+        self.handles.retain(|_, part| part.strong_count() > 0);
         std::mem::replace(&mut self.current, next)
-    }
-
-    fn take_handle(&mut self, id: Ulid) -> Option<Arc<Part>> {
-        self.handle_clock += 1;
-        let handle = self.handles.get_mut(&id)?;
-        handle.used = self.handle_clock;
-        handle.part.upgrade()
-    }
-
-    fn keep_handle(&mut self, id: Ulid, part: &Arc<Part>) {
-        // A part that has left the manifest is held by its readers alone.
-        let kept = self.current.part(id).map(|_| Arc::clone(part));
-        let used = self.handle_clock;
-        self.handles.insert(id, Handle { part: Arc::downgrade(part), kept, used });
-        let open = self.handles.iter().filter(|(_, handle)| handle.kept.is_some());
-        if open.clone().count() > HANDLES_KEPT {
-            let oldest = open.min_by_key(|(_, handle)| handle.used).map(|(id, _)| *id);
-            oldest.and_then(|id| self.handles.get_mut(&id)?.kept.take());
-        }
     }
 
     /// Parts that a reader can still come to.
@@ -324,20 +311,26 @@ impl Shared {
         let manifests = self.handed_out.iter().filter_map(Weak::upgrade);
         let mut ids: BTreeSet<Ulid> =
             manifests.flat_map(|manifest| manifest.named().collect::<Vec<_>>()).collect();
-        let open = self.handles.iter().filter(|(_, handle)| handle.part.strong_count() > 0);
+        let open = self.handles.iter().filter(|(_, part)| part.strong_count() > 0);
         ids.extend(open.map(|(id, _)| *id));
         ids
     }
 }
 
-/// The state that what was found on disk amounts to.
+/// What was found on disk amounts to this.
+struct Adopted {
+    manifest: Manifest,
+    writing: Writing,
+    previous_covered: LogPosition,
+}
+
 fn adopt(
     blobs: &dyn Blobs,
     clock: &dyn Clock,
     tenant: &TenantId,
     signal: Signal,
     found: Generations,
-) -> Result<(Manifest, Writing), PartError> {
+) -> Result<Adopted, PartError> {
     let Generations { current, previous, unreadable, highest, once_named, .. } = found;
     let mut manifest = current.unwrap_or_else(|| Manifest::empty(tenant.clone(), signal));
     note_unreadable(&mut manifest, &unreadable, clock.wall_ms());
@@ -347,8 +340,8 @@ fn adopt(
         previous.iter().flat_map(|p| p.named().collect::<Vec<_>>()).collect();
     let named: BTreeSet<Ulid> = manifest.named().collect();
     let dropped = once_named.difference(&named).copied().collect();
-    let writing = Writing { highest, previous, previous_covered, dropped, uncertain: None };
-    Ok((manifest, writing))
+    let writing = Writing { highest, previous, dropped, uncertain: None };
+    Ok(Adopted { manifest, writing, previous_covered })
 }
 
 fn note_unreadable(manifest: &mut Manifest, unreadable: &[u64], now_ms: i64) {

@@ -5,10 +5,15 @@
 //! 2. While no flush, merge or retention runs, every blob gets a second path below
 //!    `snapshots/<name>.tmp/blobs`. Parts and manifests never change, so both paths share the bytes
 //!    where the file system can.
-//! 3. The folder is renamed to `snapshots/<name>` and synced. What ends in `.tmp` was never finished
+//! 3. The catalog is exported, and the export gets a second path in the same way. Its store is never
+//!    copied: nobody can say what an open one has on the disk. A catalog that finds an export alone
+//!    begins with it.
+//! 4. The folder is renamed to `snapshots/<name>` and synced. What ends in `.tmp` was never finished
 //!    and goes with the next snapshot.
 
+use crate::access::CATALOG_DIR;
 use crate::stores::BLOB_DIR;
+use catalog::{Catalog, CatalogError};
 use ingest::{EngineError, Gateway, Keeper};
 use model::ErrorKind;
 use platform::{Clock, Disk, DiskBlobs, Random, RealDisk};
@@ -28,6 +33,7 @@ const DEPTH_MAX: usize = 16;
 pub struct Snapshots {
     pub(crate) disk: Arc<RealDisk>,
     pub(crate) blobs: Arc<DiskBlobs>,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -69,7 +75,11 @@ impl Snapshots {
         }
         let name = self.new_name();
         let (disk, blobs, kept) = (Arc::clone(&self.disk), Arc::clone(&self.blobs), name.clone());
-        let keep = move || keep(&disk, &blobs, &kept).map_err(engine_error);
+        let catalog = Arc::clone(&self.catalog);
+        let keep = move || {
+            let export = catalog.export_now().map_err(catalog_error)?;
+            keep(&disk, &blobs, &export, &kept).map_err(engine_error)
+        };
         self.keeper.undisturbed(keep).await.map_err(SnapshotError::Keep)?;
         Ok(name)
     }
@@ -115,7 +125,12 @@ fn engine_error(error: io::Error) -> EngineError {
     EngineError::new(kind, error)
 }
 
-fn keep(disk: &RealDisk, blobs: &DiskBlobs, name: &str) -> io::Result<()> {
+fn catalog_error(error: CatalogError) -> EngineError {
+    EngineError::new(error.kind(), error)
+}
+
+/// `export` is a path below the catalog's folder.
+fn keep(disk: &RealDisk, blobs: &DiskBlobs, export: &str, name: &str) -> io::Result<()> {
     disk.create_dirs(FOLDER)?;
     for entry in disk.list(FOLDER)?.iter().filter(|entry| entry.name.ends_with(UNFINISHED)) {
         remove_tree(disk, &format!("{FOLDER}/{}", entry.name), DEPTH_MAX)?;
@@ -129,9 +144,18 @@ fn keep(disk: &RealDisk, blobs: &DiskBlobs, name: &str) -> io::Result<()> {
             return Err(error);
         }
     }
+    keep_export(disk, &format!("{CATALOG_DIR}/{export}"), &unfinished)?;
     disk.sync_dir(&unfinished)?;
     disk.rename(&unfinished, &format!("{FOLDER}/{name}"))?;
     disk.sync_dir(FOLDER)
+}
+
+fn keep_export(disk: &RealDisk, export: &str, root: &str) -> io::Result<()> {
+    let folder = export.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = format!("{root}/{folder}");
+    disk.create_dirs(&folder)?;
+    disk.duplicate(export, &format!("{root}/{export}"))?;
+    disk.sync_dir(&folder)
 }
 
 fn remove_tree(disk: &RealDisk, folder: &str, depth: usize) -> io::Result<()> {

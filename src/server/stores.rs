@@ -6,15 +6,17 @@ use crate::metrics::{MetricEngine, MetricQueriesOf, MetricWriterOf};
 use crate::probe::ProbeEngine;
 use crate::snapshots::Snapshots;
 use catalog::CatalogError;
-use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport, Retention};
+use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport};
 use metric_store::{Limits, MetricStore, StoreSettings};
 use observe::Notice;
-use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
+use parts::{RetentionSettings, Site};
+use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
 use protocols::MetricServices;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior};
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
@@ -73,51 +75,27 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let unusable =
-            |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
-        let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
-        let blobs: Arc<dyn Blobs> = files.clone();
-        let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
-        let metrics = MetricStore::open(
-            Arc::clone(&blobs),
-            Arc::clone(clock),
-            Arc::clone(&ids),
-            Arc::clone(random),
-            StoreSettings { cache_bytes: config.metrics.cache_size.length() },
-        );
-        let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
-        let probe = config.testing.probe.then(|| ProbeEngine::open(blobs, ids, Arc::clone(clock)));
-        let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
-        engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
-        let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
-        let keeper = Arc::new(keeper);
-        let disk_of_log: Arc<dyn Disk> = disk.clone();
+        let Engines { files, metrics, probe, keeper } = Engines::open(config, machine)?;
         let options = LogOptions {
             reserve_bytes: log_reserve(disk),
             first_segment: keeper.log_covered().segment + 1,
             ..log_options(&config.wal)
         };
+        let disk_of_log: Arc<dyn Disk> = disk.clone();
         let (log, replay) = Log::open(disk_of_log, Arc::clone(clock), Arc::clone(random), options)?;
         report_replay(keeper.replay(replay, progress)?);
-        Ok(Self {
-            access,
-            gateway: Arc::new(Gateway::new(Arc::new(log))),
-            snapshots: Arc::new(Snapshots {
-                disk: Arc::clone(disk),
-                blobs: files,
-                keeper: Arc::clone(&keeper),
-                clock: Arc::clone(clock),
-                random: Arc::clone(random),
-                working: Mutex::default(),
-            }),
-            keeper,
-            metrics,
-            probe,
-            disk: disk.clone(),
-            retention: config.storage.clone(),
+        let snapshots = Arc::new(Snapshots {
+            disk: Arc::clone(disk),
+            blobs: files,
+            catalog: Arc::clone(&access.catalog),
+            keeper: Arc::clone(&keeper),
             clock: Arc::clone(clock),
-        })
+            random: Arc::clone(random),
+            working: Mutex::default(),
+        });
+        let gateway = Arc::new(Gateway::new(Arc::new(log)));
+        let (disk, clock, retention) = (disk.clone(), Arc::clone(clock), config.storage.clone());
+        Ok(Self { access, gateway, keeper, snapshots, metrics, probe, disk, retention, clock })
     }
 
     /// What the protocols need of the metric store.
@@ -135,17 +113,14 @@ impl Stores {
     }
 
     /// What may be kept now, by the settings and the disk.
-    pub fn retention(&self) -> Retention {
+    pub fn retention(&self) -> RetentionSettings {
         let now_ms = self.clock.wall_ms();
         let age_ms = self.retention.retention_ms();
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
-        let size_max = self.retention.retention_size.bytes(total);
-        Retention {
-            oldest_ms: age_ms.map(|age_ms| now_ms.saturating_sub(age_ms)),
-            size_max,
-            now_ms,
-        }
+        let bytes_max = self.retention.retention_size.bytes(total);
+        let oldest_ms = age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
+        RetentionSettings { oldest_ms, bytes_max }
     }
 
     pub fn merge_request(&self, full: bool) -> MergeRequest {
@@ -164,6 +139,34 @@ impl Stores {
         if let Err(error) = self.access.catalog.export_now() {
             Notice::warn("the catalog could not be exported", &[("error", &error)]);
         }
+    }
+}
+
+/// What stands on parts.
+struct Engines {
+    files: Arc<DiskBlobs>,
+    metrics: Arc<MetricStore>,
+    probe: Option<Arc<ProbeEngine>>,
+    keeper: Arc<Keeper>,
+}
+
+impl Engines {
+    fn open(config: &Config, machine: &Machine) -> Result<Self, OpenError> {
+        let Machine { disk, clock, random } = machine;
+        let unusable =
+            |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
+        let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
+        let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
+        let site = Site::new(files.clone(), Arc::clone(clock), ids);
+        let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
+        let metrics = MetricStore::open(site.clone(), Arc::clone(random), settings);
+        let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
+        let probe = config.testing.probe.then(|| ProbeEngine::open(site));
+        let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
+        let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
+        engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
+        let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
+        Ok(Self { files, metrics, probe, keeper: Arc::new(keeper) })
     }
 }
 
@@ -204,21 +207,35 @@ fn log_options(settings: &WalSettings) -> LogOptions {
     }
 }
 
-/// The care that the stores need while the server runs; ends when its task is dropped.
+/// The care that the stores need while the server runs; ends when its task is dropped. Failures
+/// were counted and logged where they happened, and are tried again.
 pub(crate) async fn keep(stores: Arc<Stores>, merge_interval: Duration) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut last_merge = stores.clock.now();
+    tokio::join!(keep_flushing(&stores), keep_merging(&stores, merge_interval));
+}
+
+async fn keep_flushing(stores: &Arc<Stores>) {
+    let mut tick = interval(Duration::from_secs(1));
     loop {
         tick.tick().await;
-        // Failures were counted and logged where they happened; the next tick tries again.
         let _ = stores.keeper.flush_when_due(&stores.gateway).await;
-        if stores.clock.now().since(last_merge) >= merge_interval {
-            let _ = stores.keeper.merge(&stores.gateway, stores.merge_request(false)).await;
-            let _ = stores.keeper.retain(stores.retention()).await;
-            last_merge = stores.clock.now();
-        }
-        let stores = Arc::clone(&stores);
+        let stores = Arc::clone(stores);
         let _ = tokio::task::spawn_blocking(move || stores.access.maintain()).await;
     }
+}
+
+async fn keep_merging(stores: &Stores, merge_interval: Duration) {
+    let mut tick = interval(merge_interval.max(Duration::from_secs(1)));
+    // The first one comes at once.
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let _ = stores.keeper.merge(&stores.gateway, stores.merge_request(false)).await;
+        let _ = stores.keeper.retain(stores.retention()).await;
+    }
+}
+
+fn interval(period: Duration) -> Interval {
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
 }

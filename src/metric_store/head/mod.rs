@@ -4,7 +4,8 @@
 //! the series of a scrape share. `runs`: values in small blocks from one arena.
 //! Not here: names of series (registry), locks (tenant), parts.
 //! Invariants: a series' main run rises strictly in time; whatever does not fit behind it goes to
-//! its `Extra`, in order of arrival, and wins over the main run where both have a millisecond.
+//! its `Extra`, in order of arrival, and wins over the main run where both have a millisecond; who
+//! reads with what was seen at a moment (`Seen`) reads no sample that came later.
 
 mod clocks;
 mod runs;
@@ -26,10 +27,31 @@ struct SeriesState {
     run: Run,
     has_extra: bool,
     has_stale: bool,
+    /// The event that wrote it anew, 0 for none.
+    rewritten: u32,
 }
 
-const EMPTY: SeriesState =
-    SeriesState { clock: NO_CLOCK, start: 0, run: Run::EMPTY, has_extra: false, has_stale: false };
+const EMPTY: SeriesState = SeriesState {
+    clock: NO_CLOCK,
+    start: 0,
+    run: Run::EMPTY,
+    has_extra: false,
+    has_stale: false,
+    rewritten: 0,
+};
+
+/// What there was of a series at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// How many samples of its main run.
+    pub(crate) run: u32,
+    /// How many events the head had.
+    pub(crate) events: u32,
+}
+
+impl Seen {
+    pub(crate) const EVERYTHING: Self = Self { run: u32::MAX, events: u32::MAX };
+}
 
 /// What few series have.
 #[derive(Debug, Default)]
@@ -38,7 +60,8 @@ struct Extra {
     late: Vec<LateSample>,
     /// The start of the counter from a time of the main run on; none before the first.
     starts: Vec<(i64, i64)>,
-    histograms: Vec<HistogramSample>,
+    /// Each with the number of events before it.
+    histograms: Vec<(u32, HistogramSample)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +69,8 @@ struct LateSample {
     time: i64,
     start: i64,
     value: u64,
+    /// The number of events before it.
+    after: u32,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +84,8 @@ pub(crate) struct Head {
     pub(crate) exemplars: Vec<(u32, Exemplar)>,
     pub(crate) metadata: BTreeMap<String, MetricMetadata>,
     pub(crate) rows: u64,
+    /// Batches that were pushed, and series that were written anew.
+    events: u32,
     days: BTreeSet<Day>,
     /// The day of the last sample: most are of the same.
     day: Option<TimeRange>,
@@ -81,6 +108,20 @@ impl Head {
             // Series are added in scrapes, not one by one.
             self.series.resize(count, EMPTY);
         }
+    }
+
+    /// What was pushed since the last call is one batch: it is read as a whole or not at all.
+    pub(crate) fn end_batch(&mut self) {
+        self.events += 1;
+    }
+
+    pub(crate) fn events(&self) -> u32 {
+        self.events
+    }
+
+    /// How many samples the series has in order.
+    pub(crate) fn run_length(&self, number: u32) -> u32 {
+        self.series.get(number as usize).map_or(0, |state| state.run.len)
     }
 
     pub(crate) fn push(&mut self, cursor: &mut BatchCursor, number: u32, sample: FloatSample) {
@@ -130,7 +171,8 @@ impl Head {
             return;
         }
         let extra = extra(&mut self.extras, &mut self.series[number as usize], number);
-        extra.late.push(LateSample { time: sample.time, start: sample.start, value: sample.value });
+        let FloatSample { time, start, value } = sample;
+        extra.late.push(LateSample { time, start, value, after: self.events });
         self.series[number as usize].has_stale |= sample.value == STALE_BITS;
         self.extra_bytes += size_of::<LateSample>();
         self.rows += 1;
@@ -143,7 +185,8 @@ impl Head {
         self.extra_bytes += 192 + buckets * 12;
         self.rows += 1;
         self.use_series(number);
-        extra(&mut self.extras, &mut self.series[number as usize], number).histograms.push(sample);
+        let extra = extra(&mut self.extras, &mut self.series[number as usize], number);
+        extra.histograms.push((self.events, sample));
     }
 
     pub(crate) fn push_exemplar(&mut self, number: u32, exemplar: Exemplar) {
@@ -177,6 +220,25 @@ impl Head {
         self.days.iter().copied()
     }
 
+    /// Calls `each` with every day on which the series has samples, with some more than once.
+    pub(crate) fn for_each_day(&self, number: u32, mut each: impl FnMut(Day)) {
+        let Some(state) = self.series.get(number as usize) else { return };
+        let mut times = self.clocks.ticks(state.clock, state.start, state.run.len);
+        while let Some(first) = times.first() {
+            let day = Day::of(*first, Signal::Metrics);
+            each(day);
+            let end = day.range(Signal::Metrics).max;
+            times = &times[times.partition_point(|time| *time <= end)..];
+        }
+        if state.has_extra
+            && let Some(extra) = self.extras.get(&number)
+        {
+            let late = extra.late.iter().map(|sample| sample.time);
+            let times = late.chain(extra.histograms.iter().map(|(_, sample)| sample.time_ms));
+            times.for_each(|time| each(Day::of(time, Signal::Metrics)));
+        }
+    }
+
     pub(crate) fn time(&self) -> Option<TimeRange> {
         self.time
     }
@@ -201,17 +263,27 @@ impl Head {
         self.series.get(number as usize).is_some_and(|state| state.run.len > 0 || state.has_extra)
     }
 
-    /// Appends the series' samples in the range, sorted, each millisecond once. Without `values`
-    /// only stale markers are true to their bits; all other values are 0.
-    pub(crate) fn read(&self, number: u32, range: TimeRange, values: bool, into: &mut Columns) {
+    /// Appends the series' samples in the range that were `seen`, sorted, each millisecond once.
+    /// Without `values` only stale markers are true to their bits; all other values are 0.
+    pub(crate) fn read(
+        &self,
+        number: u32,
+        seen: Seen,
+        range: TimeRange,
+        values: bool,
+        into: &mut Columns,
+    ) {
         let Some(state) = self.series.get(number as usize) else { return };
-        self.read_run(state, range, values || state.has_stale, &mut into.floats);
+        // Whoever looked before it was written anew takes it as it is: less than it had.
+        let is_older = seen.events < state.rewritten;
+        let seen = if is_older { Seen::EVERYTHING } else { seen };
+        self.read_run(state, seen.run, range, values || state.has_stale, &mut into.floats);
         if state.has_extra
             && let Some(extra) = self.extras.get(&number)
         {
             read_starts(&extra.starts, &mut into.floats);
-            read_late(&extra.late, range, &mut into.floats);
-            read_histograms(&extra.histograms, range, into);
+            read_late(&extra.late, seen, range, &mut into.floats);
+            read_histograms(&extra.histograms, seen, range, into);
         }
         into.settle();
     }
@@ -219,14 +291,16 @@ impl Head {
     fn read_run(
         &self,
         state: &SeriesState,
+        seen: u32,
         range: TimeRange,
         values: bool,
         into: &mut Column<f64>,
     ) {
-        if state.run.len == 0 {
+        let length = state.run.len.min(seen);
+        if length == 0 {
             return;
         }
-        let times = self.clocks.ticks(state.clock, state.start, state.run.len);
+        let times = self.clocks.ticks(state.clock, state.start, length);
         let first = times.partition_point(|time| *time < range.min);
         let end = first + times[first..].partition_point(|time| *time <= range.max);
         into.times.extend_from_slice(&times[first..end]);
@@ -248,7 +322,7 @@ impl Head {
             return;
         }
         let mut kept = Columns::default();
-        self.read(number, TimeRange::EVERYTHING, true, &mut kept);
+        self.read(number, Seen::EVERYTHING, TimeRange::EVERYTHING, true, &mut kept);
         let before = kept.floats.times.len() + kept.histograms.times.len();
         kept.keep(|time| !range.contains(time));
         let after = kept.floats.times.len() + kept.histograms.times.len();
@@ -262,7 +336,8 @@ impl Head {
     /// Gives the series these samples and no others. They become its main run, so that what comes
     /// later wins over them.
     fn rewrite(&mut self, number: u32, samples: &Columns) {
-        let mut state = EMPTY;
+        self.events += 1;
+        let mut state = SeriesState { rewritten: self.events, ..EMPTY };
         let floats = &samples.floats;
         if !floats.is_empty() {
             state.clock = self.clocks.add(floats.times.clone());
@@ -288,10 +363,10 @@ impl Extra {
                 starts.push((*time, *start));
             }
         }
-        let histogram = |(index, time): (usize, &i64)| HistogramSample {
-            time_ms: *time,
-            start_ms: columns.histograms.starts.get(index).copied().unwrap_or(0),
-            histogram: columns.histograms.values[index].clone(),
+        let histogram = |(index, time): (usize, &i64)| {
+            let start_ms = columns.histograms.starts.get(index).copied().unwrap_or(0);
+            let histogram = columns.histograms.values[index].clone();
+            (0, HistogramSample { time_ms: *time, start_ms, histogram })
         };
         let histograms = columns.histograms.times.iter().enumerate().map(histogram).collect();
         Self { late: Vec::new(), starts, histograms }
@@ -318,9 +393,9 @@ fn read_starts(starts: &[(i64, i64)], into: &mut Column<f64>) {
     into.starts = into.times.iter().map(start_at).collect();
 }
 
-fn read_late(late: &[LateSample], range: TimeRange, into: &mut Column<f64>) {
-    let mut wanted: Vec<LateSample> =
-        late.iter().copied().filter(|sample| range.contains(sample.time)).collect();
+fn read_late(late: &[LateSample], seen: Seen, range: TimeRange, into: &mut Column<f64>) {
+    let is_wanted = |sample: &LateSample| sample.after < seen.events && range.contains(sample.time);
+    let mut wanted: Vec<LateSample> = late.iter().copied().filter(is_wanted).collect();
     if wanted.is_empty() {
         return;
     }
@@ -338,9 +413,17 @@ fn read_late(late: &[LateSample], range: TimeRange, into: &mut Column<f64>) {
     into.absorb(&mut column, &mut Column::default());
 }
 
-fn read_histograms(histograms: &[HistogramSample], range: TimeRange, into: &mut Columns) {
-    let mut wanted: Vec<&HistogramSample> =
-        histograms.iter().filter(|sample| range.contains(sample.time_ms)).collect();
+fn read_histograms(
+    histograms: &[(u32, HistogramSample)],
+    seen: Seen,
+    range: TimeRange,
+    into: &mut Columns,
+) {
+    let is_wanted = |(after, sample): &&(u32, HistogramSample)| {
+        *after < seen.events && range.contains(sample.time_ms)
+    };
+    let wanted = histograms.iter().filter(is_wanted).map(|(_, sample)| sample);
+    let mut wanted: Vec<&HistogramSample> = wanted.collect();
     wanted.sort_by_key(|sample| sample.time_ms);
     for (index, sample) in wanted.iter().enumerate() {
         if wanted.get(index + 1).is_none_or(|next| next.time_ms != sample.time_ms) {

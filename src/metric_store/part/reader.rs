@@ -396,13 +396,18 @@ impl MetricPart {
         Ok(desk.values.as_ref().expect("it was loaded above"))
     }
 
-    pub(crate) fn exemplars(&self) -> Result<Vec<(Labels, Exemplar)>, StoreError> {
-        let mut exemplars = Vec::new();
+    /// One page at a time is in memory.
+    pub(crate) fn for_each_exemplar(
+        &self,
+        mut each: impl FnMut(Labels, Exemplar),
+    ) -> Result<(), StoreError> {
+        let mut room = Vec::new();
         for page in 0..self.page_count(kind::EXEMPLARS)? {
             let bytes = self.page(kind::EXEMPLARS, page)?;
-            decode_exemplars(&bytes, &mut exemplars).map_err(self.damage())?;
+            decode_exemplars(&bytes, &mut room).map_err(self.damage())?;
+            room.drain(..).for_each(|(series, exemplar)| each(series, exemplar));
         }
-        Ok(exemplars)
+        Ok(())
     }
 
     pub(crate) fn metadata(&self) -> Result<Vec<(String, MetricMetadata)>, StoreError> {

@@ -21,6 +21,9 @@ const PAGE_BYTES: usize = 128 << 10;
 /// A group ends when it has this many values: enough for good tables, little enough for memory.
 const GROUP_VALUES: usize = 1 << 18;
 
+/// Or when its histograms take this much: whoever reads one of them reads all of the group.
+const GROUP_HISTOGRAM_BYTES: usize = 1 << 20;
+
 /// The directory is split into pages of this many groups.
 const GROUPS_PER_PAGE: usize = 1 << 14;
 
@@ -130,6 +133,7 @@ impl PartBuilder {
         }
         let group = &self.group;
         let full = group.values.len() >= GROUP_VALUES
+            || group.histograms.len() >= GROUP_HISTOGRAM_BYTES
             || group.columns.series.len() >= GROUP_SERIES_MAX as usize;
         if full || group.metric != labels.metric_name() {
             self.end_group()?;
@@ -231,11 +235,25 @@ impl PartBuilder {
         self.values.add(&mut self.writer, &bytes.bytes)
     }
 
-    pub(crate) fn exemplar(&mut self, series: &Labels, exemplar: &Exemplar) {
+    pub(crate) fn exemplar(
+        &mut self,
+        series: &Labels,
+        exemplar: &Exemplar,
+    ) -> Result<(), StoreError> {
         self.exemplars.prefixed(series.as_bytes());
         encode_exemplar(exemplar, &mut self.exemplars);
         let at = TimeRange::at(exemplar.time_ms);
         self.time = Some(self.time.map_or(at, |range| range.union(at)));
+        if self.exemplars.len() >= PAGE_BYTES { self.end_exemplars() } else { Ok(()) }
+    }
+
+    fn end_exemplars(&mut self) -> Result<(), StoreError> {
+        if !self.exemplars.is_empty() {
+            let described = self.names.compression;
+            self.writer.page(kind::EXEMPLARS, None, &self.exemplars.bytes, described)?;
+            self.exemplars.bytes.clear();
+        }
+        Ok(())
     }
 
     /// `None` when there is nothing to keep.
@@ -247,27 +265,13 @@ impl PartBuilder {
         if self.time.is_none() && metadata.is_empty() {
             return Ok(None);
         }
-        let described = self.names.compression;
-        let Self { mut writer, origin, .. } = self;
-        for section in [&mut self.names, &mut self.columns, &mut self.values, &mut self.histograms]
-        {
-            section.end_page(&mut writer)?;
-        }
-        self.times.end_page(&mut writer)?;
-        self.dictionaries.write_pages(PAGE_BYTES, |page| {
-            writer.page(kind::DICTIONARIES, None, page, described).map(|_| ())
-        })?;
-        if !self.exemplars.is_empty() {
-            writer.page(kind::EXEMPLARS, None, &self.exemplars.bytes, described)?;
-        }
-        if !metadata.is_empty() {
-            let mut bytes = ByteWriter::default();
-            encode_metadata(metadata, &mut bytes);
-            writer.page(kind::METADATA, None, &bytes.bytes, described)?;
-        }
+        self.end_sections()?;
+        self.write_metadata(metadata)?;
         for groups in self.groups.chunks(GROUPS_PER_PAGE) {
-            writer.page(kind::GROUPS, None, &encode_groups(groups), described)?;
+            let described = self.names.compression;
+            self.writer.page(kind::GROUPS, None, &encode_groups(groups), described)?;
         }
+        let Self { writer, origin, .. } = self;
         let day_start = origin.day.range(model::Signal::Metrics).min;
         Ok(Some(writer.finish(PartSummary {
             schema: PART_SCHEMA,
@@ -282,6 +286,38 @@ impl PartBuilder {
             bounds: origin.age.encode(),
             engine: Vec::new(),
         })?))
+    }
+
+    fn end_sections(&mut self) -> Result<(), StoreError> {
+        let Self { writer, names, columns, values, histograms, times, .. } = self;
+        for section in [names, columns, values, histograms] {
+            section.end_page(writer)?;
+        }
+        times.end_page(writer)?;
+        let described = self.names.compression;
+        self.dictionaries.write_pages(PAGE_BYTES, |page| {
+            writer.page(kind::DICTIONARIES, None, page, described).map(|_| ())
+        })?;
+        self.end_exemplars()
+    }
+
+    fn write_metadata(&mut self, all: &[(String, MetricMetadata)]) -> Result<(), StoreError> {
+        let bytes = |(metric, metadata): &(String, MetricMetadata)| {
+            metric.len() + metadata.unit.len() + metadata.help.len()
+        };
+        let mut start = 0;
+        while start < all.len() {
+            let (mut end, mut length) = (start, 0);
+            while end < all.len() && length < PAGE_BYTES {
+                length += bytes(&all[end]);
+                end += 1;
+            }
+            let mut page = ByteWriter::default();
+            encode_metadata(&all[start..end], &mut page);
+            self.writer.page(kind::METADATA, None, &page.bytes, self.names.compression)?;
+            start = end;
+        }
+        Ok(())
     }
 }
 

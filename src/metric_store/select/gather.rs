@@ -3,11 +3,10 @@
 //! In a part a matcher looks at each value of a label once, and at codes after that; in a head the
 //! shortest list of series that some matcher allows is walked.
 
-use super::{Origin, PartSource, Place, Source, parts_by_day, set_apart};
+use super::{HeadSource, Origin, PartSource, Place, Source, parts_by_day, set_apart};
 use crate::StoreError;
-use crate::deletes::Deleted;
 use crate::head::Head;
-use crate::maintenance::tombstones_of;
+use crate::maintenance::{tombstones_of, tombstones_since};
 use crate::matcher::{Compiled, Matcher, Remembering};
 use crate::part::{Caches, Dictionaries, Dictionary, GroupNames, MetricPart};
 use crate::registry::{Registry, part_order};
@@ -90,15 +89,13 @@ impl Gathered {
             if !overlaps(&live.read(), time) {
                 continue;
             }
-            let found = gather_head(&live, matchers);
+            let (events, found) = gather_head(&live, matchers);
             if found.places.is_empty() {
                 continue;
             }
-            let tombstones = self.manifest.tombstones.iter();
-            // The live head has felt every delete.
-            let newer = tombstones.filter(|t| felt.is_some_and(|felt| felt < t.generation));
-            let tombstones = newer.map(|t| (t.time, Deleted::decode(&t.matcher))).collect();
-            self.sources.push(Source { from: Origin::Head(live), tombstones });
+            let tombstones = tombstones_since(&self.manifest, felt);
+            let from = Origin::Head(HeadSource { live, events });
+            self.sources.push(Source { from, tombstones });
             self.found.push(found);
         }
     }
@@ -217,21 +214,24 @@ fn gather_part(
     Ok(is_any.then(|| (PartSource { part, dictionaries, groups }, found)))
 }
 
-fn gather_head(live: &LiveHead, matchers: &Compiled<'_>) -> Found {
-    let mut found = Found::default();
-    for_each_in_head(live, matchers, |registry, number| {
+/// The head as it is now, with the number of its events.
+fn gather_head(live: &LiveHead, matchers: &Compiled<'_>) -> (u32, Found) {
+    let (mut events, mut found) = (0, Found::default());
+    for_each_in_head(live, matchers, |registry, head, number| {
+        events = head.events();
         found.begin_metric(registry.entry(number).labels.metric_name());
-        found.places.push(Place { group: 0, series: number });
+        found.places.push(Place { group: head.run_length(number), series: number });
         found.end_metric();
     });
-    found
+    (events, found)
 }
 
-/// Calls `each` with the matching series of a head, in the order of parts.
+/// Calls `each` with the matching series of a head, in the order of parts. All of them are seen at
+/// one moment.
 pub(super) fn for_each_in_head(
     live: &LiveHead,
     matchers: &Compiled<'_>,
-    mut each: impl FnMut(&Registry, u32),
+    mut each: impl FnMut(&Registry, &Head, u32),
 ) {
     let registry = live.sorted_registry(matchers.metric());
     let head = live.read();
@@ -250,14 +250,14 @@ pub(super) fn for_each_in_head(
         let order = |number: &u32| part_order(&registry.entry(*number).labels);
         numbers.sort_unstable_by(|left, right| order(left).cmp(&order(right)));
         numbers.dedup();
-        return numbers.into_iter().for_each(|number| each(&registry, number));
+        return numbers.into_iter().for_each(|number| each(&registry, &head, number));
     }
     let one = matchers.metric().map(|metric| (metric, registry.metric(metric)));
     let all = one.is_none().then(|| registry.metrics()).into_iter().flatten();
     for (metric, numbers) in one.into_iter().chain(all) {
         if matchers.matches_metric(metric) {
             let passing = numbers.iter().copied().filter(|number| passes(*number));
-            passing.for_each(|number| each(&registry, number));
+            passing.for_each(|number| each(&registry, &head, number));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{parts_by_day, set_apart};
 use crate::StoreError;
 use crate::matcher::Compiled;
-use crate::part::{Caches, MetricPart};
+use crate::part::{Caches, Dictionaries, MetricPart};
 use crate::registry::ValueSeries;
 use crate::select::Select;
 use crate::tenant::{LiveHead, Tenant};
@@ -127,6 +127,12 @@ impl Listing<'_> {
                 }
             }
         }
+        self.add_seen(&dictionaries, seen);
+        Ok(())
+    }
+
+    /// What was seen of the codes of each label.
+    fn add_seen(&mut self, dictionaries: &Dictionaries, seen: BTreeMap<u32, Vec<bool>>) {
         for (label, seen) in seen {
             let Some(dictionary) = dictionaries.get(label) else { continue };
             let codes = (1..seen.len()).filter(|code| seen[*code]);
@@ -135,7 +141,6 @@ impl Listing<'_> {
                 None => codes.take(1).for_each(|_| self.found.add(&dictionary.label)),
             }
         }
-        Ok(())
     }
 
     fn add_head(&mut self, live: &LiveHead) {
@@ -169,7 +174,7 @@ impl Listing<'_> {
 
     fn add_matching_of_head(&mut self, live: &LiveHead) {
         let matchers = self.matchers.clone();
-        for_each_in_head(live, &matchers, |registry, number| {
+        for_each_in_head(live, &matchers, |registry, _, number| {
             self.add_labels(&registry.entry(number).labels);
         });
     }

@@ -92,9 +92,9 @@ impl Merged<'_> {
         let place = self.place(cursor.source, cursor.rest.start);
         match &self.sources[cursor.source as usize].from {
             Origin::Part(part) => part.write_labels(place, &mut cursor.name),
-            Origin::Head(live) => {
+            Origin::Head(head) => {
                 cursor.name.clear();
-                let registry = live.registry();
+                let registry = head.live.registry();
                 cursor.name.extend_from_slice(registry.entry(place.series).labels.as_bytes());
             }
         }

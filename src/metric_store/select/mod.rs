@@ -4,9 +4,10 @@
 //! `merge`: the series of several sources in one order. `listing`: names and values of labels.
 //! `records`: metadata and exemplars.
 //! A selection is a view of one moment: it holds the heads and the manifest it was made from, so
-//! flushes and merges don't disturb it. Series come in the order of parts, and their labels are put
-//! together only when asked for. Sources are ordered by day, then by age, heads last: where two have
-//! a millisecond, the newer one wins.
+//! flushes and merges don't disturb it, and remembers how much each head had, so that no batch that
+//! comes while it is read shows in some series and not in others. Series come in the order of parts,
+//! and their labels are put together only when asked for. Sources are ordered by day, then by age,
+//! heads last: where two have a millisecond, the newer one wins.
 
 mod gather;
 mod listing;
@@ -17,6 +18,7 @@ mod texts;
 use crate::StoreError;
 use crate::columns::Columns;
 use crate::deletes::Deleted;
+use crate::head::Seen;
 use crate::matcher::{Compiled, Matcher};
 use crate::part::{Age, Caches, Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
 use crate::tenant::{LiveHead, Tenant};
@@ -63,8 +65,15 @@ struct Source {
 
 #[derive(Debug)]
 enum Origin {
-    Head(Arc<LiveHead>),
+    Head(HeadSource),
     Part(PartSource),
+}
+
+#[derive(Debug)]
+struct HeadSource {
+    live: Arc<LiveHead>,
+    /// How many events it had.
+    events: u32,
 }
 
 #[derive(Debug)]
@@ -75,11 +84,12 @@ struct PartSource {
     groups: Vec<(u32, Arc<GroupNames>)>,
 }
 
-/// Where a series stands in a source: in a part, in which of the source's groups; in a head, under
-/// which number.
+/// Where a series stands in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
+    /// In a part: in which of the source's groups. In a head: how many samples it had in order.
     group: u32,
+    /// In a part: the how manieth of the group. In a head: its number.
     series: u32,
 }
 
@@ -179,7 +189,7 @@ impl Selection {
     pub fn labels(&self, index: usize) -> Labels {
         let (source, place) = self.series.of(index)[0];
         match &self.sources[source as usize].from {
-            Origin::Head(live) => live.registry().entry(place.series).labels.clone(),
+            Origin::Head(head) => head.live.registry().entry(place.series).labels.clone(),
             Origin::Part(part) => {
                 let mut bytes = Vec::with_capacity(256);
                 part.write_labels(place, &mut bytes);
@@ -195,7 +205,9 @@ impl Selection {
         let has_nameless = !self.is_empty() && self.labels(0).metric_name().is_empty();
         let stands_before = |label: &str| label < METRIC_NAME;
         let is_mixed = |source: &Source| match &source.from {
-            Origin::Head(live) => live.registry().labels().any(|(label, _)| stands_before(label)),
+            Origin::Head(head) => {
+                head.live.registry().labels().any(|(label, _)| stands_before(label))
+            }
             Origin::Part(part) => {
                 part.dictionaries.iter().any(|dictionary| stands_before(&dictionary.label))
             }
@@ -207,8 +219,8 @@ impl Selection {
     pub fn for_each_label(&self, index: usize, mut each: impl FnMut(&str, &str)) {
         let (source, place) = self.series.of(index)[0];
         match &self.sources[source as usize].from {
-            Origin::Head(live) => {
-                let labels = live.registry().entry(place.series).labels.clone();
+            Origin::Head(head) => {
+                let labels = head.live.registry().entry(place.series).labels.clone();
                 labels.iter().for_each(|(name, value)| each(name, value));
             }
             Origin::Part(part) => part.for_each_label(place, each),
@@ -274,8 +286,9 @@ impl Selection {
         let (newer, time) = (&mut scratch.newer, self.time);
         newer.clear();
         match &from.from {
-            Origin::Head(live) => {
-                live.read().read(place.series, time, self.values_needed, newer);
+            Origin::Head(HeadSource { live, events }) => {
+                let seen = Seen { run: place.group, events: *events };
+                live.read().read(place.series, seen, time, self.values_needed, newer);
             }
             Origin::Part(part) => {
                 let room = &mut scratch.rooms[source as usize];

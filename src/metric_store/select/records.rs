@@ -4,7 +4,7 @@ use super::{parts_by_age, parts_by_day, set_apart};
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::deletes::Deleted;
-use crate::maintenance::tombstones_of;
+use crate::maintenance::{tombstones_of, tombstones_since};
 use crate::matcher::{Compiled, Matcher};
 use crate::part::{Caches, MetricPart};
 use crate::tenant::Tenant;
@@ -42,36 +42,54 @@ pub(crate) fn exemplars(
 ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StoreError> {
     let view = tenant.view();
     let manifest = tenant.store.snapshot();
-    let matchers = Compiled::new(matchers);
-    let mut found: BTreeMap<Labels, Vec<Exemplar>> = BTreeMap::new();
-    let mut take = |series: &Labels, exemplar: &Exemplar, tombstones: &[(TimeRange, Deleted)]| {
-        let at = exemplar.time_ms;
-        let deleted =
-            tombstones.iter().any(|(range, of)| range.contains(at) && of.concerns(series));
-        if time.contains(at) && !deleted && matchers.matches(series) {
-            found.entry(series.clone()).or_default().push(exemplar.clone());
-        }
-    };
+    let mut wanted = Wanted { time, matchers: Compiled::new(matchers), found: BTreeMap::new() };
     for id in parts_by_day(&manifest, time) {
         let tombstones = tombstones_of(&manifest, id);
-        let read = || MetricPart::open(tenant.store.part(&manifest, id)?, caches)?.exemplars();
-        match read() {
-            Ok(all) => all.iter().for_each(|(series, e)| take(series, e, &tombstones)),
-            Err(error) => drop(set_apart(tenant, id, error)?),
+        let mut read = || {
+            let part = MetricPart::open(tenant.store.part(&manifest, id)?, caches)?;
+            part.for_each_exemplar(|series, exemplar| wanted.take(&series, &exemplar, &tombstones))
+        };
+        if let Err(error) = read() {
+            set_apart(tenant, id, error)?;
         }
     }
-    for (live, _) in &view.heads {
+    for (live, felt) in &view.heads {
+        let tombstones = tombstones_since(&manifest, *felt);
         let registry = live.registry();
         let head = live.read();
         for (number, exemplar) in &head.exemplars {
-            take(&registry.entry(*number).labels, exemplar, &[]);
+            wanted.take(&registry.entry(*number).labels, exemplar, &tombstones);
         }
     }
-    for exemplars in found.values_mut() {
-        exemplars.sort_by_key(|exemplar| exemplar.time_ms);
-        exemplars.dedup_by(|left, right| {
-            left.time_ms == right.time_ms && left.value.to_bits() == right.value.to_bits()
-        });
+    Ok(wanted.sorted())
+}
+
+struct Wanted<'a> {
+    time: TimeRange,
+    matchers: Compiled<'a>,
+    found: BTreeMap<Labels, Vec<Exemplar>>,
+}
+
+impl Wanted<'_> {
+    fn take(&mut self, series: &Labels, exemplar: &Exemplar, deletes: &[(TimeRange, Deleted)]) {
+        let at = exemplar.time_ms;
+        let is_deleted =
+            || deletes.iter().any(|(range, of)| range.contains(at) && of.concerns(series));
+        if self.time.contains(at) && self.matchers.matches(series) && !is_deleted() {
+            self.found.entry(series.clone()).or_default().push(exemplar.clone());
+        }
     }
-    Ok(found.into_iter().collect())
+
+    /// Each once: what a flush or a merge moves may have been met twice.
+    fn sorted(self) -> Vec<(Labels, Vec<Exemplar>)> {
+        let mut found = self.found;
+        for exemplars in found.values_mut() {
+            let key = |exemplar: &Exemplar| (exemplar.time_ms, exemplar.value.to_bits());
+            exemplars
+                .sort_by(|left, right| (key(left), &left.labels).cmp(&(key(right), &right.labels)));
+            exemplars
+                .dedup_by(|left, right| key(left) == key(right) && left.labels == right.labels);
+        }
+        found.into_iter().collect()
+    }
 }

@@ -1,8 +1,10 @@
 //! The metric store as an engine.
 
-use ingest::{Engine, EngineError, EngineStats, MergeRequest, Retention};
+use ingest::{Engine, EngineError, EngineStats, MergeRequest};
 use metric_store::{MergeWish, MetricStore, StoreError};
-use model::Signal;
+use model::{Signal, Ulid};
+use parts::Manifest;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use wal::{Position, Replayed};
 
@@ -43,8 +45,12 @@ impl Engine for MetricEngine {
         self.0.merge(&wish).map_err(engine_error)
     }
 
-    fn retain(&self, retention: &Retention) -> Result<usize, EngineError> {
-        self.0.retain(retention.oldest_ms, retention.size_max).map_err(engine_error)
+    fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.0.manifests()
+    }
+
+    fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError> {
+        self.0.drop_parts(parts).map_err(engine_error)
     }
 
     fn stats(&self) -> EngineStats {

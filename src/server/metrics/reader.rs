@@ -41,11 +41,15 @@ impl MetricQueries for MetricQueriesOf {
 
     fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError> {
         let time = time_of(question.start_ms, question.end_ms);
-        let work = self.gateway.quiet(|end| {
-            question.selectors.iter().try_for_each(|selector| {
-                self.store.delete(tenant, &store_matchers(selector), time, end)
-            })
-        });
+        let resolve = |selector: &Vec<Matcher>| {
+            self.store.resolve_delete(tenant, &store_matchers(selector), time).transpose()
+        };
+        let resolved: Result<Vec<_>, StoreError> =
+            question.selectors.iter().filter_map(resolve).collect();
+        let resolved = resolved.map_err(service_error)?;
+        let work = self
+            .gateway
+            .quiet(|end| resolved.iter().try_for_each(|delete| self.store.delete(delete, end)));
         self.runtime.block_on(work).map_err(service_error)
     }
 

@@ -2,13 +2,13 @@
 
 use super::records::{self, Record, Records, SCHEMA};
 use codec::DecodeError;
-use ingest::{Engine, EngineError, EngineStats, MergeRequest, Retention};
+use ingest::{Engine, EngineError, EngineStats, MergeRequest};
 use model::{Day, ErrorKind, Signal, TenantId, TimeRange, Ulid};
 use parts::{
     Compression, Edit, LogPosition, Manifest, MergePlan, MergeSettings, PartError, PartStore,
-    PartSummary, RetentionSettings, plan_full_merge, plan_merges, plan_retention,
+    PartSummary, Site, plan_full_merge, plan_merges,
 };
-use platform::{Blobs, Clock, Ids, Space};
+use platform::Space;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,21 +72,15 @@ struct Cut {
 
 #[derive(Debug)]
 pub struct ProbeEngine {
-    blobs: Arc<dyn Blobs>,
-    ids: Arc<Ids>,
-    clock: Arc<dyn Clock>,
+    site: Site,
     tenants: Mutex<BTreeMap<TenantId, Arc<Tenant>>>,
 }
 
 impl ProbeEngine {
     /// Finds the tenants that have manifests.
-    pub fn open(
-        blobs: Arc<dyn Blobs>,
-        ids: Arc<Ids>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, ProbeError> {
-        let engine = Self { blobs, ids, clock, tenants: Mutex::new(BTreeMap::new()) };
-        for name in parts::tenants_with(engine.blobs.as_ref(), SIGNAL)? {
+    pub fn open(site: Site) -> Result<Self, ProbeError> {
+        let engine = Self { site, tenants: Mutex::new(BTreeMap::new()) };
+        for name in parts::tenants_with(engine.site.blobs.as_ref(), SIGNAL)? {
             engine.tenant(&name)?;
         }
         Ok(engine)
@@ -126,13 +120,7 @@ impl ProbeEngine {
         if let Some(tenant) = tenants.get(name) {
             return Ok(Arc::clone(tenant));
         }
-        let store = PartStore::open(
-            Arc::clone(&self.blobs),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.ids),
-            name.clone(),
-            SIGNAL,
-        )?;
+        let store = PartStore::open(&self.site, name.clone(), SIGNAL)?;
         let tenant = Tenant { store, head: Mutex::default(), upkeep: Mutex::default() };
         Ok(Arc::clone(tenants.entry(name.clone()).or_insert(Arc::new(tenant))))
     }
@@ -146,7 +134,7 @@ impl ProbeEngine {
     }
 
     fn merge_settings(&self, space: Space) -> MergeSettings {
-        let now_ms = self.clock.wall_ms();
+        let now_ms = self.site.clock.wall_ms();
         MergeSettings {
             fan_in: MergeSettings::FAN_IN,
             bytes_max: MergeSettings::BYTES_MAX,
@@ -370,16 +358,16 @@ impl Engine for ProbeEngine {
         Ok(merged)
     }
 
-    fn retain(&self, retention: &Retention) -> Result<usize, EngineError> {
-        let settings =
-            RetentionSettings { keep_from: retention.oldest_ms, bytes_max: retention.size_max };
-        let manifests: Vec<_> = self.all().iter().map(|tenant| tenant.store.snapshot()).collect();
-        let planned = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
+    fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.all().iter().map(|tenant| tenant.store.snapshot()).collect()
+    }
+
+    fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError> {
         let mut dropped = 0;
         for tenant in self.all() {
             let _upkeep = tenant.upkeep();
             let manifest = tenant.store.snapshot();
-            let remove: Vec<_> = manifest.all_ids().filter(|id| planned.contains(id)).collect();
+            let remove: Vec<_> = manifest.all_ids().filter(|id| parts.contains(id)).collect();
             if !remove.is_empty() {
                 dropped += remove.len();
                 let edit = Edit { remove, ..Edit::default() };

@@ -216,9 +216,9 @@ fn retention_drops_old_days() {
         world.write(&[(0, time, Row { bits: 7, start: 0 })]).unwrap();
         world.flush().unwrap();
     }
-    assert_eq!(world.store.retain(Some(TODAY_MS - crate::world::DAY_MS), None).unwrap(), 1);
+    assert_eq!(world.retain(Some(TODAY_MS - crate::world::DAY_MS), None), 1);
     assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap().len(), 2);
-    assert_eq!(world.store.retain(None, Some(1)).unwrap(), 2);
+    assert_eq!(world.retain(None, Some(1)), 2);
     assert!(world.rows(TimeRange::EVERYTHING).unwrap().is_empty());
 }
 
@@ -293,5 +293,55 @@ fn selections_know_whether_they_are_in_the_order_of_labels() {
             let all: Vec<Labels> = (0..selection.len()).map(|i| selection.labels(i)).collect();
             assert_eq!(all.is_sorted(), is_in_order, "{state} {all:?}");
         });
+    }
+}
+
+#[test]
+fn who_only_asks_leaves_nothing_behind() {
+    let world = world();
+    for number in 0..50 {
+        let tenant = model::TenantId::new(&format!("tenant-{number}")).unwrap();
+        let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
+        assert!(world.store.select(&tenant, &wanted).unwrap().is_empty());
+        assert!(world.store.label_names(&tenant, &wanted).unwrap().0.is_empty());
+        assert!(world.store.metadata(&tenant).unwrap().is_empty());
+        assert!(world.store.exemplars(&tenant, TimeRange::EVERYTHING, &[]).unwrap().is_empty());
+        let delete = world.store.resolve_delete(&tenant, &[], TimeRange::EVERYTHING).unwrap();
+        assert!(delete.is_none());
+    }
+    assert_eq!(world.store.stats().tenants, 0);
+}
+
+#[test]
+fn a_deleted_exemplar_is_gone_in_every_state_and_a_kept_one_stands_once() {
+    let exemplar = |time_ms: i64, value: f64| {
+        let labels = Labels::from_pairs([("trace_id", "a")]);
+        Exemplar { labels, time_ms, value }
+    };
+    let check = |world: &World, context: &str| {
+        let found = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
+        let found: Vec<_> = found.iter().flat_map(|(_, all)| all.clone()).collect();
+        let kept = [exemplar(TODAY_MS + 9, 1.0), exemplar(TODAY_MS + 9, 2.0)];
+        assert_eq!(found, kept, "{context}");
+    };
+    for cuts_first in [false, true] {
+        let mut world = world();
+        let write = |batch: &mut BatchBuilder| {
+            let slot = batch.series(labels(1).as_bytes());
+            batch.sample(slot, TODAY_MS, 1.0);
+            let all = [(0, 1.0), (9, 1.0), (9, 2.0), (9, 1.0), (9, 2.0)];
+            all.iter()
+                .for_each(|(at, value)| batch.exemplar(slot, exemplar(TODAY_MS + at, *value)));
+        };
+        world.write_batch(write).unwrap();
+        if cuts_first {
+            world.cut();
+        }
+        world.delete(&[Matcher::equal("number", "1")], TimeRange::at(TODAY_MS)).unwrap();
+        check(&world, "head");
+        world.flush().unwrap();
+        check(&world, "part");
+        world.merge(true).unwrap();
+        check(&world, "merged");
     }
 }

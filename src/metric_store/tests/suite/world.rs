@@ -1,10 +1,11 @@
 //! A store, its log and its disk; and what it should hold.
 
 use metric_store::{
-    BatchBuilder, HistogramSample, Limits, MergeWish, MetricStore, Scratch, Select, StoreError,
-    StoreSettings,
+    BatchBuilder, HistogramSample, Limits, Matcher, MergeWish, MetricStore, Scratch, Select,
+    StoreError, StoreSettings,
 };
 use model::{Buckets, FloatHistogram, Labels, Signal, TenantId, TimeRange};
+use parts::{RetentionSettings, Site, plan_retention};
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Midnight of the simulated clock's first day.
 pub(crate) const TODAY_MS: i64 = 1_795_219_200_000;
 pub(crate) const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
-const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
+pub(crate) const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
 
 /// A sample of the model: the bits of a float, or the number of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,8 @@ impl World {
         let random = Arc::new(SeededRandom::new(seed));
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
         let settings = StoreSettings { cache_bytes: 1 << 20 };
-        let store = MetricStore::open(blobs, clock.clone(), ids, random.clone(), settings)?;
+        let site = Site::new(blobs, clock.clone(), ids);
+        let store = MetricStore::open(site, random.clone(), settings)?;
         let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
         let options =
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
@@ -68,11 +70,7 @@ impl World {
     pub(crate) fn write(&mut self, rows: &[(u32, i64, Row)]) -> Result<(), Box<dyn Error>> {
         self.batch.clear();
         for (series, time, row) in rows {
-            let slot = self.batch.series(labels(*series).as_bytes());
-            match is_histogram(*series) {
-                true => self.batch.histogram(slot, histogram_sample(*time, *row)),
-                false => self.batch.sample_since(slot, *time, row.start, f64::from_bits(row.bits)),
-            }
+            push_row(&mut self.batch, *series, *time, *row);
         }
         self.commit()
     }
@@ -103,6 +101,8 @@ impl World {
     }
 
     pub(crate) fn flush(&self) -> Result<(), Box<dyn Error>> {
+        // What an earlier flush left goes first; should it fail again, the next one says so.
+        let _left = self.store.flush();
         self.cut();
         self.store.flush()?;
         let needed = self.store.log_needed_from().unwrap_or(self.log.end());
@@ -114,33 +114,59 @@ impl World {
         self.store.merge(&MergeWish { full, space: ROOM })
     }
 
-    pub(crate) fn delete(
-        &self,
-        matchers: &[metric_store::Matcher],
-        time: TimeRange,
-    ) -> Result<(), StoreError> {
-        self.store.delete(&self.tenant, matchers, time, self.end.max(self.log.end()))
+    pub(crate) fn retain(&self, oldest_ms: Option<i64>, bytes_max: Option<u64>) -> usize {
+        let manifests = self.store.manifests();
+        let settings = RetentionSettings { oldest_ms, bytes_max };
+        let parts = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
+        self.store.drop_parts(&parts).unwrap()
+    }
+
+    pub(crate) fn delete(&self, matchers: &[Matcher], time: TimeRange) -> Result<(), StoreError> {
+        match self.store.resolve_delete(&self.tenant, matchers, time)? {
+            Some(delete) => self.store.delete(&delete, self.end.max(self.log.end())),
+            None => Ok(()),
+        }
     }
 
     /// Everything that can be read in the range, as rows.
     pub(crate) fn rows(&self, time: TimeRange) -> Result<Rows, StoreError> {
-        let wanted = Select { time, matchers: &[], values_needed: true };
-        let selection = self.store.select(&self.tenant, &wanted)?;
-        assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
-        let mut rows = Rows::new();
-        let mut scratch = Scratch::default();
-        for index in 0..selection.len() {
-            let series = series_of(&selection.labels(index));
-            let columns = selection.read(index, &mut scratch)?;
-            assert!(!self.whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
-            let floats = columns.floats.values.iter().map(|value| value.to_bits());
-            add(&mut rows, series, columns.floats.times, columns.floats.starts, floats);
-            let histograms =
-                columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
-            add(&mut rows, series, columns.histograms.times, columns.histograms.starts, histograms);
-        }
-        Ok(rows)
+        read_rows(&self.store, &self.tenant, &[], time, self.whole)
     }
+}
+
+pub(crate) fn push_row(batch: &mut BatchBuilder, series: u32, time: i64, row: Row) {
+    let slot = batch.series(labels(series).as_bytes());
+    match is_histogram(series) {
+        true => batch.histogram(slot, histogram_sample(time, row)),
+        false => batch.sample_since(slot, time, row.start, f64::from_bits(row.bits)),
+    }
+}
+
+/// What can be read of the series that match, as rows. Where the store is `whole` nothing may be
+/// missing from the answer.
+pub(crate) fn read_rows(
+    store: &MetricStore,
+    tenant: &TenantId,
+    matchers: &[Matcher],
+    time: TimeRange,
+    whole: bool,
+) -> Result<Rows, StoreError> {
+    let wanted = Select { time, matchers, values_needed: true };
+    let selection = store.select(tenant, &wanted)?;
+    assert!(!whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
+    let mut rows = Rows::new();
+    let mut scratch = Scratch::default();
+    for index in 0..selection.len() {
+        let series = series_of(&selection.labels(index));
+        let columns = selection.read(index, &mut scratch)?;
+        assert!(!whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
+        let floats = columns.floats.values.iter().map(|value| value.to_bits());
+        add(&mut rows, series, columns.floats.times, columns.floats.starts, floats);
+        let histograms =
+            columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
+        add(&mut rows, series, columns.histograms.times, columns.histograms.starts, histograms);
+    }
+    Ok(rows)
 }
 
 fn add(

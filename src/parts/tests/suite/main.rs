@@ -2,6 +2,7 @@
 //! Everything here takes any `Blobs`, so that the simulated disk can stand under it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop where they stand")]
 
+mod bounds;
 mod crash;
 mod damage;
 mod faults;

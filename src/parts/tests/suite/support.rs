@@ -2,7 +2,9 @@
 //! pages are lists of row numbers.
 
 use model::{Day, Signal, TenantId, TimeRange, Ulid};
-use parts::{Compression, Edit, LogPosition, Manifest, NewPart, PartError, PartStore, PartSummary};
+use parts::{
+    Compression, Edit, LogPosition, Manifest, NewPart, PartError, PartStore, PartSummary, Site,
+};
 use platform::{Blobs, Clock, DiskBlobs, Ids, Moment, RealDisk, SeededRandom};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,8 +71,7 @@ impl Clock for TestClock {
     }
 }
 
-type Opener =
-    fn(Arc<dyn Blobs>, Arc<dyn Clock>, Arc<Ids>, TenantId, Signal) -> Result<PartStore, PartError>;
+type Opener = fn(&Site, TenantId, Signal) -> Result<PartStore, PartError>;
 
 pub(crate) fn open(blobs: &Arc<dyn Blobs>, clock: &Arc<TestClock>) -> Result<PartStore, PartError> {
     open_by(PartStore::open, blobs, clock)
@@ -85,7 +86,8 @@ pub(crate) fn open_by(
     let random = Arc::new(SeededRandom::new(SEED.fetch_add(1, Relaxed)));
     let ids = Arc::new(Ids::new(Arc::clone(clock) as Arc<dyn Clock>, random));
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    open(Arc::clone(blobs), clock, ids, TenantId::default_tenant(), Signal::Probe)
+    let site = Site::new(Arc::clone(blobs), clock, ids);
+    open(&site, TenantId::default_tenant(), Signal::Probe)
 }
 
 pub(crate) fn summary(rows: u64, level: u8, covered: u64) -> PartSummary {

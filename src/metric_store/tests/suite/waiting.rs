@@ -1,0 +1,190 @@
+//! Who waits for the disk, and who must not.
+
+use crate::world::{LIMITS, ROOM, TODAY_MS};
+use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Select, StoreSettings};
+use model::{Labels, TenantId, TimeRange};
+use parts::Site;
+use platform::sim::{SimClock, SimDisk};
+use platform::threads::scatter;
+use platform::{BlobInfo, BlobWriter, Blobs, DiskBlobs, Ids, Random, ReadFile, SeededRandom};
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use wal::Position;
+
+/// Longer than anything that does not wait for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Once armed, the next operation of the kind stands still until somebody lets it go on.
+#[derive(Debug)]
+struct Slow {
+    inside: DiskBlobs,
+    append: Door,
+    delete: Door,
+}
+
+type Door = Arc<Mutex<Option<Doors>>>;
+
+#[derive(Debug)]
+struct Doors {
+    reached: SyncSender<()>,
+    go_on: Receiver<()>,
+}
+
+#[derive(Debug)]
+struct SlowWriter {
+    inside: Box<dyn BlobWriter>,
+    door: Door,
+}
+
+fn stand_still(door: &Door) {
+    let taken = door.lock().unwrap().take();
+    if let Some(doors) = taken {
+        doors.reached.send(()).unwrap();
+        doors.go_on.recv_timeout(PATIENCE).expect("somebody waits for the disk who must not");
+    }
+}
+
+impl BlobWriter for SlowWriter {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        stand_still(&self.door);
+        self.inside.append(bytes)
+    }
+
+    fn commit(self: Box<Self>) -> io::Result<()> {
+        self.inside.commit()
+    }
+}
+
+impl Blobs for Slow {
+    fn create(&self, key: &str) -> io::Result<Box<dyn BlobWriter>> {
+        let door = Arc::clone(&self.append);
+        Ok(Box::new(SlowWriter { inside: self.inside.create(key)?, door }))
+    }
+
+    fn open(&self, key: &str) -> io::Result<Arc<dyn ReadFile>> {
+        self.inside.open(key)
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<BlobInfo>> {
+        self.inside.list(prefix)
+    }
+
+    fn delete(&self, key: &str) -> io::Result<()> {
+        stand_still(&self.delete);
+        self.inside.delete(key)
+    }
+}
+
+fn slow_store() -> (MetricStore, Arc<Slow>) {
+    let inside = DiskBlobs::open(Arc::new(SimDisk::new()), "blobs").unwrap();
+    let blobs = Arc::new(Slow { inside, append: Door::default(), delete: Door::default() });
+    let (clock, random) = (Arc::new(SimClock::new()), Arc::new(SeededRandom::new(1)));
+    let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
+    let settings = StoreSettings { cache_bytes: 1 << 20 };
+    let store = MetricStore::open(Site::new(blobs.clone(), clock, ids), random, settings).unwrap();
+    (store, blobs)
+}
+
+/// Runs `others` while `work` stands still at the door.
+fn meanwhile(door: &Door, work: impl FnOnce() + Send, others: impl FnOnce() + Send) {
+    let (reached, is_reached) = sync_channel(1);
+    let (let_go, go_on) = sync_channel(1);
+    *door.lock().unwrap() = Some(Doors { reached, go_on });
+    let others = move || {
+        is_reached.recv_timeout(PATIENCE).expect("nobody came to the door");
+        others();
+        let_go.send(()).unwrap();
+    };
+    let jobs: Vec<Box<dyn FnOnce() + Send>> = vec![Box::new(work), Box::new(others)];
+    scatter(jobs, |job| job());
+}
+
+fn cut(store: &MetricStore, segment: u64) {
+    store.cut(Position { segment, offset: 0 });
+}
+
+/// Without a log: the position is all that the store wants of it.
+fn write(store: &MetricStore, name: &str, series: usize, offset: u64) {
+    let mut batch = BatchBuilder::new();
+    // Nothing that packs well.
+    let values = SeededRandom::new(offset);
+    for number in 0..series {
+        let number = number.to_string();
+        let labels = Labels::from_pairs([("__name__", name), ("number", &number)]);
+        let slot = batch.series(labels.as_bytes());
+        batch.sample(slot, TODAY_MS + offset as i64, f64::from_bits(values.next_u64()));
+    }
+    let tenant = TenantId::default_tenant();
+    let prepared = store.prepare(&tenant, LIMITS, &mut batch, &mut Vec::new()).unwrap();
+    store.apply(prepared, &mut batch, Position { segment: 1, offset }).unwrap();
+}
+
+fn count(store: &MetricStore, name: &str) -> usize {
+    let matchers = [Matcher::equal("__name__", name)];
+    let wanted = Select { time: TimeRange::EVERYTHING, matchers: &matchers, values_needed: false };
+    store.select(&TenantId::default_tenant(), &wanted).unwrap().len()
+}
+
+#[test]
+fn a_new_series_does_not_wait_for_a_flush() {
+    let (store, slow) = slow_store();
+    // So many that the part is written in several pieces, the first before all series are in.
+    (1..200).for_each(|step| write(&store, "old", 3_000, step));
+    cut(&store, 2);
+    let flush = || store.flush().unwrap();
+    meanwhile(&slow.append, flush, || {
+        write(&store, "new", 1, 1);
+        assert_eq!((count(&store, "old"), count(&store, "new")), (3_000, 1));
+    });
+    assert_eq!((count(&store, "old"), count(&store, "new")), (3_000, 1));
+    assert_eq!(store.stats().parts, 1);
+}
+
+fn merge(store: &MetricStore) {
+    store.merge(&MergeWish { full: true, space: ROOM }).unwrap();
+}
+
+#[test]
+fn a_flush_does_not_wait_for_a_merge() {
+    let (store, slow) = slow_store();
+    for segment in 1..3 {
+        write(&store, "old", 3, segment);
+        cut(&store, segment + 1);
+        store.flush().unwrap();
+    }
+    write(&store, "new", 3, 9);
+    meanwhile(
+        &slow.append,
+        || merge(&store),
+        || {
+            cut(&store, 9);
+            store.flush().unwrap();
+            assert_eq!((store.stats().head_rows, store.stats().parts), (0, 3));
+        },
+    );
+    assert_eq!((count(&store, "old"), count(&store, "new")), (3, 3));
+    assert_eq!(store.stats().parts, 2);
+}
+
+/// All ingestion waits for a cut.
+#[test]
+fn a_cut_does_not_wait_for_garbage() {
+    let (store, slow) = slow_store();
+    for segment in 1..3 {
+        write(&store, "old", 3, segment);
+        cut(&store, segment + 1);
+        store.flush().unwrap();
+    }
+    write(&store, "new", 3, 9);
+    meanwhile(
+        &slow.delete,
+        || merge(&store),
+        || {
+            cut(&store, 9);
+            assert_eq!((count(&store, "old"), count(&store, "new")), (3, 3));
+        },
+    );
+    assert_eq!(store.stats().parts, 1);
+}
