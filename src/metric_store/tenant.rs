@@ -5,8 +5,9 @@
 //! and the manifest, in this order, so that what moves from one to the next is seen at least once.
 //!
 //! Locks, in this order: `heads`, a registry, a head. `upkeep` and `flushing` are taken before all
-//! of them, by whoever changes parts; a flush does not wait for merges, which may take long. The order holds for shared locking too: who waits to write makes new
-//! readers wait. A registry serves the live head and the frozen ones, so nobody holds one over I/O.
+//! of them, by whoever changes parts; a flush does not wait for merges, which may take long. The
+//! order holds for shared locking too: who waits to write makes new readers wait. A registry serves
+//! the live head and the frozen ones, so nobody holds one over I/O.
 
 use crate::StoreError;
 use crate::batch::format::{self, DecodedBatch};

@@ -89,7 +89,7 @@ struct PartSource {
 struct Place {
     /// In a part: in which of the source's groups. In a head: how many samples it had in order.
     group: u32,
-    /// In a part: the how manieth of the group. In a head: its number.
+    /// In a part: which of the group. In a head: its number.
     series: u32,
 }
 
