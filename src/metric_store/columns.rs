@@ -71,6 +71,17 @@ impl<T: Clone> Column<T> {
         std::mem::swap(self, room);
     }
 
+    /// Takes over what lies behind all that is there.
+    pub(crate) fn extend(&mut self, times: &[i64], values: &[T], starts: &[i64]) {
+        if !self.starts.is_empty() || !starts.is_empty() {
+            self.starts.resize(self.times.len(), 0);
+            self.starts.extend_from_slice(starts);
+        }
+        self.times.extend_from_slice(times);
+        self.values.extend_from_slice(values);
+        self.pad_starts();
+    }
+
     fn append(&mut self, newer: &mut Self) {
         if !self.starts.is_empty() || !newer.starts.is_empty() {
             self.starts.resize(self.times.len(), 0);
@@ -136,6 +147,14 @@ impl Columns {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.floats.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Whether these times lie behind all floats.
+    pub(crate) fn is_behind(&self, times: &[i64]) -> bool {
+        match (self.floats.times.last(), times.first()) {
+            (Some(last), Some(first)) => last < first,
+            _ => true,
+        }
     }
 
     pub(crate) fn absorb(&mut self, newer: &mut Self, room: &mut Self) {

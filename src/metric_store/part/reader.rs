@@ -193,10 +193,7 @@ impl MetricPart {
         let wanted = Wanted { group: place.0, series: place.1, range, values };
         let (columns, desk) = self.at_group(place.0, room)?;
         let lent = self.lend_floats(columns, wanted, desk)?;
-        let floats = &mut into.floats;
-        floats.times.extend_from_slice(lent.times);
-        floats.values.extend_from_slice(lent.values);
-        floats.starts.extend_from_slice(lent.starts);
+        into.floats.extend(lent.times, lent.values, lent.starts);
         if columns.histograms.contains_key(&wanted.series) {
             self.read_histograms(columns, wanted, into, desk)?;
         }

@@ -242,7 +242,10 @@ impl Selection {
             return self.lend(part, *occurrence, scratch);
         }
         for occurrence in occurrences {
-            self.read_occurrence(*occurrence, index, scratch)?;
+            match self.lender(*occurrence, scratch) {
+                Some(part) => self.append(part, *occurrence, scratch)?,
+                None => self.read_occurrence(*occurrence, index, scratch)?,
+            }
             scratch.columns.absorb(&mut scratch.newer, &mut scratch.merged);
         }
         scratch.columns.settle();
@@ -272,6 +275,28 @@ impl Selection {
                 self.part_failed(part.part.id, error)?;
                 Ok(SeriesSamples::of(columns))
             }
+        }
+    }
+
+    /// Into `scratch.columns` where it lies behind what is there, which it usually does; else into
+    /// `scratch.newer`.
+    fn append(
+        &self,
+        part: &PartSource,
+        (source, place): (u32, Place),
+        scratch: &mut Scratch,
+    ) -> Result<(), StoreError> {
+        let Scratch { rooms, columns, newer, .. } = scratch;
+        newer.clear();
+        let room = &mut rooms[source as usize];
+        match part.part.lend(part.at(place), self.time, self.values_needed, room) {
+            Ok(lent) => {
+                let is_behind = columns.is_behind(lent.times);
+                let into = if is_behind { columns } else { newer };
+                into.floats.extend(lent.times, lent.values, lent.starts);
+                Ok(())
+            }
+            Err(error) => self.part_failed(part.part.id, error),
         }
     }
 
