@@ -8,7 +8,7 @@ use parts::{RetentionSettings, plan_retention};
 use platform::Clock;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use wal::{Log, Position, Progress, Replay, Replayed, WalError};
 
 pub(crate) static FLUSHES: Counter =
@@ -95,16 +95,16 @@ const ROTATE_BYTES: u64 = 1 << 20;
 /// Owns the order in which engines are served: one flush at a time, and one merge or retention. A
 /// merge may take an hour, and no flush can wait for it: heads and log grow meanwhile.
 ///
-/// What was begun goes on to its end, under its locks, when whoever asked for it goes away; should
-/// it panic, who asked is told.
+/// What was begun goes on to its end, under its locks, when whoever asked for it goes away; what
+/// still waits for its turn goes with them. Should it panic, who asked is told.
 #[derive(Debug)]
 pub struct Keeper {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
     settings: KeeperSettings,
     /// Taken before `flushing` by who needs both.
-    merging: Mutex<()>,
-    flushing: Mutex<Flushed>,
+    merging: Arc<Mutex<()>>,
+    flushing: Arc<Mutex<Flushed>>,
 }
 
 /// What the last flush did.
@@ -124,7 +124,13 @@ impl Keeper {
     ) -> Self {
         let covered = Position { segment: 0, offset: 0 };
         let flushed = Flushed { at: clock.now(), covered, log_bytes: 0 };
-        Self { engines, clock, settings, merging: Mutex::new(()), flushing: Mutex::new(flushed) }
+        Self {
+            engines,
+            clock,
+            settings,
+            merging: Arc::default(),
+            flushing: Arc::new(Mutex::new(flushed)),
+        }
     }
 
     pub fn engines(&self) -> &[Arc<dyn Engine>] {
@@ -174,11 +180,15 @@ impl Keeper {
         gateway: &Arc<Gateway>,
     ) -> Result<FlushReport, EngineError> {
         let (keeper, gateway) = (Arc::clone(self), Arc::clone(gateway));
-        to_its_end(async move { keeper.flush_alone(&gateway).await }).await
+        let flushed = Arc::clone(&self.flushing).lock_owned().await;
+        to_its_end(async move { keeper.flush_alone(&gateway, flushed).await }).await
     }
 
-    async fn flush_alone(&self, gateway: &Gateway) -> Result<FlushReport, EngineError> {
-        let mut flushed = self.flushing.lock().await;
+    async fn flush_alone(
+        &self,
+        gateway: &Gateway,
+        mut flushed: OwnedMutexGuard<Flushed>,
+    ) -> Result<FlushReport, EngineError> {
         let started = self.clock.now();
         // What an earlier flush left goes first: behind it an engine may cut no further. Should it
         // fail again, the flush below says so.
@@ -244,7 +254,12 @@ impl Keeper {
         request: MergeRequest,
     ) -> Result<usize, EngineError> {
         let (keeper, gateway) = (Arc::clone(self), Arc::clone(gateway));
-        to_its_end(async move { keeper.merge_alone(&gateway, request).await }).await
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let alone = async move {
+            let _merging = merging;
+            keeper.merge_alone(&gateway, request).await
+        };
+        to_its_end(alone).await
     }
 
     async fn merge_alone(
@@ -252,7 +267,6 @@ impl Keeper {
         gateway: &Gateway,
         request: MergeRequest,
     ) -> Result<usize, EngineError> {
-        let _merging = self.merging.lock().await;
         let merged = self.on_each("merge", move |engine| engine.merge(&request)).await?;
         let covered = self.flushing.lock().await.covered;
         self.truncate(gateway, covered).await?;
@@ -266,11 +280,15 @@ impl Keeper {
         retention: RetentionSettings,
     ) -> Result<usize, EngineError> {
         let keeper = Arc::clone(self);
-        to_its_end(async move { keeper.retain_alone(retention).await }).await
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let alone = async move {
+            let _merging = merging;
+            keeper.retain_alone(retention).await
+        };
+        to_its_end(alone).await
     }
 
     async fn retain_alone(&self, retention: RetentionSettings) -> Result<usize, EngineError> {
-        let _merging = self.merging.lock().await;
         let manifests: Vec<_> = self.engines.iter().flat_map(|engine| engine.manifests()).collect();
         let manifests = manifests.iter().map(|manifest| &**manifest);
         let parts = Arc::new(plan_retention(manifests, &retention));
@@ -283,10 +301,10 @@ impl Keeper {
         self: &Arc<Self>,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let keeper = Arc::clone(self);
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let flushing = Arc::clone(&self.flushing).lock_owned().await;
         let alone = async move {
-            let _merging = keeper.merging.lock().await;
-            let _flushing = keeper.flushing.lock().await;
+            let _both = (merging, flushing);
             blocking(work).await
         };
         to_its_end(alone).await

@@ -548,6 +548,9 @@ async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
             () = merging => {}
         }
     }
+    // Who goes away while waiting for a turn leaves nothing to do.
+    let waiting = tokio::time::timeout(Duration::ZERO, world.keeper.merge(&world.gateway, request));
+    assert!(waiting.await.is_err());
     let shelf = Arc::clone(&world.shelf);
     let looked = world.keeper.undisturbed(move || Ok(shelf.rows().asked.clone()));
     let mut looked = std::pin::pin!(looked);
