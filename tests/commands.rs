@@ -51,6 +51,23 @@ fn check_config_says_what_is_wrong_and_where() {
     assert_eq!(check(&example).0, 0);
 }
 
+/// What would not start is not called good.
+#[test]
+fn check_config_refuses_what_a_start_refuses() {
+    let folder = Folder::new();
+    for (arguments, words) in [
+        (&["--listen", "0.0.0.0:9640"][..], "authentication is off"),
+        (&["--listen", "nowhere"], "is not an address"),
+        (&["--listen", "127.0.0.1:0", "--set", "listen.also=[\":x\"]"], "is not an address"),
+        (&["--set", "tls.cert_file=missing", "--set", "tls.key_file=missing"], "missing"),
+    ] {
+        let checked = mirador(folder.path(), &[&["check-config"], arguments].concat());
+        assert_eq!(checked.0, 2, "{arguments:?}: {checked:?}");
+        assert!(checked.2.contains(words), "{arguments:?}: {checked:?}");
+    }
+    assert_eq!(mirador(folder.path(), &["check-config", "--listen", "127.0.0.1:1"]).0, 0);
+}
+
 #[test]
 fn tokens_are_made_listed_and_revoked_with_and_without_a_server() {
     let folder = Folder::new();
@@ -76,14 +93,22 @@ fn tokens_are_made_listed_and_revoked_with_and_without_a_server() {
 #[test]
 fn users_are_set_and_removed() {
     let folder = Folder::new();
-    let mut set = Command::new(BINARY);
-    set.arg("--data").arg(folder.path()).args(["user", "set", "kim", "--scope", "read,write"]);
-    let mut child = set.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all("비밀번호 열두 글자 이상\n".as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
-    assert!(mirador(folder.path(), &["user", "list"]).1.contains("kim"));
-    assert_eq!(mirador(folder.path(), &["user", "remove", "kim"]).0, 0);
-    assert!(!mirador(folder.path(), &["user", "list"]).1.contains("kim"));
+    let user = |arguments: &[&str]| mirador(folder.path(), &[&["user"], arguments].concat());
+    for with_server in [false, true] {
+        let server = with_server.then(|| Server::start(folder.path()));
+        for name in ["kim", "서울 팀", "a+b", "50%41?x=1#y"] {
+            let mut set = Command::new(BINARY);
+            set.arg("--data").arg(folder.path()).args(["user", "set", name, "--scope", "read"]);
+            let mut child = set.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all("비밀번호 열두 글자 이상\n".as_bytes()).unwrap();
+            assert!(child.wait().unwrap().success(), "{name}");
+            assert!(user(&["list"]).1.contains(name), "{name}");
+            let (code, _, words) = user(&["remove", name]);
+            assert_eq!(code, 0, "{name}: {words}");
+            assert!(!user(&["list"]).1.contains(name), "{name}");
+        }
+        drop(server);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! SIGTERM: not ready first, then drained, then synced with a mark that says so.
 
 use crate::client::Connection;
-use crate::support::{Folder, Server, wait_for};
+use crate::support::{Folder, Server, command, wait_for};
+use std::process::Command;
 use std::sync::Mutex;
 
 #[test]
@@ -50,6 +51,37 @@ fn it_says_that_it_is_not_ready_before_it_stops_listening() {
     assert!(reply.text().contains("stopping") && reply.header("retry-after").is_some());
     assert_eq!(server.post("/-/probe", b"1 x\n").status, 204, "it still serves meanwhile");
     assert_eq!(server.wait(), 0);
+}
+
+/// Who asks twice does not want to wait.
+#[test]
+fn a_second_signal_ends_the_waiting() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "server.shutdown_delay=1h"]);
+    assert_eq!(server.post("/-/probe", b"1 x\n").status, 204);
+    server.signal("-TERM");
+    wait_for("not ready", || (server.get("/ready").status == 503).then_some(()));
+    server.signal("-TERM");
+    assert_eq!(server.wait(), 0);
+    let server = Server::start(folder.path());
+    assert_eq!(server.stored_ids(), [1]);
+    assert_eq!(server.metric("mirador_wal_unclean_stops_total"), 0.0);
+}
+
+/// The first process of a container gets no signal that it does not ask for.
+#[test]
+fn a_signal_ends_a_start_that_takes_long() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("wal")).unwrap();
+    // Opening a pipe to read waits for somebody who writes.
+    let segment = folder.path().join("wal/0000000000000001.log");
+    assert!(Command::new("mkfifo").arg(&segment).status().unwrap().success());
+    let mut child = command(folder.path(), &[]).spawn().unwrap();
+    wait_for("the control socket", || folder.path().join("control.sock").exists().then_some(()));
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let status = wait_for("the server to end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]

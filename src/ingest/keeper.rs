@@ -8,7 +8,7 @@ use parts::{RetentionSettings, plan_retention};
 use platform::Clock;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use wal::{Log, Position, Progress, Replay, Replayed, WalError};
 
 pub(crate) static FLUSHES: Counter =
@@ -94,14 +94,17 @@ const ROTATE_BYTES: u64 = 1 << 20;
 
 /// Owns the order in which engines are served: one flush at a time, and one merge or retention. A
 /// merge may take an hour, and no flush can wait for it: heads and log grow meanwhile.
+///
+/// What was begun goes on to its end, under its locks, when whoever asked for it goes away; what
+/// still waits for its turn goes with them. Should it panic, who asked is told.
 #[derive(Debug)]
 pub struct Keeper {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
     settings: KeeperSettings,
     /// Taken before `flushing` by who needs both.
-    merging: Mutex<()>,
-    flushing: Mutex<Flushed>,
+    merging: Arc<Mutex<()>>,
+    flushing: Arc<Mutex<Flushed>>,
 }
 
 /// What the last flush did.
@@ -121,7 +124,13 @@ impl Keeper {
     ) -> Self {
         let covered = Position { segment: 0, offset: 0 };
         let flushed = Flushed { at: clock.now(), covered, log_bytes: 0 };
-        Self { engines, clock, settings, merging: Mutex::new(()), flushing: Mutex::new(flushed) }
+        Self {
+            engines,
+            clock,
+            settings,
+            merging: Arc::default(),
+            flushing: Arc::new(Mutex::new(flushed)),
+        }
     }
 
     pub fn engines(&self) -> &[Arc<dyn Engine>] {
@@ -166,8 +175,20 @@ impl Keeper {
     }
 
     /// Writes all heads to parts and lets go of the log behind them.
-    pub async fn flush(&self, gateway: &Gateway) -> Result<FlushReport, EngineError> {
-        let mut flushed = self.flushing.lock().await;
+    pub async fn flush(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+    ) -> Result<FlushReport, EngineError> {
+        let (keeper, gateway) = (Arc::clone(self), Arc::clone(gateway));
+        let flushed = Arc::clone(&self.flushing).lock_owned().await;
+        to_its_end(async move { keeper.flush_alone(&gateway, flushed).await }).await
+    }
+
+    async fn flush_alone(
+        &self,
+        gateway: &Gateway,
+        mut flushed: OwnedMutexGuard<Flushed>,
+    ) -> Result<FlushReport, EngineError> {
         let started = self.clock.now();
         // What an earlier flush left goes first: behind it an engine may cut no further. Should it
         // fail again, the flush below says so.
@@ -193,7 +214,10 @@ impl Keeper {
 
     /// Flushes when it is time to, or when the log or the heads have grown enough. What has no rows
     /// (metadata, exemplars, batches of which every sample was refused) is in the log all the same.
-    pub async fn flush_when_due(&self, gateway: &Gateway) -> Result<(), EngineError> {
+    pub async fn flush_when_due(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+    ) -> Result<(), EngineError> {
         let (waited, log_before) = {
             let flushed = self.flushing.lock().await;
             (self.clock.now().since(flushed.at), flushed.log_bytes)
@@ -225,11 +249,24 @@ impl Keeper {
 
     /// Merging publishes new generations, after which less of the log is needed.
     pub async fn merge(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+        request: MergeRequest,
+    ) -> Result<usize, EngineError> {
+        let (keeper, gateway) = (Arc::clone(self), Arc::clone(gateway));
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let alone = async move {
+            let _merging = merging;
+            keeper.merge_alone(&gateway, request).await
+        };
+        to_its_end(alone).await
+    }
+
+    async fn merge_alone(
         &self,
         gateway: &Gateway,
         request: MergeRequest,
     ) -> Result<usize, EngineError> {
-        let _merging = self.merging.lock().await;
         let merged = self.on_each("merge", move |engine| engine.merge(&request)).await?;
         let covered = self.flushing.lock().await.covered;
         self.truncate(gateway, covered).await?;
@@ -238,8 +275,20 @@ impl Keeper {
 
     /// Drops what is too old or, of all engines together, too much: the oldest first, whoever's it
     /// is. Answers how many parts.
-    pub async fn retain(&self, retention: RetentionSettings) -> Result<usize, EngineError> {
-        let _merging = self.merging.lock().await;
+    pub async fn retain(
+        self: &Arc<Self>,
+        retention: RetentionSettings,
+    ) -> Result<usize, EngineError> {
+        let keeper = Arc::clone(self);
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let alone = async move {
+            let _merging = merging;
+            keeper.retain_alone(retention).await
+        };
+        to_its_end(alone).await
+    }
+
+    async fn retain_alone(&self, retention: RetentionSettings) -> Result<usize, EngineError> {
         let manifests: Vec<_> = self.engines.iter().flat_map(|engine| engine.manifests()).collect();
         let manifests = manifests.iter().map(|manifest| &**manifest);
         let parts = Arc::new(plan_retention(manifests, &retention));
@@ -249,12 +298,16 @@ impl Keeper {
     /// Runs `work` on a thread that may block, while no flush, merge or retention changes what the
     /// engines have on disk.
     pub async fn undisturbed<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let _merging = self.merging.lock().await;
-        let _flushing = self.flushing.lock().await;
-        blocking(work).await
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let flushing = Arc::clone(&self.flushing).lock_owned().await;
+        let alone = async move {
+            let _both = (merging, flushing);
+            blocking(work).await
+        };
+        to_its_end(alone).await
     }
 
     /// As `try_each`, and tells every failure. The first one is the answer.
@@ -287,6 +340,16 @@ impl Keeper {
         }
         (sum, failures)
     }
+}
+
+/// A task of its own: a client that hangs up drops its request's future, and with it would go the
+/// locks, under threads that still work.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<T, EngineError> {
+    let outcome = tokio::spawn(work).await;
+    outcome
+        .unwrap_or_else(|_| Err(EngineError::new(ErrorKind::Bug, "the care of engines panicked")))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -31,6 +31,8 @@ struct Rows {
     asked: Vec<&'static str>,
     /// The next flush of something fails.
     is_broken: bool,
+    /// The next cut panics.
+    cut_panics: bool,
     /// Batches leave no rows.
     drops_rows: bool,
     /// For retention alone.
@@ -68,6 +70,8 @@ impl Engine for Shelf {
     }
 
     fn cut(&self, end: Position) {
+        let panics = std::mem::take(&mut self.rows().cut_panics);
+        assert!(!panics, "asked to panic");
         let mut rows = self.rows();
         rows.asked.push("cut");
         let head = std::mem::take(&mut rows.head);
@@ -102,6 +106,7 @@ impl Engine for Shelf {
         let until = self.rows().merge_until.take();
         let ended = until.map_or(Ok(()), |until| until.recv_timeout(Duration::from_secs(60)));
         ended.map_err(|error| EngineError::new(ErrorKind::Bug, error))?;
+        self.rows().asked.push("merged");
         Ok(3)
     }
 
@@ -160,8 +165,8 @@ struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
     shelf: Arc<Shelf>,
-    gateway: Gateway,
-    keeper: Keeper,
+    gateway: Arc<Gateway>,
+    keeper: Arc<Keeper>,
 }
 
 fn options() -> LogOptions {
@@ -186,8 +191,8 @@ impl World {
             head_size: 100,
         };
         let engine: Arc<dyn Engine> = shelf.clone();
-        let keeper = Keeper::new(vec![engine], clock.clone(), settings);
-        Self { disk, clock, shelf, gateway: Gateway::new(Arc::new(log)), keeper }
+        let keeper = Arc::new(Keeper::new(vec![engine], clock.clone(), settings));
+        Self { disk, clock, shelf, gateway: Arc::new(Gateway::new(Arc::new(log))), keeper }
     }
 
     async fn commit(&self, text: &str) -> Result<Position, IngestError> {
@@ -436,7 +441,7 @@ async fn merging_answers_what_the_engines_did() {
     let world = World::new(options());
     let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
     assert_eq!(world.keeper.merge(&world.gateway, request).await.unwrap(), 3);
-    assert_eq!(world.shelf.rows().asked, ["merge"]);
+    assert_eq!(world.shelf.rows().asked, ["merge", "merged"]);
 }
 
 /// One part for each of the days, all of one size.
@@ -486,7 +491,7 @@ async fn engines_share_the_size_of_the_disk() {
         });
     let engines = shelves.iter().map(|shelf| Arc::clone(shelf) as Arc<dyn Engine>).collect();
     let settings = KeeperSettings { flush_interval: Duration::ZERO, flush_size: 0, head_size: 0 };
-    let keeper = Keeper::new(engines, world.clock.clone(), settings);
+    let keeper = Arc::new(Keeper::new(engines, world.clock.clone(), settings));
     let days = || {
         let manifests = shelves.iter().flat_map(|shelf| shelf.manifests());
         manifests.map(|m| m.parts.iter().map(|p| p.day.0).collect::<Vec<_>>()).collect::<Vec<_>>()
@@ -521,5 +526,48 @@ async fn undisturbed_work_sees_no_flush() {
     let (asked, flushed) = tokio::join!(work, flush);
     assert_eq!(asked.unwrap(), 0);
     flushed.unwrap();
+    assert_eq!(world.shelf.rows().parts, ["row"]);
+}
+
+/// A client that hangs up takes its request away, but not the locks that the work still needs.
+#[tokio::test]
+async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
+    let world = World::new(options());
+    let (end, until) = std::sync::mpsc::channel::<()>();
+    world.shelf.rows().merge_until = Some(until);
+    let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
+    {
+        let mut merge = std::pin::pin!(world.keeper.merge(&world.gateway, request));
+        let merging = async {
+            while world.shelf.rows().asked.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = &mut merge => panic!("it waits"),
+            () = merging => {}
+        }
+    }
+    // Who goes away while waiting for a turn leaves nothing to do.
+    let waiting = tokio::time::timeout(Duration::ZERO, world.keeper.merge(&world.gateway, request));
+    assert!(waiting.await.is_err());
+    let shelf = Arc::clone(&world.shelf);
+    let looked = world.keeper.undisturbed(move || Ok(shelf.rows().asked.clone()));
+    let mut looked = std::pin::pin!(looked);
+    let soon = tokio::time::timeout(Duration::from_millis(100), &mut looked).await;
+    assert!(soon.is_err(), "the merge is still going on");
+    end.send(()).unwrap();
+    assert_eq!(looked.await.unwrap(), ["merge", "merged"]);
+}
+
+/// What cuts is no work on a thread of its own: a panic there ended who had asked for it.
+#[tokio::test]
+async fn a_panic_is_an_error_and_the_next_flush_works() {
+    let world = World::new(options());
+    world.commit("row").await.unwrap();
+    world.shelf.rows().cut_panics = true;
+    let error = world.keeper.flush(&world.gateway).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Bug);
+    world.keeper.flush(&world.gateway).await.unwrap();
     assert_eq!(world.shelf.rows().parts, ["row"]);
 }

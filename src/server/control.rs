@@ -58,6 +58,11 @@ pub(crate) async fn serve(listener: UnixListener, router: Router) {
     }
 }
 
+/// A name as it may stand in a path.
+pub(crate) fn encoded(name: &str) -> String {
+    name.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
 /// What a running server answered.
 #[derive(Debug)]
 pub(crate) struct ControlReply {

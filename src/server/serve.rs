@@ -12,10 +12,12 @@ use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::MetricServices;
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -25,6 +27,8 @@ pub(crate) enum ServeError {
     Listen(#[from] ListenError),
     #[error("can't start the runtime")]
     Runtime(#[source] io::Error),
+    #[error("the listeners ended without being told to: a mistake in this program")]
+    Deaf,
 }
 
 impl ServeError {
@@ -37,6 +41,10 @@ impl ServeError {
     }
 }
 
+/// What was cancelled gets this long to let go; who doesn't (a merge, say) ends with the process,
+/// as in a crash, which every file withstands.
+const LET_GO: Duration = Duration::from_secs(1);
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     init_log(&config);
@@ -45,17 +53,22 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     let unusable = |source| OpenError::Folder { folder: folder.clone(), source };
     let disk = Arc::new(RealDisk::open(&config.server.data).map_err(unusable)?);
     let lock = disk.lock(LOCK_FILE).map_err(unusable)?;
-    let _lock = lock.ok_or_else(|| OpenError::InUse { folder: folder.clone() })?;
+    let lock = lock.ok_or_else(|| OpenError::InUse { folder: folder.clone() })?;
+    // It goes with the process, after the last thread that may still write.
+    let _lock = ManuallyDrop::new(lock);
     let machine = Machine { disk, clock, random: Arc::new(OsRandom) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("mirador-io")
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;
-    runtime.block_on(serve(config, machine))
+    let outcome = runtime.block_on(serve(config, machine));
+    runtime.shutdown_timeout(LET_GO);
+    outcome
 }
 
 async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
+    let mut signals = StopSignals::catch();
     let listeners = Listeners::bind(&config).await?;
     let clock = Arc::clone(&machine.clock);
     let app = Arc::new(App::new(
@@ -69,33 +82,36 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(false);
     let grace = config.server.shutdown_grace.0;
     let limits = config.limits.clone();
-    let serving = tokio::spawn({
+    let mut serving = tokio::spawn({
         let clock = Arc::clone(&clock);
         async move { listeners.serve(router, &limits, clock, stopped, grace).await }
     });
 
-    let stores = match open_stores(&app, machine).await {
-        Ok(stores) => stores,
-        Err(error) => {
-            let _ = stop.send(true);
-            return Err(error);
+    let opened = tokio::select! {
+        opened = open_stores(&app, machine) => opened,
+        signal = signals.next() => {
+            Notice::info("stopping before the stores are open", &[("signal", &signal)]);
+            return Ok(());
         }
     };
+    let stores = opened?;
     let metrics = stores.metric_services(&config);
     app.services.open_metrics(metrics.clone());
     let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
     announce(&app);
 
-    let signal = stop_signal().await;
-    Notice::info("stopping", &[("signal", &signal)]);
-    app.lifecycle.enter(Phase::Stopping);
-    tokio::time::sleep(config.server.shutdown_delay.0).await;
-    let _ = stop.send(true);
-    let drained = serving.await.unwrap_or(false);
-    if !drained {
-        Notice::warn("requests were still in flight after server.shutdown_grace", &[]);
-    }
+    let deaf = tokio::select! {
+        signal = signals.next() => {
+            Notice::info("stopping", &[("signal", &signal)]);
+            app.lifecycle.enter(Phase::Stopping);
+            let delay = config.server.shutdown_delay.0;
+            drain(delay, &stop, &mut serving, &mut signals).await;
+            false
+        }
+        // It ends when it is told to, which nobody did.
+        _ = &mut serving => true,
+    };
     keeper.abort();
     let _ = keeper.await;
     drop(own_metrics);
@@ -103,11 +119,34 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     // A panic in here was reported by the hook; there is nothing left to stop.
     let _ = tokio::task::spawn_blocking(move || stores.close()).await;
     Notice::info("stopped", &[]);
-    Ok(())
+    if deaf { Err(ServeError::Deaf) } else { Ok(()) }
+}
+
+/// Lets what is in flight end, unless a second signal says not to wait.
+async fn drain(
+    delay: Duration,
+    stop: &watch::Sender<bool>,
+    serving: &mut JoinHandle<bool>,
+    signals: &mut StopSignals,
+) {
+    let drained = async {
+        tokio::time::sleep(delay).await;
+        let _ = stop.send(true);
+        serving.await.unwrap_or(false)
+    };
+    tokio::select! {
+        drained = drained => if !drained {
+            Notice::warn("requests were still in flight after server.shutdown_grace", &[]);
+        },
+        signal = signals.next() => {
+            Notice::warn("not waiting for requests: a second signal", &[("signal", &signal)]);
+            let _ = stop.send(true);
+        }
+    }
 }
 
 /// Without it the server works, but `mirador token` can't reach it while it runs.
-fn operators_door(machine: &Machine, router: &axum::Router) -> Option<tokio::task::JoinHandle<()>> {
+fn operators_door(machine: &Machine, router: &axum::Router) -> Option<JoinHandle<()>> {
     match control::bind(machine.disk.root()) {
         Ok(listener) => Some(tokio::spawn(control::serve(listener, router.clone()))),
         Err(error) => {
@@ -145,12 +184,25 @@ async fn open_stores(app: &Arc<App>, machine: Machine) -> Result<Arc<Stores>, Se
     Ok(stores)
 }
 
-async fn stop_signal() -> &'static str {
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// SIGTERM and SIGINT, from the moment on that they are caught.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn catch() -> Self {
+        Self {
+            terminate: signal(SignalKind::terminate()).expect("SIGTERM can be caught"),
+            interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be caught"),
+        }
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 

@@ -68,7 +68,11 @@ impl SnapshotError {
 
 impl Snapshots {
     /// Answers the name of what is kept.
-    pub async fn take(&self, gateway: &Gateway, skip_head: bool) -> Result<String, SnapshotError> {
+    pub async fn take(
+        &self,
+        gateway: &Arc<Gateway>,
+        skip_head: bool,
+    ) -> Result<String, SnapshotError> {
         let _working = self.working.lock().await;
         if !skip_head {
             self.keeper.flush(gateway).await.map_err(SnapshotError::Flush)?;

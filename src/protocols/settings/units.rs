@@ -25,7 +25,10 @@ const SIZE_UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"30d"`, `"4w"`.
+/// A hundred years: sums of times stay within what clocks and milliseconds in 64 bits can say.
+const DURATION_MAX_MS: u64 = 36_500 * 86_400_000;
+
+/// `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"30d"`, `"4w"`; a hundred years at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HumanDuration(pub Duration);
 
@@ -93,8 +96,12 @@ impl std::str::FromStr for HumanDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        scaled(text, &DURATION_UNITS).map(Self::from_millis).ok_or_else(|| {
-            format!("{text:?} is no duration: write \"500ms\", \"30s\", \"5m\", \"2h\" or \"30d\"")
+        let millis = scaled(text, &DURATION_UNITS).filter(|millis| *millis <= DURATION_MAX_MS);
+        millis.map(Self::from_millis).ok_or_else(|| {
+            format!(
+                "{text:?} is no duration up to 36500d: write \"500ms\", \"30s\", \"5m\", \"2h\" or \
+                 \"30d\""
+            )
         })
     }
 }
@@ -121,10 +128,11 @@ impl std::str::FromStr for SizeLimit {
                 Ok(share @ 1..=100) => Ok(Self::Percent(share)),
                 _ => Err(format!("{text:?} is no share: write \"1%\" to \"100%\"")),
             },
-            None => text
-                .parse()
-                .map(Self::Bytes)
-                .map_err(|_| format!("{text:?} is no limit: write \"80%\", \"500GiB\" or \"off\"")),
+            // Elsewhere 0 means no limit; here it would leave nothing.
+            None => match text.parse() {
+                Ok(size @ ByteSize(1..)) => Ok(Self::Bytes(size)),
+                _ => Err(format!("{text:?} is no limit: write \"80%\", \"500GiB\" or \"off\"")),
+            },
         }
     }
 }
@@ -200,12 +208,19 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_examples() {
-        for text in
-            ["", "5", "m", "5 parsecs", "-1s", "99999999999999999999s", "18446744073709551615d"]
-        {
+        for text in [
+            "",
+            "5",
+            "m",
+            "5 parsecs",
+            "-1s",
+            "99999999999999999999s",
+            "18446744073709551615d",
+            "36501d",
+        ] {
             assert!(text.parse::<HumanDuration>().unwrap_err().contains("30s"), "{text}");
         }
-        for text in ["0%", "101%", "80", "x"] {
+        for text in ["0%", "101%", "80", "x", "0B", "0GiB"] {
             assert!(text.parse::<SizeLimit>().is_err(), "{text}");
         }
     }

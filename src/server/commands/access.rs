@@ -92,7 +92,7 @@ pub(super) fn tokens(config: &Config, command: &TokenCommand) -> Outcome {
             print(&table(&answer["tokens"], &["id", "name", "scopes", "tenants", "last_used_ms"]))
         }
         TokenCommand::Revoke { id } => {
-            let path = format!("/api/admin/tokens/{id}");
+            let path = format!("/api/admin/tokens/{}", control::encoded(id));
             change(config, "DELETE", &path, &Value::Null, |access| {
                 access.tokens.revoke(id)?;
                 Ok(Value::Null)
@@ -108,7 +108,7 @@ pub(super) fn users(config: &Config, command: &UserCommand) -> Outcome {
             let (scopes, tenants) = (grant.scopes(), grant.tenants()?);
             let request = UserRequest { password: read_password()?, scopes, tenants };
             let body = serde_json::to_value(&request)?;
-            let path = format!("/api/admin/users/{name}");
+            let path = format!("/api/admin/users/{}", control::encoded(name));
             change(config, "PUT", &path, &body, |access| {
                 access.set_user(name, &request)?;
                 Ok(Value::Null)
@@ -122,7 +122,7 @@ pub(super) fn users(config: &Config, command: &UserCommand) -> Outcome {
             print(&table(&answer["users"], &["name", "scopes", "tenants"]))
         }
         UserCommand::Remove { name } => {
-            let path = format!("/api/admin/users/{name}");
+            let path = format!("/api/admin/users/{}", control::encoded(name));
             change(config, "DELETE", &path, &Value::Null, |access| {
                 access.users.remove(name)?;
                 Ok(Value::Null)

@@ -8,6 +8,7 @@ mod inspect;
 mod test;
 
 use crate::config::{self, Config, ConfigError, Overrides};
+use crate::http::listener::ListenPlan;
 use crate::serve;
 use clap::{Args, Parser, Subcommand};
 use platform::RealDisk;
@@ -125,6 +126,7 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
         return print(&config::example_file());
     }
     let config = load(flags)?;
+    ListenPlan::new(&config).map_err(|error| Failure { code: 2, error: error.into() })?;
     let text = toml::to_string(&config)?;
     print(&format!("# the settings are good; this is what the server would use\n{text}"))
 }

@@ -2,12 +2,19 @@
 //! knows is an error with its place and what was probably meant.
 
 use super::settings::Config;
+use protocols::settings::HumanDuration;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Environment variables of this form set one setting: `MIRADOR__WAL__SYNC=1s`.
 const ENVIRONMENT_PREFIX: &str = "MIRADOR__";
+
+/// More than a machine has ports, and far below what a counter of places can hold.
+const CONNECTIONS_MAX: usize = 1_000_000;
+
+/// Every write waits that long; clients have given up by then.
+const WAL_WINDOW_MAX: HumanDuration = HumanDuration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -145,14 +152,40 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     if tls.cert_file.as_os_str().is_empty() != tls.key_file.as_os_str().is_empty() {
         return Err(invalid("configuration", "tls needs both cert_file and key_file, or neither"));
     }
-    if config.limits.connections == 0 {
-        return Err(invalid("configuration", "limits.connections must be at least 1"));
+    if !(1..=CONNECTIONS_MAX).contains(&config.limits.connections) {
+        let message = format!("limits.connections must lie between 1 and {CONNECTIONS_MAX}");
+        return Err(invalid("configuration", &message));
+    }
+    if config.wal.window.0 > WAL_WINDOW_MAX.0 {
+        return Err(invalid(
+            "configuration",
+            &format!("wal.window must be at most {WAL_WINDOW_MAX}"),
+        ));
+    }
+    if let Some(name) = zero_that_stops_all(&config) {
+        return Err(invalid("configuration", &format!("{name} must not be 0")));
     }
     let segment = config.wal.segment_size.0;
     if !(1 << 20..=1 << 32).contains(&segment) {
         return Err(invalid("configuration", "wal.segment_size must lie between 1MiB and 4GiB"));
     }
     Ok(config)
+}
+
+/// The first setting that is 0 where that would refuse every request of its kind.
+fn zero_that_stops_all(config: &Config) -> Option<&'static str> {
+    let (limits, promql) = (&config.limits, &config.promql);
+    let zeros = [
+        ("limits.idle_timeout", limits.idle_timeout.0.is_zero()),
+        ("limits.header_timeout", limits.header_timeout.0.is_zero()),
+        ("limits.body_timeout", limits.body_timeout.0.is_zero()),
+        ("limits.body_size", limits.body_size.0 == 0),
+        ("limits.decompressed_size", limits.decompressed_size.0 == 0),
+        ("promql.max_samples", promql.max_samples == 0),
+        ("promql.max_memory", promql.max_memory.0 == 0),
+        ("promql.timeout", promql.timeout.0.is_zero()),
+    ];
+    zeros.into_iter().find(|(_, is_zero)| *is_zero).map(|(name, _)| name)
 }
 
 fn invalid(origin: &str, message: &str) -> ConfigError {
@@ -297,7 +330,22 @@ mod tests {
                 "[limits]\n\nconnections = \"many\"",
                 "mirador.toml:3: limits.connections: invalid type",
             ),
-            ("[limits]\nconnections = 0", "limits.connections must be at least 1"),
+            ("[limits]\nconnections = 0", "limits.connections must lie between 1 and"),
+            // More than the counter of places can hold.
+            ("[limits]\nconnections = 9223372036854775807", "limits.connections must lie between"),
+            // Nothing would be left, where elsewhere 0 means no limit.
+            ("[storage]\nretention_size = \"0B\"", "storage.retention_size: \"0B\" is no limit"),
+            ("[limits]\nquery_memory = \"0B\"", "limits.query_memory: \"0B\" is no limit"),
+            ("[wal]\nwindow = \"2m\"", "wal.window must be at most 1m"),
+            ("[promql]\nlookback = \"213503982334d\"", "promql.lookback: \"213503982334d\" is"),
+            ("[promql]\ntimeout = \"0s\"", "promql.timeout must not be 0"),
+            ("[promql]\nmax_samples = 0", "promql.max_samples must not be 0"),
+            ("[promql]\nmax_memory = \"0B\"", "promql.max_memory must not be 0"),
+            ("[limits]\nheader_timeout = \"0s\"", "limits.header_timeout must not be 0"),
+            ("[limits]\nidle_timeout = \"0s\"", "limits.idle_timeout must not be 0"),
+            ("[limits]\nbody_timeout = \"0s\"", "limits.body_timeout must not be 0"),
+            ("[limits]\nbody_size = \"0B\"", "limits.body_size must not be 0"),
+            ("[limits]\ndecompressed_size = \"0B\"", "limits.decompressed_size must not be 0"),
             ("listen = 3", "mirador.toml:1: listen is a section"),
             ("[tls]\ncert_file = \"a\"", "tls needs both"),
             ("[wal\n", "mirador.toml: TOML parse error at line 1"),

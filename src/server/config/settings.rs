@@ -145,7 +145,7 @@ section! {
         /// much, a crash of the server nothing. `"off"`: the system syncs when it likes.
         sync: WalSync = WalSync::Always,
         /// How long a sync waits for company. 0: as soon as the one before it is done, which
-        /// already groups whatever arrived meanwhile.
+        /// already groups whatever arrived meanwhile. A minute at most.
         window: HumanDuration = HumanDuration::from_millis(0),
         /// Size of one log file.
         segment_size: ByteSize = ByteSize::mib(64),

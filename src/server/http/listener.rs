@@ -77,21 +77,37 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
-impl Listeners {
-    /// The main address must be free; of the others, as many as are.
-    pub async fn bind(config: &Config) -> Result<Self, ListenError> {
+/// Where the settings say to listen, and how: what can be said of that without a socket.
+pub(crate) struct ListenPlan {
+    main: SocketAddr,
+    also: Vec<SocketAddr>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl ListenPlan {
+    pub(crate) fn new(config: &Config) -> Result<Self, ListenError> {
         let tls = tls::acceptor(&config.tls)?;
         let main = resolve(&config.listen.address, None)?;
         protected(config, main)?;
+        let also = config.listen.also.iter().map(|text| {
+            let address = resolve(text, Some(main))?;
+            protected(config, address).map(|()| address)
+        });
+        Ok(Self { main, also: also.collect::<Result<_, _>>()?, tls })
+    }
+}
+
+impl Listeners {
+    /// The main address must be free; of the others, as many as are.
+    pub async fn bind(config: &Config) -> Result<Self, ListenError> {
+        let ListenPlan { main, also, tls } = ListenPlan::new(config)?;
         let bind = |address| async move {
             TcpListener::bind(address).await.map_err(|source| (address, source))
         };
         let mut sockets = vec![
             bind(main).await.map_err(|(address, source)| ListenError::Bind { address, source })?,
         ];
-        for text in &config.listen.also {
-            let address = resolve(text, Some(main))?;
-            protected(config, address)?;
+        for address in also {
             match bind(address).await {
                 Ok(socket) => sockets.push(socket),
                 Err((address, error)) => emit(&AlsoTaken { address, error: &error }),

@@ -144,5 +144,6 @@ fn parse<T: DeserializeOwned>(call: &Call) -> Result<T, Box<Response>> {
 
 fn last_segment(call: &Call) -> String {
     let encoded = call.path.rsplit('/').next().unwrap_or("");
-    protocols::percent_decode(encoded)
+    // In a path a plus is a plus.
+    protocols::percent_decode(&encoded.replace('+', "%2b"))
 }

@@ -1,16 +1,16 @@
-//! Writers, readers and upkeep at once, over several lives of the process, against one model per
-//! writer. The log and the parts stand on disks of their own, so that faults of the one can be told
-//! from those of the other; a power cut takes both.
+//! Writers, readers, upkeep and retention at once, over several lives of the process, against one
+//! model per writer. The log and the parts stand on disks of their own, so that faults of the one
+//! can be told from those of the other; a power cut takes both.
 
 use crate::world::{DAY_MS, LIMITS, ROOM, Row, Rows, TODAY_MS, push_row, read_rows};
 use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Scratch, Select, StoreSettings};
 use model::{Labels, STALE_BITS, Signal, TenantId, TimeRange};
-use parts::Site;
+use parts::{RetentionSettings, Site, plan_retention};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;
 use platform::{Blobs, Disk, DiskBlobs, Ids, Random, SeededRandom};
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use wal::{Batch, Log, LogOptions, Position};
@@ -25,17 +25,25 @@ struct Life {
     tenant: TenantId,
     gate: RwLock<()>,
     applied: Mutex<Position>,
+    kept_from: Arc<AtomicI64>,
 }
 
 struct Disks {
     log: SimDisk,
     blobs: SimDisk,
     clock: Arc<SimClock>,
+    /// Midnight of a day before which retention may have taken anything.
+    kept_from: Arc<AtomicI64>,
 }
 
 impl Disks {
     fn new() -> Self {
-        Self { log: SimDisk::new(), blobs: SimDisk::new(), clock: Arc::new(SimClock::new()) }
+        Self {
+            log: SimDisk::new(),
+            blobs: SimDisk::new(),
+            clock: Arc::new(SimClock::new()),
+            kept_from: Arc::new(AtomicI64::new(i64::MIN)),
+        }
     }
 
     fn crash(&self, random: &SeededRandom) -> Self {
@@ -45,7 +53,8 @@ impl Disks {
             _ => CrashPolicy::Torn { seed: random.next_u64() },
         };
         let (log, blobs) = (self.log.crash(policy), self.blobs.crash(policy));
-        Self { log, blobs, clock: Arc::clone(&self.clock) }
+        let (clock, kept_from) = (Arc::clone(&self.clock), Arc::clone(&self.kept_from));
+        Self { log, blobs, clock, kept_from }
     }
 }
 
@@ -68,21 +77,36 @@ impl Life {
         }
         let applied = Mutex::new(log.end());
         let tenant = TenantId::default_tenant();
-        Ok(Self { store, log, tenant, gate: RwLock::new(()), applied })
+        let kept_from = Arc::clone(&disks.kept_from);
+        Ok(Self { store, log, tenant, gate: RwLock::new(()), applied, kept_from })
     }
 
     fn write(&self, batch: &mut BatchBuilder) {
+        while !self.try_write(batch) {
+            self.log.retry_now();
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether the log took it. A batch that it refused was never there, and what the next ones say
+    /// of their series must not rest on it.
+    fn try_write(&self, batch: &mut BatchBuilder) -> bool {
         let _open: RwLockReadGuard<'_, ()> = self.gate.read().unwrap();
         let mut payload = Vec::new();
         let prepared = self.store.prepare(&self.tenant, LIMITS, batch, &mut payload).unwrap();
         let schema = MetricStore::BATCH_SCHEMA;
         let logged =
             Batch { tenant: &self.tenant, signal: Signal::Metrics, schema, payload: &payload };
-        let position = self.log.append_wait(&logged).unwrap();
+        let position = match self.log.append_wait(&logged) {
+            Ok(position) => position,
+            Err(error) if error.is_retryable() => return false,
+            Err(error) => panic!("{error}"),
+        };
         self.store.apply(prepared, batch, position).unwrap();
         let behind = Position { offset: position.offset + 1, ..position };
         let mut applied = self.applied.lock().unwrap();
         *applied = (*applied).max(behind);
+        true
     }
 
     fn quiet<T>(&self, work: impl FnOnce(Position) -> T) -> T {
@@ -98,6 +122,16 @@ impl Life {
         if let Some(needed) = self.store.log_needed_from() {
             self.log.truncate_before(needed)?;
         }
+        Ok(())
+    }
+
+    /// Parts hold rows of one day each, so whole days go.
+    fn retain(&self, from: i64) -> Result<(), Box<dyn Error>> {
+        self.kept_from.fetch_max(from, Ordering::SeqCst);
+        let settings = RetentionSettings { oldest_ms: Some(from), bytes_max: None };
+        let manifests = self.store.manifests();
+        let parts = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
+        self.store.drop_parts(&parts)?;
         Ok(())
     }
 
@@ -185,9 +219,12 @@ impl Writer {
 
     fn check(&self, life: &Life, step: usize) {
         let found = life.rows(&[owner(self.number)], TimeRange::EVERYTHING);
+        // After reading: retention may have come in between.
+        let kept_from = life.kept_from.load(Ordering::SeqCst);
         for (key, row) in &self.model {
-            let writer = self.number;
-            assert_eq!(found.get(key), Some(row), "writer {writer}, step {step}: {key:?}");
+            let (writer, now) = (self.number, found.get(key));
+            let gone = now.is_none() && key.1 < kept_from;
+            assert!(gone || now == Some(row), "writer {writer}, step {step}: {key:?}, {now:?}");
         }
         for (key, row) in &found {
             assert_eq!(self.model.get(key), Some(row), "nobody wrote {key:?}, step {step}");
@@ -274,8 +311,14 @@ fn upkeep(life: &Life, disks: &Disks, random: &SeededRandom, stop: &AtomicBool) 
             let fault = [Fault::Eio, Fault::Enospc, Fault::ShortWrite(3)];
             disks.blobs.fail_next(operation, fault[random.below(3) as usize]);
         }
+        // Of a batch that failed to be synced nobody knows whether it is there: the disk of the log
+        // is only ever full, which refuses before anything is written.
+        if random.below(4) == 0 {
+            let operation = [Operation::Append, Operation::Create][random.below(2) as usize];
+            disks.log.fail_next(operation, Fault::Enospc);
+        }
         // What fails is done again some day.
-        let _failed = match random.below(8) {
+        let _failed = match random.below(9) {
             0 => {
                 life.quiet(|end| life.store.cut(end));
                 None
@@ -285,11 +328,13 @@ fn upkeep(life: &Life, disks: &Disks, random: &SeededRandom, stop: &AtomicBool) 
                 life.store.merge(&MergeWish { full: false, space: ROOM }).err().map(Into::into)
             }
             6 => life.store.merge(&MergeWish { full: true, space: ROOM }).err().map(Into::into),
+            7 => life.retain(TODAY_MS - (1 + random.below(20) as i64) * DAY_MS).err(),
             _ => life.store.clean_tombstones().err().map(Into::into),
         };
         disks.clock.advance(Duration::from_secs(random.below(1_200)));
     }
     disks.blobs.heal();
+    disks.log.heal();
 }
 
 fn run_life(life: &Life, disks: &Disks, writers: &mut [Writer], lockstep: &Lockstep, seed: u64) {

@@ -4,7 +4,7 @@ use metric_store::{
     BatchBuilder, HistogramSample, Limits, Matcher, MergeWish, MetricStore, Scratch, Select,
     StoreError, StoreSettings,
 };
-use model::{Buckets, FloatHistogram, Labels, Signal, TenantId, TimeRange};
+use model::{Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Signal, TenantId, TimeRange};
 use parts::{RetentionSettings, Site, plan_retention};
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};
@@ -137,7 +137,7 @@ impl World {
 pub(crate) fn push_row(batch: &mut BatchBuilder, series: u32, time: i64, row: Row) {
     let slot = batch.series(labels(series).as_bytes());
     match is_histogram(series) {
-        true => batch.histogram(slot, histogram_sample(time, row)),
+        true => batch.histogram(slot, histogram_sample(series, time, row)),
         false => batch.sample_since(slot, time, row.start, f64::from_bits(row.bits)),
     }
 }
@@ -163,7 +163,7 @@ pub(crate) fn read_rows(
         let floats = columns.floats.values.iter().map(|value| value.to_bits());
         add(&mut rows, series, columns.floats.times, columns.floats.starts, floats);
         let histograms =
-            columns.histograms.values.iter().map(|histogram| histogram_number(histogram));
+            columns.histograms.values.iter().map(|histogram| histogram_number(series, histogram));
         add(&mut rows, series, columns.histograms.times, columns.histograms.starts, histograms);
     }
     Ok(rows)
@@ -203,20 +203,35 @@ fn series_of(labels: &Labels) -> u32 {
 }
 
 /// The bits of the sum tell histograms apart; the layout changes with them.
-fn histogram_sample(time_ms: i64, row: Row) -> HistogramSample {
+fn histogram_sample(series: u32, time_ms: i64, row: Row) -> HistogramSample {
     let buckets = (0..row.bits % 4).map(|index| (index as i32 * 2, (row.bits % 100) as f64));
-    let histogram = FloatHistogram {
+    let mut histogram = FloatHistogram {
         schema: 3,
         count: (row.bits % 1_000) as f64,
         sum: f64::from_bits(row.bits),
         positive: Buckets::from_entries(buckets),
         ..FloatHistogram::default()
     };
+    if let Some(bounds) = custom_bounds(series, row.bits) {
+        histogram.schema = CUSTOM_BUCKETS_SCHEMA;
+        histogram.custom_bounds = bounds;
+    }
     HistogramSample { time_ms, start_ms: row.start, histogram: Arc::new(histogram) }
 }
 
-fn histogram_number(histogram: &FloatHistogram) -> u64 {
+/// Every third is one of custom buckets, whose bounds change too; none of the series that the
+/// frozen fixtures hold.
+fn custom_bounds(series: u32, bits: u64) -> Option<Arc<[f64]>> {
+    let step = 1.0 + (bits % 7) as f64;
+    (series >= 15 && bits.is_multiple_of(3))
+        .then(|| (0..8).map(|index| f64::from(index) * step).collect())
+}
+
+fn histogram_number(series: u32, histogram: &FloatHistogram) -> u64 {
     let bits = histogram.sum.to_bits();
+    let bounds = custom_bounds(series, bits);
+    assert_eq!(histogram.uses_custom_buckets(), bounds.is_some());
+    assert_eq!(histogram.custom_bounds, bounds.unwrap_or_default());
     assert_eq!(histogram.count, (bits % 1_000) as f64);
     assert_eq!(histogram.positive.counts.len() as u64, bits % 4);
     bits
