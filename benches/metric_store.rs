@@ -10,10 +10,8 @@
 
 mod shared;
 
-use metric_store::{
-    BatchBuilder, Limits, Matcher, MergeWish, MetricStore, Scratch, Select, StoreSettings,
-};
-use model::{Signal, TenantId, TimeRange};
+use metric_store::{BatchBuilder, Limits, MergeWish, MetricStore, Scratch, Select, StoreSettings};
+use model::{Matcher, Signal, TenantId, TimeRange};
 use parts::Site;
 use platform::{
     Blobs, Clock, Disk, DiskBlobs, Ids, OsRandom, ProcessStats, Random, ReadFile, RealClock,

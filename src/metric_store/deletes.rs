@@ -3,9 +3,8 @@
 //! A tombstone only concerns samples that were there when it was made, so patterns are resolved
 //! into the label values that there were: the file needs no regular expressions.
 
-use crate::matcher::{Matcher, ValueTest};
 use codec::{ByteReader, ByteWriter, DecodeError};
-use model::{Labels, METRIC_NAME};
+use model::{Labels, METRIC_NAME, MatchOp, Matcher};
 use std::collections::BTreeSet;
 
 /// Series for which every test holds.
@@ -33,16 +32,16 @@ impl Deleted {
         mut values: impl FnMut(&str) -> BTreeSet<String>,
     ) -> Self {
         let set = |matcher: &Matcher| {
-            let (values, listed) = match &matcher.test {
-                ValueTest::Equal(value) => (BTreeSet::from([value.clone()]), true),
-                ValueTest::NotEqual(value) => (BTreeSet::from([value.clone()]), false),
-                ValueTest::Pattern(_) | ValueTest::NotPattern(_) => {
-                    let mut values = values(&matcher.label);
+            let (values, listed) = match matcher.op {
+                MatchOp::Equal => (BTreeSet::from([matcher.value.clone()]), true),
+                MatchOp::NotEqual => (BTreeSet::from([matcher.value.clone()]), false),
+                MatchOp::Regex | MatchOp::NotRegex => {
+                    let mut values = values(&matcher.name);
                     values.retain(|value| matcher.matches(value));
                     (values, true)
                 }
             };
-            ValueSet { label: matcher.label.clone(), values, listed }
+            ValueSet { label: matcher.name.clone(), values, listed }
         };
         Self(matchers.iter().map(set).collect())
     }

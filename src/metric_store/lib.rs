@@ -33,7 +33,6 @@ mod values;
 
 pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
-pub use matcher::{Matcher, ValuePattern, ValueTest};
 pub use plan::MergeWish;
 pub use select::{Samples, Scratch, Select, Selection, SeriesSamples};
 pub use statistics::{Cardinality, NameCount};

@@ -1,82 +1,16 @@
-//! Which series are meant: tests of label values.
-//!
-//! The languages have their own regular expressions; here they are a trait, with hints that spare
-//! most of the calls.
+//! Matchers as the store applies them: those on the metric's name apart from the others, and with
+//! what was found out about a value kept.
 
-use model::{Labels, METRIC_NAME};
+use model::{Labels, MatchOp, Matcher};
 use std::collections::HashMap;
-use std::fmt::Debug;
-use std::sync::Arc;
 
-/// A test of a value that the store can't see through.
-pub trait ValuePattern: Debug + Send + Sync {
-    fn matches(&self, value: &str) -> bool;
-
-    /// All values that match, sorted, if they are known.
-    fn literals(&self) -> Option<&[String]> {
-        None
-    }
-
-    /// What every value that matches begins with.
-    fn prefix(&self) -> &str {
-        ""
-    }
+/// All values that can match, if they are listed and none is empty: an empty value also matches
+/// series without the label, which no list of series with a value contains.
+pub(crate) fn known_values(matcher: &Matcher) -> Option<&[String]> {
+    matcher.literals().filter(|values| values.iter().all(|value| !value.is_empty()))
 }
 
-#[derive(Clone, Debug)]
-pub enum ValueTest {
-    Equal(String),
-    NotEqual(String),
-    Pattern(Arc<dyn ValuePattern>),
-    NotPattern(Arc<dyn ValuePattern>),
-}
-
-/// One condition. A label that is not there has the empty value.
-#[derive(Clone, Debug)]
-pub struct Matcher {
-    pub label: String,
-    pub test: ValueTest,
-}
-
-impl Matcher {
-    pub fn equal(label: &str, value: &str) -> Self {
-        Self { label: label.to_owned(), test: ValueTest::Equal(value.to_owned()) }
-    }
-
-    pub fn not_equal(label: &str, value: &str) -> Self {
-        Self { label: label.to_owned(), test: ValueTest::NotEqual(value.to_owned()) }
-    }
-
-    pub fn matches(&self, value: &str) -> bool {
-        match &self.test {
-            ValueTest::Equal(wanted) => value == wanted,
-            ValueTest::NotEqual(unwanted) => value != unwanted,
-            ValueTest::Pattern(pattern) => matches_pattern(&**pattern, value),
-            ValueTest::NotPattern(pattern) => !matches_pattern(&**pattern, value),
-        }
-    }
-}
-
-fn matches_pattern(pattern: &dyn ValuePattern, value: &str) -> bool {
-    match pattern.literals() {
-        Some(literals) => literals.binary_search_by(|literal| literal.as_str().cmp(value)).is_ok(),
-        None => value.starts_with(pattern.prefix()) && pattern.matches(value),
-    }
-}
-
-impl Matcher {
-    /// All values that can match, if they are few, known and not empty.
-    pub(crate) fn known_values(&self) -> Option<Vec<&str>> {
-        let values: Vec<&str> = match &self.test {
-            ValueTest::Equal(value) => vec![value],
-            ValueTest::Pattern(pattern) => pattern.literals()?.iter().map(String::as_str).collect(),
-            ValueTest::NotEqual(_) | ValueTest::NotPattern(_) => return None,
-        };
-        values.iter().all(|value| !value.is_empty()).then_some(values)
-    }
-}
-
-/// Matchers sorted by what they look at.
+/// Matchers split into those on the metric's name and those on other labels.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled<'a> {
     name: Vec<&'a Matcher>,
@@ -85,7 +19,7 @@ pub(crate) struct Compiled<'a> {
 
 impl<'a> Compiled<'a> {
     pub(crate) fn new(matchers: &'a [Matcher]) -> Self {
-        let (name, others) = matchers.iter().partition(|matcher| matcher.label == METRIC_NAME);
+        let (name, others) = matchers.iter().partition(|matcher| matcher.is_metric_name());
         Self { name, others }
     }
 
@@ -96,10 +30,8 @@ impl<'a> Compiled<'a> {
 
     /// The one metric that can match, if there is one.
     pub(crate) fn metric(&self) -> Option<&'a str> {
-        self.name.iter().find_map(|matcher| match &matcher.test {
-            ValueTest::Equal(name) => Some(name.as_str()),
-            _ => None,
-        })
+        let exact = self.name.iter().find(|matcher| matcher.op == MatchOp::Equal)?;
+        Some(&exact.value)
     }
 
     pub(crate) fn matches_metric(&self, name: &str) -> bool {
@@ -107,12 +39,12 @@ impl<'a> Compiled<'a> {
     }
 
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
-        let others = || self.others.iter().all(|m| m.matches(labels.value(&m.label)));
+        let others = || self.others.iter().all(|matcher| matcher.matches_labels(labels));
         self.matches_metric(labels.metric_name()) && others()
     }
 }
 
-/// A matcher that remembers what it thought of a value.
+/// A matcher that keeps its result for each value it has seen.
 #[derive(Debug)]
 pub(crate) struct Remembering<'a> {
     pub(crate) matcher: &'a Matcher,
@@ -125,7 +57,7 @@ impl<'a> Remembering<'a> {
     }
 
     pub(crate) fn matches(&mut self, value: &str) -> bool {
-        if let ValueTest::Equal(_) | ValueTest::NotEqual(_) = self.matcher.test {
+        if let MatchOp::Equal | MatchOp::NotEqual = self.matcher.op {
             return self.matcher.matches(value);
         }
         if let Some(known) = self.known.get(value) {

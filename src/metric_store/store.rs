@@ -4,13 +4,12 @@ use crate::StoreError;
 use crate::batch::format::{BATCH_SCHEMA, encode};
 use crate::batch::{BatchBuilder, Counts, Exemplar};
 use crate::deletes::Deleted;
-use crate::matcher::Matcher;
 use crate::part::Caches;
 use crate::plan::{MergeWish, plan};
 use crate::select::{self, Select, Selection};
 use crate::telemetry::DELETES;
 use crate::tenant::{LiveHead, Tenant, log_position};
-use model::{Day, ErrorKind, Labels, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
+use model::{Day, ErrorKind, Labels, Matcher, MetricMetadata, Signal, TenantId, TimeRange, Ulid};
 use parts::{
     Edit, Manifest, PartError, PartInfo, PartStore, Site, Tombstone, plan_erasures, tenants_with,
 };

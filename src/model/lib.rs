@@ -1,7 +1,8 @@
 //! The nouns that every crate shares. Step 0: depends on no other crate of the house.
 //!
 //! Lives here: tenants, signals, time ranges and days, part ids, error kinds; labels, samples and
-//! native histograms with their arithmetic.
+//! native histograms with their arithmetic; label matchers, regular
+//! expressions and quoted strings as Go reads them.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
 //! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` is
 //! never empty; ids that were minted on one machine sort in the order of their minting.
@@ -10,6 +11,9 @@ mod error;
 mod histogram;
 mod kahan;
 mod labels;
+mod matcher;
+mod quote;
+mod regex;
 mod sample;
 mod signal;
 mod tenant;
@@ -26,6 +30,9 @@ pub use labels::{
     BytesHash, BytesHasher, LABEL_LENGTH_MAX, LabelChoice, Labels, LabelsBuilder, LabelsIter,
     METADATA_LABELS, METRIC_NAME, compare_canonical, is_plain_name, write_label,
 };
+pub use matcher::{MatchOp, Matcher, matches_all};
+pub use quote::{quote_go, quote_rune_go, unquote_go};
+pub use regex::{AnchoredRegex, ReplacePattern, escape_regex};
 pub use sample::{
     MetricKind, MetricMetadata, STALE_BITS, Sample, SampleValue, is_stale, stale_marker,
 };

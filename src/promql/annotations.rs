@@ -4,8 +4,7 @@
 
 use crate::ast::BinaryOp;
 use crate::position::Position;
-use crate::text::quote_go;
-use model::{Day, Signal, format_float_go};
+use model::{Day, Signal, format_float_go, quote_go};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;

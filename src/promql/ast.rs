@@ -1,8 +1,8 @@
 //! The tree of a query, with the position of everything in the text.
 
 use crate::functions::Function;
-use crate::matcher::Matcher;
 use crate::position::Position;
+use model::Matcher;
 
 /// What an expression evaluates to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ mod number;
 use crate::ast::{AggregateOp, BinaryOp};
 use crate::parse::ParseError;
 use crate::position::Position;
-use crate::text::{quote_go, quote_rune_go};
+use model::{quote_go, quote_rune_go};
 use number::{Numeral, numeral};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

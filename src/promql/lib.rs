@@ -15,14 +15,12 @@ mod error;
 pub mod functions;
 mod histograms;
 mod lex;
-mod matcher;
 mod mean;
 mod options;
 mod parse;
 mod position;
 mod pretty;
 mod print;
-mod regex;
 pub mod script;
 pub mod storage;
 mod text;
@@ -34,13 +32,11 @@ pub use engine::{
     SampledSeries, VectorSample,
 };
 pub use error::QueryError;
-pub use matcher::{MatchOp, Matcher, matches_all};
 pub use options::{EngineOptions, ParseOptions};
 pub use parse::{
     COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, ParseError, parse, parse_metric, parse_selector,
 };
 pub use position::{LineColumn, Position};
 pub use pretty::prettify;
-pub use regex::AnchoredRegex;
 pub use storage::{SelectHints, Selection, Storage, StorageError};
 pub use text::{format_duration, format_number, parse_duration, parse_number};

@@ -5,8 +5,8 @@ use crate::ast::{
     AggregateExpr, At, BinaryExpr, Cardinality, Duration, DurationExpr, DurationKind, Edges, Expr,
     MatrixSelector, NumberLiteral, SubqueryExpr, TimeShift, VectorMatching, VectorSelector,
 };
-use crate::text::{format_duration, format_number, quote_go};
-use model::{format_float_go, is_plain_name};
+use crate::text::{format_duration, format_number};
+use model::{MatchOp, Matcher, format_float_go, is_plain_name, quote_go};
 use std::fmt;
 
 impl fmt::Display for Expr {
@@ -76,8 +76,8 @@ struct Bare<'a>(&'a VectorSelector);
 impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(selector) = self;
-        let is_name = |matcher: &&crate::matcher::Matcher| {
-            let exact = matcher.op == crate::matcher::MatchOp::Equal;
+        let is_name = |matcher: &&Matcher| {
+            let exact = matcher.op == MatchOp::Equal;
             matcher.is_metric_name() && exact && matcher.value == selector.name
         };
         let others = selector

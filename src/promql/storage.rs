@@ -5,8 +5,7 @@
 //! lends them; one that must decode writes them into the caller's scratch, which is reused from
 //! series to series. There is no call per sample.
 
-use crate::matcher::Matcher;
-use model::{ErrorKind, FloatHistogram, Labels};
+use model::{ErrorKind, FloatHistogram, Labels, Matcher};
 use std::any::Any;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use crate::ast::{
     At, Cardinality, Duration, Edges, Expr, TimeShift, VectorMatching, VectorSelector,
 };
 use crate::functions::Function;
-use crate::matcher::Matcher;
+use model::Matcher;
 use serde::Serialize;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

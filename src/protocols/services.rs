@@ -3,9 +3,9 @@
 
 use crate::otlp::{DeltaState, OtlpSettings};
 use crate::prometheus::{PrometheusSettings, QuickQuestions};
-use model::{ErrorKind, Labels, MetricMetadata, TenantId};
+use model::{ErrorKind, Labels, Matcher, MetricMetadata, TenantId};
 use platform::Clock;
-use promql::{EngineOptions, Matcher, Storage};
+use promql::{EngineOptions, Storage};
 use query::Budget;
 use std::fmt::Debug;
 use std::pin::Pin;

@@ -7,11 +7,11 @@ use super::{HeadSource, Origin, PartSource, Place, Source, parts_by_day, set_apa
 use crate::StoreError;
 use crate::head::Head;
 use crate::maintenance::{tombstones_of, tombstones_since};
-use crate::matcher::{Compiled, Matcher, Remembering};
+use crate::matcher::{Compiled, Remembering, known_values};
 use crate::part::{Caches, Dictionaries, Dictionary, GroupNames, MetricPart};
 use crate::registry::{Registry, part_order};
 use crate::tenant::{HeadView, LiveHead, Tenant};
-use model::{TimeRange, Ulid};
+use model::{Matcher, TimeRange, Ulid};
 use parts::Manifest;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -131,15 +131,15 @@ impl<'a> PartTests<'a> {
     pub(super) fn new(matchers: &Compiled<'a>, dictionaries: &'a Dictionaries) -> Option<Self> {
         let mut tests = Vec::new();
         for matcher in &matchers.others {
-            let Some(label) = dictionaries.number(&matcher.label) else {
+            let Some(label) = dictionaries.number(&matcher.name) else {
                 if matcher.matches("") {
                     continue;
                 }
                 return None;
             };
             let dictionary = dictionaries.get(label)?;
-            let is_there = |value: &&str| dictionary.find(value).is_some();
-            if matcher.known_values().is_some_and(|values| !values.iter().any(is_there)) {
+            let is_there = |value: &String| dictionary.find(value).is_some();
+            if known_values(matcher).is_some_and(|values| !values.iter().any(is_there)) {
                 return None;
             }
             let known = vec![0; dictionary.codes()];
@@ -240,7 +240,7 @@ pub(super) fn for_each_in_head(
     let mut passes = |number: u32| {
         let labels = &registry.entry(number).labels;
         head.has(number)
-            && tests.iter_mut().all(|test| test.matches(labels.value(&test.matcher.label)))
+            && tests.iter_mut().all(|test| test.matches(labels.value(&test.matcher.name)))
     };
     if let Some(numbers) = shortest_list(&registry, matchers) {
         let named =
@@ -266,9 +266,9 @@ pub(super) fn for_each_in_head(
 fn shortest_list(registry: &Registry, matchers: &Compiled<'_>) -> Option<Vec<u32>> {
     let all = matchers.metric().map_or(registry.len(), |metric| registry.metric(metric).len());
     let lists = matchers.others.iter().filter_map(|matcher| {
-        let values = matcher.known_values()?;
+        let values = known_values(matcher)?;
         let lists: Vec<&[u32]> =
-            values.iter().map(|value| registry.with_value(&matcher.label, value)).collect();
+            values.iter().map(|value| registry.with_value(&matcher.name, value)).collect();
         Some((lists.iter().map(|list| list.len()).sum::<usize>(), lists))
     });
     let (length, lists) = lists.min_by_key(|(length, _)| *length)?;

@@ -5,10 +5,10 @@ use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::deletes::Deleted;
 use crate::maintenance::{tombstones_of, tombstones_since};
-use crate::matcher::{Compiled, Matcher};
+use crate::matcher::Compiled;
 use crate::part::{Caches, MetricPart};
 use crate::tenant::Tenant;
-use model::{Labels, MetricMetadata, TimeRange};
+use model::{Labels, Matcher, MetricMetadata, TimeRange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

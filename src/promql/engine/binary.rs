@@ -11,8 +11,7 @@ use crate::annotations::{Combining, Note, Notes};
 use crate::ast::BinaryOp;
 use crate::error::QueryError;
 use crate::position::Position;
-use crate::text::quote_go;
-use model::{CombineNotes, FloatHistogram, ResetHint};
+use model::{CombineNotes, FloatHistogram, ResetHint, quote_go};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;

@@ -7,9 +7,9 @@ use crate::ast::{
 };
 use crate::error::QueryError;
 use crate::functions::{Body, Function};
-use crate::matcher::Matcher;
 use crate::options::EngineOptions;
 use crate::position::Position;
+use model::{MatchOp, Matcher};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -69,7 +69,7 @@ impl Selector {
 
     /// Whether every series it selects has the same name.
     pub(crate) fn has_one_name(&self) -> bool {
-        let exact = crate::matcher::MatchOp::Equal;
+        let exact = MatchOp::Equal;
         self.matchers.iter().any(|matcher| matcher.is_metric_name() && matcher.op == exact)
     }
 }

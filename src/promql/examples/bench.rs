@@ -1,12 +1,12 @@
 //! How fast queries are: 78,100 series of 240 samples in memory, one query at a time.
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
-use model::{Labels, LabelsBuilder};
+use model::{Labels, LabelsBuilder, Matcher, matches_all};
 use platform::{Clock, RealClock};
 use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{
-    Engine, EngineOptions, Matcher, ParseOptions, QueryValue, Request, SelectHints, Selection,
-    Storage, StorageError, matches_all,
+    Engine, EngineOptions, ParseOptions, QueryValue, Request, SelectHints, Selection, Storage,
+    StorageError,
 };
 
 const SAMPLES: usize = 240;

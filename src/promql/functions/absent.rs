@@ -5,8 +5,7 @@ use crate::engine::column::{Bitmap, Series, StepColumn};
 use crate::engine::eval::Value;
 use crate::engine::plan::Node;
 use crate::error::QueryError;
-use crate::matcher::{MatchOp, Matcher};
-use model::{Labels, LabelsBuilder};
+use model::{Labels, LabelsBuilder, MatchOp, Matcher};
 
 /// One wherever a window has samples. `absent_over_time` turns this round for all series at once.
 pub(super) const PRESENT: WindowFunction = WindowFunction {

@@ -15,8 +15,9 @@ use crate::engine::eval::Value;
 use crate::engine::instant::SampleTime;
 use crate::engine::plan::{Node, Selector};
 use crate::error::QueryError;
-use crate::matcher::{MatchOp, Matcher};
-use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METRIC_NAME};
+use model::{
+    BytesHash, LabelChoice, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, escape_regex,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -111,7 +112,7 @@ fn select_infos(
             .collect();
         if !values.is_empty() {
             identified = true;
-            let quoted: Vec<String> = values.into_iter().map(regex::escape).collect();
+            let quoted: Vec<String> = values.into_iter().map(escape_regex).collect();
             let matcher = Matcher::new(MatchOp::Regex, name, &quoted.join("|"));
             matchers.push(matcher.map_err(QueryError::Execution)?);
         }

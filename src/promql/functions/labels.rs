@@ -4,8 +4,7 @@ use super::Invocation;
 use crate::engine::column::Series;
 use crate::engine::eval::Value;
 use crate::error::QueryError;
-use crate::regex::ReplacePattern;
-use model::{LABEL_LENGTH_MAX, LabelsBuilder, METRIC_NAME};
+use model::{LABEL_LENGTH_MAX, LabelsBuilder, METRIC_NAME, ReplacePattern};
 
 type Result<T> = std::result::Result<T, QueryError>;
 

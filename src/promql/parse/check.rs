@@ -6,9 +6,8 @@ use crate::ast::{
     AggregateExpr, AggregateOp, BinaryExpr, Call, Cardinality, Expr, ValueType, VectorMatching,
     VectorSelector,
 };
-use crate::matcher::MatchOp;
 use crate::position::Position;
-use crate::text::quote_go;
+use model::{MatchOp, quote_go};
 
 pub(super) fn check(expr: &mut Expr, query: &str) -> Parsed<ValueType> {
     Checker { query }.check(expr)

@@ -16,11 +16,10 @@ use crate::ast::{
 };
 use crate::functions;
 use crate::lex::{Keyword, Lexer, Token, TokenKind};
-use crate::matcher::Matcher;
 use crate::options::ParseOptions;
 use crate::position::Position;
-use crate::text::{parse_duration, parse_number, quote_go, unquote};
-use model::Labels;
+use crate::text::{parse_duration, parse_number};
+use model::{Labels, Matcher, quote_go, unquote_go};
 
 /// How deep expressions may nest.
 pub const DEPTH_MAX: usize = 200;
@@ -352,7 +351,7 @@ impl<'a> Parser<'a> {
 
     fn string(&mut self) -> Parsed<StringLiteral> {
         let token = self.advance()?;
-        match unquote(token.text) {
+        match unquote_go(token.text) {
             Ok(bytes) => Ok(StringLiteral { bytes, position: token.position() }),
             Err(message) => self.error(token.position(), message),
         }

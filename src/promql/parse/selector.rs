@@ -3,9 +3,8 @@
 use super::{COMPILED_MAX, Parsed, Parser, is_metric_word};
 use crate::ast::{BinaryOp, Edges, TimeShift, VectorSelector};
 use crate::lex::{Token, TokenKind};
-use crate::matcher::{MatchOp, Matcher};
 use crate::position::Position;
-use model::{Labels, LabelsBuilder, METRIC_NAME};
+use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 impl<'a> Parser<'a> {
     pub(super) fn whole_selector(&mut self) -> Parsed<VectorSelector> {

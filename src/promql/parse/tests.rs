@@ -1,6 +1,6 @@
 use super::*;
 use crate::prettify;
-use crate::regex::AnchoredRegex;
+use model::AnchoredRegex;
 use platform::{OsRandom, Random, SeededRandom};
 use proptest::prelude::*;
 
@@ -190,7 +190,7 @@ fn long_queries_are_read_whole_or_refused_with_advice() {
     let list = format!("up{{instance=~\"{}\"}}", pods.join("|"));
     let Expr::Vector(selector) = parsed(&list) else { panic!("a selector") };
     let literals = selector.matchers[0].literals().unwrap();
-    assert_eq!((literals.len(), literals[0]), (30_000, "10.0.0.0:9100"));
+    assert_eq!((literals.len(), literals[0].as_str()), (30_000, "10.0.0.0:9100"));
 
     // In parentheses a sum of ten thousand is fifteen deep, in a row it is ten thousand deep.
     let mut terms: Vec<String> =

@@ -361,6 +361,6 @@ fn unquote(text: &str) -> Result<String, String> {
     if !quoted {
         return Err("a quoted string literal is required".to_owned());
     }
-    let bytes = crate::text::unquote(text)?;
+    let bytes = model::unquote_go(text)?;
     String::from_utf8(bytes).map_err(|_| "the expected string is not text".to_owned())
 }

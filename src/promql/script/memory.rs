@@ -2,11 +2,13 @@
 
 use super::Backend;
 use super::command::LoadedSeries;
-use crate::matcher::{Matcher, matches_all};
 use crate::storage::{
     Column, Scratch, SelectHints, Selection, SeriesColumns, Storage, StorageError,
 };
-use model::{FloatHistogram, Labels, ResetHint, SampleValue, custom_bounds_match, is_stale};
+use model::{
+    FloatHistogram, Labels, Matcher, ResetHint, SampleValue, custom_bounds_match, is_stale,
+    matches_all,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

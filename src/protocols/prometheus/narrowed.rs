@@ -1,9 +1,9 @@
 //! A store of which only some series may be seen: those that `extra_label` and `extra_filters[]`
 //! leave to a query.
 
-use model::Labels;
+use model::{Labels, Matcher};
 use promql::storage::{Scratch, SeriesColumns};
-use promql::{Matcher, SelectHints, Selection, Storage, StorageError};
+use promql::{SelectHints, Selection, Storage, StorageError};
 use std::collections::BTreeSet;
 
 /// Every selection is narrowed to what one of the filters matches.

@@ -5,7 +5,8 @@ use super::envelope::ApiError;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::services::Question;
 use crate::{Call, percent_decode};
-use promql::{COMPILED_MAX, MatchOp, Matcher, ParseError, parse_duration, parse_selector};
+use model::{MatchOp, Matcher};
+use promql::{COMPILED_MAX, ParseError, parse_duration, parse_selector};
 
 /// Each is looked for by itself.
 const SELECTORS_MAX: usize = 1_000;

@@ -10,9 +10,9 @@ use crate::stream::Pieces;
 use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use model::{Labels, is_stale};
+use model::{Labels, MatchOp, Matcher, is_stale};
+use promql::QueryError;
 use promql::storage::SeriesColumns;
-use promql::{MatchOp, Matcher, QueryError};
 use wire::Encoding;
 use wire::remote_read::{
     ReadMatch, ReadMatcher, ReadQuery, ReadRequest, ReadSeries, append_chunked_frames,

@@ -4,9 +4,9 @@
 use super::envelope::{ApiError, Context};
 use crate::services::MetricReader;
 use crate::stream::Gone;
-use model::{FloatHistogram, Labels, is_stale};
+use model::{FloatHistogram, Labels, Matcher, is_stale};
 use promql::storage::{Scratch, SeriesColumns};
-use promql::{Matcher, QueryError, SelectHints, Selection};
+use promql::{QueryError, SelectHints, Selection};
 use query::Stop;
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 use super::envelope::{ApiError, Context, Data};
 use super::json;
 use crate::services::NamedCount;
-use promql::{Matcher, format_duration};
+use model::Matcher;
+use promql::format_duration;
 use serde_json::json as value;
 use std::collections::BTreeMap;
 

@@ -3,12 +3,11 @@
 use crate::snapshots::Snapshots;
 use ingest::Gateway;
 use metric_store::{
-    Matcher as StoreMatcher, MetricStore, Samples, Scratch as StoreScratch, Select,
-    Selection as StoreSelection, StoreError, ValuePattern, ValueTest,
+    MetricStore, Samples, Scratch as StoreScratch, Select, Selection as StoreSelection, StoreError,
 };
-use model::{Labels, MetricMetadata, TenantId, TimeRange};
+use model::{Labels, Matcher, MetricMetadata, TenantId, TimeRange};
 use promql::storage::{Column, Scratch, SeriesColumns};
-use promql::{MatchOp, Matcher, SelectHints, Selection, Storage, StorageError};
+use promql::{SelectHints, Selection, Storage, StorageError};
 use protocols::{
     Block, Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics,
     NamedCount, Question, ServiceError,
@@ -41,9 +40,8 @@ impl MetricQueries for MetricQueriesOf {
 
     fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError> {
         let time = time_of(question.start_ms, question.end_ms);
-        let resolve = |selector: &Vec<Matcher>| {
-            self.store.resolve_delete(tenant, &store_matchers(selector), time).transpose()
-        };
+        let resolve =
+            |selector: &Vec<Matcher>| self.store.resolve_delete(tenant, selector, time).transpose();
         let resolved: Result<Vec<_>, StoreError> =
             question.selectors.iter().filter_map(resolve).collect();
         let resolved = resolved.map_err(service_error)?;
@@ -77,55 +75,6 @@ fn time_of(start_ms: i64, end_ms: i64) -> TimeRange {
     TimeRange { min: start_ms, max: end_ms.max(start_ms) }
 }
 
-fn store_matchers(matchers: &[Matcher]) -> Vec<StoreMatcher> {
-    matchers.iter().map(store_matcher).collect()
-}
-
-fn store_matcher(matcher: &Matcher) -> StoreMatcher {
-    let pattern = || -> Arc<dyn ValuePattern> { Arc::new(Pattern::of(matcher)) };
-    let test = match matcher.op {
-        MatchOp::Equal => ValueTest::Equal(matcher.value.clone()),
-        MatchOp::NotEqual => ValueTest::NotEqual(matcher.value.clone()),
-        MatchOp::Regex => ValueTest::Pattern(pattern()),
-        MatchOp::NotRegex => ValueTest::NotPattern(pattern()),
-    };
-    StoreMatcher { label: matcher.name.clone(), test }
-}
-
-/// The language's regular expression, with what the store wants to know of it beforehand.
-#[derive(Debug)]
-struct Pattern {
-    matcher: Matcher,
-    literals: Option<Vec<String>>,
-    prefix: String,
-}
-
-impl Pattern {
-    fn of(matcher: &Matcher) -> Self {
-        let literals = matcher.literals();
-        Self {
-            literals: literals.map(|all| all.into_iter().map(str::to_owned).collect()),
-            prefix: matcher.prefix().unwrap_or("").to_owned(),
-            matcher: matcher.clone(),
-        }
-    }
-}
-
-impl ValuePattern for Pattern {
-    /// Of the expression itself: the store turns it round for negative matchers.
-    fn matches(&self, value: &str) -> bool {
-        self.matcher.matches(value) != (self.matcher.op == MatchOp::NotRegex)
-    }
-
-    fn literals(&self) -> Option<&[String]> {
-        self.literals.as_deref()
-    }
-
-    fn prefix(&self) -> &str {
-        &self.prefix
-    }
-}
-
 impl Reader {
     /// What each selector asks for; where there is none, everything.
     fn for_each_selector<T>(
@@ -138,8 +87,7 @@ impl Reader {
         let selectors =
             if question.selectors.is_empty() { &everything[..] } else { &question.selectors };
         let ask = |selector: &Vec<Matcher>| {
-            let matchers = store_matchers(selector);
-            ask(&Select { time, matchers: &matchers, values_needed: false }).map_err(service_error)
+            ask(&Select { time, matchers: selector, values_needed: false }).map_err(service_error)
         };
         selectors.iter().map(ask).collect()
     }
@@ -210,10 +158,9 @@ impl Storage for Reader {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
-        let matchers = store_matchers(matchers);
         let time = time_of(hints.start_ms, hints.end_ms);
         let values_needed = !matches!(hints.function, "count" | "group");
-        let wanted = Select { time, matchers: &matchers, values_needed };
+        let wanted = Select { time, matchers, values_needed };
         let selection = self.store.select(&self.tenant, &wanted).map_err(storage_error)?;
         Ok(Box::new(Selected { selection }))
     }
@@ -288,8 +235,7 @@ impl MetricReader for Reader {
         let time = time_of(question.start_ms, question.end_ms);
         let mut found = Vec::new();
         for selector in &question.selectors {
-            let matchers = store_matchers(selector);
-            let series = self.store.exemplars(&self.tenant, time, &matchers);
+            let series = self.store.exemplars(&self.tenant, time, selector);
             for (series, exemplars) in series.map_err(service_error)? {
                 let exemplars = exemplars.into_iter().map(|exemplar| Exemplar {
                     labels: exemplar.labels,
@@ -307,8 +253,7 @@ impl MetricReader for Reader {
         matchers: &[Matcher],
         limit: usize,
     ) -> Result<MetricStatistics, ServiceError> {
-        let (time, matchers) = (TimeRange::EVERYTHING, store_matchers(matchers));
-        let wanted = Select { time, matchers: &matchers, values_needed: false };
+        let wanted = Select { time: TimeRange::EVERYTHING, matchers, values_needed: false };
         let selection = self.store.select(&self.tenant, &wanted).map_err(service_error)?;
         let found = selection.cardinality(limit);
         let counts = |counts: Vec<metric_store::NameCount>| {

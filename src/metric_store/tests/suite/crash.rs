@@ -1,8 +1,7 @@
 //! The power goes at operations of a script; what was acknowledged must be there afterwards.
 
 use crate::world::{Row, Rows, TODAY_MS, World, labels};
-use metric_store::Matcher;
-use model::TimeRange;
+use model::{Matcher, TimeRange};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use std::error::Error;
 use std::sync::Arc;

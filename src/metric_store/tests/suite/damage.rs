@@ -1,8 +1,8 @@
 //! Files that rot: a part is set apart, told, and the rest is served.
 
 use crate::world::{Row, Rows, TODAY_MS, World};
-use metric_store::{Matcher, Scratch, Select};
-use model::TimeRange;
+use metric_store::{Scratch, Select};
+use model::{Matcher, TimeRange};
 use platform::Disk;
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Random, SeededRandom};

@@ -1,8 +1,7 @@
 //! Random writes, cuts, flushes, merges, deletes and restarts against a `BTreeMap`.
 
 use crate::world::{DAY_MS, Row, Rows, TODAY_MS, World, labels};
-use metric_store::Matcher;
-use model::{STALE_BITS, TimeRange};
+use model::{Matcher, STALE_BITS, TimeRange};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Random, SeededRandom};
 use std::sync::Arc;
@@ -72,15 +71,8 @@ fn delete(world: &World, model: &mut Rows, random: &SeededRandom, now: i64) {
     let matcher = Matcher::equal(label, series.value(label));
     world.delete(std::slice::from_ref(&matcher), range).unwrap();
     model.retain(|(series, time), _| {
-        !range.contains(*time) || labels(*series).value(label) != matcher_value(&matcher)
+        !range.contains(*time) || labels(*series).value(label) != matcher.value
     });
-}
-
-fn matcher_value(matcher: &Matcher) -> &str {
-    match &matcher.test {
-        metric_store::ValueTest::Equal(value) => value,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn check(world: &World, model: &Rows, range: TimeRange, step: usize) {

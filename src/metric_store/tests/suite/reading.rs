@@ -1,25 +1,16 @@
 //! Matchers, hints, names, exemplars, metadata, limits.
 
 use crate::world::{LIMITS, Row, TODAY_MS, World, labels};
-use metric_store::{
-    BatchBuilder, Exemplar, Limits, Matcher, Scratch, Select, StoreError, ValuePattern, ValueTest,
+use metric_store::{BatchBuilder, Exemplar, Limits, Scratch, Select, StoreError};
+use model::{
+    ErrorKind, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, STALE_BITS, TimeRange,
 };
-use model::{ErrorKind, Labels, MetricKind, MetricMetadata, STALE_BITS, TimeRange};
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn world() -> World {
     World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap()
-}
-
-#[derive(Debug)]
-struct EndsWith(&'static str);
-
-impl ValuePattern for EndsWith {
-    fn matches(&self, value: &str) -> bool {
-        value.ends_with(self.0)
-    }
 }
 
 fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
@@ -51,11 +42,9 @@ fn matchers_choose() {
     let mut world = world();
     let row = |series: u32| (series, TODAY_MS, Row { bits: u64::from(series), start: 0 });
     world.write(&(0..30).map(row).collect::<Vec<_>>()).unwrap();
-    let pattern = |label: &str, end: &'static str, matches: bool| {
-        let pattern = Arc::new(EndsWith(end));
-        let test =
-            if matches { ValueTest::Pattern(pattern) } else { ValueTest::NotPattern(pattern) };
-        Matcher { label: label.to_owned(), test }
+    let pattern = |label: &str, pattern: &str, matches: bool| {
+        let op = if matches { MatchOp::Regex } else { MatchOp::NotRegex };
+        Matcher::new(op, label, pattern).unwrap()
     };
     in_every_state(&mut world, |world, state| {
         let check = |matchers: &[Matcher], wanted: &dyn Fn(u32) -> bool| {
@@ -69,12 +58,18 @@ fn matchers_choose() {
         check(&[Matcher::equal("__name__", "metric_9")], &|_| false);
         check(&[Matcher::equal("zone", "")], &|s| s % 3 == 2);
         check(&[Matcher::not_equal("zone", "")], &|s| s % 3 != 2);
-        check(&[pattern("number", "7", true)], &|s| s % 10 == 7);
-        check(&[pattern("number", "7", false), pattern("__name__", "_2", true)], &|s| {
+        check(&[pattern("number", ".*7", true)], &|s| s % 10 == 7);
+        check(&[pattern("number", "[0-9]*7", true)], &|s| s % 10 == 7);
+        check(&[pattern("number", ".*7", false), pattern("__name__", ".*_2", true)], &|s| {
             s % 10 != 7 && s / 10 == 2
         });
+        check(&[pattern("number", "1.*", true)], &|s| s == 1 || s / 10 == 1);
+        check(&[pattern("number", "2[0-4]", false)], &|s| !(20..25).contains(&s));
+        check(&[pattern("number", "3|14|99", true)], &|s| s == 3 || s == 14);
+        check(&[pattern("number", "3|14|99", false)], &|s| s != 3 && s != 14);
+        check(&[pattern("zone", "|a", true)], &|s| s % 3 != 1);
         check(&[Matcher::equal("nothing", "")], &|_| true);
-        check(&[pattern("__name__", "", false)], &|_| false);
+        check(&[pattern("__name__", ".*", false)], &|_| false);
     });
 }
 

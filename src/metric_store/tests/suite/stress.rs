@@ -3,8 +3,8 @@
 //! can be told from those of the other; a power cut takes both.
 
 use crate::world::{DAY_MS, LIMITS, ROOM, Row, Rows, TODAY_MS, push_row, read_rows};
-use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Scratch, Select, StoreSettings};
-use model::{Labels, STALE_BITS, Signal, TenantId, TimeRange};
+use metric_store::{BatchBuilder, MergeWish, MetricStore, Scratch, Select, StoreSettings};
+use model::{Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange};
 use parts::{RetentionSettings, Site, plan_retention};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;

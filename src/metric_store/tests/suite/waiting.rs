@@ -1,8 +1,8 @@
 //! Who waits for the disk, and who must not.
 
 use crate::world::{LIMITS, ROOM, TODAY_MS};
-use metric_store::{BatchBuilder, Matcher, MergeWish, MetricStore, Select, StoreSettings};
-use model::{Labels, TenantId, TimeRange};
+use metric_store::{BatchBuilder, MergeWish, MetricStore, Select, StoreSettings};
+use model::{Labels, Matcher, TenantId, TimeRange};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::threads::scatter;

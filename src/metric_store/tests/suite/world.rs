@@ -1,10 +1,12 @@
 //! A store, its log and its disk; and what it should hold.
 
 use metric_store::{
-    BatchBuilder, HistogramSample, Limits, Matcher, MergeWish, MetricStore, Scratch, Select,
-    StoreError, StoreSettings,
+    BatchBuilder, HistogramSample, Limits, MergeWish, MetricStore, Scratch, Select, StoreError,
+    StoreSettings,
 };
-use model::{Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Signal, TenantId, TimeRange};
+use model::{
+    Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Matcher, Signal, TenantId, TimeRange,
+};
 use parts::{RetentionSettings, Site, plan_retention};
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};

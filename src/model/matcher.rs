@@ -1,8 +1,11 @@
 //! Label matchers: `job="api"`, `path=~"/v[12]/.*"`.
+//!
+//! The languages parse them, the stores choose series by them. What a store asks of a matcher per
+//! part (its literals, its prefix) is worked out when the matcher is made.
 
+use crate::labels::{Labels, METRIC_NAME, is_plain_name};
+use crate::quote::quote_go;
 use crate::regex::AnchoredRegex;
-use crate::text::quote_go;
-use model::{Labels, METRIC_NAME, is_plain_name};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +17,7 @@ pub enum MatchOp {
 }
 
 impl MatchOp {
-    /// Whether it says what there must be rather than what must not.
+    /// Whether the value must match (rather than must not).
     pub fn is_positive(self) -> bool {
         matches!(self, Self::Equal | Self::Regex)
     }
@@ -52,6 +55,10 @@ impl Matcher {
         Self { op: MatchOp::Equal, name: name.to_owned(), value: value.to_owned(), regex: None }
     }
 
+    pub fn not_equal(name: &str, value: &str) -> Self {
+        Self { op: MatchOp::NotEqual, ..Self::equal(name, value) }
+    }
+
     pub fn matches(&self, value: &str) -> bool {
         match (self.op, &self.regex) {
             (MatchOp::Equal, _) => self.value == value,
@@ -66,16 +73,16 @@ impl Matcher {
         self.matches(labels.value(&self.name))
     }
 
-    /// The values that can match, sorted, where there are only so many: a store looks them up.
-    pub fn literals(&self) -> Option<Vec<&str>> {
+    /// The values that can match, sorted, where they are listed: a store looks them up.
+    pub fn literals(&self) -> Option<&[String]> {
         match (self.op, &self.regex) {
-            (MatchOp::Equal, _) => Some(vec![self.value.as_str()]),
+            (MatchOp::Equal, _) => Some(std::slice::from_ref(&self.value)),
             (MatchOp::Regex, Some(regex)) => regex.literals(),
             _ => None,
         }
     }
 
-    /// Whether its regular expression is more than a list of texts, or one with something around.
+    /// Whether its regular expression had to be compiled.
     pub fn is_compiled(&self) -> bool {
         self.regex.as_ref().is_some_and(AnchoredRegex::is_compiled)
     }

@@ -1,0 +1,64 @@
+//! A pattern with groups and a template that names them, as `label_replace` has them.
+
+use super::compile::compile;
+use super::translate::group_key;
+use regex::bytes::{Captures, Regex};
+use std::sync::Arc;
+
+/// A pattern that must match all of a value, with its groups.
+#[derive(Clone, Debug)]
+pub struct ReplacePattern(Arc<Regex>);
+
+impl ReplacePattern {
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        compile(pattern).map(Self)
+    }
+
+    /// `None` where the value does not match. `$1`, `${1}` and `${name}` stand for groups.
+    pub fn replace(&self, value: &str, template: &str) -> Option<String> {
+        let captures = self.0.captures(value.as_bytes())?;
+        Some(expand(template, &captures))
+    }
+}
+
+fn expand(template: &str, captures: &Captures<'_>) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        match group_reference(rest) {
+            Some((name, after)) => {
+                out.push_str(&captured(captures, name));
+                rest = after;
+            }
+            None => out.push('$'),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `name` or `{name}` at the start: the name and what follows.
+fn group_reference(text: &str) -> Option<(&str, &str)> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    if let Some(braced) = text.strip_prefix('{') {
+        let (name, after) = braced.split_once('}')?;
+        return (!name.is_empty() && name.chars().all(is_part)).then_some((name, after));
+    }
+    let length = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    (length > 0).then(|| text.split_at(length))
+}
+
+fn captured(captures: &Captures<'_>, name: &str) -> String {
+    let group = match name.parse::<usize>() {
+        Ok(index) => captures.get(index),
+        Err(_) => captures.name(&group_key(name)),
+    };
+    group.map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned()).unwrap_or_default()
+}
