@@ -1,5 +1,10 @@
-//! Named threads with an owner that joins them, and work spread over threads that end with it.
+//! Named threads with an owner that joins them, threads that help any caller, and work spread over
+//! threads that end with it.
 #![expect(clippy::disallowed_methods, reason = "this is where threads are started")]
+
+mod helpers;
+
+pub use helpers::Helpers;
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -33,8 +38,9 @@ impl Drop for Worker {
 }
 
 /// Runs `work` on every item and answers in the order of the items: one thread per item, all but
-/// the last item's on threads of their own, all ended when this returns. For a handful of items,
-/// as many as there are cores. A panic in one is passed on.
+/// the last item's on threads of their own, all ended when this returns. For items that must run at
+/// the same time, such as those of tests; work that is merely split goes to [`Helpers`]. A panic in
+/// one is passed on.
 pub fn scatter<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let work = &work;
     std::thread::scope(|scope| {

@@ -1,5 +1,7 @@
 //! What a query may use, and its limits.
 
+use platform::threads::Helpers;
+
 /// What the parser accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParseOptions {
@@ -14,7 +16,7 @@ impl ParseOptions {
 }
 
 /// How queries are evaluated. Times are milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     pub parse: ParseOptions,
     /// Drop names at the end rather than in every operation.
@@ -32,8 +34,8 @@ pub struct EngineOptions {
     /// How many bytes a query's columns may take at once, with or without samples in them.
     pub memory_max: usize,
     pub timeout_ms: i64,
-    /// Threads for large selections; 1 keeps everything on the caller's.
-    pub threads: usize,
+    /// Threads that take over parts of large selections.
+    pub helpers: Helpers,
 }
 
 impl Default for EngineOptions {
@@ -48,7 +50,7 @@ impl Default for EngineOptions {
             samples_max: 50_000_000,
             memory_max: 1 << 30,
             timeout_ms: 2 * 60_000,
-            threads: 1,
+            helpers: Helpers::none(),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
+use platform::threads::Helpers;
 use protocols::{Machine, Services};
 use query::Budget;
 use std::net::SocketAddr;
@@ -32,10 +33,11 @@ impl App {
         clock: Arc<dyn Clock>,
         registry: Registry,
         addresses: Vec<SocketAddr>,
+        helpers: Helpers,
     ) -> Self {
         Self {
             is_tls: !config.tls.cert_file.as_os_str().is_empty(),
-            services: Arc::new(services(&config, &clock)),
+            services: Arc::new(services(&config, &clock, helpers)),
             config,
             started_ms: clock.wall_ms(),
             clock,
@@ -76,15 +78,16 @@ fn query_memory(config: &Config) -> usize {
     bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
-fn services(config: &Config, clock: &Arc<dyn Clock>) -> Services {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+fn services(config: &Config, clock: &Arc<dyn Clock>, helpers: Helpers) -> Services {
+    // A query runs on its own thread and on those that help it: one for each core.
+    let threads = helpers.width();
     let mut services = Services::new(Arc::clone(clock), VERSION);
     services.prometheus = config.prometheus.clone();
     services.otlp = config.otlp.clone();
-    services.engine = config.promql.engine_options(threads);
+    services.engine = config.promql.engine_options(helpers);
     let query_memory = query_memory(config);
     services.query_memory = Arc::new(Budget::new(query_memory));
-    // Who can't have more even alone should not be told to try again.
+    // A query that needs more than all queries may have is refused, not told to try again.
     services.engine.memory_max = services.engine.memory_max.min(query_memory);
     services.retention_ms = config.storage.retention_ms();
     services.machine =

@@ -9,6 +9,7 @@ use crate::routes;
 use crate::self_metrics;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use observe::{Level, LogFormat, Notice};
+use platform::threads::Helpers;
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::MetricServices;
 use std::io::{self, IsTerminal, Write};
@@ -71,11 +72,14 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let mut signals = StopSignals::catch();
     let listeners = Listeners::bind(&config).await?;
     let clock = Arc::clone(&machine.clock);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let helpers = Helpers::start("query-part", cores - 1).map_err(ServeError::Runtime)?;
     let app = Arc::new(App::new(
         config.clone(),
         Arc::clone(&clock),
         routes::registry(),
         listeners.addresses(),
+        helpers,
     ));
     let router = routes::router(&app);
     let operators = operators_door(&machine, &router);

@@ -18,7 +18,6 @@ use crate::error::QueryError;
 use crate::functions::Body;
 use crate::position::Position;
 use crate::storage::{SelectHints, Selection};
-use platform::threads::scatter;
 use std::collections::HashSet;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -26,8 +25,8 @@ type Result<T> = std::result::Result<T, QueryError>;
 /// Fewer series or fewer values than this are not worth a second thread.
 const PARALLEL_SERIES_MIN: usize = 16;
 const PARALLEL_VALUES_MIN: usize = 65_536;
-/// About so many values are done before another thread has begun.
-const START_VALUES: usize = 6_144;
+/// About so many values are done before a thread that is woken has begun.
+const WAKE_VALUES: usize = 2_048;
 /// A series costs something before its first value.
 const SERIES_COST: usize = 32;
 
@@ -265,26 +264,25 @@ impl<'a> Evaluator<'a> {
         let count = stream.selection().len();
         let values = count.saturating_mul(grid.steps() * stream.step_cost() + SERIES_COST);
         let worthwhile = count >= PARALLEL_SERIES_MIN && values >= PARALLEL_VALUES_MIN;
-        let threads = if worthwhile { self.options.threads.clamp(1, 64) } else { 1 };
-        if threads == 1 {
+        let helpers = &self.options.helpers;
+        let parts = if worthwhile { helpers.width() } else { 1 };
+        if parts == 1 {
             let mut worker = Worker::new(grid.steps());
             let result = work(0..count, &mut worker);
             self.take_in(worker, grid);
             return Ok(vec![result?]);
         }
-        // The caller's own share, which is the last, is larger by what a start costs.
-        let ahead = START_VALUES / (grid.steps() * stream.step_cost() + SERIES_COST);
-        let share = count.saturating_sub(ahead) / threads;
-        let bounds = |part: usize| {
-            let end = if part + 1 == threads { count } else { (part + 1) * share };
-            part * share..end
-        };
-        let results = scatter((0..threads).map(bounds).collect(), |range| {
+        // The caller's own share, which is the first, is larger by what waking a thread costs.
+        let ahead = WAKE_VALUES / (grid.steps() * stream.step_cost() + SERIES_COST);
+        let share = count.saturating_sub(ahead) / parts;
+        let start = |part: usize| if part == 0 { 0 } else { count - (parts - part) * share };
+        let shares = (0..parts).map(|part| start(part)..start(part + 1));
+        let results = helpers.scatter(shares.collect(), |range| {
             let mut worker = Worker::new(grid.steps());
             let result = work(range, &mut worker);
             (result, worker)
         });
-        let mut out = Vec::with_capacity(threads);
+        let mut out = Vec::with_capacity(parts);
         let mut failed = None;
         for (result, worker) in results {
             self.take_in(worker, grid);

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
 use model::{Labels, LabelsBuilder, Matcher, matches_all};
+use platform::threads::Helpers;
 use platform::{Clock, RealClock};
 use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{
@@ -124,10 +125,11 @@ fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
     let clock = RealClock::new();
     for threads in [1, 2] {
+        let helpers = Helpers::start("helper", threads - 1).expect("threads can be started");
         println!("\n{threads} thread(s), one hour at 15 s: best of five, milliseconds");
         let parse = ParseOptions::everything();
         let samples_max = usize::MAX;
-        let options = EngineOptions { parse, threads, samples_max, ..EngineOptions::default() };
+        let options = EngineOptions { parse, helpers, samples_max, ..EngineOptions::default() };
         let engine = Engine::new(options);
         for query in QUERIES.iter().filter(|query| query.contains(&only)) {
             measure(&engine, &clock, &store, query);

@@ -5,6 +5,7 @@ use crate::engine::column::{Slot, StepColumn};
 use crate::{Budget, EngineOptions, ParseOptions, QueryError, Request, SampleOf};
 use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
+use platform::threads::Helpers;
 use std::sync::Arc;
 
 const CASES: [(&str, &str); 15] = [
@@ -66,7 +67,8 @@ fn cases_hold_with_names_dropped_at_once() {
 
 #[test]
 fn cases_hold_on_several_threads() {
-    check(&EngineOptions { threads: 4, ..options() }, &CASES);
+    let helpers = Helpers::start("helper", 3).unwrap();
+    check(&EngineOptions { helpers, ..options() }, &CASES);
 }
 
 #[test]
@@ -94,8 +96,8 @@ fn failures_say_where_and_what() {
 }
 
 /// What a query answers, without the last digits: sums may be added in another order.
-fn answers(threads: usize, storage: &MemoryStorage, query: &str) -> Vec<(String, Vec<String>)> {
-    let engine = Engine::new(EngineOptions { threads, ..options() });
+fn answers(helpers: &Helpers, storage: &MemoryStorage, query: &str) -> Vec<(String, Vec<String>)> {
+    let engine = Engine::new(EngineOptions { helpers: helpers.clone(), ..options() });
     let request = Request::range(query, 0, 600_000, 30_000);
     let result = engine.run(storage, &RealClock::new(), &request).unwrap();
     let QueryValue::Matrix { series, .. } = result.value else {
@@ -123,6 +125,7 @@ fn threads_do_not_show() {
         }
     }
     storage.commit();
+    let helpers = Helpers::start("helper", 3).unwrap();
     for query in [
         "a_total",
         "rate(a_total[1m])",
@@ -135,7 +138,11 @@ fn threads_do_not_show() {
         "topk(3, b_total)",
         "sum by (group) (a_total) / on (group) sum by (group) (b_total)",
     ] {
-        assert_eq!(answers(1, &storage, query), answers(4, &storage, query), "{query}");
+        assert_eq!(
+            answers(&Helpers::none(), &storage, query),
+            answers(&helpers, &storage, query),
+            "{query}"
+        );
     }
 }
 
@@ -157,7 +164,11 @@ fn pairs_are_what_groups_are() {
     storage.commit();
     for op in ["+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<=", "> bool", "== bool"] {
         let (quick, general) = (format!("a {op} b"), format!("a {op} fill (0) b"));
-        assert_eq!(answers(1, &storage, &quick), answers(1, &storage, &general), "{op}");
+        assert_eq!(
+            answers(&Helpers::none(), &storage, &quick),
+            answers(&Helpers::none(), &storage, &general),
+            "{op}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 use super::{Failure, Outcome, locate, print};
 use crate::config::Config;
 use clap::Subcommand;
+use platform::threads::Helpers;
 use platform::{Disk, RealClock};
 use promql::Engine;
 use promql::script::{MemoryStorage, Script, ScriptError};
@@ -40,7 +41,7 @@ struct Tally {
 }
 
 fn promql_scripts(config: &Config, files: &[PathBuf]) -> Outcome {
-    let engine = Engine::new(config.promql.engine_options(1));
+    let engine = Engine::new(config.promql.engine_options(Helpers::none()));
     let mut tally = Tally::default();
     for file in files {
         let text = read(file)?;

@@ -1,5 +1,6 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
+use platform::threads::Helpers;
 use promql::{EngineOptions, ParseOptions};
 use protocols::otlp::OtlpSettings;
 use protocols::prometheus::PrometheusSettings;
@@ -235,7 +236,7 @@ impl StorageSettings {
 }
 
 impl PromqlSettings {
-    pub fn engine_options(&self, threads: usize) -> EngineOptions {
+    pub fn engine_options(&self, helpers: Helpers) -> EngineOptions {
         EngineOptions {
             parse: ParseOptions { experimental_functions: self.experimental },
             delayed_name_removal: self.delayed_name_removal,
@@ -244,7 +245,7 @@ impl PromqlSettings {
             samples_max: self.max_samples,
             memory_max: self.max_memory.length(),
             timeout_ms: self.timeout.0.as_millis() as i64,
-            threads,
+            helpers,
             ..EngineOptions::default()
         }
     }
