@@ -1,10 +1,11 @@
-//! What travels: bytes of other people's formats. Step 1: pure functions, no I/O.
+//! The formats that clients send and read, as bytes. Step 1: pure functions, no I/O.
 //!
 //! Lives here: bounded decompression of request bodies; reading and writing protobuf; remote
-//! write, OTLP, remote read and the text formats of metrics.
-//! Not here: what a protocol means (protocols), our own file formats (codec, parts, wal).
-//! Invariants: no decoder takes more memory than a small multiple of its input, whatever a length
-//! field says; any bytes end in a value or an error.
+//! write, OTLP, remote read and the text formats of metrics; the types generated from the messages
+//! in `proto/` ([`proto`]).
+//! Not here: what a protocol means (protocols), Mirador's own file formats (codec, parts, wal).
+//! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
+//! whatever a length field says; any bytes end in a value or an error.
 //!
 //! Read first: [`MetricSink`], [`decode_write_v1`], [`protobuf::Reader`].
 
@@ -13,6 +14,7 @@ mod decompress;
 mod exposition;
 mod metric_sink;
 pub mod otlp;
+pub mod proto;
 pub mod protobuf;
 pub mod remote_read;
 mod remote_write;

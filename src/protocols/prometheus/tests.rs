@@ -3,6 +3,9 @@
 use crate::services::ServiceError;
 use crate::testing::{NOW_MS, TestServer};
 use model::ErrorKind;
+use prost::Message;
+use wire::proto::io::prometheus::client::{MetricFamily, MetricType};
+use wire::proto::prometheus::ReadResponse;
 use wire::protobuf::Writer;
 
 fn server() -> TestServer {
@@ -471,12 +474,8 @@ fn remote_read_answers_samples_or_chunks() {
     let samples = server.send("POST /api/v1/read", &[SNAPPY], read_request(false));
     assert_eq!((samples.status.as_u16(), samples.header("content-encoding")), (200, "snappy"));
     let plain = wire::decompress(wire::Encoding::Snappy, &samples.body, 1 << 20).unwrap();
-    let mut result = wire::protobuf::Reader::new(&plain);
-    let mut series = result.next_field().unwrap().unwrap().message().unwrap();
-    let mut count = 0;
-    while series.next_field().unwrap().is_some() {
-        count += 1;
-    }
+    let response = ReadResponse::decode(&plain[..]).unwrap();
+    let count: usize = response.results.iter().map(|result| result.timeseries.len()).sum();
     assert_eq!(count, 2);
 
     let chunks = server.send("POST /api/v1/read", &[SNAPPY], read_request(true));
@@ -556,25 +555,15 @@ fn histograms_are_federated_in_protobuf() {
     assert_eq!(ask("text/plain").text(), "", "text has no histograms");
     let answer = ask(accept);
     assert!(answer.header("content-type").ends_with("encoding=delimited"));
-    let length = usize::from(answer.body[0] & 0x7f) | usize::from(answer.body[1]) << 7;
-    assert_eq!(answer.body.len(), length + 2, "one family");
-    let mut family = wire::protobuf::Reader::new(&answer.body[2..]);
+    let mut page = &answer.body[..];
+    let family = MetricFamily::decode_length_delimited(&mut page).unwrap();
+    assert!(page.is_empty(), "one family");
+    assert_eq!((family.name(), family.r#type()), ("up", MetricType::Histogram));
+    let histograms = family.metric.iter().filter_map(|metric| metric.histogram.as_ref());
     let (mut classic, mut spans) = (0, 0);
-    while let Some(field) = family.next_field().unwrap() {
-        if field.number != 4 {
-            continue;
-        }
-        let mut metric = field.message().unwrap();
-        while let Some(field) = metric.next_field().unwrap() {
-            let mut histogram = match field.number {
-                7 => field.message().unwrap(),
-                _ => continue,
-            };
-            while let Some(field) = histogram.next_field().unwrap() {
-                classic += usize::from(field.number == 3);
-                spans += usize::from(field.number == 12);
-            }
-        }
+    for histogram in histograms {
+        classic += histogram.bucket.len();
+        spans += histogram.positive_span.len();
     }
     assert_eq!((classic, spans), (2, 1));
 }

@@ -13,6 +13,8 @@ mod metrics;
 mod response;
 
 #[cfg(test)]
+mod oracle_tests;
+#[cfg(test)]
 mod tests;
 
 pub use binary::decode_otlp_metrics;

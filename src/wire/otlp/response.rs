@@ -1,7 +1,12 @@
-//! What an OTLP client is answered, in the encoding of its request.
+//! The answers to an OTLP client, in the encoding of its request.
 
-use crate::protobuf::Writer;
+use crate::proto::google::rpc::{RetryInfo, Status};
+use crate::proto::opentelemetry::proto::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+};
 use model::ErrorKind;
+use prost::Message;
+use prost_types::{Any, Duration};
 use serde_json::json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +33,16 @@ impl OtlpEncoding {
     }
 }
 
-/// What of a request was not taken. All taken and nothing to say: the default.
+/// How much of a request was not stored, and why. The default says that everything was stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSuccess {
     pub rejected: u64,
     pub message: String,
 }
 
-/// An `Export…ServiceResponse`. Those of the signals differ in one JSON key alone, the name of the
-/// rejected count (`rejectedDataPoints`, `rejectedLogRecords`, `rejectedSpans`).
+/// An `Export…ServiceResponse`. The signals' messages have the same field numbers, so that one type
+/// serves them all in protobuf; in JSON they differ in the name of the rejected count
+/// (`rejectedDataPoints`, `rejectedLogRecords`, `rejectedSpans`).
 pub fn export_response(
     encoding: OtlpEncoding,
     partial: &PartialSuccess,
@@ -50,23 +56,17 @@ pub fn export_response(
             let body = json!({ rejected_key: rejected, "errorMessage": partial.message });
             json!({ "partialSuccess": body }).to_string().into_bytes()
         }
-        OtlpEncoding::Protobuf if is_full => Vec::new(),
         OtlpEncoding::Protobuf => {
-            let mut writer = Writer::new();
-            writer.message(1, |message| {
-                if partial.rejected > 0 {
-                    message.varint(1, partial.rejected);
-                }
-                if !partial.message.is_empty() {
-                    message.text(2, &partial.message);
-                }
+            let partial_success = (!is_full).then(|| ExportMetricsPartialSuccess {
+                rejected_data_points: i64::try_from(partial.rejected).unwrap_or(i64::MAX),
+                error_message: partial.message.clone(),
             });
-            writer.into_bytes()
+            ExportMetricsServiceResponse { partial_success }.encode_to_vec()
         }
     }
 }
 
-/// gRPC's status numbers, as far as we answer them.
+/// The gRPC status codes that Mirador answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusCode {
     InvalidArgument = 3,
@@ -102,7 +102,7 @@ impl StatusCode {
     }
 }
 
-/// A `google.rpc.Status`. Where the sender may try again it says when, as a `RetryInfo`.
+/// A `google.rpc.Status`. Its details hold a `RetryInfo` when the client should send again later.
 pub fn status_body(
     encoding: OtlpEncoding,
     code: StatusCode,
@@ -119,21 +119,16 @@ pub fn status_body(
             status.to_string().into_bytes()
         }
         OtlpEncoding::Protobuf => {
-            let mut writer = Writer::new();
-            writer.varint(1, code as u64);
-            writer.text(2, message);
-            if let Some(seconds) = retry_seconds {
-                writer.message(3, |any| {
-                    any.text(1, RETRY_INFO);
-                    any.message(2, |info| {
-                        info.message(1, |delay| delay.varint(1, u64::from(seconds)));
-                    });
-                });
-            }
-            writer.into_bytes()
+            let details = retry_seconds.map(retry_info).into_iter().collect();
+            Status { code: code as i32, message: message.to_owned(), details }.encode_to_vec()
         }
     }
 }
 
-/// The type of the detail, as an `Any` names it.
+fn retry_info(seconds: u32) -> Any {
+    let retry_delay = Some(Duration { seconds: seconds.into(), nanos: 0 });
+    Any { type_url: RETRY_INFO.to_owned(), value: RetryInfo { retry_delay }.encode_to_vec() }
+}
+
+/// The type URL of `RetryInfo` in an `Any`.
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";

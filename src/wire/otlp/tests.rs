@@ -1,8 +1,15 @@
-//! Both encodings come to the same nouns; no bytes make trouble.
+//! Both encodings are read into the same values; any bytes are read or refused.
 
-use super::*;
+use super::{AnyValue, Attribute, OtlpEncoding, OtlpJsonError, PartialSuccess, StatusCode};
+use super::{decode_otlp_metrics, decode_otlp_metrics_json, export_response, status_body};
+use crate::proto::opentelemetry::proto::collector::metrics::v1::ExportMetricsServiceRequest;
+use crate::proto::opentelemetry::proto::common::v1::{self as common, any_value::Value};
+use crate::proto::opentelemetry::proto::metrics::v1 as proto;
+use crate::proto::opentelemetry::proto::resource::v1::Resource;
 use crate::protobuf::{ProtobufError, Writer};
 use proptest::prelude::*;
+use prost::Message;
+use proto::exponential_histogram_data_point::Buckets;
 
 const JSON: &str = r#"{
   "resourceMetrics": [{
@@ -33,78 +40,84 @@ const JSON: &str = r#"{
 
 /// The same in protobuf.
 fn binary() -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.message(1, |resource_metrics| {
-        resource_metrics.message(1, |resource| {
-            attribute(resource, 1, "service.name", |value| value.text(1, "shop"));
-            attribute(resource, 1, "list", |value| {
-                value.message(5, |array| {
-                    array.message(1, |value| value.signed(3, 1));
-                    array.message(1, |value| value.varint(2, 1));
-                });
-            });
-        });
-        resource_metrics.message(2, |scope_metrics| {
-            scope_metrics.message(1, |scope| {
-                scope.text(1, "lib");
-                scope.text(2, "1");
-            });
-            scope_metrics.message(2, requests);
-            scope_metrics.message(2, sizes);
-        });
-        resource_metrics.text(3, "s");
+    let list = Value::ArrayValue(common::ArrayValue {
+        values: vec![any_value(Value::IntValue(1)), any_value(Value::BoolValue(true))],
     });
-    writer.into_bytes()
+    let attributes = vec![
+        key_value("service.name", Value::StringValue("shop".to_owned())),
+        key_value("list", list),
+    ];
+    let scope = common::InstrumentationScope {
+        name: "lib".to_owned(),
+        version: "1".to_owned(),
+        ..Default::default()
+    };
+    let scope_metrics = proto::ScopeMetrics {
+        scope: Some(scope),
+        metrics: vec![requests(), sizes()],
+        ..Default::default()
+    };
+    let resource_metrics = proto::ResourceMetrics {
+        resource: Some(Resource { attributes }),
+        scope_metrics: vec![scope_metrics],
+        schema_url: "s".to_owned(),
+    };
+    ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }.encode_to_vec()
 }
 
-fn attribute(writer: &mut Writer, field: u32, key: &str, value: impl FnOnce(&mut Writer)) {
-    writer.message(field, |attribute| {
-        attribute.text(1, key);
-        attribute.message(2, value);
-    });
+fn any_value(value: Value) -> common::AnyValue {
+    common::AnyValue { value: Some(value) }
 }
 
-fn fixed64(value: i64) -> f64 {
-    f64::from_bits(value as u64)
+fn key_value(key: &str, value: Value) -> common::KeyValue {
+    common::KeyValue { key: key.to_owned(), value: Some(any_value(value)) }
 }
 
-fn requests(metric: &mut Writer) {
-    metric.text(1, "requests");
-    metric.text(2, "d");
-    metric.text(3, "1");
-    metric.message(7, |sum| {
-        sum.message(1, |point| {
-            point.double(2, fixed64(5));
-            point.double(3, fixed64(1_700_000_000_000_000_000));
-            point.double(6, fixed64(-7));
-            point.message(5, |exemplar| {
-                exemplar.double(2, fixed64(9));
-                exemplar.double(3, 0.5);
-                exemplar.bytes(5, &[0, 0xab, 0xff]);
-            });
-        });
-        sum.varint(2, 2);
-        sum.varint(3, 1);
-    });
+fn requests() -> proto::Metric {
+    let exemplar = proto::Exemplar {
+        time_unix_nano: 9,
+        value: Some(proto::exemplar::Value::AsDouble(0.5)),
+        trace_id: vec![0, 0xab, 0xff],
+        ..Default::default()
+    };
+    let point = proto::NumberDataPoint {
+        start_time_unix_nano: 5,
+        time_unix_nano: 1_700_000_000_000_000_000,
+        value: Some(proto::number_data_point::Value::AsInt(-7)),
+        exemplars: vec![exemplar],
+        ..Default::default()
+    };
+    let sum = proto::Sum {
+        data_points: vec![point],
+        aggregation_temporality: proto::AggregationTemporality::Cumulative.into(),
+        is_monotonic: true,
+    };
+    proto::Metric {
+        name: "requests".to_owned(),
+        description: "d".to_owned(),
+        unit: "1".to_owned(),
+        data: Some(proto::metric::Data::Sum(sum)),
+    }
 }
 
-fn sizes(metric: &mut Writer) {
-    metric.text(1, "sizes");
-    metric.message(10, |histogram| {
-        histogram.message(1, |point| {
-            point.double(3, fixed64(3));
-            point.double(4, fixed64(4));
-            point.double(5, 2.5);
-            point.zigzag(6, -1);
-            point.double(7, fixed64(1));
-            point.message(8, |buckets| {
-                buckets.zigzag(1, -2);
-                buckets.bytes(2, &[1, 2]);
-            });
-            point.varint(10, 1);
-        });
-        histogram.varint(2, 1);
-    });
+fn sizes() -> proto::Metric {
+    let positive = Buckets { offset: -2, bucket_counts: vec![1, 2] };
+    let point = proto::ExponentialHistogramDataPoint {
+        time_unix_nano: 3,
+        count: 4,
+        sum: Some(2.5),
+        scale: -1,
+        zero_count: 1,
+        positive: Some(positive),
+        flags: proto::DataPointFlags::NoRecordedValueMask as u32,
+        ..Default::default()
+    };
+    let histogram = proto::ExponentialHistogram {
+        data_points: vec![point],
+        aggregation_temporality: proto::AggregationTemporality::Delta.into(),
+    };
+    let data = Some(proto::metric::Data::ExponentialHistogram(histogram));
+    proto::Metric { name: "sizes".to_owned(), data, ..Default::default() }
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn matcher(field: Field<'_>) -> Result<ReadMatcher, ProtobufError> {
 }
 
 /// One series of an answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadSeries {
     pub labels: Labels,
     pub floats: Vec<(i64, f64)>,
@@ -289,85 +289,4 @@ pub fn snappy(plain: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn requests_are_read() {
-        let mut writer = Writer::new();
-        writer.message(1, |query| {
-            query.signed(1, -5);
-            query.signed(2, 10);
-            query.message(3, |matcher| {
-                matcher.varint(1, 2);
-                matcher.text(2, "job");
-                matcher.text(3, "a.*");
-            });
-        });
-        writer.varint(2, 1);
-        let matcher =
-            ReadMatcher { op: ReadMatch::Regex, name: "job".to_owned(), value: "a.*".to_owned() };
-        let query = ReadQuery { start_ms: -5, end_ms: 10, matchers: vec![matcher] };
-        let expected = ReadRequest { queries: vec![query], takes_chunks: true };
-        assert_eq!(decode_read_request(&writer.into_bytes()), Ok(expected));
-    }
-
-    #[test]
-    fn frames_carry_their_length_and_checksum() {
-        let labels = Labels::from_pairs([("__name__", "up")]);
-        let mut out = Vec::new();
-        let floats = vec![(1, 1.0), (2, 2.0)];
-        let series = ReadSeries { labels, floats, ..ReadSeries::default() };
-        append_chunked_frames(0, &series, 1 << 20, &mut out);
-        assert_eq!(usize::from(out[0]), out.len() - 5);
-        let checksum = u32::from_be_bytes([out[1], out[2], out[3], out[4]]);
-        assert_eq!(checksum, crc32c::crc32c(&out[5..]));
-    }
-
-    #[test]
-    fn chunks_follow_in_time_and_frames_end_at_their_size() {
-        let series = ReadSeries {
-            labels: Labels::from_pairs([("__name__", "mixed")]),
-            floats: (0..300).filter(|time| time % 100 != 50).map(|time| (time, 1.0)).collect(),
-            histograms: [50, 150, 250, 400, 401]
-                .map(|time| (time, FloatHistogram::default()))
-                .to_vec(),
-        };
-        let spans: Vec<_> = chunks(&series).map(|c| (c.first_ms, c.last_ms, c.kind)).collect();
-        let expected = [
-            (0, 49, 1),
-            (50, 50, 3),
-            (51, 149, 1),
-            (150, 150, 3),
-            (151, 249, 1),
-            (250, 250, 3),
-            (251, 299, 1),
-            (400, 401, 3),
-        ];
-        assert_eq!(spans, expected);
-        let frames = |size_max| {
-            let mut out = Vec::new();
-            append_chunked_frames(0, &series, size_max, &mut out);
-            let (mut at, mut count) = (0, 0);
-            while at < out.len() {
-                let length = out[at..].iter().take_while(|byte| **byte >= 0x80).count() + 1;
-                let size = out[at..at + length]
-                    .iter()
-                    .rev()
-                    .fold(0, |n, b| n << 7 | usize::from(b & 0x7f));
-                at += length + 4 + size;
-                count += 1;
-            }
-            count
-        };
-        assert_eq!((frames(1 << 20), frames(0)), (1, 8));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>) {
-            let _ = decode_read_request(&bytes);
-        }
-    }
-}
+mod tests;

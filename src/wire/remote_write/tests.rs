@@ -1,145 +1,16 @@
-//! The hand-written decoders against prost's, and against whatever bytes come.
+//! The hand-written decoders against the generated types of `crate::proto`, and against any bytes.
 
 use super::*;
 use crate::canonical::LabelLimits;
 use crate::metric_sink::{ExemplarRef, MetadataRef};
+use crate::proto::io::prometheus::write::v2;
+use crate::proto::prometheus::histogram::{Count, ZeroCount};
+use crate::proto::prometheus::{
+    BucketSpan, Exemplar, Histogram, Label, MetricMetadata, Sample, TimeSeries, WriteRequest,
+};
 use model::{FloatHistogram, Labels};
 use proptest::prelude::*;
 use prost::Message;
-
-/// The messages as prost reads and writes them.
-mod oracle {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct WriteRequest {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) timeseries: Vec<TimeSeries>,
-        #[prost(message, repeated, tag = "3")]
-        pub(super) metadata: Vec<Metadata>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct TimeSeries {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) labels: Vec<Label>,
-        #[prost(message, repeated, tag = "2")]
-        pub(super) samples: Vec<Sample>,
-        #[prost(message, repeated, tag = "3")]
-        pub(super) exemplars: Vec<Exemplar>,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) histograms: Vec<Histogram>,
-    }
-    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, prost::Message)]
-    pub(super) struct Label {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(string, tag = "2")]
-        pub(super) value: String,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Sample {
-        #[prost(double, tag = "1")]
-        pub(super) value: f64,
-        #[prost(int64, tag = "2")]
-        pub(super) timestamp: i64,
-        #[prost(int64, tag = "3")]
-        pub(super) start_timestamp: i64,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Exemplar {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) labels: Vec<Label>,
-        #[prost(double, tag = "2")]
-        pub(super) value: f64,
-        #[prost(int64, tag = "3")]
-        pub(super) timestamp: i64,
-    }
-    #[derive(Clone, PartialEq, Eq, prost::Message)]
-    pub(super) struct Metadata {
-        #[prost(int32, tag = "1")]
-        pub(super) kind: i32,
-        #[prost(string, tag = "2")]
-        pub(super) metric: String,
-        #[prost(string, tag = "4")]
-        pub(super) help: String,
-        #[prost(string, tag = "5")]
-        pub(super) unit: String,
-    }
-    #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-    pub(super) struct Span {
-        #[prost(sint32, tag = "1")]
-        pub(super) offset: i32,
-        #[prost(uint32, tag = "2")]
-        pub(super) length: u32,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Histogram {
-        #[prost(uint64, optional, tag = "1")]
-        pub(super) count_int: Option<u64>,
-        #[prost(double, optional, tag = "2")]
-        pub(super) count_float: Option<f64>,
-        #[prost(double, tag = "3")]
-        pub(super) sum: f64,
-        #[prost(sint32, tag = "4")]
-        pub(super) schema: i32,
-        #[prost(double, tag = "5")]
-        pub(super) zero_threshold: f64,
-        #[prost(uint64, optional, tag = "6")]
-        pub(super) zero_count_int: Option<u64>,
-        #[prost(message, repeated, tag = "11")]
-        pub(super) positive_spans: Vec<Span>,
-        #[prost(sint64, repeated, tag = "12")]
-        pub(super) positive_deltas: Vec<i64>,
-        #[prost(double, repeated, tag = "13")]
-        pub(super) positive_counts: Vec<f64>,
-        #[prost(int32, tag = "14")]
-        pub(super) reset_hint: i32,
-        #[prost(int64, tag = "15")]
-        pub(super) timestamp: i64,
-        #[prost(double, repeated, tag = "16")]
-        pub(super) custom_values: Vec<f64>,
-        #[prost(int64, tag = "17")]
-        pub(super) start_timestamp: i64,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Request2 {
-        #[prost(string, repeated, tag = "4")]
-        pub(super) symbols: Vec<String>,
-        #[prost(message, repeated, tag = "5")]
-        pub(super) timeseries: Vec<TimeSeries2>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct TimeSeries2 {
-        #[prost(uint32, repeated, tag = "1")]
-        pub(super) labels_refs: Vec<u32>,
-        #[prost(message, repeated, tag = "2")]
-        pub(super) samples: Vec<Sample>,
-        #[prost(message, repeated, tag = "3")]
-        pub(super) histograms: Vec<Histogram>,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) exemplars: Vec<Exemplar2>,
-        #[prost(message, optional, tag = "5")]
-        pub(super) metadata: Option<Metadata2>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Exemplar2 {
-        #[prost(uint32, repeated, tag = "1")]
-        pub(super) labels_refs: Vec<u32>,
-        #[prost(double, tag = "2")]
-        pub(super) value: f64,
-        #[prost(int64, tag = "3")]
-        pub(super) timestamp: i64,
-    }
-    #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-    pub(super) struct Metadata2 {
-        #[prost(int32, tag = "1")]
-        pub(super) kind: i32,
-        #[prost(uint32, tag = "3")]
-        pub(super) help_ref: u32,
-        #[prost(uint32, tag = "4")]
-        pub(super) unit_ref: u32,
-    }
-}
-use oracle::{Exemplar, Histogram, Label, Metadata, Sample, Span, TimeSeries, WriteRequest};
-use oracle::{Exemplar2, Metadata2, Request2, TimeSeries2};
 
 /// Everything that a sink was told, as text.
 #[derive(Default)]
@@ -183,7 +54,7 @@ fn label(name: &str, value: &str) -> Label {
     Label { name: name.to_owned(), value: value.to_owned() }
 }
 
-/// What version 1 must come to, by way of prost's own decoding.
+/// What the decoder of version 1 has to tell its sink, by way of prost's own decoding.
 fn expected1(bytes: &[u8]) -> Vec<String> {
     let request = WriteRequest::decode(bytes).unwrap();
     let mut heard = Heard::default();
@@ -200,17 +71,24 @@ fn expected1(bytes: &[u8]) -> Vec<String> {
             heard.exemplar(ExemplarRef { labels: labels.as_bytes(), value, timestamp_ms });
         }
     }
-    for metadata in request.metadata.iter().filter(|metadata| !metadata.metric.is_empty()) {
+    for metadata in
+        request.metadata.iter().filter(|metadata| !metadata.metric_family_name.is_empty())
+    {
         let (unit, help) = (metadata.unit.as_str(), metadata.help.as_str());
-        let kind = version1::kind(metadata.kind);
-        heard.metadata(&metadata.metric, MetadataRef { kind, unit, help });
+        let kind = version1::kind(metadata.r#type);
+        heard.metadata(&metadata.metric_family_name, MetadataRef { kind, unit, help });
     }
     heard.0
 }
 
+fn sort(labels: &mut [Label]) {
+    labels.sort_by(|left, right| (&left.name, &left.value).cmp(&(&right.name, &right.value)));
+}
+
+/// The labels of a series that is taken.
 fn valid(labels: &[Label]) -> Option<Labels> {
     let mut sorted = labels.to_vec();
-    sorted.sort();
+    sort(&mut sorted);
     let named = sorted.iter().any(|l| l.name == "__name__" && !l.value.is_empty());
     let twice = sorted.windows(2).any(|pair| pair[0].name == pair[1].name);
     let empty = sorted.iter().any(|l| l.name.is_empty());
@@ -227,7 +105,7 @@ prop_compose! {
     ) -> Vec<Label> {
         let mut labels: Vec<_> = more.iter().map(|(name, value)| label(name, value)).collect();
         labels.push(label(name, "a_metric"));
-        labels.sort();
+        sort(&mut labels);
         if !sorted {
             let turn = turn % labels.len();
             labels.rotate_left(turn);
@@ -269,8 +147,8 @@ prop_compose! {
 prop_compose! {
     fn metadata()(
         kind in -1i32..9, metric in ".{0,5}", help in ".{0,9}", unit in "[a-z]{0,3}"
-    ) -> Metadata {
-        Metadata { kind, metric, help, unit }
+    ) -> MetricMetadata {
+        MetricMetadata { r#type: kind, metric_family_name: metric, help, unit }
     }
 }
 
@@ -283,8 +161,8 @@ prop_compose! {
     }
 }
 
-/// The same series in version 2's spelling.
-fn to_version2(request: &WriteRequest) -> Request2 {
+/// The same series as version 2 writes them.
+fn to_version2(request: &WriteRequest) -> v2::Request {
     let mut symbols = vec![String::new()];
     let mut refs = |labels: &[Label]| -> Vec<u32> {
         let texts = labels.iter().flat_map(|label| [&label.name, &label.value]);
@@ -292,17 +170,22 @@ fn to_version2(request: &WriteRequest) -> Request2 {
     };
     let mut timeseries = Vec::new();
     for series in &request.timeseries {
-        let exemplars = series.exemplars.iter().map(|exemplar| Exemplar2 {
+        let exemplars = series.exemplars.iter().map(|exemplar| v2::Exemplar {
             labels_refs: refs(&exemplar.labels),
             value: exemplar.value,
             timestamp: exemplar.timestamp,
         });
         let exemplars = exemplars.collect();
-        let samples = series.samples.clone();
+        let samples = series.samples.iter().map(|sample| v2::Sample {
+            value: sample.value,
+            timestamp: sample.timestamp,
+            start_timestamp: sample.start_timestamp,
+        });
+        let samples = samples.collect();
         let labels_refs = refs(&series.labels);
-        timeseries.push(TimeSeries2 { labels_refs, samples, exemplars, ..Default::default() });
+        timeseries.push(v2::TimeSeries { labels_refs, samples, exemplars, ..Default::default() });
     }
-    Request2 { symbols, timeseries }
+    v2::Request { symbols, timeseries }
 }
 
 fn reference(symbols: &mut Vec<String>, text: &str) -> u32 {
@@ -314,7 +197,97 @@ fn reference(symbols: &mut Vec<String>, text: &str) -> u32 {
     u32::try_from(index).unwrap()
 }
 
+prop_compose! {
+    fn side()(
+        spans in prop::collection::vec((-9i32..9, 0u32..4), 0..4),
+        deltas in prop::collection::vec(-1_000i64..1_000, 0..6),
+        counts in prop::collection::vec(any::<f64>(), 0..6),
+    ) -> (Vec<BucketSpan>, Vec<i64>, Vec<f64>) {
+        (spans.into_iter().map(|(offset, length)| span(offset, length)).collect(), deltas, counts)
+    }
+}
+
+prop_compose! {
+    fn histogram()(
+        is_float: bool,
+        (count, zero, numbers) in (0u64..1 << 53, 0u64..1 << 53, any::<[f64; 2]>()),
+        schema: i32,
+        (negative, positive) in (side(), side()),
+        custom_values in prop::collection::vec(any::<f64>(), 0..4),
+        reset_hint in 0i32..4,
+        (timestamp, start_timestamp) in any::<(i64, i64)>(),
+    ) -> Histogram {
+        let counts = match is_float {
+            true => (Count::CountFloat(count as f64), ZeroCount::ZeroCountFloat(zero as f64)),
+            false => (Count::CountInt(count), ZeroCount::ZeroCountInt(zero)),
+        };
+        Histogram {
+            count: Some(counts.0),
+            zero_count: Some(counts.1),
+            sum: numbers[0],
+            zero_threshold: numbers[1],
+            schema,
+            negative_spans: negative.0,
+            negative_deltas: negative.1,
+            negative_counts: negative.2,
+            positive_spans: positive.0,
+            positive_deltas: positive.1,
+            positive_counts: positive.2,
+            reset_hint,
+            custom_values,
+            timestamp,
+            start_timestamp,
+        }
+    }
+}
+
+/// What the decoder has to make of a histogram, before anything is checked.
+fn expected_histogram(bytes: &[u8]) -> (i64, i64, bool, FloatHistogram) {
+    let read = Histogram::decode(bytes).unwrap();
+    let (count, is_float) = match read.count.unwrap() {
+        Count::CountInt(count) => (count as f64, false),
+        Count::CountFloat(count) => (count, true),
+    };
+    let zero_count = match read.zero_count.unwrap() {
+        ZeroCount::ZeroCountInt(count) => count as f64,
+        ZeroCount::ZeroCountFloat(count) => count,
+    };
+    let side = |spans: Vec<BucketSpan>, deltas: Vec<i64>, counts: Vec<f64>| {
+        let sums = (0..deltas.len()).map(|last| deltas[..=last].iter().sum::<i64>() as f64);
+        let span =
+            |span: BucketSpan| model::BucketSpan { offset: span.offset, length: span.length };
+        let counts = if is_float { counts } else { sums.collect() };
+        model::Buckets { spans: spans.into_iter().map(span).collect(), counts }
+    };
+    let hints = [
+        model::ResetHint::Unknown,
+        model::ResetHint::Reset,
+        model::ResetHint::NotReset,
+        model::ResetHint::Gauge,
+    ];
+    let histogram = FloatHistogram {
+        count,
+        zero_count,
+        sum: read.sum,
+        schema: read.schema,
+        zero_threshold: read.zero_threshold,
+        negative: side(read.negative_spans, read.negative_deltas, read.negative_counts),
+        positive: side(read.positive_spans, read.positive_deltas, read.positive_counts),
+        reset_hint: hints[read.reset_hint as usize],
+        custom_bounds: read.custom_values.into(),
+    };
+    (read.timestamp, read.start_timestamp, is_float, histogram)
+}
+
 proptest! {
+    #[test]
+    fn histograms_are_read_as_prost_reads_them(histogram in histogram()) {
+        let bytes = histogram.encode_to_vec();
+        let read = histogram::read(&bytes).unwrap();
+        let read = (read.timestamp_ms, read.start_ms, read.is_float, read.histogram);
+        prop_assert_eq!(read, expected_histogram(&bytes));
+    }
+
     #[test]
     fn version_1_reads_what_prost_reads(request in request()) {
         let bytes = request.encode_to_vec();
@@ -380,14 +353,18 @@ proptest! {
     }
 }
 
+fn span(offset: i32, length: u32) -> BucketSpan {
+    BucketSpan { offset, length }
+}
+
 fn an_integer_histogram() -> Histogram {
     Histogram {
-        count_int: Some(7),
+        count: Some(Count::CountInt(7)),
         sum: 1.5,
         schema: 1,
         zero_threshold: 0.25,
-        zero_count_int: Some(1),
-        positive_spans: vec![Span { offset: 1, length: 2 }, Span { offset: 3, length: 1 }],
+        zero_count: Some(ZeroCount::ZeroCountInt(1)),
+        positive_spans: vec![span(1, 2), span(3, 1)],
         positive_deltas: vec![2, -1, 2],
         timestamp: 5,
         start_timestamp: 3,
@@ -436,8 +413,14 @@ fn bad_histograms_are_left_out_with_a_reason() {
             "histogram's spans don't cover its bucket counts",
         ),
         (changed(|h| h.positive_deltas[0] = -2), "histogram has a negative number of observations"),
-        (changed(|h| h.count_int = Some(6)), "histogram's buckets don't add up to its count"),
-        (changed(|h| h.count_int = Some(8)), "histogram's buckets don't add up to its count"),
+        (
+            changed(|h| h.count = Some(Count::CountInt(6))),
+            "histogram's buckets don't add up to its count",
+        ),
+        (
+            changed(|h| h.count = Some(Count::CountInt(8))),
+            "histogram's buckets don't add up to its count",
+        ),
         (
             changed(|h| {
                 h.schema = -53;
@@ -505,17 +488,17 @@ fn text_that_is_not_utf_8_rejects_its_series() {
 #[test]
 fn version_2_insists_on_its_rules() {
     let symbols = ["", "__name__", "up", "s", "help"].map(str::to_owned).to_vec();
-    let sample = Sample { value: 1.0, timestamp: 2, start_timestamp: 1 };
-    let series = |labels_refs: Vec<u32>| TimeSeries2 {
+    let sample = v2::Sample { value: 1.0, timestamp: 2, start_timestamp: 1 };
+    let series = |labels_refs: Vec<u32>| v2::TimeSeries {
         labels_refs,
-        samples: vec![sample.clone()],
-        metadata: Some(Metadata2 { kind: 1, help_ref: 4, unit_ref: 3 }),
+        samples: vec![sample],
+        metadata: Some(v2::Metadata { r#type: 1, help_ref: 4, unit_ref: 3 }),
         ..Default::default()
     };
     let mut both = series(vec![1, 2]);
-    both.histograms.push(an_integer_histogram());
+    both.histograms.push(in_version_2(&an_integer_histogram()));
     let timeseries = vec![series(vec![1, 2]), series(vec![1]), series(vec![1, 9]), both];
-    let mut request = Request2 { symbols, timeseries };
+    let mut request = v2::Request { symbols, timeseries };
     let (heard, decoded) = decode2(&request.encode_to_vec()).unwrap();
     let metadata = "# up MetadataRef { kind: Counter, unit: \"s\", help: \"help\" }";
     assert_eq!(heard, ["{__name__=\"up\"}", "2 1 3ff0000000000000", metadata]);
@@ -526,6 +509,22 @@ fn version_2_insists_on_its_rules() {
     request.symbols[0] = "x".to_owned();
     let error = decode2(&request.encode_to_vec()).unwrap_err();
     assert_eq!(error, WriteV2Error::FirstSymbol);
+}
+
+/// Histograms have the same fields in both versions.
+fn in_version_2(histogram: &Histogram) -> v2::Histogram {
+    v2::Histogram::decode(&histogram.encode_to_vec()[..]).unwrap()
+}
+
+#[test]
+fn histograms_of_both_versions_are_read_alike() {
+    let symbols = ["", "__name__", "h"].map(str::to_owned).to_vec();
+    let histograms = vec![in_version_2(&an_integer_histogram())];
+    let series = v2::TimeSeries { labels_refs: vec![1, 2], histograms, ..Default::default() };
+    let request = v2::Request { symbols, timeseries: vec![series] };
+    let (second, _) = decode2(&request.encode_to_vec()).unwrap();
+    let (first, decoded) = decode1(&with_histogram(an_integer_histogram())).unwrap();
+    assert_eq!((first, decoded.histograms), (second, 1));
 }
 
 #[test]

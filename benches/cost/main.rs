@@ -1,0 +1,149 @@
+//! The cost guard: fixed work whose instructions callgrind counts.
+//!
+//! `.ci/cost` runs every work that is listed here and compares its instructions with the budgets in
+//! `benches/cost-budgets.txt` (docs/benchmarks.md says how to change one). `cost --list` prints the
+//! names, `cost NAME` does one work.
+//!
+//! Only what `counted_work` calls is counted; what a work needs beforehand is made outside of it.
+//! The work is the same in every run: a fixed seed, a simulated disk and clock, one thread.
+#![expect(clippy::print_stdout, reason = "a command for people")]
+
+mod load;
+mod store;
+
+use load::{Load, SERIES};
+use std::hint::black_box;
+use std::process::ExitCode;
+use store::Store;
+
+type Work = fn();
+
+const WORKS: [(&str, Work); 7] = [
+    ("remote-write", remote_write),
+    ("new-series", new_series),
+    ("flush", flush),
+    ("merge", merge),
+    ("sum-by-rate", sum_by_rate),
+    ("label-values", label_values),
+    ("series", series),
+];
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    if wanted == "--list" {
+        WORKS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
+    match WORKS.iter().find(|(name, _)| *name == wanted) {
+        Some((_, work)) => {
+            work();
+            ExitCode::SUCCESS
+        }
+        None => {
+            println!("cost NAME, where NAME is one that `cost --list` prints");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Callgrind counts from the entry of this function to its return: it finds the function by its
+/// name. The answer passes through `black_box` so that the call is neither inlined nor a jump.
+#[inline(never)]
+fn counted_work(work: &mut dyn FnMut() -> usize) -> usize {
+    black_box(work())
+}
+
+/// Runs the work and checks that it did as much as it should.
+fn count(expected: usize, mut work: impl FnMut() -> usize) {
+    let done = counted_work(&mut work);
+    assert_eq!(done, expected, "the work is not what it was");
+}
+
+/// A store with so many scrapes of all series in its head.
+fn scraped(load: &mut Load, scrapes: usize) -> Store {
+    let mut store = Store::new();
+    for _ in 0..scrapes {
+        store.write(&load.next_scrape());
+    }
+    store
+}
+
+/// A store with a part for each of `parts` runs of scrapes.
+fn in_parts(load: &mut Load, parts: usize, scrapes: usize) -> Store {
+    let mut store = Store::new();
+    for _ in 0..parts {
+        for _ in 0..scrapes {
+            store.write(&load.next_scrape());
+        }
+        store.flush();
+    }
+    assert_eq!(store.parts(), parts);
+    store
+}
+
+/// Bodies of series that the store knows: decompressed, decoded, resolved, encoded for the
+/// write-ahead log, applied to the head.
+fn remote_write() {
+    const BODIES: usize = 10;
+    let mut load = Load::new();
+    let mut store = scraped(&mut load, 2);
+    let bodies: Vec<_> = (0..BODIES).map(|_| load.next_scrape()).collect();
+    count(BODIES * SERIES, || bodies.iter().map(|body| store.write(body)).sum());
+}
+
+/// A body of series that the store does not know, into a registry that has some.
+fn new_series() {
+    let mut store = scraped(&mut Load::new(), 1);
+    let body = Load::of_other_hosts().next_scrape();
+    count(SERIES, || store.write(&body));
+}
+
+fn flush() {
+    let mut store = scraped(&mut Load::new(), 120);
+    count(1, || {
+        store.flush();
+        store.parts()
+    });
+}
+
+fn merge() {
+    let store = in_parts(&mut Load::new(), 4, 30);
+    count(1, || {
+        store.merge();
+        store.parts()
+    });
+}
+
+/// Over an hour of one metric, half of it in parts and half in the head.
+fn sum_by_rate() {
+    let mut load = Load::new();
+    let mut store = in_parts(&mut load, 2, 60);
+    for _ in 0..120 {
+        store.write(&load.next_scrape());
+    }
+    let end_ms = load.last_ms();
+    let query = "sum by (mode) (rate(node_cpu_seconds_total[5m]))";
+    count(load::MODES.len(), || store.range_query(query, end_ms - 3_600_000, end_ms, 15_000));
+}
+
+/// The values of a label, of all series and of those of one metric.
+fn label_values() {
+    let store = half_flushed();
+    count(2 * load::HOSTS, || {
+        store.label_values("instance", None)
+            + store.label_values("instance", Some(load::CPU_METRIC))
+    });
+}
+
+/// The labels of every series of a metric.
+fn series() {
+    let store = half_flushed();
+    count(load::HOSTS * load::CPU_SERIES, || store.series(load::CPU_METRIC));
+}
+
+fn half_flushed() -> Store {
+    let mut load = Load::new();
+    let mut store = in_parts(&mut load, 1, 4);
+    store.write(&load.next_scrape());
+    store
+}

@@ -1,0 +1,187 @@
+//! The metric store, as far as the counted work uses it. Everything that depends on the store's own
+//! interface is here.
+
+use metric_store::{
+    BatchBuilder, Limits, Matcher as StoreMatcher, MergeWish, MetricStore, Samples,
+    Scratch as StoreScratch, Select, Selection as StoreSelection, SeriesSlot, StoreSettings,
+};
+use model::{FloatHistogram, Labels, TenantId, TimeRange};
+use parts::Site;
+use platform::sim::{SimClock, SimDisk};
+use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom};
+use promql::storage::{Column, Scratch, SeriesColumns};
+use promql::{
+    Engine, EngineOptions, Matcher, QueryValue, Request, SelectHints, Selection, Storage,
+    StorageError,
+};
+use std::sync::Arc;
+use wal::Position;
+use wire::{Encoding, ExemplarRef, LabelLimits, MetadataRef, MetricSink, WriteScratch};
+
+const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
+const BODY_MAX: usize = 64 << 20;
+
+pub(crate) struct Store {
+    store: MetricStore,
+    tenant: TenantId,
+    disk: Arc<SimDisk>,
+    clock: Arc<SimClock>,
+    /// Where the next batch would stand in the write-ahead log. The log itself is not counted: its
+    /// cost is the disk's.
+    position: Position,
+    batch: BatchBuilder,
+    plain: Vec<u8>,
+    payload: Vec<u8>,
+    scratch: WriteScratch,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        let (clock, random) = (Arc::new(SimClock::new()), Arc::new(SeededRandom::new(7)));
+        let disk = Arc::new(SimDisk::new());
+        let blobs = DiskBlobs::open(Arc::clone(&disk) as Arc<dyn Disk>, "blobs");
+        let blobs: Arc<dyn Blobs> = Arc::new(blobs.expect("an empty disk opens"));
+        let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
+        let site = Site::new(blobs, clock.clone(), ids);
+        let store = MetricStore::open(site, random, StoreSettings::default());
+        Self {
+            store: store.expect("an empty store opens"),
+            tenant: TenantId::default_tenant(),
+            disk,
+            clock,
+            position: Position { segment: 1, offset: 0 },
+            batch: BatchBuilder::new(),
+            plain: Vec::new(),
+            payload: Vec::new(),
+            scratch: WriteScratch::default(),
+        }
+    }
+
+    /// Takes the body of a remote write. Answers how many samples it had.
+    pub(crate) fn write(&mut self, body: &[u8]) -> usize {
+        let Self { store, tenant, batch, plain, payload, scratch, .. } = self;
+        batch.clear();
+        payload.clear();
+        wire::decompress_into(Encoding::Snappy, body, BODY_MAX, plain).expect("it is snappy");
+        let mut sink = Filling { batch, slot: None };
+        let decoded = wire::decode_write_v1(plain, &LabelLimits::NONE, scratch, &mut sink);
+        let samples = decoded.expect("it is a write request").samples;
+        let prepared = store.prepare(tenant, LIMITS, batch, payload).expect("it is taken");
+        self.position.offset += payload.len() as u64;
+        self.store.apply(prepared, &mut self.batch, self.position).expect("it is applied");
+        samples as usize
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.position.offset += 1;
+        self.store.cut(self.position);
+        self.store.flush().expect("it is flushed");
+    }
+
+    pub(crate) fn merge(&self) {
+        let space = self.disk.space().expect("the disk has space");
+        self.store.merge(&MergeWish { full: true, space }).expect("it is merged");
+    }
+
+    pub(crate) fn parts(&self) -> usize {
+        self.store.parts(&self.tenant).expect("parts are listed").len()
+    }
+
+    /// Answers how many values the label has in all series, or in those of a metric.
+    pub(crate) fn label_values(&self, label: &str, metric: Option<&str>) -> usize {
+        let matchers: Vec<_> = metric.map(of_metric).into_iter().collect();
+        let wanted = everything(&matchers);
+        let listed = self.store.label_values(&self.tenant, &wanted, label);
+        listed.expect("they are listed").0.len()
+    }
+
+    /// Puts together the labels of each series of a metric. Answers how many there are.
+    pub(crate) fn series(&self, metric: &str) -> usize {
+        let matchers = [of_metric(metric)];
+        let selection = self.store.select(&self.tenant, &everything(&matchers));
+        let selection = selection.expect("it is selected");
+        let labels = (0..selection.len()).map(|index| selection.labels(index));
+        labels.filter(|labels| labels.metric_name() == metric).count()
+    }
+
+    /// Answers how many series the result has.
+    pub(crate) fn range_query(&self, query: &str, start: i64, end: i64, step: i64) -> usize {
+        let request = Request::range(query, start, end, step);
+        let engine = Engine::new(EngineOptions::default());
+        let result = engine.run(self, &*self.clock, &request).expect("it is answered");
+        match result.value {
+            QueryValue::Matrix { series, .. } => series.len(),
+            other => panic!("a range query answers a matrix, not {other:?}"),
+        }
+    }
+}
+
+fn of_metric(metric: &str) -> StoreMatcher {
+    StoreMatcher::equal("__name__", metric)
+}
+
+fn everything(matchers: &[StoreMatcher]) -> Select<'_> {
+    Select { time: TimeRange::EVERYTHING, matchers, values_needed: false }
+}
+
+/// What a decoder reads goes into the batch.
+struct Filling<'a> {
+    batch: &'a mut BatchBuilder,
+    slot: Option<SeriesSlot>,
+}
+
+impl MetricSink for Filling<'_> {
+    fn series(&mut self, labels: &[u8]) {
+        self.slot = Some(self.batch.series(labels));
+    }
+
+    fn sample(&mut self, timestamp_ms: i64, _: i64, value: f64) {
+        let slot = self.slot.expect("a decoder names the series before its samples");
+        self.batch.sample(slot, timestamp_ms, value);
+    }
+
+    fn histogram(&mut self, _: i64, _: i64, _: FloatHistogram) {}
+    fn exemplar(&mut self, _: ExemplarRef<'_>) {}
+    fn metadata(&mut self, _: &str, _: MetadataRef<'_>) {}
+}
+
+/// The store as PromQL reads it; the queries here have equality matchers alone.
+impl Storage for Store {
+    fn select<'a>(
+        &'a self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn Selection + 'a>, StorageError> {
+        let matchers: Vec<_> =
+            matchers.iter().map(|one| StoreMatcher::equal(&one.name, &one.value)).collect();
+        let time = TimeRange { min: hints.start_ms, max: hints.end_ms };
+        let wanted = Select { time, matchers: &matchers, values_needed: true };
+        let selected = self.store.select(&self.tenant, &wanted).expect("it is selected");
+        Ok(Box::new(Selected(selected)))
+    }
+}
+
+struct Selected(StoreSelection);
+
+impl Selection for Selected {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        self.0.labels(index)
+    }
+
+    fn columns<'s>(
+        &'s self,
+        index: usize,
+        scratch: &'s mut Scratch,
+    ) -> Result<SeriesColumns<'s>, StorageError> {
+        let room = scratch.room.get_or_default::<StoreScratch>();
+        let read = self.0.read(index, room).expect("it is read");
+        let Samples { times, values, starts } = read.floats;
+        let floats = Column { times, values, starts };
+        let Samples { times, values, starts } = read.histograms;
+        Ok(SeriesColumns { floats, histograms: Column { times, values, starts } })
+    }
+}

@@ -1,0 +1,30 @@
+//! Compiles the messages of `proto/` into the types of `wire::proto`. protox reads the files in
+//! Rust, so that building needs no `protoc`.
+
+use std::error::Error;
+
+const ROOT: &str = "../../proto";
+const FILES: [&str; 7] = [
+    "google/rpc/error_details.proto",
+    "google/rpc/status.proto",
+    "io/prometheus/client/metrics.proto",
+    "io/prometheus/write/v2/types.proto",
+    "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
+    "opentelemetry/proto/metrics/v1/metrics.proto",
+    "prometheus/remote.proto",
+];
+
+/// A service that only the tests of `wire` serve: it shows that methods that stream can be.
+const TEST_ROOT: &str = "proto";
+const TEST_FILE: &str = "streaming.proto";
+
+#[allow(clippy::print_stdout, reason = "a build script speaks to cargo on its output")]
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={ROOT}");
+    println!("cargo::rerun-if-changed={TEST_ROOT}/{TEST_FILE}");
+    let messages = protox::compile(FILES, [ROOT])?;
+    prost_build::Config::new().include_file("proto.rs").compile_fds(messages)?;
+    let test_service = protox::compile([TEST_FILE], [TEST_ROOT])?;
+    tonic_prost_build::configure().compile_fds(test_service)?;
+    Ok(())
+}
