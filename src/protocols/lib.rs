@@ -26,8 +26,8 @@ pub use route::{
     percent_decode, router,
 };
 pub use services::{
-    Block, Committed, Exemplar, ExemplarSeries, Listing, Machine, MetricBatch, MetricQueries,
-    MetricReader, MetricServices, MetricStatistics, MetricWriter, NamedCount, Question,
+    Block, Committed, Exemplar, ExemplarSeries, Listing, ListingQuery, Machine, MetricBatch,
+    MetricQueries, MetricReader, MetricServices, MetricStatistics, MetricWriter, NamedCount,
     ServiceError, Services, Waiting,
 };
 

@@ -63,7 +63,7 @@ pub struct Listing<T> {
 /// What a listing is about: series that match any of the selectors (all, where there is none) and
 /// have samples between the two milliseconds, both included.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ListingQuery {
     pub selectors: Vec<Vec<Matcher>>,
     pub start_ms: i64,
     pub end_ms: i64,
@@ -127,13 +127,13 @@ pub struct Machine {
     pub threads: usize,
 }
 
-/// Answers questions about metrics. Calls may block: handlers make them on worker threads.
+/// Answers queries of metrics. Calls may block: handlers make them on worker threads.
 pub trait MetricQueries: Debug + Send + Sync {
     /// What a tenant has at this moment.
     fn reader(&self, tenant: &TenantId) -> Result<Box<dyn MetricReader>, ServiceError>;
 
     /// Hides and, at the next merge, removes what matches.
-    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError>;
+    fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError>;
 
     /// Removes what was deleted from the disk, now.
     fn clean_tombstones(&self, tenant: &TenantId) -> Result<(), ServiceError>;
@@ -148,14 +148,14 @@ pub trait MetricQueries: Debug + Send + Sync {
 
 /// One tenant's metrics at one moment. Listings come sorted.
 pub trait MetricReader: Storage {
-    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError>;
+    fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError>;
 
-    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError>;
+    fn label_names(&self, query: &ListingQuery) -> Result<Listing<String>, ServiceError>;
 
     fn label_values(
         &self,
         name: &str,
-        question: &Question,
+        query: &ListingQuery,
     ) -> Result<Listing<String>, ServiceError>;
 
     /// By rising name; of one metric several where its sources disagree.
@@ -165,7 +165,7 @@ pub trait MetricReader: Storage {
         limit: usize,
     ) -> Result<Vec<(String, Vec<MetricMetadata>)>, ServiceError>;
 
-    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError>;
+    fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError>;
 
     /// Of the series that match, with at most so many lines in a table.
     fn statistics(

@@ -135,9 +135,9 @@ impl MetricQueries for Queries {
         Ok(Box::new(stored))
     }
 
-    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError> {
+    fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError> {
         if let Some(stored) = self.0.tenants().get_mut(tenant.as_str()) {
-            stored.series.retain(|labels| !wanted(question, labels));
+            stored.series.retain(|labels| !wanted(query, labels));
         }
         Ok(())
     }
@@ -155,8 +155,8 @@ impl MetricQueries for Queries {
     }
 }
 
-fn wanted(question: &Question, labels: &Labels) -> bool {
-    let selectors = &question.selectors;
+fn wanted(query: &ListingQuery, labels: &Labels) -> bool {
+    let selectors = &query.selectors;
     selectors.is_empty() || selectors.iter().any(|matchers| matches_all(matchers, labels))
 }
 
@@ -178,30 +178,30 @@ impl Storage for Stored {
 }
 
 impl Stored {
-    fn asked<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Labels> {
-        self.series.iter().filter(|labels| wanted(question, labels))
+    fn asked<'a>(&'a self, query: &'a ListingQuery) -> impl Iterator<Item = &'a Labels> {
+        self.series.iter().filter(|labels| wanted(query, labels))
     }
 }
 
 impl MetricReader for Stored {
-    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError> {
-        Ok(listing(self.asked(question).cloned(), question.limit))
+    fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError> {
+        Ok(listing(self.asked(query).cloned(), query.limit))
     }
 
-    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError> {
-        let labels = self.asked(question).flat_map(Labels::iter);
+    fn label_names(&self, query: &ListingQuery) -> Result<Listing<String>, ServiceError> {
+        let labels = self.asked(query).flat_map(Labels::iter);
         let names: BTreeSet<String> = labels.map(|(name, _)| name.to_owned()).collect();
-        Ok(listing(names, question.limit))
+        Ok(listing(names, query.limit))
     }
 
     fn label_values(
         &self,
         name: &str,
-        question: &Question,
+        query: &ListingQuery,
     ) -> Result<Listing<String>, ServiceError> {
-        let values = self.asked(question).filter_map(|labels| labels.get(name));
+        let values = self.asked(query).filter_map(|labels| labels.get(name));
         let values: BTreeSet<String> = values.map(str::to_owned).collect();
-        Ok(listing(values, question.limit))
+        Ok(listing(values, query.limit))
     }
 
     fn metadata(
@@ -213,8 +213,8 @@ impl MetricReader for Stored {
         Ok(found.map(|(name, one)| (name.clone(), vec![one.clone()])).take(limit).collect())
     }
 
-    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError> {
-        let found = self.exemplars.iter().filter(|(labels, _)| wanted(question, labels));
+    fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError> {
+        let found = self.exemplars.iter().filter(|(labels, _)| wanted(query, labels));
         Ok(found
             .map(|(labels, exemplars)| ExemplarSeries {
                 series: labels.clone(),

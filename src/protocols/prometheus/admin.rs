@@ -14,8 +14,8 @@ fn switched_on(context: &Context) -> Result<(), ApiError> {
 
 pub(super) fn delete_series(context: &Context) -> Result<Response, ApiError> {
     switched_on(context)?;
-    let question = context.parameters.question_of_series()?;
-    context.metrics()?.queries.delete(&context.call.tenant, &question)?;
+    let query = context.parameters.series_query()?;
+    context.metrics()?.queries.delete(&context.call.tenant, &query)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 

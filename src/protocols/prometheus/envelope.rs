@@ -257,7 +257,7 @@ fn mistake() -> ApiError {
     ApiError { kind: ErrorType::Internal, message }
 }
 
-/// Answers a question: where it came in when it is known to be quick, else on a worker thread.
+/// Runs a query on this thread when it is known to be quick, and on a worker thread otherwise.
 async fn ask(
     services: Arc<Services>,
     call: Call,
@@ -315,7 +315,7 @@ async fn finish(response: Response, takes_gzip: bool, origin: &str) -> Response 
     with_cors(response, origin)
 }
 
-/// The answer to a browser's question before the real one.
+/// Answers the preflight request that a browser sends before a request from another site.
 pub(super) async fn options(services: Arc<Services>, _: Call) -> Response {
     with_cors(reply::empty(StatusCode::NO_CONTENT), &services.prometheus.cors_origin)
 }

@@ -18,12 +18,12 @@ pub(super) fn content_type(_: &Call) -> &'static str {
 
 /// One JSON object a line: the labels, the values, the times in milliseconds.
 pub(super) fn export(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiError> {
-    let question = context.parameters.question_of_series()?;
+    let query = context.parameters.series_query()?;
     let line_samples = context.parameters.count("max_rows_per_line")?.unwrap_or(LINE_SAMPLES);
-    let range = (question.start_ms, question.end_ms);
-    let wanted = question.start_ms..=question.end_ms;
+    let range = (query.start_ms, query.end_ms);
+    let wanted = query.start_ms..=query.end_ms;
     let reader = context.reader()?;
-    each_series(context, &*reader, &question.selectors, range, Order::Labels, |labels, columns| {
+    each_series(context, &*reader, &query.selectors, range, Order::Labels, |labels, columns| {
         let floats = columns.floats;
         let points = floats.times.iter().copied().zip(floats.values.iter().copied());
         let kept: Vec<_> =

@@ -4,20 +4,20 @@ use super::envelope::{ApiError, Context, Data};
 use super::json;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::percent_decode;
-use crate::services::{Listing, MetricReader, Question};
+use crate::services::{Listing, ListingQuery, MetricReader};
 use model::{METRIC_NAME, MetricMetadata};
 use std::collections::BTreeSet;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
-    let question = context.parameters.question_of_series()?;
-    let found = context.reader()?.series(&question)?;
+    let query = context.parameters.series_query()?;
+    let found = context.reader()?.series(&query)?;
     let mut data = Data::default();
     json::list(&mut data.json, &found.items, json::labels);
     Ok(annotated(data, found))
 }
 
 pub(super) fn names(context: &Context) -> Result<Data, ApiError> {
-    let found = context.reader()?.label_names(&context.parameters.question()?)?;
+    let found = context.reader()?.label_names(&context.parameters.listing_query()?)?;
     Ok(text_list(found))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn values(context: &Context) -> Result<Data, ApiError> {
     if name.is_empty() {
         return Err(ApiError::bad("invalid label name: \"\""));
     }
-    let found = context.reader()?.label_values(&name, &context.parameters.question()?)?;
+    let found = context.reader()?.label_values(&name, &context.parameters.listing_query()?)?;
     Ok(text_list(found))
 }
 
@@ -107,8 +107,8 @@ fn seen_metrics(
         return Ok(None);
     }
     let (start_ms, end_ms, limit) = (TIME_MIN_MS, TIME_MAX_MS, usize::MAX);
-    let question = Question { selectors, start_ms, end_ms, limit };
-    Ok(Some(reader.label_values(METRIC_NAME, &question)?.items.into_iter().collect()))
+    let query = ListingQuery { selectors, start_ms, end_ms, limit };
+    Ok(Some(reader.label_values(METRIC_NAME, &query)?.items.into_iter().collect()))
 }
 
 /// Whether one of the metrics bears the family's name, as it is or with a suffix of its kind.

@@ -27,7 +27,7 @@ mod status;
 mod tests;
 mod write;
 
-pub(crate) use quick::QuickQuestions;
+pub(crate) use quick::QuickQueries;
 pub use settings::PrometheusSettings;
 pub(crate) use write::commit;
 

@@ -3,7 +3,7 @@
 
 use super::envelope::ApiError;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
-use crate::services::Question;
+use crate::services::ListingQuery;
 use crate::{Call, percent_decode};
 use model::{MatchOp, Matcher};
 use promql::{COMPILED_MAX, ParseError, parse_duration, parse_selector};
@@ -138,22 +138,22 @@ impl Parameters {
         })
     }
 
-    /// [`question`](Self::question), which must say which series it is about.
-    pub(super) fn question_of_series(&self) -> Result<Question, ApiError> {
+    /// [`listing_query`](Self::listing_query), which must say which series it is about.
+    pub(super) fn series_query(&self) -> Result<ListingQuery, ApiError> {
         if self.text("match[]").is_empty() {
             return Err(ApiError::bad("no match[] parameter provided"));
         }
-        self.question()
+        self.listing_query()
     }
 
     /// `match[]`, `start`, `end` and `limit` together.
-    pub(super) fn question(&self) -> Result<Question, ApiError> {
+    pub(super) fn listing_query(&self) -> Result<ListingQuery, ApiError> {
         let start_ms = self.time("start", TIME_MIN_MS)?;
         let end_ms = self.time("end", TIME_MAX_MS)?;
         if end_ms < start_ms {
             return Err(ApiError::bad("end timestamp must not be before start timestamp"));
         }
-        Ok(Question { selectors: self.selectors()?, start_ms, end_ms, limit: self.limit()? })
+        Ok(ListingQuery { selectors: self.selectors()?, start_ms, end_ms, limit: self.limit()? })
     }
 }
 

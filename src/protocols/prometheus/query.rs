@@ -5,7 +5,7 @@ use super::json::{self, Moment, Moments};
 use super::narrowed::Narrowed;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::reply;
-use crate::services::{ExemplarSeries, Question};
+use crate::services::{ExemplarSeries, ListingQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{FloatHistogram, Labels};
@@ -321,8 +321,8 @@ pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
         return Ok(Data::of("[]"));
     }
     let selectors = context.parameters.narrow(selectors)?;
-    let question = Question { selectors, start_ms, end_ms, limit: usize::MAX };
-    let mut found = context.reader()?.exemplars(&question)?;
+    let query = ListingQuery { selectors, start_ms, end_ms, limit: usize::MAX };
+    let mut found = context.reader()?.exemplars(&query)?;
     // A series that several selectors match has its exemplars from each.
     found.sort_by(|left, right| left.series.cmp(&right.series));
     found.dedup_by(|later, first| later.series == first.series);
