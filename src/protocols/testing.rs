@@ -2,7 +2,10 @@
 //! fixtures of requests with the answers that they must get.
 
 use crate::services::*;
-use crate::{BodyLimits, Host, Identified, Principal, Refusal, Route, not_found, router};
+use crate::{
+    BodyLimits, Host, Identified, Principal, Protocol, ProtocolSettings, Refusal, all, not_found,
+    router,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -286,8 +289,15 @@ impl Host for TestHost {
     }
 }
 
+/// What a test may change before its server is made.
+pub(crate) struct Setup {
+    pub(crate) services: Services,
+    pub(crate) settings: ProtocolSettings,
+}
+
 pub(crate) struct TestServer {
     router: Router,
+    pub(crate) protocols: Vec<Protocol>,
     pub(crate) store: Arc<MemoryMetrics>,
     runtime: tokio::runtime::Runtime,
 }
@@ -312,29 +322,24 @@ impl Answered {
 }
 
 impl TestServer {
-    /// What handlers see, before a store is open.
-    pub(crate) fn services(adjust: impl FnOnce(&mut Services)) -> Arc<Services> {
-        let mut services = Services::new(Arc::new(StillClock), "0.0.0");
-        adjust(&mut services);
-        Arc::new(services)
-    }
-
-    pub(crate) fn new(adjust: impl FnOnce(&mut Services)) -> Self {
+    pub(crate) fn new(adjust: impl FnOnce(&mut Setup)) -> Self {
+        let services = Services::new(Arc::new(StillClock), "0.0.0");
+        let mut setup = Setup { services, settings: ProtocolSettings::default() };
+        adjust(&mut setup);
+        let Setup { mut services, settings } = setup;
+        let engine = services.metric_options.engine.clone();
+        services.metric_options = settings.prometheus.metric_options(engine);
         let store = Arc::new(MemoryMetrics::default());
-        let services = Self::services(adjust);
-        let clock = Arc::clone(&services.clock);
         services.open_metrics(MetricServices {
             writer: Arc::new(Writer(Arc::clone(&store))),
             queries: Arc::new(Queries(Arc::clone(&store))),
         });
-        let host = Arc::new(TestHost(clock));
-        let tables = crate::ALL.iter().flat_map(|protocol| protocol.routes);
-        let join = |all: Router, table: &&'static [Route<Services>]| {
-            all.merge(router(&host, &services, table))
-        };
-        let router = tables.fold(Router::new(), join).fallback(not_found);
+        let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services.clock)));
+        let protocols = all(&settings, &Arc::new(services));
+        let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
+        let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { router, store, runtime }
+        Self { router, protocols, store, runtime }
     }
 
     pub(crate) fn send(

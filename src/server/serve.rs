@@ -71,12 +71,7 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let mut signals = StopSignals::catch();
     let listeners = Listeners::bind(&config).await?;
     let clock = Arc::clone(&machine.clock);
-    let app = Arc::new(App::new(
-        config.clone(),
-        Arc::clone(&clock),
-        routes::registry(),
-        listeners.addresses(),
-    ));
+    let app = Arc::new(App::new(config.clone(), Arc::clone(&clock), listeners.addresses()));
     let router = routes::router(&app);
     let operators = operators_door(&machine, &router);
     let (stop, stopped) = watch::channel(false);

@@ -1,7 +1,8 @@
 //! `series`, `labels`, `label/<name>/values`, `metadata`: what an editor completes with.
 
 use super::envelope::{ApiError, Context, Data};
-use super::json;
+use super::selectors::{filters, listing_query, series_query};
+use crate::api::json;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::percent_decode;
 use crate::services::{Listing, ListingQuery, MetricReader};
@@ -9,7 +10,7 @@ use model::{METRIC_NAME, MetricMetadata};
 use std::collections::BTreeSet;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
-    let query = context.parameters.series_query()?;
+    let query = series_query(&context.parameters)?;
     let found = context.reader()?.series(&query)?;
     let mut data = Data::default();
     json::list(&mut data.json, &found.items, json::labels);
@@ -17,7 +18,7 @@ pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
 }
 
 pub(super) fn names(context: &Context) -> Result<Data, ApiError> {
-    let found = context.reader()?.label_names(&context.parameters.listing_query()?)?;
+    let found = context.reader()?.label_names(&listing_query(&context.parameters)?)?;
     Ok(text_list(found))
 }
 
@@ -28,7 +29,7 @@ pub(super) fn values(context: &Context) -> Result<Data, ApiError> {
     if name.is_empty() {
         return Err(ApiError::bad("invalid label name: \"\""));
     }
-    let found = context.reader()?.label_values(&name, &context.parameters.listing_query()?)?;
+    let found = context.reader()?.label_values(&name, &listing_query(&context.parameters)?)?;
     Ok(text_list(found))
 }
 
@@ -102,7 +103,7 @@ fn seen_metrics(
     context: &Context,
     reader: &dyn MetricReader,
 ) -> Result<Option<BTreeSet<String>>, ApiError> {
-    let selectors = context.parameters.filters()?;
+    let selectors = filters(&context.parameters)?;
     if selectors.is_empty() {
         return Ok(None);
     }

@@ -36,11 +36,11 @@ impl Default for QuickQueries {
 
 /// What is asked, without when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64);
+pub(crate) struct Key(u64);
 
 impl Key {
     /// `None` where it is not worth a look.
-    pub(super) fn of(call: &Call) -> Option<Self> {
+    pub(crate) fn of(call: &Call) -> Option<Self> {
         let is_short = call.query.len() + call.body.len() <= LENGTH_MAX;
         let forms = [call.query.as_bytes(), &call.body];
         is_short.then(|| Self::new(call.tenant.as_str(), &call.path, forms))
@@ -89,12 +89,12 @@ fn seconds(value: &[u8]) -> Option<f64> {
 }
 
 impl QuickQueries {
-    pub(super) fn know(&self, key: Key) -> bool {
+    pub(crate) fn is_quick(&self, key: Key) -> bool {
         self.places[key.place()].load(Relaxed) == key.name() | ENOUGH
     }
 
     /// Learns what an answer took.
-    pub(super) fn learn(&self, key: Key, took: Duration) {
+    pub(crate) fn learn(&self, key: Key, took: Duration) {
         let place = &self.places[key.place()];
         let known = place.load(Relaxed);
         let is_known = known & !COUNT_MASK == key.name();
@@ -133,11 +133,11 @@ mod tests {
         let queries = QuickQueries::default();
         let (one, other) = (key("/api/v1/labels", ""), key("/api/v1/status/buildinfo", ""));
         for _ in 0..ENOUGH {
-            assert!(!queries.know(one));
+            assert!(!queries.is_quick(one));
             queries.learn(one, QUICK / 2);
         }
-        assert!(queries.know(one) && !queries.know(other));
+        assert!(queries.is_quick(one) && !queries.is_quick(other));
         queries.learn(one, QUICK);
-        assert!(!queries.know(one));
+        assert!(!queries.is_quick(one));
     }
 }
