@@ -3,7 +3,7 @@
 use crate::client::Reply;
 use crate::support::{BINARY, Folder, Server, run, skip};
 use protocols::{Access, Route};
-use server::routes::ROUTES;
+use server::routes::{ROUTES, protocol_routes};
 use std::path::Path;
 use std::process::Command;
 
@@ -23,7 +23,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn of<S>(route: &'static Route<S>) -> Self {
+    fn of<H>(route: &Route<H>) -> Self {
         let Route { methods, path, access, .. } = route;
         Self { method: methods[0].as_str(), path, access: *access }
     }
@@ -46,7 +46,7 @@ fn every_route_holds_to_its_scope() {
     let scopes = ["read", "write", "rules", "admin"];
     let tokens =
         scopes.map(|scope| format!("Bearer {}", token(folder.path(), &["--scope", scope])));
-    for route in ROUTES.iter().map(Listed::of).chain(protocols::routes().map(Listed::of)) {
+    for route in ROUTES.iter().map(Listed::of).chain(protocol_routes().iter().map(Listed::of)) {
         let (route, path) = (&route, route.path);
         let Access::Needs(needed) = route.access else {
             assert_ne!(ask(&server, route, &[]).status, 401, "{path} is public");

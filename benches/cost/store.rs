@@ -2,17 +2,16 @@
 //! interface is here.
 
 use metric_store::{
-    BatchBuilder, Limits, Matcher as StoreMatcher, MergeWish, MetricStore, Samples,
-    Scratch as StoreScratch, Select, Selection as StoreSelection, SeriesSlot, StoreSettings,
+    BatchBuilder, Limits, MergeWish, MetricStore, Samples, Scratch as StoreScratch, Select,
+    Selection as StoreSelection, SeriesSlot, StoreSettings,
 };
-use model::{FloatHistogram, Labels, TenantId, TimeRange};
+use model::{FloatHistogram, Labels, Matcher, TenantId, TimeRange};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom};
 use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{
-    Engine, EngineOptions, Matcher, QueryValue, Request, SelectHints, Selection, Storage,
-    StorageError,
+    Engine, EngineOptions, QueryValue, Request, SelectHints, Selection, Storage, StorageError,
 };
 use std::sync::Arc;
 use wal::Position;
@@ -116,11 +115,11 @@ impl Store {
     }
 }
 
-fn of_metric(metric: &str) -> StoreMatcher {
-    StoreMatcher::equal("__name__", metric)
+fn of_metric(metric: &str) -> Matcher {
+    Matcher::equal("__name__", metric)
 }
 
-fn everything(matchers: &[StoreMatcher]) -> Select<'_> {
+fn everything(matchers: &[Matcher]) -> Select<'_> {
     Select { time: TimeRange::EVERYTHING, matchers, values_needed: false }
 }
 
@@ -145,17 +144,15 @@ impl MetricSink for Filling<'_> {
     fn metadata(&mut self, _: &str, _: MetadataRef<'_>) {}
 }
 
-/// The store as PromQL reads it; the queries here have equality matchers alone.
+/// The store as PromQL reads it.
 impl Storage for Store {
     fn select<'a>(
         &'a self,
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
-        let matchers: Vec<_> =
-            matchers.iter().map(|one| StoreMatcher::equal(&one.name, &one.value)).collect();
         let time = TimeRange { min: hints.start_ms, max: hints.end_ms };
-        let wanted = Select { time, matchers: &matchers, values_needed: true };
+        let wanted = Select { time, matchers, values_needed: true };
         let selected = self.store.select(&self.tenant, &wanted).expect("it is selected");
         Ok(Box::new(Selected(selected)))
     }

@@ -44,7 +44,7 @@ impl Window {
     pub(crate) fn now(services: &Services) -> Self {
         let now_ms = services.clock.wall_ms();
         let (retention_ms, grace_ms) =
-            (services.retention_ms, services.prometheus.future_grace_ms());
+            (services.retention_ms, services.metric_options.future_grace_ms);
         let oldest_ms = retention_ms.map_or(TIME_MIN_MS, |kept| now_ms.saturating_sub(kept));
         Self {
             oldest_ms: oldest_ms.max(TIME_MIN_MS),

@@ -6,6 +6,9 @@
 //! Invariant: a handler is only reached through a [`Route`], and a `Route` always says who may
 //! call it.
 
+mod api;
+mod commit;
+mod grpc;
 mod guard;
 pub mod otlp;
 mod principal;
@@ -15,21 +18,20 @@ pub mod reply;
 mod route;
 mod services;
 pub mod settings;
-mod stream;
 #[cfg(test)]
 mod testing;
 
 pub use principal::{Principal, Refusal, TENANT_HEADER};
-pub use protocol::{ALL, Protocol, routes};
+pub use protocol::{Protocol, ProtocolSettings, all};
 pub use route::{
-    Access, Answer, Body, BodyLimits, Call, Handler, Host, Identified, Refuse, Route, not_found,
-    percent_decode, router,
+    Access, Answer, Body, BodyLimits, Bound, Call, Handler, Host, Identified, Refuse, Route, bind,
+    not_found, percent_decode, router,
 };
 pub use services::{
-    Block, Committed, Exemplar, ExemplarSeries, Listing, Machine, MetricBatch, MetricQueries,
-    MetricReader, MetricServices, MetricStatistics, MetricWriter, NamedCount, Question,
-    ServiceError, Services, Waiting,
+    Block, Committed, Exemplar, ExemplarSeries, Listing, ListingQuery, Machine, MetricBatch,
+    MetricOptions, MetricQueries, MetricReader, MetricServices, MetricStatistics, MetricWriter,
+    NamedCount, ServiceError, Services, Waiting,
 };
 
-/// This crate's instruments.
+/// The instruments of what all protocols share; a protocol brings its own.
 pub static METRICS: &[&[&dyn observe::Metric]] = &[route::METRICS, guard::METRICS];

@@ -119,8 +119,11 @@ impl Call {
 
 pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// One line of the table. Its handler sees an `S`: the whole server, or a protocol's services.
-pub struct Route<S: 'static> {
+/// One line of a table: what is served under a path, and to whom. A protocol's table is a constant
+/// whose handlers are functions of the protocol's state ([`Handler`]); what is served has the state
+/// bound to it ([`Bound`]).
+#[derive(Clone, Copy)]
+pub struct Route<H> {
     pub methods: &'static [Method],
     /// In axum's form: `/items/{id}`.
     pub path: &'static str,
@@ -128,29 +131,24 @@ pub struct Route<S: 'static> {
     pub body: Body,
     /// Whether the stores must be open.
     pub needs_stores: bool,
-    pub handler: Handler<S>,
-    /// How it says that a request is not let in.
+    pub handler: H,
+    /// How a request is answered that may not reach the handler.
     pub refuse: Refuse,
     /// For docs/protocols.md.
     pub about: &'static str,
 }
 
+/// A function of a state: the whole server's, or a protocol's.
 pub type Handler<S> = fn(Arc<S>, Call) -> Answer;
 
-/// A refusal in the words of a protocol, for the request with these headers. The house's own:
+/// A handler with its state.
+pub type Bound = Arc<dyn Fn(Call) -> Answer + Send + Sync>;
+
+/// A refusal in the words of a protocol, for the request with these headers. The server's own words:
 /// [`reply::refuse`].
 pub type Refuse = fn(&HeaderMap, ErrorKind, &str) -> Response;
 
-/// Not derived: a route can be copied whatever its handler sees.
-impl<S> Clone for Route<S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S> Copy for Route<S> {}
-
-impl<S> fmt::Debug for Route<S> {
+impl<H> fmt::Debug for Route<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {} ({:?})", self.methods, self.path, self.access)
     }
@@ -160,25 +158,34 @@ impl<S> fmt::Debug for Route<S> {
 #[macro_export]
 macro_rules! handler {
     ($handler:path) => {
-        |services, call| -> $crate::Answer { Box::pin($handler(services, call)) }
+        |state, call| -> $crate::Answer { Box::pin($handler(state, call)) }
     };
 }
 
-/// A router that knows the table and nothing else: what is not in the table is not served (see
-/// [`not_found`]).
-pub fn router<H: Host, S: Send + Sync>(
-    host: &Arc<H>,
-    services: &Arc<S>,
-    routes: &'static [Route<S>],
-) -> Router {
+/// A table with the state that its handlers work on.
+pub fn bind<S: Send + Sync + 'static>(
+    state: &Arc<S>,
+    routes: &[Route<Handler<S>>],
+) -> Vec<Route<Bound>> {
+    let bind = |route: &Route<Handler<S>>| {
+        let (state, handler) = (Arc::clone(state), route.handler);
+        let Route { methods, path, access, body, needs_stores, refuse, about, .. } = *route;
+        let handler: Bound = Arc::new(move |call| handler(Arc::clone(&state), call));
+        Route { methods, path, access, body, needs_stores, handler, refuse, about }
+    };
+    routes.iter().map(bind).collect()
+}
+
+/// A router that serves these routes and nothing else; see [`not_found`].
+pub fn router(host: &Arc<dyn Host>, routes: &[Route<Bound>]) -> Router {
     let mut router = Router::new();
     for route in routes {
+        let served = Arc::new(route.clone());
         for method in route.methods {
             let filter = MethodFilter::try_from(method.clone()).expect("a method with a filter");
-            let (host, services) = (Arc::clone(host), Arc::clone(services));
-            let handler = move |request: Request| {
-                answer(Arc::clone(&host), Arc::clone(&services), route, request)
-            };
+            let (host, served) = (Arc::clone(host), Arc::clone(&served));
+            let handler =
+                move |request: Request| answer(Arc::clone(&host), Arc::clone(&served), request);
             router = router.route(route.path, on(filter, handler));
         }
     }
@@ -191,16 +198,11 @@ pub async fn not_found(request: Request) -> Response {
     reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
-async fn answer<H: Host, S: Send + Sync>(
-    host: Arc<H>,
-    services: Arc<S>,
-    route: &'static Route<S>,
-    request: Request,
-) -> Response {
+async fn answer(host: Arc<dyn Host>, route: Arc<Route<Bound>>, request: Request) -> Response {
     let started = host.clock().now();
     let method = request.method().clone();
-    let response = match admit(&*host, route, request).await {
-        Ok(call) => CatchPanic { path: route.path, inner: (route.handler)(services, call) }.await,
+    let response = match admit(&*host, &route, request).await {
+        Ok(call) => CatchPanic { path: route.path, inner: (route.handler)(call) }.await,
         Err(refusal) => *refusal,
     };
     SECONDS.observe(host.clock().now().since(started).as_secs_f64());
@@ -215,9 +217,9 @@ fn method_name(method: &Method) -> &str {
 }
 
 /// From a request to a call that may be answered, or to the refusal.
-async fn admit<S>(
-    host: &impl Host,
-    route: &Route<S>,
+async fn admit(
+    host: &dyn Host,
+    route: &Route<Bound>,
     request: Request,
 ) -> Result<Call, Box<Response>> {
     let (parts, body) = request.into_parts();
@@ -270,7 +272,7 @@ impl From<Refusal> for Refused {
     }
 }
 
-async fn identify(host: &impl Host, access: Access, parts: &Parts) -> Result<Principal, Refusal> {
+async fn identify(host: &dyn Host, access: Access, parts: &Parts) -> Result<Principal, Refusal> {
     let Access::Needs(scope) = access else {
         return Ok(Principal::nobody());
     };

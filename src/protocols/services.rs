@@ -1,8 +1,8 @@
 //! What the protocols need from the rest of the server: the traits that the stores' adaptors
-//! implement, and the bundle that handlers see.
+//! implement, and the bundle that every protocol is given when it is made.
+//!
+//! Not here: settings and state of one protocol, which the protocol itself holds.
 
-use crate::otlp::{DeltaState, OtlpSettings};
-use crate::prometheus::{PrometheusSettings, QuickQuestions};
 use model::{ErrorKind, Labels, Matcher, MetricMetadata, TenantId};
 use platform::Clock;
 use promql::{EngineOptions, Storage};
@@ -10,7 +10,7 @@ use query::Budget;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use wire::{MetricSink, Rejections};
+use wire::{LabelLimits, MetricSink, Rejections};
 
 pub type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -63,7 +63,7 @@ pub struct Listing<T> {
 /// What a listing is about: series that match any of the selectors (all, where there is none) and
 /// have samples between the two milliseconds, both included.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ListingQuery {
     pub selectors: Vec<Vec<Matcher>>,
     pub start_ms: i64,
     pub end_ms: i64,
@@ -127,13 +127,13 @@ pub struct Machine {
     pub threads: usize,
 }
 
-/// Answers questions about metrics. Calls may block: handlers make them on worker threads.
+/// Answers queries of metrics. Calls may block: handlers make them on worker threads.
 pub trait MetricQueries: Debug + Send + Sync {
     /// What a tenant has at this moment.
     fn reader(&self, tenant: &TenantId) -> Result<Box<dyn MetricReader>, ServiceError>;
 
     /// Hides and, at the next merge, removes what matches.
-    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError>;
+    fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError>;
 
     /// Removes what was deleted from the disk, now.
     fn clean_tombstones(&self, tenant: &TenantId) -> Result<(), ServiceError>;
@@ -148,14 +148,14 @@ pub trait MetricQueries: Debug + Send + Sync {
 
 /// One tenant's metrics at one moment. Listings come sorted.
 pub trait MetricReader: Storage {
-    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError>;
+    fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError>;
 
-    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError>;
+    fn label_names(&self, query: &ListingQuery) -> Result<Listing<String>, ServiceError>;
 
     fn label_values(
         &self,
         name: &str,
-        question: &Question,
+        query: &ListingQuery,
     ) -> Result<Listing<String>, ServiceError>;
 
     /// By rising name; of one metric several where its sources disagree.
@@ -165,7 +165,7 @@ pub trait MetricReader: Storage {
         limit: usize,
     ) -> Result<Vec<(String, Vec<MetricMetadata>)>, ServiceError>;
 
-    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError>;
+    fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError>;
 
     /// Of the series that match, with at most so many lines in a table.
     fn statistics(
@@ -185,26 +185,41 @@ pub struct MetricServices {
     pub queries: Arc<dyn MetricQueries>,
 }
 
-/// What the handlers of all protocols see.
+/// What holds for metrics, whatever protocol they come through.
+#[derive(Clone, Debug)]
+pub struct MetricOptions {
+    /// How PromQL is evaluated.
+    pub engine: EngineOptions,
+    /// Labels that a series may have.
+    pub labels: LabelLimits,
+    /// How far in the future a sample may lie.
+    pub future_grace_ms: i64,
+}
+
+/// The language's defaults, and no limits.
+impl Default for MetricOptions {
+    fn default() -> Self {
+        let (engine, labels) = (EngineOptions::default(), LabelLimits::NONE);
+        Self { engine, labels, future_grace_ms: i64::MAX }
+    }
+}
+
+/// The part of the server that every protocol sees.
 #[derive(Debug)]
 pub struct Services {
     pub clock: Arc<dyn Clock>,
     pub version: &'static str,
     pub started_ms: i64,
-    pub prometheus: PrometheusSettings,
-    pub otlp: OtlpSettings,
-    pub engine: EngineOptions,
-    /// What all queries together may hold of the memory.
+    pub metric_options: MetricOptions,
+    /// The memory that all queries together may hold.
     pub query_memory: Arc<Budget>,
-    /// How old a sample may be and still be kept; `None`: any age.
+    /// How old a sample may be to be stored; `None`: any age.
     pub retention_ms: Option<i64>,
     /// The running configuration as YAML, without secrets.
     pub config_text: String,
-    /// The same, a setting each: `storage.retention` and its value.
+    /// Every setting by its name (`storage.retention`), with its value as text.
     pub settings: Vec<(String, String)>,
     pub machine: Machine,
-    pub(crate) deltas: DeltaState,
-    pub(crate) quick: QuickQuestions,
     metrics: OnceLock<MetricServices>,
 }
 
@@ -214,21 +229,22 @@ impl Services {
             started_ms: clock.wall_ms(),
             clock,
             version,
-            prometheus: PrometheusSettings::default(),
-            otlp: OtlpSettings::default(),
-            engine: EngineOptions::default(),
+            metric_options: MetricOptions::default(),
             query_memory: Arc::new(Budget::new(usize::MAX)),
             retention_ms: None,
             config_text: String::new(),
             settings: Vec::new(),
             machine: Machine::default(),
-            deltas: DeltaState::default(),
-            quick: QuickQuestions::default(),
             metrics: OnceLock::new(),
         }
     }
 
-    /// The store is open: from now on its routes answer.
+    /// The value of a setting as text, whichever component it belongs to.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Called once, when the metric store is open: from then on its routes answer.
     pub fn open_metrics(&self, metrics: MetricServices) {
         assert!(self.metrics.set(metrics).is_ok(), "the metric store is opened once");
     }

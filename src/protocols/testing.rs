@@ -2,7 +2,10 @@
 //! fixtures of requests with the answers that they must get.
 
 use crate::services::*;
-use crate::{BodyLimits, Host, Identified, Principal, Refusal, Route, not_found, router};
+use crate::{
+    BodyLimits, Host, Identified, Principal, Protocol, ProtocolSettings, Refusal, all, not_found,
+    router,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -135,9 +138,9 @@ impl MetricQueries for Queries {
         Ok(Box::new(stored))
     }
 
-    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError> {
+    fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError> {
         if let Some(stored) = self.0.tenants().get_mut(tenant.as_str()) {
-            stored.series.retain(|labels| !wanted(question, labels));
+            stored.series.retain(|labels| !wanted(query, labels));
         }
         Ok(())
     }
@@ -155,8 +158,8 @@ impl MetricQueries for Queries {
     }
 }
 
-fn wanted(question: &Question, labels: &Labels) -> bool {
-    let selectors = &question.selectors;
+fn wanted(query: &ListingQuery, labels: &Labels) -> bool {
+    let selectors = &query.selectors;
     selectors.is_empty() || selectors.iter().any(|matchers| matches_all(matchers, labels))
 }
 
@@ -178,30 +181,30 @@ impl Storage for Stored {
 }
 
 impl Stored {
-    fn asked<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Labels> {
-        self.series.iter().filter(|labels| wanted(question, labels))
+    fn asked<'a>(&'a self, query: &'a ListingQuery) -> impl Iterator<Item = &'a Labels> {
+        self.series.iter().filter(|labels| wanted(query, labels))
     }
 }
 
 impl MetricReader for Stored {
-    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError> {
-        Ok(listing(self.asked(question).cloned(), question.limit))
+    fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError> {
+        Ok(listing(self.asked(query).cloned(), query.limit))
     }
 
-    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError> {
-        let labels = self.asked(question).flat_map(Labels::iter);
+    fn label_names(&self, query: &ListingQuery) -> Result<Listing<String>, ServiceError> {
+        let labels = self.asked(query).flat_map(Labels::iter);
         let names: BTreeSet<String> = labels.map(|(name, _)| name.to_owned()).collect();
-        Ok(listing(names, question.limit))
+        Ok(listing(names, query.limit))
     }
 
     fn label_values(
         &self,
         name: &str,
-        question: &Question,
+        query: &ListingQuery,
     ) -> Result<Listing<String>, ServiceError> {
-        let values = self.asked(question).filter_map(|labels| labels.get(name));
+        let values = self.asked(query).filter_map(|labels| labels.get(name));
         let values: BTreeSet<String> = values.map(str::to_owned).collect();
-        Ok(listing(values, question.limit))
+        Ok(listing(values, query.limit))
     }
 
     fn metadata(
@@ -213,8 +216,8 @@ impl MetricReader for Stored {
         Ok(found.map(|(name, one)| (name.clone(), vec![one.clone()])).take(limit).collect())
     }
 
-    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError> {
-        let found = self.exemplars.iter().filter(|(labels, _)| wanted(question, labels));
+    fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError> {
+        let found = self.exemplars.iter().filter(|(labels, _)| wanted(query, labels));
         Ok(found
             .map(|(labels, exemplars)| ExemplarSeries {
                 series: labels.clone(),
@@ -286,8 +289,15 @@ impl Host for TestHost {
     }
 }
 
+/// What a test may change before its server is made.
+pub(crate) struct Setup {
+    pub(crate) services: Services,
+    pub(crate) settings: ProtocolSettings,
+}
+
 pub(crate) struct TestServer {
     router: Router,
+    pub(crate) protocols: Vec<Protocol>,
     pub(crate) store: Arc<MemoryMetrics>,
     runtime: tokio::runtime::Runtime,
 }
@@ -312,29 +322,24 @@ impl Answered {
 }
 
 impl TestServer {
-    /// What handlers see, before a store is open.
-    pub(crate) fn services(adjust: impl FnOnce(&mut Services)) -> Arc<Services> {
-        let mut services = Services::new(Arc::new(StillClock), "0.0.0");
-        adjust(&mut services);
-        Arc::new(services)
-    }
-
-    pub(crate) fn new(adjust: impl FnOnce(&mut Services)) -> Self {
+    pub(crate) fn new(adjust: impl FnOnce(&mut Setup)) -> Self {
+        let services = Services::new(Arc::new(StillClock), "0.0.0");
+        let mut setup = Setup { services, settings: ProtocolSettings::default() };
+        adjust(&mut setup);
+        let Setup { mut services, settings } = setup;
+        let engine = services.metric_options.engine.clone();
+        services.metric_options = settings.prometheus.metric_options(engine);
         let store = Arc::new(MemoryMetrics::default());
-        let services = Self::services(adjust);
-        let clock = Arc::clone(&services.clock);
         services.open_metrics(MetricServices {
             writer: Arc::new(Writer(Arc::clone(&store))),
             queries: Arc::new(Queries(Arc::clone(&store))),
         });
-        let host = Arc::new(TestHost(clock));
-        let tables = crate::ALL.iter().flat_map(|protocol| protocol.routes);
-        let join = |all: Router, table: &&'static [Route<Services>]| {
-            all.merge(router(&host, &services, table))
-        };
-        let router = tables.fold(Router::new(), join).fallback(not_found);
+        let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services.clock)));
+        let protocols = all(&settings, &Arc::new(services));
+        let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
+        let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { router, store, runtime }
+        Self { router, protocols, store, runtime }
     }
 
     pub(crate) fn send(

@@ -2,11 +2,12 @@
 
 use crate::config::{self, Config};
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::routes;
 use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
 use platform::threads::Helpers;
-use protocols::{Machine, Services};
+use protocols::{Machine, Protocol, Services};
 use query::Budget;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -22,8 +23,9 @@ pub struct App {
     pub addresses: Vec<SocketAddr>,
     pub is_tls: bool,
     pub started_ms: i64,
-    /// What the protocols' handlers see.
+    /// What the protocols see.
     pub services: Arc<Services>,
+    pub protocols: Vec<Protocol>,
     stores: OnceLock<Arc<Stores>>,
 }
 
@@ -31,17 +33,19 @@ impl App {
     pub fn new(
         config: Config,
         clock: Arc<dyn Clock>,
-        registry: Registry,
         addresses: Vec<SocketAddr>,
         helpers: Helpers,
     ) -> Self {
+        let services = Arc::new(services(&config, &clock, helpers));
+        let protocols = protocols::all(&config.protocols, &services);
         Self {
             is_tls: !config.tls.cert_file.as_os_str().is_empty(),
-            services: Arc::new(services(&config, &clock, helpers)),
+            registry: routes::registry(&protocols),
+            services,
+            protocols,
             config,
             started_ms: clock.wall_ms(),
             clock,
-            registry,
             lifecycle: Lifecycle::default(),
             addresses,
             stores: OnceLock::new(),
@@ -82,13 +86,12 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, helpers: Helpers) -> Servic
     // A query runs on its own thread and on those that help it: one for each core.
     let threads = helpers.width();
     let mut services = Services::new(Arc::clone(clock), VERSION);
-    services.prometheus = config.prometheus.clone();
-    services.otlp = config.otlp.clone();
-    services.engine = config.promql.engine_options(helpers);
     let query_memory = query_memory(config);
     services.query_memory = Arc::new(Budget::new(query_memory));
-    // A query that needs more than all queries may have is refused, not told to try again.
-    services.engine.memory_max = services.engine.memory_max.min(query_memory);
+    let mut engine = config.promql.engine_options(helpers);
+    // A query that could not have more memory even if it ran alone must not be told to try again.
+    engine.memory_max = engine.memory_max.min(query_memory);
+    services.metric_options = config.protocols.prometheus.metric_options(engine);
     services.retention_ms = config.storage.retention_ms();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };

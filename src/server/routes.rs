@@ -1,6 +1,6 @@
 //! The table of everything that is served, and who may call it.
 
-use crate::app::App;
+use crate::app::{App, VERSION};
 use crate::http::{Access, Body, Route, listener};
 use crate::pages::{admin, front, health, metrics};
 use crate::probe;
@@ -8,7 +8,8 @@ use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
-use protocols::{Handler, Refuse, handler};
+use platform::RealClock;
+use protocols::{Bound, Handler, Host, Protocol, ProtocolSettings, Refuse, Services, handler};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -194,15 +195,17 @@ pub fn router(app: &Arc<App>) -> Router {
     let (_, health) = tonic_health::server::health_reporter();
     let grpc = tonic::service::Routes::new(health).prepare().into_axum_router();
     // tonic's fallback is not ours: merge its routes under our table's.
-    let mut router = protocols::router(app, app, ROUTES).merge(grpc.reset_fallback());
-    for table in protocols::ALL.iter().flat_map(|protocol| protocol.routes) {
-        router = router.merge(protocols::router(app, &app.services, table));
+    let host: Arc<dyn Host> = app.clone();
+    let own = protocols::bind(app, ROUTES);
+    let mut router = protocols::router(&host, &own).merge(grpc.reset_fallback());
+    for protocol in &app.protocols {
+        router = router.merge(protocols::router(&host, &protocol.routes));
     }
     router.fallback(protocols::not_found)
 }
 
 /// Every instrument of every crate.
-pub fn registry() -> Registry {
+pub fn registry(protocols: &[Protocol]) -> Registry {
     let mut registry = Registry::default();
     for metrics in [
         wal::METRICS,
@@ -216,7 +219,15 @@ pub fn registry() -> Registry {
         registry.add(metrics);
     }
     protocols::METRICS.iter().for_each(|metrics| registry.add(metrics));
+    protocols.iter().for_each(|protocol| registry.add(protocol.instruments));
     registry
+}
+
+/// The routes of all protocols, with the default settings: no setting changes which there are.
+pub fn protocol_routes() -> Vec<protocols::Route<Bound>> {
+    let services = Arc::new(Services::new(Arc::new(RealClock::new()), VERSION));
+    let protocols = protocols::all(&ProtocolSettings::default(), &services);
+    protocols.into_iter().flat_map(|protocol| protocol.routes).collect()
 }
 
 /// docs/protocols.md.
@@ -232,9 +243,10 @@ pub fn reference_page() -> String {
          | route | scope | what it does |\n| --- | --- | --- |\n",
     );
     let own = ROUTES.iter().map(|r| (r.methods, r.path, r.access, r.about));
-    let protocols = protocols::routes().map(|r| (r.methods, r.path, r.access, r.about));
+    let of_protocols = protocol_routes();
+    let protocols = of_protocols.iter().map(|r| (r.methods, r.path, r.access, r.about));
     let twins: BTreeSet<&str> =
-        protocols::routes().filter_map(|route| route.path.strip_prefix("/prometheus")).collect();
+        of_protocols.iter().filter_map(|route| route.path.strip_prefix("/prometheus")).collect();
     for (methods, path, access, about) in own.chain(protocols) {
         let is_twin = path.strip_prefix("/prometheus").is_some_and(|path| twins.contains(path));
         if is_twin || methods == [Method::OPTIONS] {

@@ -74,13 +74,8 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let clock = Arc::clone(&machine.clock);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let helpers = Helpers::start("query-part", cores - 1).map_err(ServeError::Runtime)?;
-    let app = Arc::new(App::new(
-        config.clone(),
-        Arc::clone(&clock),
-        routes::registry(),
-        listeners.addresses(),
-        helpers,
-    ));
+    let app = App::new(config.clone(), Arc::clone(&clock), listeners.addresses(), helpers);
+    let app = Arc::new(app);
     let router = routes::router(&app);
     let operators = operators_door(&machine, &router);
     let (stop, stopped) = watch::channel(false);

@@ -100,10 +100,10 @@ fn grpc_takes_plain_and_packed_messages() {
 
 #[test]
 fn settings_choose_names_and_labels() {
-    let server = TestServer::new(|services| {
-        services.otlp.translation_strategy = TranslationStrategy::NoTranslation;
-        services.otlp.promote_scope_metadata = true;
-        services.otlp.convert_histograms_to_nhcb = true;
+    let server = TestServer::new(|setup| {
+        setup.settings.otlp.translation_strategy = TranslationStrategy::NoTranslation;
+        setup.settings.otlp.promote_scope_metadata = true;
+        setup.settings.otlp.convert_histograms_to_nhcb = true;
     });
     let json = ("content-type", "application/json");
     let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"scope":{"name":"lib","version":"2"},"metrics":[
@@ -216,8 +216,8 @@ fn a_name_of_which_nothing_is_left_is_refused_with_advice() {
     let server = TestServer::new(|_| {});
     let answer = server.send("POST /v1/metrics", &[PROTOBUF], gauge("요청", NOW_MS));
     assert!(answer.text().contains("nothing is left of the metric name"), "{}", answer.text());
-    let server = TestServer::new(|services| {
-        services.otlp.translation_strategy = TranslationStrategy::NoUtf8EscapingWithSuffixes;
+    let server = TestServer::new(|setup| {
+        setup.settings.otlp.translation_strategy = TranslationStrategy::NoUtf8EscapingWithSuffixes;
     });
     let answer = server.send("POST /v1/metrics", &[PROTOBUF], gauge("요청", NOW_MS));
     assert_eq!(answer.body, b"");
@@ -228,9 +228,9 @@ fn a_name_of_which_nothing_is_left_is_refused_with_advice() {
 /// Labels that promise to say where a point comes from say it, whatever the point says of itself.
 #[test]
 fn scopes_and_targets_are_told_as_prometheus_tells_them() {
-    let server = TestServer::new(|services| {
-        services.otlp.promote_scope_metadata = true;
-        services.otlp.keep_identifying_resource_attributes = true;
+    let server = TestServer::new(|setup| {
+        setup.settings.otlp.promote_scope_metadata = true;
+        setup.settings.otlp.keep_identifying_resource_attributes = true;
     });
     let json = ("content-type", "application/json");
     let body = |resource: &str, scope: &str, name: &str| {

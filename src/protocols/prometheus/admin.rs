@@ -1,7 +1,8 @@
 //! `admin/tsdb/…`: deleting, cleaning up, snapshots. Off unless a setting switches them on.
 
 use super::envelope::{ApiError, Context, Data, ErrorType, succeeded};
-use super::json;
+use super::selectors::series_query;
+use crate::api::json;
 use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,13 +10,13 @@ use axum::response::Response;
 fn switched_on(context: &Context) -> Result<(), ApiError> {
     let message = "admin APIs disabled: prometheus.admin_api switches them on".to_owned();
     let disabled = || ApiError { kind: ErrorType::Unavailable, message };
-    context.services.prometheus.admin_api.then_some(()).ok_or_else(disabled)
+    context.api.settings.admin_api.then_some(()).ok_or_else(disabled)
 }
 
 pub(super) fn delete_series(context: &Context) -> Result<Response, ApiError> {
     switched_on(context)?;
-    let question = context.parameters.question_of_series()?;
-    context.metrics()?.queries.delete(&context.call.tenant, &question)?;
+    let query = series_query(&context.parameters)?;
+    context.metrics()?.queries.delete(&context.call.tenant, &query)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 

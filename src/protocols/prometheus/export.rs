@@ -3,10 +3,11 @@
 
 use super::classic::{At, classic_series};
 use super::envelope::{ApiError, Context};
-use super::json;
 use super::selected::{Order, each_series};
+use super::selectors::series_query;
 use crate::Call;
-use crate::stream::Pieces;
+use crate::api::json;
+use crate::api::stream::Pieces;
 use model::{Labels, is_stale};
 
 /// Samples of one line, unless `max_rows_per_line` says otherwise.
@@ -18,12 +19,12 @@ pub(super) fn content_type(_: &Call) -> &'static str {
 
 /// One JSON object a line: the labels, the values, the times in milliseconds.
 pub(super) fn export(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiError> {
-    let question = context.parameters.question_of_series()?;
+    let query = series_query(&context.parameters)?;
     let line_samples = context.parameters.count("max_rows_per_line")?.unwrap_or(LINE_SAMPLES);
-    let range = (question.start_ms, question.end_ms);
-    let wanted = question.start_ms..=question.end_ms;
+    let range = (query.start_ms, query.end_ms);
+    let wanted = query.start_ms..=query.end_ms;
     let reader = context.reader()?;
-    each_series(context, &*reader, &question.selectors, range, Order::Labels, |labels, columns| {
+    each_series(context, &*reader, &query.selectors, range, Order::Labels, |labels, columns| {
         let floats = columns.floats;
         let points = floats.times.iter().copied().zip(floats.values.iter().copied());
         let kept: Vec<_> =

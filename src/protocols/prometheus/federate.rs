@@ -6,12 +6,15 @@
 //!   with one such name: for them it is written with underscores.
 //! - A series without `instance` says so, else its scraper would give it the instance of this server.
 
-use super::envelope::{ApiError, Context, StreamedEndpoint, serve_streamed};
-use super::json;
-use super::parameters::Parameters;
+use super::Prometheus;
+use super::envelope::{ApiError, Context};
 use super::selected::{Newest, Order, each_series, newest};
-use crate::stream::Pieces;
-use crate::{Call, Services, reply};
+use super::selectors::selectors;
+use crate::api::json;
+use crate::api::parameters::Parameters;
+use crate::api::stream::Pieces;
+use crate::api::{StreamedEndpoint, run_streamed};
+use crate::{Call, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{
@@ -88,24 +91,27 @@ fn is_metric_name(name: &str) -> bool {
 }
 
 /// Prometheus' own page of federation says in plain text what is wrong with a selector.
-pub(super) async fn serve(services: Arc<Services>, call: Call) -> Response {
-    let now_ms = services.clock.wall_ms();
-    let check = move || (Parameters::of(&call, now_ms).selectors().err(), call);
+pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
+    let now_ms = prometheus.services().clock.wall_ms();
+    let check = move || (selectors(&Parameters::of(&call, now_ms)).err(), call);
     match tokio::task::spawn_blocking(check).await {
-        Ok((None, call)) => serve_streamed(services, call, ENDPOINT).await,
+        Ok((None, call)) => {
+            let endpoint = StreamedEndpoint { content_type, write: federate };
+            run_streamed(prometheus, call, endpoint).await
+        }
         Ok((Some(error), _)) => reply::text(StatusCode::BAD_REQUEST, error.message + "\n"),
         Err(_) => reply::plain_error(ErrorKind::Bug, "a mistake in this program"),
     }
 }
 
-const ENDPOINT: StreamedEndpoint = StreamedEndpoint { content_type, write: federate };
-
 /// Read from the store, not by a query: a query would lose either the names or the times.
 fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiError> {
-    let end_ms = context.services.clock.wall_ms();
-    let start_ms = end_ms.saturating_sub(context.services.engine.lookback_ms).saturating_add(1);
+    let services = context.services();
+    let (end_ms, lookback_ms) =
+        (services.clock.wall_ms(), services.metric_options.engine.lookback_ms);
+    let start_ms = end_ms.saturating_sub(lookback_ms).saturating_add(1);
     let range = (start_ms, end_ms);
-    let selectors = context.parameters.selectors()?;
+    let selectors = selectors(&context.parameters)?;
     let mut page = Page::new(Form::of(&context.call));
     let reader = context.reader()?;
     each_series(context, &*reader, &selectors, range, Order::Metric, |labels, columns| {

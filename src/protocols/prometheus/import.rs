@@ -1,6 +1,7 @@
 //! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
 
-use super::write::commit;
+use super::Prometheus;
+use crate::commit::commit;
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
 use crate::{Call, reply};
@@ -18,18 +19,18 @@ use wire::{
 
 /// A batch with what was left out of it.
 type Filled = (Box<dyn MetricBatch>, Rejections);
-type Fill = fn(&Services, &Call, &mut Importing<'_>) -> Result<(), ServiceError>;
+type Read = fn(&Call, &mut Importing<'_>) -> Result<(), ServiceError>;
 
-pub(super) async fn text(services: Arc<Services>, call: Call) -> Response {
-    import(services, call, read_text).await
+pub(super) async fn text(prometheus: Arc<Prometheus>, call: Call) -> Response {
+    import(prometheus, call, read_text).await
 }
 
-pub(super) async fn json_lines(services: Arc<Services>, call: Call) -> Response {
-    import(services, call, read_json_lines).await
+pub(super) async fn json_lines(prometheus: Arc<Prometheus>, call: Call) -> Response {
+    import(prometheus, call, read_json_lines).await
 }
 
-async fn import(services: Arc<Services>, call: Call, read: Fill) -> Response {
-    let fill = move || fill(&services, &call, read);
+async fn import(prometheus: Arc<Prometheus>, call: Call, read: Read) -> Response {
+    let fill = move || fill(prometheus.services(), &call, read);
     match commit(fill).await {
         Ok((rejected, committed)) => answer(rejected, committed),
         Err(error) => reply::plain_error(error.kind, &error.message),
@@ -47,12 +48,12 @@ fn answer(mut rejected: Rejections, committed: Committed) -> Response {
     }
 }
 
-fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceError> {
+fn fill(services: &Services, call: &Call, read: Read) -> Result<Filled, ServiceError> {
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
     let now_ms = default_time(call, services.clock.wall_ms())?;
     let mut guard =
         Guard::new(&mut *batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
-    let limits = services.prometheus.label_limits();
+    let limits = services.metric_options.labels;
     let mut importing = Importing {
         sink: &mut guard,
         limits,
@@ -63,7 +64,7 @@ fn fill(services: &Services, call: &Call, read: Fill) -> Result<Filled, ServiceE
         metadata: BTreeMap::new(),
         rejected: Rejections::default(),
     };
-    read(services, call, &mut importing)?;
+    read(call, &mut importing)?;
     let mut rejected = importing.finish();
     rejected.merge(guard.rejected);
     count_refused(&rejected);
@@ -117,7 +118,7 @@ fn utf8(call: &Call) -> Result<&str, ServiceError> {
         .map_err(|_| ServiceError::new(ErrorKind::Invalid, "the body is not UTF-8"))
 }
 
-fn read_text(_: &Services, call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> {
+fn read_text(call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> {
     let format = TextFormat::from_content_type(call.header("content-type"));
     let text = utf8(call)?;
     let invalid = |error: TextError| ServiceError::new(ErrorKind::Invalid, error.to_string());
@@ -256,11 +257,7 @@ impl LineValue {
     }
 }
 
-fn read_json_lines(
-    _: &Services,
-    call: &Call,
-    into: &mut Importing<'_>,
-) -> Result<(), ServiceError> {
+fn read_json_lines(call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> {
     let lines = utf8(call)?.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty());
     for (index, line) in lines {
         let invalid = |message: String| {

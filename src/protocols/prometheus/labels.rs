@@ -1,23 +1,24 @@
 //! `series`, `labels`, `label/<name>/values`, `metadata`: what an editor completes with.
 
 use super::envelope::{ApiError, Context, Data};
-use super::json;
+use super::selectors::{filters, listing_query, series_query};
+use crate::api::json;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::percent_decode;
-use crate::services::{Listing, MetricReader, Question};
+use crate::services::{Listing, ListingQuery, MetricReader};
 use model::{METRIC_NAME, MetricMetadata};
 use std::collections::BTreeSet;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
-    let question = context.parameters.question_of_series()?;
-    let found = context.reader()?.series(&question)?;
+    let query = series_query(&context.parameters)?;
+    let found = context.reader()?.series(&query)?;
     let mut data = Data::default();
     json::list(&mut data.json, &found.items, json::labels);
     Ok(annotated(data, found))
 }
 
 pub(super) fn names(context: &Context) -> Result<Data, ApiError> {
-    let found = context.reader()?.label_names(&context.parameters.question()?)?;
+    let found = context.reader()?.label_names(&listing_query(&context.parameters)?)?;
     Ok(text_list(found))
 }
 
@@ -28,7 +29,7 @@ pub(super) fn values(context: &Context) -> Result<Data, ApiError> {
     if name.is_empty() {
         return Err(ApiError::bad("invalid label name: \"\""));
     }
-    let found = context.reader()?.label_values(&name, &context.parameters.question()?)?;
+    let found = context.reader()?.label_values(&name, &listing_query(&context.parameters)?)?;
     Ok(text_list(found))
 }
 
@@ -102,13 +103,13 @@ fn seen_metrics(
     context: &Context,
     reader: &dyn MetricReader,
 ) -> Result<Option<BTreeSet<String>>, ApiError> {
-    let selectors = context.parameters.filters()?;
+    let selectors = filters(&context.parameters)?;
     if selectors.is_empty() {
         return Ok(None);
     }
     let (start_ms, end_ms, limit) = (TIME_MIN_MS, TIME_MAX_MS, usize::MAX);
-    let question = Question { selectors, start_ms, end_ms, limit };
-    Ok(Some(reader.label_values(METRIC_NAME, &question)?.items.into_iter().collect()))
+    let query = ListingQuery { selectors, start_ms, end_ms, limit };
+    Ok(Some(reader.label_values(METRIC_NAME, &query)?.items.into_iter().collect()))
 }
 
 /// Whether one of the metrics bears the family's name, as it is or with a suffix of its kind.

@@ -1,36 +1,60 @@
 //! Prometheus: remote write and imports in, its HTTP API out.
 //!
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
-//! (JSON lines out), `federate`, `read` (remote read), `selected` (raw series, which these three
-//! are made of), `query`, `labels`, `status`, `admin` (the HTTP API), with
-//! `parameters`, `envelope`, `quick` and `json` under them.
-//! Not here: decoding (wire), the language (promql), storage.
+//! (JSON lines out), `federate`, `read` (remote read), `selected` (the raw series that these three
+//! send), `query`, `labels`, `status`, `admin` (the HTTP API), with `selectors`, `envelope` and
+//! `histogram_json` under them.
+//! Not here: what every HTTP API needs (`api`), decoding (wire), the language (promql), storage.
 
 mod admin;
 mod classic;
 mod envelope;
 mod export;
 mod federate;
+mod histogram_json;
 mod import;
-mod json;
 mod labels;
 mod narrowed;
-mod parameters;
 mod query;
-mod quick;
 mod read;
 mod routes;
 mod selected;
+mod selectors;
 mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub(crate) use quick::QuickQuestions;
 pub use settings::PrometheusSettings;
-pub(crate) use write::commit;
 
-use crate::Protocol;
+use crate::api::ApiState;
+use crate::api::cors::{Allowed, Cors};
+use crate::route::bind;
+use crate::{Protocol, Services};
+use std::sync::Arc;
 
-pub(crate) const PROTOCOL: Protocol = Protocol { name: "prometheus", routes: &[routes::ROUTES] };
+/// What the handlers see.
+#[derive(Debug)]
+pub(crate) struct Prometheus {
+    settings: PrometheusSettings,
+    api: ApiState,
+}
+
+impl Prometheus {
+    fn services(&self) -> &Services {
+        &self.api.services
+    }
+}
+
+const CORS: Allowed = Allowed {
+    methods: "GET, POST, OPTIONS",
+    headers: "Accept, Authorization, Content-Type, Origin, X-Scope-OrgID",
+    exposed: Some("Date"),
+};
+
+pub(crate) fn protocol(settings: &PrometheusSettings, services: &Arc<Services>) -> Protocol {
+    let api = ApiState::new(services, Cors::new(&settings.cors_origin, CORS));
+    let prometheus = Arc::new(Prometheus { settings: settings.clone(), api });
+    Protocol { routes: bind(&prometheus, routes::ROUTES), ..Protocol::new("prometheus") }
+}

@@ -1,11 +1,12 @@
 //! `query`, `query_range`, `query_exemplars`, `format_query`, `parse_query`.
 
 use super::envelope::{ApiError, Context, Data};
-use super::json::{self, Moment, Moments};
+use super::histogram_json;
 use super::narrowed::Narrowed;
-use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
+use super::selectors::{filters, narrow, time_range};
+use crate::api::json::{self, Moment, Moments};
 use crate::reply;
-use crate::services::{ExemplarSeries, Question};
+use crate::services::{ExemplarSeries, ListingQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{FloatHistogram, Labels};
@@ -27,7 +28,7 @@ const POINTS_MAX: i64 = 11_000;
 const ANNOTATIONS_MAX: usize = 10;
 
 pub(super) fn instant(context: &Context) -> Result<Data, ApiError> {
-    let time_ms = context.parameters.time("time", context.services.clock.wall_ms())?;
+    let time_ms = context.parameters.time("time", context.services().clock.wall_ms())?;
     evaluate(context, QueryTimes::Instant { time_ms })
 }
 
@@ -55,13 +56,13 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     let limit = context.parameters.limit()?;
     let engine = Engine::new(options(context)?);
     let reader = context.reader()?;
-    let storage = Narrowed { storage: &*reader, filters: context.parameters.filters()? };
+    let storage = Narrowed { storage: &*reader, filters: filters(&context.parameters)? };
     let digits = context.parameters.digits("round_digits")?;
     let query = context.parameters.text("query");
     let trace = matches!(context.parameters.text("trace"), "1" | "true");
-    let memory = Some(Arc::clone(&context.services.query_memory));
+    let memory = Some(Arc::clone(&context.services().query_memory));
     let request = Request { query, times, cancel: context.cancel.clone(), trace, memory };
-    let clock = &*context.services.clock;
+    let clock = &*context.services().clock;
     let started = clock.now();
     let mut result = engine.run(&storage, clock, &request)?;
     let took = clock.now().since(started);
@@ -90,7 +91,7 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
 
 /// The server's options with what this request asks for; its timeout can only be shorter.
 fn options(context: &Context) -> Result<EngineOptions, ApiError> {
-    let mut options = context.services.engine.clone();
+    let mut options = context.services().metric_options.engine.clone();
     if let Some(timeout_ms) = context.parameters.duration("timeout")? {
         options.timeout_ms = timeout_ms.clamp(0, options.timeout_ms.max(0));
     }
@@ -223,7 +224,7 @@ fn write_sample(out: &mut Vec<u8>, sample: &VectorSample) {
         }
         SampleOf::Histogram(histogram) => {
             out.extend_from_slice(b",\"histogram\":");
-            json::histogram_point(out, sample.time_ms, histogram);
+            histogram_json::point(out, sample.time_ms, histogram);
         }
     }
     out.push(b'}');
@@ -274,7 +275,7 @@ fn write_series<'a, M: Moment>(
     let mut histograms = histograms.peekable();
     if histograms.peek().is_some() {
         out.extend_from_slice(b",\"histograms\":");
-        json::list(out, histograms, |out, (time, sample)| json::histogram_point(out, time, sample));
+        json::list(out, histograms, |out, (time, sample)| histogram_json::point(out, time, sample));
     }
     out.push(b'}');
 }
@@ -308,21 +309,17 @@ fn write_stats(out: &mut Vec<u8>, stats: &SampleStats, each: Option<QueryTimes>,
 /// The exemplars of whatever the query selects.
 pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
-    let start_ms = parameters.time("start", TIME_MIN_MS)?;
-    let end_ms = parameters.time("end", TIME_MAX_MS)?;
-    if end_ms < start_ms {
-        return Err(ApiError::bad("end timestamp must not be before start timestamp"));
-    }
-    let expr = parse(parameters.text("query"), &context.services.engine.parse)
+    let (start_ms, end_ms) = time_range(parameters)?;
+    let expr = parse(parameters.text("query"), &context.services().metric_options.engine.parse)
         .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
     let selectors = expr.selectors().into_iter().filter(|selector| !selector.labels_only);
     let selectors: Vec<_> = selectors.map(|selector| selector.matchers.clone()).collect();
     if selectors.is_empty() {
         return Ok(Data::of("[]"));
     }
-    let selectors = context.parameters.narrow(selectors)?;
-    let question = Question { selectors, start_ms, end_ms, limit: usize::MAX };
-    let mut found = context.reader()?.exemplars(&question)?;
+    let selectors = narrow(parameters, selectors)?;
+    let query = ListingQuery { selectors, start_ms, end_ms, limit: usize::MAX };
+    let mut found = context.reader()?.exemplars(&query)?;
     // A series that several selectors match has its exemplars from each.
     found.sort_by(|left, right| left.series.cmp(&right.series));
     found.dedup_by(|later, first| later.series == first.series);
@@ -348,8 +345,9 @@ fn write_exemplars(out: &mut Vec<u8>, series: &ExemplarSeries) {
 }
 
 pub(super) fn format(context: &Context) -> Result<Data, ApiError> {
-    let expr = parse(context.parameters.text("query"), &context.services.engine.parse)
-        .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
+    let expr =
+        parse(context.parameters.text("query"), &context.services().metric_options.engine.parse)
+            .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
     let mut data = Data::default();
     json::text(&mut data.json, &prettify(&expr));
     Ok(data)
@@ -357,7 +355,10 @@ pub(super) fn format(context: &Context) -> Result<Data, ApiError> {
 
 /// VictoriaMetrics' name for [`format`], with its own shape of an answer.
 pub(super) fn prettify_query(context: &Context) -> Result<Response, ApiError> {
-    let answer = match parse(context.parameters.text("query"), &context.services.engine.parse) {
+    let answer = match parse(
+        context.parameters.text("query"),
+        &context.services().metric_options.engine.parse,
+    ) {
         Ok(expr) => json!({ "status": "success", "query": prettify(&expr) }),
         Err(error) => json!({ "status": "error", "msg": error.to_string() }),
     };
@@ -365,8 +366,9 @@ pub(super) fn prettify_query(context: &Context) -> Result<Response, ApiError> {
 }
 
 pub(super) fn tree(context: &Context) -> Result<Data, ApiError> {
-    let expr = parse(context.parameters.text("query"), &context.services.engine.parse)
-        .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
+    let expr =
+        parse(context.parameters.text("query"), &context.services().metric_options.engine.parse)
+            .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
     let tree =
         serde_json::to_vec(&Tree::of(&expr)).map_err(|error| ApiError::bad(error.to_string()))?;
     Ok(Data::of(tree))

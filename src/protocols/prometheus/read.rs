@@ -3,34 +3,54 @@
 //! The stream is made as it is sent. One message can't be: it is packed as a whole, so it may not
 //! have more samples than a query may hold.
 
+use super::Prometheus;
 use super::envelope::{ApiError, Context};
 use super::selected::{Order, each_series};
+use crate::api::stream::{Head, Pieces};
+use crate::api::{Api as _, mistake, run, stream_to};
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
-use crate::stream::Pieces;
 use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use model::{Labels, MatchOp, Matcher, is_stale};
 use promql::QueryError;
 use promql::storage::SeriesColumns;
+use std::sync::Arc;
 use wire::Encoding;
 use wire::remote_read::{
     ReadMatch, ReadMatcher, ReadQuery, ReadRequest, ReadSeries, append_chunked_frames,
     decode_read_request, encode_read_response, snappy,
 };
 
-pub(super) const STREAM: &str =
-    "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+const STREAM: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 
-pub(super) fn request(call: &Call) -> Result<ReadRequest, ApiError> {
+/// A client that accepts chunks is sent them while they are made, any other one message.
+pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
+    let decode = move || (request(&call), call);
+    let (request, call) = match tokio::task::spawn_blocking(decode).await {
+        Ok((Ok(request), call)) => (request, call),
+        Ok((Err(error), _)) => return Prometheus::failure(&error),
+        Err(_) => return Prometheus::failure(&mistake().into()),
+    };
+    if request.takes_chunks {
+        let head = Head { content_type: STREAM, is_gzip: false };
+        let write = move |context: &Context, pieces: &mut Pieces<ApiError>| {
+            chunks(context, &request, pieces)
+        };
+        return stream_to(prometheus, call, head, write).await;
+    }
+    run(prometheus, call, move |context: &Context| samples(context, &request)).await
+}
+
+fn request(call: &Call) -> Result<ReadRequest, ApiError> {
     let plain = wire::decompress(Encoding::Snappy, &call.body, call.decompressed_max)
         .map_err(|error| ApiError::bad(error.to_string()))?;
     decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))
 }
 
 /// Everything in one message.
-pub(super) fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiError> {
-    let mut room = context.services.engine.samples_max;
+fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiError> {
+    let mut room = context.services().metric_options.engine.samples_max;
     let mut results = Vec::new();
     for query in &request.queries {
         let mut result = Vec::new();
@@ -54,12 +74,12 @@ pub(super) fn samples(context: &Context, request: &ReadRequest) -> Result<Respon
     Ok(response)
 }
 
-pub(super) fn chunks(
+fn chunks(
     context: &Context,
     request: &ReadRequest,
     pieces: &mut Pieces<ApiError>,
 ) -> Result<(), ApiError> {
-    let frame_size = context.services.prometheus.read_frame_size.length();
+    let frame_size = context.api.settings.read_frame_size.length();
     for (index, query) in request.queries.iter().enumerate() {
         answer(context, query, |series| {
             append_chunked_frames(index, &series, frame_size, &mut pieces.out);

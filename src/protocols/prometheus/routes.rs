@@ -1,13 +1,22 @@
 //! Which paths are served, at the root and under `/prometheus`.
 
-use super::envelope::{
-    Endpoint, RawEndpoint, StreamedEndpoint, options, refuse, serve, serve_change, serve_raw,
-    serve_read, serve_streamed,
-};
-use super::{admin, export, federate, import, labels, query, status, write};
-use crate::{Access, Body, Handler, Refuse, Route, Services, handler, reply};
+use super::envelope::{ApiError, Context, Data, refuse, succeeded};
+use super::{Prometheus, admin, export, federate, import, labels, query, read, status, write};
+use crate::api::{StreamedEndpoint, run, run_query, run_streamed};
+use crate::{Access, Body, Call, Handler, Refuse, Route, handler, reply};
 use axum::http::Method;
+use axum::response::Response;
 use catalog::Scope;
+use std::sync::Arc;
+
+type ApiHandler = Handler<Prometheus>;
+type ApiRoute = Route<ApiHandler>;
+
+/// An endpoint that answers JSON.
+type Endpoint = fn(&Context) -> Result<Data, ApiError>;
+
+/// An endpoint that answers something else.
+type RawEndpoint = fn(&Context) -> Result<Response, ApiError>;
 
 const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
@@ -23,7 +32,10 @@ const ADMIN: Access = Access::Needs(Scope::Admin);
 macro_rules! json {
     ($endpoint:path) => {{
         const ENDPOINT: Endpoint = $endpoint;
-        |services, call| Box::pin(serve(services, call, ENDPOINT))
+        let handler: ApiHandler = |state, call| {
+            Box::pin(run_query(state, call, |context: &Context| ENDPOINT(context).map(succeeded)))
+        };
+        handler
     }};
 }
 
@@ -31,7 +43,8 @@ macro_rules! json {
 macro_rules! raw {
     ($endpoint:path) => {{
         const ENDPOINT: RawEndpoint = $endpoint;
-        |services, call| Box::pin(serve_raw(services, call, ENDPOINT))
+        let handler: ApiHandler = |state, call| Box::pin(run_query(state, call, ENDPOINT));
+        handler
     }};
 }
 
@@ -39,17 +52,25 @@ macro_rules! raw {
 macro_rules! change {
     ($endpoint:path) => {{
         const ENDPOINT: RawEndpoint = $endpoint;
-        |services, call| Box::pin(serve_change(services, call, ENDPOINT))
+        let handler: ApiHandler = |state, call| Box::pin(run(state, call, ENDPOINT));
+        handler
     }};
 }
 
-/// An endpoint that is sent while it is made, as a handler.
+/// An endpoint whose answer is sent while it is written, as a handler.
 macro_rules! streamed {
     ($endpoint:ident) => {{
-        const ENDPOINT: StreamedEndpoint =
-            StreamedEndpoint { content_type: $endpoint::content_type, write: $endpoint::$endpoint };
-        |services, call| Box::pin(serve_streamed(services, call, ENDPOINT))
+        let handler: ApiHandler = |state, call| {
+            let (content_type, write) = ($endpoint::content_type, $endpoint::$endpoint);
+            Box::pin(run_streamed(state, call, StreamedEndpoint { content_type, write }))
+        };
+        handler
     }};
+}
+
+/// Answers the preflight request that a browser sends before a request from another site.
+async fn options(prometheus: Arc<Prometheus>, _: Call) -> Response {
+    prometheus.api.cors.preflight()
 }
 
 const fn route(
@@ -57,9 +78,9 @@ const fn route(
     path: &'static str,
     access: Access,
     body: Body,
-    handler: Handler<Services>,
+    handler: ApiHandler,
     about: &'static str,
-) -> Route<Services> {
+) -> ApiRoute {
     let (needs_stores, refuse) = (true, refusal(access));
     Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
@@ -72,17 +93,17 @@ const fn refusal(access: Access) -> Refuse {
     }
 }
 
-const fn read(
+const fn reading(
     methods: &'static [Method],
     path: &'static str,
-    handler: Handler<Services>,
+    handler: ApiHandler,
     about: &'static str,
-) -> Route<Services> {
+) -> ApiRoute {
     route(methods, path, READ, Body::Whole, handler, about)
 }
 
-/// What browsers ask before they query from another site.
-const fn preflight(path: &'static str) -> Route<Services> {
+/// The route of preflight requests for a path.
+const fn preflight(path: &'static str) -> ApiRoute {
     route(OPTIONS, path, Access::Public, Body::None, handler!(options), "CORS")
 }
 
@@ -97,12 +118,12 @@ macro_rules! both {
 }
 
 /// Whether browsers of other sites may ask for it: everything that is read.
-const fn is_read(route: &Route<Services>) -> bool {
+const fn is_read(route: &ApiRoute) -> bool {
     matches!(route.access, Access::Needs(Scope::Read))
 }
 
 /// The pairs below, joined while compiling, with a preflight for every path that is read.
-const fn joined<const N: usize>(pairs: &[[Route<Services>; 2]]) -> [Route<Services>; N] {
+const fn joined<const N: usize>(pairs: &[[ApiRoute; 2]]) -> [ApiRoute; N] {
     let mut all = [pairs[0][0]; N];
     let (mut index, mut end) = (0, 0);
     while index < 2 * pairs.len() {
@@ -119,7 +140,7 @@ const fn joined<const N: usize>(pairs: &[[Route<Services>; 2]]) -> [Route<Servic
     all
 }
 
-const fn routes_of(pairs: &[[Route<Services>; 2]]) -> usize {
+const fn routes_of(pairs: &[[ApiRoute; 2]]) -> usize {
     let (mut index, mut count) = (0, 0);
     while index < pairs.len() {
         count += if is_read(&pairs[index][0]) { 4 } else { 2 };
@@ -128,126 +149,144 @@ const fn routes_of(pairs: &[[Route<Services>; 2]]) -> usize {
     count
 }
 
-const PAIRS: &[[Route<Services>; 2]] = &[
+const PAIRS: &[[ApiRoute; 2]] = &[
     both!(
-        read,
+        reading,
         [GET_POST],
         "/api/v1/query",
         json!(query::instant),
         "Evaluates a PromQL expression at one time"
     ),
     both!(
-        read,
+        reading,
         [GET_POST],
         "/api/v1/query_range",
         json!(query::range),
         "Evaluates a PromQL expression over a range"
     ),
     both!(
-        read,
+        reading,
         [GET_POST],
         "/api/v1/query_exemplars",
         json!(query::exemplars),
         "Exemplars of the series that a query selects"
     ),
     both!(
-        read,
+        reading,
         [GET_POST],
         "/api/v1/format_query",
         json!(query::format),
         "A PromQL expression, laid out"
     ),
     both!(
-        read,
+        reading,
         [GET_POST],
         "/api/v1/parse_query",
         json!(query::tree),
         "A PromQL expression as a tree"
     ),
-    both!(read, [GET_POST], "/api/v1/series", json!(labels::series), "Series that match"),
-    both!(read, [GET_POST], "/api/v1/labels", json!(labels::names), "Names of labels"),
-    both!(read, [GET], "/api/v1/label/{name}/values", json!(labels::values), "Values of a label"),
+    both!(reading, [GET_POST], "/api/v1/series", json!(labels::series), "Series that match"),
+    both!(reading, [GET_POST], "/api/v1/labels", json!(labels::names), "Names of labels"),
     both!(
-        read,
+        reading,
+        [GET],
+        "/api/v1/label/{name}/values",
+        json!(labels::values),
+        "Values of a label"
+    ),
+    both!(
+        reading,
         [GET],
         "/api/v1/metadata",
         json!(labels::metadata),
         "Type, help and unit of metrics"
     ),
     both!(
-        read,
+        reading,
         [GET],
         "/api/v1/status/buildinfo",
         json!(status::build),
         "The version of Prometheus' API that is spoken"
     ),
-    both!(read, [GET], "/api/v1/status/config", json!(status::config), "The configuration"),
+    both!(reading, [GET], "/api/v1/status/config", json!(status::config), "The configuration"),
     both!(
-        read,
+        reading,
         [GET],
         "/api/v1/status/flags",
         json!(status::flags),
         "Every setting, and Prometheus' names for some"
     ),
     both!(
-        read,
+        reading,
         [GET],
         "/api/v1/status/runtimeinfo",
         json!(status::runtime),
         "When and where the server started"
     ),
-    both!(read, [GET], "/api/v1/status/tsdb/blocks", json!(status::blocks), "Parts on disk"),
-    both!(read, [GET], "/api/v1/features", json!(status::features), "What is spoken"),
+    both!(reading, [GET], "/api/v1/status/tsdb/blocks", json!(status::blocks), "Parts on disk"),
+    both!(reading, [GET], "/api/v1/features", json!(status::features), "What is spoken"),
     both!(
-        read,
+        reading,
         [GET],
         "/api/v1/notifications",
         json!(status::notifications),
         "Notices for Prometheus' own pages, of which there are none"
     ),
-    both!(read, [GET_POST], "/api/v1/series/count", json!(status::series_count), "How many series"),
     both!(
-        read,
+        reading,
+        [GET_POST],
+        "/api/v1/series/count",
+        json!(status::series_count),
+        "How many series"
+    ),
+    both!(
+        reading,
         [GET],
         "/api/v1/status/tsdb",
         json!(status::statistics),
         "Cardinality by name, label and pair"
     ),
     both!(
-        read,
+        reading,
         [GET],
         "/api/v1/status/walreplay",
         json!(status::wal_replay),
         "The log's replay, which is done"
     ),
-    both!(read, [GET], "/api/v1/rules", json!(status::rules), "Rule groups"),
-    both!(read, [GET], "/api/v1/alerts", json!(status::alerts), "Active alerts"),
-    both!(read, [GET], "/api/v1/targets", json!(status::targets), "Scrape targets"),
+    both!(reading, [GET], "/api/v1/rules", json!(status::rules), "Rule groups"),
+    both!(reading, [GET], "/api/v1/alerts", json!(status::alerts), "Active alerts"),
+    both!(reading, [GET], "/api/v1/targets", json!(status::targets), "Scrape targets"),
     both!(
-        read,
+        reading,
         [GET],
         "/api/v1/targets/metadata",
         json!(status::target_metadata),
         "Metadata by scrape target"
     ),
-    both!(read, [GET], "/api/v1/scrape_pools", json!(status::scrape_pools), "Names of scrape jobs"),
     both!(
-        read,
+        reading,
+        [GET],
+        "/api/v1/scrape_pools",
+        json!(status::scrape_pools),
+        "Names of scrape jobs"
+    ),
+    both!(
+        reading,
         [GET],
         "/api/v1/alertmanagers",
         json!(status::alertmanagers),
         "Alertmanagers that alerts are sent to"
     ),
     both!(
-        read,
+        reading,
         [GET_POST],
         "/federate",
         handler!(federate::serve),
         "The newest samples, as text or protobuf"
     ),
-    both!(read, [GET_POST], "/api/v1/export", streamed!(export), "Samples as JSON lines"),
+    both!(reading, [GET_POST], "/api/v1/export", streamed!(export), "Samples as JSON lines"),
     both!(
-        read,
+        reading,
         [GET_POST],
         "/prettify-query",
         raw!(query::prettify_query),
@@ -286,7 +325,7 @@ const PAIRS: &[[Route<Services>; 2]] = &[
         "/api/v1/read",
         READ,
         Body::AsSent,
-        handler!(serve_read),
+        handler!(read::serve),
         "Prometheus remote read, samples or streamed chunks"
     ),
     both!(
@@ -327,4 +366,4 @@ const PAIRS: &[[Route<Services>; 2]] = &[
     ),
 ];
 
-pub(super) static ROUTES: &[Route<Services>] = &joined::<{ routes_of(PAIRS) }>(PAIRS);
+pub(super) static ROUTES: &[ApiRoute] = &joined::<{ routes_of(PAIRS) }>(PAIRS);

@@ -2,8 +2,8 @@
 //! read are made of. Labels are held for all of them, columns for one.
 
 use super::envelope::{ApiError, Context};
+use crate::api::stream::Gone;
 use crate::services::MetricReader;
-use crate::stream::Gone;
 use model::{FloatHistogram, Labels, Matcher, is_stale};
 use promql::storage::{Scratch, SeriesColumns};
 use promql::{QueryError, SelectHints, Selection};

@@ -1,7 +1,9 @@
 //! Settings of the Prometheus API and of what is written through it.
 
 use crate::section;
+use crate::services::MetricOptions;
 use crate::settings::{ByteSize, HumanDuration};
+use promql::EngineOptions;
 use wire::LabelLimits;
 
 section! {
@@ -26,15 +28,17 @@ section! {
 }
 
 impl PrometheusSettings {
-    pub(crate) fn label_limits(&self) -> LabelLimits {
-        LabelLimits {
-            count_max: self.labels_max,
-            name_length_max: self.label_name_size.length(),
-            value_length_max: self.label_value_size.length(),
+    /// What holds for metrics of every protocol, beside how the language evaluates them.
+    pub fn metric_options(&self, engine: EngineOptions) -> MetricOptions {
+        let future_grace = self.future_grace.0.as_millis();
+        MetricOptions {
+            engine,
+            labels: LabelLimits {
+                count_max: self.labels_max,
+                name_length_max: self.label_name_size.length(),
+                value_length_max: self.label_value_size.length(),
+            },
+            future_grace_ms: i64::try_from(future_grace).unwrap_or(i64::MAX),
         }
-    }
-
-    pub(crate) fn future_grace_ms(&self) -> i64 {
-        i64::try_from(self.future_grace.0.as_millis()).unwrap_or(i64::MAX)
     }
 }

@@ -1,7 +1,8 @@
 //! `status/…` and what is empty here because rules, alerts and targets have their own crates.
 
 use super::envelope::{ApiError, Context, Data};
-use super::json;
+use super::selectors::selectors;
+use crate::api::json;
 use crate::services::NamedCount;
 use model::Matcher;
 use promql::format_duration;
@@ -21,7 +22,7 @@ pub(super) fn build(context: &Context) -> Result<Data, ApiError> {
     // No "features": Grafana would take us for a Mimir with a ruler API.
     data(&value!({
         "version": SPOKEN_VERSION,
-        "revision": format!("mirador-{}", context.services.version),
+        "revision": format!("mirador-{}", context.services().version),
         "branch": "",
         "buildUser": "",
         "buildDate": "",
@@ -30,21 +31,21 @@ pub(super) fn build(context: &Context) -> Result<Data, ApiError> {
 }
 
 pub(super) fn config(context: &Context) -> Result<Data, ApiError> {
-    data(&value!({ "yaml": context.services.config_text }))
+    data(&value!({ "yaml": context.services().config_text }))
 }
 
 /// Every setting under its own name, and under Prometheus' what tools look for there.
 pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
-    let services = &context.services;
+    let services = context.services();
     let mut flags: BTreeMap<String, String> = services.settings.iter().cloned().collect();
     let retention = services.retention_ms.map_or_else(|| "0s".to_owned(), format_duration);
     for (name, text) in [
-        ("query.lookback-delta", format_duration(services.engine.lookback_ms)),
-        ("query.max-samples", services.engine.samples_max.to_string()),
-        ("query.timeout", format_duration(services.engine.timeout_ms)),
+        ("query.lookback-delta", format_duration(services.metric_options.engine.lookback_ms)),
+        ("query.max-samples", services.metric_options.engine.samples_max.to_string()),
+        ("query.timeout", format_duration(services.metric_options.engine.timeout_ms)),
         ("storage.tsdb.retention.time", retention),
-        ("web.cors.origin", services.prometheus.cors_origin.clone()),
-        ("web.enable-admin-api", services.prometheus.admin_api.to_string()),
+        ("web.cors.origin", context.api.settings.cors_origin.clone()),
+        ("web.enable-admin-api", context.api.settings.admin_api.to_string()),
         ("web.enable-otlp-receiver", "true".to_owned()),
         ("web.enable-remote-write-receiver", "true".to_owned()),
     ] {
@@ -55,14 +56,15 @@ pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
 
 /// What is spoken, by category and name.
 pub(super) fn features(context: &Context) -> Result<Data, ApiError> {
-    let services = &context.services;
-    let experimental = services.engine.parse.experimental_functions;
+    let services = context.services();
+    let is_on = |setting: &str| services.setting(setting) == Some("true");
+    let experimental = services.metric_options.engine.parse.experimental_functions;
     let functions = promql::functions::all().iter();
     let functions: BTreeMap<&str, bool> =
         functions.map(|function| (function.name, experimental || !function.experimental)).collect();
     data(&value!({
         "api": {
-            "admin": services.prometheus.admin_api,
+            "admin": context.api.settings.admin_api,
             "exemplars": true,
             "label_values_match": true,
             "lookback_delta": true,
@@ -76,12 +78,12 @@ pub(super) fn features(context: &Context) -> Result<Data, ApiError> {
         },
         "otlp_receiver": {
             "delta_conversion": true,
-            "promote_scope_metadata": services.otlp.promote_scope_metadata,
-            "convert_histograms_to_nhcb": services.otlp.convert_histograms_to_nhcb,
+            "promote_scope_metadata": is_on("otlp.promote_scope_metadata"),
+            "convert_histograms_to_nhcb": is_on("otlp.convert_histograms_to_nhcb"),
         },
         "promql": {
             "at_modifier": true,
-            "delayed_name_removal": services.engine.delayed_name_removal,
+            "delayed_name_removal": services.metric_options.engine.delayed_name_removal,
             "duration_expr": true,
             "experimental_functions": experimental,
             "native_histograms": true,
@@ -103,7 +105,7 @@ pub(super) fn features(context: &Context) -> Result<Data, ApiError> {
 
 /// What Go tells of its runtime is left out: there is none, and a made-up figure would mislead.
 pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
-    let services = &context.services;
+    let services = context.services();
     let started = chrono::DateTime::from_timestamp_millis(services.started_ms);
     let started = started.unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
     let now = chrono::DateTime::from_timestamp_millis(services.clock.wall_ms());
@@ -194,7 +196,7 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
 /// What `match[]`, `extra_label` and `extra_filters[]` leave of all series, as VictoriaMetrics takes
 /// them here. Counts of several selectors could not be added: series may match more than one.
 fn only_selector(context: &Context) -> Result<Vec<Matcher>, ApiError> {
-    let mut selectors = context.parameters.selectors()?;
+    let mut selectors = selectors(&context.parameters)?;
     match selectors.len() {
         0 | 1 => Ok(selectors.pop().unwrap_or_default()),
         _ => {

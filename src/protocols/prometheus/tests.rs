@@ -36,10 +36,10 @@ fn statuses() {
 
 #[test]
 fn flags_and_features_tell_the_truth() {
-    let server = TestServer::new(|services| {
-        services.settings = vec![("storage.retention".to_owned(), "30d".to_owned())];
-        services.retention_ms = Some(30 * 86_400_000);
-        services.prometheus.admin_api = true;
+    let server = TestServer::new(|setup| {
+        setup.services.settings = vec![("storage.retention".to_owned(), "30d".to_owned())];
+        setup.services.retention_ms = Some(30 * 86_400_000);
+        setup.settings.prometheus.admin_api = true;
     });
     let data = |path: &str| -> serde_json::Value {
         let answer = server.send(&format!("GET /prometheus/api/v1/{path}"), &[], "");
@@ -92,7 +92,7 @@ fn forms_may_be_long_and_selectors_many_but_not_without_bounds() {
 
 #[test]
 fn limits_say_what_raises_them() {
-    let server = TestServer::new(|services| services.engine.samples_max = 1);
+    let server = TestServer::new(|setup| setup.services.metric_options.engine.samples_max = 1);
     server.play("import.txt");
     let answer = server.send("GET /api/v1/query?query=up", &[], "");
     assert_eq!(answer.status, 422);
@@ -257,7 +257,7 @@ fn version_1_tells_of_bad_histograms() {
 #[test]
 fn samples_out_of_time_are_refused_and_the_rest_stored() {
     let day_ms = 86_400_000;
-    let server = TestServer::new(|services| services.retention_ms = Some(day_ms));
+    let server = TestServer::new(|setup| setup.services.retention_ms = Some(day_ms));
     let body = snappy(&version1(&[
         (UP, 1.0, NOW_MS),
         (UP, 2.0, NOW_MS - day_ms - 1),
@@ -319,9 +319,9 @@ fn the_ends_of_time_can_be_stored_and_asked_for() {
 
 #[test]
 fn created_lines_say_when_a_counter_began() {
-    let server = TestServer::new(|services| {
-        services.engine.parse.experimental_functions = true;
-        services.engine.start_timestamps = true;
+    let server = TestServer::new(|setup| {
+        setup.services.metric_options.engine.parse.experimental_functions = true;
+        setup.services.metric_options.engine.start_timestamps = true;
     });
     let page = "# TYPE c counter\nc_total{a=\"b\"} 5 1699999990\nc_created{a=\"b\"} 1699999000.5\n\
                 # TYPE h histogram\nh_bucket{le=\"1\"} 5 1699999990\nh_count 5 1699999990\n\
@@ -372,7 +372,7 @@ fn version_2_tells_what_was_written_either_way() {
 
 #[test]
 fn limits_of_labels_are_settings() {
-    let server = TestServer::new(|services| services.prometheus.labels_max = 1);
+    let server = TestServer::new(|setup| setup.settings.prometheus.labels_max = 1);
     let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
     let answer = server.send("POST /api/v1/write", &[SNAPPY], body);
     assert_eq!(answer.text(), "\"up\" has 2 labels, the limit is 1 (prometheus.labels_max)\n");
@@ -408,7 +408,7 @@ fn browsers_of_other_sites_are_answered_as_the_setting_says() {
     let answer = open.send("OPTIONS /api/v1/query", &[("origin", "http://x")], "");
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("access-control-allow-origin"), "*");
-    let closed = TestServer::new(|services| services.prometheus.cors_origin.clear());
+    let closed = TestServer::new(|setup| setup.settings.prometheus.cors_origin.clear());
     let answer = closed.send("GET /api/v1/query?query=1", &[], "");
     assert_eq!(answer.header("access-control-allow-origin"), "");
 }
@@ -416,7 +416,7 @@ fn browsers_of_other_sites_are_answered_as_the_setting_says() {
 #[test]
 fn browsers_may_send_otlp_where_its_setting_says_so() {
     let origin = "https://shop.example";
-    let open = TestServer::new(|services| services.otlp.cors_origin = origin.to_owned());
+    let open = TestServer::new(|setup| setup.settings.otlp.cors_origin = origin.to_owned());
     let json = [("content-type", "application/json"), ("origin", origin)];
     for path in ["/v1/metrics", "/api/v1/otlp/v1/metrics", "/otlp/v1/metrics"] {
         let before = open.send(&format!("OPTIONS {path}"), &[("origin", origin)], "");
@@ -436,7 +436,7 @@ fn browsers_may_send_otlp_where_its_setting_says_so() {
 
 #[test]
 fn admins_may_delete_where_the_setting_allows_it() {
-    let server = TestServer::new(|services| services.prometheus.admin_api = true);
+    let server = TestServer::new(|setup| setup.settings.prometheus.admin_api = true);
     server.play("import.txt");
     let path = "POST /api/v1/admin/tsdb/delete_series";
     assert_eq!(server.send(path, &[], "").status, 400);
@@ -492,7 +492,7 @@ fn remote_read_answers_samples_or_chunks() {
 
 /// An exponential histogram and one with custom bounds.
 fn with_histograms() -> TestServer {
-    let server = TestServer::new(|services| services.otlp.convert_histograms_to_nhcb = true);
+    let server = TestServer::new(|setup| setup.settings.otlp.convert_histograms_to_nhcb = true);
     let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
         {"name":"up","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"timeUnixNano":"1699999990000000000","count":"4","sum":10,"scale":0,"zeroCount":"1","positive":{"offset":0,"bucketCounts":["1","2"]}}]}},
         {"name":"up","histogram":{"aggregationTemporality":2,"dataPoints":[{"attributes":[{"key":"custom","value":{"stringValue":"x"}}],"timeUnixNano":"1699999990000000000","count":"3","sum":4,"bucketCounts":["1","2"],"explicitBounds":[0.5]}]}}]}]}]}"#;
@@ -579,7 +579,7 @@ fn histograms_are_read_as_chunks_and_as_samples() {
     let samples = server.send("POST /api/v1/read", &[SNAPPY], read_request(false));
     let plain = wire::decompress(wire::Encoding::Snappy, &samples.body, 1 << 20).unwrap();
     assert!(plain.len() > 100);
-    let small = TestServer::new(|services| services.engine.samples_max = 1);
+    let small = TestServer::new(|setup| setup.services.metric_options.engine.samples_max = 1);
     small.play("import.txt");
     let answer = small.send("POST /api/v1/read", &[SNAPPY], read_request(false));
     assert_eq!(answer.status, 422, "{}", answer.text());
@@ -589,7 +589,8 @@ fn histograms_are_read_as_chunks_and_as_samples() {
 #[test]
 fn every_path_that_is_read_answers_a_preflight() {
     let server = TestServer::new(|_| {});
-    let read = crate::routes().filter(|route| {
+    let routes = server.protocols.iter().flat_map(|protocol| &protocol.routes);
+    let read = routes.filter(|route| {
         route.access == crate::Access::Needs(catalog::Scope::Read) && route.path != "/"
     });
     for route in read {

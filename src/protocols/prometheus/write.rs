@@ -1,9 +1,12 @@
 //! `POST /api/v1/write`: remote write 1.0 and 2.0.
 //!
-//! A sender repeats what is answered with 5xx or 429 and drops what is answered with any other
-//! 4xx. So what can't ever be stored is 400, what may be stored later is 503 with `Retry-After`.
+//! A sender sends a request again when it is answered with 5xx or 429, and drops its data when it
+//! is answered with any other 4xx. So data that can never be stored is answered with 400, and data
+//! that may be stored later with 503 and `Retry-After`.
 
+use super::Prometheus;
 use crate::Call;
+use crate::commit::commit;
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::reply;
 use crate::services::{Committed, MetricBatch, ServiceError, Services};
@@ -29,10 +32,10 @@ enum Version {
     Two,
 }
 
-/// Once a minute: a misconfigured sender sends the same series every few seconds.
+/// Logs once a minute at most: a misconfigured sender sends the same series every few seconds.
 static SAID: Seldom = Seldom::new(60_000);
 
-/// A request was taken without some of its series, and its sender not told.
+/// A request was stored without some of its series, and its sender was not told.
 struct SeriesLeftOut<'a> {
     tenant: &'a TenantId,
     refused: &'a Rejections,
@@ -62,13 +65,13 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-pub(super) async fn write(services: Arc<Services>, call: Call) -> Response {
+pub(super) async fn write(prometheus: Arc<Prometheus>, call: Call) -> Response {
     let (version, encoding) = match negotiate(&call).and_then(|v| Ok((v, encoding(&call)?))) {
         Ok(negotiated) => negotiated,
         Err(message) => return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message + "\n"),
     };
-    let (tenant, clock) = (call.tenant.clone(), Arc::clone(&services.clock));
-    match commit(move || fill(&services, &call, version, encoding)).await {
+    let (tenant, clock) = (call.tenant.clone(), Arc::clone(&prometheus.services().clock));
+    match commit(move || fill(prometheus.services(), &call, version, encoding)).await {
         Ok((refused, committed)) => answer(version, refused, committed, |refused| {
             if let Some(unsaid) = SAID.admits(clock.wall_ms()) {
                 observe::emit(&SeriesLeftOut { tenant: &tenant, refused, unsaid });
@@ -76,20 +79,6 @@ pub(super) async fn write(services: Arc<Services>, call: Call) -> Response {
         }),
         Err(error) => reply::plain_error(error.kind, &error.message),
     }
-}
-
-/// Fills a batch on a worker thread and commits it. Spawned: a client that goes away must not leave
-/// a batch logged but unapplied.
-pub(crate) async fn commit<T: Send + 'static>(
-    fill: impl FnOnce() -> Result<(Box<dyn MetricBatch>, T), ServiceError> + Send + 'static,
-) -> Result<(T, Committed), ServiceError> {
-    let mistake =
-        || ServiceError::new(ErrorKind::Bug, "a mistake in this program; its log says more");
-    let done = tokio::spawn(async move {
-        let (batch, beside) = tokio::task::spawn_blocking(fill).await.map_err(|_| mistake())??;
-        Ok((beside, batch.commit().await?))
-    });
-    done.await.unwrap_or_else(|_| Err(mistake()))
 }
 
 /// The version is a parameter of the content type; without it version 1 is meant.
@@ -109,7 +98,7 @@ fn negotiate(call: &Call) -> Result<Version, String> {
     }
 }
 
-/// Snappy, also where nobody says so; zstd as vmagent sends it.
+/// Snappy, which is also meant when the header is missing; or zstd, as vmagent sends it.
 fn encoding(call: &Call) -> Result<Encoding, String> {
     match call.header("content-encoding") {
         "" => Ok(Encoding::Snappy),
@@ -122,11 +111,11 @@ fn encoding(call: &Call) -> Result<Encoding, String> {
     }
 }
 
-/// What of a request did not get into its batch.
+/// The parts of a request that did not get into its batch.
 struct Refused {
-    /// Series that can't be: their labels or histograms are bad.
+    /// Series that can't be stored: their labels or histograms are bad.
     malformed: Rejections,
-    /// Samples of good series at times that are not kept.
+    /// Samples of good series at times that can't be stored.
     untimely: Rejections,
 }
 
@@ -136,7 +125,7 @@ fn fill(
     version: Version,
     encoding: Encoding,
 ) -> Result<(Box<dyn MetricBatch>, Refused), ServiceError> {
-    let limits = services.prometheus.label_limits();
+    let limits = services.metric_options.labels;
     let mut batch = services.metrics()?.writer.batch(&call.tenant);
     let mut guard =
         Guard::new(&mut *batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
@@ -161,9 +150,9 @@ fn fill(
     Ok((batch, refused))
 }
 
-/// Version 1 senders learn of series with bad labels only when nothing was stored, as Prometheus'
-/// receiver has it: the counter and the log tell the operator. Of other refusals they always learn.
-/// The rest is stored either way, and the headers say how much.
+/// Senders of version 1 are told of series with bad labels only when nothing was stored, as with
+/// Prometheus' own receiver; a counter and a line of the server's log tell the operator. They are
+/// always told of other refusals. The rest is stored either way, and the headers say how much.
 fn answer(
     version: Version,
     refused: Refused,

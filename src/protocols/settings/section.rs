@@ -16,6 +16,24 @@ pub struct SectionDoc {
     pub settings: &'static [SettingDoc],
 }
 
+/// Declares a group of sections that stand beside each other in the file.
+#[macro_export]
+macro_rules! sections {
+    ( $(#[doc = $doc:literal])* $group:ident { $( $field:ident: $section:ident, )* } ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
+        #[serde(default)]
+        pub struct $group {
+            $( pub $field: $section, )*
+        }
+
+        impl $group {
+            /// In the order of the file.
+            pub const SECTIONS: &[$crate::settings::SectionDoc] = &[$($section::DOC),*];
+        }
+    };
+}
+
 /// Declares a section: a struct with defaults whose doc comments are its documentation.
 #[macro_export]
 macro_rules! section {

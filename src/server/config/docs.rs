@@ -17,7 +17,7 @@ pub fn reference_page() -> String {
          wrong. A name that does not exist is an error, with the one that was probably meant.\n",
     );
     let defaults = defaults();
-    for section in Config::SECTIONS {
+    for section in Config::sections() {
         let _ = writeln!(page, "\n## [{}]\n\n{}\n", section.name, joined(section.doc));
         let _ = writeln!(page, "| setting | default | meaning |\n| --- | --- | --- |");
         for setting in section.settings {
@@ -34,7 +34,7 @@ pub fn example_file() -> String {
     let mut file =
         String::from("# Mirador's settings with their defaults. Uncomment what you change.\n");
     let defaults = defaults();
-    for section in Config::SECTIONS {
+    for section in Config::sections() {
         let _ = writeln!(file, "\n# {}\n[{}]", joined(section.doc), section.name);
         for setting in section.settings {
             for line in setting.doc {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_documented() {
-        for section in Config::SECTIONS {
+        for section in Config::sections() {
             assert!(!section.doc.is_empty(), "[{}] has no description", section.name);
             for setting in section.settings {
                 assert!(!setting.doc.is_empty(), "{}.{} has none", section.name, setting.name);

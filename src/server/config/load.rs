@@ -198,7 +198,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 
 fn unknown_section(name: &str) -> String {
     let mut message = format!("unknown section [{name}]");
-    let names = Config::SECTIONS.iter().map(|section| section.name);
+    let names = Config::sections().map(|section| section.name);
     suggest(&mut message, name, names, |found| format!("[{found}]"));
     message
 }
@@ -211,7 +211,7 @@ fn unknown_setting(section: &str, name: &str) -> String {
         return message;
     }
     // The right word in the wrong section.
-    for other in Config::SECTIONS {
+    for other in Config::sections() {
         if other.settings.iter().any(|setting| setting.name == name) {
             let _ = write!(message, ": did you mean {}.{name}?", other.name);
             return message;
@@ -292,11 +292,13 @@ mod tests {
             &[
                 ("MIRADOR__WAL__SYNC", "1s"),
                 ("MIRADOR__LISTEN__ADDRESS", "127.0.0.1:1"),
+                ("MIRADOR__OTLP__DELTA_SERIES_MAX", "8"),
                 ("HOME", "/"),
             ],
             &[("listen.address", "127.0.0.1:2"), ("limits.connections", "7")],
         )
         .unwrap();
+        assert_eq!(config.protocols.otlp.delta_series_max, 8);
         assert_eq!(config.wal.sync, WalSync::Interval("1s".parse().unwrap()));
         assert_eq!(config.listen.address, "127.0.0.1:2");
         assert_eq!(config.limits.connections, 7);
@@ -329,6 +331,19 @@ mod tests {
             (
                 "[limits]\n\nconnections = \"many\"",
                 "mirador.toml:3: limits.connections: invalid type",
+            ),
+            // The sections of protocols are declared elsewhere, and read like all others.
+            (
+                "[prometheus]\nlabels_max = \"many\"",
+                "mirador.toml:2: prometheus.labels_max: invalid type: string \"many\", expected usize",
+            ),
+            (
+                "[otlp]\ntranslation_strategy = \"None\"",
+                "mirador.toml:2: otlp.translation_strategy: unknown variant `None`, expected one of",
+            ),
+            (
+                "[otlp]\nlabels_max = 3",
+                "mirador.toml:2: unknown setting otlp.labels_max: did you mean prometheus.labels_max?",
             ),
             ("[limits]\nconnections = 0", "limits.connections must lie between 1 and"),
             // More than the counter of places can hold.

@@ -2,8 +2,7 @@
 
 use platform::threads::Helpers;
 use promql::{EngineOptions, ParseOptions};
-use protocols::otlp::OtlpSettings;
-use protocols::prometheus::PrometheusSettings;
+use protocols::ProtocolSettings;
 use protocols::section;
 use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
 use serde::{Deserialize, Serialize};
@@ -251,9 +250,10 @@ impl PromqlSettings {
     }
 }
 
-/// All sections.
+/// All sections. Unknown ones are refused while the file is read (load.rs), because serde can't do so
+/// beside `flatten`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Config {
     pub server: ServerSettings,
     pub listen: ListenSettings,
@@ -264,15 +264,20 @@ pub struct Config {
     pub storage: StorageSettings,
     pub metrics: MetricSettings,
     pub promql: PromqlSettings,
-    pub prometheus: PrometheusSettings,
-    pub otlp: OtlpSettings,
+    #[serde(flatten)]
+    pub protocols: ProtocolSettings,
     pub log: LogSettings,
     pub testing: TestingSettings,
 }
 
 impl Config {
     /// In the order of the file.
-    pub const SECTIONS: &[SectionDoc] = &[
+    pub fn sections() -> impl Iterator<Item = &'static SectionDoc> + Clone {
+        Self::FIRST.iter().chain(ProtocolSettings::SECTIONS).chain(Self::LAST)
+    }
+
+    /// The sections before those of the protocols.
+    const FIRST: &[SectionDoc] = &[
         ServerSettings::DOC,
         ListenSettings::DOC,
         TlsSettings::DOC,
@@ -282,11 +287,10 @@ impl Config {
         StorageSettings::DOC,
         MetricSettings::DOC,
         PromqlSettings::DOC,
-        PrometheusSettings::DOC,
-        OtlpSettings::DOC,
-        LogSettings::DOC,
-        TestingSettings::DOC,
     ];
+
+    /// The sections behind them.
+    const LAST: &[SectionDoc] = &[LogSettings::DOC, TestingSettings::DOC];
 
     /// Every setting with its value, as `section.name` and as it would stand in the file.
     pub fn flat(&self) -> Vec<(String, String)> {
@@ -302,7 +306,7 @@ impl Config {
     }
 
     pub fn section(name: &str) -> Option<&'static SectionDoc> {
-        Self::SECTIONS.iter().find(|section| section.name == name)
+        Self::sections().find(|section| section.name == name)
     }
 
     pub fn setting(section: &str, name: &str) -> Option<&'static SettingDoc> {

@@ -17,4 +17,4 @@ pub use listener::Peer;
 pub use protocols::{Access, Body, Call, reply};
 
 /// A route whose handler sees the whole server.
-pub type Route = protocols::Route<crate::app::App>;
+pub type Route = protocols::Route<protocols::Handler<crate::app::App>>;

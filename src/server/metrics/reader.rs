@@ -9,8 +9,8 @@ use model::{Labels, Matcher, MetricMetadata, TenantId, TimeRange};
 use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{SelectHints, Selection, Storage, StorageError};
 use protocols::{
-    Block, Exemplar, ExemplarSeries, Listing, MetricQueries, MetricReader, MetricStatistics,
-    NamedCount, Question, ServiceError,
+    Block, Exemplar, ExemplarSeries, Listing, ListingQuery, MetricQueries, MetricReader,
+    MetricStatistics, NamedCount, ServiceError,
 };
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -38,12 +38,12 @@ impl MetricQueries for MetricQueriesOf {
         Ok(Box::new(Reader { store: Arc::clone(&self.store), tenant: tenant.clone() }))
     }
 
-    fn delete(&self, tenant: &TenantId, question: &Question) -> Result<(), ServiceError> {
-        let time = time_of(question.start_ms, question.end_ms);
+    fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError> {
+        let time = time_of(query.start_ms, query.end_ms);
         let resolve =
             |selector: &Vec<Matcher>| self.store.resolve_delete(tenant, selector, time).transpose();
         let resolved: Result<Vec<_>, StoreError> =
-            question.selectors.iter().filter_map(resolve).collect();
+            query.selectors.iter().filter_map(resolve).collect();
         let resolved = resolved.map_err(service_error)?;
         let work = self
             .gateway
@@ -79,13 +79,12 @@ impl Reader {
     /// What each selector asks for; where there is none, everything.
     fn for_each_selector<T>(
         &self,
-        question: &Question,
+        query: &ListingQuery,
         ask: impl Fn(&Select<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, ServiceError> {
-        let time = time_of(question.start_ms, question.end_ms);
+        let time = time_of(query.start_ms, query.end_ms);
         let everything = [Vec::new()];
-        let selectors =
-            if question.selectors.is_empty() { &everything[..] } else { &question.selectors };
+        let selectors = if query.selectors.is_empty() { &everything[..] } else { &query.selectors };
         let ask = |selector: &Vec<Matcher>| {
             ask(&Select { time, matchers: selector, values_needed: false }).map_err(service_error)
         };
@@ -94,18 +93,18 @@ impl Reader {
 
     fn names(
         &self,
-        question: &Question,
+        query: &ListingQuery,
         list: impl Fn(&Select<'_>) -> Result<(Vec<String>, Vec<String>), StoreError>,
     ) -> Result<Listing<String>, ServiceError> {
         let (mut found, mut warnings) = (Vec::new(), Vec::new());
-        for (mut names, of_names) in self.for_each_selector(question, list)? {
+        for (mut names, of_names) in self.for_each_selector(query, list)? {
             found.append(&mut names);
             warnings.extend(of_names);
         }
         // In order already, where there is one selector.
         found.sort();
         found.dedup();
-        Ok(listing(found, question.limit, warnings))
+        Ok(listing(found, query.limit, warnings))
     }
 }
 
@@ -199,26 +198,26 @@ impl Selection for Selected {
 }
 
 impl MetricReader for Reader {
-    fn series(&self, question: &Question) -> Result<Listing<Labels>, ServiceError> {
+    fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError> {
         let select = |wanted: &Select<'_>| self.store.select(&self.tenant, wanted);
-        let selections = self.for_each_selector(question, select)?;
+        let selections = self.for_each_selector(query, select)?;
         let warnings = selections.iter().flat_map(StoreSelection::warnings).collect();
         // One more tells whether there is more.
-        let wanted = question.limit.saturating_add(1);
+        let wanted = query.limit.saturating_add(1);
         let found = first_of(selections.iter().map(in_order).collect(), wanted);
-        Ok(listing(found, question.limit, warnings))
+        Ok(listing(found, query.limit, warnings))
     }
 
-    fn label_names(&self, question: &Question) -> Result<Listing<String>, ServiceError> {
-        self.names(question, |wanted| self.store.label_names(&self.tenant, wanted))
+    fn label_names(&self, query: &ListingQuery) -> Result<Listing<String>, ServiceError> {
+        self.names(query, |wanted| self.store.label_names(&self.tenant, wanted))
     }
 
     fn label_values(
         &self,
         name: &str,
-        question: &Question,
+        query: &ListingQuery,
     ) -> Result<Listing<String>, ServiceError> {
-        self.names(question, |wanted| self.store.label_values(&self.tenant, wanted, name))
+        self.names(query, |wanted| self.store.label_values(&self.tenant, wanted, name))
     }
 
     fn metadata(
@@ -231,10 +230,10 @@ impl MetricReader for Reader {
         Ok(wanted.map(|(name, metadata)| (name, vec![metadata])).take(limit).collect())
     }
 
-    fn exemplars(&self, question: &Question) -> Result<Vec<ExemplarSeries>, ServiceError> {
-        let time = time_of(question.start_ms, question.end_ms);
+    fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError> {
+        let time = time_of(query.start_ms, query.end_ms);
         let mut found = Vec::new();
-        for selector in &question.selectors {
+        for selector in &query.selectors {
             let series = self.store.exemplars(&self.tenant, time, selector);
             for (series, exemplars) in series.map_err(service_error)? {
                 let exemplars = exemplars.into_iter().map(|exemplar| Exemplar {

@@ -12,7 +12,6 @@
 //! 3. Failed, and nobody has added since: the sum goes back. Failed below another request that is
 //!    still under way: that one takes over how far back it would go.
 
-use crate::services::Services;
 use model::{FloatHistogram, TenantId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -138,16 +137,16 @@ pub(super) struct DeltaLimits {
 /// its sender will send it again.
 #[derive(Debug)]
 pub(super) struct DeltaDraft {
-    services: Arc<Services>,
+    state: Arc<DeltaState>,
     ticket: Ticket,
     touched: BTreeSet<SeriesKey>,
     limits: DeltaLimits,
 }
 
 impl DeltaDraft {
-    pub(super) fn new(services: Arc<Services>, limits: DeltaLimits) -> Self {
-        let ticket = Ticket(services.deltas.next_ticket.fetch_add(1, Relaxed));
-        Self { services, ticket, touched: BTreeSet::new(), limits }
+    pub(super) fn new(state: Arc<DeltaState>, limits: DeltaLimits) -> Self {
+        let ticket = Ticket(state.next_ticket.fetch_add(1, Relaxed));
+        Self { state, ticket, touched: BTreeSet::new(), limits }
     }
 
     /// Adds a point to its series; answers the sum so far and when it began.
@@ -157,14 +156,14 @@ impl DeltaDraft {
         times_ns: (u64, u64),
         point: Sum,
     ) -> Result<(Sum, u64), DeltaError> {
-        let added = self.services.deltas.add(self.ticket, &key, times_ns, point, self.limits)?;
+        let added = self.state.add(self.ticket, &key, times_ns, point, self.limits)?;
         self.touched.insert(key);
         Ok(added)
     }
 
     /// The request is stored.
     pub(super) fn keep(mut self) {
-        let mut series = self.services.deltas.series();
+        let mut series = self.state.series();
         for key in std::mem::take(&mut self.touched) {
             if let Some(counted) = series.get_mut(&key) {
                 counted.confirm(self.ticket);
@@ -178,7 +177,7 @@ impl Drop for DeltaDraft {
         if self.touched.is_empty() {
             return;
         }
-        let mut series = self.services.deltas.series();
+        let mut series = self.state.series();
         for key in &self.touched {
             if series.get_mut(key).is_some_and(|counted| counted.roll_back(self.ticket)) {
                 series.remove(key);
@@ -244,7 +243,6 @@ fn make_room(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::TestServer;
     use proptest::prelude::*;
 
     fn limits(now_ms: i64) -> DeltaLimits {
@@ -255,19 +253,15 @@ mod tests {
         (TenantId::default_tenant(), name.as_bytes().to_vec())
     }
 
-    fn services() -> Arc<Services> {
-        TestServer::services(|_| {})
-    }
-
     /// Adds one point as a request of its own that is stored.
     fn add(
-        services: &Arc<Services>,
+        state: &Arc<DeltaState>,
         name: &str,
         times: (u64, u64),
         point: Sum,
         now_ms: i64,
     ) -> Result<(Sum, u64), DeltaError> {
-        let mut draft = DeltaDraft::new(Arc::clone(services), limits(now_ms));
+        let mut draft = DeltaDraft::new(Arc::clone(state), limits(now_ms));
         let added = draft.add(key(name), times, point);
         draft.keep();
         added
@@ -275,8 +269,8 @@ mod tests {
 
     #[test]
     fn points_add_up_until_silence() {
-        let services = services();
-        let add = |times, value, now_ms| add(&services, "a", times, Sum::Number(value), now_ms);
+        let state = Arc::<DeltaState>::default();
+        let add = |times, value, now_ms| add(&state, "a", times, Sum::Number(value), now_ms);
         assert_eq!(add((1, 2), 3.0, 0), Ok((Sum::Number(3.0), 1)));
         assert_eq!(add((2, 3), 4.0, 500), Ok((Sum::Number(7.0), 1)));
         assert_eq!(add((2, 3), 4.0, 600), Err(DeltaError::OutOfOrder));
@@ -285,10 +279,10 @@ mod tests {
 
     #[test]
     fn other_bounds_begin_anew() {
-        let services = services();
+        let state = Arc::<DeltaState>::default();
         let buckets =
             |bounds: Vec<f64>| Sum::Buckets { count: 2, sum: 1.0, counts: vec![1, 1], bounds };
-        let add = |times, bounds| add(&services, "a", times, buckets(bounds), 0).unwrap();
+        let add = |times, bounds| add(&state, "a", times, buckets(bounds), 0).unwrap();
         add((0, 1), vec![5.0]);
         let (sum, start) = add((1, 2), vec![5.0]);
         assert_eq!(start, 0);
@@ -298,8 +292,8 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many_series() {
-        let services = services();
-        let add = |name, now_ms| add(&services, name, (0, 1), Sum::Number(1.0), now_ms);
+        let state = Arc::<DeltaState>::default();
+        let add = |name, now_ms| add(&state, name, (0, 1), Sum::Number(1.0), now_ms);
         assert!(add("a", 0).is_ok() && add("b", 900).is_ok());
         assert_eq!(add("c", 950), Err(DeltaError::TooMany));
         assert!(add("c", 1_500).is_ok(), "a has been silent too long");
@@ -307,14 +301,14 @@ mod tests {
 
     #[test]
     fn a_request_that_fails_may_come_again() {
-        let services = services();
-        let mut draft = DeltaDraft::new(Arc::clone(&services), limits(0));
+        let state = Arc::<DeltaState>::default();
+        let mut draft = DeltaDraft::new(Arc::clone(&state), limits(0));
         for (time, value) in [(1, 3.0), (2, 4.0)] {
             draft.add(key("a"), (0, time), Sum::Number(value)).unwrap();
         }
         drop(draft);
-        assert!(services.deltas.series().is_empty(), "the series is as new as before");
-        assert_eq!(add(&services, "a", (0, 1), Sum::Number(3.0), 0), Ok((Sum::Number(3.0), 0)));
+        assert!(state.series().is_empty(), "the series is as new as before");
+        assert_eq!(add(&state, "a", (0, 1), Sum::Number(3.0), 0), Ok((Sum::Number(3.0), 0)));
     }
 
     proptest! {
@@ -322,13 +316,13 @@ mod tests {
         /// again until it is stored or found to be counted, is the sum of all points.
         #[test]
         fn every_point_counts_once(order in prop::collection::vec((0usize..3, any::<bool>()), 0..40)) {
-            let services = services();
+            let state = Arc::<DeltaState>::default();
             let mut open: [Option<(DeltaDraft, f64)>; 3] = [None, None, None];
             let (mut clock, mut stored, mut expected) = (1u64, 0.0, 0.0);
             for (slot, succeeds) in order {
                 match open[slot].take() {
                     None => {
-                        let mut draft = DeltaDraft::new(Arc::clone(&services), limits(0));
+                        let mut draft = DeltaDraft::new(Arc::clone(&state), limits(0));
                         clock += 1;
                         let added = draft.add(key("a"), (0, clock), Sum::Number(1.0)).unwrap().0;
                         let Sum::Number(sum) = added else { unreachable!("numbers add up to one") };
@@ -340,7 +334,7 @@ mod tests {
                     }
                     Some((draft, _)) => drop(draft),
                 }
-                let running = services.deltas.series().get(&key("a")).map(|one| match one.running.sum {
+                let running = state.series().get(&key("a")).map(|one| match one.running.sum {
                     Sum::Number(sum) => sum,
                     _ => unreachable!("numbers add up to one"),
                 });
@@ -348,7 +342,7 @@ mod tests {
                 prop_assert!(expected >= stored, "what is stored is never taken back");
             }
             drop(open);
-            let left = services.deltas.series().get(&key("a")).map_or(0.0, |one| match one.running.sum {
+            let left = state.series().get(&key("a")).map_or(0.0, |one| match one.running.sum {
                 Sum::Number(sum) => sum,
                 _ => unreachable!("numbers add up to one"),
             });

@@ -9,7 +9,7 @@
 //!
 //! All of it as Prometheus' own receiver has it, to the letter: dashboards name these names.
 
-use super::settings::TranslationStrategy;
+use crate::otlp::TranslationStrategy;
 
 const UNITS: [(&str, &str); 27] = [
     ("d", "days"),

@@ -1,58 +1,51 @@
-//! gRPC's framing of one request and one answer, so that a method is a route like any other: with
-//! the same authentication, tenant and limits.
+//! gRPC on the table of routes: a method is a route like any other, with the same authentication,
+//! tenant and limits.
 //!
 //! A message is a byte that says whether it is packed, its length in four bytes, and itself. The
 //! status comes in trailers, behind the answer.
 
-use super::{CONTENT_TYPE, export, retry, unpacked};
-use crate::services::{ServiceError, Services};
+use crate::services::ServiceError;
 use crate::{Call, reply};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 use http_body_util::{BodyExt as _, Full};
 use model::ErrorKind;
 use std::convert::Infallible;
-use std::sync::Arc;
 use wire::Encoding;
-use wire::otlp::{OtlpEncoding, StatusCode, export_response, status_body};
+use wire::otlp::{OtlpEncoding, StatusCode, status_body};
 
-const PROTOBUF: OtlpEncoding = OtlpEncoding::Protobuf;
-
-pub(super) async fn metrics(services: Arc<Services>, call: Call) -> Response {
-    match export(services, call, PROTOBUF, message).await {
-        Ok(partial) => {
-            let body = export_response(PROTOBUF, &partial, "rejectedDataPoints");
-            answer(frame(&body), trailers(0, ""))
-        }
-        Err(error) => failure(error.kind, &error.message),
-    }
-}
-
-pub(super) fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
+/// A refusal, as a route names it.
+pub(crate) fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
     failure(kind, message)
 }
 
-/// HTTP says 200 as always. With no message to follow, what would be trailers are headers.
-fn failure(kind: ErrorKind, message: &str) -> Response {
+/// The HTTP status is 200, as always in gRPC. Because no message follows, the status of the call
+/// stands in the headers rather than in trailers.
+pub(crate) fn failure(kind: ErrorKind, message: &str) -> Response {
     let code = StatusCode::from_kind(kind);
-    let details = status_body(PROTOBUF, code, message, retry(code));
+    let details = status_body(OtlpEncoding::Protobuf, code, message, retry_after(code));
     let details = HeaderValue::from_str(&BASE64.encode(details));
     let mut response = Response::new(Body::empty());
     *response.headers_mut() = trailers(code as i32, message);
     response.headers_mut().insert(DETAILS, details.expect("base64 is printable"));
-    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     reply::with_kind(response, kind)
+}
+
+/// After how many seconds a client may try again; `None`: never.
+pub(crate) fn retry_after(code: StatusCode) -> Option<u32> {
+    code.is_retryable().then_some(reply::RETRY_AFTER_SECONDS)
 }
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 /// The whole `google.rpc.Status`, for clients that read details.
 const DETAILS: &str = "grpc-status-details-bin";
 
-/// The one message of a request, unpacked.
-fn message(call: &Call) -> Result<Vec<u8>, ServiceError> {
+/// The one message of a unary request, unpacked.
+pub(crate) fn message(call: &Call) -> Result<Vec<u8>, ServiceError> {
     let invalid = |message: &str| ServiceError::new(ErrorKind::Invalid, message);
     let Some((&[packed, a, b, c, d], message)) = call.body.split_first_chunk::<5>() else {
         return Err(invalid("the request has no gRPC message"));
@@ -65,13 +58,17 @@ fn message(call: &Call) -> Result<Vec<u8>, ServiceError> {
         _ => Encoding::from_header(call.header("grpc-encoding"))
             .ok_or_else(|| invalid("unknown grpc-encoding: send identity, gzip or zstd"))?,
     };
-    unpacked(encoding, message, call.decompressed_max)
+    wire::decompress(encoding, message, call.decompressed_max)
+        .map_err(|error| ServiceError::new(error.kind(), error.to_string()))
 }
 
-fn answer(framed: Bytes, trailers: HeaderMap) -> Response {
-    let body = Full::new(framed).with_trailers(async move { Some(Ok::<_, Infallible>(trailers)) });
+/// A successful answer to a unary request.
+pub(crate) fn answer(message: &[u8]) -> Response {
+    let trailers = trailers(0, "");
+    let body = Full::new(frame(message));
+    let body = body.with_trailers(async move { Some(Ok::<_, Infallible>(trailers)) });
     let mut response = Response::new(Body::new(body));
-    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     response
 }
 

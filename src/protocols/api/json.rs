@@ -1,7 +1,7 @@
-//! JSON written straight into bytes, as Prometheus prints it: a matrix of a million points is no
-//! tree of values first.
+//! JSON written straight into bytes, because building a tree of values for a matrix of a million
+//! points would cost more than printing it. Numbers are printed as Prometheus prints them.
 
-use model::{Bucket, FloatHistogram, Labels};
+use model::Labels;
 use std::io::Write as _;
 
 /// Written into memory, which does not fail.
@@ -12,7 +12,7 @@ macro_rules! put {
 }
 
 /// A text with its quotes.
-pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         out.push(b'"');
@@ -24,7 +24,7 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Items between brackets, with commas.
-pub(super) fn list<T>(
+pub(crate) fn list<T>(
     out: &mut Vec<u8>,
     items: impl IntoIterator<Item = T>,
     mut write: impl FnMut(&mut Vec<u8>, T),
@@ -39,11 +39,11 @@ pub(super) fn list<T>(
     out.push(b']');
 }
 
-pub(super) fn texts<'a>(out: &mut Vec<u8>, items: impl IntoIterator<Item = &'a String>) {
+pub(crate) fn texts<'a>(out: &mut Vec<u8>, items: impl IntoIterator<Item = &'a String>) {
     list(out, items, |out, item| text(out, item));
 }
 
-pub(super) fn labels(out: &mut Vec<u8>, labels: &Labels) {
+pub(crate) fn labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'{');
     for (index, (name, value)) in labels.iter().enumerate() {
         if index > 0 {
@@ -57,7 +57,7 @@ pub(super) fn labels(out: &mut Vec<u8>, labels: &Labels) {
 }
 
 /// Seconds with milliseconds where there are any: `1700000000`, `1.500`.
-pub(super) fn time(out: &mut Vec<u8>, millis: i64) {
+pub(crate) fn time(out: &mut Vec<u8>, millis: i64) {
     let (seconds, fraction) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
     if millis < 0 {
         out.push(b'-');
@@ -69,7 +69,7 @@ pub(super) fn time(out: &mut Vec<u8>, millis: i64) {
 }
 
 /// A value in quotes: without an exponent from 1e-6 up to 1e21.
-pub(super) fn value(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn value(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
     number(out, value);
     out.push(b'"');
@@ -78,7 +78,7 @@ pub(super) fn value(out: &mut Vec<u8>, value: f64) {
 /// Up to here whole floats are whole integers, which print faster.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
-pub(super) fn number(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn number(out: &mut Vec<u8>, value: f64) {
     let size = value.abs();
     if size < EXACT_MAX && value.fract() == 0.0 && (value != 0.0 || value.is_sign_positive()) {
         out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
@@ -117,21 +117,14 @@ fn exponent(out: &mut Vec<u8>, value: f64) {
 }
 
 /// `[time,"value"]`.
-pub(super) fn point(out: &mut Vec<u8>, time: impl Moment, float: f64) {
+pub(crate) fn point(out: &mut Vec<u8>, time: impl Moment, float: f64) {
     time.begin(out);
     value(out, float);
     out.push(b']');
 }
 
-/// `[time,{"count":…}]`.
-pub(super) fn histogram_point(out: &mut Vec<u8>, time: impl Moment, sample: &FloatHistogram) {
-    time.begin(out);
-    histogram(out, sample);
-    out.push(b']');
-}
-
 /// The time of a point.
-pub(super) trait Moment {
+pub(crate) trait Moment {
     /// `[time,`.
     fn begin(self, out: &mut Vec<u8>);
 }
@@ -146,13 +139,13 @@ impl Moment for i64 {
 }
 
 /// What many series share, printed once.
-pub(super) struct Moments {
+pub(crate) struct Moments {
     text: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Moments {
-    pub(super) fn new(times_ms: &[i64]) -> Self {
+    pub(crate) fn new(times_ms: &[i64]) -> Self {
         let mut text = Vec::with_capacity(times_ms.len() * 16);
         let print = |millis: &i64| {
             millis.begin(&mut text);
@@ -162,47 +155,18 @@ impl Moments {
         Self { text, ends }
     }
 
-    pub(super) fn at(&self, step: usize) -> Printed<'_> {
+    pub(crate) fn at(&self, step: usize) -> Printed<'_> {
         let start = step.checked_sub(1).map_or(0, |before| self.ends[before]);
         Printed(&self.text[start..self.ends[step]])
     }
 }
 
-pub(super) struct Printed<'a>(&'a [u8]);
+pub(crate) struct Printed<'a>(&'a [u8]);
 
 impl Moment for Printed<'_> {
     fn begin(self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.0);
     }
-}
-
-pub(super) fn histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
-    out.extend_from_slice(b"{\"count\":");
-    value(out, histogram.count);
-    out.extend_from_slice(b",\"sum\":");
-    value(out, histogram.sum);
-    let mut buckets = histogram.all_buckets().filter(|bucket| bucket.count != 0.0).peekable();
-    if buckets.peek().is_some() {
-        out.extend_from_slice(b",\"buckets\":");
-        list(out, buckets, |out, one| bucket(out, &one));
-    }
-    out.push(b'}');
-}
-
-/// The first number says which bounds belong to the bucket.
-fn bucket(out: &mut Vec<u8>, bucket: &Bucket) {
-    let bounds = match (bucket.lower_inclusive, bucket.upper_inclusive) {
-        (false, true) => 0,
-        (true, false) => 1,
-        (false, false) => 2,
-        (true, true) => 3,
-    };
-    put!(out, "[{bounds}");
-    for number in [bucket.lower, bucket.upper, bucket.count] {
-        out.push(b',');
-        value(out, number);
-    }
-    out.push(b']');
 }
 
 #[cfg(test)]

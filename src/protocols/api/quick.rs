@@ -1,12 +1,13 @@
-//! Questions that took next to no time when they were asked before. They are answered on the
-//! thread that they came in on: for an answer of a tenth of a millisecond, the way to a worker
-//! thread and back costs as much again.
+//! Remembers which requests were answered quickly, so that they are answered on the thread that
+//! read them: for an answer of a tenth of a millisecond, handing the work to a worker thread and
+//! back costs as much again.
 //!
-//! Dashboards ask the same again and again, so what a question took before is the best guess there
-//! is, and costs nothing to make. It counts as quick after several quick answers in a row, for
-//! times of like length; a slow one makes it begin anew.
+//! Dashboards send the same queries again and again, so the time that a query took before predicts
+//! the time that it will take. A query counts as quick after several quick answers in a row over a
+//! time range of about the same length; one slow answer resets the count.
 //!
-//! Invariant: a table of fixed size; a question that shares its place with another's is only slower.
+//! Invariant: the table has a fixed size. Two queries with the same place in it overwrite each
+//! other, which makes them slower but never wrong.
 
 use crate::Call;
 use std::hash::{DefaultHasher, Hasher};
@@ -15,19 +16,19 @@ use std::time::Duration;
 
 const PLACES: usize = 4_096;
 const QUICK: Duration = Duration::from_millis(1);
-/// So many quick answers in a row make a question quick.
+/// So many quick answers in a row make a query quick.
 const ENOUGH: u64 = 3;
-/// The lower bits of a place count quick answers, the others know the question.
+/// The lower bits of a place count quick answers, the others identify the query.
 const COUNT_MASK: u64 = 0b11;
 /// Longer forms are not worth a look.
 const LENGTH_MAX: usize = 16 << 10;
 
 #[derive(Debug)]
-pub(crate) struct QuickQuestions {
+pub(crate) struct QuickQueries {
     places: Vec<AtomicU64>,
 }
 
-impl Default for QuickQuestions {
+impl Default for QuickQueries {
     fn default() -> Self {
         Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect() }
     }
@@ -35,11 +36,11 @@ impl Default for QuickQuestions {
 
 /// What is asked, without when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64);
+pub(crate) struct Key(u64);
 
 impl Key {
     /// `None` where it is not worth a look.
-    pub(super) fn of(call: &Call) -> Option<Self> {
+    pub(crate) fn of(call: &Call) -> Option<Self> {
         let is_short = call.query.len() + call.body.len() <= LENGTH_MAX;
         let forms = [call.query.as_bytes(), &call.body];
         is_short.then(|| Self::new(call.tenant.as_str(), &call.path, forms))
@@ -87,13 +88,13 @@ fn seconds(value: &[u8]) -> Option<f64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-impl QuickQuestions {
-    pub(super) fn know(&self, key: Key) -> bool {
+impl QuickQueries {
+    pub(crate) fn is_quick(&self, key: Key) -> bool {
         self.places[key.place()].load(Relaxed) == key.name() | ENOUGH
     }
 
     /// Learns what an answer took.
-    pub(super) fn learn(&self, key: Key, took: Duration) {
+    pub(crate) fn learn(&self, key: Key, took: Duration) {
         let place = &self.places[key.place()];
         let known = place.load(Relaxed);
         let is_known = known & !COUNT_MASK == key.name();
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_the_same_at_other_times() {
+    fn a_query_is_the_same_at_other_times() {
         let range = |form: &str| key("/api/v1/query_range", form);
         let one = range("query=up&start=1000&end=4600&step=15");
         assert_eq!(one, range("query=up&start=2000.5&end=5600.5&step=15"));
@@ -129,14 +130,14 @@ mod tests {
 
     #[test]
     fn quick_is_what_was_quick_often_enough() {
-        let questions = QuickQuestions::default();
+        let queries = QuickQueries::default();
         let (one, other) = (key("/api/v1/labels", ""), key("/api/v1/status/buildinfo", ""));
         for _ in 0..ENOUGH {
-            assert!(!questions.know(one));
-            questions.learn(one, QUICK / 2);
+            assert!(!queries.is_quick(one));
+            queries.learn(one, QUICK / 2);
         }
-        assert!(questions.know(one) && !questions.know(other));
-        questions.learn(one, QUICK);
-        assert!(!questions.know(one));
+        assert!(queries.is_quick(one) && !queries.is_quick(other));
+        queries.learn(one, QUICK);
+        assert!(!queries.is_quick(one));
     }
 }

@@ -1,25 +1,35 @@
-//! Parameters of the HTTP API: from the query string and, with POST, from the form. Beside
-//! Prometheus' own, VictoriaMetrics' ways of writing times and of restricting any request.
+//! Parameters of a request: from its query string and, where it has one, from its form.
+//!
+//! Times are written as Prometheus' and VictoriaMetrics' clients write them: seconds, smaller units
+//! of which the number itself says which, RFC 3339 or its beginning, and relative to now.
 
-use super::envelope::ApiError;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
-use crate::services::Question;
 use crate::{Call, percent_decode};
-use model::{MatchOp, Matcher};
-use promql::{COMPILED_MAX, ParseError, parse_duration, parse_selector};
+use promql::parse_duration;
 
-/// Each is looked for by itself.
-const SELECTORS_MAX: usize = 1_000;
+/// A parameter that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid parameter {name:?}: {message}")]
+pub(crate) struct ParameterError {
+    pub(crate) name: String,
+    pub(crate) message: String,
+}
+
+impl ParameterError {
+    pub(crate) fn new(name: &str, message: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), message: message.into() }
+    }
+}
 
 #[derive(Debug)]
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
     pairs: Vec<(String, String)>,
     now_ms: i64,
 }
 
 impl Parameters {
     /// The form's values come before the query string's.
-    pub(super) fn of(call: &Call, now_ms: i64) -> Self {
+    pub(crate) fn of(call: &Call, now_ms: i64) -> Self {
         let mut pairs = Vec::new();
         if call.header("content-type").starts_with("application/x-www-form-urlencoded") {
             read_pairs(&String::from_utf8_lossy(&call.body), &mut pairs);
@@ -29,164 +39,68 @@ impl Parameters {
     }
 
     /// Empty where it is missing.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.pairs.iter().find(|pair| pair.0 == name).map_or("", |pair| &pair.1)
     }
 
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.pairs.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_str())
     }
 
-    pub(super) fn time(&self, name: &str, default_ms: i64) -> Result<i64, ApiError> {
+    pub(crate) fn time(&self, name: &str, default_ms: i64) -> Result<i64, ParameterError> {
         match self.text(name) {
             "" => Ok(default_ms),
             text => parse_time(text, self.now_ms).map_err(|message| {
-                let message = format!("Invalid time value for '{name}': {message}");
-                ApiError::parameter(name, &message)
+                ParameterError::new(name, format!("Invalid time value for '{name}': {message}"))
             }),
         }
     }
 
     /// One that must be there.
-    pub(super) fn needed_time(&self, name: &str) -> Result<i64, ApiError> {
+    pub(crate) fn needed_time(&self, name: &str) -> Result<i64, ParameterError> {
         parse_time(self.text(name), self.now_ms)
-            .map_err(|message| ApiError::parameter(name, &message))
+            .map_err(|message| ParameterError::new(name, message))
     }
 
-    pub(super) fn duration(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<i64>, ParameterError> {
         match self.text(name) {
             "" => Ok(None),
             _ => self.needed_duration(name).map(Some),
         }
     }
 
-    pub(super) fn needed_duration(&self, name: &str) -> Result<i64, ApiError> {
-        parse_span(self.text(name)).map_err(|message| ApiError::parameter(name, &message))
+    pub(crate) fn needed_duration(&self, name: &str) -> Result<i64, ParameterError> {
+        parse_span(self.text(name)).map_err(|message| ParameterError::new(name, message))
     }
 
-    /// How many results are wanted; all, where nothing or 0 is said.
-    pub(super) fn limit(&self) -> Result<usize, ApiError> {
+    /// How many results are wanted; all of them when the parameter is missing or 0.
+    pub(crate) fn limit(&self) -> Result<usize, ParameterError> {
         self.count("limit").map(|limit| limit.unwrap_or(usize::MAX))
     }
 
-    pub(super) fn count(&self, name: &str) -> Result<Option<usize>, ApiError> {
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, ParameterError> {
         match self.text(name) {
             "" => Ok(None),
             text => match text.parse::<i64>() {
                 Ok(count) if count >= 0 => Ok(usize::try_from(count).ok().filter(|n| *n > 0)),
-                Ok(_) => Err(ApiError::parameter(name, "must be non-negative")),
+                Ok(_) => Err(ParameterError::new(name, "must be non-negative")),
                 Err(_) => {
-                    let message = format!("cannot parse {text:?} as a number");
-                    Err(ApiError::parameter(name, &message))
+                    Err(ParameterError::new(name, format!("cannot parse {text:?} as a number")))
                 }
             },
         }
     }
 
-    /// `match[]`, each narrowed by what the request asks of every series.
-    pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        let mut selectors = Vec::new();
-        let mut compiled = 0;
-        for text in self.all("match[]") {
-            let selector = selector(text)?;
-            compiled += selector.iter().filter(|matcher| matcher.is_compiled()).count();
-            if compiled > COMPILED_MAX || selectors.len() >= SELECTORS_MAX {
-                let message = format!(
-                    "too many: a request may have {SELECTORS_MAX} selectors and {COMPILED_MAX} \
-                     regular expressions that are no plain list of values (a|b|c); ask in parts"
-                );
-                return Err(ApiError::parameter("match[]", &message));
-            }
-            selectors.push(selector);
-        }
-        self.narrow(selectors)
-    }
-
-    pub(super) fn narrow(
-        &self,
-        selectors: Vec<Vec<Matcher>>,
-    ) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        Ok(narrowed(selectors, &self.filters()?))
-    }
-
     /// A number of digits, which may be negative.
-    pub(super) fn digits(&self, name: &str) -> Result<Option<i32>, ApiError> {
+    pub(crate) fn digits(&self, name: &str) -> Result<Option<i32>, ParameterError> {
         match self.text(name) {
             "" => Ok(None),
             text => match text.parse() {
                 Ok(digits @ -300..=300) => Ok(Some(digits)),
-                _ => Err(ApiError::parameter(name, &format!("cannot parse {text:?} as digits"))),
+                _ => Err(ParameterError::new(name, format!("cannot parse {text:?} as digits"))),
             },
         }
     }
-
-    /// What `extra_label` and `extra_filters[]` ask of every series: one of these must match. None:
-    /// nothing is asked.
-    pub(super) fn filters(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        let labels = self.all("extra_label").map(extra_label).collect::<Result<Vec<_>, _>>()?;
-        let filters = self.all("extra_filters[]").chain(self.all("extra_filters"));
-        let filters = filters.filter(|text| !text.is_empty()).map(|text| {
-            let invalid =
-                |error: ParseError| ApiError::parameter("extra_filters[]", &error.to_string());
-            parse_selector(text).map_err(invalid)
-        });
-        let filters = filters.collect::<Result<Vec<_>, _>>()?;
-        Ok(match (labels.is_empty(), filters.is_empty()) {
-            (true, _) => filters,
-            (false, true) => vec![labels],
-            (false, false) => narrowed(filters, &[labels]),
-        })
-    }
-
-    /// [`question`](Self::question), which must say which series it is about.
-    pub(super) fn question_of_series(&self) -> Result<Question, ApiError> {
-        if self.text("match[]").is_empty() {
-            return Err(ApiError::bad("no match[] parameter provided"));
-        }
-        self.question()
-    }
-
-    /// `match[]`, `start`, `end` and `limit` together.
-    pub(super) fn question(&self) -> Result<Question, ApiError> {
-        let start_ms = self.time("start", TIME_MIN_MS)?;
-        let end_ms = self.time("end", TIME_MAX_MS)?;
-        if end_ms < start_ms {
-            return Err(ApiError::bad("end timestamp must not be before start timestamp"));
-        }
-        Ok(Question { selectors: self.selectors()?, start_ms, end_ms, limit: self.limit()? })
-    }
-}
-
-/// `name=value`.
-fn extra_label(text: &str) -> Result<Matcher, ApiError> {
-    let (name, value) = text.split_once('=').unwrap_or(("", ""));
-    if name.is_empty() {
-        return Err(ApiError::parameter("extra_label", "must be name=value"));
-    }
-    Matcher::new(MatchOp::Equal, name, value).map_err(ApiError::bad)
-}
-
-/// Every selector with every filter: together they match what both match. Without selectors
-/// everything is meant.
-fn narrowed(selectors: Vec<Vec<Matcher>>, filters: &[Vec<Matcher>]) -> Vec<Vec<Matcher>> {
-    match filters {
-        [] => selectors,
-        _ if selectors.is_empty() => filters.to_vec(),
-        _ => selectors
-            .iter()
-            .flat_map(|selector| filters.iter().map(|filter| [&selector[..], filter].concat()))
-            .collect(),
-    }
-}
-
-fn selector(text: &str) -> Result<Vec<Matcher>, ApiError> {
-    let matchers =
-        parse_selector(text).map_err(|error| ApiError::parameter("match[]", &error.to_string()))?;
-    if matchers.iter().all(|matcher| matcher.matches("")) {
-        let message = "match[] must contain at least one non-empty matcher";
-        return Err(ApiError::parameter("match[]", message));
-    }
-    Ok(matchers)
 }
 
 fn read_pairs(text: &str, pairs: &mut Vec<(String, String)>) {
@@ -202,7 +116,7 @@ const UNITS: [(f64, f64); 3] = [(1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0)];
 
 /// Seconds since 1970 with a fraction, or RFC 3339; also smaller units, the beginning of an RFC 3339
 /// time, and `now-1h`.
-pub(super) fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
+fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
     let invalid = || format!("cannot parse {text:?} to a valid timestamp");
     if let Ok(number) = text.parse::<f64>() {
         let millis = match UNITS.iter().find(|(from, _)| number.abs() >= *from) {

@@ -2,8 +2,8 @@
 
 use super::delta::{DeltaDraft, Sum};
 use super::names::{NameKind, label_name, metric_name, unit_name};
-use super::settings::OtlpSettings;
 use crate::guard::{ExtraLabels, Window};
+use crate::otlp::OtlpSettings;
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, METRIC_NAME, MetricKind, TenantId, stale_marker,
 };
