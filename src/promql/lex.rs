@@ -3,11 +3,10 @@
 
 mod number;
 
-use crate::ast::{AggregateOp, BinaryOp};
 use crate::parse::ParseError;
-use crate::position::Position;
 use model::{quote_go, quote_rune_go};
 use number::{Numeral, numeral};
+use query::{AggregateOp, BinaryOp, Position};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {

@@ -13,30 +13,23 @@ pub mod ast;
 pub mod engine;
 mod error;
 pub mod functions;
-mod histograms;
 mod lex;
-mod mean;
 mod options;
 mod parse;
-mod position;
 mod pretty;
 mod print;
 pub mod script;
 pub mod storage;
-mod text;
 pub mod tree;
 
-pub use annotations::{Annotations, Note};
+pub use annotations::Note;
 pub use engine::{
-    Budget, CancelFlag, Engine, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
-    SampledSeries, VectorSample,
+    Engine, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries, VectorSample,
 };
 pub use error::QueryError;
 pub use options::{EngineOptions, ParseOptions};
 pub use parse::{
     COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, ParseError, parse, parse_metric, parse_selector,
 };
-pub use position::{LineColumn, Position};
 pub use pretty::prettify;
 pub use storage::{SelectHints, Selection, Storage, StorageError};
-pub use text::{format_duration, format_number, parse_duration, parse_number};

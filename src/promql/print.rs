@@ -2,11 +2,11 @@
 //! tree again.
 
 use crate::ast::{
-    AggregateExpr, At, BinaryExpr, Cardinality, Duration, DurationExpr, DurationKind, Edges, Expr,
-    MatrixSelector, NumberLiteral, SubqueryExpr, TimeShift, VectorMatching, VectorSelector,
+    AggregateExpr, At, BinaryExpr, Duration, DurationExpr, DurationKind, Edges, Expr,
+    MatrixSelector, NumberLiteral, SubqueryExpr, TimeShift, VectorSelector,
 };
-use crate::text::{format_duration, format_number};
 use model::{MatchOp, Matcher, format_float_go, is_plain_name, quote_go};
+use query::{Cardinality, VectorMatching, format_duration, format_number};
 use std::fmt;
 
 impl fmt::Display for Expr {

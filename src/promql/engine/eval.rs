@@ -3,29 +3,24 @@
 //! What comes series by series is a stream (`stream`): an aggregation over a stream takes each
 //! series in as it comes, so that what it aggregates never exists as a whole.
 
-use super::binary;
-use super::column::Series;
 use super::describe::describe;
-use super::fold::Fold;
-use super::grid::Grid;
-use super::holding::{Holding, Weight};
-use super::mapping::{map_floats, mapped, mapped_to_floats};
-use super::pick;
-use super::plan::{Aggregate, Call, Node};
+use super::plan::{Aggregate, Binary, Call, Node};
 use crate::annotations::Notes;
-use crate::ast::{AggregateOp, StringLiteral};
+use crate::ast::StringLiteral;
 use crate::error::QueryError;
 use crate::functions::{Body, Invocation, absent_labels, inverted_presence};
 use crate::options::EngineOptions;
 use crate::storage::Storage;
-use model::{BytesHash, Labels};
-use query::{Control, SampleStats, Trace};
+use model::quote_go;
+use query::DUPLICATES;
+use query::aggregate::{Fold, Pick, count_values, note_bad_quantiles};
+use query::mapping::{map_floats, mapped, mapped_to_floats};
+use query::{
+    AggregateOp, Control, Grid, Holding, SampleStats, Series, Trace, Weight, has_duplicates, merged,
+};
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 
 type Result<T> = std::result::Result<T, QueryError>;
-
-pub(crate) const DUPLICATES: &str = "vector cannot contain metrics with the same labelset";
 
 #[derive(Debug)]
 pub(crate) enum Value {
@@ -88,7 +83,7 @@ impl<'a> Evaluator<'a> {
                 Ok(Value::Vector(self.collect(&stream, grid)?))
             }
             Node::Negate(inner) => self.negate(self.evaluate(inner, grid)?),
-            Node::Binary(node) => binary::evaluate(self, node, grid),
+            Node::Binary(node) => self.binary(node, grid),
             Node::Call(call) => self.call(node, call, grid),
             Node::Aggregate(aggregate) => self.aggregate(aggregate, grid),
             Node::Invariant(inner) => self.invariant(inner, grid),
@@ -150,7 +145,7 @@ impl<'a> Evaluator<'a> {
                     );
                     one.lose_name(delayed);
                 }
-                self.merged_unless_delayed(series).map(Value::Vector)
+                self.renamed(series).map(Value::Vector)
             }
             Value::String(_) => unreachable!("the checker has seen to the types"),
         }
@@ -237,37 +232,53 @@ impl<'a> Evaluator<'a> {
 
     /// After names were lost: equal labels at the same step are an error, else they are one series.
     pub(crate) fn renamed(&self, series: Vec<Series>) -> Result<Vec<Series>> {
-        self.merged_unless_delayed(series)
+        if self.options.delayed_name_removal { Ok(series) } else { Ok(merged(series)?) }
     }
 
-    fn merged_unless_delayed(&self, series: Vec<Series>) -> Result<Vec<Series>> {
-        if self.options.delayed_name_removal { Ok(series) } else { self.merged(series) }
-    }
+    // ── operators ──
 
-    /// Series of equal labels become one; an error where both have a value at one step.
-    pub(crate) fn merged(&self, series: Vec<Series>) -> Result<Vec<Series>> {
-        if !has_duplicates(&series) {
-            return Ok(series);
-        }
-        let mut by_labels: HashMap<Labels, usize, BytesHash> = HashMap::default();
-        let mut merged: Vec<Series> = Vec::new();
-        for one in series {
-            match by_labels.get(&one.labels) {
-                Some(index) => {
-                    if !merged[*index].column.absorb(&one.column) {
-                        return Err(QueryError::execution(DUPLICATES));
-                    }
-                }
-                None => {
-                    by_labels.insert(one.labels.clone(), merged.len());
-                    merged.push(one);
-                }
+    fn binary(&self, node: &Binary, grid: Grid) -> Result<Value> {
+        let left = self.evaluate(&node.left, grid)?;
+        let right = self.evaluate(&node.right, grid)?;
+        let binary = query::Binary {
+            op: node.op,
+            return_bool: node.return_bool,
+            matching: node.matching.as_ref(),
+            position: node.position,
+            delayed_names: self.options.delayed_name_removal,
+            steps: grid.steps(),
+            notes: &self.notes,
+            control: self.control,
+        };
+        Ok(match (left, right) {
+            (Value::Scalar(left), Value::Scalar(right)) => {
+                Value::Scalar(binary.on_scalars(&left, &right)?)
             }
-        }
-        Ok(merged)
+            (Value::Vector(left), Value::Scalar(right)) => {
+                Value::Vector(binary.on_vector_and_scalar(left, &right, false)?)
+            }
+            (Value::Scalar(left), Value::Vector(right)) => {
+                Value::Vector(binary.on_vector_and_scalar(right, &left, true)?)
+            }
+            (Value::Vector(left), Value::Vector(right)) => {
+                Value::Vector(binary.on_vectors(left, right)?)
+            }
+            _ => unreachable!("the checker has seen to the types"),
+        })
     }
 
     // ── aggregation ──
+
+    fn pick<'p>(&'p self, aggregate: &'p Aggregate) -> Pick<'p> {
+        Pick {
+            op: aggregate.op,
+            grouping: &aggregate.grouping,
+            position: aggregate.position,
+            parameter_position: aggregate.parameter_position,
+            notes: &self.notes,
+            control: self.control,
+        }
+    }
 
     fn aggregate(&self, aggregate: &Aggregate, grid: Grid) -> Result<Value> {
         let parameter = match &aggregate.parameter {
@@ -276,25 +287,28 @@ impl<'a> Evaluator<'a> {
             }
             _ => None,
         };
-        if aggregate.op == AggregateOp::CountValues || aggregate.op.selects() {
+        if aggregate.op == AggregateOp::CountValues {
+            let label = value_label(aggregate)?;
             let series = self.vector(&aggregate.inner, grid)?;
-            let picked = if aggregate.op == AggregateOp::CountValues {
-                pick::count_values(self, aggregate, &series, grid)?
-            } else {
-                let parameter = parameter.expect("these have one");
-                pick::pick(self, aggregate, series, &parameter, grid)?
-            };
-            return Ok(Value::Vector(picked));
+            let (grouping, steps) = (&aggregate.grouping, grid.steps());
+            let counted = count_values(&series, &label, grouping, steps, self.control)?;
+            return Ok(Value::Vector(counted));
         }
         let parameter = parameter.unwrap_or_default();
-        pick::note_bad_quantiles(self, aggregate, &parameter);
+        if aggregate.op.selects() {
+            let series = self.vector(&aggregate.inner, grid)?;
+            return Ok(Value::Vector(self.pick(aggregate).of(series, &parameter)?));
+        }
+        if aggregate.op == AggregateOp::Quantile {
+            note_bad_quantiles(&parameter, aggregate.parameter_position, &self.notes);
+        }
         let folded = match self.stream(&aggregate.inner, grid)? {
             Some(stream) if !is_absent(&aggregate.inner) => {
                 self.fold_stream(aggregate, &stream, grid)?
             }
             _ => {
                 let series = self.vector(&aggregate.inner, grid)?;
-                let mut fold = Fold::new(aggregate, grid.steps());
+                let mut fold = new_fold(aggregate, grid);
                 for one in &series {
                     fold.add(one, &self.notes);
                 }
@@ -306,15 +320,22 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-fn is_absent(node: &Node) -> bool {
-    matches!(node, Node::Call(call) if call.function.name == "absent_over_time")
+pub(super) fn new_fold(aggregate: &Aggregate, grid: Grid) -> Fold {
+    Fold::new(aggregate.op, &aggregate.grouping, grid.steps(), aggregate.inner_position)
 }
 
-pub(crate) fn has_duplicates(series: &[Series]) -> bool {
-    if series.len() < 2 {
-        return false;
+fn value_label(aggregate: &Aggregate) -> Result<String> {
+    let Some(Node::String(literal)) = &aggregate.parameter else {
+        unreachable!("the checker has seen to the types");
+    };
+    let name = literal.text();
+    if !literal.is_text() || name.is_empty() {
+        let quoted = quote_go(&literal.bytes);
+        return Err(QueryError::execution(format!("invalid label name {quoted}")));
     }
-    let mut seen: HashSet<&[u8], BytesHash> =
-        HashSet::with_capacity_and_hasher(series.len(), BytesHash::default());
-    !series.iter().all(|one| seen.insert(one.labels.as_bytes()))
+    Ok(name)
+}
+
+fn is_absent(node: &Node) -> bool {
+    matches!(node, Node::Call(call) if call.function.name == "absent_over_time")
 }

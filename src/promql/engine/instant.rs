@@ -1,7 +1,5 @@
 //! Instant selectors: at each step the newest sample that is not too old.
 
-use super::column::{Series, StepColumn};
-use super::grid::Grid;
 use super::plan::Selector;
 use super::worker::Worker;
 use crate::annotations::Note;
@@ -11,6 +9,7 @@ use crate::functions::WindowContext;
 use crate::functions::interpolation::{interpolate, interpolate_histograms};
 use crate::storage::{Column, SeriesColumns};
 use model::{Labels, ResetHint, is_stale};
+use query::{Grid, Series, StepColumn};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;

@@ -2,18 +2,11 @@
 //!
 //! Instant and range queries take one path: an instant is a range of one step.
 
-pub(crate) mod binary;
 pub(crate) mod clocks;
-pub mod column;
 mod describe;
 pub(crate) mod eval;
-mod fold;
-pub(crate) mod grid;
 mod hinted;
-pub(crate) mod holding;
 pub(crate) mod instant;
-mod mapping;
-mod pick;
 pub(crate) mod plan;
 mod raw;
 mod stream;
@@ -21,21 +14,20 @@ mod subquery;
 mod window;
 mod worker;
 
-use crate::annotations::{Annotations, Notes};
+use crate::annotations::Notes;
 use crate::ast::{Expr, ValueType};
 use crate::error::QueryError;
 use crate::options::EngineOptions;
 use crate::parse::parse;
 use crate::storage::Storage;
-use column::{Series, Slot};
 use eval::{Evaluator, Value};
-use grid::Grid;
-use holding::Holding;
 use model::{FloatHistogram, Labels, quote_go};
 use plan::{Node, Planner};
 use platform::Clock;
-pub use query::{Budget, CancelFlag, SampleStats, TraceNode};
-use query::{Control, Trace};
+use query::{
+    Annotations, Budget, CancelFlag, Control, Grid, HeldMemory, Holding, HoldingLimits,
+    SampleStats, Series, Slot, StepColumn, Trace, TraceNode, merged,
+};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,13 +71,13 @@ pub struct QueryResult {
     pub stats: SampleStats,
     pub trace: Vec<TraceNode>,
     /// What the value holds of the memory; given back when the result is dropped.
-    memory: Budget,
+    memory: HeldMemory,
 }
 
 impl QueryResult {
     /// What is made of the result counts against the query's memory too.
     pub fn hold(&self, bytes: usize) -> Result<(), QueryError> {
-        self.memory.take(bytes).map_err(holding::out_of_memory)
+        Ok(self.memory.take(bytes)?)
     }
 }
 
@@ -160,7 +152,12 @@ impl Engine {
         let grid = query_grid(request.times)?;
         let timeout = Duration::from_millis(self.options.timeout_ms.unsigned_abs());
         let control = Control::new(clock, Some(timeout), request.cancel.clone());
-        let holding = Holding::new(&self.options, request.memory.as_ref());
+        let limits = HoldingLimits {
+            samples: self.options.samples_max,
+            bytes: self.options.memory_max,
+            bytes_setting: "promql.max_memory",
+        };
+        let holding = Holding::new(limits, request.memory.as_ref());
         let ev = Evaluator {
             storage,
             options: &self.options,
@@ -179,7 +176,7 @@ impl Engine {
             annotations: ev.notes.finish(request.query),
             stats,
             trace: ev.trace.into_inner().finish(),
-            memory: holding.into_bytes(),
+            memory: holding.into_memory(),
         })
     }
 }
@@ -202,7 +199,8 @@ fn query_grid(times: QueryTimes) -> Result<Grid, QueryError> {
             Err(QueryError::Invalid("zero or negative query resolution step widths are not accepted. Try a positive integer".to_owned()))
         }
         QueryTimes::Range { start_ms, end_ms, step_ms } => {
-            Grid::new(start_ms, end_ms, step_ms).ok_or(QueryError::TooManySamples)
+            let grid = Grid::new(start_ms, end_ms, step_ms);
+            Ok(grid.ok_or(query::QueryError::TooManySamples)?)
         }
     }
 }
@@ -230,7 +228,7 @@ fn evaluate(
             Ok(QueryValue::Scalar { time_ms: grid.start_ms, value: values[0] })
         }
         Value::Scalar(values) => {
-            let column = column::StepColumn::from_values(values);
+            let column = StepColumn::from_values(values);
             Ok(matrix(vec![Series::new(Labels::empty(), column)], grid))
         }
         Value::Vector(series) => {
@@ -248,7 +246,7 @@ fn named(ev: &Evaluator<'_>, mut series: Vec<Series>) -> Result<Vec<Series>, Que
     for one in series.iter_mut().filter(|one| one.drop_name) {
         one.labels = one.labels.without_metadata();
     }
-    ev.merged(series)
+    Ok(merged(series)?)
 }
 
 fn vector(series: Vec<Series>, grid: Grid) -> QueryValue {

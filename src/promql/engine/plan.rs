@@ -2,14 +2,13 @@
 //! at every step is marked so that it is evaluated once.
 
 use crate::ast::{
-    AggregateOp, At, BinaryOp, Duration, DurationExpr, DurationKind, Edges, Expr, StringLiteral,
-    TimeShift, VectorMatching, VectorSelector,
+    At, Duration, DurationExpr, DurationKind, Edges, Expr, StringLiteral, TimeShift, VectorSelector,
 };
 use crate::error::QueryError;
 use crate::functions::{Body, Function};
 use crate::options::EngineOptions;
-use crate::position::Position;
 use model::{MatchOp, Matcher};
+use query::{AggregateOp, BinaryOp, Grouping, Position, VectorMatching, on_numbers};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -119,8 +118,7 @@ pub(crate) struct Aggregate {
     pub(crate) op: AggregateOp,
     pub(crate) inner: Node,
     pub(crate) parameter: Option<Node>,
-    pub(crate) grouping: Vec<String>,
-    pub(crate) without: bool,
+    pub(crate) grouping: Grouping,
     pub(crate) position: Position,
     pub(crate) inner_position: Position,
     pub(crate) parameter_position: Position,
@@ -353,8 +351,7 @@ impl Planner<'_> {
             op: aggregate.op,
             inner: unwrap(inner),
             parameter: parameter.map(unwrap),
-            grouping: aggregate.grouping.clone(),
-            without: aggregate.without,
+            grouping: Grouping { labels: aggregate.grouping.clone(), without: aggregate.without },
             position: aggregate.position,
             inner_position: inner_expr.position(),
             parameter_position: parameter_expr.map(Expr::position).unwrap_or_default(),
@@ -403,7 +400,7 @@ impl Planner<'_> {
                     BinaryOp::Mod if right == 0.0 => {
                         return Err(QueryError::Invalid("modulo by zero".to_owned()));
                     }
-                    _ => super::binary::on_numbers(*op, left, right),
+                    _ => on_numbers(*op, left, right),
                 }
             }
         })

@@ -1,9 +1,6 @@
 //! Range selectors and subqueries asked for by themselves: their samples, as they are.
 
-use super::column::Slot;
 use super::eval::Evaluator;
-use super::grid::Grid;
-use super::holding::Weight;
 use super::plan::{RangeSelector, Subquery};
 use super::{SampleOf, SampledSeries};
 use crate::annotations::Note;
@@ -12,6 +9,7 @@ use crate::error::QueryError;
 use crate::functions::interpolation::interpolate;
 use crate::storage::{Column, Scratch};
 use model::{FloatHistogram, is_stale};
+use query::{Grid, Slot, Weight};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;

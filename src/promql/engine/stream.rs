@@ -1,12 +1,8 @@
 //! Selectors and window functions as streams: series by series, on several threads where there are
 //! many.
 
-use super::column::Series;
-use super::eval::{DUPLICATES, Evaluator};
-use super::fold::Fold;
-use super::grid::Grid;
+use super::eval::{Evaluator, new_fold};
 use super::hinted::Hinted;
-use super::holding::Weight;
 use super::instant::{InstantCall, SampleTime};
 use super::plan::{Aggregate, Call, Node, RangeSelector, Selector, Subquery};
 use super::subquery::Computed;
@@ -16,17 +12,13 @@ use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
 use crate::functions::Body;
-use crate::position::Position;
 use crate::storage::{SelectHints, Selection};
+use query::aggregate::Fold;
+use query::{DUPLICATES, Grid, Position, Series, Weight, in_parts};
 use std::collections::HashSet;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
-/// Fewer series or fewer values than this are not worth a second thread.
-const PARALLEL_SERIES_MIN: usize = 16;
-const PARALLEL_VALUES_MIN: usize = 65_536;
-/// About so many values are done before a thread that is woken has begun.
-const WAKE_VALUES: usize = 2_048;
 /// A series costs something before its first value.
 const SERIES_COST: usize = 32;
 
@@ -219,7 +211,7 @@ impl<'a> Evaluator<'a> {
         let start = after.div_euclid(step) * step + step;
         let end = subquery.moment(grid.end_ms());
         let Some(inner) = Grid::new(start, end, step) else {
-            return Err(QueryError::TooManySamples);
+            return Err(query::QueryError::TooManySamples.into());
         };
         if inner.steps() == 0 {
             return Ok(Computed::new(Vec::new(), inner));
@@ -261,28 +253,14 @@ impl<'a> Evaluator<'a> {
         grid: Grid,
         work: impl Fn(std::ops::Range<usize>, &mut Worker) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
+        let cost = grid.steps() * stream.step_cost() + SERIES_COST;
         let count = stream.selection().len();
-        let values = count.saturating_mul(grid.steps() * stream.step_cost() + SERIES_COST);
-        let worthwhile = count >= PARALLEL_SERIES_MIN && values >= PARALLEL_VALUES_MIN;
-        let helpers = &self.options.helpers;
-        let parts = if worthwhile { helpers.width() } else { 1 };
-        if parts == 1 {
-            let mut worker = Worker::new(grid.steps());
-            let result = work(0..count, &mut worker);
-            self.take_in(worker, grid);
-            return Ok(vec![result?]);
-        }
-        // The caller's own share, which is the first, is larger by what waking a thread costs.
-        let ahead = WAKE_VALUES / (grid.steps() * stream.step_cost() + SERIES_COST);
-        let share = count.saturating_sub(ahead) / parts;
-        let start = |part: usize| if part == 0 { 0 } else { count - (parts - part) * share };
-        let shares = (0..parts).map(|part| start(part)..start(part + 1));
-        let results = helpers.scatter(shares.collect(), |range| {
+        let results = in_parts(&self.options.helpers, count, cost, |range| {
             let mut worker = Worker::new(grid.steps());
             let result = work(range, &mut worker);
             (result, worker)
         });
-        let mut out = Vec::with_capacity(parts);
+        let mut out = Vec::with_capacity(results.len());
         let mut failed = None;
         for (result, worker) in results {
             self.take_in(worker, grid);
@@ -323,7 +301,7 @@ impl<'a> Evaluator<'a> {
             _ => false,
         };
         let parts = self.on_threads(stream, grid, |range, worker| {
-            let mut fold = Fold::new(aggregate, grid.steps());
+            let mut fold = new_fold(aggregate, grid);
             let mut seen = HashSet::new();
             let mut portions = self.holding.portions();
             for index in range {
@@ -371,5 +349,5 @@ fn check_edges(window: &WindowCall) -> Result<()> {
     }
     let name = window.function.name;
     let message = format!("{word} modifier can only be used with: {names} - not with {name}");
-    Err(QueryError::Execution(message))
+    Err(QueryError::execution(message))
 }

@@ -1,9 +1,8 @@
 //! The result of a subquery in the clothes of a selection, so that window functions need not care.
 
-use super::column::{Series, Slot};
-use super::grid::Grid;
 use crate::storage::{Column, Scratch, Selection, SeriesColumns, StorageError};
 use model::{Labels, ResetHint};
+use query::{Grid, Series, Slot};
 use std::sync::Arc;
 
 #[derive(Debug)]

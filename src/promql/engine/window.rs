@@ -1,8 +1,6 @@
 //! Window functions over one series: windows slide over its columns from step to step.
 
 use super::clocks::Windows;
-use super::column::{Series, StepColumn};
-use super::grid::Grid;
 use super::worker::Worker;
 use crate::annotations::Note;
 use crate::ast::Edges;
@@ -12,9 +10,9 @@ use crate::functions::extremes::slide;
 use crate::functions::{
     Answer, Columnar, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
 };
-use crate::position::Position;
 use crate::storage::{Column, SeriesColumns};
 use model::{FloatHistogram, Labels, is_stale};
+use query::{Grid, Position, Series, StepColumn};
 use std::ops::Range;
 use std::sync::Arc;
 

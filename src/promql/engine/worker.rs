@@ -1,11 +1,10 @@
 //! What one thread of a query has to itself.
 
 use super::clocks::Clocks;
-use super::column::StepColumn;
 use super::window::CleanColumns;
 use crate::annotations::Notes;
 use crate::storage::Scratch;
-use query::SampleStats;
+use query::{SampleStats, StepColumn};
 
 #[derive(Debug, Default)]
 pub(crate) struct Worker {

@@ -1,11 +1,11 @@
 //! Is there anything at all?
 
 use super::{Answer, Invocation, WindowFunction};
-use crate::engine::column::{Bitmap, Series, StepColumn};
 use crate::engine::eval::Value;
 use crate::engine::plan::Node;
 use crate::error::QueryError;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
+use query::{Bitmap, Series, StepColumn};
 
 /// One wherever a window has samples. `absent_over_time` turns this round for all series at once.
 pub(super) const PRESENT: WindowFunction = WindowFunction {

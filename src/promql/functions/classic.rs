@@ -1,9 +1,8 @@
 //! Classic histograms: one series per bucket, told apart by the label `le`.
 
 use crate::annotations::{ForcedRange, Note, Notes};
-use crate::engine::column::{Series, Slot};
-use crate::position::Position;
 use model::{BytesHash, FloatHistogram, LabelChoice, Labels};
+use query::{Position, Series, Slot};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use super::rate::start_says_reset;
 use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
 use crate::ast::Edges;
-use crate::engine::column::{Slot, StepColumn};
 use crate::error::QueryError;
+use query::{Slot, StepColumn};
 use std::ops::Range;
 
 type Result<T> = std::result::Result<T, QueryError>;

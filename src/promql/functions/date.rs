@@ -1,12 +1,12 @@
 //! Time: of the evaluation, of samples, and on the calendar (UTC, Gregorian).
 
 use super::Invocation;
-use crate::engine::column::{Series, StepColumn};
 use crate::engine::eval::Value;
 use crate::engine::instant::SampleTime;
 use crate::engine::plan::Node;
 use crate::error::QueryError;
 use model::Labels;
+use query::{Series, StepColumn};
 
 type Result<T> = std::result::Result<T, QueryError>;
 

@@ -5,7 +5,7 @@
 //! front. So each sample is compared twice at most, however long the windows are, and without a
 //! branch that depends on it.
 
-use crate::engine::column::StepColumn;
+use query::StepColumn;
 use std::ops::Range;
 
 /// `windows`: steps with the samples in their windows, which never begin or end earlier than those

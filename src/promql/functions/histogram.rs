@@ -3,11 +3,11 @@
 use super::Invocation;
 use super::classic::{HistogramGroups, bucket_fraction, bucket_quantile, metric_of};
 use crate::annotations::Note;
-use crate::engine::column::{Series, StepColumn};
 use crate::engine::eval::Value;
 use crate::error::QueryError;
-use crate::text::format_label_number;
 use model::{FloatHistogram, Labels, LabelsBuilder, NanObservations};
+use query::OperatorNote;
+use query::{Series, StepColumn, format_label_number, merged};
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -121,7 +121,7 @@ pub(super) fn quantiles(mut call: Invocation<'_>) -> Result<Value> {
             result.extend(part);
         }
     }
-    call.evaluator.merged(result).map(Value::Vector)
+    Ok(Value::Vector(merged(result)?))
 }
 
 /// The values of a column with the steps at which they stand: usually one value for all.
@@ -149,7 +149,7 @@ fn quantile_of(
     let mut output = Output::new(groups, series.len(), q.len());
     for (step, q) in q.iter().copied().enumerate() {
         if !(0.0..=1.0).contains(&q) {
-            call.notes.add(Note::InvalidQuantile(q.to_bits()), call.positions[arguments.0]);
+            call.notes.add(OperatorNote::InvalidQuantile(q.to_bits()), call.positions[arguments.0]);
         }
         groups.note_malformed(series, step, named, call.notes, position);
         let (native, conflicts) = groups.native_at(series, step, named, call.notes, position);
@@ -169,7 +169,7 @@ fn quantile_of(
             let (value, forced) = bucket_quantile(q, buckets, call.grid.time(step));
             if let Some(range) = forced {
                 let metric = metric_of(&groups.classic[group].0, named);
-                call.notes.add_forced(&metric, position, range);
+                call.notes.add_with_extent(Note::ForcedMonotonicity(metric), position, range);
             }
             output.classic[group].set_float(step, value);
         }

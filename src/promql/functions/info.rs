@@ -10,7 +10,6 @@
 //! are not, all others that end in `_info`; where it says nothing, `target_info`.
 
 use super::Invocation;
-use crate::engine::column::{Series, StepColumn};
 use crate::engine::eval::Value;
 use crate::engine::instant::SampleTime;
 use crate::engine::plan::{Node, Selector};
@@ -18,6 +17,7 @@ use crate::error::QueryError;
 use model::{
     BytesHash, LabelChoice, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, escape_regex,
 };
+use query::{Series, StepColumn};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -114,7 +114,7 @@ fn select_infos(
             identified = true;
             let quoted: Vec<String> = values.into_iter().map(escape_regex).collect();
             let matcher = Matcher::new(MatchOp::Regex, name, &quoted.join("|"));
-            matchers.push(matcher.map_err(QueryError::Execution)?);
+            matchers.push(matcher.map_err(QueryError::execution)?);
         }
     }
     if !identified {
@@ -127,7 +127,7 @@ fn select_infos(
     }
     let infos = call.evaluator.sample_times(&selector, call.grid, SampleTime::TakenOfFloats)?;
     match infos.iter().find(|one| one.column.has_histograms()) {
-        Some(one) => Err(QueryError::Execution(format!(
+        Some(one) => Err(QueryError::execution(format!(
             "this should be an info metric, with float samples: {}",
             one.labels
         ))),
@@ -187,7 +187,7 @@ impl InfoIndex {
 
 fn duplicate(existing: &Series, new: &Series, seconds: f64) -> QueryError {
     let millis = (seconds * 1000.0).round();
-    QueryError::Execution(format!(
+    QueryError::execution(format!(
         "found duplicate series for info metric: existing {} @ {millis}, new {} @ {millis}",
         existing.labels, new.labels
     ))
@@ -214,7 +214,7 @@ fn enriched(
                 continue;
             }
             if added.get(name).is_some_and(|known| *known != value) {
-                return Err(QueryError::Execution(format!("conflicting label: {name}")));
+                return Err(QueryError::execution(format!("conflicting label: {name}")));
             }
             if base.get(name).is_none() {
                 added.insert(name, value);

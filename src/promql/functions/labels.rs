@@ -1,10 +1,10 @@
 //! Changing labels. Values are not touched.
 
 use super::Invocation;
-use crate::engine::column::Series;
 use crate::engine::eval::Value;
 use crate::error::QueryError;
 use model::{LABEL_LENGTH_MAX, LabelsBuilder, METRIC_NAME, ReplacePattern};
+use query::{Series, merged};
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -12,7 +12,7 @@ pub(super) fn replace(mut call: Invocation<'_>) -> Result<Value> {
     let [target, template, source, pattern] = [1, 2, 3, 4].map(|index| call.text(index));
     let Ok(regex) = ReplacePattern::new(&pattern) else {
         let message = format!("invalid regular expression in label_replace(): {pattern}");
-        return Err(QueryError::Execution(message));
+        return Err(QueryError::execution(message));
     };
     check_name(&call, 1, "destination", "label_replace")?;
     let mut series = call.take_vector(0);
@@ -21,7 +21,7 @@ pub(super) fn replace(mut call: Invocation<'_>) -> Result<Value> {
             set_label(one, &target, &value)?;
         }
     }
-    call.evaluator.merged(series).map(Value::Vector)
+    Ok(Value::Vector(merged(series)?))
 }
 
 pub(super) fn join(mut call: Invocation<'_>) -> Result<Value> {
@@ -37,7 +37,7 @@ pub(super) fn join(mut call: Invocation<'_>) -> Result<Value> {
         let value = values.join(&separator);
         set_label(one, &target, &value)?;
     }
-    call.evaluator.merged(series).map(Value::Vector)
+    Ok(Value::Vector(merged(series)?))
 }
 
 fn check_name(call: &Invocation<'_>, index: usize, role: &str, function: &str) -> Result<()> {
@@ -45,7 +45,7 @@ fn check_name(call: &Invocation<'_>, index: usize, role: &str, function: &str) -
     let name = call.text(index);
     if !is_text || name.is_empty() {
         let message = format!("invalid {role} label name in {function}(): {name}");
-        return Err(QueryError::Execution(message));
+        return Err(QueryError::execution(message));
     }
     Ok(())
 }

@@ -18,15 +18,13 @@ mod sort;
 
 use crate::annotations::Notes;
 use crate::ast::{Edges, ValueType};
-use crate::engine::column::Series;
 use crate::engine::eval::{Evaluator, Value};
-use crate::engine::grid::Grid;
 use crate::engine::plan::Node;
 use crate::error::QueryError;
-use crate::position::Position;
 use crate::storage::Column;
 use ValueType::{Matrix, Scalar, String as Text, Vector};
 use model::{FloatHistogram, Labels};
+use query::{Grid, Position, Series};
 use std::sync::Arc;
 
 /// A function's name, what it takes and what it gives.
@@ -189,8 +187,6 @@ pub(crate) mod interpolation {
 
 pub(crate) use absent::{inverted as inverted_presence, labels_of as absent_labels};
 pub(crate) use rate::start_says_reset;
-
-pub(crate) use math::quantile;
 
 pub fn lookup(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)

@@ -1,12 +1,12 @@
 //! Aggregation over the samples of a window.
 
-use super::math::quantile;
 use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
-use crate::annotations::{Combining, Note};
+use crate::annotations::Note;
 use crate::error::QueryError;
-use crate::histograms::{HistogramMean, HistogramSum};
-use crate::mean::Mean;
 use model::KahanSum;
+use query::Combining;
+use query::OperatorNote;
+use query::aggregate::{HistogramMean, HistogramSum, Mean, Outcome, quantile};
 
 type Result<T> = std::result::Result<T, QueryError>;
 type Evaluate = fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>;
@@ -134,17 +134,19 @@ fn avg(window: &Window<'_>, context: &WindowContext<'_>) -> Result<Answer> {
     Ok(finished(mean.finish(), context))
 }
 
-fn finished(outcome: crate::histograms::Outcome, context: &WindowContext<'_>) -> Answer {
+fn finished(outcome: Outcome, context: &WindowContext<'_>) -> Answer {
     if outcome.reset_collision {
-        context.notes.add(Note::ResetCollision(Combining::Aggregation), context.position);
+        context.notes.add(OperatorNote::ResetCollision(Combining::Aggregation), context.position);
     }
     if outcome.bounds_reconciled {
-        context.notes.add(Note::BoundsReconciled(Combining::Aggregation), context.position);
+        context.notes.add(OperatorNote::BoundsReconciled(Combining::Aggregation), context.position);
     }
     match outcome.histogram {
         Some(histogram) => Answer::Histogram(Box::new(histogram)),
         None => {
-            context.notes.add(Note::MixedExponentialCustom(context.metric()), context.position);
+            context
+                .notes
+                .add(OperatorNote::MixedExponentialCustom(context.metric()), context.position);
             Answer::Nothing
         }
     }
@@ -235,7 +237,7 @@ fn quantile_over_time(window: &Window<'_>, context: &WindowContext<'_>) -> Resul
         return Ok(Answer::Nothing);
     }
     if !(0.0..=1.0).contains(&q) {
-        context.notes.add(Note::InvalidQuantile(q.to_bits()), context.all_position);
+        context.notes.add(OperatorNote::InvalidQuantile(q.to_bits()), context.all_position);
     }
     if !window.histograms.values.is_empty() {
         let note = Note::HistogramIgnoredInMixedRange(context.metric());

@@ -9,11 +9,13 @@ pub(super) mod extended;
 pub(crate) mod plain;
 
 use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
-use crate::annotations::{Combining, Note};
+use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::error::QueryError;
 use crate::storage::Column;
 use model::{FloatHistogram, ResetHint};
+use query::Combining;
+use query::OperatorNote;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -205,7 +207,7 @@ fn combine(
     match done {
         Ok(notes) => {
             if notes.bounds_reconciled {
-                context.notes.add(Note::BoundsReconciled(how), context.position);
+                context.notes.add(OperatorNote::BoundsReconciled(how), context.position);
             }
             true
         }
@@ -217,7 +219,7 @@ fn combine(
 }
 
 fn note_mixed_buckets(context: &WindowContext<'_>) {
-    context.notes.add(Note::MixedExponentialCustom(context.metric()), context.position);
+    context.notes.add(OperatorNote::MixedExponentialCustom(context.metric()), context.position);
 }
 
 fn histogram_increase(

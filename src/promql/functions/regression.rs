@@ -4,8 +4,8 @@ use super::over_time::note_ignored;
 use super::{Answer, Window, WindowContext, WindowFunction};
 use crate::error::QueryError;
 use crate::storage::Column;
-use crate::text::format_fixed_go;
 use model::KahanSum;
+use query::format_fixed_go;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -102,5 +102,5 @@ fn check_factor(name: &str, short: &str, value: f64) -> Result<()> {
     }
     let value = format_fixed_go(value);
     let message = format!("invalid {name} factor. Expected: 0 < {short} < 1, got: {value}");
-    Err(QueryError::Execution(message))
+    Err(QueryError::execution(message))
 }

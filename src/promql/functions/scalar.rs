@@ -1,10 +1,10 @@
 //! Functions with scalar arguments, and between scalars and vectors.
 
 use super::{Invocation, math};
-use crate::engine::column::{Series, StepColumn};
 use crate::engine::eval::Value;
 use crate::error::QueryError;
 use model::Labels;
+use query::{Series, StepColumn};
 
 type Result<T> = std::result::Result<T, QueryError>;
 

@@ -1,11 +1,11 @@
 //! Orders. They mean something for single steps only: ranges are always ordered by labels.
 
 use super::Invocation;
-use super::math::nan_first;
 use crate::annotations::Note;
-use crate::engine::column::Series;
 use crate::engine::eval::Value;
 use crate::error::QueryError;
+use query::Series;
+use query::aggregate::nan_first;
 use std::cmp::Ordering;
 
 type Result<T> = std::result::Result<T, QueryError>;

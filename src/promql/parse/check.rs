@@ -2,12 +2,9 @@
 //! would select everything.
 
 use super::{ParseError, Parsed};
-use crate::ast::{
-    AggregateExpr, AggregateOp, BinaryExpr, Call, Cardinality, Expr, ValueType, VectorMatching,
-    VectorSelector,
-};
-use crate::position::Position;
+use crate::ast::{AggregateExpr, BinaryExpr, Call, Expr, ValueType, VectorSelector};
 use model::{MatchOp, quote_go};
+use query::{AggregateOp, Cardinality, Position, VectorMatching};
 
 pub(super) fn check(expr: &mut Expr, query: &str) -> Parsed<ValueType> {
     Checker { query }.check(expr)

@@ -2,9 +2,9 @@
 
 use super::modifiers::DURATION_WORDS;
 use super::{Parsed, Parser};
-use crate::ast::{BinaryOp, Duration, DurationExpr, DurationKind, NumberLiteral};
+use crate::ast::{Duration, DurationExpr, DurationKind, NumberLiteral};
 use crate::lex::{Keyword, TokenKind};
-use crate::position::Position;
+use query::{BinaryOp, Position};
 
 /// 2^63 nanoseconds, in seconds.
 const SECONDS_MAX: f64 = 9_223_372_036.854_776;

@@ -11,15 +11,15 @@ mod modifiers;
 mod selector;
 
 use crate::ast::{
-    AggregateExpr, AggregateOp, BinaryExpr, BinaryOp, Call, Cardinality, Expr, NumberLiteral,
-    ParenExpr, StringLiteral, UnaryExpr, VectorMatching,
+    AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral, ParenExpr, StringLiteral, UnaryExpr,
 };
 use crate::functions;
 use crate::lex::{Keyword, Lexer, Token, TokenKind};
 use crate::options::ParseOptions;
-use crate::position::Position;
-use crate::text::{parse_duration, parse_number};
 use model::{Labels, Matcher, quote_go, unquote_go};
+use query::{
+    AggregateOp, BinaryOp, Cardinality, Position, VectorMatching, parse_duration, parse_number,
+};
 
 /// How deep expressions may nest.
 pub const DEPTH_MAX: usize = 200;

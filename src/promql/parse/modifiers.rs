@@ -5,8 +5,7 @@ use crate::ast::{
     At, Duration, Edges, Expr, MatrixSelector, SubqueryExpr, TimeShift, VectorSelector,
 };
 use crate::lex::{Keyword, TokenKind};
-use crate::position::Position;
-use crate::text::format_fixed_go;
+use query::{Position, format_fixed_go};
 
 impl Parser<'_> {
     pub(super) fn modified(&mut self, mut expr: Expr) -> Parsed<Expr> {

@@ -1,10 +1,10 @@
 //! Selectors (`up{job="api"}`) and the names of single series.
 
 use super::{COMPILED_MAX, Parsed, Parser, is_metric_word};
-use crate::ast::{BinaryOp, Edges, TimeShift, VectorSelector};
+use crate::ast::{Edges, TimeShift, VectorSelector};
 use crate::lex::{Token, TokenKind};
-use crate::position::Position;
 use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
+use query::{BinaryOp, Position};
 
 impl<'a> Parser<'a> {
     pub(super) fn whole_selector(&mut self) -> Parsed<VectorSelector> {

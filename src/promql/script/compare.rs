@@ -2,11 +2,10 @@
 
 use super::command::{Evaluation, Expectation, When};
 use super::series::SequenceValue;
-use crate::annotations::Annotations;
-use crate::engine::column::{Series, Slot};
 use crate::engine::{QueryValue, SampleOf, SampledSeries, VectorSample};
 use crate::error::QueryError;
 use model::{FloatHistogram, Labels, is_stale};
+use query::{Annotations, Series, Slot};
 use std::sync::Arc;
 
 /// Values may differ by this share of their sum.

@@ -1,11 +1,11 @@
 //! Every function, operator and modifier has its case in `cases/`.
 
 use super::*;
-use crate::engine::column::{Slot, StepColumn};
-use crate::{Budget, EngineOptions, ParseOptions, QueryError, Request, SampleOf};
+use crate::{EngineOptions, ParseOptions, QueryError, Request, SampleOf};
 use model::{LabelsBuilder, SampleValue};
 use platform::RealClock;
 use platform::threads::Helpers;
+use query::{Budget, Slot, StepColumn};
 use std::sync::Arc;
 
 const CASES: [(&str, &str); 15] = [
@@ -78,7 +78,7 @@ fn every_function_has_a_case() {
         let call = format!("{}(", function.name);
         assert!(all.contains(&call), "no case calls {}", function.name);
     }
-    for op in crate::ast::AggregateOp::ALL {
+    for op in query::AggregateOp::ALL {
         assert!(all.contains(op.as_str()), "no case aggregates with {}", op.as_str());
     }
 }
@@ -215,7 +215,10 @@ fn queries_share_memory() {
     let first = ask("x").unwrap();
     let second = ask("x").unwrap();
     assert!(all.held() > 16_000, "results are held as long as they are there");
-    assert!(matches!(ask("x").unwrap_err(), QueryError::Busy { limit: 20_000 }));
+    assert!(matches!(
+        ask("x").unwrap_err(),
+        QueryError::Evaluation(query::QueryError::Busy { limit: 20_000 })
+    ));
     drop(first);
     ask("x").unwrap();
     drop(second);

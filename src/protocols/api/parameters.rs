@@ -5,7 +5,7 @@
 
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::{Call, percent_decode};
-use promql::parse_duration;
+use query::parse_duration;
 
 /// A parameter that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

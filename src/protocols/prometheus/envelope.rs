@@ -89,12 +89,13 @@ impl From<QueryError> for ApiError {
             Some(advice) => format!("{error}: {advice}"),
             None => error.to_string(),
         };
+        use query::QueryError::{Execution, TooManySamples, TooMuchMemory};
         match error {
             QueryError::Parse(_) | QueryError::Invalid(_) => Self::parameter("query", &message),
-            QueryError::Execution(_)
-            | QueryError::TooManySamples
-            | QueryError::TooMuchMemory { .. } => Self { kind: ErrorType::Execution, message },
-            QueryError::Busy { .. } | QueryError::Stopped(_) | QueryError::Storage(_) => {
+            QueryError::Evaluation(Execution(_) | TooManySamples | TooMuchMemory { .. }) => {
+                Self { kind: ErrorType::Execution, message }
+            }
+            QueryError::Evaluation(_) | QueryError::Storage(_) => {
                 Self { kind: ErrorType::of(error.kind()), message }
             }
         }
@@ -106,11 +107,12 @@ const BEGINNING: &[u8] = b"{\"status\":\"success\",\"data\":";
 
 /// What to do about a limit that a query met. Its text is Prometheus'.
 fn advice(error: &QueryError) -> Option<&'static str> {
+    let QueryError::Evaluation(error) = error else { return None };
     match error {
-        QueryError::TooManySamples => {
+        query::QueryError::TooManySamples => {
             Some("ask for fewer series or a longer step, or raise promql.max_samples")
         }
-        QueryError::Stopped(Stop::TimedOut) => Some("ask for less, or raise promql.timeout"),
+        query::QueryError::Stopped(Stop::TimedOut) => Some("ask for less, or raise promql.timeout"),
         _ => None,
     }
 }

@@ -10,13 +10,12 @@ use crate::services::{ExemplarSeries, ListingQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{FloatHistogram, Labels};
-use promql::engine::column::{Series, Slot};
 use promql::tree::Tree;
 use promql::{
     Engine, EngineOptions, QueryError, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
     SampledSeries, VectorSample, parse, prettify,
 };
-use query::{SampleStats, TraceNode};
+use query::{SampleStats, Series, Slot, TraceNode};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::Arc;

@@ -56,7 +56,8 @@ fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiErro
         let mut result = Vec::new();
         answer(context, query, |series| {
             let count = series.floats.len() + series.histograms.len();
-            room = room.checked_sub(count).ok_or(QueryError::TooManySamples)?;
+            let left = room.checked_sub(count).ok_or(query::QueryError::TooManySamples);
+            room = left.map_err(QueryError::from)?;
             result.push(series);
             Ok(())
         })?;

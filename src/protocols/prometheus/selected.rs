@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl From<Gone> for ApiError {
     fn from(_: Gone) -> Self {
-        QueryError::Stopped(Stop::Cancelled).into()
+        QueryError::from(Stop::Cancelled).into()
     }
 }
 

@@ -5,7 +5,7 @@ use super::selectors::selectors;
 use crate::api::json;
 use crate::services::NamedCount;
 use model::Matcher;
-use promql::format_duration;
+use query::format_duration;
 use serde_json::json as value;
 use std::collections::BTreeMap;
 

@@ -6,11 +6,12 @@
 //! 3. Their difference, plus for counters what was reached before each reset in between.
 
 use super::{Growth, combine, note_mixed_buckets};
-use crate::annotations::{Combining, Note};
+use crate::annotations::Note;
 use crate::ast::Edges;
 use crate::functions::{Answer, Window, WindowContext};
 use crate::storage::Column;
 use model::{FloatHistogram, ResetHint};
+use query::Combining;
 use std::sync::Arc;
 
 pub(super) fn grow(window: &Window<'_>, context: &WindowContext<'_>, growth: Growth) -> Answer {

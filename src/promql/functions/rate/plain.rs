@@ -4,7 +4,7 @@
 //! fall below zero: it is found once for all series that share their times.
 
 use super::Growth;
-use crate::engine::column::StepColumn;
+use query::StepColumn;
 use std::ops::Range;
 
 /// How the samples of a window lie in it, and what follows from that.

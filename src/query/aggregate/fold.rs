@@ -1,24 +1,23 @@
 //! Aggregations that make one series of each group: `sum`, `avg`, `count`, `min`, `max`, `group`,
 //! `stddev`, `stdvar`, `quantile`.
 //!
-//! A fold takes series one by one and keeps one accumulator per group and step. Folds over parts
-//! of the series merge, so threads (and one day machines) need not share anything.
+//! A fold takes series one by one and keeps one accumulator per group and step. Folds over parts of
+//! the series merge.
 
-use super::column::{Bitmap, Series, Slot, StepColumn};
-use super::holding::Weight;
-use super::plan::Aggregate;
-use crate::annotations::{Combining, Note, Notes};
-use crate::ast::AggregateOp;
-use crate::functions::quantile;
-use crate::histograms::{HistogramMean, HistogramSum, Outcome};
-use crate::mean::Mean;
+use super::{HistogramMean, HistogramSum, Mean, Outcome, quantile};
+use crate::bitmap::Bitmap;
+use crate::column::{Slot, StepColumn};
+use crate::holding::Weight;
+use crate::notes::{Combining, NoteSink, OperatorNote};
+use crate::operators::{AggregateOp, Grouping};
 use crate::position::Position;
-use model::{BytesHash, FloatHistogram, KahanSum, LabelChoice, Labels, METRIC_NAME};
+use crate::series::Series;
+use model::{BytesHash, FloatHistogram, KahanSum, LabelChoice, Labels};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 #[derive(Debug)]
-pub(crate) struct Fold {
+pub struct Fold {
     op: AggregateOp,
     choice: LabelChoice,
     keys: HashMap<Vec<u8>, usize, BytesHash>,
@@ -85,20 +84,21 @@ enum Histograms {
 }
 
 impl Fold {
-    pub(crate) fn new(aggregate: &Aggregate, steps: usize) -> Self {
+    /// `position`: of what is aggregated, for notes.
+    pub fn new(op: AggregateOp, grouping: &Grouping, steps: usize, position: Position) -> Self {
         Self {
-            op: aggregate.op,
-            choice: grouping_choice(&aggregate.grouping, aggregate.without),
+            op,
+            choice: grouping.choice(),
             keys: HashMap::default(),
             key: Vec::new(),
             groups: Vec::new(),
             steps,
-            position: aggregate.inner_position,
+            position,
         }
     }
 
     /// Estimated: sums are kept with what rounding would have lost.
-    pub(crate) fn weight(&self) -> Weight {
+    pub fn weight(&self) -> Weight {
         let samples = self.groups.len() * self.steps;
         Weight { samples, bytes: samples * 24 }
     }
@@ -115,7 +115,7 @@ impl Fold {
         index
     }
 
-    pub(crate) fn add(&mut self, series: &Series, notes: &Notes) {
+    pub fn add(&mut self, series: &Series, notes: &dyn NoteSink) {
         let index = self.group(&series.labels);
         let (op, position) = (self.op, self.position);
         let group = &mut self.groups[index];
@@ -133,11 +133,11 @@ impl Fold {
                 Slot::Histogram(histogram) => {
                     let known = group.add_histogram(op, step, histogram);
                     if !known {
-                        notes.add(Note::HistogramIgnoredInAggregation(op.as_str()), position);
+                        notes.note(OperatorNote::HistogramIgnored(op.as_str()), position);
                     }
                     if group.is_incompatible(step) {
                         let metric = series.labels.metric_name().to_owned();
-                        notes.add(Note::MixedExponentialCustom(metric), position);
+                        notes.note(OperatorNote::MixedExponentialCustom(metric), position);
                     }
                 }
             }
@@ -145,7 +145,7 @@ impl Fold {
     }
 
     /// Takes in what another fold of the same aggregation has collected.
-    pub(crate) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         let mut keys: Vec<(Vec<u8>, usize)> = other.keys.into_iter().collect();
         keys.sort_unstable_by_key(|(_, index)| *index);
         for ((key, _), group) in keys.into_iter().zip(other.groups) {
@@ -159,7 +159,7 @@ impl Fold {
         }
     }
 
-    pub(crate) fn finish(self, parameter: &[f64], notes: &Notes) -> Vec<Series> {
+    pub fn finish(self, parameter: &[f64], notes: &dyn NoteSink) -> Vec<Series> {
         let Self { op, steps, position, groups, .. } = self;
         let finished = groups.into_iter().filter_map(|group| {
             let (labels, drop_name) = (group.labels.clone(), group.drop_name);
@@ -169,15 +169,6 @@ impl Fold {
             (!series.column.is_empty()).then_some(series)
         });
         finished.collect()
-    }
-}
-
-/// `by` keeps what it lists, the name too; `without` drops the name as well.
-pub(crate) fn grouping_choice(grouping: &[String], without: bool) -> LabelChoice {
-    if without {
-        LabelChoice::all_but(grouping.iter().map(String::as_str).chain([METRIC_NAME]))
-    } else {
-        LabelChoice::only(grouping.iter().map(String::as_str))
     }
 }
 
@@ -243,7 +234,7 @@ impl Group {
         op: AggregateOp,
         steps: usize,
         parameter: &[f64],
-        notes: &Notes,
+        notes: &dyn NoteSink,
         position: Position,
     ) -> StepColumn {
         let mut column = self.floats.finish(op, parameter);
@@ -255,7 +246,7 @@ impl Group {
                 Histograms::Mean(mean) => mean.finish(),
             };
             if column.get(step).is_some() {
-                notes.add(Note::MixedFloatsHistogramsAggregation, position);
+                notes.note(OperatorNote::MixedFloatsHistograms, position);
                 column.remove(step);
                 continue;
             }
@@ -269,17 +260,17 @@ fn put_outcome(
     column: &mut StepColumn,
     step: usize,
     outcome: Outcome,
-    notes: &Notes,
+    notes: &dyn NoteSink,
     position: Position,
 ) {
     if outcome.bounds_reconciled {
-        notes.add(Note::BoundsReconciled(Combining::Aggregation), position);
+        notes.note(OperatorNote::BoundsReconciled(Combining::Aggregation), position);
     }
     let Some(mut histogram) = outcome.histogram else {
         return;
     };
     if outcome.reset_collision {
-        notes.add(Note::ResetCollision(Combining::Aggregation), position);
+        notes.note(OperatorNote::ResetCollision(Combining::Aggregation), position);
     }
     histogram.compact();
     column.set_histogram(step, Arc::new(histogram));
@@ -437,7 +428,7 @@ impl Floats {
     }
 }
 
-/// The smaller or the larger; anything is further than NaN.
+/// The smaller or the larger value; any number wins over NaN.
 fn further(op: AggregateOp, known: f64, value: f64) -> f64 {
     let better = if op == AggregateOp::Min { value < known } else { value > known };
     if better || known.is_nan() { value } else { known }

@@ -1,29 +1,41 @@
 //! Aggregations that pick series (`topk`, `bottomk`, `limitk`, `limit_ratio`) and `count_values`.
 
-use super::column::{Series, Slot, StepColumn};
-use super::eval::Evaluator;
-use super::fold::grouping_choice;
-use super::grid::Grid;
-use super::plan::Aggregate;
-use crate::annotations::Note;
-use crate::ast::AggregateOp;
+use crate::column::{Slot, StepColumn};
+use crate::control::Control;
 use crate::error::QueryError;
-use crate::text::format_number;
-use model::{BytesHash, LABEL_LENGTH_MAX, LabelChoice, Labels, LabelsBuilder, quote_go};
+use crate::notes::{NoteSink, OperatorNote};
+use crate::number::format_number;
+use crate::operators::{AggregateOp, Grouping};
+use crate::position::Position;
+use crate::series::Series;
+use model::{BytesHash, LABEL_LENGTH_MAX, LabelChoice, Labels, LabelsBuilder, format_float_go};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use xxhash_rust::xxh64::xxh64;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
-pub(crate) fn note_bad_quantiles(ev: &Evaluator<'_>, aggregate: &Aggregate, parameter: &[f64]) {
-    if aggregate.op != AggregateOp::Quantile {
-        return;
+/// An aggregation that picks series, at its place in a query.
+#[derive(Clone, Copy)]
+pub struct Pick<'a> {
+    pub op: AggregateOp,
+    pub grouping: &'a Grouping,
+    pub position: Position,
+    pub parameter_position: Position,
+    pub notes: &'a dyn NoteSink,
+    pub control: &'a Control<'a>,
+}
+
+impl std::fmt::Debug for Pick<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pick").field("op", &self.op).field("grouping", self.grouping).finish()
     }
+}
+
+/// Notes the parameters of `quantile` that are no shares.
+pub fn note_bad_quantiles(parameter: &[f64], position: Position, notes: &dyn NoteSink) {
     let (low, high) = extent(parameter);
-    let note = |q: f64| {
-        ev.notes.add(Note::InvalidQuantile(q.to_bits()), aggregate.parameter_position);
-    };
+    let note = |q: f64| notes.note(OperatorNote::InvalidQuantile(q.to_bits()), position);
     if low.is_nan() {
         note(f64::NAN);
     }
@@ -44,45 +56,63 @@ fn extent(values: &[f64]) -> (f64, f64) {
     (low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-pub(crate) fn pick(
-    ev: &Evaluator<'_>,
-    aggregate: &Aggregate,
-    series: Vec<Series>,
-    parameter: &[f64],
-    grid: Grid,
-) -> Result<Vec<Series>> {
-    if !check_parameter(ev, aggregate, parameter)? {
-        return Ok(Vec::new());
-    }
-    let choice = grouping_choice(&aggregate.grouping, aggregate.without);
-    let groups = grouped(&series, &choice);
-    let picker = Picker { ev, aggregate, series: &series };
-    if grid.steps() == 1 {
-        return Ok(picker.instant(&groups, parameter[0]));
-    }
-    let mut columns: Vec<Option<StepColumn>> = vec![None; series.len()];
-    for (step, parameter) in parameter.iter().enumerate() {
-        ev.control.check()?;
-        for group in &groups {
-            for index in picker.chosen(group, step, *parameter) {
-                let column = columns[index].get_or_insert_with(|| StepColumn::new(grid.steps()));
-                if let Some(slot) = series[index].column.get(step) {
-                    column.set(step, slot);
+impl Pick<'_> {
+    /// `parameter` has a value for each step.
+    pub fn of(&self, series: Vec<Series>, parameter: &[f64]) -> Result<Vec<Series>> {
+        if !self.check_parameter(parameter)? {
+            return Ok(Vec::new());
+        }
+        let groups = grouped(&series, &self.grouping.choice());
+        let picker = Picker { pick: self, series: &series };
+        let steps = parameter.len();
+        if steps == 1 {
+            return Ok(picker.instant(&groups, parameter[0]));
+        }
+        let mut columns: Vec<Option<StepColumn>> = vec![None; series.len()];
+        for (step, parameter) in parameter.iter().enumerate() {
+            self.control.check()?;
+            for group in &groups {
+                for index in picker.chosen(group, step, *parameter) {
+                    let column = columns[index].get_or_insert_with(|| StepColumn::new(steps));
+                    if let Some(slot) = series[index].column.get(step) {
+                        column.set(step, slot);
+                    }
                 }
             }
         }
+        let picked = series.into_iter().zip(columns).filter_map(|(mut one, column)| {
+            one.column = column?;
+            Some(one)
+        });
+        Ok(picked.collect())
     }
-    let picked = series.into_iter().zip(columns).filter_map(|(mut one, column)| {
-        one.column = column?;
-        Some(one)
-    });
-    Ok(picked.collect())
-}
 
-/// `false` where nothing can be picked at any step.
-fn check_parameter(ev: &Evaluator<'_>, aggregate: &Aggregate, parameter: &[f64]) -> Result<bool> {
-    let (low, high) = extent(parameter);
-    if aggregate.op == AggregateOp::LimitRatio {
+    /// `false` where nothing can be picked at any step.
+    fn check_parameter(&self, parameter: &[f64]) -> Result<bool> {
+        let (low, high) = extent(parameter);
+        if self.op == AggregateOp::LimitRatio {
+            return self.check_ratio(low, high);
+        }
+        if high < 1.0 {
+            return Ok(false);
+        }
+        if low.is_nan() {
+            return Err(QueryError::execution("Parameter value is NaN"));
+        }
+        let beyond = |value: f64, what: &str| {
+            let value = format_float_go(value);
+            Err(QueryError::Execution(format!("Scalar value {value} {what} int64")))
+        };
+        if low <= i64::MIN as f64 {
+            return beyond(low, "underflows");
+        }
+        if high >= i64::MAX as f64 {
+            return beyond(high, "overflows");
+        }
+        Ok(true)
+    }
+
+    fn check_ratio(&self, low: f64, high: f64) -> Result<bool> {
         if low == 0.0 && high == 0.0 {
             return Ok(false);
         }
@@ -92,26 +122,12 @@ fn check_parameter(ev: &Evaluator<'_>, aggregate: &Aggregate, parameter: &[f64])
         for (given, used, beyond) in [(high, 1.0, high > 1.0), (low, -1.0, low < -1.0)] {
             if beyond {
                 let (given, used) = (f64::to_bits(given), f64::to_bits(used));
-                ev.notes.add(Note::InvalidRatio { given, used }, aggregate.parameter_position);
+                self.notes
+                    .note(OperatorNote::InvalidRatio { given, used }, self.parameter_position);
             }
         }
-        return Ok(true);
+        Ok(true)
     }
-    if high < 1.0 {
-        return Ok(false);
-    }
-    if low.is_nan() {
-        return Err(QueryError::execution("Parameter value is NaN"));
-    }
-    if low <= i64::MIN as f64 {
-        let low = model::format_float_go(low);
-        return Err(QueryError::Execution(format!("Scalar value {low} underflows int64")));
-    }
-    if high >= i64::MAX as f64 {
-        let high = model::format_float_go(high);
-        return Err(QueryError::Execution(format!("Scalar value {high} overflows int64")));
-    }
-    Ok(true)
 }
 
 /// The series of each group, in their order.
@@ -136,8 +152,7 @@ fn grouped(series: &[Series], choice: &LabelChoice) -> Vec<Vec<usize>> {
 }
 
 struct Picker<'a> {
-    ev: &'a Evaluator<'a>,
-    aggregate: &'a Aggregate,
+    pick: &'a Pick<'a>,
     series: &'a [Series],
 }
 
@@ -151,7 +166,7 @@ impl Picker<'_> {
     fn chosen(&self, group: &[usize], step: usize, parameter: f64) -> Vec<usize> {
         let present = group.iter().copied().filter(|i| self.series[*i].column.get(step).is_some());
         let count = if parameter < 1.0 { 0 } else { parameter as usize };
-        match self.aggregate.op {
+        match self.pick.op {
             AggregateOp::Limitk => present.take(count).collect(),
             AggregateOp::LimitRatio => {
                 let ratio = parameter.clamp(-1.0, 1.0);
@@ -177,9 +192,8 @@ impl Picker<'_> {
             match self.series[index].column.get(step) {
                 Some(Slot::Float(value)) => ranking.add(index, value),
                 _ => {
-                    let name = self.aggregate.op.as_str();
-                    let note = Note::HistogramIgnoredInAggregation(name);
-                    self.ev.notes.add(note, self.aggregate.position);
+                    let note = OperatorNote::HistogramIgnored(self.pick.op.as_str());
+                    self.pick.notes.note(note, self.pick.position);
                 }
             }
         }
@@ -187,8 +201,8 @@ impl Picker<'_> {
     }
 }
 
-/// The best few of many, in a heap with the worst on top. It is the very heap that Prometheus keeps:
-/// which of several equal values stay hangs on how it moves them about.
+/// The best few of many, in a heap with the worst on top. It moves its items exactly as Prometheus'
+/// heap does, because that decides which of several equal values stay.
 struct Ranking {
     heap: Vec<(usize, f64)>,
     count: usize,
@@ -263,29 +277,30 @@ impl Ranking {
     }
 }
 
-/// Whether a series belongs to a share of all series: its hash says so, so the share is the same
-/// at every step and in every query, and r and r - 1 complement each other.
+/// Whether a series belongs to a share of all series. Its hash decides, so the share is the same at
+/// every step and in every query, and those of r and r - 1 together are all series.
 fn in_ratio(labels: &Labels, ratio: f64) -> bool {
     let offset = xxh64(labels.as_bytes(), 0) as f64 / u64::MAX as f64;
     if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio }
 }
 
-pub(crate) fn count_values(
-    ev: &Evaluator<'_>,
-    aggregate: &Aggregate,
+/// How often each value stands among a group's, as a series per value that has it in `label`.
+pub fn count_values(
     series: &[Series],
-    grid: Grid,
+    label: &str,
+    grouping: &Grouping,
+    steps: usize,
+    control: &Control<'_>,
 ) -> Result<Vec<Series>> {
-    let label = value_label(aggregate)?;
-    let mut grouping = aggregate.grouping.clone();
-    if !aggregate.without {
-        grouping.push(label.clone());
+    let mut grouping = grouping.clone();
+    if !grouping.without {
+        grouping.labels.push(label.to_owned());
     }
-    let choice = grouping_choice(&grouping, aggregate.without);
+    let choice = grouping.choice();
     let mut by_labels: HashMap<Labels, usize, BytesHash> = HashMap::default();
     let mut counted: Vec<Series> = Vec::new();
     for (turn, one) in series.iter().enumerate() {
-        ev.control.check_in_turn(turn)?;
+        control.check_in_turn(turn)?;
         // Values repeat from step to step far more often than not.
         let mut known: HashMap<String, usize> = HashMap::new();
         for (step, slot) in one.column.iter() {
@@ -297,10 +312,10 @@ pub(crate) fn count_values(
                 return Err(QueryError::execution("a histogram is too large for a label"));
             }
             let index = *known.entry(text).or_insert_with_key(|text| {
-                let labels = LabelsBuilder::from_labels(&one.labels).set(&label, text).build();
+                let labels = LabelsBuilder::from_labels(&one.labels).set(label, text).build();
                 let labels = labels.chosen(&choice);
                 *by_labels.entry(labels).or_insert_with_key(|labels| {
-                    counted.push(Series::new(labels.clone(), StepColumn::new(grid.steps())));
+                    counted.push(Series::new(labels.clone(), StepColumn::new(steps)));
                     counted.len() - 1
                 })
             });
@@ -310,17 +325,4 @@ pub(crate) fn count_values(
         }
     }
     Ok(counted)
-}
-
-fn value_label(aggregate: &Aggregate) -> Result<String> {
-    use super::plan::Node;
-    let Some(Node::String(literal)) = &aggregate.parameter else {
-        unreachable!("the checker has seen to the types");
-    };
-    let name = literal.text();
-    if !literal.is_text() || name.is_empty() {
-        let quoted = quote_go(&literal.bytes);
-        return Err(QueryError::Execution(format!("invalid label name {quoted}")));
-    }
-    Ok(name)
 }

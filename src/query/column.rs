@@ -1,82 +1,9 @@
-//! Results as columns: one slot per step of the query.
+//! Results as columns: one slot per step of the query, a float or a histogram or nothing.
 
-use super::holding::Weight;
-use model::{FloatHistogram, Labels};
+use crate::bitmap::Bitmap;
+use crate::holding::Weight;
+use model::FloatHistogram;
 use std::sync::Arc;
-
-/// Which steps have a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bitmap {
-    words: Vec<u64>,
-}
-
-impl Bitmap {
-    pub fn new(length: usize) -> Self {
-        Self { words: vec![0; length.div_ceil(64)] }
-    }
-
-    #[inline]
-    pub fn get(&self, index: usize) -> bool {
-        self.words[index / 64] >> (index % 64) & 1 == 1
-    }
-
-    #[inline]
-    pub fn set(&mut self, index: usize) {
-        self.words[index / 64] |= 1 << (index % 64);
-    }
-
-    pub fn clear(&mut self, index: usize) {
-        self.words[index / 64] &= !(1 << (index % 64));
-    }
-
-    pub fn count(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    pub fn any(&self) -> bool {
-        self.words.iter().any(|word| *word != 0)
-    }
-
-    pub fn intersection(&self, other: &Self) -> Self {
-        let words = self.words.iter().zip(&other.words).map(|(mine, theirs)| mine & theirs);
-        Self { words: words.collect() }
-    }
-
-    /// The indexes that are set, as ranges without gaps.
-    pub fn runs(&self, length: usize) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            at = self.next_where(at, length, true);
-            let start = at;
-            at = self.next_where(at, length, false);
-            (start < at).then_some(start..at)
-        })
-    }
-
-    /// The first index from `from` on that is set, or clear; `length` where there is none.
-    fn next_where(&self, from: usize, length: usize, set: bool) -> usize {
-        let mut at = from;
-        while at < length {
-            let word = self.words[at / 64] ^ if set { 0 } else { u64::MAX };
-            let rest = word >> (at % 64);
-            if rest != 0 {
-                return (at + rest.trailing_zeros() as usize).min(length);
-            }
-            at = (at / 64 + 1) * 64;
-        }
-        length
-    }
-
-    pub fn union(&mut self, other: &Self) {
-        for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
-            *mine |= theirs;
-        }
-    }
-
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.words.iter().zip(&other.words).any(|(mine, theirs)| mine & theirs != 0)
-    }
-}
 
 /// What stands at one step.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +37,9 @@ impl StepColumn {
         Self { values, present, histograms: Vec::new() }
     }
 
-    /// What stood there may still lie in `values`, where nothing looks.
-    pub(crate) fn clear(&mut self) {
-        self.present.words.fill(0);
+    /// Removes every value. `values` keeps the old numbers, which count only where `present` says so.
+    pub fn clear(&mut self) {
+        self.present.clear_all();
         self.histograms.clear();
     }
 
@@ -174,12 +101,12 @@ impl StepColumn {
         !self.histograms.is_empty()
     }
 
-    /// The floats as they lie there; only where [`Self::present`] says so are they values.
+    /// One number per step, which is a value only where [`Self::present`] says so.
     pub fn raw_values(&self) -> &[f64] {
         &self.values
     }
 
-    pub(crate) fn raw_values_mut(&mut self) -> &mut [f64] {
+    pub fn raw_values_mut(&mut self) -> &mut [f64] {
         &mut self.values
     }
 
@@ -196,7 +123,7 @@ impl StepColumn {
     }
 
     /// The first step with a value; the number of steps where there is none.
-    pub(crate) fn first_step(&self) -> usize {
+    pub fn first_step(&self) -> usize {
         self.present.next_where(0, self.steps(), true)
     }
 
@@ -205,7 +132,7 @@ impl StepColumn {
     }
 
     /// A column of one step, as many times as wanted.
-    pub(crate) fn repeated(&self, steps: usize) -> Self {
+    pub fn repeated(&self, steps: usize) -> Self {
         let mut column = Self::new(steps);
         if let Some(slot) = self.get(0) {
             (0..steps).for_each(|step| column.set(step, slot));
@@ -214,17 +141,16 @@ impl StepColumn {
     }
 
     /// How much of a query's limits it takes.
-    pub(crate) fn weight(&self) -> Weight {
+    pub fn weight(&self) -> Weight {
         let histograms = self.histograms.iter().flatten();
         let extra: usize = histograms.map(|histogram| histogram.sample_weight() - 1).sum();
-        let slots = size_of_val(&*self.values)
-            + size_of_val(&*self.histograms)
-            + size_of_val(&*self.present.words);
+        let slots =
+            size_of_val(&*self.values) + size_of_val(&*self.histograms) + self.present.bytes();
         Weight { samples: self.count() + extra, bytes: slots + extra * 16 }
     }
 
     /// Adds what another column has; `false` where both have something at one step.
-    pub(crate) fn absorb(&mut self, other: &Self) -> bool {
+    pub fn absorb(&mut self, other: &Self) -> bool {
         if self.present.overlaps(&other.present) {
             return false;
         }
@@ -232,30 +158,6 @@ impl StepColumn {
             self.set(step, slot);
         }
         true
-    }
-}
-
-/// A series of a result.
-#[derive(Clone, Debug)]
-pub struct Series {
-    pub labels: Labels,
-    /// The name is to be dropped at the end (delayed name removal).
-    pub(crate) drop_name: bool,
-    pub column: StepColumn,
-}
-
-impl Series {
-    pub(crate) fn new(labels: Labels, column: StepColumn) -> Self {
-        Self { labels, drop_name: false, column }
-    }
-
-    /// The value no longer means what the name says: drop it, now or at the end.
-    pub(crate) fn lose_name(&mut self, delayed: bool) {
-        if delayed {
-            self.drop_name = true;
-        } else {
-            self.labels = self.labels.without_metadata();
-        }
     }
 }
 

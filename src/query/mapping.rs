@@ -1,10 +1,11 @@
-//! From every value of a column to another.
+//! Columns made from columns, value by value.
 
-use super::column::{Slot, StepColumn};
+use crate::column::{Slot, StepColumn};
 use model::FloatHistogram;
 use std::sync::Arc;
 
-pub(super) fn map_floats(column: &mut StepColumn, map: impl Fn(f64) -> Option<f64>) {
+/// Replaces every float; `None` removes it. Histograms stay.
+pub fn map_floats(column: &mut StepColumn, map: impl Fn(f64) -> Option<f64>) {
     let removed: Vec<usize> = (0..column.steps())
         .filter(|step| {
             let mapped = column.float(*step).map(&map);
@@ -21,7 +22,8 @@ pub(super) fn map_floats(column: &mut StepColumn, map: impl Fn(f64) -> Option<f6
     removed.into_iter().for_each(|step| column.remove(step));
 }
 
-pub(super) fn mapped_to_floats(
+/// A float for every value; `None` leaves it out.
+pub fn mapped_to_floats(
     column: &StepColumn,
     float: impl Fn(f64) -> Option<f64>,
     histogram: impl Fn(&FloatHistogram) -> Option<f64>,
@@ -40,7 +42,7 @@ pub(super) fn mapped_to_floats(
 }
 
 /// Every sample mapped to its own kind; `None` removes it.
-pub(super) fn mapped(
+pub fn mapped(
     column: &StepColumn,
     float: impl Fn(f64) -> Option<f64>,
     histogram: impl Fn(&FloatHistogram) -> Option<FloatHistogram>,

@@ -1,20 +1,19 @@
-//! Arithmetic and comparison between two vectors: who meets whom, step by step.
+//! Arithmetic and comparison between two vectors: which series are matched, step by step.
 //!
-//! Series are matched by signature once; the steps then only ask who is there. The side that may
-//! have many series per signature is called "many", the other "one"; for `group_right` the right
-//! side is the many.
+//! Series are grouped by signature once; a step then only looks at which of a group have a sample.
+//! The side that may have many series per signature is called "many", the other "one"; for
+//! `group_right` the right side is the many.
 
-use super::super::column::{Bitmap, Series, StepColumn};
-use super::super::eval::{DUPLICATES, Evaluator};
-use super::super::grid::Grid;
-use super::super::plan::Binary;
-use super::{Operand, Operation, Result, holds, on_numbers, put, trims};
-use crate::ast::{Cardinality, VectorMatching};
+use super::{Binary, Operand, Result, holds, on_numbers, put, trims};
+use crate::bitmap::Bitmap;
+use crate::column::StepColumn;
 use crate::error::QueryError;
+use crate::operators::{Cardinality, VectorMatching};
+use crate::series::{DUPLICATES, Series};
 use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METADATA_LABELS, METRIC_NAME};
 use std::collections::{HashMap, HashSet};
 
-/// Which labels two series must share to meet.
+/// The labels that two series must share to be matched.
 pub(super) fn signature_choice(matching: &VectorMatching) -> LabelChoice {
     let names = matching.labels.iter().map(String::as_str);
     if matching.on {
@@ -25,35 +24,29 @@ pub(super) fn signature_choice(matching: &VectorMatching) -> LabelChoice {
 }
 
 pub(super) fn evaluate(
-    ev: &Evaluator<'_>,
-    node: &Binary,
-    operation: &Operation<'_>,
+    binary: &Binary<'_>,
     left: Vec<Series>,
     right: Vec<Series>,
-    grid: Grid,
 ) -> Result<Vec<Series>> {
-    let matching = node.matching.as_ref().expect("vectors have a matching");
+    let matching = binary.matching();
     let swapped = matching.cardinality == Cardinality::OneToMany;
     let (many, one) = if swapped { (right, left) } else { (left, right) };
     let sides = Sides {
-        node,
+        binary,
         matching,
-        operation,
         swapped,
         choice: signature_choice(matching),
         many: &many,
         one: &one,
-        // Prometheus does not turn these round with the sides: for `group_right`, too, the many are
-        // what `fill_left` fills.
+        // As in Prometheus these are not swapped with the sides: `fill_left` fills the many side for
+        // `group_right` too.
         fill_one: matching.fill_right,
         fill_many: matching.fill_left,
-        delayed: ev.options.delayed_name_removal,
-        active: active_steps(&many, &one, matching, grid),
-        steps: grid.steps(),
+        active: active_steps(&many, &one, matching, binary.steps),
     };
-    let mut output = Output::new(grid, ev.options.delayed_name_removal);
+    let mut output = Output::new(binary.steps, binary.delayed_names);
     for (turn, group) in sides.groups().into_iter().enumerate() {
-        ev.control.check_in_turn(turn)?;
+        binary.control.check_in_turn(turn)?;
         if !sides.evaluate_plain(&group, &mut output) {
             sides.evaluate_group(&group, &mut output)?;
         }
@@ -66,10 +59,10 @@ fn active_steps(
     many: &[Series],
     one: &[Series],
     matching: &VectorMatching,
-    grid: Grid,
+    steps: usize,
 ) -> Vec<bool> {
     let union = |series: &[Series]| {
-        let mut any = Bitmap::new(grid.steps());
+        let mut any = Bitmap::new(steps);
         series.iter().for_each(|one| any.union(one.column.present()));
         any
     };
@@ -79,7 +72,7 @@ fn active_steps(
         let (many, one) = (many.get(step), one.get(step));
         if fills { many || one } else { many && one }
     };
-    (0..grid.steps()).map(active).collect()
+    (0..steps).map(active).collect()
 }
 
 /// The series of one signature.
@@ -90,18 +83,15 @@ struct Group {
 }
 
 struct Sides<'a> {
-    node: &'a Binary,
+    binary: &'a Binary<'a>,
     matching: &'a VectorMatching,
-    operation: &'a Operation<'a>,
     swapped: bool,
     choice: LabelChoice,
     many: &'a [Series],
     one: &'a [Series],
     fill_one: Option<f64>,
     fill_many: Option<f64>,
-    delayed: bool,
     active: Vec<bool>,
-    steps: usize,
 }
 
 impl Sides<'_> {
@@ -128,8 +118,8 @@ impl Sides<'_> {
         groups
     }
 
-    /// The commonest groups: one series of floats, and one or many that meet it, to which nothing
-    /// can happen but arithmetic. `false` where it is not that simple.
+    /// The most common groups: series of floats, one of them on the one side, and nothing filled.
+    /// Whole columns are combined at once. `false` where a group is not that simple.
     fn evaluate_plain(&self, group: &Group, output: &mut Output) -> bool {
         let filled = self.fill_one.or(self.fill_many).is_some();
         let [one] = group.one.as_slice() else {
@@ -138,7 +128,7 @@ impl Sides<'_> {
         let one_column = &self.one[*one].column;
         let explicit = self.matching.cardinality != Cardinality::OneToOne;
         let floats = |many: &usize| !self.many[*many].column.has_histograms();
-        let plain = !filled && !trims(self.node.op) && (explicit || group.many.len() < 2);
+        let plain = !filled && !trims(self.binary.op) && (explicit || group.many.len() < 2);
         if !plain || one_column.has_histograms() || !group.many.iter().all(floats) {
             return false;
         }
@@ -160,15 +150,15 @@ impl Sides<'_> {
     }
 
     fn on_columns(&self, left: &StepColumn, right: &StepColumn) -> StepColumn {
-        let op = self.node.op;
+        let op = self.binary.op;
         let mut present = left.present().intersection(right.present());
         let pairs = || left.raw_values().iter().zip(right.raw_values());
-        let values: Vec<f64> = if self.node.return_bool {
+        let values: Vec<f64> = if self.binary.return_bool {
             pairs().map(|(left, right)| f64::from(u8::from(holds(op, *left, *right)))).collect()
         } else {
             pairs().map(|(left, right)| on_numbers(op, *left, *right)).collect()
         };
-        if op.is_comparison() && !self.node.return_bool {
+        if op.is_comparison() && !self.binary.return_bool {
             let fails =
                 pairs().enumerate().filter(|(_, (left, right))| !holds(op, **left, **right));
             fails.for_each(|(step, _)| present.clear(step));
@@ -179,12 +169,12 @@ impl Sides<'_> {
     /// Whether the result's name is to be dropped in the end. What was to become of the operands'
     /// names is forgotten, as in Prometheus: a comparison makes series of its own.
     fn drops_name(&self) -> bool {
-        self.delayed && self.node.return_bool
+        self.binary.delayed_names && self.binary.return_bool
     }
 
     fn evaluate_group(&self, group: &Group, output: &mut Output) -> Result<()> {
         let mut metrics: HashMap<(Option<usize>, Option<usize>), Labels> = HashMap::new();
-        for step in (0..self.steps).filter(|step| self.active[*step]) {
+        for step in (0..self.binary.steps).filter(|step| self.active[*step]) {
             let one = self.only_one(group, step)?;
             let mut matched: HashSet<Labels, BytesHash> = HashSet::default();
             let mut any = false;
@@ -236,9 +226,9 @@ impl Sides<'_> {
         let many_operand = self.operand(self.many, many, step, self.fill_many);
         let one_operand = self.operand(self.one, one, step, self.fill_one);
         let outcome = if self.swapped {
-            self.operation.apply(&one_operand, &many_operand)
+            self.binary.apply(&one_operand, &many_operand)
         } else {
-            self.operation.apply(&many_operand, &one_operand)
+            self.binary.apply(&many_operand, &one_operand)
         };
         let Some(outcome) = outcome else {
             return Ok(());
@@ -253,11 +243,11 @@ impl Sides<'_> {
         if twice {
             return Err(self.multiple_matches());
         }
-        if !outcome.keep && !self.node.return_bool {
+        if !outcome.keep && !self.binary.return_bool {
             return Ok(());
         }
         let column = output.column((many, one), labels, self.drops_name(), step)?;
-        if self.node.return_bool {
+        if self.binary.return_bool {
             column.set_float(step, f64::from(u8::from(outcome.keep)));
         } else {
             put(column, step, outcome.value);
@@ -301,7 +291,7 @@ impl Sides<'_> {
             None => filled(many, self.many),
         };
         let mut builder = LabelsBuilder::from_labels(&many_labels);
-        if self.node.op.changes_meaning() {
+        if self.binary.op.changes_meaning() {
             METADATA_LABELS.iter().for_each(|name| {
                 builder.remove(name);
             });
@@ -318,8 +308,8 @@ impl Sides<'_> {
             builder.set(name, one_labels.value(name));
         }
         let labels = builder.build();
-        // Not even a name that was asked for belongs to a truth value.
-        let truth = self.node.return_bool && !self.delayed;
+        // A truth value has no name, even where `group_left` asks for one.
+        let truth = self.binary.return_bool && !self.binary.delayed_names;
         if truth { labels.without_metadata() } else { labels }
     }
 }
@@ -340,13 +330,13 @@ struct Output {
 }
 
 impl Output {
-    fn new(grid: Grid, delayed: bool) -> Self {
+    fn new(steps: usize, delayed: bool) -> Self {
         Self {
             series: Vec::new(),
             by_labels: HashMap::default(),
             by_pair: HashMap::new(),
-            apart: delayed && grid.steps() == 1,
-            steps: grid.steps(),
+            apart: delayed && steps == 1,
+            steps,
         }
     }
 

@@ -1,41 +1,39 @@
-//! `and`, `or`, `unless`: which samples there are on the other side, step by step.
+//! `and`, `or`, `unless`: step by step, whether the other side has a sample.
 
-use super::super::column::{Bitmap, Series};
-use super::super::grid::Grid;
-use super::super::plan::Binary;
+use super::Binary;
 use super::vectors::signature_choice;
-use crate::ast::BinaryOp;
-use crate::engine::eval::DUPLICATES;
+use crate::bitmap::Bitmap;
 use crate::error::QueryError;
+use crate::operators::BinaryOp;
+use crate::series::{DUPLICATES, Series};
 use model::{BytesHash, Labels};
 use std::collections::HashMap;
 
 pub(super) fn evaluate(
-    node: &Binary,
+    binary: &Binary<'_>,
     left: Vec<Series>,
     right: Vec<Series>,
-    grid: Grid,
 ) -> Result<Vec<Series>, QueryError> {
-    let matching = node.matching.as_ref().expect("vectors have a matching");
-    let choice = signature_choice(matching);
+    let (op, steps) = (binary.op, binary.steps);
+    let choice = signature_choice(binary.matching());
     let key = |series: &Series| {
         let mut key = Vec::new();
         series.labels.write_key(&choice, &mut key);
         key
     };
-    let (others, kept) = if node.op == BinaryOp::Or { (&left, &right) } else { (&right, &left) };
+    let (others, kept) = if op == BinaryOp::Or { (&left, &right) } else { (&right, &left) };
     let mut present: HashMap<Vec<u8>, Bitmap, BytesHash> = HashMap::default();
     for series in others {
-        let steps = present.entry(key(series)).or_insert_with(|| Bitmap::new(grid.steps()));
-        steps.union(series.column.present());
+        let there = present.entry(key(series)).or_insert_with(|| Bitmap::new(steps));
+        there.union(series.column.present());
     }
     let keys: Vec<Vec<u8>> = kept.iter().map(key).collect();
-    let want_present = node.op == BinaryOp::And;
-    let (all, filtered) = if node.op == BinaryOp::Or { (left, right) } else { (Vec::new(), left) };
+    let want_present = op == BinaryOp::And;
+    let (all, filtered) = if op == BinaryOp::Or { (left, right) } else { (Vec::new(), left) };
     let mut result = all;
     for (mut series, key) in filtered.into_iter().zip(keys) {
         let there = present.get(&key);
-        for step in 0..grid.steps() {
+        for step in 0..steps {
             let found = there.is_some_and(|steps| steps.get(step));
             if found != want_present {
                 series.column.remove(step);
@@ -45,12 +43,12 @@ pub(super) fn evaluate(
             result.push(series);
         }
     }
-    if node.op == BinaryOp::Or { joined(result, grid) } else { Ok(result) }
+    if op == BinaryOp::Or { joined(result, steps) } else { Ok(result) }
 }
 
 /// Both sides of an `or` may have the same series at different steps.
-fn joined(series: Vec<Series>, grid: Grid) -> Result<Vec<Series>, QueryError> {
-    if grid.steps() == 1 {
+fn joined(series: Vec<Series>, steps: usize) -> Result<Vec<Series>, QueryError> {
+    if steps == 1 {
         return Ok(series);
     }
     let mut by_labels: HashMap<Labels, usize, BytesHash> = HashMap::default();
@@ -60,7 +58,7 @@ fn joined(series: Vec<Series>, grid: Grid) -> Result<Vec<Series>, QueryError> {
             Some(index) => {
                 let known = &mut result[*index];
                 if one.column.first_step() < known.column.first_step() {
-                    // Who came first says whether the name is to go.
+                    // The series with the earlier sample decides whether the name is dropped.
                     known.drop_name = one.drop_name;
                 }
                 if !known.column.absorb(&one.column) {

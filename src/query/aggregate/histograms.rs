@@ -4,11 +4,11 @@ use model::{CombineNotes, FloatHistogram, IncompatibleBuckets, ResetHint};
 
 /// What came out, and what there is to tell about it.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// `None`: the histograms could not be combined.
-    pub(crate) histogram: Option<FloatHistogram>,
-    pub(crate) reset_collision: bool,
-    pub(crate) bounds_reconciled: bool,
+    pub histogram: Option<FloatHistogram>,
+    pub reset_collision: bool,
+    pub bounds_reconciled: bool,
 }
 
 /// Which hints and differences were met.
@@ -50,18 +50,18 @@ impl Seen {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HistogramSum {
+pub struct HistogramSum {
     sum: Option<Box<FloatHistogram>>,
     compensation: Option<Box<FloatHistogram>>,
     seen: Seen,
 }
 
 impl HistogramSum {
-    pub(crate) fn is_incompatible(&self) -> bool {
+    pub fn is_incompatible(&self) -> bool {
         self.seen.incompatible
     }
 
-    pub(crate) fn add(&mut self, histogram: &FloatHistogram) {
+    pub fn add(&mut self, histogram: &FloatHistogram) {
         if self.seen.incompatible {
             return;
         }
@@ -76,7 +76,7 @@ impl HistogramSum {
     }
 
     /// Takes in what another thread has summed up.
-    pub(crate) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.seen.merge(other.seen);
         for part in [other.sum, other.compensation].into_iter().flatten() {
             let seen = self.seen;
@@ -86,7 +86,7 @@ impl HistogramSum {
         }
     }
 
-    pub(crate) fn finish(mut self) -> Outcome {
+    pub fn finish(mut self) -> Outcome {
         if let (Some(sum), Some(compensation)) = (&mut self.sum, &self.compensation) {
             self.seen.note(sum.add(compensation));
         }
@@ -94,20 +94,20 @@ impl HistogramSum {
     }
 }
 
-/// As [`crate::mean::Mean`]: a plain mean while sums fit, then a running one.
+/// As [`super::Mean`]: a plain mean while sums fit, then a running one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HistogramMean {
+pub struct HistogramMean {
     total: HistogramSum,
     count: f64,
     running: bool,
 }
 
 impl HistogramMean {
-    pub(crate) fn is_incompatible(&self) -> bool {
+    pub fn is_incompatible(&self) -> bool {
         self.total.seen.incompatible
     }
 
-    pub(crate) fn add(&mut self, histogram: &FloatHistogram) {
+    pub fn add(&mut self, histogram: &FloatHistogram) {
         self.count += 1.0;
         if !self.running {
             let before = self.total.clone();
@@ -138,7 +138,7 @@ impl HistogramMean {
     }
 
     /// Takes in the mean that another thread has made.
-    pub(crate) fn merge(&mut self, mut other: Self) {
+    pub fn merge(&mut self, mut other: Self) {
         let total = self.count + other.count;
         if self.count == 0.0 || other.count == 0.0 {
             if self.count == 0.0 {
@@ -155,7 +155,7 @@ impl HistogramMean {
         (self.count, self.running) = (total, true);
     }
 
-    pub(crate) fn finish(mut self) -> Outcome {
+    pub fn finish(mut self) -> Outcome {
         if !self.running {
             let count = self.count;
             self.for_both(|part| part.divide(count));

@@ -4,16 +4,16 @@ use model::KahanSum;
 
 /// A plain mean while the sum fits; from the value on that would make it overflow, a running mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Mean {
+pub struct Mean {
     total: KahanSum,
-    pub(crate) count: f64,
+    pub count: f64,
     /// `total` is the mean so far, not the sum.
     running: bool,
 }
 
 impl Mean {
     /// `plus` of one value after the other.
-    pub(crate) fn of(values: &[f64]) -> Self {
+    pub fn of(values: &[f64]) -> Self {
         if let Some((first, rest)) = values.split_first() {
             let total = KahanSum::new(*first).plus_all(rest);
             if total.sum.is_finite() {
@@ -25,7 +25,7 @@ impl Mean {
 
     #[inline]
     #[must_use]
-    pub(crate) fn plus(mut self, value: f64) -> Self {
+    pub fn plus(mut self, value: f64) -> Self {
         self.count += 1.0;
         if self.count == 1.0 {
             self.total = KahanSum::new(value);
@@ -58,7 +58,7 @@ impl Mean {
     }
 
     /// Two means of two sets become the mean of all.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         if other.count == 0.0 || self.count == 0.0 {
             *self = if self.count == 0.0 { *other } else { *self };
             return;
@@ -79,7 +79,7 @@ impl Mean {
         self.blend(other.value(), other.count);
     }
 
-    pub(crate) fn value(self) -> f64 {
+    pub fn value(self) -> f64 {
         let KahanSum { sum, compensation } = self.total;
         if self.running { sum + compensation } else { sum / self.count + compensation / self.count }
     }
