@@ -12,6 +12,7 @@ mod annotations;
 pub mod ast;
 pub mod engine;
 mod error;
+mod function;
 pub mod functions;
 mod lex;
 mod options;
@@ -19,8 +20,11 @@ mod parse;
 mod pretty;
 mod print;
 pub mod script;
+mod selector;
 pub mod storage;
 pub mod tree;
+pub mod types;
+mod value;
 
 pub use annotations::Note;
 pub use engine::{

@@ -2,9 +2,10 @@
 //! tree again.
 
 use crate::ast::{
-    AggregateExpr, At, BinaryExpr, Duration, DurationExpr, DurationKind, Edges, Expr,
-    MatrixSelector, NumberLiteral, SubqueryExpr, TimeShift, VectorSelector,
+    AggregateExpr, At, BinaryExpr, Duration, DurationExpr, DurationKind, Expr, MatrixSelector,
+    NumberLiteral, SubqueryExpr, TimeShift, VectorSelector,
 };
+use crate::types::Edges;
 use model::{MatchOp, Matcher, format_float_go, is_plain_name, quote_go};
 use query::{Cardinality, VectorMatching, format_duration, format_number};
 use std::fmt;

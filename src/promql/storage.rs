@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// What a selection is for. A store may use it to read less; what it returns beyond the range is
 /// ignored.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SelectHints {
     /// The first and last millisecond that can matter, both included.
     pub start_ms: i64,
@@ -19,13 +19,18 @@ pub struct SelectHints {
     pub step_ms: i64,
     /// The length of the window; 0 for instant selectors.
     pub range_ms: i64,
-    /// The function or aggregation around the selector, if any.
-    pub function: &'static str,
-    /// The grouping of the aggregation around it: `by` these labels, or without them.
-    pub grouping: Vec<String>,
-    pub by: bool,
-    /// Only counts and sums of histograms matter.
-    pub skip_histogram_buckets: bool,
+    pub detail: SampleDetail,
+}
+
+/// What is needed of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SampleDetail {
+    #[default]
+    Everything,
+    /// Of histograms only their counts and sums.
+    WithoutBuckets,
+    /// Only when there are samples, and which of them are stale markers.
+    Times,
 }
 
 /// Samples of one kind, in rising order of time, one per millisecond at most.

@@ -1,8 +1,9 @@
 //! The tree of a query as plain data, for tools that draw it: what Prometheus' `parse_query` shows.
 //! What a query leaves to be computed (`[step() * 2]`) is 0 here.
 
-use crate::ast::{At, Duration, Edges, Expr, TimeShift, VectorSelector};
-use crate::functions::Function;
+use crate::ast::{At, Duration, Expr, TimeShift, VectorSelector};
+use crate::function::Function;
+use crate::types::Edges;
 use model::Matcher;
 use query::{Cardinality, VectorMatching};
 use serde::Serialize;

@@ -185,6 +185,11 @@ impl AggregateOp {
         matches!(self, Self::Limitk | Self::LimitRatio)
     }
 
+    /// Whether only it matters where there are values, not what they are.
+    pub fn ignores_values(self) -> bool {
+        matches!(self, Self::Count | Self::Group)
+    }
+
     /// Whether the result is some of the input series rather than one per group.
     pub fn selects(self) -> bool {
         matches!(self, Self::Topk | Self::Bottomk | Self::Limitk | Self::LimitRatio)

@@ -6,7 +6,7 @@
 //!
 //! Invariants: a [`Clocks`] serves one grid of windows; what it keeps is bounded.
 
-use crate::functions::rate::Growth;
+use crate::function::Growth;
 use crate::functions::rate::plain::{Stretches, WindowAt};
 use std::ops::Range;
 

@@ -1,6 +1,7 @@
 //! A plan in words, for the trace.
 
-use super::plan::{Node, Selector};
+use super::plan::Node;
+use crate::selector::Selector;
 
 /// A node in a few words, for the trace.
 pub(super) fn describe(node: &Node) -> String {

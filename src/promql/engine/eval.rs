@@ -6,11 +6,13 @@
 use super::describe::describe;
 use super::plan::{Aggregate, Binary, Call, Node};
 use crate::annotations::Notes;
-use crate::ast::StringLiteral;
 use crate::error::QueryError;
-use crate::functions::{Body, Invocation, absent_labels, inverted_presence};
+use crate::function::{Argument, Body, Evaluation, Invocation, SelectorUse};
+use crate::functions::{absent_labels, inverted_presence};
 use crate::options::EngineOptions;
+use crate::selector::{SampleTime, Selector};
 use crate::storage::Storage;
+use crate::value::Value;
 use model::quote_go;
 use query::DUPLICATES;
 use query::aggregate::{Fold, Pick, count_values, note_bad_quantiles};
@@ -21,23 +23,6 @@ use query::{
 use std::cell::RefCell;
 
 type Result<T> = std::result::Result<T, QueryError>;
-
-#[derive(Debug)]
-pub(crate) enum Value {
-    Scalar(Vec<f64>),
-    String(StringLiteral),
-    Vector(Vec<Series>),
-}
-
-impl Value {
-    /// How much of the query's limits it takes.
-    fn weight(&self) -> Weight {
-        match self {
-            Self::Vector(series) => series.iter().map(|one| one.column.weight()).sum(),
-            Self::Scalar(_) | Self::String(_) => Weight::default(),
-        }
-    }
-}
 
 pub(crate) struct Evaluator<'a> {
     pub(crate) storage: &'a dyn Storage,
@@ -162,34 +147,32 @@ impl<'a> Evaluator<'a> {
                 let series = self.vector(&call.arguments[0], grid)?;
                 self.map_vector(series, |_| None, |histogram| Some(map(histogram)))
             }
-            Body::Columns(evaluate) => {
-                let arguments = self.arguments(call, grid)?;
-                evaluate(Invocation {
-                    arguments,
-                    nodes: &call.arguments,
-                    positions: &call.positions,
-                    position: call.position,
-                    grid,
-                    notes: &self.notes,
-                    evaluator: self,
-                })
-            }
-            Body::Folded => unreachable!("planning has replaced it"),
+            Body::Columns(evaluate) => evaluate(Invocation {
+                arguments: self.arguments(call, grid)?,
+                position: call.position,
+                grid,
+                notes: &self.notes,
+                options: self.options,
+                evaluation: self,
+            }),
+            Body::Folded(_) => unreachable!("planning has replaced it"),
         }
     }
 
-    /// Some functions look at the selector itself rather than at its values.
-    fn arguments(&self, call: &Call, grid: Grid) -> Result<Vec<Value>> {
-        let nothing = || Ok(Value::Vector(Vec::new()));
-        let name = call.function.name;
-        let arguments = call.arguments.iter().enumerate().map(|(index, node)| {
-            let selector = matches!(node.without_invariant(), Node::Vector(_));
-            match (name, index) {
-                ("timestamp", _) if selector => nothing(),
-                ("start_timestamp", _) => nothing(),
-                ("info", 1) => nothing(),
-                _ => self.evaluate(node, grid),
-            }
+    fn arguments<'c>(&self, call: &'c Call, grid: Grid) -> Result<Vec<Argument<'c>>> {
+        let arguments = call.arguments.iter().zip(&call.positions).enumerate();
+        let arguments = arguments.map(|(index, (node, position))| {
+            let selector = node.selector();
+            let is_evaluated = match call.function.selectors {
+                SelectorUse::Values => true,
+                SelectorUse::SampleTimes => selector.is_none(),
+                SelectorUse::StartTimes => false,
+                SelectorUse::LabelMatchers => index != 1,
+            };
+            let value =
+                if is_evaluated { self.evaluate(node, grid)? } else { Value::Vector(Vec::new()) };
+            let first_selector = node.first_selector();
+            Ok(Argument { value, selector, first_selector, position: *position })
         });
         arguments.collect()
     }
@@ -197,8 +180,8 @@ impl<'a> Evaluator<'a> {
     fn window_call(&self, node: &Node, call: &Call, grid: Grid) -> Result<Value> {
         let stream = self.stream(node, grid)?.expect("a window function is a stream");
         let series = self.collect(&stream, grid)?;
-        if call.function.name == "absent_over_time" {
-            let labels = absent_labels(&call.arguments[0]);
+        if is_inverted(node) {
+            let labels = absent_labels(call.arguments[0].selector());
             let mut series = inverted_presence(&series, labels, grid.steps());
             // The labels are those asked for; nothing is dropped from them before the end.
             series.iter_mut().for_each(|one| one.drop_name = self.options.delayed_name_removal);
@@ -303,7 +286,7 @@ impl<'a> Evaluator<'a> {
             note_bad_quantiles(&parameter, aggregate.parameter_position, &self.notes);
         }
         let folded = match self.stream(&aggregate.inner, grid)? {
-            Some(stream) if !is_absent(&aggregate.inner) => {
+            Some(stream) if !is_inverted(&aggregate.inner) => {
                 self.fold_stream(aggregate, &stream, grid)?
             }
             _ => {
@@ -336,6 +319,22 @@ fn value_label(aggregate: &Aggregate) -> Result<String> {
     Ok(name)
 }
 
-fn is_absent(node: &Node) -> bool {
-    matches!(node, Node::Call(call) if call.function.name == "absent_over_time")
+fn is_inverted(node: &Node) -> bool {
+    let Node::Call(call) = node else { return false };
+    matches!(&call.function.body, Body::Window(window) if window.is_inverted)
+}
+
+impl Evaluation for Evaluator<'_> {
+    fn check(&self) -> Result<()> {
+        Ok(self.control.check()?)
+    }
+
+    fn sample_times(
+        &self,
+        selector: &Selector,
+        grid: Grid,
+        times: SampleTime,
+    ) -> Result<Vec<Series>> {
+        self.select_times(selector, grid, times)
+    }
 }

@@ -1,27 +1,18 @@
 //! Instant selectors: at each step the newest sample that is not too old.
 
-use super::plan::Selector;
 use super::worker::Worker;
 use crate::annotations::Note;
-use crate::ast::Edges;
 use crate::error::QueryError;
-use crate::functions::WindowContext;
+use crate::function::WindowContext;
 use crate::functions::interpolation::{interpolate, interpolate_histograms};
+use crate::selector::{SampleTime, Selector};
 use crate::storage::{Column, SeriesColumns};
+use crate::types::Edges;
 use model::{Labels, ResetHint, is_stale};
 use query::{Grid, Series, StepColumn};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
-
-/// What a selector answers instead of its samples' values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SampleTime {
-    Taken,
-    /// As `Taken`, but histograms stay what they are.
-    TakenOfFloats,
-    Started,
-}
 
 /// The selection of one series at every step.
 pub(crate) struct InstantCall<'a> {

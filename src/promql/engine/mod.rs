@@ -15,12 +15,14 @@ mod window;
 mod worker;
 
 use crate::annotations::Notes;
-use crate::ast::{Expr, ValueType};
+use crate::ast::Expr;
 use crate::error::QueryError;
 use crate::options::EngineOptions;
 use crate::parse::parse;
 use crate::storage::Storage;
-use eval::{Evaluator, Value};
+use crate::types::ValueType;
+use crate::value::Value;
+use eval::Evaluator;
 use model::{FloatHistogram, Labels, quote_go};
 use plan::{Node, Planner};
 use platform::Clock;

@@ -1,15 +1,14 @@
 //! From the tree of the text to the tree that is evaluated: times are resolved, what is the same
 //! at every step is marked so that it is evaluated once.
 
-use crate::ast::{
-    At, Duration, DurationExpr, DurationKind, Edges, Expr, StringLiteral, TimeShift, VectorSelector,
-};
+use crate::ast::{At, Duration, DurationExpr, DurationKind, Expr, TimeShift, VectorSelector};
 use crate::error::QueryError;
-use crate::functions::{Body, Function};
+use crate::function::{Body, Buckets, Function, QueryTime};
 use crate::options::EngineOptions;
-use model::{MatchOp, Matcher};
+use crate::selector::Selector;
+use crate::storage::SampleDetail;
+use crate::types::StringLiteral;
 use query::{AggregateOp, BinaryOp, Grouping, Position, VectorMatching, on_numbers};
-use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -27,50 +26,6 @@ pub(crate) enum Node {
     Aggregate(Box<Aggregate>),
     /// The same at every step: evaluated at the first.
     Invariant(Box<Node>),
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Selector {
-    pub(crate) matchers: Arc<[Matcher]>,
-    pub(crate) offset_ms: i64,
-    pub(crate) at_ms: Option<i64>,
-    pub(crate) edges: Edges,
-    pub(crate) position: Position,
-    /// What stands around it, for the store.
-    pub(crate) hint: Hint,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hint {
-    pub(crate) function: &'static str,
-    pub(crate) grouping: Vec<String>,
-    pub(crate) by: bool,
-    pub(crate) skip_histogram_buckets: bool,
-}
-
-impl Selector {
-    pub(crate) fn of_matchers(matchers: Vec<Matcher>, position: Position) -> Self {
-        Self {
-            matchers: matchers.into(),
-            offset_ms: 0,
-            at_ms: None,
-            edges: Edges::Plain,
-            position,
-            hint: Hint::default(),
-        }
-    }
-
-    /// The moment that a step looks at.
-    #[inline]
-    pub(crate) fn moment(&self, step_ms: i64) -> i64 {
-        self.at_ms.unwrap_or(step_ms) - self.offset_ms
-    }
-
-    /// Whether every series it selects has the same name.
-    pub(crate) fn has_one_name(&self) -> bool {
-        let exact = MatchOp::Equal;
-        self.matchers.iter().any(|matcher| matcher.is_metric_name() && matcher.op == exact)
-    }
 }
 
 #[derive(Debug)]
@@ -132,6 +87,15 @@ impl Node {
         }
     }
 
+    /// The selector, where the node is one.
+    pub(crate) fn selector(&self) -> Option<&Selector> {
+        match self.without_invariant() {
+            Self::Vector(selector) => Some(selector),
+            Self::Range(range) => Some(&range.selector),
+            _ => None,
+        }
+    }
+
     pub(crate) fn first_selector(&self) -> Option<&Selector> {
         match self {
             Self::Number(_) | Self::String(_) => None,
@@ -146,30 +110,6 @@ impl Node {
             Self::Aggregate(aggregate) => aggregate.inner.first_selector(),
         }
     }
-}
-
-/// Functions whose result hangs on the evaluation time even where their arguments don't.
-const TIME_DEPENDENT: [&str; 15] = [
-    "days_in_month",
-    "day_of_month",
-    "day_of_week",
-    "day_of_year",
-    "end",
-    "hour",
-    "minute",
-    "month",
-    "year",
-    "predict_linear",
-    "range",
-    "start",
-    "step",
-    "time",
-    "timestamp",
-];
-
-/// Whether an expression with fixed selectors still changes with the evaluation time.
-pub(crate) fn is_time_dependent(function: &str) -> bool {
-    TIME_DEPENDENT.contains(&function)
 }
 
 /// The query's own times.
@@ -209,16 +149,16 @@ impl Planned {
 
 impl Planner<'_> {
     pub(crate) fn plan(&self, expr: &Expr) -> Result<Node> {
-        Ok(self.node(expr, &Hint::default())?.wrapped())
+        Ok(self.node(expr, SampleDetail::default())?.wrapped())
     }
 
-    fn node(&self, expr: &Expr, hint: &Hint) -> Result<Planned> {
+    fn node(&self, expr: &Expr, detail: SampleDetail) -> Result<Planned> {
         match expr {
             Expr::Number(number) => Ok(Planned::constant(Node::Number(number.value))),
             Expr::String(string) => Ok(Planned::constant(Node::String(string.clone()))),
-            Expr::Paren(paren) => self.node(&paren.inner, hint),
+            Expr::Paren(paren) => self.node(&paren.inner, detail),
             Expr::Unary(unary) => {
-                let inner = self.node(&unary.inner, hint)?;
+                let inner = self.node(&unary.inner, detail)?;
                 if !unary.negative {
                     return Ok(inner);
                 }
@@ -226,25 +166,25 @@ impl Planner<'_> {
                 Ok(Planned::fixed_if(Node::Negate(Box::new(node)), invariant))
             }
             Expr::Vector(selector) => {
-                let selector = self.selector(selector, hint)?;
+                let selector = self.selector(selector, detail)?;
                 let fixed = selector.at_ms.is_some();
                 Ok(Planned::fixed_if(Node::Vector(selector), fixed))
             }
             Expr::Matrix(matrix) => {
-                let selector = self.selector(&matrix.selector, hint)?;
+                let selector = self.selector(&matrix.selector, detail)?;
                 let range_ms = self.positive(&matrix.range)?;
                 let invariant = selector.at_ms.is_some();
                 let range = RangeSelector { selector, range_ms, position: expr.position() };
                 Ok(Planned { node: Node::Range(range), invariant, wrap: false })
             }
-            Expr::Subquery(subquery) => self.subquery(subquery, hint),
+            Expr::Subquery(subquery) => self.subquery(subquery),
             Expr::Binary(binary) => self.binary(binary, expr.position()),
-            Expr::Call(call) => self.call(call, hint),
-            Expr::Aggregate(aggregate) => self.aggregate(aggregate, hint),
+            Expr::Call(call) => self.call(call, detail),
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate, detail),
         }
     }
 
-    fn selector(&self, selector: &VectorSelector, hint: &Hint) -> Result<Selector> {
+    fn selector(&self, selector: &VectorSelector, detail: SampleDetail) -> Result<Selector> {
         let (offset_ms, at_ms) = self.shift(&selector.shift)?;
         Ok(Selector {
             matchers: selector.matchers.clone().into(),
@@ -252,7 +192,7 @@ impl Planner<'_> {
             at_ms,
             edges: selector.edges,
             position: selector.position,
-            hint: hint.clone(),
+            detail,
         })
     }
 
@@ -265,9 +205,8 @@ impl Planner<'_> {
         Ok((self.millis(&shift.offset)?, at))
     }
 
-    fn subquery(&self, subquery: &crate::ast::SubqueryExpr, hint: &Hint) -> Result<Planned> {
-        let hint = Hint { skip_histogram_buckets: false, ..hint.clone() };
-        let inner = self.node(&subquery.inner, &hint)?.wrapped();
+    fn subquery(&self, subquery: &crate::ast::SubqueryExpr) -> Result<Planned> {
+        let inner = self.node(&subquery.inner, SampleDetail::Everything)?.wrapped();
         let (offset_ms, at_ms) = self.shift(&subquery.shift)?;
         let step_ms = match &subquery.step {
             Some(step) => self.positive(step)?,
@@ -280,8 +219,8 @@ impl Planner<'_> {
     }
 
     fn binary(&self, binary: &crate::ast::BinaryExpr, position: Position) -> Result<Planned> {
-        let left = self.node(&binary.left, &Hint::default())?;
-        let right = self.node(&binary.right, &Hint::default())?;
+        let left = self.node(&binary.left, SampleDetail::default())?;
+        let right = self.node(&binary.right, SampleDetail::default())?;
         let invariant = left.invariant && right.invariant;
         let (left, right) =
             if invariant { (left.node, right.node) } else { (left.wrapped(), right.wrapped()) };
@@ -296,19 +235,22 @@ impl Planner<'_> {
         Ok(Planned::fixed_if(node, invariant))
     }
 
-    fn call(&self, call: &crate::ast::Call, outer: &Hint) -> Result<Planned> {
-        let name = call.function.name;
-        if matches!(call.function.body, Body::Folded) {
-            return Ok(Planned::constant(Node::Number(self.folded(name))));
+    fn call(&self, call: &crate::ast::Call, outer: SampleDetail) -> Result<Planned> {
+        if let Body::Folded(time) = call.function.body {
+            return Ok(Planned::constant(Node::Number(self.folded(time))));
         }
-        let hint = call_hint(name, outer);
+        let detail = match (call.function.buckets, outer) {
+            (Buckets::Skipped, _) => SampleDetail::WithoutBuckets,
+            (Buckets::AsOutside, SampleDetail::WithoutBuckets) => outer,
+            (Buckets::AsOutside | Buckets::Needed, _) => SampleDetail::Everything,
+        };
         let planned: Vec<Planned> = call
             .arguments
             .iter()
-            .map(|argument| self.node(argument.unwrapped(), &hint))
+            .map(|argument| self.node(argument.unwrapped(), detail))
             .collect::<Result<_>>()?;
         let fixed = planned.iter().all(|argument| argument.invariant);
-        let invariant = fixed && !is_time_dependent(name);
+        let invariant = fixed && !call.function.is_time_dependent;
         let unwrap = |argument: Planned| if invariant { argument.node } else { argument.wrapped() };
         let node = Node::Call(Call {
             function: call.function,
@@ -323,28 +265,32 @@ impl Planner<'_> {
         Ok(Planned::fixed_if(node, invariant))
     }
 
-    fn folded(&self, name: &str) -> f64 {
-        let millis = match name {
-            "start" => self.start_ms,
-            "end" => self.end_ms,
-            "range" => self.end_ms - self.start_ms,
-            _ => self.step_ms,
+    fn folded(&self, time: QueryTime) -> f64 {
+        let millis = match time {
+            QueryTime::Start => self.start_ms,
+            QueryTime::End => self.end_ms,
+            QueryTime::Range => self.end_ms - self.start_ms,
+            QueryTime::Step => self.step_ms,
         };
         millis as f64 / 1000.0
     }
 
-    fn aggregate(&self, aggregate: &crate::ast::AggregateExpr, outer: &Hint) -> Result<Planned> {
-        let hint = Hint {
-            function: aggregate.op.as_str(),
-            grouping: aggregate.grouping.clone(),
-            by: !aggregate.without,
-            skip_histogram_buckets: outer.skip_histogram_buckets,
+    fn aggregate(
+        &self,
+        aggregate: &crate::ast::AggregateExpr,
+        outer: SampleDetail,
+    ) -> Result<Planned> {
+        let detail = match outer {
+            _ if aggregate.op.ignores_values() => SampleDetail::Times,
+            SampleDetail::WithoutBuckets => outer,
+            SampleDetail::Everything | SampleDetail::Times => SampleDetail::Everything,
         };
         let inner_expr = aggregate.inner.unwrapped();
-        let inner = self.node(inner_expr, &hint)?;
+        let inner = self.node(inner_expr, detail)?;
         let parameter_expr = aggregate.parameter.as_ref().map(Expr::unwrapped);
-        let parameter =
-            parameter_expr.map(|parameter| self.node(parameter, &Hint::default())).transpose()?;
+        let parameter = parameter_expr
+            .map(|parameter| self.node(parameter, SampleDetail::default()))
+            .transpose()?;
         let invariant = inner.invariant && parameter.as_ref().is_none_or(|p| p.invariant);
         let unwrap = |planned: Planned| if invariant { planned.node } else { planned.wrapped() };
         let node = Node::Aggregate(Box::new(Aggregate {
@@ -411,13 +357,4 @@ impl Planner<'_> {
 fn misplaced(expr: &DurationExpr, message: &str) -> QueryError {
     let Position { start, end } = expr.position;
     QueryError::Invalid(format!("{start}:{end}: {message}"))
-}
-
-fn call_hint(name: &'static str, outer: &Hint) -> Hint {
-    let skip_histogram_buckets = match name {
-        "histogram_count" | "histogram_sum" | "histogram_avg" => true,
-        "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => false,
-        _ => outer.skip_histogram_buckets,
-    };
-    Hint { function: name, skip_histogram_buckets, ..Hint::default() }
 }

@@ -3,16 +3,17 @@
 
 use super::eval::{Evaluator, new_fold};
 use super::hinted::Hinted;
-use super::instant::{InstantCall, SampleTime};
-use super::plan::{Aggregate, Call, Node, RangeSelector, Selector, Subquery};
+use super::instant::InstantCall;
+use super::plan::{Aggregate, Call, Node, RangeSelector, Subquery};
 use super::subquery::Computed;
 use super::window::WindowCall;
 use super::worker::Worker;
 use crate::annotations::Note;
-use crate::ast::Edges;
 use crate::error::QueryError;
-use crate::functions::Body;
-use crate::storage::{SelectHints, Selection};
+use crate::function::Body;
+use crate::selector::{SampleTime, Selector};
+use crate::storage::{SampleDetail, SelectHints, Selection};
+use crate::types::Edges;
 use query::aggregate::Fold;
 use query::{DUPLICATES, Grid, Position, Series, Weight, in_parts};
 use std::collections::HashSet;
@@ -88,7 +89,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A selector's sample times in seconds, in place of its values.
-    pub(crate) fn sample_times(
+    pub(super) fn select_times(
         &self,
         selector: &Selector,
         grid: Grid,
@@ -118,17 +119,14 @@ impl<'a> Evaluator<'a> {
             end_ms: selector.moment(grid.end_ms()) + after,
             step_ms: grid.step_ms,
             range_ms,
-            function: selector.hint.function,
-            grouping: selector.hint.grouping.clone(),
-            by: selector.hint.by,
-            skip_histogram_buckets: selector.hint.skip_histogram_buckets,
+            detail: selector.detail,
         };
         let selection = self.storage.select(&hints, &selector.matchers)?;
         for warning in selection.warnings() {
             self.notes.add(Note::Storage(warning), Position::default());
         }
         self.stats.borrow_mut().series += selection.len() as u64;
-        if hints.skip_histogram_buckets {
+        if hints.detail == SampleDetail::WithoutBuckets {
             return Ok(Box::new(Hinted { inner: selection }));
         }
         Ok(selection)

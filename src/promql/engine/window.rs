@@ -3,14 +3,15 @@
 use super::clocks::Windows;
 use super::worker::Worker;
 use crate::annotations::Note;
-use crate::ast::Edges;
 use crate::error::QueryError;
+use crate::function::{
+    Answer, Columnar, Function, ResetRange, Window, WindowContext, WindowFunction,
+};
 use crate::functions::counter::{changed, count_pairs, fell};
 use crate::functions::extremes::slide;
-use crate::functions::{
-    Answer, Columnar, Function, ResetRange, Window, WindowContext, WindowFunction, start_says_reset,
-};
+use crate::functions::start_says_reset;
 use crate::storage::{Column, SeriesColumns};
+use crate::types::Edges;
 use model::{FloatHistogram, Labels, is_stale};
 use query::{Grid, Position, Series, StepColumn};
 use std::ops::Range;
@@ -163,7 +164,7 @@ impl WindowCall {
     /// Rates of what does not look like a counter are probably a mistake.
     fn note_non_counter(&self, labels: &Labels, column: &StepColumn, worker: &Worker) {
         const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
-        if !matches!(self.function.name, "rate" | "increase") {
+        if !self.body.expects_counter {
             return;
         }
         let metric = labels.metric_name();

@@ -1,25 +1,21 @@
 //! Is there anything at all?
 
-use super::{Answer, Invocation, WindowFunction};
-use crate::engine::eval::Value;
-use crate::engine::plan::Node;
 use crate::error::QueryError;
+use crate::function::{Answer, Invocation, WindowFunction};
+use crate::selector::Selector;
+use crate::value::Value;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use query::{Bitmap, Series, StepColumn};
 
-/// One wherever a window has samples. `absent_over_time` turns this round for all series at once.
-pub(super) const PRESENT: WindowFunction = WindowFunction {
-    evaluate: |_, _| Ok(Answer::Float(1.0)),
-    keeps_name: false,
-    counter: false,
-    columnar: None,
-    anchored: false,
-    smoothed: false,
-};
+/// One wherever a window has samples.
+pub(super) const PRESENT: WindowFunction = WindowFunction::of(|_, _| Ok(Answer::Float(1.0)));
+
+/// One wherever no series has samples in its window.
+pub(super) const ABSENT: WindowFunction = WindowFunction { is_inverted: true, ..PRESENT };
 
 pub(super) fn absent(mut call: Invocation<'_>) -> Result<Value, QueryError> {
     let series = call.take_vector(0);
-    let labels = labels_of(&call.nodes[0]);
+    let labels = labels_of(call.arguments[0].selector);
     Ok(Value::Vector(inverted(&series, labels, call.grid.steps())))
 }
 
@@ -37,12 +33,8 @@ pub(crate) fn inverted(series: &[Series], labels: Labels, steps: usize) -> Vec<S
 }
 
 /// The labels that a missing series would have had: those asked for exactly, and only once.
-pub(crate) fn labels_of(node: &Node) -> Labels {
-    let matchers: &[Matcher] = match node.without_invariant() {
-        Node::Vector(selector) => &selector.matchers,
-        Node::Range(range) => &range.selector.matchers,
-        _ => return Labels::empty(),
-    };
+pub(crate) fn labels_of(selector: Option<&Selector>) -> Labels {
+    let matchers: &[Matcher] = selector.map_or(&[], |selector| &selector.matchers);
     let mut builder = LabelsBuilder::new();
     let mut seen: Vec<&str> = Vec::new();
     for matcher in matchers.iter().filter(|matcher| !matcher.is_metric_name()) {

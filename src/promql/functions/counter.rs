@@ -1,9 +1,9 @@
 //! How often something happened to a series: `resets`, `changes`.
 
 use super::rate::start_says_reset;
-use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
-use crate::ast::Edges;
 use crate::error::QueryError;
+use crate::function::{Answer, Columnar, Window, WindowContext, WindowFunction};
+use crate::types::Edges;
 use query::{Slot, StepColumn};
 use std::ops::Range;
 
@@ -13,14 +13,7 @@ const fn counting(
     evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
     columnar: Columnar,
 ) -> WindowFunction {
-    WindowFunction {
-        evaluate,
-        keeps_name: false,
-        counter: false,
-        columnar: Some(columnar),
-        anchored: true,
-        smoothed: false,
-    }
+    WindowFunction { columnar: Some(columnar), anchored: true, ..WindowFunction::of(evaluate) }
 }
 
 pub(super) const RESETS: WindowFunction = counting(|w, c| count(w, c, is_reset), Columnar::Resets);

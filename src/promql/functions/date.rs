@@ -1,10 +1,9 @@
 //! Time: of the evaluation, of samples, and on the calendar (UTC, Gregorian).
 
-use super::Invocation;
-use crate::engine::eval::Value;
-use crate::engine::instant::SampleTime;
-use crate::engine::plan::Node;
 use crate::error::QueryError;
+use crate::function::Invocation;
+use crate::selector::SampleTime;
+use crate::value::Value;
 use model::Labels;
 use query::{Series, StepColumn};
 
@@ -20,8 +19,8 @@ fn seconds(millis: i64) -> f64 {
 
 /// Of a selector: when its samples were taken. Of anything else: the evaluation time.
 pub(super) fn timestamp(mut call: Invocation<'_>) -> Result<Value> {
-    if let Node::Vector(selector) = call.nodes[0].without_invariant() {
-        let times = call.evaluator.sample_times(selector, call.grid, SampleTime::Taken)?;
+    if let Some(selector) = call.arguments[0].selector {
+        let times = call.evaluation.sample_times(selector, call.grid, SampleTime::Taken)?;
         return finish(&call, times);
     }
     let grid = call.grid;
@@ -35,9 +34,9 @@ pub(super) fn timestamp(mut call: Invocation<'_>) -> Result<Value> {
 
 /// Of a selector: when the counters behind its samples began. Anything else has no such time.
 pub(super) fn start_timestamp(call: Invocation<'_>) -> Result<Value> {
-    match call.nodes[0].without_invariant() {
-        Node::Vector(selector) if call.evaluator.options.start_timestamps => {
-            let times = call.evaluator.sample_times(selector, call.grid, SampleTime::Started)?;
+    match call.arguments[0].selector {
+        Some(selector) if call.options.start_timestamps => {
+            let times = call.evaluation.sample_times(selector, call.grid, SampleTime::Started)?;
             finish(&call, times)
         }
         _ => Ok(Value::Vector(Vec::new())),
@@ -46,7 +45,7 @@ pub(super) fn start_timestamp(call: Invocation<'_>) -> Result<Value> {
 
 fn finish(call: &Invocation<'_>, mut series: Vec<Series>) -> Result<Value> {
     series.iter_mut().for_each(|one| one.lose_name(call.delayed()));
-    call.evaluator.renamed(series).map(Value::Vector)
+    call.renamed(series)
 }
 
 /// 2^63: more seconds than can be counted.

@@ -1,10 +1,10 @@
 //! Estimates from histograms, native and classic alike.
 
-use super::Invocation;
 use super::classic::{HistogramGroups, bucket_fraction, bucket_quantile, metric_of};
 use crate::annotations::Note;
-use crate::engine::eval::Value;
 use crate::error::QueryError;
+use crate::function::Invocation;
+use crate::value::Value;
 use model::{FloatHistogram, Labels, LabelsBuilder, NanObservations};
 use query::OperatorNote;
 use query::{Series, StepColumn, format_label_number, merged};
@@ -63,7 +63,7 @@ impl Output {
 pub(super) fn fraction(mut call: Invocation<'_>) -> Result<Value> {
     let series = call.take_vector(2);
     let (lower, upper) = (call.scalar(0).to_vec(), call.scalar(1).to_vec());
-    let (named, position) = (call.delayed(), call.positions[2]);
+    let (named, position) = (call.delayed(), call.arguments[2].position);
     let groups = HistogramGroups::new(&series);
     let mut output = Output::new(&groups, series.len(), call.grid.steps());
     for step in 0..call.grid.steps() {
@@ -86,7 +86,7 @@ pub(super) fn fraction(mut call: Invocation<'_>) -> Result<Value> {
         }
     }
     let result = output.into_series(&groups, &series, Labels::clone, named);
-    call.evaluator.renamed(result).map(Value::Vector)
+    call.renamed(result)
 }
 
 pub(super) fn quantile(mut call: Invocation<'_>) -> Result<Value> {
@@ -94,7 +94,7 @@ pub(super) fn quantile(mut call: Invocation<'_>) -> Result<Value> {
     let groups = HistogramGroups::new(&series);
     let q = call.scalar(0).to_vec();
     let result = quantile_of(&call, &groups, &series, &q, (0, 1), Labels::clone);
-    call.evaluator.renamed(result).map(Value::Vector)
+    call.renamed(result)
 }
 
 /// Several quantiles at once, told apart by a label.
@@ -145,11 +145,14 @@ fn quantile_of(
     arguments: (usize, usize),
     relabel: impl Fn(&Labels) -> Labels,
 ) -> Vec<Series> {
-    let (named, position) = (call.delayed(), call.positions[arguments.1]);
+    let (named, position) = (call.delayed(), call.arguments[arguments.1].position);
     let mut output = Output::new(groups, series.len(), q.len());
     for (step, q) in q.iter().copied().enumerate() {
         if !(0.0..=1.0).contains(&q) {
-            call.notes.add(OperatorNote::InvalidQuantile(q.to_bits()), call.positions[arguments.0]);
+            call.notes.add(
+                OperatorNote::InvalidQuantile(q.to_bits()),
+                call.arguments[arguments.0].position,
+            );
         }
         groups.note_malformed(series, step, named, call.notes, position);
         let (native, conflicts) = groups.native_at(series, step, named, call.notes, position);

@@ -9,11 +9,11 @@
 //! Which metrics are info metrics: those that the second argument names; where it only says which
 //! are not, all others that end in `_info`; where it says nothing, `target_info`.
 
-use super::Invocation;
-use crate::engine::eval::Value;
-use crate::engine::instant::SampleTime;
-use crate::engine::plan::{Node, Selector};
 use crate::error::QueryError;
+use crate::function::Invocation;
+use crate::selector::SampleTime;
+use crate::selector::Selector;
+use crate::value::Value;
 use model::{
     BytesHash, LabelChoice, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, escape_regex,
 };
@@ -29,14 +29,14 @@ const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
 pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
     let base = call.take_vector(0);
-    let wanted = Wanted::new(call.nodes.get(1));
+    let wanted = Wanted::new(call.arguments.get(1).and_then(|argument| argument.selector));
     let ignored: Vec<bool> =
         base.iter().map(|one| wanted.is_info_metric(one.labels.metric_name())).collect();
     let infos = select_infos(&call, &base, &ignored, &wanted)?;
     let index = InfoIndex::new(&infos);
     let mut output = Output::new(call.grid.steps());
     for step in 0..call.grid.steps() {
-        call.evaluator.control.check()?;
+        call.evaluation.check()?;
         let present = |one: &&Series| one.column.get(step).is_some();
         if !base.iter().any(|one| present(&one)) {
             // Nothing to enrich: what contradicts itself here is nobody's concern.
@@ -65,11 +65,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(node: Option<&Node>) -> Self {
-        let matchers = match node.map(Node::without_invariant) {
-            Some(Node::Vector(selector)) => selector.matchers.to_vec(),
-            _ => Vec::new(),
-        };
+    fn new(selector: Option<&Selector>) -> Self {
+        let matchers = selector.map_or_else(Vec::new, |selector| selector.matchers.to_vec());
         let (mut names, data): (Vec<_>, Vec<_>) =
             matchers.into_iter().partition(Matcher::is_metric_name);
         if names.is_empty() {
@@ -120,12 +117,12 @@ fn select_infos(
     if !identified {
         return Ok(Vec::new());
     }
-    let mut selector = Selector::of_matchers(matchers, call.positions[0]);
-    if let Some(first) = call.nodes[0].first_selector() {
+    let mut selector = Selector::of_matchers(matchers, call.arguments[0].position);
+    if let Some(first) = call.arguments[0].first_selector {
         selector.offset_ms = first.offset_ms;
         selector.at_ms = first.at_ms;
     }
-    let infos = call.evaluator.sample_times(&selector, call.grid, SampleTime::TakenOfFloats)?;
+    let infos = call.evaluation.sample_times(&selector, call.grid, SampleTime::TakenOfFloats)?;
     match infos.iter().find(|one| one.column.has_histograms()) {
         Some(one) => Err(QueryError::execution(format!(
             "this should be an info metric, with float samples: {}",

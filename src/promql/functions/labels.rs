@@ -1,8 +1,8 @@
 //! Changing labels. Values are not touched.
 
-use super::Invocation;
-use crate::engine::eval::Value;
 use crate::error::QueryError;
+use crate::function::Invocation;
+use crate::value::Value;
 use model::{LABEL_LENGTH_MAX, LabelsBuilder, METRIC_NAME, ReplacePattern};
 use query::{Series, merged};
 
@@ -41,7 +41,7 @@ pub(super) fn join(mut call: Invocation<'_>) -> Result<Value> {
 }
 
 fn check_name(call: &Invocation<'_>, index: usize, role: &str, function: &str) -> Result<()> {
-    let is_text = matches!(&call.arguments[index], Value::String(literal) if literal.is_text());
+    let is_text = call.literal(index).is_text();
     let name = call.text(index);
     if !is_text || name.is_empty() {
         let message = format!("invalid {role} label name in {function}(): {name}");

@@ -1,8 +1,8 @@
 //! Aggregation over the samples of a window.
 
-use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
 use crate::annotations::Note;
 use crate::error::QueryError;
+use crate::function::{Answer, Columnar, Window, WindowContext, WindowFunction};
 use model::KahanSum;
 use query::Combining;
 use query::OperatorNote;
@@ -12,14 +12,7 @@ type Result<T> = std::result::Result<T, QueryError>;
 type Evaluate = fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>;
 
 const fn plain(evaluate: Evaluate) -> WindowFunction {
-    WindowFunction {
-        evaluate,
-        keeps_name: false,
-        counter: false,
-        columnar: None,
-        anchored: false,
-        smoothed: false,
-    }
+    WindowFunction::of(evaluate)
 }
 
 const fn columnar(evaluate: Evaluate, columnar: Columnar) -> WindowFunction {
@@ -27,14 +20,7 @@ const fn columnar(evaluate: Evaluate, columnar: Columnar) -> WindowFunction {
 }
 
 const fn naming(evaluate: Evaluate) -> WindowFunction {
-    WindowFunction {
-        evaluate,
-        keeps_name: true,
-        counter: false,
-        columnar: None,
-        anchored: false,
-        smoothed: false,
-    }
+    WindowFunction { keeps_name: true, ..plain(evaluate) }
 }
 
 pub(super) const COUNT: WindowFunction =

@@ -8,11 +8,11 @@
 pub(super) mod extended;
 pub(crate) mod plain;
 
-use super::{Answer, Columnar, Window, WindowContext, WindowFunction};
 use crate::annotations::Note;
-use crate::ast::Edges;
 use crate::error::QueryError;
+use crate::function::{Answer, Columnar, Growth, Window, WindowContext, WindowFunction};
 use crate::storage::Column;
+use crate::types::Edges;
 use model::{FloatHistogram, ResetHint};
 use query::Combining;
 use query::OperatorNote;
@@ -32,35 +32,20 @@ const fn growing(
 const fn instant(
     evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>,
 ) -> WindowFunction {
-    WindowFunction {
-        evaluate,
-        keeps_name: false,
-        counter: true,
-        columnar: None,
-        anchored: false,
-        smoothed: false,
-    }
+    WindowFunction { counter: true, ..WindowFunction::of(evaluate) }
 }
 
-pub(super) const RATE: WindowFunction = growing(|w, c| grow(w, c, Growth::RATE), Growth::RATE);
-pub(super) const INCREASE: WindowFunction =
-    growing(|w, c| grow(w, c, Growth::INCREASE), Growth::INCREASE);
+pub(super) const RATE: WindowFunction = WindowFunction {
+    expects_counter: true,
+    ..growing(|w, c| grow(w, c, Growth::RATE), Growth::RATE)
+};
+pub(super) const INCREASE: WindowFunction = WindowFunction {
+    expects_counter: true,
+    ..growing(|w, c| grow(w, c, Growth::INCREASE), Growth::INCREASE)
+};
 pub(super) const DELTA: WindowFunction = growing(|w, c| grow(w, c, Growth::DELTA), Growth::DELTA);
 pub(super) const IRATE: WindowFunction = instant(|w, c| last_two(w, c, true));
 pub(super) const IDELTA: WindowFunction = instant(|w, c| last_two(w, c, false));
-
-/// Which of the three it is.
-#[derive(Clone, Copy)]
-pub(crate) struct Growth {
-    counter: bool,
-    per_second: bool,
-}
-
-impl Growth {
-    const RATE: Self = Self { counter: true, per_second: true };
-    const INCREASE: Self = Self { counter: true, per_second: false };
-    const DELTA: Self = Self { counter: false, per_second: false };
-}
 
 fn grow(window: &Window<'_>, context: &WindowContext<'_>, growth: Growth) -> Result<Answer> {
     let (floats, histograms) = (window.floats.values.len(), window.histograms.values.len());

@@ -1,8 +1,8 @@
 //! Lines and trends through the samples of a window. Histograms are left out.
 
 use super::over_time::note_ignored;
-use super::{Answer, Window, WindowContext, WindowFunction};
 use crate::error::QueryError;
+use crate::function::{Answer, Window, WindowContext, WindowFunction};
 use crate::storage::Column;
 use model::KahanSum;
 use query::format_fixed_go;
@@ -10,14 +10,7 @@ use query::format_fixed_go;
 type Result<T> = std::result::Result<T, QueryError>;
 
 const fn trend(evaluate: fn(&Window<'_>, &WindowContext<'_>) -> Result<Answer>) -> WindowFunction {
-    WindowFunction {
-        evaluate,
-        keeps_name: false,
-        counter: false,
-        columnar: None,
-        anchored: false,
-        smoothed: false,
-    }
+    WindowFunction::of(evaluate)
 }
 
 pub(super) const DERIV: WindowFunction = trend(deriv);

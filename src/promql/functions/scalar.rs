@@ -1,8 +1,9 @@
 //! Functions with scalar arguments, and between scalars and vectors.
 
-use super::{Invocation, math};
-use crate::engine::eval::Value;
+use super::math;
 use crate::error::QueryError;
+use crate::function::Invocation;
+use crate::value::Value;
 use model::Labels;
 use query::{Series, StepColumn};
 
@@ -95,5 +96,5 @@ fn with_steps(
         }
         one.lose_name(delayed);
     }
-    call.evaluator.renamed(series).map(Value::Vector)
+    call.renamed(series)
 }

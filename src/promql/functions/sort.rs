@@ -1,9 +1,9 @@
 //! Orders. They mean something for single steps only: ranges are always ordered by labels.
 
-use super::Invocation;
 use crate::annotations::Note;
-use crate::engine::eval::Value;
 use crate::error::QueryError;
+use crate::function::Invocation;
+use crate::value::Value;
 use query::Series;
 use query::aggregate::nan_first;
 use std::cmp::Ordering;

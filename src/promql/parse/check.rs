@@ -2,7 +2,9 @@
 //! would select everything.
 
 use super::{ParseError, Parsed};
-use crate::ast::{AggregateExpr, BinaryExpr, Call, Expr, ValueType, VectorSelector};
+use crate::ast::{AggregateExpr, BinaryExpr, Call, Expr, VectorSelector};
+use crate::function::SelectorUse;
+use crate::types::ValueType;
 use model::{MatchOp, quote_go};
 use query::{AggregateOp, Cardinality, Position, VectorMatching};
 
@@ -123,7 +125,7 @@ impl Checker<'_> {
 
     fn check_call(&self, call: &mut Call) -> Parsed<()> {
         check_argument_count(call)?;
-        if call.function.name == "info" {
+        if call.function.selectors == SelectorUse::LabelMatchers {
             check_info(call)?;
         }
         let types = call.function.arguments;

@@ -10,12 +10,11 @@ mod duration;
 mod modifiers;
 mod selector;
 
-use crate::ast::{
-    AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral, ParenExpr, StringLiteral, UnaryExpr,
-};
+use crate::ast::{AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral, ParenExpr, UnaryExpr};
 use crate::functions;
 use crate::lex::{Keyword, Lexer, Token, TokenKind};
 use crate::options::ParseOptions;
+use crate::types::StringLiteral;
 use model::{Labels, Matcher, quote_go, unquote_go};
 use query::{
     AggregateOp, BinaryOp, Cardinality, Position, VectorMatching, parse_duration, parse_number,

@@ -1,10 +1,9 @@
 //! What follows a selector: ranges, subqueries, `offset`, `@`, `anchored`, `smoothed`.
 
 use super::{ParseError, Parsed, Parser};
-use crate::ast::{
-    At, Duration, Edges, Expr, MatrixSelector, SubqueryExpr, TimeShift, VectorSelector,
-};
+use crate::ast::{At, Duration, Expr, MatrixSelector, SubqueryExpr, TimeShift, VectorSelector};
 use crate::lex::{Keyword, TokenKind};
+use crate::types::Edges;
 use query::{Position, format_fixed_go};
 
 impl Parser<'_> {

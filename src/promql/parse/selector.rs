@@ -1,8 +1,9 @@
 //! Selectors (`up{job="api"}`) and the names of single series.
 
 use super::{COMPILED_MAX, Parsed, Parser, is_metric_word};
-use crate::ast::{Edges, TimeShift, VectorSelector};
+use crate::ast::{TimeShift, VectorSelector};
 use crate::lex::{Token, TokenKind};
+use crate::types::Edges;
 use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 use query::{BinaryOp, Position};
 

@@ -1,7 +1,6 @@
 //! The same question in other words: with `@` on every selector it may be asked at any time.
 
 use crate::ast::{At, Expr, TimeShift};
-use crate::engine::plan::is_time_dependent;
 use crate::options::ParseOptions;
 use crate::parse::parse;
 
@@ -13,7 +12,7 @@ pub(super) fn at_variants(query: &str, time_ms: i64) -> Result<Vec<(String, i64)
     };
     let mut changing = false;
     expr.walk(&mut |node| {
-        changing |= matches!(node, Expr::Call(call) if is_time_dependent(call.function.name));
+        changing |= matches!(node, Expr::Call(call) if call.function.is_time_dependent);
     });
     if changing {
         return Ok(Vec::new());

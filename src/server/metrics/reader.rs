@@ -6,7 +6,7 @@ use metric_store::{
     MetricStore, Samples, Scratch as StoreScratch, Select, Selection as StoreSelection, StoreError,
 };
 use model::{Labels, Matcher, MetricMetadata, TenantId, TimeRange};
-use promql::storage::{Column, Scratch, SeriesColumns};
+use promql::storage::{Column, SampleDetail, Scratch, SeriesColumns};
 use promql::{SelectHints, Selection, Storage, StorageError};
 use protocols::{
     Block, Exemplar, ExemplarSeries, Listing, ListingQuery, MetricQueries, MetricReader,
@@ -158,7 +158,7 @@ impl Storage for Reader {
         matchers: &[Matcher],
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
         let time = time_of(hints.start_ms, hints.end_ms);
-        let values_needed = !matches!(hints.function, "count" | "group");
+        let values_needed = hints.detail != SampleDetail::Times;
         let wanted = Select { time, matchers, values_needed };
         let selection = self.store.select(&self.tenant, &wanted).map_err(storage_error)?;
         Ok(Box::new(Selected { selection }))

@@ -5,11 +5,11 @@
 //! 2. The right value: the last sample (`smoothed`: interpolated at the end).
 //! 3. Their difference, plus for counters what was reached before each reset in between.
 
-use super::{Growth, combine, note_mixed_buckets};
+use super::{combine, note_mixed_buckets};
 use crate::annotations::Note;
-use crate::ast::Edges;
-use crate::functions::{Answer, Window, WindowContext};
+use crate::function::{Answer, Growth, Window, WindowContext};
 use crate::storage::Column;
+use crate::types::Edges;
 use model::{FloatHistogram, ResetHint};
 use query::Combining;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! How far a window's samples are stretched depends on times alone, but for counters that would
 //! fall below zero: it is found once for all series that share their times.
 
-use super::Growth;
+use crate::function::Growth;
 use query::StepColumn;
 use std::ops::Range;
 
