@@ -1,9 +1,28 @@
-//! Why a PromQL query has no result.
+//! What is wrong with a query, and why it has no result.
 
-use crate::parse::ParseError;
 use crate::storage::StorageError;
 use model::ErrorKind;
-use query::Stop;
+use query::{Position, Stop};
+
+/// What is wrong with a query, and where. Prints as `1:5: parse error: …`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: parse error: {message}", position.line_and_column(query))]
+pub struct ParseError {
+    pub message: String,
+    pub position: Position,
+    pub query: String,
+}
+
+impl ParseError {
+    pub(crate) fn at(position: Position, message: impl Into<String>) -> Self {
+        Self { message: message.into(), position, query: String::new() }
+    }
+
+    pub(crate) fn in_query(mut self, query: &str) -> Self {
+        query.clone_into(&mut self.query);
+        self
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {

@@ -3,7 +3,7 @@
 
 mod number;
 
-use crate::parse::ParseError;
+use crate::error::ParseError;
 use model::{quote_go, quote_rune_go};
 use number::{Numeral, numeral};
 use query::{AggregateOp, BinaryOp, Position};

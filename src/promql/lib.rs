@@ -30,10 +30,8 @@ pub use annotations::Note;
 pub use engine::{
     Engine, QueryResult, QueryTimes, QueryValue, Request, SampleOf, SampledSeries, VectorSample,
 };
-pub use error::QueryError;
+pub use error::{ParseError, QueryError};
 pub use options::{EngineOptions, ParseOptions};
-pub use parse::{
-    COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, ParseError, parse, parse_metric, parse_selector,
-};
+pub use parse::{COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, parse, parse_metric, parse_selector};
 pub use pretty::prettify;
 pub use storage::{SelectHints, Selection, Storage, StorageError};

@@ -2,6 +2,7 @@
 //!
 //! Instant and range queries take one path: an instant is a range of one step.
 
+mod clean;
 pub(crate) mod clocks;
 mod describe;
 pub(crate) mod eval;

@@ -12,7 +12,7 @@ use crate::functions::extremes::slide;
 use crate::functions::start_says_reset;
 use crate::storage::{Column, SeriesColumns};
 use crate::types::Edges;
-use model::{FloatHistogram, Labels, is_stale};
+use model::{FloatHistogram, Labels};
 use query::{Grid, Position, Series, StepColumn};
 use std::ops::Range;
 use std::sync::Arc;
@@ -234,66 +234,4 @@ fn resets_in(resets: &[u32], samples: Range<usize>) -> ResetRange<'_> {
     let from = resets.partition_point(|index| *index as usize <= base);
     let to = resets.partition_point(|index| (*index as usize) < samples.end);
     ResetRange { indexes: &resets[from..to.max(from)], base }
-}
-
-/// Columns without stale markers: borrowed where there are none, which is nearly always.
-#[derive(Debug, Default)]
-pub(crate) struct CleanColumns {
-    float_times: Vec<i64>,
-    floats: Vec<f64>,
-    float_starts: Vec<i64>,
-    histogram_times: Vec<i64>,
-    histograms: Vec<Arc<FloatHistogram>>,
-    histogram_starts: Vec<i64>,
-}
-
-impl CleanColumns {
-    fn without_stale<'a>(
-        &'a mut self,
-        columns: SeriesColumns<'a>,
-        start_timestamps: bool,
-    ) -> SeriesColumns<'a> {
-        let Self { float_times, floats, float_starts, .. } = self;
-        let Self { histogram_times, histograms, histogram_starts, .. } = self;
-        let mut columns = columns;
-        if !start_timestamps {
-            columns.floats.starts = &[];
-            columns.histograms.starts = &[];
-        }
-        let stale = |histogram: &Arc<FloatHistogram>| is_stale(histogram.sum);
-        SeriesColumns {
-            floats: cleaned(columns.floats, |v| is_stale(*v), float_times, floats, float_starts),
-            histograms: cleaned(
-                columns.histograms,
-                stale,
-                histogram_times,
-                histograms,
-                histogram_starts,
-            ),
-        }
-    }
-}
-
-fn cleaned<'a, T: Clone>(
-    column: Column<'a, T>,
-    is_stale: impl Fn(&T) -> bool,
-    times: &'a mut Vec<i64>,
-    values: &'a mut Vec<T>,
-    starts: &'a mut Vec<i64>,
-) -> Column<'a, T> {
-    if !column.values.iter().fold(false, |any, value| any | is_stale(value)) {
-        return column;
-    }
-    times.clear();
-    values.clear();
-    starts.clear();
-    for (index, value) in column.values.iter().enumerate() {
-        if is_stale(value) {
-            continue;
-        }
-        times.push(column.times[index]);
-        values.push(value.clone());
-        starts.extend(column.starts.get(index));
-    }
-    Column { times, values, starts }
 }

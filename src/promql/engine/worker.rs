@@ -1,7 +1,7 @@
 //! What one thread of a query has to itself.
 
+use super::clean::CleanColumns;
 use super::clocks::Clocks;
-use super::window::CleanColumns;
 use crate::annotations::Notes;
 use crate::storage::Scratch;
 use query::{SampleStats, StepColumn};

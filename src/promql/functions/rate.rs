@@ -5,9 +5,11 @@
 //! counters never below zero. `anchored` takes the last sample before the window instead,
 //! `smoothed` interpolates at both edges; see `extended`.
 
+mod combine;
 pub(super) mod extended;
 pub(crate) mod plain;
 
+use self::combine::{combine, note_mixed_buckets};
 use crate::annotations::Note;
 use crate::error::QueryError;
 use crate::function::{Answer, Columnar, Growth, Window, WindowContext, WindowFunction};
@@ -15,7 +17,6 @@ use crate::storage::Column;
 use crate::types::Edges;
 use model::{FloatHistogram, ResetHint};
 use query::Combining;
-use query::OperatorNote;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -176,35 +177,6 @@ fn grow_histograms(window: &Window<'_>, context: &WindowContext<'_>, growth: Gro
     };
     increase.scale(factor);
     Answer::Histogram(Box::new(increase))
-}
-
-/// Adds or subtracts in place and notes what there is to note; `false` where it can't be done.
-fn combine(
-    base: &mut FloatHistogram,
-    other: &FloatHistogram,
-    how: Combining,
-    context: &WindowContext<'_>,
-) -> bool {
-    let done = match how {
-        Combining::Subtraction => base.subtract(other),
-        Combining::Addition | Combining::Aggregation => base.add(other),
-    };
-    match done {
-        Ok(notes) => {
-            if notes.bounds_reconciled {
-                context.notes.add(OperatorNote::BoundsReconciled(how), context.position);
-            }
-            true
-        }
-        Err(_) => {
-            note_mixed_buckets(context);
-            false
-        }
-    }
-}
-
-fn note_mixed_buckets(context: &WindowContext<'_>) {
-    context.notes.add(OperatorNote::MixedExponentialCustom(context.metric()), context.position);
 }
 
 fn histogram_increase(

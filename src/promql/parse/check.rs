@@ -1,8 +1,9 @@
 //! What is grammatical but meaningless: wrong types, wrong numbers of arguments, selectors that
 //! would select everything.
 
-use super::{ParseError, Parsed};
+use super::Parsed;
 use crate::ast::{AggregateExpr, BinaryExpr, Call, Expr, VectorSelector};
+use crate::error::ParseError;
 use crate::function::SelectorUse;
 use crate::types::ValueType;
 use model::{MatchOp, quote_go};

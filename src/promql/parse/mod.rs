@@ -11,6 +11,7 @@ mod modifiers;
 mod selector;
 
 use crate::ast::{AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral, ParenExpr, UnaryExpr};
+use crate::error::ParseError;
 use crate::functions;
 use crate::lex::{Keyword, Lexer, Token, TokenKind};
 use crate::options::ParseOptions;
@@ -29,26 +30,6 @@ pub const LENGTH_MAX: usize = 1 << 20;
 /// How many regular expressions of a query may have to be compiled: a worst one takes 2 ms and
 /// 300 KB.
 pub const COMPILED_MAX: usize = 500;
-
-/// What is wrong with a query, and where. Prints as `1:5: parse error: …`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: parse error: {message}", position.line_and_column(query))]
-pub struct ParseError {
-    pub message: String,
-    pub position: Position,
-    pub query: String,
-}
-
-impl ParseError {
-    pub(crate) fn at(position: Position, message: impl Into<String>) -> Self {
-        Self { message: message.into(), position, query: String::new() }
-    }
-
-    fn in_query(mut self, query: &str) -> Self {
-        query.clone_into(&mut self.query);
-        self
-    }
-}
 
 /// Parses and checks an expression.
 pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseError> {

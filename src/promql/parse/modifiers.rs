@@ -1,7 +1,8 @@
 //! What follows a selector: ranges, subqueries, `offset`, `@`, `anchored`, `smoothed`.
 
-use super::{ParseError, Parsed, Parser};
+use super::{Parsed, Parser};
 use crate::ast::{At, Duration, Expr, MatrixSelector, SubqueryExpr, TimeShift, VectorSelector};
+use crate::error::ParseError;
 use crate::lex::{Keyword, TokenKind};
 use crate::types::Edges;
 use query::{Position, format_fixed_go};

@@ -1,7 +1,7 @@
 //! Reading scripts: lines to commands.
 
 use super::nhcb;
-use super::series::{LoadedSample, SequenceValue, parse_series, parse_starts};
+use super::series::{LoadedSample, LoadedSeries, SequenceValue, parse_series, parse_starts};
 use crate::engine::QueryTimes;
 use model::Labels;
 use query::{parse_duration, parse_number};
@@ -20,13 +20,6 @@ pub struct Load {
     pub series: Vec<LoadedSeries>,
     /// Classic histograms are loaded as native ones with custom buckets too.
     pub with_custom_buckets: bool,
-}
-
-/// Samples of one series, in order of time.
-#[derive(Clone, Debug)]
-pub struct LoadedSeries {
-    pub labels: Labels,
-    pub samples: Vec<LoadedSample>,
 }
 
 impl Load {

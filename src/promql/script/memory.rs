@@ -1,7 +1,7 @@
 //! A store in memory, with the behaviour of Prometheus' own where queries can see it.
 
 use super::Backend;
-use super::command::LoadedSeries;
+use super::series::LoadedSeries;
 use crate::storage::{
     Column, Scratch, SelectHints, Selection, SeriesColumns, Storage, StorageError,
 };

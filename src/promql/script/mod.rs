@@ -21,9 +21,9 @@ mod nhcb;
 mod rewrite;
 mod series;
 
-pub use command::{Command, Evaluation, Expectation, Load, LoadedSeries, When};
+pub use command::{Command, Evaluation, Expectation, Load, When};
 pub use memory::MemoryStorage;
-pub use series::{LoadedSample, SequenceValue};
+pub use series::{LoadedSample, LoadedSeries, SequenceValue};
 
 use crate::engine::{Engine, QueryTimes, QueryValue, Request};
 use crate::error::QueryError;

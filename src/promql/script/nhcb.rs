@@ -1,7 +1,7 @@
 //! Classic histograms as native ones with custom buckets.
 
-use super::command::LoadedSeries;
 use super::series::LoadedSample;
+use super::series::LoadedSeries;
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, SampleValue,
 };

@@ -17,6 +17,13 @@ pub enum SequenceValue {
     Histogram(Arc<FloatHistogram>, bool),
 }
 
+/// Samples of one series, in order of time.
+#[derive(Clone, Debug)]
+pub struct LoadedSeries {
+    pub labels: Labels,
+    pub samples: Vec<LoadedSample>,
+}
+
 /// A sample to be stored.
 #[derive(Clone, Debug)]
 pub struct LoadedSample {

@@ -5,7 +5,7 @@
 //! 2. The right value: the last sample (`smoothed`: interpolated at the end).
 //! 3. Their difference, plus for counters what was reached before each reset in between.
 
-use super::{combine, note_mixed_buckets};
+use super::combine::{combine, note_mixed_buckets};
 use crate::annotations::Note;
 use crate::function::{Answer, Growth, Window, WindowContext};
 use crate::storage::Column;
