@@ -3,7 +3,7 @@
 use crate::client::Reply;
 use crate::support::{BINARY, Folder, Server, run, skip};
 use protocols::{Access, Route};
-use server::routes::{ROUTES, protocol_routes};
+use server::routes::{ROUTES, default_protocols};
 use std::path::Path;
 use std::process::Command;
 
@@ -46,7 +46,9 @@ fn every_route_holds_to_its_scope() {
     let scopes = ["read", "write", "rules", "admin"];
     let tokens =
         scopes.map(|scope| format!("Bearer {}", token(folder.path(), &["--scope", scope])));
-    for route in ROUTES.iter().map(Listed::of).chain(protocol_routes().iter().map(Listed::of)) {
+    let protocols = default_protocols();
+    let of_protocols = protocols.iter().flat_map(|protocol| &protocol.routes).map(Listed::of);
+    for route in ROUTES.iter().map(Listed::of).chain(of_protocols) {
         let (route, path) = (&route, route.path);
         let Access::Needs(needed) = route.access else {
             assert_ne!(ask(&server, route, &[]).status, 401, "{path} is public");

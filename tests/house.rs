@@ -1,8 +1,8 @@
 //! The rules of the house that a machine can check.
 
 use crate::support::root;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `| step | crates | …` rows of ARCHITECTURE.md: crate by step.
@@ -66,6 +66,44 @@ fn every_crate_says_what_lives_there_and_what_does_not() {
         for word in ["Lives here", "Not here", "Invariant"] {
             assert!(header.contains(word), "the header of {name} lacks {word:?}");
         }
+    }
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// What docs/how-to/add-a-protocol.md promises: besides its own files, a protocol is in the list of
+/// modules and in the list of protocols.
+#[test]
+fn a_protocol_is_named_in_two_files() {
+    let protocols = root().join("src/protocols");
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    let expected = ["lib.rs", "protocol.rs"].map(|file| protocols.join(file));
+    for protocol in server::routes::default_protocols() {
+        let name = protocol.name;
+        let signs = [
+            format!("mod {name};"),
+            format!("crate::{name}::"),
+            format!("protocols::{name}::"),
+            format!("use super::{name}"),
+        ];
+        let own = [protocols.join(name), protocols.join(format!("{name}.rs"))];
+        let others = files.iter().filter(|file| !own.iter().any(|own| file.starts_with(own)));
+        let naming = others.filter(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            signs.iter().any(|sign| text.contains(sign))
+        });
+        let naming: BTreeSet<&PathBuf> = naming.collect();
+        assert_eq!(naming, expected.iter().collect(), "{name}");
     }
 }
 

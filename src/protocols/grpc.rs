@@ -1,19 +1,22 @@
-//! gRPC on the table of routes: a method is a route like any other, with the same authentication,
-//! tenant and limits.
+//! gRPC on the table of routes: a method is a route like any other, with the same authentication and
+//! tenant.
 //!
-//! A message is a byte that says whether it is packed, its length in four bytes, and itself. The
-//! status comes in trailers, behind the answer.
+//! Unary methods are framed here: a message is a byte that says whether it is packed, its length in
+//! four bytes, and itself; the status comes in trailers, behind the answer. Methods that stream are
+//! served by what tonic generates ([`serve`]).
 
 use crate::services::ServiceError;
-use crate::{Call, reply};
+use crate::{Call, Principal, reply};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
+use http_body::Body as HttpBody;
 use http_body_util::{BodyExt as _, Full};
-use model::ErrorKind;
+use model::{ErrorKind, TenantId};
 use std::convert::Infallible;
+use tower::{BoxError, Service, ServiceExt as _};
 use wire::Encoding;
 use wire::otlp::{OtlpEncoding, StatusCode, status_body};
 
@@ -72,6 +75,32 @@ pub(crate) fn answer(message: &[u8]) -> Response {
     response
 }
 
+/// Who calls a method of a generated service, and for which tenant: in the extensions of its request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    pub tenant: TenantId,
+}
+
+/// Answers a call of a route with [`Body::Streamed`](crate::Body::Streamed) by a service that tonic
+/// generated. The caller was checked before, as for every route; the service bounds the messages
+/// that it reads (`max_decoding_message_size`). The route's path is `/package.Service/{method}`.
+pub async fn serve<S, B>(service: S, call: Call) -> Response
+where
+    S: Service<Request<Body>, Response = axum::http::Response<B>, Error = Infallible>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let Call { method, path, headers, principal, tenant, stream, .. } = call;
+    let mut request = Request::new(stream.into_inner());
+    let Ok(uri) = path.parse() else { return failure(ErrorKind::Invalid, "not a path") };
+    (*request.method_mut(), *request.uri_mut()) = (method, uri);
+    *request.headers_mut() = headers;
+    request.extensions_mut().insert(Caller { principal, tenant });
+    match service.oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+    }
+}
+
 fn frame(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).expect("answers are small");
     [&[0][..], &length.to_be_bytes(), message].concat().into()
@@ -94,4 +123,96 @@ fn percent_encode(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::bind;
+    use crate::testing::{Setup, TestServer};
+    use crate::{Access, Handler, Protocol, Route, handler};
+    use axum::http::Method;
+    use catalog::Scope;
+    use std::sync::Arc;
+    use tonic_health::pb::health_server::{Health, HealthServer};
+    use tonic_health::server::{HealthReporter, HealthService};
+
+    const PATH: &str = "/grpc.health.v1.Health/{method}";
+
+    /// A service with a unary method and one that streams.
+    struct Watched(HealthServer<WithCaller>);
+
+    static ROUTES: &[Route<Handler<Watched>>] = &[Route {
+        methods: &[Method::POST],
+        path: PATH,
+        access: Access::Needs(Scope::Read),
+        body: crate::Body::Streamed,
+        needs_stores: false,
+        handler: handler!(health),
+        refuse,
+        about: "",
+    }];
+
+    async fn health(watched: Arc<Watched>, call: Call) -> Response {
+        serve(watched.0.clone(), call).await
+    }
+
+    /// tonic's own service, which sees the callers.
+    struct WithCaller(HealthService);
+
+    type Request<T> = tonic::Request<T>;
+    type Answer<T> = Result<tonic::Response<T>, tonic::Status>;
+    use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+    fn check_caller<T>(request: &Request<T>) {
+        let caller = request.extensions().get::<Caller>().unwrap();
+        assert_eq!((caller.tenant.as_str(), &*caller.principal.name), ("blue", "tester"));
+    }
+
+    #[tonic::async_trait]
+    impl Health for WithCaller {
+        type WatchStream = <HealthService as Health>::WatchStream;
+
+        async fn check(&self, request: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+            check_caller(&request);
+            self.0.check(request).await
+        }
+
+        async fn watch(&self, request: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
+            check_caller(&request);
+            self.0.watch(request).await
+        }
+    }
+
+    fn server() -> TestServer {
+        let service = HealthService::from_health_reporter(HealthReporter::new());
+        let watched = Arc::new(Watched(HealthServer::new(WithCaller(service))));
+        let protocol = Protocol { routes: bind(&watched, ROUTES), ..Protocol::new("health") };
+        TestServer::with(|_: &mut Setup| {}, vec![protocol])
+    }
+
+    const HEADERS: [(&str, &str); 3] =
+        [("content-type", "application/grpc"), ("te", "trailers"), ("x-scope-orgid", "blue")];
+    const EMPTY: &[u8] = &[0; 5];
+    /// SERVING.
+    const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
+
+    #[test]
+    fn generated_services_are_routes() {
+        let server = server();
+        let answer = server.send("POST /grpc.health.v1.Health/Check", &HEADERS, EMPTY);
+        assert_eq!(answer.body, SERVING);
+        assert_eq!(answer.trailers.unwrap()["grpc-status"], "0");
+        let first = server.first_piece("POST /grpc.health.v1.Health/Watch", &HEADERS, EMPTY);
+        assert_eq!(first, SERVING);
+        let unknown = server.send("POST /grpc.health.v1.Health/Other", &HEADERS, EMPTY);
+        assert_eq!(unknown.header("grpc-status"), "12");
+    }
+
+    #[test]
+    fn generated_services_see_only_callers_that_may() {
+        let refused = [HEADERS[0], HEADERS[1], HEADERS[2], ("x-test-refuse", "missing")];
+        let answer = server().send("POST /grpc.health.v1.Health/Check", &refused, EMPTY);
+        assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, "16"));
+    }
 }

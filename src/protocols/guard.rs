@@ -1,8 +1,8 @@
-//! What every way in checks before a store sees a sample: whether its time can be kept.
+//! The check that every protocol makes before a store sees a sample: whether its time can be stored.
 //!
-//! A sample that retention would drop at once, or one from too far ahead, is refused by name, time
-//! and limit, never taken and lost. Whatever passes lies within half of what 64 bits can count, so
-//! that no distance between two samples overflows.
+//! A sample that retention would drop at once, or one from too far in the future, is refused, and the
+//! refusal names the series, the time and the limit. Times that pass lie within half of what 64 bits
+//! can count, so that no distance between two samples overflows.
 
 use crate::services::{ServiceError, Services};
 use crate::{Call, percent_decode};
@@ -19,19 +19,19 @@ static REFUSED: CounterFamily = CounterFamily::new(
 );
 pub(crate) static METRICS: &[&dyn Metric] = &[&REFUSED];
 
-/// Counts what of a request was left out; the rest is on its way to the store.
+/// Counts the samples of a request that are left out of its batch.
 pub(crate) fn count_refused(refused: &Rejections) {
     refused.kinds.iter().for_each(|(kind, count)| REFUSED.add(&[kind], *count));
 }
 
-/// The ends of time as far as samples and queries go.
+/// The earliest and the latest time of samples and queries.
 pub(crate) const TIME_MIN_MS: i64 = i64::MIN / 2;
 pub(crate) const TIME_MAX_MS: i64 = i64::MAX / 2;
 
-/// How much of a series' labels a refusal shows.
+/// Characters of a series' labels that a refusal shows.
 const SHOWN_MAX: usize = 300;
 
-/// The times that are taken, both included.
+/// The times that can be stored, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     oldest_ms: i64,
@@ -113,8 +113,8 @@ impl Refusal {
     }
 }
 
-/// `extra_label=name=value` in the URL of a write, as often as wanted: VictoriaMetrics' way for a
-/// sender's operator to say where things come from. They replace labels of their names.
+/// `extra_label=name=value` in the URL of a write, any number of times: VictoriaMetrics' way to add a
+/// label to every series of a sender. It replaces a label of the same name.
 #[derive(Debug, Default)]
 pub(crate) struct ExtraLabels(Vec<(String, String)>);
 
@@ -132,7 +132,7 @@ impl ExtraLabels {
         texts.map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What tells a series apart from those of other senders that have the same labels.
+    /// Adds what distinguishes a series from those of other senders with the same labels.
     pub(crate) fn append_to(&self, key: &mut Vec<u8>) {
         for text in self.0.iter().flat_map(|(name, value)| [name, value]) {
             key.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -167,16 +167,16 @@ fn shown_time(timestamp_ms: i64) -> String {
     }
 }
 
-/// Passes on what can be kept, and counts what can't.
+/// A sink that passes on what can be stored, and counts the rest.
 #[derive(Debug)]
 pub(crate) struct Guard<'a, S: ?Sized> {
     sink: &'a mut S,
     window: Window,
-    /// The series that was begun last, for the words of a refusal.
+    /// The series that was begun last, to be named in refusals.
     series: Vec<u8>,
-    /// What every series has besides its own labels.
+    /// Labels that are added to every series.
     extra: Arc<ExtraLabels>,
-    /// Of the series' last sample: for exemplars that have no time of their own.
+    /// The time of the series' last sample, for exemplars without a time of their own.
     sample_ms: i64,
     pub(crate) rejected: Rejections,
 }
@@ -197,7 +197,7 @@ impl<'a, S: MetricSink + ?Sized> Guard<'a, S> {
     }
 }
 
-/// A count that began in the future, or before time, is one of which nobody knows when it began.
+/// A start behind its sample, or before the earliest time, counts as unknown.
 fn plausible_start(start_ms: i64, timestamp_ms: i64) -> i64 {
     if (TIME_MIN_MS..=timestamp_ms).contains(&start_ms) { start_ms } else { 0 }
 }
@@ -230,7 +230,7 @@ impl<S: MetricSink + ?Sized> MetricSink for Guard<'_, S> {
         if exemplar.timestamp_ms == 0 {
             exemplar.timestamp_ms = self.sample_ms;
         }
-        // An example that comes too late does not make its sample fail.
+        // An exemplar that is too old is left out without making its sample fail.
         match self.window.refusal(exemplar.timestamp_ms) {
             None => self.sink.exemplar(exemplar),
             Some(refusal) => REFUSED.increment(&[refusal.name()]),

@@ -1,14 +1,15 @@
 //! Foreign protocols: bytes to `model`, a call, and back. Step 9.
 //!
 //! Lives here: the route table's types and the one way from a request to its handler, answers and
-//! the one translation from error kinds to statuses, how settings are declared.
-//! Not here: sockets, TLS, credentials (server); storage and languages (the crates below).
+//! the one translation from error kinds to statuses, what every HTTP API needs (`api`), what a
+//! protocol's own listeners are, how settings are declared.
+//! Not here: binding sockets, TLS, credentials (server); storage and languages (the crates below).
 //! Invariant: a handler is only reached through a [`Route`], and a `Route` always says who may
 //! call it.
 
 mod api;
 mod commit;
-mod grpc;
+pub mod grpc;
 mod guard;
 pub mod otlp;
 mod principal;
@@ -18,20 +19,27 @@ pub mod reply;
 mod route;
 mod services;
 pub mod settings;
+mod sockets;
+mod stop;
 #[cfg(test)]
 mod testing;
 
 pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{Protocol, ProtocolSettings, all};
 pub use route::{
-    Access, Answer, Body, BodyLimits, Bound, Call, Handler, Host, Identified, Refuse, Route, bind,
-    not_found, percent_decode, router,
+    Access, Answer, Body, BodyLimits, Bound, Call, Handler, Host, Identified, Refuse, Route,
+    StreamedBody, bind, not_found, percent_decode, router,
 };
 pub use services::{
     Block, Committed, Exemplar, ExemplarSeries, Listing, ListingQuery, Machine, MetricBatch,
     MetricOptions, MetricQueries, MetricReader, MetricServices, MetricStatistics, MetricWriter,
     NamedCount, ServiceError, Services, Waiting,
 };
+
+pub use sockets::{
+    Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,
+};
+pub use stop::{Stop, Stopper};
 
 /// The instruments of what all protocols share; a protocol brings its own.
 pub static METRICS: &[&[&dyn observe::Metric]] = &[route::METRICS, guard::METRICS];

@@ -1,7 +1,7 @@
 //! Who calls, what they may do, and for which tenant.
 //!
-//! How a caller proves who it is is the server's affair; this is what it comes to. The tenant comes
-//! from the token, or from `X-Scope-OrgID` where the caller may act for that tenant.
+//! The server checks credentials; this is the result of the check. The tenant comes from the token, or
+//! from `X-Scope-OrgID` if the caller may act for the tenant that it names.
 
 use axum::http::HeaderMap;
 use catalog::{Identity, Scope, TenantAccess};
@@ -45,16 +45,16 @@ impl Refusal {
 /// A caller and its rights.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// As it may stand in answers and logs.
+    /// As answers and log lines show it.
     pub name: String,
     rights: Rights,
 }
 
 #[derive(Clone, Debug)]
 enum Rights {
-    /// On a route that is open to all.
+    /// On a route that everybody may call.
     None,
-    /// Where authentication is off, and for the operator on the machine itself.
+    /// When authentication is off, and for the operator on the machine itself.
     All,
     Granted(Identity),
 }

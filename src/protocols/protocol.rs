@@ -8,7 +8,7 @@
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
-use crate::{Services, sections};
+use crate::{Listener, Services, sections};
 use observe::Metric;
 use std::fmt;
 use std::sync::Arc;
@@ -35,12 +35,14 @@ pub struct Protocol {
     pub name: &'static str,
     pub routes: Vec<Route<Bound>>,
     pub instruments: &'static [&'static dyn Metric],
+    /// Listeners of its own, those that its settings switch on.
+    pub listeners: Vec<Listener>,
 }
 
 impl Protocol {
     /// A protocol without anything but a name.
     pub fn new(name: &'static str) -> Self {
-        Self { name, routes: Vec::new(), instruments: &[] }
+        Self { name, routes: Vec::new(), instruments: &[], listeners: Vec::new() }
     }
 }
 
@@ -55,9 +57,10 @@ mod tests {
     use super::*;
     use crate::testing::TestServer;
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 14] = [
+    const MECHANISM: [&str; 16] = [
         "Cargo.toml",
         "api",
         "commit",
@@ -71,6 +74,8 @@ mod tests {
         "route",
         "services",
         "settings",
+        "sockets",
+        "stop",
         "testing",
     ];
 
@@ -89,6 +94,34 @@ mod tests {
             .collect();
         let listed: BTreeSet<String> = protocols().iter().map(|one| one.name.to_owned()).collect();
         assert_eq!(found, listed);
+    }
+
+    /// The names of the sections that are declared below a folder.
+    #[expect(clippy::disallowed_methods, reason = "looks at the source tree")]
+    fn sections_below(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sections_below(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let heads = text.lines().filter_map(|line| line.split_once("Settings as \""));
+                found.extend(
+                    heads.filter_map(|(_, rest)| Some(rest.split_once("\" {")?.0.to_owned())),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_section_is_listed() {
+        let mut declared = BTreeSet::new();
+        sections_below(Path::new(env!("CARGO_MANIFEST_DIR")), &mut declared);
+        let listed = ProtocolSettings::SECTIONS.iter().map(|section| section.name.to_owned());
+        assert_eq!(declared, listed.collect());
+        let fields = serde_json::to_value(ProtocolSettings::default()).unwrap();
+        let fields = fields.as_object().unwrap().keys().cloned();
+        assert_eq!(declared, fields.collect(), "a field has the name of its section");
     }
 
     #[test]

@@ -34,18 +34,18 @@ pub fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// The house's own error body. Every retryable error says when to retry.
+/// An error in the server's own JSON. Every retryable error says when to retry.
 pub fn error(kind: ErrorKind, message: &str) -> Response {
     let body = json!({ "error": message, "kind": kind.as_str() });
     with_kind(json(status(kind), &body), kind)
 }
 
-/// [`error`], as a route names it.
+/// [`error`], in the form of `Route::refuse`.
 pub fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
     error(kind, message)
 }
 
-/// [`plain_error`], as a route names it.
+/// [`plain_error`], in the form of `Route::refuse`.
 pub fn refuse_plainly(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
     plain_error(kind, message)
 }
@@ -73,7 +73,8 @@ pub fn with_header(mut response: Response, name: HeaderName, value: &'static str
     response
 }
 
-/// Permanent is 4xx, temporary is 503: agents drop the one and repeat the other.
+/// Permanent errors are 4xx, at which agents drop their data; temporary ones are 503, at which they
+/// send it again.
 pub fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,

@@ -1,11 +1,11 @@
-//! Routes: the table of what is served, and the one way from a request to its handler.
+//! Routes: the tables of what is served, and the one way from a request to its handler.
 //!
-//! A request passes, in this order: the phase of the server (is it ready for this?), the caller's
-//! identity and rights, the tenant, the body with its limits. A handler that is reached may rely
-//! on all of it.
+//! Before a handler is called, these are checked in this order: whether the server is ready, who the
+//! caller is and what it may do, for which tenant it acts, and that the body is within its limits.
 
 use crate::principal::{self, Principal, Refusal};
 use crate::reply;
+use crate::sockets::{Session, Upgrade};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -15,6 +15,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use catalog::Scope;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
 use model::{ErrorKind, TenantId};
 use observe::{CounterFamily, Histogram, LATENCY_SECONDS, Metric};
 use platform::Clock;
@@ -22,7 +23,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use wire::Encoding;
@@ -47,7 +48,7 @@ pub(crate) static METRICS: &[&dyn Metric] = &[&REQUESTS, &SECONDS, &PANICS];
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody, even where authentication is on: nothing of a tenant is in the answer.
+    /// Everybody, even when authentication is on, because the answer holds nothing of any tenant.
     Public,
     /// Callers with this scope.
     Needs(Scope),
@@ -62,6 +63,9 @@ pub enum Body {
     Whole,
     /// It is read whole and bounded, but left as it was sent: the handler unpacks it.
     AsSent,
+    /// The handler reads it while it comes in, and bounds what it takes: for gRPC methods whose
+    /// client streams.
+    Streamed,
 }
 
 pub type Identified<'a> = Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send + 'a>>;
@@ -74,7 +78,7 @@ pub struct BodyLimits {
     pub decompressed_max: usize,
 }
 
-/// The server around the routes: what is asked before a handler is reached.
+/// The server around the routes, which is asked before a handler is called.
 pub trait Host: Send + Sync + 'static {
     fn clock(&self) -> &Arc<dyn Clock>;
 
@@ -89,7 +93,7 @@ pub trait Host: Send + Sync + 'static {
     fn peer(&self, parts: &Parts) -> Option<SocketAddr>;
 }
 
-/// A request that may be answered.
+/// A request that has passed all checks.
 #[derive(Debug)]
 pub struct Call {
     pub method: Method,
@@ -101,8 +105,27 @@ pub struct Call {
     pub tenant: TenantId,
     /// Unpacked, unless the route takes it as it was sent.
     pub body: Bytes,
-    /// What the handler may unpack it to.
+    /// The size that the handler may unpack the body to.
     pub decompressed_max: usize,
+    /// The body of a route with [`Body::Streamed`]; of other routes it is empty.
+    pub stream: StreamedBody,
+    /// The connection, where the request asks to use it for something else than HTTP.
+    pub upgrade: Option<Upgrade>,
+}
+
+/// A body that is not read yet. The lock makes a call `Sync`, which a body alone is not; nobody ever
+/// waits for it.
+#[derive(Debug)]
+pub struct StreamedBody(Mutex<axum::body::Body>);
+
+impl StreamedBody {
+    fn new(body: axum::body::Body) -> Self {
+        Self(Mutex::new(body))
+    }
+
+    pub fn into_inner(self) -> axum::body::Body {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Call {
@@ -210,19 +233,20 @@ async fn answer(host: Arc<dyn Host>, route: Arc<Route<Bound>>, request: Request)
     response
 }
 
-/// Methods are the client's to choose: only known ones become label values.
+/// Only known methods become label values, because clients may send any word as a method.
 fn method_name(method: &Method) -> &str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// From a request to a call that may be answered, or to the refusal.
+/// Checks a request; answers the call that its handler gets, or the refusal.
 async fn admit(
     host: &dyn Host,
     route: &Route<Bound>,
     request: Request,
 ) -> Result<Call, Box<Response>> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = upgrade(host, &mut parts);
     let refuse = |no: Refused| match no {
         Refused::Kind(kind, message) => Box::new((route.refuse)(&parts.headers, kind, &message)),
         Refused::Encoding => {
@@ -238,8 +262,13 @@ async fn admit(
     let principal = identify(host, route.access, &parts).await.map_err(|no| refuse(no.into()))?;
     let tenant = principal::tenant(&principal, &parts.headers).map_err(|no| refuse(no.into()))?;
     let limits = host.body_limits();
+    let mut stream = axum::body::Body::empty();
     let body = match route.body {
         Body::None => Bytes::new(),
+        Body::Streamed => {
+            stream = body;
+            Bytes::new()
+        }
         Body::Whole => {
             let packed = read_body(&limits, body).await.map_err(refuse)?;
             unpack(&limits, &parts.headers, packed).map_err(refuse)?
@@ -256,13 +285,21 @@ async fn admit(
         tenant,
         body,
         decompressed_max: limits.decompressed_max,
+        stream: StreamedBody::new(stream),
+        upgrade,
     })
 }
 
-/// Why a request is not let in.
+fn upgrade(host: &dyn Host, parts: &mut Parts) -> Option<Upgrade> {
+    let on = parts.extensions.remove::<OnUpgrade>()?;
+    let session = parts.extensions.remove::<Session>()?;
+    Some(Upgrade { on, session, peer: host.peer(parts) })
+}
+
+/// Why a request does not reach its handler.
 enum Refused {
     Kind(ErrorKind, String),
-    /// The one refusal that no error kind says: 415.
+    /// 415, which is the status of no error kind.
     Encoding,
 }
 
@@ -318,7 +355,7 @@ fn unpack(limits: &BodyLimits, headers: &HeaderMap, packed: Bytes) -> Result<Byt
     }
 }
 
-/// `+` is a space and `%41` an `A`; what is no escape stays as it is.
+/// `+` becomes a space and `%41` an `A`; a `%` without two hexadecimal digits stays as it is.
 pub fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -340,7 +377,7 @@ pub fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A panic answers 500 and is counted; the connection and the server live on.
+/// Turns a panic of the handler into an answer with 500, and counts it.
 struct CatchPanic {
     path: &'static str,
     inner: Answer,

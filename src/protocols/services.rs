@@ -34,11 +34,10 @@ pub trait MetricWriter: Debug + Send + Sync {
     fn batch(&self, tenant: &TenantId) -> Box<dyn MetricBatch>;
 }
 
-/// A batch that is being filled. Dropping it forgets it. A series of which no sample follows is not
-/// stored.
+/// A batch that is being filled. Dropping it discards it. A series without a sample is not stored.
 pub trait MetricBatch: MetricSink + Send {
-    /// Makes the batch durable and visible. What of it can't be stored (too old, a different value
-    /// at a time that has one) is in the answer; the rest is stored.
+    /// Makes the batch durable and visible. The answer counts what can't be stored (samples that are
+    /// too old, or differ from the sample that is stored at their time); the rest is stored.
     fn commit(self: Box<Self>) -> Waiting<Result<Committed, ServiceError>>;
 }
 
@@ -51,17 +50,17 @@ pub struct Committed {
     pub rejected: Rejections,
 }
 
-/// A list that may have been cut.
+/// A list that may be shorter than what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing<T> {
     pub items: Vec<T>,
-    /// There is more than the limit.
+    /// More was found than the limit allows.
     pub is_truncated: bool,
     pub warnings: Vec<String>,
 }
 
-/// What a listing is about: series that match any of the selectors (all, where there is none) and
-/// have samples between the two milliseconds, both included.
+/// What a listing is about: the series that match any of the selectors (or all series, when there is
+/// no selector) and have samples between the two times, both included.
 #[derive(Clone, Debug)]
 pub struct ListingQuery {
     pub selectors: Vec<Vec<Matcher>>,
@@ -109,16 +108,16 @@ pub struct MetricStatistics {
 pub struct Block {
     pub id: String,
     pub min_time_ms: i64,
-    /// The last sample's, which is in it.
+    /// The time of the last sample, which the block holds.
     pub max_time_ms: i64,
     pub samples: u64,
     pub series: u64,
-    /// How many merges it has been through.
+    /// How often it was merged.
     pub level: u32,
     pub bytes: u64,
 }
 
-/// What the machine and the process tell of themselves.
+/// Facts of the machine and the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
     pub host_name: String,
@@ -129,24 +128,24 @@ pub struct Machine {
 
 /// Answers queries of metrics. Calls may block: handlers make them on worker threads.
 pub trait MetricQueries: Debug + Send + Sync {
-    /// What a tenant has at this moment.
+    /// A tenant's metrics as they are at this moment.
     fn reader(&self, tenant: &TenantId) -> Result<Box<dyn MetricReader>, ServiceError>;
 
-    /// Hides and, at the next merge, removes what matches.
+    /// Hides the samples that match, and removes them at the next merge.
     fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError>;
 
-    /// Removes what was deleted from the disk, now.
+    /// Removes deleted samples from the disk without waiting for the next merge.
     fn clean_tombstones(&self, tenant: &TenantId) -> Result<(), ServiceError>;
 
-    /// Damaged parts that are set aside, of all tenants.
+    /// How many damaged parts are in quarantine, over all tenants.
     fn quarantined(&self) -> u64;
 
-    /// Keeps what all tenants have now under a name, without what is in memory alone where that may
-    /// be skipped; answers the name.
+    /// Takes a snapshot of all tenants and answers its name. With `skip_head`, samples that are only
+    /// in memory may be missing from it.
     fn snapshot(&self, skip_head: bool) -> Result<String, ServiceError>;
 }
 
-/// One tenant's metrics at one moment. Listings come sorted.
+/// One tenant's metrics at one moment. Listings are sorted.
 pub trait MetricReader: Storage {
     fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError>;
 
@@ -158,7 +157,7 @@ pub trait MetricReader: Storage {
         query: &ListingQuery,
     ) -> Result<Listing<String>, ServiceError>;
 
-    /// By rising name; of one metric several where its sources disagree.
+    /// Sorted by name; several entries for one metric where its sources disagree.
     fn metadata(
         &self,
         metric: Option<&str>,
@@ -167,18 +166,18 @@ pub trait MetricReader: Storage {
 
     fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError>;
 
-    /// Of the series that match, with at most so many lines in a table.
+    /// Figures of the series that match, with at most `limit` lines in each table.
     fn statistics(
         &self,
         matchers: &[Matcher],
         limit: usize,
     ) -> Result<MetricStatistics, ServiceError>;
 
-    /// What is on disk, by rising time.
+    /// The parts on disk, sorted by time.
     fn blocks(&self) -> Result<Vec<Block>, ServiceError>;
 }
 
-/// The metric store, seen from here.
+/// The metric store, as protocols see it.
 #[derive(Clone, Debug)]
 pub struct MetricServices {
     pub writer: Arc<dyn MetricWriter>,

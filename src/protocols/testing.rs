@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use http_body_util::BodyExt as _;
 use model::{FloatHistogram, Labels, Matcher, MetricMetadata, SampleValue, TenantId, matches_all};
 use platform::{Clock, Moment};
@@ -257,7 +258,7 @@ impl MetricReader for Stored {
     }
 }
 
-/// Lets everybody in, except those who name what to refuse them with in `x-test-refuse`.
+/// Admits every request, except those that name a refusal in `x-test-refuse`.
 struct TestHost(Arc<dyn Clock>);
 
 impl Host for TestHost {
@@ -323,6 +324,11 @@ impl Answered {
 
 impl TestServer {
     pub(crate) fn new(adjust: impl FnOnce(&mut Setup)) -> Self {
+        Self::with(adjust, Vec::new())
+    }
+
+    /// A server with protocols of the test's beside those of the list.
+    pub(crate) fn with(adjust: impl FnOnce(&mut Setup), more: Vec<Protocol>) -> Self {
         let services = Services::new(Arc::new(StillClock), "0.0.0");
         let mut setup = Setup { services, settings: ProtocolSettings::default() };
         adjust(&mut setup);
@@ -335,7 +341,8 @@ impl TestServer {
             queries: Arc::new(Queries(Arc::clone(&store))),
         });
         let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services.clock)));
-        let protocols = all(&settings, &Arc::new(services));
+        let mut protocols = all(&settings, &Arc::new(services));
+        protocols.extend(more);
         let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
         let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -348,8 +355,33 @@ impl TestServer {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answered {
+        self.runtime.block_on(async {
+            let response = self.response(line, headers, body.into()).await;
+            let (parts, body) = response.into_parts();
+            let collected = body.collect().await.unwrap();
+            let trailers = collected.trailers().cloned();
+            let body = collected.to_bytes().to_vec();
+            Answered { status: parts.status, headers: parts.headers, body, trailers }
+        })
+    }
+
+    /// What comes first of an answer that may never end.
+    pub(crate) fn first_piece(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Vec<u8> {
+        self.runtime.block_on(async {
+            let mut response = self.response(line, headers, body.into()).await;
+            let frame = response.body_mut().frame().await.unwrap().unwrap();
+            frame.into_data().unwrap().to_vec()
+        })
+    }
+
+    async fn response(&self, line: &str, headers: &[(&str, &str)], body: Body) -> Response {
         let (method, path) = line.split_once(' ').expect("METHOD PATH");
-        // Fixtures are for reading: what a URL can't hold is escaped here.
+        // Fixtures are written for people: characters that a URL can't hold are escaped here.
         let path = [(' ', "%20"), ('"', "%22"), ('{', "%7B"), ('}', "%7D")]
             .into_iter()
             .fold(path.to_owned(), |path, (plain, escaped)| path.replace(plain, escaped));
@@ -357,15 +389,8 @@ impl TestServer {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(body.into()).unwrap();
-        self.runtime.block_on(async {
-            let response = self.router.clone().oneshot(request).await.unwrap();
-            let (parts, body) = response.into_parts();
-            let collected = body.collect().await.unwrap();
-            let trailers = collected.trailers().cloned();
-            let body = collected.to_bytes().to_vec();
-            Answered { status: parts.status, headers: parts.headers, body, trailers }
-        })
+        let request = request.body(body).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Plays a fixture: requests (`>` lines: method and path, headers, an empty one, the body) with

@@ -33,11 +33,9 @@ impl App {
     pub fn new(
         config: Config,
         clock: Arc<dyn Clock>,
+        (services, protocols): (Arc<Services>, Vec<Protocol>),
         addresses: Vec<SocketAddr>,
-        helpers: Helpers,
     ) -> Self {
-        let services = Arc::new(services(&config, &clock, helpers));
-        let protocols = protocols::all(&config.protocols, &services);
         Self {
             is_tls: !config.tls.cert_file.as_os_str().is_empty(),
             registry: routes::registry(&protocols),
@@ -75,6 +73,17 @@ impl App {
             });
         format!("{scheme}://{address}/")
     }
+}
+
+/// The protocols, and what they see of the server.
+pub fn protocols(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    helpers: Helpers,
+) -> (Arc<Services>, Vec<Protocol>) {
+    let services = Arc::new(services(config, clock, helpers));
+    let protocols = protocols::all(&config.protocols, &services);
+    (services, protocols)
 }
 
 fn query_memory(config: &Config) -> usize {

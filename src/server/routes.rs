@@ -9,7 +9,7 @@ use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
 use platform::RealClock;
-use protocols::{Bound, Handler, Host, Protocol, ProtocolSettings, Refuse, Services, handler};
+use protocols::{Handler, Host, Protocol, ProtocolSettings, Refuse, Services, handler};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -223,11 +223,10 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
     registry
 }
 
-/// The routes of all protocols, with the default settings: no setting changes which there are.
-pub fn protocol_routes() -> Vec<protocols::Route<Bound>> {
+/// The protocols with their default settings. No setting changes which routes there are.
+pub fn default_protocols() -> Vec<Protocol> {
     let services = Arc::new(Services::new(Arc::new(RealClock::new()), VERSION));
-    let protocols = protocols::all(&ProtocolSettings::default(), &services);
-    protocols.into_iter().flat_map(|protocol| protocol.routes).collect()
+    protocols::all(&ProtocolSettings::default(), &services)
 }
 
 /// docs/protocols.md.
@@ -243,11 +242,12 @@ pub fn reference_page() -> String {
          | route | scope | what it does |\n| --- | --- | --- |\n",
     );
     let own = ROUTES.iter().map(|r| (r.methods, r.path, r.access, r.about));
-    let of_protocols = protocol_routes();
-    let protocols = of_protocols.iter().map(|r| (r.methods, r.path, r.access, r.about));
+    let protocols = default_protocols();
+    let of_protocols = || protocols.iter().flat_map(|protocol| &protocol.routes);
     let twins: BTreeSet<&str> =
-        of_protocols.iter().filter_map(|route| route.path.strip_prefix("/prometheus")).collect();
-    for (methods, path, access, about) in own.chain(protocols) {
+        of_protocols().filter_map(|route| route.path.strip_prefix("/prometheus")).collect();
+    let of_protocols = of_protocols().map(|r| (r.methods, r.path, r.access, r.about));
+    for (methods, path, access, about) in own.chain(of_protocols) {
         let is_twin = path.strip_prefix("/prometheus").is_some_and(|path| twins.contains(path));
         if is_twin || methods == [Method::OPTIONS] {
             continue;

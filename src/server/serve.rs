@@ -1,8 +1,9 @@
 //! Start, run, stop: the server's life from top to bottom.
 
-use crate::app::{App, VERSION};
+use crate::app::{self, App, VERSION};
 use crate::config::{Config, LogFormatSetting, LogLevel};
 use crate::control;
+use crate::http::connection::Connections;
 use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
 use crate::routes;
@@ -11,13 +12,12 @@ use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use observe::{Level, LogFormat, Notice};
 use platform::threads::Helpers;
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
-use protocols::MetricServices;
+use protocols::{MetricServices, Stopper};
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 #[derive(Debug, thiserror::Error)]
@@ -70,20 +70,23 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
 
 async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let mut signals = StopSignals::catch();
-    let listeners = Listeners::bind(&config).await?;
     let clock = Arc::clone(&machine.clock);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let helpers = Helpers::start("query-part", cores - 1).map_err(ServeError::Runtime)?;
-    let app = App::new(config.clone(), Arc::clone(&clock), listeners.addresses(), helpers);
-    let app = Arc::new(app);
+    let (services, protocols) = app::protocols(&config, &clock, helpers);
+    let mut listeners = Listeners::bind(&config, &protocols).await?;
+    let addresses = listeners.addresses();
+    let app = Arc::new(App::new(config.clone(), clock, (services, protocols), addresses));
     let router = routes::router(&app);
     let operators = operators_door(&machine, &router);
-    let (stop, stopped) = watch::channel(false);
+    let (stopper, stop) = Stopper::new();
     let grace = config.server.shutdown_grace.0;
     let limits = config.limits.clone();
+    let connections = Arc::new(Connections::new(&limits, Arc::clone(&app.clock)));
+    let of_protocols = std::mem::take(&mut listeners.of_protocols);
     let mut serving = tokio::spawn({
-        let clock = Arc::clone(&clock);
-        async move { listeners.serve(router, &limits, clock, stopped, grace).await }
+        let (connections, stop) = (Arc::clone(&connections), stop.clone());
+        async move { listeners.serve(router, &limits, connections, stop, grace).await }
     });
 
     let opened = tokio::select! {
@@ -98,14 +101,16 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     app.services.open_metrics(metrics.clone());
     let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
+    of_protocols.serve(&connections, &stop);
+    drop(stop);
     announce(&app);
 
     let deaf = tokio::select! {
         signal = signals.next() => {
             Notice::info("stopping", &[("signal", &signal)]);
             app.lifecycle.enter(Phase::Stopping);
-            let delay = config.server.shutdown_delay.0;
-            drain(delay, &stop, &mut serving, &mut signals).await;
+            let times = (config.server.shutdown_delay.0, grace);
+            drain(times, &stopper, &mut serving, &mut signals).await;
             false
         }
         // It ends when it is told to, which nobody did.
@@ -123,15 +128,16 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
 
 /// Lets what is in flight end, unless a second signal says not to wait.
 async fn drain(
-    delay: Duration,
-    stop: &watch::Sender<bool>,
+    (delay, grace): (Duration, Duration),
+    stopper: &Stopper,
     serving: &mut JoinHandle<bool>,
     signals: &mut StopSignals,
 ) {
     let drained = async {
         tokio::time::sleep(delay).await;
-        let _ = stop.send(true);
-        serving.await.unwrap_or(false)
+        stopper.request();
+        let (served, ended) = tokio::join!(serving, stopper.ended(grace));
+        served.unwrap_or(false) && ended
     };
     tokio::select! {
         drained = drained => if !drained {
@@ -139,9 +145,10 @@ async fn drain(
         },
         signal = signals.next() => {
             Notice::warn("not waiting for requests: a second signal", &[("signal", &signal)]);
-            let _ = stop.send(true);
+            stopper.request();
         }
     }
+    stopper.enforce();
 }
 
 /// Without it the server works, but `mirador token` can't reach it while it runs.

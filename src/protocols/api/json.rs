@@ -4,7 +4,7 @@
 use model::Labels;
 use std::io::Write as _;
 
-/// Written into memory, which does not fail.
+/// Writing into memory can't fail.
 macro_rules! put {
     ($out:expr, $($format:tt)*) => {
         write!($out, $($format)*).expect("memory takes everything")
@@ -75,7 +75,7 @@ pub(crate) fn value(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
 }
 
-/// Up to here whole floats are whole integers, which print faster.
+/// Whole floats up to here are exact integers, which print faster.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 pub(crate) fn number(out: &mut Vec<u8>, value: f64) {
@@ -93,8 +93,8 @@ pub(crate) fn number(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// The fewest digits that tell the number from all others. What comes with an exponent, or as a
-/// whole number with a point, is rare here and left to the standard library.
+/// The fewest digits that identify the number. Numbers that zmij prints with an exponent, or with a
+/// point behind a whole number, are rare here and printed by the standard library.
 fn shortest(out: &mut Vec<u8>, value: f64) {
     let mut buffer = zmij::Buffer::new();
     let printed = buffer.format_finite(value);
@@ -105,7 +105,7 @@ fn shortest(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// `1e-07`: a sign and at least two digits behind the e.
+/// `1e-07`: the exponent has a sign and at least two digits.
 fn exponent(out: &mut Vec<u8>, value: f64) {
     let printed = format!("{value:e}");
     let (digits, exponent) = printed.split_once('e').expect("this format has an exponent");
@@ -138,7 +138,7 @@ impl Moment for i64 {
     }
 }
 
-/// What many series share, printed once.
+/// The times that many series share, printed once.
 pub(crate) struct Moments {
     text: Vec<u8>,
     ends: Vec<usize>,

@@ -56,7 +56,7 @@ impl Parameters {
         }
     }
 
-    /// One that must be there.
+    /// A time that must be there.
     pub(crate) fn needed_time(&self, name: &str) -> Result<i64, ParameterError> {
         parse_time(self.text(name), self.now_ms)
             .map_err(|message| ParameterError::new(name, message))
@@ -114,8 +114,7 @@ fn read_pairs(text: &str, pairs: &mut Vec<(String, String)>) {
 /// that many seconds are the year 5138.
 const UNITS: [(f64, f64); 3] = [(1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0)];
 
-/// Seconds since 1970 with a fraction, or RFC 3339; also smaller units, the beginning of an RFC 3339
-/// time, and `now-1h`.
+/// Seconds since 1970 with a fraction, smaller units, RFC 3339 or its beginning, or `now-1h`.
 fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
     let invalid = || format!("cannot parse {text:?} to a valid timestamp");
     if let Ok(number) = text.parse::<f64>() {
@@ -149,7 +148,7 @@ fn relative_time(text: &str, now_ms: i64) -> Option<i64> {
     }
 }
 
-/// RFC 3339, of which the end may be missing: `2026-11`, `2026-11-21T09`. Without a zone it is UTC.
+/// RFC 3339, whose end may be missing: `2026-11`, `2026-11-21T09`. Without a zone it is UTC.
 fn calendar_time(text: &str) -> Option<i64> {
     const WHOLE: &str = "0000-01-01T00:00:00";
     if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
@@ -165,7 +164,7 @@ fn calendar_time(text: &str) -> Option<i64> {
 fn parse_span(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         let millis = (seconds * 1000.0).round();
-        // What nanoseconds in 64 bits can hold.
+        // The longest duration that nanoseconds in 64 bits can hold.
         let fits = millis.abs() < 9.2e12;
         let overflow = || format!("cannot parse {text:?} to a valid duration. It overflows int64");
         return fits.then_some(millis as i64).ok_or_else(overflow);

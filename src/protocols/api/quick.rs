@@ -20,7 +20,7 @@ const QUICK: Duration = Duration::from_millis(1);
 const ENOUGH: u64 = 3;
 /// The lower bits of a place count quick answers, the others identify the query.
 const COUNT_MASK: u64 = 0b11;
-/// Longer forms are not worth a look.
+/// Longer requests are not looked up.
 const LENGTH_MAX: usize = 16 << 10;
 
 #[derive(Debug)]
@@ -34,12 +34,12 @@ impl Default for QuickQueries {
     }
 }
 
-/// What is asked, without when.
+/// A query without its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u64);
 
 impl Key {
-    /// `None` where it is not worth a look.
+    /// `None`: the request is too long to be looked up.
     pub(crate) fn of(call: &Call) -> Option<Self> {
         let is_short = call.query.len() + call.body.len() <= LENGTH_MAX;
         let forms = [call.query.as_bytes(), &call.body];
@@ -93,7 +93,7 @@ impl QuickQueries {
         self.places[key.place()].load(Relaxed) == key.name() | ENOUGH
     }
 
-    /// Learns what an answer took.
+    /// Records how long an answer took.
     pub(crate) fn learn(&self, key: Key, took: Duration) {
         let place = &self.places[key.place()];
         let known = place.load(Relaxed);

@@ -1,10 +1,9 @@
-//! Answers that are too large to be built whole: written on a worker thread, sent piece by piece.
+//! Answers that are too large to be built in memory: written on a worker thread, sent in pieces.
 //!
-//! Invariants: no more than [`PIECES_WAITING`] pieces wait for the client, so memory does not grow
-//! with the answer; a client that goes away, or takes nothing for [`PATIENCE`], stops the writer at
-//! its next piece; an answer that can't be finished breaks the connection, so that nobody takes a
-//! part for the whole. Writers hold a worker thread each, so there are never more than
-//! [`STREAMS_MAX`].
+//! Invariants: at most [`PIECES_WAITING`] pieces wait for the client, so memory does not grow with the
+//! answer. A client that goes away, or takes nothing for [`PATIENCE`], stops the writer at its next
+//! piece. An answer that can't be finished breaks the connection, so that no client mistakes a part
+//! for the whole. Every writer holds a worker thread, so there are at most [`STREAMS_MAX`] of them.
 
 use crate::reply;
 use axum::body::{Body, Bytes, HttpBody};
@@ -21,19 +20,19 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
-/// Sent as soon as it is this large.
+/// A piece is sent as soon as it is this large.
 const PIECE_SIZE: usize = 64 << 10;
-/// What may wait for a slow client.
+/// Pieces that may wait for a slow client.
 const PIECES_WAITING: usize = 4;
 
-/// How long a writer waits for a client that takes nothing.
+/// How long a writer waits for a client that reads nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A small part of the worker threads that there may be.
+/// A small share of the worker threads, so that other requests still get one.
 const STREAMS_MAX: usize = 64;
 
 static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
 
-/// So many answers are being sent that another one must wait its turn.
+/// The refusal when as many answers are being sent as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{STREAMS_MAX} large answers are being sent already, try again later")]
 pub(crate) struct Busy;
@@ -55,13 +54,13 @@ enum Message<E> {
 pub(crate) struct Pieces<E> {
     sender: mpsc::Sender<Message<E>>,
     runtime: Handle,
-    /// What is not sent yet; write here, then call [`ready`](Self::ready).
+    /// The bytes that are not sent yet; write here, then call [`ready`](Self::ready).
     pub(crate) out: Vec<u8>,
     gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
 impl<E> Pieces<E> {
-    /// Sends what is there, if it is enough; waits while the client is slow.
+    /// Sends what was written, if it is enough for a piece; waits while the client is slow.
     pub(crate) fn ready(&mut self) -> Result<(), Gone> {
         if self.out.len() < PIECE_SIZE { Ok(()) } else { self.send() }
     }
@@ -101,15 +100,15 @@ impl<E> Pieces<E> {
     }
 }
 
-/// How an answer begins.
+/// The headers of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) content_type: &'static str,
     pub(crate) is_gzip: bool,
 }
 
-/// Runs `write` on a worker thread. What fails before the first piece is an ordinary answer, made
-/// by `fail`. `None`: the writer panicked.
+/// Runs `write` on a worker thread. An error before the first piece becomes an ordinary answer, made
+/// by `fail`, which is given `None` when the writer panicked.
 pub(crate) async fn stream<E: Send + 'static>(
     head: Head,
     cancel: CancelFlag,
@@ -124,7 +123,7 @@ pub(crate) async fn stream<E: Send + 'static>(
         let _turn = turn;
         let out = Vec::with_capacity(PIECE_SIZE);
         let mut pieces = Pieces { sender, runtime, out, gzip };
-        // An error of sending means that nobody is there to be told.
+        // An error of sending means that the client is gone.
         let _ = match write(&mut pieces) {
             Ok(()) => pieces.finish(),
             Err(error) => pieces.tell(Message::Failed(error)),
@@ -147,7 +146,7 @@ pub(crate) async fn stream<E: Send + 'static>(
     Ok(response)
 }
 
-/// Raises the flag when the answer is sent or nobody wants it any more.
+/// Raises the flag when the answer is sent or its client is gone.
 #[derive(Debug)]
 struct StopWriting(CancelFlag);
 
@@ -193,7 +192,7 @@ impl<E: Send + 'static> HttpBody for Sending<E> {
     }
 }
 
-/// Not derived: whatever an error is, a body does not pin it.
+/// Not derived, because derived it would demand that the error is `Unpin`.
 impl<E> Unpin for Sending<E> {}
 
 #[cfg(test)]

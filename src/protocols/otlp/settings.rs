@@ -4,7 +4,7 @@ use crate::section;
 use crate::settings::HumanDuration;
 use serde::{Deserialize, Serialize};
 
-/// How names are changed on the way in.
+/// How OpenTelemetry's names become Prometheus' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum TranslationStrategy {
     UnderscoreEscapingWithSuffixes,
@@ -48,9 +48,9 @@ section! {
         ]
         .map(str::to_owned)
         .to_vec(),
-        /// All resource attributes become labels, except those that are ignored.
+        /// Turn all resource attributes into labels, except those that are ignored.
         promote_all_resource_attributes: bool = false,
-        /// Resource attributes that never become labels, where all do.
+        /// Resource attributes that never become labels, when all others do.
         ignore_resource_attributes: Vec<String> = Vec::new(),
         /// `target_info` keeps `service.name`, `service.namespace` and `service.instance.id` beside
         /// `job` and `instance`.
@@ -59,7 +59,7 @@ section! {
         convert_histograms_to_nhcb: bool = false,
         /// Name, version and attributes of the scope become `otel_scope_…` labels.
         promote_scope_metadata: bool = false,
-        /// Delta points are added up. A series that is silent for this long begins anew.
+        /// Delta points are added up. The sum of a series without points for this long starts again at 0.
         delta_expiry: HumanDuration = HumanDuration::from_secs(300),
         /// The site whose pages may send metrics from browsers: the value of
         /// `Access-Control-Allow-Origin` on the paths of OTLP over HTTP. Empty: none.

@@ -1,4 +1,4 @@
-//! `admin/tsdb/…`: deleting, cleaning up, snapshots. Off unless a setting switches them on.
+//! `admin/tsdb/…`: deleting series, cleaning up, snapshots. A setting switches them on.
 
 use super::envelope::{ApiError, Context, Data, ErrorType, succeeded};
 use super::selectors::series_query;

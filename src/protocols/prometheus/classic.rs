@@ -1,21 +1,21 @@
-//! Native histograms as the classic series that they stand for, for formats that know no others:
-//! `_count`, `_sum` and a `_bucket` for every bound.
+//! Native histograms written as classic series (`_count`, `_sum` and a `_bucket` for every bound), for
+//! formats that have no native histograms.
 //!
-//! Invariant: every bound that any of a series' histograms has is there at all of their times, so
-//! that rates and quantiles of the buckets are those of the histogram. Where a histogram is coarser
-//! than others, its bucket counts from its upper bound on.
+//! Invariant: a bound that occurs in any histogram of a series is written for all of its histograms,
+//! so that rates and quantiles of the buckets equal those of the histogram. Where a histogram has
+//! wider buckets than others, a bucket counts at bounds from its own upper bound on.
 
 use super::envelope::ApiError;
 use model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME};
 use wire::float_text;
 
-/// A histogram, and when it was.
+/// A time and a histogram.
 pub(super) type At<'a> = (i64, &'a FloatHistogram);
 
-/// Histograms that are walked at the same time.
+/// Histograms that are written at the same time.
 const SAMPLES_MAX: usize = 10_000;
 
-/// Hands out the points of one classic series after the other, of many samples in pieces.
+/// Calls `take` with the points of each classic series; series with many samples come in pieces.
 pub(super) fn classic_series(
     labels: &Labels,
     samples: &[At<'_>],
@@ -37,7 +37,7 @@ pub(super) fn classic_series(
     Ok(())
 }
 
-/// The finite upper bounds of all buckets, rising.
+/// The finite upper bounds of all buckets, sorted.
 fn bounds_of(samples: &[At<'_>]) -> Vec<f64> {
     let mut bounds: Vec<f64> = Vec::new();
     for (_, histogram) in samples {

@@ -11,7 +11,7 @@ use model::ErrorKind;
 use promql::QueryError;
 use query::Stop;
 
-/// What Prometheus says of an error, and with which status.
+/// How Prometheus classifies an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorType {
     BadData,
@@ -25,7 +25,7 @@ pub(super) enum ErrorType {
 
 impl ErrorType {
     fn parts(self) -> (&'static str, StatusCode) {
-        // Nginx's "client closed request", which Prometheus borrows.
+        // Nginx's status for a request that its client closed, which Prometheus uses too.
         let closed = StatusCode::from_u16(499).expect("three digits");
         match self {
             Self::BadData => ("bad_data", StatusCode::BAD_REQUEST),
@@ -38,7 +38,7 @@ impl ErrorType {
         }
     }
 
-    /// The one translation from our kinds.
+    /// The one translation from the kinds of errors.
     fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid
@@ -102,10 +102,10 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// What stands before the data of every answer.
+/// The bytes before the data of every answer.
 const BEGINNING: &[u8] = b"{\"status\":\"success\",\"data\":";
 
-/// What to do about a limit that a query met. Its text is Prometheus'.
+/// What a person can do about the limit that a query hit, to be added to Prometheus' own text.
 fn advice(error: &QueryError) -> Option<&'static str> {
     let QueryError::Evaluation(error) = error else { return None };
     match error {
@@ -117,14 +117,14 @@ fn advice(error: &QueryError) -> Option<&'static str> {
     }
 }
 
-/// An answer's data, written, and what to say beside it.
+/// The data of an answer as JSON, with its warnings.
 #[derive(Debug)]
 pub(super) struct Data {
-    /// Written behind the answer's beginning: large answers are not moved.
+    /// Begins with [`BEGINNING`], so that a large answer is not copied to put it in front.
     pub(super) json: Vec<u8>,
     pub(super) warnings: Vec<String>,
     pub(super) infos: Vec<String>,
-    /// What a query did, where that was asked for.
+    /// What the query did, when the request asks for a trace.
     pub(super) trace: Option<serde_json::Value>,
 }
 
@@ -192,7 +192,8 @@ fn success(data: Data) -> Vec<u8> {
     out
 }
 
-/// Of a request that is not let in: the status is the house's, because Prometheus knows no callers.
+/// A refusal before the handler is reached. Prometheus has no statuses for callers that may not do
+/// something, so the server's own are used.
 pub(super) fn refuse(_: &HeaderMap, kind: ErrorKind, message: &str) -> Response {
     let (name, _) = ErrorType::of(kind).parts();
     let response = reply::of(reply::status(kind), "application/json", error_body(name, message));

@@ -1,5 +1,5 @@
 //! `/api/v1/export`: JSON lines as VictoriaMetrics writes and reads them. The format has no native
-//! histograms: they go as classic ones. Remote read and federation in protobuf have them.
+//! histograms, so they are written as classic ones; remote read and federation in protobuf send them.
 
 use super::classic::{At, classic_series};
 use super::envelope::{ApiError, Context};
@@ -10,7 +10,7 @@ use crate::api::json;
 use crate::api::stream::Pieces;
 use model::{Labels, is_stale};
 
-/// Samples of one line, unless `max_rows_per_line` says otherwise.
+/// Samples of one line, unless the request sets `max_rows_per_line`.
 const LINE_SAMPLES: usize = 10_000;
 
 pub(super) fn content_type(_: &Call) -> &'static str {
@@ -59,7 +59,7 @@ fn write_line(out: &mut Vec<u8>, labels: &Labels, points: &[(i64, f64)]) {
     out.extend_from_slice(b"}\n");
 }
 
-/// Numbers as numbers; what JSON has no number for, as text.
+/// Finite values as numbers; infinities and NaN as text, because JSON has no numbers for them.
 fn write_value(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
         json::number(out, value);

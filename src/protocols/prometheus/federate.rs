@@ -1,10 +1,11 @@
 //! `/federate`: the newest sample of everything selected, as a page that another Prometheus scrapes.
 //!
-//! - Text has no native histograms: they are only in the protobuf form, which is answered to whoever
-//!   accepts it, as Prometheus does when it scrapes native histograms.
-//! - Who takes names in UTF-8 says so (`escaping=allow-utf-8`). Other scrapers would not read a page
-//!   with one such name: for them it is written with underscores.
-//! - A series without `instance` says so, else its scraper would give it the instance of this server.
+//! - Text has no native histograms. They are only in the protobuf form, which is sent to clients that
+//!   accept it, as Prometheus does when it scrapes native histograms.
+//! - A scraper that accepts names in UTF-8 says so (`escaping=allow-utf-8`). Any other scraper would
+//!   refuse a page with one such name, so it gets names with underscores instead.
+//! - A series without the label `instance` gets an empty one, because otherwise its scraper would add
+//!   the instance of this server.
 
 use super::Prometheus;
 use super::envelope::{ApiError, Context};
@@ -31,13 +32,13 @@ const PROTOBUF: &str =
 const TEXT_UTF8: &str = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
 const PROTOBUF_UTF8: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=allow-utf-8";
 
-/// What is asked for with an `Accept` header.
+/// The form of the page that the `Accept` header asks for.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     is_protobuf: bool,
-    /// Names go as they are, in quotes where they need some.
+    /// Names are written as they are, in quotes where needed.
     is_utf8: bool,
-    /// Whoever asks is a scraper that names what it reads, rather than a person with curl.
+    /// The client is a scraper that names the formats it reads, rather than a person with curl.
     is_scraper: bool,
 }
 
@@ -62,7 +63,8 @@ impl Form {
         self.readable(name, "_")
     }
 
-    /// A name as whoever asks can read it, with the signs that may stand in it beside letters.
+    /// A name that the client can read. `signs` are the characters that are allowed beside letters and
+    /// digits.
     fn readable<'n>(self, name: &'n str, signs: &str) -> Cow<'n, str> {
         let fits = |(index, char): (usize, char)| {
             let digit = index > 0 && char.is_ascii_digit();
@@ -85,12 +87,12 @@ fn content_type(call: &Call) -> &'static str {
     }
 }
 
-/// Needs no quotes: in the name of a metric a colon may stand anywhere.
+/// Whether the name needs no quotes. In the name of a metric colons are allowed.
 fn is_metric_name(name: &str) -> bool {
     is_plain_name(&name.replace(':', "_"))
 }
 
-/// Prometheus' own page of federation says in plain text what is wrong with a selector.
+/// As with Prometheus, a bad selector is answered in plain text.
 pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
     let now_ms = prometheus.services().clock.wall_ms();
     let check = move || (selectors(&Parameters::of(&call, now_ms)).err(), call);
@@ -104,7 +106,7 @@ pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
     }
 }
 
-/// Read from the store, not by a query: a query would lose either the names or the times.
+/// Reads the store directly, because a query would lose either the names or the times.
 fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiError> {
     let services = context.services();
     let (end_ms, lookback_ms) =
@@ -124,11 +126,11 @@ fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiE
     Ok(())
 }
 
-/// How `io.prometheus.client` numbers types.
+/// The numbers of types in `io.prometheus.client`.
 const UNTYPED: u64 = 3;
 const HISTOGRAM: u64 = 4;
 
-/// The page so far: the family that is being written.
+/// The family of metrics that is being written.
 struct Page {
     form: Form,
     name: String,
@@ -188,7 +190,7 @@ fn write_length(out: &mut Vec<u8>, mut length: usize) {
 
 type ShownLabel<'a> = (Cow<'a, str>, &'a str);
 
-/// All but the metric's name, and an empty instance where there is none.
+/// All labels but the metric's name, with an empty `instance` when the series has none.
 fn shown_labels(form: Form, labels: &Labels) -> Vec<ShownLabel<'_>> {
     let others = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
     let mut shown: Vec<_> = others.map(|(name, value)| (form.label(name), value)).collect();
@@ -227,7 +229,7 @@ fn write_histogram(out: &mut Writer, histogram: &FloatHistogram) {
     write_side(out, [12, 14], &histogram.positive);
 }
 
-/// The format has no custom bounds: they go as the classic buckets that they are.
+/// The format has no custom bounds, so they are written as classic buckets.
 fn write_classic(out: &mut Writer, histogram: &FloatHistogram) {
     let mut below = 0.0;
     for bucket in histogram.all_buckets() {
@@ -249,7 +251,7 @@ fn write_side(out: &mut Writer, [spans, counts]: [u32; 2], side: &Buckets) {
     side.counts.iter().for_each(|count| out.double(counts, *count));
 }
 
-/// The line up to its value.
+/// Writes a line up to its value.
 fn write_text(out: &mut Vec<u8>, metric: &str, labels: &[ShownLabel<'_>], is_new: bool) {
     let is_plain = is_metric_name(metric);
     if is_new {

@@ -24,7 +24,7 @@ fn histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
     out.push(b'}');
 }
 
-/// The first number says which bounds belong to the bucket.
+/// The first number says which of the bounds are in the bucket.
 fn bucket(out: &mut Vec<u8>, bucket: &Bucket) {
     let bounds = match (bucket.lower_inclusive, bucket.upper_inclusive) {
         (false, true) => 0,

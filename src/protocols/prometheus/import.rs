@@ -17,7 +17,7 @@ use wire::{
     TextFormat, TextSample, TextVisitor, parse_exposition,
 };
 
-/// A batch with what was left out of it.
+/// A batch, and what was left out of it.
 type Filled = (Box<dyn MetricBatch>, Rejections);
 type Read = fn(&Call, &mut Importing<'_>) -> Result<(), ServiceError>;
 
@@ -71,7 +71,7 @@ fn fill(services: &Services, call: &Call, read: Read) -> Result<Filled, ServiceE
     Ok((batch, rejected))
 }
 
-/// `timestamp=` in milliseconds, for samples that have no time of their own.
+/// `timestamp=` in milliseconds, for samples without a time of their own.
 fn default_time(call: &Call, now_ms: i64) -> Result<i64, ServiceError> {
     let bad = |_| ServiceError::new(ErrorKind::Invalid, "timestamp must be in milliseconds");
     call.parameter("timestamp").map_or(Ok(now_ms), |text| text.parse().map_err(bad))
@@ -85,7 +85,7 @@ struct Importing<'s> {
     buffer: LabelBuffer,
     exemplar_buffer: LabelBuffer,
     starts: Starts,
-    /// Text says kind, help and unit on three lines.
+    /// Kept until the end, because the text has kind, help and unit on three lines.
     metadata: BTreeMap<String, (MetricKind, String, String)>,
     rejected: Rejections,
 }
@@ -128,11 +128,11 @@ fn read_text(call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> 
     parse_exposition(format, text, into).map_err(invalid)
 }
 
-/// When counters began, from OpenMetrics' `_created` lines. They stand behind the samples that they
-/// are about, so the page is read for them first.
+/// When counters began, from OpenMetrics' `_created` lines. These come after the samples that they
+/// are about, so the page is first read for them alone.
 #[derive(Default)]
 struct Starts {
-    /// By the labels of the family: its name, and no `le` or `quantile`.
+    /// By the labels of the family, which are the family's name and all labels but `le` and `quantile`.
     by_family: HashMap<Vec<u8>, i64>,
     buffer: LabelBuffer,
 }
@@ -146,7 +146,7 @@ impl Starts {
         self.buffer.any(&mut pairs, &LabelLimits::NONE).ok()
     }
 
-    /// 0 where nobody said.
+    /// 0 when it is not known.
     fn of(&mut self, sample: &TextSample<'_>) -> i64 {
         if self.by_family.is_empty() {
             return 0;
@@ -225,7 +225,7 @@ struct Line<'a> {
     timestamps: Vec<i64>,
 }
 
-/// JSON has no number for these.
+/// Values for which JSON has no numbers come as words or as null.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum LineValue {

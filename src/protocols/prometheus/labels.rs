@@ -1,4 +1,4 @@
-//! `series`, `labels`, `label/<name>/values`, `metadata`: what an editor completes with.
+//! `series`, `labels`, `label/<name>/values`, `metadata`: what query editors complete names with.
 
 use super::envelope::{ApiError, Context, Data};
 use super::selectors::{filters, listing_query, series_query};
@@ -47,8 +47,9 @@ fn annotated<T>(mut data: Data, found: Listing<T>) -> Data {
     data
 }
 
-/// `U__http_2e_status` is `http.status`: what is no letter, digit or `_` stands as its code in hex
-/// between underscores, an underscore doubled. What breaks these rules is a name as it stands.
+/// `U__http_2e_status` is `http.status`: a character other than a letter, a digit or `_` is written as
+/// its code in hexadecimal between underscores, and an underscore is doubled. A name that breaks these
+/// rules is taken as it is.
 pub(super) fn unescape_name(name: &str) -> String {
     let Some(mut rest) = name.strip_prefix("U__") else { return name.to_owned() };
     let mut out = String::new();
@@ -98,7 +99,7 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
     Ok(data)
 }
 
-/// The metrics that `extra_label` and `extra_filters[]` let this request see. `None`: all.
+/// The metrics that the filters of this request let through. `None`: all.
 fn seen_metrics(
     context: &Context,
     reader: &dyn MetricReader,

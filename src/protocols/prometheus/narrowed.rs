@@ -1,12 +1,11 @@
-//! A store of which only some series may be seen: those that `extra_label` and `extra_filters[]`
-//! leave to a query.
+//! A store that shows a query only the series that `extra_label` and `extra_filters[]` let through.
 
 use model::{Labels, Matcher};
 use promql::storage::{Scratch, SeriesColumns};
 use promql::{SelectHints, Selection, Storage, StorageError};
 use std::collections::BTreeSet;
 
-/// Every selection is narrowed to what one of the filters matches.
+/// Every selection holds only series that match one of the filters.
 pub(super) struct Narrowed<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) filters: Vec<Vec<Matcher>>,
@@ -31,10 +30,10 @@ impl Storage for Narrowed<'_> {
     }
 }
 
-/// What any of several selections has, each series once.
+/// The series of several selections, each once.
 struct Union<'a> {
     selections: Vec<Box<dyn Selection + 'a>>,
-    /// Which series of which selection, in order of labels.
+    /// The number of a selection and of a series in it, in order of labels.
     places: Vec<(usize, usize)>,
 }
 

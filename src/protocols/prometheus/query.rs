@@ -21,9 +21,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// More points than any screen has.
+/// Prometheus' own limit, more than the width of any screen.
 const POINTS_MAX: i64 = 11_000;
-/// More notes of a kind than anybody reads.
+/// Warnings, and infos, in one answer.
 const ANNOTATIONS_MAX: usize = 10;
 
 pub(super) fn instant(context: &Context) -> Result<Data, ApiError> {
@@ -88,7 +88,7 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     Ok(data)
 }
 
-/// The server's options with what this request asks for; its timeout can only be shorter.
+/// The server's options, changed by this request's parameters. A request can only shorten the timeout.
 fn options(context: &Context) -> Result<EngineOptions, ApiError> {
     let mut options = context.services().metric_options.engine.clone();
     if let Some(timeout_ms) = context.parameters.duration("timeout")? {
@@ -102,11 +102,11 @@ fn options(context: &Context) -> Result<EngineOptions, ApiError> {
     Ok(options)
 }
 
-/// VictoriaMetrics' `round_digits`: that many digits behind the point.
+/// VictoriaMetrics' `round_digits`: rounds to that many digits behind the point.
 fn round(value: &mut QueryValue, digits: i32) {
     let rounded = |float: f64| {
         let scaled = float * 10f64.powi(digits);
-        // Where the digits are beyond what the number has, it is as round as it gets.
+        // It overflows when the number has fewer digits than that, and so needs no rounding.
         if scaled.is_finite() { scaled.round() / 10f64.powi(digits) } else { float }
     };
     let sample = |sample: &mut SampleOf| {
@@ -134,7 +134,7 @@ fn round(value: &mut QueryValue, digits: i32) {
     }
 }
 
-/// The plan with what its nodes did, in the shape of VictoriaMetrics' traces.
+/// The plan and the work of each node, in the shape of VictoriaMetrics' traces.
 fn trace_node(node: &TraceNode) -> Value {
     let TraceNode { name, elapsed, series, samples, children } = node;
     let message = format!("{name}: series={series}, samples={samples}");
@@ -165,7 +165,7 @@ fn cut(value: &mut QueryValue, limit: usize) -> bool {
     length > limit
 }
 
-/// All but the end of it, where statistics may stand.
+/// Writes all but the closing brace, before which statistics may follow.
 fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryError> {
     let name = match result.value {
         QueryValue::Scalar { .. } => "scalar",
@@ -189,13 +189,13 @@ fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryErro
             let write = |out: &mut Vec<u8>, series: &Series| write_steps(out, &moments, series);
             return write_list(out, series, result, write);
         }
-        // Their printing was counted with them.
+        // The memory of their text was reserved with them.
         QueryValue::Samples(series) => json::list(out, series, write_samples),
     }
     Ok(())
 }
 
-/// As far as the query's memory reaches: the answer counts as well.
+/// Writes items as long as the query's memory limit allows, because the answer counts towards it.
 fn write_list<T>(
     out: &mut Vec<u8>,
     items: &[T],
@@ -229,7 +229,7 @@ fn write_sample(out: &mut Vec<u8>, sample: &VectorSample) {
     out.push(b'}');
 }
 
-/// The hot one: a column at a time.
+/// Range queries spend their time here, so it works on a column at a time.
 fn write_steps(out: &mut Vec<u8>, moments: &Moments, series: &Series) {
     let column = &series.column;
     let slots = || column.iter().map(|(step, slot)| (moments.at(step), slot));
@@ -257,7 +257,7 @@ fn write_samples(out: &mut Vec<u8>, series: &SampledSeries) {
     write_series(out, &series.labels, floats, histograms);
 }
 
-/// `values` where there are floats, `histograms` where there are histograms.
+/// Writes `values` if there are floats, and `histograms` if there are histograms.
 fn write_series<'a, M: Moment>(
     out: &mut Vec<u8>,
     labels: &Labels,
@@ -305,7 +305,7 @@ fn write_stats(out: &mut Vec<u8>, stats: &SampleStats, each: Option<QueryTimes>,
     out.extend_from_slice(tail.as_bytes());
 }
 
-/// The exemplars of whatever the query selects.
+/// The exemplars of all series that the query selects.
 pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
     let (start_ms, end_ms) = time_range(parameters)?;
@@ -319,7 +319,7 @@ pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     let selectors = narrow(parameters, selectors)?;
     let query = ListingQuery { selectors, start_ms, end_ms, limit: usize::MAX };
     let mut found = context.reader()?.exemplars(&query)?;
-    // A series that several selectors match has its exemplars from each.
+    // A series that several selectors match is found several times, with the same exemplars.
     found.sort_by(|left, right| left.series.cmp(&right.series));
     found.dedup_by(|later, first| later.series == first.series);
     let mut data = Data::default();

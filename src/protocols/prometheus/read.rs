@@ -1,7 +1,7 @@
 //! `POST /api/v1/read`: remote read, as a stream of chunks or as one message of samples.
 //!
-//! The stream is made as it is sent. One message can't be: it is packed as a whole, so it may not
-//! have more samples than a query may hold.
+//! A stream is written while it is sent. One message is compressed as a whole, so it is built in memory
+//! first and may not have more samples than a query may hold.
 
 use super::Prometheus;
 use super::envelope::{ApiError, Context};
@@ -48,7 +48,7 @@ fn request(call: &Call) -> Result<ReadRequest, ApiError> {
     decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))
 }
 
-/// Everything in one message.
+/// Answers everything in one message.
 fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiError> {
     let mut room = context.services().metric_options.engine.samples_max;
     let mut results = Vec::new();

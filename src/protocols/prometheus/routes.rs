@@ -85,7 +85,7 @@ const fn route(
     Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
 
-/// Agents that write show the text of a refusal to people; what reads expects the API's envelope.
+/// Agents that write show the text of a refusal to people; clients that read expect JSON.
 const fn refusal(access: Access) -> Refuse {
     match access {
         Access::Needs(Scope::Write) => reply::refuse_plainly,
@@ -107,7 +107,7 @@ const fn preflight(path: &'static str) -> ApiRoute {
     route(OPTIONS, path, Access::Public, Body::None, handler!(options), "CORS")
 }
 
-/// Every path twice: at the root and under the prefix.
+/// Makes two routes of a path: at the root and under the prefix.
 macro_rules! both {
     ($make:ident, [$($before:expr),*], $path:literal, $($after:expr),*) => {
         [
@@ -117,7 +117,7 @@ macro_rules! both {
     };
 }
 
-/// Whether browsers of other sites may ask for it: everything that is read.
+/// Whether pages of other sites may call it, as they may every route that reads.
 const fn is_read(route: &ApiRoute) -> bool {
     matches!(route.access, Access::Needs(Scope::Read))
 }

@@ -1,5 +1,5 @@
-//! Raw series, one after the other, in order of their labels: what federation, exports and remote
-//! read are made of. Labels are held for all of them, columns for one.
+//! Raw series in order of their labels, for federation, exports and remote read. The labels of all
+//! series are in memory, but the columns of only one at a time.
 
 use super::envelope::{ApiError, Context};
 use crate::api::stream::Gone;
@@ -16,15 +16,15 @@ impl From<Gone> for ApiError {
     }
 }
 
-/// How series follow one another.
+/// The order of series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Labels,
-    /// By metric first, as the text formats want their families.
+    /// By metric first, because the text formats need the series of a family together.
     Metric,
 }
 
-/// Hands out every series that any of the selectors matches, once, until the client goes away.
+/// Calls `take` once for every series that any of the selectors matches, until the client goes away.
 pub(super) fn each_series(
     context: &Context,
     reader: &dyn MetricReader,
@@ -49,7 +49,7 @@ pub(super) fn each_series(
     Ok(())
 }
 
-/// Labels, which selection has them, and as which series.
+/// The labels of each series, the number of its selection, and its number in that selection.
 fn in_order(selections: &[Box<dyn Selection + '_>], order: Order) -> Vec<(Labels, usize, usize)> {
     let numbered = selections.iter().enumerate();
     let mut found: Vec<_> = numbered
@@ -60,7 +60,7 @@ fn in_order(selections: &[Box<dyn Selection + '_>], order: Order) -> Vec<(Labels
     found.sort();
     found.dedup_by(|later, first| later.0 == first.0);
     if order == Order::Metric {
-        // Stable: within a metric the order of labels stays.
+        // A stable sort keeps the order of labels within a metric.
         found.sort_by(|left, right| left.0.metric_name().cmp(right.0.metric_name()));
     }
     found
@@ -72,7 +72,7 @@ pub(super) enum Newest<'a> {
     Histogram(&'a Arc<FloatHistogram>),
 }
 
-/// The last sample in the range, unless it says that the series has ended.
+/// The last sample in the range, unless it is the marker of a series' end.
 pub(super) fn newest<'a>(
     columns: &SeriesColumns<'a>,
     (start_ms, end_ms): (i64, i64),

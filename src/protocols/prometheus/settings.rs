@@ -1,4 +1,4 @@
-//! Settings of the Prometheus API and of what is written through it.
+//! Settings of the Prometheus API, and the limits of metrics, which hold for all protocols.
 
 use crate::section;
 use crate::services::MetricOptions;
@@ -9,26 +9,26 @@ use wire::LabelLimits;
 section! {
     /// Prometheus' protocols: limits on what is written, and how its API answers.
     PrometheusSettings as "prometheus" {
-        /// Labels that one series may have.
+        /// How many labels one series may have.
         labels_max: usize = 100,
-        /// Bytes of a label's name.
+        /// The longest name of a label.
         label_name_size: ByteSize = ByteSize(1_024),
-        /// Bytes of a label's value.
+        /// The longest value of a label.
         label_value_size: ByteSize = ByteSize::kib(16),
-        /// How far in the future a sample may lie; clocks differ.
+        /// How far in the future a sample may lie, because the clocks of senders differ.
         future_grace: HumanDuration = HumanDuration::from_secs(600),
         /// Remote read sends its stream in frames of about this size.
         read_frame_size: ByteSize = ByteSize::mib(1),
         /// Let `/api/v1/admin/tsdb` delete series and take snapshots.
         admin_api: bool = false,
-        /// What browsers of other sites may do: the value of `Access-Control-Allow-Origin`. Empty:
-        /// nothing.
+        /// The sites whose pages may query from browsers: the value of
+        /// `Access-Control-Allow-Origin`. Empty: none.
         cors_origin: String = "*".to_owned(),
     }
 }
 
 impl PrometheusSettings {
-    /// What holds for metrics of every protocol, beside how the language evaluates them.
+    /// The options of metrics that all protocols share: these settings, and those of PromQL.
     pub fn metric_options(&self, engine: EngineOptions) -> MetricOptions {
         let future_grace = self.future_grace.0.as_millis();
         MetricOptions {

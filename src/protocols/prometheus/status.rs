@@ -1,4 +1,4 @@
-//! `status/…` and what is empty here because rules, alerts and targets have their own crates.
+//! `status/…`, and answers that are always empty because there are no rules, alerts and targets yet.
 
 use super::envelope::{ApiError, Context, Data};
 use super::selectors::selectors;
@@ -9,7 +9,7 @@ use query::format_duration;
 use serde_json::json as value;
 use std::collections::BTreeMap;
 
-/// The Prometheus whose API this is: clients choose what they may ask by it.
+/// The version of Prometheus whose API this is, from which clients conclude what they can use.
 const SPOKEN_VERSION: &str = "3.14.0";
 const STATISTICS_DEFAULT: usize = 10;
 const STATISTICS_MAX: usize = 10_000;
@@ -19,7 +19,7 @@ fn data(value: &serde_json::Value) -> Result<Data, ApiError> {
 }
 
 pub(super) fn build(context: &Context) -> Result<Data, ApiError> {
-    // No "features": Grafana would take us for a Mimir with a ruler API.
+    // Without "features", which would make Grafana take this server for a Mimir with rules.
     data(&value!({
         "version": SPOKEN_VERSION,
         "revision": format!("mirador-{}", context.services().version),
@@ -34,7 +34,7 @@ pub(super) fn config(context: &Context) -> Result<Data, ApiError> {
     data(&value!({ "yaml": context.services().config_text }))
 }
 
-/// Every setting under its own name, and under Prometheus' what tools look for there.
+/// Every setting under its own name, and those that tools look for under Prometheus' names.
 pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
     let services = context.services();
     let mut flags: BTreeMap<String, String> = services.settings.iter().cloned().collect();
@@ -54,7 +54,7 @@ pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
     data(&value!(flags))
 }
 
-/// What is spoken, by category and name.
+/// The features of the API, by category and name.
 pub(super) fn features(context: &Context) -> Result<Data, ApiError> {
     let services = context.services();
     let is_on = |setting: &str| services.setting(setting) == Some("true");
@@ -103,7 +103,7 @@ pub(super) fn features(context: &Context) -> Result<Data, ApiError> {
     }))
 }
 
-/// What Go tells of its runtime is left out: there is none, and a made-up figure would mislead.
+/// Without the figures of Go's runtime, which is not there: invented figures would mislead.
 pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
     let services = context.services();
     let started = chrono::DateTime::from_timestamp_millis(services.started_ms);
@@ -124,7 +124,7 @@ pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
     }))
 }
 
-/// The parts on disk, in the shape of Prometheus' blocks. The end of a block is not in it.
+/// The parts on disk, in the shape of Prometheus' blocks, whose end is the first time after them.
 pub(super) fn blocks(context: &Context) -> Result<Data, ApiError> {
     let blocks = context.reader()?.blocks()?;
     let blocks = blocks.iter().map(|block| {
@@ -154,7 +154,7 @@ pub(super) fn notifications(_: &Context) -> Result<Data, ApiError> {
 }
 
 pub(super) fn wal_replay(_: &Context) -> Result<Data, ApiError> {
-    // Requests are only let in when the log has been replayed.
+    // Requests are only admitted when the write-ahead log has been replayed.
     data(&value!({ "min": 0, "max": 0, "current": 0, "state": "done" }))
 }
 
@@ -193,8 +193,8 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
     Ok(Data::of(out))
 }
 
-/// What `match[]`, `extra_label` and `extra_filters[]` leave of all series, as VictoriaMetrics takes
-/// them here. Counts of several selectors could not be added: series may match more than one.
+/// The one selector of a request for statistics, which VictoriaMetrics lets narrow them. The counts of
+/// several selectors could not be added, because a series may match more than one.
 fn only_selector(context: &Context) -> Result<Vec<Matcher>, ApiError> {
     let mut selectors = selectors(&context.parameters)?;
     match selectors.len() {

@@ -23,7 +23,7 @@ use wire::{
 
 const VERSION_1: &str = "prometheus.WriteRequest";
 const VERSION_2: &str = "io.prometheus.write.v2.Request";
-/// Memory that a worker keeps between requests.
+/// Memory that a worker thread keeps between requests.
 const BUFFER_KEPT: usize = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Event for SeriesLeftOut<'_> {
     }
 }
 
-/// Buffers that a worker thread uses again from request to request.
+/// Buffers that a worker thread keeps, to use them again for its next request.
 #[derive(Default)]
 struct Buffers {
     plain: Vec<u8>,
@@ -81,7 +81,7 @@ pub(super) async fn write(prometheus: Arc<Prometheus>, call: Call) -> Response {
     }
 }
 
-/// The version is a parameter of the content type; without it version 1 is meant.
+/// The version is a parameter of the content type; without it, it is version 1.
 fn negotiate(call: &Call) -> Result<Version, String> {
     let content_type = call.header("content-type");
     let mut parts = content_type.split(';').map(str::trim);

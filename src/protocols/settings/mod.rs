@@ -1,5 +1,5 @@
-//! How settings are declared, and the units in which a person writes them. Every crate from here
-//! upwards declares its own section; the server nests them.
+//! How settings are declared, and the units in which people write them. A protocol declares its own
+//! section beside its code; the server's configuration nests them all.
 
 mod section;
 mod units;

@@ -1,4 +1,4 @@
-//! One definition of a setting feeds the parser, the defaults and the documentation.
+//! Declaring settings: the parser, the defaults and the documentation all come from one definition.
 
 /// A setting as the reference page shows it.
 #[derive(Clone, Copy, Debug)]

@@ -70,8 +70,8 @@ pub enum SizeLimit {
 }
 
 impl SizeLimit {
-    /// In bytes; `None` where there is no limit. `total` is asked where a share is wanted: what is
-    /// not known limits nothing.
+    /// The limit in bytes; `None`: there is no limit. `total` is called for a share; when the total is
+    /// not known, there is no limit.
     pub fn bytes(self, total: impl FnOnce() -> Option<u64>) -> Option<u64> {
         match self {
             Self::Off => None,
@@ -128,7 +128,7 @@ impl std::str::FromStr for SizeLimit {
                 Ok(share @ 1..=100) => Ok(Self::Percent(share)),
                 _ => Err(format!("{text:?} is no share: write \"1%\" to \"100%\"")),
             },
-            // Elsewhere 0 means no limit; here it would leave nothing.
+            // For other settings 0 means no limit; here it would leave no room at all.
             None => match text.parse() {
                 Ok(size @ ByteSize(1..)) => Ok(Self::Bytes(size)),
                 _ => Err(format!("{text:?} is no limit: write \"80%\", \"500GiB\" or \"off\"")),

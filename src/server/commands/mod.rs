@@ -7,15 +7,18 @@ mod access;
 mod inspect;
 mod test;
 
+use crate::app;
 use crate::config::{self, Config, ConfigError, Overrides};
 use crate::http::listener::ListenPlan;
 use crate::serve;
 use clap::{Args, Parser, Subcommand};
-use platform::RealDisk;
+use platform::threads::Helpers;
+use platform::{Clock, RealClock, RealDisk};
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// A self-hosted observability server: metrics, logs and traces in one binary and one folder.
 ///
@@ -126,7 +129,10 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
         return print(&config::example_file());
     }
     let config = load(flags)?;
-    ListenPlan::new(&config).map_err(|error| Failure { code: 2, error: error.into() })?;
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let (_, protocols) = app::protocols(&config, &clock, Helpers::none());
+    ListenPlan::new(&config, &protocols)
+        .map_err(|error| Failure { code: 2, error: error.into() })?;
     let text = toml::to_string(&config)?;
     print(&format!("# the settings are good; this is what the server would use\n{text}"))
 }

@@ -4,6 +4,8 @@
 //! when it was silent for the idle timeout, when a request's headers take longer than the header
 //! timeout, or when it is the longest idle one and its place is needed.
 
+use crate::config::LimitSettings;
+use observe::Gauge;
 use platform::{Clock, Moment};
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +17,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+pub(super) static CONNECTIONS_OPEN: Gauge =
+    Gauge::new("mirador_http_connections_open", "Connections that are open now.");
+
 /// How long connections may wait for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -22,10 +27,27 @@ pub(crate) struct Patience {
     pub(crate) idle: Duration,
 }
 
+/// What a listener's connections are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Http,
+    /// A protocol's own listener. Such connections may stay open for ever, so that together they
+    /// get no more than half of the places: HTTP stays reachable.
+    Protocol,
+}
+
+/// The right to one open connection.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_protocols: Option<OwnedSemaphorePermit>,
+}
+
 /// All open connections of all listeners.
 #[derive(Debug)]
 pub(crate) struct Connections {
     places: Arc<Semaphore>,
+    protocol_places: Arc<Semaphore>,
     open: Mutex<BTreeMap<u64, Arc<ConnectionState>>>,
     next_id: AtomicU64,
     clock: Arc<dyn Clock>,
@@ -50,9 +72,12 @@ pub(crate) struct ConnectionState {
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize, patience: Patience, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(limits: &LimitSettings, clock: Arc<dyn Clock>) -> Self {
+        let most = limits.connections;
+        let patience = Patience { headers: limits.header_timeout.0, idle: limits.idle_timeout.0 };
         Self {
             places: Arc::new(Semaphore::new(most)),
+            protocol_places: Arc::new(Semaphore::new((most / 2).max(1))),
             open: Mutex::default(),
             next_id: AtomicU64::new(0),
             clock,
@@ -61,24 +86,30 @@ impl Connections {
     }
 
     /// Waits for a place, making one where an idle connection holds it.
-    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+    pub(crate) async fn place(&self, purpose: Purpose) -> Place {
+        const OPEN: &str = "the semaphores are never closed";
+        let of_protocols = match purpose {
+            Purpose::Http => None,
+            Purpose::Protocol => {
+                Some(Arc::clone(&self.protocol_places).acquire_owned().await.expect(OPEN))
+            }
+        };
         if self.places.available_permits() == 0 {
             self.evict_longest_idle();
         }
-        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
+        let of_all = Arc::clone(&self.places).acquire_owned().await.expect(OPEN);
+        Place { _of_all: of_all, _of_protocols: of_protocols }
     }
 
-    pub(crate) fn enter(
-        self: &Arc<Self>,
-        place: OwnedSemaphorePermit,
-    ) -> (ConnectionGuard, Arc<ConnectionState>) {
+    pub(crate) fn enter(self: &Arc<Self>, place: Place) -> (ConnectionGuard, Arc<ConnectionState>) {
         let state = Arc::new(ConnectionState::new(Arc::clone(&self.clock)));
         let id = self.next_id.fetch_add(1, Relaxed);
         self.lock().insert(id, Arc::clone(&state));
+        CONNECTIONS_OPEN.set(self.count() as f64);
         (ConnectionGuard { table: Arc::clone(self), id, _place: place }, state)
     }
 
-    pub(crate) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.lock().len()
     }
 
@@ -100,12 +131,13 @@ impl Connections {
 pub(crate) struct ConnectionGuard {
     table: Arc<Connections>,
     id: u64,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.table.lock().remove(&self.id);
+        CONNECTIONS_OPEN.set(self.table.count() as f64);
     }
 }
 

@@ -1,8 +1,11 @@
-//! Sockets: binding them, accepting from them, serving what comes in until told to stop.
+//! Sockets of HTTP: binding them, accepting from them, serving what comes in until told to stop.
 
-use super::connection::{ConnectionState, Connections, Patience, WatchedSocket};
+use super::connection::{
+    CONNECTIONS_OPEN, ConnectionGuard, ConnectionState, Connections, Purpose, WatchedSocket,
+};
+use super::protocol_listener::{self, Planned};
 use super::request_line::LenientSocket;
-use super::tls::{self, TlsError};
+use super::tls::{self, Tls, TlsError};
 use crate::config::{Config, LimitSettings};
 use axum::Router;
 use axum::extract::Request;
@@ -10,24 +13,22 @@ use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use observe::{Counter, Event, Fields, Gauge, Level, Metric, emit};
-use platform::Clock;
+use observe::{Counter, Event, Fields, Level, Metric, emit};
+use protocols::{Protocol, Session, Stop};
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
-static CONNECTIONS_OPEN: Gauge =
-    Gauge::new("mirador_http_connections_open", "Connections that are open now.");
 static CONNECTIONS: Counter =
     Counter::new("mirador_http_connections_total", "Connections that were accepted.");
-static ACCEPT_ERRORS: Counter = Counter::new(
+pub(super) static ACCEPT_ERRORS: Counter = Counter::new(
     "mirador_http_accept_errors_total",
     "Connections that could not be accepted or whose TLS handshake failed.",
 );
@@ -46,6 +47,12 @@ pub enum ListenError {
         "can't listen on {address}: is another server running there? choose another with --listen"
     )]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("can't listen on {address}, which {setting} says")]
+    Taken { setting: &'static str, address: SocketAddr, source: io::Error },
+    #[error("{setting} can't be used")]
+    Setting { setting: &'static str, source: Box<ListenError> },
+    #[error("this needs a certificate: set tls.cert_file and tls.key_file")]
+    NoCertificate,
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -69,6 +76,8 @@ impl Event for AlsoTaken<'_> {
 pub struct Listeners {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
+    /// The protocols' own, to be served once the stores are open.
+    pub(crate) of_protocols: protocol_listener::Listeners,
 }
 
 impl std::fmt::Debug for Listeners {
@@ -81,26 +90,40 @@ impl std::fmt::Debug for Listeners {
 pub(crate) struct ListenPlan {
     main: SocketAddr,
     also: Vec<SocketAddr>,
-    tls: Option<TlsAcceptor>,
+    of_protocols: Vec<Planned>,
+    tls: Option<Tls>,
 }
 
 impl ListenPlan {
-    pub(crate) fn new(config: &Config) -> Result<Self, ListenError> {
-        let tls = tls::acceptor(&config.tls)?;
+    pub(crate) fn new(config: &Config, protocols: &[Protocol]) -> Result<Self, ListenError> {
+        let tls = tls::acceptors(&config.tls)?;
         let main = resolve(&config.listen.address, None)?;
         protected(config, main)?;
-        let also = config.listen.also.iter().map(|text| {
+        let usable = |text: &str| {
             let address = resolve(text, Some(main))?;
             protected(config, address).map(|()| address)
+        };
+        let also = config.listen.also.iter().map(|text| usable(text));
+        let also = also.collect::<Result<_, _>>()?;
+        let listeners = protocols.iter().flat_map(|protocol| &protocol.listeners);
+        let planned = listeners.map(|listener| {
+            let failed = |source| ListenError::Setting {
+                setting: listener.setting,
+                source: Box::new(source),
+            };
+            let address = usable(&listener.address).map_err(failed)?;
+            Planned::new(listener, address, tls.as_ref()).map_err(failed)
         });
-        Ok(Self { main, also: also.collect::<Result<_, _>>()?, tls })
+        let of_protocols = planned.collect::<Result<_, _>>()?;
+        Ok(Self { main, also, of_protocols, tls })
     }
 }
 
 impl Listeners {
-    /// The main address must be free; of the others, as many as are.
-    pub async fn bind(config: &Config) -> Result<Self, ListenError> {
-        let ListenPlan { main, also, tls } = ListenPlan::new(config)?;
+    /// The main address must be free, and those that settings of protocols name; of the further
+    /// ones, as many as are.
+    pub async fn bind(config: &Config, protocols: &[Protocol]) -> Result<Self, ListenError> {
+        let ListenPlan { main, also, of_protocols, tls } = ListenPlan::new(config, protocols)?;
         let bind = |address| async move {
             TcpListener::bind(address).await.map_err(|source| (address, source))
         };
@@ -113,7 +136,8 @@ impl Listeners {
                 Err((address, error)) => emit(&AlsoTaken { address, error: &error }),
             }
         }
-        Ok(Self { sockets, tls })
+        let of_protocols = protocol_listener::Listeners::bind(of_protocols).await?;
+        Ok(Self { sockets, tls: tls.map(|tls| tls.http), of_protocols })
     }
 
     /// The main address first.
@@ -125,26 +149,31 @@ impl Listeners {
         self.tls.is_some()
     }
 
-    /// Serves until `stop` turns true, then lets requests in flight end within `grace`. Answers
+    /// Serves until `stop` is requested, then lets requests in flight end within `grace`. Answers
     /// whether all of them did.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
         router: Router,
         limits: &LimitSettings,
-        clock: Arc<dyn Clock>,
-        stop: watch::Receiver<bool>,
+        connections: Arc<Connections>,
+        stop: Stop,
         grace: Duration,
     ) -> bool {
-        let patience = Patience { headers: limits.header_timeout.0, idle: limits.idle_timeout.0 };
-        let connections = Arc::new(Connections::new(limits.connections, patience, clock));
         let graceful = Arc::new(GracefulShutdown::new());
+        let (builder, tls) = (builder(limits), self.tls);
         let server =
-            Arc::new(Server { builder: builder(limits), router, tls: self.tls, connections });
+            Arc::new(Server { builder, router, tls, connections: Arc::clone(&connections), stop });
         let mut loops = JoinSet::new();
         for socket in self.sockets {
-            let (server, graceful) = (Arc::clone(&server), Arc::clone(&graceful));
-            loops.spawn(accept_loop(server, socket, graceful, stop.clone()));
+            let (served, graceful) = (Arc::clone(&server), Arc::clone(&graceful));
+            let serve = move |stream, peer, guard, state| {
+                let (server, watcher) = (Arc::clone(&served), graceful.watcher());
+                async move { server.handshake(stream, peer, guard, state, watcher).await }
+            };
+            let (connections, stop) = (Arc::clone(&connections), server.stop.clone());
+            loops.spawn(accept_loop(socket, Purpose::Http, connections, stop, serve));
         }
+        drop(server);
         while loops.join_next().await.is_some() {}
         let graceful = Arc::into_inner(graceful).expect("the accept loops have ended");
         tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
@@ -156,6 +185,7 @@ struct Server {
     router: Router,
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
+    stop: Stop,
 }
 
 fn builder(limits: &LimitSettings) -> Builder<TokioExecutor> {
@@ -177,33 +207,33 @@ fn builder(limits: &LimitSettings) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn accept_loop(
-    server: Arc<Server>,
+/// Has `serve` serve each connection in a task of its own, until `stop` is requested.
+pub(super) async fn accept_loop<F>(
     socket: TcpListener,
-    graceful: Arc<GracefulShutdown>,
-    mut stop: watch::Receiver<bool>,
-) {
+    purpose: Purpose,
+    connections: Arc<Connections>,
+    stop: Stop,
+    serve: impl Fn(TcpStream, SocketAddr, ConnectionGuard, Arc<ConnectionState>) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     loop {
-        let place = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            place = server.connections.place() => place,
-        };
         let accepted = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stop.requested() => return,
             accepted = socket.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Only a connection that is there needs a place: to make one closes another.
+                let place = tokio::select! {
+                    () = stop.requested() => return,
+                    place = connections.place(purpose) => place,
+                };
                 CONNECTIONS.increment();
-                let (guard, state) = server.connections.enter(place);
-                let watcher = graceful.watcher();
-                let server = Arc::clone(&server);
-                tokio::spawn(async move {
-                    CONNECTIONS_OPEN.set(server.connections.count() as f64);
-                    server.handshake(stream, peer, state, watcher).await;
-                    drop(guard);
-                    CONNECTIONS_OPEN.set(server.connections.count() as f64);
-                });
+                let (guard, state) = connections.enter(place);
+                // Answers are small and whole; waiting to fill a packet only delays them.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(serve(stream, peer, guard, state));
             }
             // Out of descriptors, most likely: give the others time to end.
             Err(_) => {
@@ -221,16 +251,15 @@ impl Server {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
+        guard: ConnectionGuard,
         state: Arc<ConnectionState>,
         watcher: Watcher,
     ) {
-        // Answers are small and whole; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.serve(stream, peer, state, watcher).await;
+            return self.serve(stream, peer, guard, state, watcher).await;
         };
         match tokio::time::timeout(self.connections.patience.headers, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream, peer, state, watcher).await,
+            Ok(Ok(stream)) => self.serve(stream, peer, guard, state, watcher).await,
             _ => ACCEPT_ERRORS.increment(),
         }
     }
@@ -239,6 +268,7 @@ impl Server {
         &self,
         socket: S,
         peer: SocketAddr,
+        guard: ConnectionGuard,
         state: Arc<ConnectionState>,
         watcher: Watcher,
     ) where
@@ -247,19 +277,25 @@ impl Server {
         let watched = WatchedSocket { socket, state: Arc::clone(&state) };
         let lenient = LenientSocket::new(watched, Arc::clone(&state));
         let router = self.router.clone();
+        let (guard, stop) = (Arc::new(guard), self.stop.clone());
         let of_request = Arc::clone(&state);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            // A handler that takes the connection over holds both for as long as it uses it.
             let busy = of_request.busy(!request.body().is_end_stream());
+            let busy: Arc<dyn Any + Send + Sync> = Arc::new((busy, Arc::clone(&guard)));
+            let session = Session { stop: stop.clone(), place: Arc::clone(&busy) };
             let mut router = router.clone();
             async move {
                 let mut request: Request = request.map(axum::body::Body::new);
                 request.extensions_mut().insert(Peer(peer));
+                request.extensions_mut().insert(session);
                 let reply = router.call(request).await;
                 drop(busy);
                 reply
             }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(lenient), service);
+        let connection =
+            self.builder.serve_connection_with_upgrades(TokioIo::new(lenient), service);
         let connection = watcher.watch(connection.into_owned());
         tokio::select! {
             // An error here is the client's: it went away or broke the protocol.

@@ -1,16 +1,20 @@
 //! HTTP and gRPC: sockets in, routed and authorised calls out.
 //!
-//! Lives here: listeners, connections and their limits, TLS, how callers prove who they are.
+//! Lives here: listeners (those of the protocols as well), connections and their limits, TLS, how
+//! callers prove who they are.
 //! Not here: the route type and the way from a request to its handler (protocols), what the
 //! handlers do (pages, probe, control).
 //! Invariant: a handler is only reached through a `Route`, and a `Route` always says who may call
 //! it.
 
 mod auth;
-mod connection;
+pub(crate) mod connection;
 mod host;
 pub mod listener;
+mod protocol_listener;
 mod request_line;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use listener::Peer;

@@ -15,8 +15,17 @@ pub enum TlsError {
     Mismatch(#[source] rustls::Error),
 }
 
+/// How connections are encrypted with the server's certificate.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    /// For HTTP, of which client and server choose the version while they shake hands.
+    pub(crate) http: TlsAcceptor,
+    /// For the protocols' own listeners, where there is nothing to choose.
+    pub(crate) plain: TlsAcceptor,
+}
+
 /// `None` when no certificate is configured.
-pub(crate) fn acceptor(settings: &TlsSettings) -> Result<Option<TlsAcceptor>, TlsError> {
+pub(crate) fn acceptors(settings: &TlsSettings) -> Result<Option<Tls>, TlsError> {
     if settings.cert_file.as_os_str().is_empty() {
         return Ok(None);
     }
@@ -31,12 +40,14 @@ pub(crate) fn acceptor(settings: &TlsSettings) -> Result<Option<TlsAcceptor>, Tl
     let key = PrivateKeyDer::from_pem_file(&settings.key_file)
         .map_err(|error| pem("a private key", &settings.key_file, error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(TlsError::Mismatch)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    let mut http = config.clone();
+    http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = |config| TlsAcceptor::from(Arc::new(config));
+    Ok(Some(Tls { http: acceptor(http), plain: acceptor(config) }))
 }

@@ -1,23 +1,23 @@
-//! Delta points, added up to the cumulative ones that Prometheus' model knows.
+//! Delta points, added up to cumulative points, which is what Prometheus' model has.
 //!
-//! State lives in memory, by tenant and series. A series that is silent too long, or a restart,
-//! begins anew: to a query that is a counter reset. A point that is not newer than the one before
-//! it is left out, so a request that is sent again is not counted twice.
+//! The sums are in memory, by tenant and series. After a restart, or when a series had no points for
+//! too long, its sum starts again at 0, which a query sees as a counter reset. A point that is not newer
+//! than the one before it is left out, so that a request that is sent again is not counted twice.
 //!
-//! Invariant: the sums are those of the requests that were stored. A request adds its points while
-//! it is decoded and takes them back when it fails; requests need not wait for one another's syncs:
-//! 1. The first point of a request in a series leaves behind what was there before.
-//! 2. Stored: what it left behind is forgotten, and so is what requests below it left, because
-//!    their points are in the sum that is now on disk.
-//! 3. Failed, and nobody has added since: the sum goes back. Failed below another request that is
-//!    still under way: that one takes over how far back it would go.
+//! Invariant: the sums hold the points of the requests that were stored. A request adds its points
+//! while it is decoded and takes them back when it fails, and requests don't wait for each other:
+//! 1. Before the first point of a request in a series, the sum so far is saved.
+//! 2. When a request is stored, its saved sum is dropped, and so are those of requests that added
+//!    earlier, because the sum that is now on disk holds their points.
+//! 3. When a request fails, the sum goes back to what it saved. If a later request has added to it
+//!    meanwhile, that request takes the saved sum over, to go back to if it fails as well.
 
 use model::{FloatHistogram, TenantId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What has come together so far.
+/// The sum of the points so far.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Sum {
     Number(f64),
@@ -26,7 +26,7 @@ pub(super) enum Sum {
 }
 
 impl Sum {
-    /// Adds a point; one of another shape takes the place of what was there.
+    /// Adds a point; a point of another shape replaces the sum. Answers whether it was added.
     fn add(&mut self, point: Self) -> bool {
         match (&mut *self, point) {
             (Self::Number(sum), Self::Number(more)) => *sum += more,
@@ -56,7 +56,7 @@ impl Sum {
     }
 }
 
-/// A sum and where its points stand.
+/// A sum, and the times of its points.
 #[derive(Clone, Debug)]
 struct Running {
     sum: Sum,
@@ -69,7 +69,7 @@ struct Running {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ticket(u64);
 
-/// What was there before a request's first point; forgotten once the request is stored.
+/// The sum before a request's first point; dropped once the request is stored.
 #[derive(Debug)]
 struct Undo {
     ticket: Ticket,
@@ -85,7 +85,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// The request is stored, and with it, in its sums, whatever was added before its last point.
+    /// The request is stored, and with it all points that were added before its last one.
     fn confirm(&mut self, ticket: Ticket) {
         if let Some(last) = self.undo.iter().rposition(|undo| undo.ticket == ticket) {
             self.undo.drain(..=last);
@@ -97,7 +97,7 @@ impl Counted {
         while let Some(index) = self.undo.iter().rposition(|undo| undo.ticket == ticket) {
             let Undo { before, .. } = self.undo.remove(index);
             match (self.undo.get_mut(index), before) {
-                // Another request built on this one. Should it fail too, it goes back further.
+                // A later request added to this sum. If it fails too, it must go back further.
                 (Some(above), before) => above.before = before,
                 (None, Some(before)) => self.running = before,
                 (None, None) => return true,
@@ -125,7 +125,7 @@ pub(crate) struct DeltaState {
     next_ticket: AtomicU64,
 }
 
-/// How long silence may last, and how many series may run.
+/// How long a series may be silent, and how many sums there may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DeltaLimits {
     pub(super) now_ms: i64,
@@ -133,8 +133,8 @@ pub(super) struct DeltaLimits {
     pub(super) series_max: usize,
 }
 
-/// What one request adds. Unless it is [kept](Self::keep), the sums are as if it had never come:
-/// its sender will send it again.
+/// The points that one request adds. Unless they are [kept](Self::keep), they are taken back when this
+/// is dropped, because the sender will send the request again.
 #[derive(Debug)]
 pub(super) struct DeltaDraft {
     state: Arc<DeltaState>,
@@ -227,7 +227,7 @@ impl DeltaState {
     }
 }
 
-/// For one series more; those that have been silent too long go.
+/// Makes room for one more series by removing those that have been silent for too long.
 fn make_room(
     series: &mut HashMap<SeriesKey, Counted>,
     limits: DeltaLimits,

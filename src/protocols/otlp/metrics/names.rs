@@ -3,11 +3,11 @@
 //! 1. With suffixes, the unit is spelled out and added (`s` is `seconds`, `By/s` is
 //!    `bytes_per_second`), then `total` for counters and `ratio` for gauges of unit `1`.
 //! 2. A word that the name has already is not added again; `total` and `ratio` move to the end.
-//!    What the unit is per is several words, so that it is added whatever the name has.
-//! 3. With escaping, what is no letter, digit or colon separates words, and `_` joins them.
+//!    The part of a unit behind its slash is always added, because it is several words.
+//! 3. With escaping, any character but letters, digits and colons separates words; `_` joins them.
 //! 4. Without escaping, names end as they are written (`disk.bytes` needs no `bytes`).
 //!
-//! All of it as Prometheus' own receiver has it, to the letter: dashboards name these names.
+//! The rules are exactly those of Prometheus' own receiver, because dashboards depend on the names.
 
 use crate::otlp::TranslationStrategy;
 
@@ -51,7 +51,7 @@ const PER_UNITS: [(&str, &str); 7] = [
     ("y", "year"),
 ];
 
-/// What of a metric's kind shows in its name.
+/// The part of a metric's kind that its name shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameKind {
     Counter,
@@ -77,7 +77,7 @@ pub(super) fn metric_name(
     }
 }
 
-/// Runs of other characters become one underscore; those that are there stay.
+/// Runs of other characters become one underscore; existing underscores stay.
 fn escaped(name: &str) -> String {
     let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == ':';
     words(name, is_name).join("_")
@@ -122,7 +122,7 @@ fn plain_with_suffixes(name: &str, unit: &str, kind: NameKind) -> String {
     built
 }
 
-/// The name without a suffix and the character before it, where that leaves something.
+/// The name without a suffix and the character before it, unless nothing would be left.
 fn without<'a>(name: &'a str, suffix: &str) -> &'a str {
     let bare = name.strip_suffix(suffix).filter(|_| !suffix.is_empty()).map(str::chars);
     match bare.map(|mut bare| bare.next_back().map_or("", |_| bare.as_str())) {
@@ -168,7 +168,7 @@ fn unit_suffixes(unit: &str) -> [String; 2] {
     [spelled(main, &UNITS), per]
 }
 
-/// What no name may have becomes `_`, of which there is never one beside another or at the start.
+/// Characters that a name may not have become `_`, but never two in a row or one at the start.
 fn cleaned(unit: &str) -> String {
     let mut out = String::with_capacity(unit.len());
     for char in unit.chars() {
@@ -181,7 +181,7 @@ fn cleaned(unit: &str) -> String {
     out
 }
 
-/// A label's name: what is no letter or digit becomes `_`, one for one; a name must not begin with
+/// A label's name: every character but letters and digits becomes one `_`. The name must not begin with
 /// a digit or with a single underscore.
 pub(super) fn label_name(name: &str, strategy: TranslationStrategy) -> String {
     if !strategy.escapes() {

@@ -17,15 +17,15 @@ use wire::{
     check_histogram,
 };
 
-/// Around zero, where the sender names no threshold.
+/// The width of the zero bucket when the sender names none.
 const ZERO_THRESHOLD_DEFAULT: f64 = 1e-128;
 /// Native histograms are kept at these scales; finer ones than 8 are merged.
 const SCALES: std::ops::RangeInclusive<i32> = -9..=52;
-/// A request whose times lie far apart gets no more of them.
+/// Samples of `target_info` that one request may add, whose points may lie far apart in time.
 const TARGET_INFO_MAX: usize = 1_000;
-/// What labels that tell of a scope begin with.
+/// The prefix of labels that describe the scope.
 const SCOPE_PREFIX: &str = "otel_scope_";
-/// Characters of an exemplar's labels.
+/// Characters that all labels of an exemplar may have.
 const EXEMPLAR_LENGTH_MAX: usize = 128;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -33,27 +33,27 @@ const NS_PER_MS: u64 = 1_000_000;
 /// What a translation works with.
 pub(super) struct Translator<'s> {
     pub(super) sink: &'s mut dyn MetricSink,
-    /// Points outside of it are refused before they are anything else.
+    /// Checked before anything else is done with a point.
     pub(super) window: Window,
     pub(super) settings: &'s OtlpSettings,
     pub(super) limits: LabelLimits,
     /// Half of the lookback: `target_info` at this distance is never missed by a query.
     pub(super) target_info_step_ms: i64,
     pub(super) tenant: &'s TenantId,
-    /// The sink adds them; here they tell sums apart.
+    /// The sink adds them to series; here they distinguish the sums of deltas.
     pub(super) extra: &'s ExtraLabels,
     pub(super) deltas: DeltaDraft,
     pub(super) buffer: LabelBuffer,
-    /// Points that were not taken.
+    /// Points that were rejected.
     pub(super) rejected: Rejections,
 }
 
-/// Labels as they are put together: names may come twice.
+/// Labels while they are collected; a name may come twice.
 #[derive(Clone, Default)]
 struct LabelSet(Vec<(String, String)>);
 
 impl LabelSet {
-    /// Two attributes that come to one name share it, their values joined.
+    /// The values of two attributes whose names become the same label are joined.
     fn join(&mut self, name: String, value: &str) {
         match self.0.iter_mut().find(|pair| pair.0 == name) {
             Some(pair) => {
@@ -85,7 +85,7 @@ impl LabelSet {
 /// What all points of a metric share.
 struct Family {
     name: String,
-    /// From resource and scope.
+    /// The labels from resource and scope.
     shared: LabelSet,
     temporality: Temporality,
 }
@@ -283,7 +283,7 @@ impl Translator<'_> {
             below = below.saturating_add(read.counts.get(index).copied().unwrap_or(0));
             let is_last = bound == f64::INFINITY;
             if read.counts.is_empty() && !is_last {
-                // Bounds without counts say nothing.
+                // Bounds without counts make no buckets.
                 continue;
             }
             let value = if is_last { read.count } else { below };
@@ -309,7 +309,7 @@ impl Translator<'_> {
         read: ReadBuckets,
         exemplars: &[OtlpExemplar<'_>],
     ) {
-        // Without buckets there is one that takes everything.
+        // A histogram without buckets has one that holds everything.
         let counts = if read.counts.is_empty() { vec![read.count] } else { read.counts };
         let counted = (0i32..).zip(&counts).filter(|(_, count)| **count > 0);
         let histogram = FloatHistogram {
@@ -390,7 +390,7 @@ impl Translator<'_> {
         }
     }
 
-    /// Whether a point's time can be kept. Asked before its delta is added to anything.
+    /// Whether a point's time can be stored. Checked before its delta is added to a sum.
     fn is_timely(&mut self, family: &Family, moment: Moment) -> bool {
         let shown = || format!("a point of {:?}", family.name);
         self.window.check(moment.time_ms, &mut self.rejected, shown)
@@ -398,8 +398,7 @@ impl Translator<'_> {
 
     fn point_labels(&self, family: &Family, attributes: &[Attribute<'_>]) -> LabelSet {
         let mut labels = self.labels_of(attributes.iter());
-        // A point's own attributes come before what is promoted, but never before its target or
-        // its scope.
+        // A point's own attributes replace promoted ones, but not those of its target or scope.
         for (name, value) in &family.shared.0 {
             match name.as_str() {
                 "job" | "instance" => labels.set(name, value),
@@ -435,7 +434,7 @@ impl Translator<'_> {
         }
     }
 
-    /// Turns a delta point into a cumulative one; others pass.
+    /// Turns a delta point into a cumulative one; cumulative points are passed on.
     fn cumulative(
         &mut self,
         family: &Family,
@@ -470,7 +469,7 @@ impl Translator<'_> {
         }
     }
 
-    /// Belongs to the series that was begun last.
+    /// Adds an exemplar to the series that was begun last.
     fn exemplar(&mut self, exemplar: &OtlpExemplar<'_>) {
         let [trace, span] = [&exemplar.trace_id, &exemplar.span_id].map(|id| hex(id));
         let others = self.labels_of(exemplar.filtered_attributes.iter());
@@ -479,7 +478,7 @@ impl Translator<'_> {
         let length = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum::<usize>()
         };
-        // The ids matter; the rest only where it fits.
+        // The ids of trace and span come first; other labels are added as long as they fit.
         for pair in others.pairs() {
             let fits = length(&pairs) + length(&[pair]) <= EXEMPLAR_LENGTH_MAX;
             if fits && !pairs.iter().any(|(name, _)| *name == pair.0) {
@@ -496,7 +495,7 @@ impl Translator<'_> {
         }
     }
 
-    /// What is known about the target, as a gauge of 1, often enough to be found by any query.
+    /// Writes what is known about the target as a gauge of 1, often enough for any query to find it.
     fn target_info(
         &mut self,
         attributes: &[Attribute<'_>],
