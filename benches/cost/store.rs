@@ -174,8 +174,8 @@ impl Selection for Selected {
         index: usize,
         scratch: &'s mut Scratch,
     ) -> Result<SeriesColumns<'s>, StorageError> {
-        let room = scratch.room.get_or_default::<StoreScratch>();
-        let read = self.0.read(index, room).expect("it is read");
+        let own = scratch.store.get_or_default::<StoreScratch>();
+        let read = self.0.read(index, own).expect("it is read");
         let Samples { times, values, starts } = read.floats;
         let floats = Column { times, values, starts };
         let Samples { times, values, starts } = read.histograms;

@@ -32,7 +32,7 @@ pub struct Function {
 /// What a function makes of the buckets of the histograms inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Buckets {
-    /// As the function around it says.
+    /// As the function around this one says.
     AsOutside,
     /// Only counts and sums matter.
     Skipped,
@@ -133,7 +133,7 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// What a window function answers.
+/// The result of a window function for one window.
 pub(crate) enum Answer {
     Nothing,
     Float(f64),

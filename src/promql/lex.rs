@@ -1,5 +1,5 @@
-//! From text to tokens. Tokens are made one at a time, when the parser asks, because what a
-//! character means hangs on the brackets around it.
+//! From text to tokens. Tokens are made one at a time, when the parser asks, because the meaning of a
+//! character depends on the brackets around it.
 
 mod number;
 
@@ -313,7 +313,7 @@ impl<'a> Lexer<'a> {
                 self.paren_depth += 1;
                 self.take(TokenKind::LeftParen, start, 1)
             }
-            // Prometheus says where it would have gone on.
+            // Prometheus names the place where it would have continued.
             ')' if self.paren_depth == 0 => {
                 self.error(start + 1, "unexpected right parenthesis ')'")
             }
@@ -389,7 +389,7 @@ impl<'a> Lexer<'a> {
         }
         if let Some((_, keyword)) = KEYWORDS.iter().find(|(text, _)| *text == lower) {
             let fill = matches!(keyword, Keyword::Fill | Keyword::FillLeft | Keyword::FillRight);
-            // These words came late; where no parenthesis follows they are still metrics.
+            // These words were added to the language late: where no parenthesis follows they are metrics.
             if !fill || self.rest().trim_start().starts_with('(') {
                 return TokenKind::Keyword(*keyword);
             }

@@ -15,8 +15,7 @@ fn pretty(expr: &Expr, level: usize) -> String {
     let indent = INDENT.repeat(level);
     let line = expr.to_string();
     if line.len() <= LINE_MAX {
-        // A subquery that fits stands at the margin, for no better reason than that Prometheus
-        // puts it there.
+        // A subquery that fits on a line is not indented, as in Prometheus.
         let is_subquery = matches!(expr, Expr::Subquery(_));
         return if is_subquery { line } else { format!("{indent}{line}") };
     }

@@ -42,7 +42,7 @@ pub struct Column<'a, T> {
     pub starts: &'a [i64],
 }
 
-/// Not derived: a column of anything can be copied, it only borrows.
+/// Not derived, which would ask for values that can be copied: a column only borrows them.
 impl<T> Clone for Column<'_, T> {
     fn clone(&self) -> Self {
         *self
@@ -62,19 +62,19 @@ pub struct SeriesColumns<'a> {
     pub histograms: Column<'a, Arc<FloatHistogram>>,
 }
 
-/// What a store keeps between series, of a kind that only it knows.
+/// What a store keeps in a [`Scratch`] from series to series, of a type that only the store knows.
 #[derive(Debug, Default)]
-pub struct Room(Option<Box<dyn Any + Send + Sync>>);
+pub struct StoreScratch(Option<Box<dyn Any + Send + Sync>>);
 
-/// What is kept only saves work: a copy does without.
-impl Clone for Room {
+/// A copy begins empty: what is kept only saves work.
+impl Clone for StoreScratch {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-impl Room {
-    /// What is kept, where it is of this kind; something new otherwise.
+impl StoreScratch {
+    /// What is kept, where it is of type `T`; a new `T` otherwise.
     pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
         if !self.0.as_ref().is_some_and(|kept| kept.is::<T>()) {
             self.0 = Some(Box::<T>::default());
@@ -88,7 +88,7 @@ impl Room {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// For stores that lend from buffers of their own.
-    pub room: Room,
+    pub store: StoreScratch,
     pub float_times: Vec<i64>,
     pub floats: Vec<f64>,
     pub float_starts: Vec<i64>,

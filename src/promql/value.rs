@@ -1,4 +1,4 @@
-//! What an expression comes to, over all steps.
+//! The value of an expression, over all steps.
 
 use crate::types::StringLiteral;
 use query::{Series, Weight};

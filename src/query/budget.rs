@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A limit that threads share. Holding is counted, and so is the most ever held. What is held counts
-/// against the budget around it too, where there is one: that of all queries.
+/// A limit that threads share. What is held is counted, and so is the most that was ever held. It also
+/// counts against the budget around this one, where there is one: that of all queries.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
@@ -64,8 +64,8 @@ impl Budget {
         }
     }
 
-    /// Holds just so much from here on. For one thread at a time: others must not take or give back
-    /// meanwhile.
+    /// From here on holds exactly `amount`. For one thread at a time: others must not take or give
+    /// back meanwhile.
     pub fn settle(&self, amount: usize) -> Result<(), OverBudget> {
         let held = self.held();
         if held > amount {

@@ -5,7 +5,7 @@ use crate::holding::Weight;
 use model::FloatHistogram;
 use std::sync::Arc;
 
-/// What stands at one step.
+/// The value at one step.
 #[derive(Clone, Copy, Debug)]
 pub enum Slot<'a> {
     Float(f64),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Looks at the clock are dear beside reads of a flag; one in so many checks takes one.
+/// Reading the clock costs much more than reading a flag, so only one check in so many does it.
 const CHECKS_PER_LOOK: usize = 16;
 
-/// Raised by whoever no longer wants the answer.
+/// Raised when nobody wants the answer any more.
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 
@@ -63,7 +63,7 @@ impl<'a> Control<'a> {
         self.check_in_turn(0)
     }
 
-    /// Of many checks in a row: cheap enough to make for every series, on every thread.
+    /// One of many checks in a row, numbered by `turn`: cheap enough for every series, on every thread.
     pub fn check_in_turn(&self, turn: usize) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             return Err(Stop::Cancelled);

@@ -1,4 +1,4 @@
-//! Columns made from columns, value by value.
+//! Mapping the values of a column one by one.
 
 use crate::column::{Slot, StepColumn};
 use model::FloatHistogram;

@@ -111,7 +111,7 @@ pub trait Note: Clone + Eq + Hash + fmt::Display + From<OperatorNote> {
 
     fn is_warning(&self) -> bool;
 
-    /// Whether its place in the query is told behind its text.
+    /// Whether its text is followed by its place in the query.
     fn has_place(&self) -> bool;
 }
 
@@ -139,7 +139,7 @@ impl<N: Note> Default for Notes<N> {
     }
 }
 
-/// What operators and aggregations tell their notes to, whichever the language.
+/// Where operators and aggregations put their notes, in whichever language.
 pub trait NoteSink {
     fn note(&self, note: OperatorNote, position: Position);
 }

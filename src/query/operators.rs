@@ -78,7 +78,7 @@ impl BinaryOp {
     }
 }
 
-/// How many series of one side may meet how many of the other.
+/// How many series of one side may be matched with how many of the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Cardinality {
     #[default]
@@ -99,7 +99,7 @@ impl Cardinality {
     }
 }
 
-/// Which series of two vectors belong together.
+/// Which series of two vectors are matched with each other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VectorMatching {
     pub cardinality: Cardinality,
@@ -185,7 +185,7 @@ impl AggregateOp {
         matches!(self, Self::Limitk | Self::LimitRatio)
     }
 
-    /// Whether only it matters where there are values, not what they are.
+    /// Whether the result depends only on where there are values, not on the values.
     pub fn ignores_values(self) -> bool {
         matches!(self, Self::Count | Self::Group)
     }

@@ -137,7 +137,7 @@ impl Shared {
     /// What each thread does until the pool is closed.
     fn work(&self) {
         while let Some(job) = self.next() {
-            // A panic's message has been written by the hook; the thread serves on.
+            // The panic hook has written the message; the thread goes on with the next job.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
             self.lock().running -= 1;
         }
@@ -216,7 +216,7 @@ mod tests {
         note(&pool, "b1", &sender);
         assert_eq!(more("c"), Err(QueueFull::All { limit: 3 }));
         assert_eq!(pool.load(), PoolLoad { waiting: 3, running: 1 });
-        // What nobody waits for any more gives way.
+        // A cancelled job makes place for another.
         first.cancel();
         note(&pool, "a3", &sender);
         drop((end, sender));

@@ -1,4 +1,4 @@
-//! Where in the query something stands.
+//! Places in a query's text.
 
 use std::fmt;
 

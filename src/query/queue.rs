@@ -1,11 +1,11 @@
-//! A bounded queue that is fair between tenants: they take turns, and within one tenant what came
-//! first goes first.
+//! A bounded queue that is fair between tenants: tenants take turns, and the jobs of one tenant keep
+//! their order.
 
 use crate::CancelFlag;
 use model::{ErrorKind, TenantId};
 use std::collections::{HashMap, VecDeque};
 
-/// Something to be done, unless it was cancelled before.
+/// Work to be run, unless it was cancelled before its turn.
 pub(crate) struct Job {
     pub(crate) cancel: CancelFlag,
     pub(crate) work: Box<dyn FnOnce() + Send>,
@@ -95,8 +95,8 @@ impl FairQueue {
         Some(job)
     }
 
-    /// Takes out what nobody wants any more, to be dropped when no lock is held: what a job owns may
-    /// do anything when it is dropped.
+    /// Takes out the cancelled jobs. The caller drops them when it holds no lock, because dropping
+    /// what a job owns may run any code.
     pub(crate) fn remove_cancelled(&mut self) -> Vec<Job> {
         let mut cancelled = Vec::new();
         for jobs in self.waiting.values_mut() {

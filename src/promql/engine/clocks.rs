@@ -10,9 +10,9 @@ use crate::function::Growth;
 use crate::functions::rate::plain::{Stretches, WindowAt};
 use std::ops::Range;
 
-/// As many clocks as are kept.
+/// How many clocks are kept.
 const KEPT: usize = 128;
-/// Clocks of more samples and steps than this take turns in one place.
+/// Clocks with more samples and steps than this share one place, each replacing the one before.
 const KEPT_LENGTH_MAX: usize = 2_048;
 
 /// The windows of one clock that have samples.
@@ -23,7 +23,7 @@ pub(crate) struct Windows {
     first_step: usize,
     /// For each step the first sample in its window and the one behind its last.
     bounds: Vec<(u32, u32)>,
-    /// Worked out by the first series that asks.
+    /// Computed for the first series that needs them.
     stretches: Option<Stretches>,
 }
 
@@ -53,7 +53,7 @@ impl Windows {
         }
     }
 
-    /// What the times say about growth in the windows, which depends on nothing else.
+    /// The part of growth in the windows that depends on times alone.
     pub(crate) fn stretches(
         &mut self,
         range_ms: i64,
@@ -90,7 +90,8 @@ impl Windows {
     }
 }
 
-/// The first step of which something is true that stays true; `steps` where there is none.
+/// The first step for which `is_true` holds, which must then hold for all later ones; `steps` where
+/// there is none.
 fn first_step_where(steps: usize, is_true: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, steps);
     while low < high {

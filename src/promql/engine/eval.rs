@@ -1,7 +1,7 @@
 //! Evaluation of a plan, node by node, over all steps at once.
 //!
-//! What comes series by series is a stream (`stream`): an aggregation over a stream takes each
-//! series in as it comes, so that what it aggregates never exists as a whole.
+//! Selectors and window functions are streams (`stream`): an aggregation over one takes each series as
+//! it is produced, so that the vector it aggregates never exists as a whole.
 
 use super::describe::describe;
 use super::plan::{Aggregate, Binary, Call, Node};
@@ -43,7 +43,7 @@ impl<'a> Evaluator<'a> {
         self.trace.borrow_mut().enter(|| describe(node), now);
         let held = self.holding.held();
         let value = self.evaluate_node(node, grid).and_then(|value| {
-            // What the value was made of is gone.
+            // The operands have been dropped.
             self.holding.settle(held + value.weight())?;
             Ok(value)
         });
@@ -99,7 +99,7 @@ impl<'a> Evaluator<'a> {
                 Value::Scalar(values.first().map_or_else(Vec::new, |value| vec![*value; steps]))
             }
             Value::Vector(series) => {
-                // Asked for before it is made: one step may become thousands.
+                // Taken before the columns are made: one step may become thousands.
                 let samples = series.len() * steps;
                 self.holding.take(Weight { samples, bytes: samples * size_of::<f64>() })?;
                 let repeated = series.into_iter().map(|mut one| {
@@ -183,7 +183,7 @@ impl<'a> Evaluator<'a> {
         if is_inverted(node) {
             let labels = absent_labels(call.arguments[0].selector());
             let mut series = inverted_presence(&series, labels, grid.steps());
-            // The labels are those asked for; nothing is dropped from them before the end.
+            // The labels are those of the selector; their name is dropped at the end at the earliest.
             series.iter_mut().for_each(|one| one.drop_name = self.options.delayed_name_removal);
             return Ok(Value::Vector(series));
         }
@@ -213,7 +213,8 @@ impl<'a> Evaluator<'a> {
 
     // ── labels that may have become equal ──
 
-    /// After names were lost: equal labels at the same step are an error, else they are one series.
+    /// After names were dropped: series whose labels have become equal are merged; an error where two
+    /// have a value at the same step.
     pub(crate) fn renamed(&self, series: Vec<Series>) -> Result<Vec<Series>> {
         if self.options.delayed_name_removal { Ok(series) } else { Ok(merged(series)?) }
     }

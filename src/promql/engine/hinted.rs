@@ -1,5 +1,5 @@
-//! Histograms of which only counts and sums matter: a store may leave out their buckets, so what
-//! is known about resets is settled while they are read, from one to the next.
+//! Histograms of which only counts and sums are needed. A store may leave out their buckets, which tell
+//! resets, so resets are looked for while the histograms are read and kept as hints.
 
 use crate::storage::{Scratch, Selection, SeriesColumns, StorageError};
 use model::{FloatHistogram, Labels, ResetHint, is_stale};

@@ -66,7 +66,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What a query comes to.
+/// The result of a query.
 #[derive(Debug)]
 pub struct QueryResult {
     pub value: QueryValue,

@@ -353,7 +353,7 @@ impl Planner<'_> {
     }
 }
 
-/// What a duration comes to is known when the query's times are: before anything is evaluated.
+/// A duration can be computed as soon as the query's times are known, before anything is evaluated.
 fn misplaced(expr: &DurationExpr, message: &str) -> QueryError {
     let Position { start, end } = expr.position;
     QueryError::Invalid(format!("{start}:{end}: {message}"))

@@ -101,7 +101,7 @@ fn push(
     samples: Vec<(i64, SampleOf)>,
 ) -> Result<()> {
     if !samples.is_empty() {
-        // As much again is taken when they are printed: better to know it before.
+        // Printing takes as much memory again, which is counted here before it is needed.
         let bytes = 2 * size_of_val(&*samples);
         ev.holding.take(Weight { samples: samples.len(), bytes })?;
         ev.stats.borrow_mut().add_at(0, samples.len() as u64);

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
-/// A series costs something before its first value.
+/// What a series costs before its first value, in values of a plain column.
 const SERIES_COST: usize = 32;
 
 /// Series that come one by one.
@@ -171,7 +171,7 @@ impl<'a> Evaluator<'a> {
             Node::Subquery(subquery) => self.subquery_selection(subquery, &mut window)?,
             _ => unreachable!("found by its kind"),
         };
-        // After the window, whose errors are the ones to be told.
+        // After the window: where both fail, the window's error is reported.
         let scalars = call.arguments.iter().enumerate().filter(|(other, _)| *other != index);
         let scalars = scalars.map(|(_, node)| self.scalar(node, grid));
         window.scalars = scalars.collect::<Result<_>>()?;
@@ -308,8 +308,8 @@ impl<'a> Evaluator<'a> {
                     if may_collide && !seen.insert(series.labels.clone()) {
                         return Err(QueryError::execution(DUPLICATES));
                     }
-                    // Held for a moment only, but counted until the fold is done, as Prometheus
-                    // counts them: what it refuses for its work is refused here too.
+                    // These samples are held for a moment only. They are counted until the fold is
+                    // done, as in Prometheus, so that both refuse the same queries.
                     let samples = series.column.weight().samples;
                     portions.take(Weight { samples, bytes: 0 })?;
                     let before = fold.weight();

@@ -1,4 +1,4 @@
-//! The result of a subquery in the clothes of a selection, so that window functions need not care.
+//! The result of a subquery as a selection, so that window functions read it like any other.
 
 use crate::storage::{Column, Scratch, Selection, SeriesColumns, StorageError};
 use model::{Labels, ResetHint};

@@ -1,4 +1,4 @@
-//! What one thread of a query has to itself.
+//! What each thread of a query has for itself.
 
 use super::clean::CleanColumns;
 use super::clocks::Clocks;
@@ -15,7 +15,7 @@ pub(crate) struct Worker {
     pub(crate) float_clocks: Clocks,
     pub(crate) histogram_clocks: Clocks,
     pub(crate) resets: Vec<u32>,
-    /// A result that was taken in somewhere, to be used again.
+    /// A column that is no longer needed, kept to be filled again.
     spare: Option<StepColumn>,
     pub(crate) notes: Notes,
     pub(crate) stats: SampleStats,

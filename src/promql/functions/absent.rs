@@ -1,4 +1,4 @@
-//! Is there anything at all?
+//! `absent`, `absent_over_time`, `present_over_time`: whether there are samples.
 
 use crate::error::QueryError;
 use crate::function::{Answer, Invocation, WindowFunction};

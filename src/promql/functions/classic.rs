@@ -254,7 +254,7 @@ pub(crate) fn bucket_fraction(lower: f64, upper: f64, buckets: Vec<ClassicBucket
 }
 
 fn rank_of(buckets: &[ClassicBucket], value: f64) -> Option<f64> {
-    // Where the first bound is positive, so are taken to be all values.
+    // Where the first bound is positive, all values are taken to be positive.
     let mut low = if buckets[0].upper <= 0.0 { f64::NEG_INFINITY } else { 0.0 };
     let mut rank = 0.0;
     for bucket in buckets {

@@ -62,8 +62,8 @@ struct Civil {
 }
 
 impl Civil {
-    /// Howard Hinnant's days-to-civil. What is no moment at all is the last one there is: so it is
-    /// for Prometheus on the processors that it mostly runs on.
+    /// Howard Hinnant's days-to-civil. A value that is no moment counts as the last moment, as in
+    /// Prometheus on x86-64.
     fn from_seconds(seconds: f64) -> Self {
         let is_moment = (-SECONDS_LIMIT..SECONDS_LIMIT).contains(&seconds);
         let seconds = if is_moment { seconds as i64 } else { i64::MAX };

@@ -39,7 +39,7 @@ pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
         call.evaluation.check()?;
         let present = |one: &&Series| one.column.get(step).is_some();
         if !base.iter().any(|one| present(&one)) {
-            // Nothing to enrich: what contradicts itself here is nobody's concern.
+            // There is nothing to enrich, so contradictions among the info series do not matter.
             continue;
         }
         let current = index.at(&infos, step)?;

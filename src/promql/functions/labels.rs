@@ -56,7 +56,7 @@ fn set_label(series: &mut Series, name: &str, value: &str) -> Result<()> {
     }
     series.labels = LabelsBuilder::from_labels(&series.labels).set(name, value).build();
     if name == METRIC_NAME {
-        // Whoever names a series wants the name.
+        // A name that was set on purpose is kept.
         series.drop_name = false;
     }
     Ok(())

@@ -13,7 +13,7 @@ pub(super) fn sign(value: f64) -> f64 {
     }
 }
 
-/// To the last bit as Prometheus has it, which rounds twice.
+/// Equal to Prometheus' result to the last bit, so it rounds twice.
 pub(super) fn degrees(radians: f64) -> f64 {
     radians * 180.0 / PI
 }

@@ -231,15 +231,15 @@ fn quantile_over_time(window: &Window<'_>, context: &WindowContext<'_>) -> Resul
     }
     let mut few = [0.0; FEW];
     Ok(Answer::Float(match few.get_mut(..values.len()) {
-        Some(room) => {
-            room.copy_from_slice(values);
-            quantile(q, room)
+        Some(copy) => {
+            copy.copy_from_slice(values);
+            quantile(q, copy)
         }
         None => quantile(q, &mut values.to_vec()),
     }))
 }
 
-/// Most windows have no more samples than this: no need to ask for memory for each.
+/// Most windows have no more samples than this, and need no memory from the allocator.
 const FEW: usize = 128;
 
 /// The median distance from the median.

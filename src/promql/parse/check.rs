@@ -202,7 +202,7 @@ fn check_argument_count(call: &Call) -> Parsed<()> {
     Ok(())
 }
 
-/// The second argument of `info` is a list of matchers in the clothes of a selector.
+/// The second argument of `info` is written as a selector but is only a list of matchers.
 fn check_info(call: &mut Call) -> Parsed<()> {
     let position = call.position;
     let Some(argument) = call.arguments.get_mut(1) else {

@@ -73,7 +73,7 @@ pub struct Evaluation {
     pub series: Vec<(Labels, Vec<SequenceValue>)>,
     /// The steps that expected values stand for.
     pub expected_steps: When,
-    /// Not to be asked as a range.
+    /// Not to be run as a range.
     pub only_instant: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The test language of Prometheus: load series, ask, compare.
+//! The test language of Prometheus: load series, query, compare.
 //!
 //! ```text
 //! load 1m
@@ -8,8 +8,8 @@
 //!   {job="api"} 0.16666666666666666
 //! ```
 //!
-//! Every instant question is asked again in other ways that must not change the answer: with `@`
-//! on all selectors at other evaluation times, and as the middle step of a range.
+//! Every instant query is run again in other ways that must not change the answer: with `@` on all
+//! selectors at other evaluation times, and as the middle step of a range.
 //!
 //! Lives here: reading scripts, running them against any [`Backend`], an in-memory one. `series`:
 //! the notation for values. `compare`: what counts as equal.

@@ -1,4 +1,4 @@
-//! The same question in other words: with `@` on every selector it may be asked at any time.
+//! The same query in other words: with `@` on every selector it can be evaluated at any time.
 
 use crate::ast::{At, Expr, TimeShift};
 use crate::options::ParseOptions;
@@ -7,7 +7,7 @@ use crate::parse::parse;
 /// Queries and times that must have the answer of the query at its own time.
 pub(super) fn at_variants(query: &str, time_ms: i64) -> Result<Vec<(String, i64)>, String> {
     let Ok(mut expr) = parse(query, &ParseOptions::everything()) else {
-        // It is asked as it is, and its failure is looked at there.
+        // The query is run as it is, where its failure is compared.
         return Ok(Vec::new());
     };
     let mut changing = false;

@@ -32,11 +32,11 @@ struct Group {
     labels: Labels,
     drop_name: bool,
     floats: Floats,
-    /// One per step where histograms were met, else empty.
+    /// One per step where the group has histograms, else empty.
     histograms: Vec<Histograms>,
 }
 
-/// What the floats of a group have come to, step by step.
+/// The accumulators of a group's floats, one per step.
 #[derive(Debug)]
 enum Floats {
     Sum { sums: Vec<KahanSum>, present: Bitmap },

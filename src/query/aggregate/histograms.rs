@@ -2,7 +2,7 @@
 
 use model::{CombineNotes, FloatHistogram, IncompatibleBuckets, ResetHint};
 
-/// What came out, and what there is to tell about it.
+/// The combined histogram, and what its author should know about it.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// `None`: the histograms could not be combined.
@@ -11,7 +11,7 @@ pub struct Outcome {
     pub bounds_reconciled: bool,
 }
 
-/// Which hints and differences were met.
+/// Which reset hints and incompatibilities the histograms had.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     reset: bool,

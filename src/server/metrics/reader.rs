@@ -183,8 +183,8 @@ impl Selection for Selected {
         index: usize,
         scratch: &'s mut Scratch,
     ) -> Result<SeriesColumns<'s>, StorageError> {
-        let room = scratch.room.get_or_default::<StoreScratch>();
-        let read = self.selection.read(index, room).map_err(storage_error)?;
+        let own = scratch.store.get_or_default::<StoreScratch>();
+        let read = self.selection.read(index, own).map_err(storage_error)?;
         let (floats, histograms) = (read.floats, read.histograms);
         let Samples { times, values, starts } = floats;
         let floats = Column { times, values, starts };

@@ -1,7 +1,7 @@
-//! Plain growth of floats, the commonest question of all, for all steps of a series at once.
+//! Plain growth of floats, the most common query of all, for all steps of a series at once.
 //!
-//! How far a window's samples are stretched depends on times alone, but for counters that would
-//! fall below zero: it is found once for all series that share their times.
+//! How far a window's samples are extended depends on times alone, except where a counter would fall
+//! below zero, so it is computed once for all series that share their times.
 
 use crate::function::Growth;
 use query::StepColumn;
