@@ -275,7 +275,8 @@ impl<'a> Evaluator<'a> {
             let label = value_label(aggregate)?;
             let series = self.vector(&aggregate.inner, grid)?;
             let (grouping, steps) = (&aggregate.grouping, grid.steps());
-            let counted = count_values(&series, &label, grouping, steps, self.control)?;
+            let bounds = (self.control, self.holding);
+            let counted = count_values(&series, &label, grouping, steps, bounds)?;
             return Ok(Value::Vector(counted));
         }
         let parameter = parameter.unwrap_or_default();

@@ -3,6 +3,7 @@
 use crate::column::{Slot, StepColumn};
 use crate::control::Control;
 use crate::error::QueryError;
+use crate::holding::{Holding, Portions};
 use crate::notes::{NoteSink, OperatorNote};
 use crate::number::format_number;
 use crate::operators::{AggregateOp, Grouping};
@@ -284,23 +285,23 @@ fn in_ratio(labels: &Labels, ratio: f64) -> bool {
     if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio }
 }
 
-/// How often each value stands among a group's, as a series per value that has it in `label`.
+/// How often each value stands among a group's, as a series per value that has it in `label`. Values
+/// may be as many as samples, so each series is held before it is made.
 pub fn count_values(
     series: &[Series],
     label: &str,
     grouping: &Grouping,
     steps: usize,
-    control: &Control<'_>,
+    (control, holding): (&Control<'_>, &Holding),
 ) -> Result<Vec<Series>> {
     let mut grouping = grouping.clone();
     if !grouping.without {
         grouping.labels.push(label.to_owned());
     }
     let choice = grouping.choice();
-    let mut by_labels: HashMap<Labels, usize, BytesHash> = HashMap::default();
-    let mut counted: Vec<Series> = Vec::new();
-    for (turn, one) in series.iter().enumerate() {
-        control.check_in_turn(turn)?;
+    let mut counted = Counted::new(steps, holding);
+    for one in series {
+        control.check()?;
         // Values repeat from step to step far more often than not.
         let mut known: HashMap<String, usize> = HashMap::new();
         for (step, slot) in one.column.iter() {
@@ -311,18 +312,72 @@ pub fn count_values(
             if text.len() > LABEL_LENGTH_MAX {
                 return Err(QueryError::execution("a histogram is too large for a label"));
             }
-            let index = *known.entry(text).or_insert_with_key(|text| {
-                let labels = LabelsBuilder::from_labels(&one.labels).set(label, text).build();
-                let labels = labels.chosen(&choice);
-                *by_labels.entry(labels).or_insert_with_key(|labels| {
-                    counted.push(Series::new(labels.clone(), StepColumn::new(steps)));
-                    counted.len() - 1
-                })
-            });
-            let column = &mut counted[index].column;
+            let index = match known.get(&text) {
+                Some(index) => *index,
+                None => {
+                    let labels = LabelsBuilder::from_labels(&one.labels).set(label, &text).build();
+                    let index = counted.index_of(labels.chosen(&choice))?;
+                    known.insert(text, index);
+                    index
+                }
+            };
+            let column = &mut counted.series[index].column;
             let count = column.float(step).unwrap_or(0.0);
             column.set_float(step, count + 1.0);
         }
     }
-    Ok(counted)
+    counted.portions.settle()?;
+    Ok(counted.series)
+}
+
+/// The series that `count_values` makes.
+struct Counted<'a> {
+    by_labels: HashMap<Labels, usize, BytesHash>,
+    series: Vec<Series>,
+    empty: StepColumn,
+    portions: Portions<'a>,
+}
+
+impl<'a> Counted<'a> {
+    fn new(steps: usize, holding: &'a Holding) -> Self {
+        let (by_labels, series) = (HashMap::default(), Vec::new());
+        Self { by_labels, series, empty: StepColumn::new(steps), portions: holding.portions() }
+    }
+
+    fn index_of(&mut self, labels: Labels) -> Result<usize> {
+        if let Some(index) = self.by_labels.get(&labels) {
+            return Ok(*index);
+        }
+        self.portions.take(self.empty.weight())?;
+        self.series.push(Series::new(labels.clone(), self.empty.clone()));
+        self.by_labels.insert(labels, self.series.len() - 1);
+        Ok(self.series.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CancelFlag;
+    use crate::holding::HoldingLimits;
+    use platform::{Clock, RealClock};
+
+    /// Each of a thousand steps has a value of its own: a thousand series of a thousand steps.
+    #[test]
+    fn counted_values_are_held_before_they_are_made() {
+        const STEPS: usize = 1_000;
+        let values = (0..STEPS).map(|step| step as f64).collect();
+        let series = [Series::new(Labels::empty(), StepColumn::from_values(values))];
+        let clock: &dyn Clock = &RealClock::new();
+        let control = Control::new(clock, None, CancelFlag::new());
+        let count = |bytes: usize| {
+            let limits = HoldingLimits { samples: usize::MAX, bytes, bytes_setting: "a.setting" };
+            let holding = Holding::new(limits, None);
+            let grouping = Grouping::default();
+            count_values(&series, "value", &grouping, STEPS, (&control, &holding))
+        };
+        assert_eq!(count(16 << 20).unwrap().len(), STEPS);
+        let error = count(4 << 20).unwrap_err();
+        assert!(matches!(error, QueryError::TooMuchMemory { setting: "a.setting", .. }), "{error}");
+    }
 }
