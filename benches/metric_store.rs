@@ -10,7 +10,10 @@
 
 mod shared;
 
-use metric_store::{BatchBuilder, Limits, MergeWish, MetricStore, Scratch, Select, StoreSettings};
+use engine::MergeRequest;
+use metric_store::{
+    BATCH_SCHEMA, BatchBuilder, Limits, MetricStore, Scratch, Select, StoreSettings,
+};
 use model::{Matcher, Signal, TenantId, TimeRange};
 use parts::Site;
 use platform::{
@@ -127,7 +130,7 @@ impl Bench {
                 bench.store.prepare(tenant, LIMITS, &mut batch, &mut payload).expect("it is taken")
             });
             let position = self.timed("log (lz4, crc, threads)", |bench| {
-                let schema = MetricStore::BATCH_SCHEMA;
+                let schema = BATCH_SCHEMA;
                 let tenant = &bench.tenant;
                 let batch = Batch { tenant, signal: Signal::Metrics, schema, payload: &payload };
                 bench.log.append_wait(&batch).expect("the log takes it")
@@ -136,7 +139,7 @@ impl Bench {
                 bench.store.apply(prepared, &mut batch, position).expect("it is applied");
             });
             number += 1;
-            if number.is_multiple_of(64) && self.store.head_bytes() >= head_bytes {
+            if number.is_multiple_of(64) && self.store.engine().stats().head.bytes >= head_bytes {
                 self.flush();
             }
         }
@@ -144,19 +147,27 @@ impl Bench {
 
     fn flush(&mut self) {
         self.timed("flush", |bench| {
-            bench.store.cut(bench.log.end());
-            bench.store.flush().expect("it is flushed");
+            let engine = bench.store.engine();
+            engine.cut(&bench.tenant, bench.log.end());
+            engine.flush(&bench.tenant).expect("it is flushed");
         });
-        let needed = self.store.log_needed_from().unwrap_or(self.log.end());
-        self.log.truncate_before(needed).expect("the log can be cut");
-        let wish = MergeWish { full: false, space: self.disk.space().expect("the disk has space") };
-        self.timed("merges on the way", |bench| bench.store.merge(&wish).expect("it is merged"));
+        let statuses = self.store.engine().tenants();
+        let needed = statuses.iter().filter_map(|status| status.wal_needed_from).min();
+        let needed = needed.unwrap_or(self.log.end());
+        self.log.truncate_before(needed).expect("the write-ahead log can be truncated");
+        self.merge_parts("merges on the way", false);
     }
 
     fn merge(&mut self) {
-        let wish = MergeWish { full: true, space: self.disk.space().expect("the disk has space") };
-        self.timed("full merge", |bench| bench.store.merge(&wish).expect("it is merged"));
+        self.merge_parts("full merge", true);
         self.show_phase("full merge");
+    }
+
+    fn merge_parts(&mut self, phase: &'static str, full: bool) {
+        let request = MergeRequest { full, space: self.disk.space().expect("the disk has space") };
+        self.timed(phase, |bench| {
+            bench.store.engine().merge(&bench.tenant, &request).expect("it is merged")
+        });
     }
 
     fn show_phase(&self, phase: &str) {
@@ -166,8 +177,9 @@ impl Bench {
     }
 
     fn report_writing(&self) {
-        let stats = self.store.stats();
-        println!("{} samples, {} series, {} parts", self.samples, stats.active_series, stats.parts);
+        let series = self.store.series_stats().active_series;
+        let parts = self.store.engine().stats().parts;
+        println!("{} samples, {series} series, {parts} parts", self.samples);
         self.phases.keys().for_each(|phase| self.show_phase(phase));
         let own = |(phase, _): &(&&str, &Duration)| !phase.starts_with("decode");
         let time: Duration = self.phases.iter().filter(own).map(|(_, time)| *time).sum();

@@ -2,19 +2,19 @@
 
 use crate::support::{Folder, say};
 use catalog::{Backend, Catalog, Scope, TenantAccess, Tokens};
-use ingest::{Engine, MergeRequest};
-use model::TenantId;
+use engine::{Engine, Intake, MergeRequest};
+use model::{TenantId, WalPosition};
 use parts::Site;
 use platform::sim::test_seed;
 use platform::{
     Blobs, Clock, Disk, DiskBlobs, Ids, OsRandom, Random, RealClock, RealDisk, SeededRandom, Space,
 };
-use server::probe::ProbeEngine;
 use server::probe::records::{self, Record, Records, SCHEMA};
+use server::probe::{Probe, ProbeBatch, ProbeStore, read_all};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wal::{Batch, Log, LogOptions, Position};
+use wal::{Batch, Log, LogOptions};
 
 const FLIPS: usize = 2_000;
 const RECORDS: u64 = 600;
@@ -24,7 +24,7 @@ fn record(id: u64) -> Record {
 }
 
 struct Store {
-    engine: ProbeEngine,
+    engine: Arc<ProbeStore>,
     log: Log,
 }
 
@@ -35,33 +35,36 @@ fn open(folder: &Path) -> Result<Store, String> {
     let blobs: Arc<dyn Blobs> =
         Arc::new(DiskBlobs::open(Arc::clone(&disk), "blobs").map_err(|e| e.to_string())?);
     let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::new(OsRandom)));
-    let engine =
-        ProbeEngine::open(Site::new(blobs, Arc::clone(&clock), ids)).map_err(|e| e.to_string())?;
-    let covered = engine.log_covered().map_or(0, |position| position.segment);
+    let site = Site::new(blobs, Arc::clone(&clock), ids);
+    let engine = Arc::new(ProbeStore::open(Probe, site).map_err(|e| e.to_string())?);
+    let covered = engine.wal_covered().map_or(0, |position| position.segment);
     let options = LogOptions { first_segment: covered + 1, ..LogOptions::default() };
     let (log, mut replay) =
         Log::open(disk, clock, Arc::new(OsRandom), options).map_err(|e| e.to_string())?;
     while let Some(batch) = replay.next_batch().map_err(|e| e.to_string())? {
         engine.replay(&batch).map_err(|e| e.to_string())?;
     }
+    engine.end_replay();
     Ok(Store { engine, log })
 }
 
 impl Store {
-    fn append(&self, ids: std::ops::Range<u64>) -> Position {
+    fn append(&self, ids: std::ops::Range<u64>) -> WalPosition {
         let tenant = TenantId::default_tenant();
         let found: Records = ids.map(|id| (id, record(id))).collect();
         let payload = records::encode(found.iter().map(|(id, record)| (*id, record)));
         let (signal, schema) = (model::Signal::Probe, SCHEMA);
         let batch = Batch { tenant: &tenant, signal, schema, payload: &payload };
         let position = self.log.append_wait(&batch).unwrap();
-        self.engine.apply(&tenant, found, position).unwrap();
+        let store = Arc::clone(&self.engine);
+        ProbeBatch { store, tenant, records: found }.apply(position).unwrap();
         position
     }
 
-    fn flush(&self, last: Position) {
-        self.engine.cut(Position { offset: last.offset + 1, ..last });
-        self.engine.flush().unwrap();
+    fn flush(&self, last: WalPosition) {
+        let tenant = TenantId::default_tenant();
+        self.engine.cut(&tenant, last.behind());
+        self.engine.flush(&tenant).unwrap();
     }
 }
 
@@ -73,7 +76,8 @@ fn build(folder: &Path) {
     last = store.append(100..200);
     store.flush(last);
     let space = Space { total: u64::MAX, free: u64::MAX };
-    store.engine.merge(&MergeRequest { full: true, space }).unwrap();
+    let request = MergeRequest { full: true, space };
+    store.engine.merge(&TenantId::default_tenant(), &request).unwrap();
     last = store.append(200..400);
     store.flush(last);
     for start in (400..RECORDS).step_by(20) {
@@ -128,7 +132,7 @@ fn copy(from: &Path, to: &Path) {
 /// missed aloud.
 fn check_records(folder: &Path) -> &'static str {
     let Ok(store) = open(folder) else { return "refused" };
-    let Ok((found, warnings)) = store.engine.read(&TenantId::default_tenant()) else {
+    let Ok((found, warnings)) = read_all(&store.engine, &TenantId::default_tenant()) else {
         return "refused";
     };
     for (id, found) in &found {

@@ -1,27 +1,27 @@
 //! Power cuts at every write, sync and rename of a script that appends, flushes, merges and
-//! truncates: log and parts together must come back with everything acknowledged.
+//! truncates: write-ahead log and parts together must come back with everything acknowledged.
 
 use crate::support::say;
-use ingest::{Engine, MergeRequest};
-use model::{Signal, TenantId};
+use engine::{Engine, Intake, MergeRequest};
+use model::{Signal, TenantId, WalPosition};
 use parts::Site;
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Blobs, Clock, Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
-use server::probe::ProbeEngine;
 use server::probe::records::{self, Record, Records, SCHEMA};
+use server::probe::{Probe, ProbeBatch, ProbeStore, read_all};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
-use wal::{Batch, Log, LogOptions, Position};
+use wal::{Batch, Log, LogOptions};
 
 const OPERATIONS: u64 = 500;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 struct Store {
-    engine: ProbeEngine,
+    engine: Arc<ProbeStore>,
     log: Log,
-    last: Option<Position>,
+    last: Option<WalPosition>,
 }
 
 fn open(disk: &SimDisk, seed: u64) -> Outcome<Store> {
@@ -30,14 +30,15 @@ fn open(disk: &SimDisk, seed: u64) -> Outcome<Store> {
     let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
     let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&disk), "blobs")?);
     let ids = Arc::new(Ids::new(Arc::clone(&clock), Arc::clone(&random)));
-    let engine = ProbeEngine::open(Site::new(blobs, Arc::clone(&clock), ids))?;
-    let covered = engine.log_covered().map_or(0, |position| position.segment);
+    let engine = Arc::new(ProbeStore::open(Probe, Site::new(blobs, Arc::clone(&clock), ids))?);
+    let covered = engine.wal_covered().map_or(0, |position| position.segment);
     let options =
         LogOptions { first_segment: covered + 1, segment_bytes: 4 << 10, ..LogOptions::default() };
     let (log, mut replay) = Log::open(disk, clock, random, options)?;
     while let Some(batch) = replay.next_batch()? {
         engine.replay(&batch)?;
     }
+    engine.end_replay();
     Ok(Store { engine, log, last: None })
 }
 
@@ -50,29 +51,35 @@ impl Store {
         let signal = Signal::Probe;
         let batch = Batch { tenant: &tenant, signal, schema: SCHEMA, payload: &payload };
         let position = self.log.append_wait(&batch)?;
-        self.engine.apply(&tenant, found, position)?;
+        let store = Arc::clone(&self.engine);
+        ProbeBatch { store, tenant, records: found }.apply(position)?;
         self.last = Some(position);
         Ok(())
     }
 
     fn flush(&mut self) -> Outcome<()> {
         let Some(last) = self.last else { return Ok(()) };
-        let end = Position { offset: last.offset + 1, ..last };
-        self.engine.cut(end);
-        self.engine.flush()?;
-        let needed = self.engine.log_needed_from().unwrap_or(end).min(end);
+        let end = last.behind();
+        let tenant = TenantId::default_tenant();
+        self.engine.cut(&tenant, end);
+        self.engine.flush(&tenant)?;
+        let statuses = Engine::tenants(&*self.engine);
+        let needed = statuses.iter().filter_map(|status| status.wal_needed_from);
+        let needed = needed.fold(end, WalPosition::min);
         self.log.truncate_before(needed)?;
         Ok(())
     }
 
     fn merge(&self, full: bool) -> Outcome<()> {
         let space = Space { total: u64::MAX, free: u64::MAX };
-        self.engine.merge(&MergeRequest { full, space })?;
+        for status in Engine::tenants(&*self.engine) {
+            self.engine.merge(&status.tenant, &MergeRequest { full, space })?;
+        }
         Ok(())
     }
 
     fn ids(&self) -> Outcome<BTreeSet<u64>> {
-        let (found, warnings) = self.engine.read(&TenantId::default_tenant())?;
+        let (found, warnings) = read_all(&self.engine, &TenantId::default_tenant())?;
         assert!(warnings.is_empty(), "{warnings:?}");
         for (id, found) in &found {
             assert_eq!(*found, record(*id), "a record came back changed");

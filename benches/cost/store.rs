@@ -1,20 +1,21 @@
 //! The metric store, as far as the counted work uses it. Everything that depends on the store's own
 //! interface is here.
 
+use engine::{Engine, MergeRequest};
 use metric_store::{
-    BatchBuilder, Limits, MergeWish, MetricStore, Samples, Scratch as StoreScratch, Select,
+    BatchBuilder, Limits, MetricStore, Samples, Scratch as StoreScratch, Select,
     Selection as StoreSelection, SeriesSlot, StoreSettings,
 };
-use model::{FloatHistogram, Labels, Matcher, TenantId, TimeRange};
+use model::{FloatHistogram, Labels, Matcher, TenantId, TimeRange, WalPosition};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom};
 use promql::storage::{Column, Scratch, SeriesColumns};
 use promql::{
-    Engine, EngineOptions, QueryValue, Request, SelectHints, Selection, Storage, StorageError,
+    Engine as Language, EngineOptions, QueryValue, Request, SelectHints, Selection, Storage,
+    StorageError,
 };
 use std::sync::Arc;
-use wal::Position;
 use wire::{Encoding, ExemplarRef, LabelLimits, MetadataRef, MetricSink, WriteScratch};
 
 const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
@@ -22,12 +23,13 @@ const BODY_MAX: usize = 64 << 20;
 
 pub(crate) struct Store {
     store: MetricStore,
+    engine: Arc<dyn Engine>,
     tenant: TenantId,
     disk: Arc<SimDisk>,
     clock: Arc<SimClock>,
     /// Where the next batch would stand in the write-ahead log. The log itself is not counted: its
     /// cost is the disk's.
-    position: Position,
+    position: WalPosition,
     batch: BatchBuilder,
     plain: Vec<u8>,
     payload: Vec<u8>,
@@ -43,12 +45,14 @@ impl Store {
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
         let site = Site::new(blobs, clock.clone(), ids);
         let store = MetricStore::open(site, random, StoreSettings::default());
+        let store = store.expect("an empty store opens");
         Self {
-            store: store.expect("an empty store opens"),
+            engine: store.engine(),
+            store,
             tenant: TenantId::default_tenant(),
             disk,
             clock,
-            position: Position { segment: 1, offset: 0 },
+            position: WalPosition { segment: 1, offset: 0 },
             batch: BatchBuilder::new(),
             plain: Vec::new(),
             payload: Vec::new(),
@@ -73,17 +77,18 @@ impl Store {
 
     pub(crate) fn flush(&mut self) {
         self.position.offset += 1;
-        self.store.cut(self.position);
-        self.store.flush().expect("it is flushed");
+        self.engine.cut(&self.tenant, self.position);
+        self.engine.flush(&self.tenant).expect("it is flushed");
     }
 
     pub(crate) fn merge(&self) {
         let space = self.disk.space().expect("the disk has space");
-        self.store.merge(&MergeWish { full: true, space }).expect("it is merged");
+        let request = MergeRequest { full: true, space };
+        self.engine.merge(&self.tenant, &request).expect("it is merged");
     }
 
     pub(crate) fn parts(&self) -> usize {
-        self.store.parts(&self.tenant).expect("parts are listed").len()
+        self.store.parts(&self.tenant).len()
     }
 
     /// Answers how many values the label has in all series, or in those of a metric.
@@ -106,8 +111,8 @@ impl Store {
     /// Answers how many series the result has.
     pub(crate) fn range_query(&self, query: &str, start: i64, end: i64, step: i64) -> usize {
         let request = Request::range(query, start, end, step);
-        let engine = Engine::new(EngineOptions::default());
-        let result = engine.run(self, &*self.clock, &request).expect("it is answered");
+        let language = Language::new(EngineOptions::default());
+        let result = language.run(self, &*self.clock, &request).expect("it is answered");
         match result.value {
             QueryValue::Matrix { series, .. } => series.len(),
             other => panic!("a range query answers a matrix, not {other:?}"),

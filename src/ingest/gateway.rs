@@ -1,19 +1,25 @@
-//! The way of a batch: log, sync, apply, acknowledge.
+//! The way of a batch: write-ahead log, sync, head, acknowledgement.
 
-use crate::engine::EngineError;
-use model::{ErrorKind, Signal, TenantId};
+use engine::{BatchKind, EngineError, Intake};
+use model::{ErrorKind, WalPosition};
 use observe::{Counter, CounterFamily};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{RwLock, oneshot};
-use wal::{Batch, Log, Position, WalError};
+use wal::{Batch, Log, WalError};
 
-pub(crate) static BATCHES: Counter =
-    Counter::new("mirador_ingest_batches_total", "Batches that were logged and applied.");
+pub(crate) static BATCHES: Counter = Counter::new(
+    "mirador_ingest_batches_total",
+    "Batches that were written to the write-ahead log and applied.",
+);
 pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
     "mirador_ingest_refused_total",
-    "Batches that could not be logged, by reason.",
+    "Batches that could not be written to the write-ahead log, by reason.",
     &["reason"],
 );
+
+/// From this size on a batch is encoded, compressed and applied on a thread that may take its time:
+/// about half a millisecond of work.
+const LARGE_BYTES: usize = 64 << 10;
 
 /// Since the start, for the front page.
 pub fn batches_taken() -> u64 {
@@ -23,116 +29,129 @@ pub fn batches_taken() -> u64 {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Log(#[from] WalError),
+    Wal(#[from] WalError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The log went away in the middle: the server is stopping.
-    #[error("the server is stopping")]
+    /// The write-ahead log went away before it answered.
+    #[error("the server is stopping: send the batch again")]
     Stopping,
+    #[error("a mistake in this program; its log says more")]
+    Panicked,
 }
 
 impl IngestError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Log(error) => error.kind(),
+            Self::Wal(error) => error.kind(),
             Self::Engine(error) => error.kind,
             Self::Stopping => ErrorKind::Overloaded,
+            Self::Panicked => ErrorKind::Bug,
         }
     }
-}
-
-/// Whose batch it is, and how its payload is to be read.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchKind<'a> {
-    pub tenant: &'a TenantId,
-    pub signal: Signal,
-    pub schema: u16,
-}
-
-/// A batch on its way into an engine. Both steps happen behind the gate: an engine may refer in the
-/// payload to what it logged since the last cut, and no cut comes between them.
-pub trait Intake {
-    type Done;
-
-    /// What the log is to hold.
-    fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError>;
-
-    /// Makes the batch visible; it stands in the log at `position`.
-    fn apply(self, position: Position) -> Result<Self::Done, EngineError>;
 }
 
 /// Shared by all protocols.
 #[derive(Debug)]
 pub struct Gateway {
-    log: Arc<Log>,
-    /// Held for reading from a batch's append to its application, for writing by a cut: so a cut
-    /// sees no batch between log and engine.
-    gate: RwLock<()>,
-    /// Just behind the last batch that was applied.
-    applied: Mutex<Position>,
+    wal: Arc<Log>,
+    /// Held for reading from before a batch is encoded until it is applied, for writing by a
+    /// barrier: a barrier sees no batch between the write-ahead log and a head.
+    in_flight: Arc<RwLock<()>>,
+    /// Just behind the last batch that was applied, and never below what manifests know of.
+    applied: Mutex<WalPosition>,
 }
 
 impl Gateway {
-    pub fn new(log: Arc<Log>) -> Self {
-        let applied = Mutex::new(log.end());
-        Self { log, gate: RwLock::new(()), applied }
+    /// `known` is the highest position that any manifest knows of: an emptied write-ahead log begins
+    /// above it.
+    pub fn new(wal: Arc<Log>, known: WalPosition) -> Self {
+        let applied = Mutex::new(wal.end().max(known));
+        Self { wal, in_flight: Arc::default(), applied }
     }
 
-    pub fn log(&self) -> &Arc<Log> {
-        &self.log
+    pub fn wal(&self) -> &Arc<Log> {
+        &self.wal
     }
 
-    /// Logs a batch and, once it is as durable as the settings ask, applies it. When this answers
-    /// `Ok` the batch may be acknowledged.
+    /// Writes a batch to the write-ahead log and, once it is as durable as the settings ask, applies
+    /// it. When this answers `Ok` the batch may be acknowledged.
     ///
-    /// Spawn it: a caller that goes away in the middle leaves a batch that is in the log but not
-    /// applied until the next start. That is allowed (nobody was told it is stored) but surprising.
-    pub async fn commit<T>(
-        &self,
-        kind: BatchKind<'_>,
-        mut intake: impl Intake<Done = T>,
-    ) -> Result<T, IngestError> {
-        let _open = self.gate.read().await;
-        let mut payload = Vec::new();
-        intake.encode(&mut payload)?;
-        let BatchKind { tenant, signal, schema } = kind;
-        let (done, committed) = oneshot::channel();
-        let batch = Batch { tenant, signal, schema, payload: &payload };
-        self.log.append(&batch, move |result| {
-            // The receiver is gone only when the caller is.
-            let _ = done.send(result);
-        });
-        match committed.await {
-            Ok(Ok(position)) => {
-                BATCHES.increment();
-                let outcome = intake.apply(position);
-                self.note_applied(position);
-                Ok(outcome?)
-            }
+    /// The work is a task of its own: a caller that goes away in the middle leaves no batch that is
+    /// in the write-ahead log and not in a head.
+    pub async fn commit<I>(self: &Arc<Self>, intake: I) -> Result<I::Done, IngestError>
+    where
+        I: Intake + Send + 'static,
+        I::Done: Send + 'static,
+    {
+        let gateway = Arc::clone(self);
+        let outcome = tokio::spawn(async move { gateway.commit_whole(intake).await }).await;
+        outcome.unwrap_or(Err(IngestError::Panicked))
+    }
+
+    async fn commit_whole<I>(&self, mut intake: I) -> Result<I::Done, IngestError>
+    where
+        I: Intake + Send + 'static,
+        I::Done: Send + 'static,
+    {
+        let _in_flight = self.in_flight.read().await;
+        let is_large = intake.size_bytes() >= LARGE_BYTES;
+        let (answer, committed) = oneshot::channel();
+        let wal = Arc::clone(&self.wal);
+        let append = move || {
+            append(&wal, &mut intake, answer)?;
+            Ok::<I, EngineError>(intake)
+        };
+        let intake = if is_large { blocking(append).await?? } else { append()? };
+        let position = match committed.await {
+            Ok(Ok(position)) => position,
             Ok(Err(error)) => {
                 REFUSED.increment(&[error.kind().as_str()]);
-                Err(error.into())
+                return Err(error.into());
             }
-            Err(_) => Err(IngestError::Stopping),
-        }
+            Err(_) => return Err(IngestError::Stopping),
+        };
+        BATCHES.increment();
+        let apply = move || intake.apply(position);
+        let outcome = if is_large { blocking(apply).await? } else { apply() };
+        self.note_applied(position);
+        Ok(outcome?)
     }
 
-    /// Runs `work` while no batch is between log and engine, with the position behind the last one.
-    /// All ingestion waits for it.
-    pub async fn quiet<T>(&self, cut: impl FnOnce(Position) -> T) -> T {
-        let _closed = self.gate.write().await;
-        // The log's own end may lag behind its answers for a moment.
+    /// Runs `work` while no batch is between the write-ahead log and a head, with the position
+    /// behind the last one. All ingestion waits for it: it must not touch a disk.
+    pub async fn barrier<T>(&self, work: impl FnOnce(WalPosition) -> T) -> T {
+        let _alone = self.in_flight.write().await;
+        // The end of the write-ahead log may lag behind its answers for a moment.
         let applied = *self.applied();
-        cut(applied.max(self.log.end()))
+        work(applied.max(self.wal.end()))
     }
 
-    fn note_applied(&self, position: Position) {
-        let behind = Position { offset: position.offset + 1, ..position };
+    fn note_applied(&self, position: WalPosition) {
         let mut applied = self.applied();
-        *applied = applied.max(behind);
+        *applied = (*applied).max(position.behind());
     }
 
-    fn applied(&self) -> MutexGuard<'_, Position> {
+    fn applied(&self) -> MutexGuard<'_, WalPosition> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+type Answer = oneshot::Sender<Result<WalPosition, WalError>>;
+
+fn append(wal: &Log, intake: &mut impl Intake, answer: Answer) -> Result<(), EngineError> {
+    let mut payload = Vec::new();
+    intake.encode(&mut payload)?;
+    let BatchKind { tenant, signal, schema } = intake.kind();
+    let batch = Batch { tenant: &tenant, signal, schema, payload: &payload };
+    wal.append(&batch, move |result| {
+        // The receiver is gone only when the server is stopping.
+        let _ = answer.send(result);
+    });
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, IngestError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| IngestError::Panicked)
 }

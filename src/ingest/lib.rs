@@ -1,30 +1,35 @@
 //! The gateway between protocols and engines. Step 7: async starts here.
 //!
-//! Lives here: the one way by which a batch becomes durable and visible (log, sync, apply,
-//! acknowledge), and the care of the engines (replay, flush, merge, retention).
-//! Not here: wire formats (protocols), how an engine stores (the engines).
-//! Invariants: a success is answered only after the batch's record is synced as the settings say
-//! and its rows are visible; a part never covers a log position whose batch is not in it; the log
-//! loses a segment only when every engine has everything in it in parts.
+//! Lives here: the one way by which a batch becomes durable and visible ([`Gateway`]), and the upkeep
+//! of the engines ([`Maintenance`]): replay, flushes by the schedule of each tenant, merges,
+//! retention, letting go of the write-ahead log.
+//! Not here: wire formats (protocols), what an engine is (engine), how one stores (the engines).
+//! Invariants: a success is answered only after the batch's record is synced as the settings say and
+//! its rows are visible; a batch is whole or was never there, whatever becomes of its caller; the
+//! write-ahead log loses a segment only when no tenant of any engine needs it and no batch in it was
+//! refused.
 //!
-//! Read first: [`Engine`], [`Gateway`], [`Keeper`].
+//! Read first: [`Gateway`], [`Maintenance`], [`FlushSettings`].
 
-mod engine;
 mod gateway;
-mod keeper;
+mod maintenance;
+mod replay;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, EngineError, EngineStats, MergeRequest};
-pub use gateway::{BatchKind, Gateway, IngestError, Intake, batches_taken};
-pub use keeper::{FlushReport, Keeper, KeeperSettings, ReplayReport};
+pub use gateway::{Gateway, IngestError, batches_taken};
+pub use maintenance::{FlushReport, Maintenance};
+pub use replay::ReplayReport;
+pub use schedule::FlushSettings;
 
 /// This crate's instruments.
 pub static METRICS: &[&dyn observe::Metric] = &[
     &gateway::BATCHES,
     &gateway::REFUSED,
-    &keeper::FLUSHES,
-    &keeper::FLUSH_FAILURES,
-    &keeper::FLUSH_SECONDS,
-    &keeper::MERGE_FAILURES,
+    &maintenance::FLUSHES,
+    &maintenance::FLUSH_SECONDS,
+    &maintenance::FAILURES,
+    &maintenance::TRUNCATED,
+    &replay::REFUSED_BATCHES,
 ];

@@ -1,113 +1,172 @@
-//! Gateway and keeper on the simulated disk, with an engine that is a list.
+//! Gateway and maintenance on the simulated disk, with an engine that is a list for each tenant.
 
-use crate::{
-    BatchKind, Engine, EngineError, EngineStats, Gateway, IngestError, Intake, Keeper,
-    KeeperSettings, MergeRequest,
+use crate::{FlushSettings, Gateway, IngestError, Maintenance};
+use engine::{
+    BatchKind, Engine, EngineError, EngineStats, HeadSize, Intake, MergeRequest, RefusedBatches,
+    TenantStatus,
 };
-use model::{Day, ErrorKind, Signal, TenantId, Ulid};
-use parts::{
-    Compression, Edit, LogPosition, Manifest, PartStore, PartSummary, RetentionSettings, Site,
-};
+use model::{Day, ErrorKind, Signal, TenantId, Ulid, WalPosition};
+use parts::{Compression, Edit, Manifest, PartStore, PartSummary, Retention, Site};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
 use platform::{Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use wal::{Log, LogOptions, Position, Replay, Replayed, SyncPolicy};
+use wal::{Log, LogOptions, Replay, Replayed, SyncPolicy};
 
 /// Keeps rows in memory, then in "parts", and remembers what it was asked, in order.
-#[derive(Debug, Default)]
-struct Shelf(Mutex<Rows>);
+#[derive(Debug)]
+struct Shelf {
+    signal: Signal,
+    rows: Mutex<Rows>,
+}
 
 #[derive(Debug, Default)]
 struct Rows {
-    head: Vec<String>,
-    /// What was cut, and up to where.
-    frozen: Vec<(Position, Vec<String>)>,
-    parts: Vec<String>,
-    covered: Option<Position>,
-    last_applied: Option<Position>,
+    tenants: BTreeMap<TenantId, OfTenant>,
     asked: Vec<&'static str>,
-    /// The next flush of something fails.
-    is_broken: bool,
+    /// Flushes of these tenants fail.
+    broken: BTreeSet<TenantId>,
     /// The next cut panics.
     cut_panics: bool,
     /// Batches leave no rows.
     drops_rows: bool,
     /// For retention alone.
     stored: Vec<PartStore>,
-    /// A merge lasts until it hears of it.
+    /// A merge lasts until it is told to end.
     merge_until: Option<Receiver<()>>,
 }
 
+#[derive(Debug, Default)]
+struct OfTenant {
+    head: Vec<String>,
+    /// What was cut, and up to where.
+    frozen: Vec<(WalPosition, Vec<String>)>,
+    parts: Vec<String>,
+    covered: Option<WalPosition>,
+    last_applied: Option<WalPosition>,
+    refused: BTreeSet<WalPosition>,
+}
+
+impl OfTenant {
+    fn unflushed_from(&self) -> Option<WalPosition> {
+        let covered = self.covered.unwrap_or(WalPosition::START);
+        self.last_applied.filter(|last| *last >= covered).map(|_| covered)
+    }
+}
+
 impl Shelf {
-    fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.0.lock().unwrap()
+    fn new(signal: Signal) -> Self {
+        Self { signal, rows: Mutex::default() }
     }
 
-    fn push(&self, row: String, position: Position) {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap()
+    }
+
+    fn push(&self, tenant: &TenantId, row: String, position: WalPosition) {
         let mut rows = self.rows();
-        if !rows.drops_rows {
-            rows.head.push(row);
+        let drops_rows = rows.drops_rows;
+        let of_tenant = rows.tenants.entry(tenant.clone()).or_default();
+        if !drops_rows {
+            of_tenant.head.push(row);
         }
-        rows.last_applied = Some(position);
+        of_tenant.last_applied = Some(position);
+    }
+
+    fn of<T>(&self, tenant: &TenantId, look: impl FnOnce(&mut OfTenant) -> T) -> T {
+        look(self.rows().tenants.entry(tenant.clone()).or_default())
+    }
+
+    fn parts(&self, tenant: &TenantId) -> Vec<String> {
+        self.of(tenant, |of_tenant| of_tenant.parts.clone())
     }
 }
 
 impl Engine for Shelf {
     fn signal(&self) -> Signal {
-        Signal::Probe
+        self.signal
     }
 
     fn replay(&self, batch: &Replayed<'_>) -> Result<(), EngineError> {
-        let text = String::from_utf8(batch.batch.payload.to_vec())
-            .map_err(|error| EngineError::new(ErrorKind::Corrupt, error))?;
-        if self.rows().covered.is_none_or(|covered| batch.position >= covered) {
-            self.push(text, batch.position);
+        let (tenant, position) = (batch.batch.tenant, batch.position);
+        let text = String::from_utf8(batch.batch.payload.to_vec()).map_err(|error| {
+            self.of(tenant, |of_tenant| of_tenant.refused.insert(position));
+            EngineError::new(ErrorKind::Corrupt, error)
+        })?;
+        if self.of(tenant, |of_tenant| of_tenant.covered.is_none_or(|covered| position >= covered))
+        {
+            self.push(tenant, text, position);
         }
         Ok(())
     }
 
-    fn cut(&self, end: Position) {
+    fn end_replay(&self) {
+        self.rows().asked.push("end replay");
+    }
+
+    fn tenants(&self) -> Vec<TenantStatus> {
+        let status = |(tenant, of_tenant): (&TenantId, &OfTenant)| {
+            let bytes = of_tenant.head.iter().map(|row| row.len() as u64).sum();
+            let unflushed = of_tenant.unflushed_from();
+            TenantStatus {
+                tenant: tenant.clone(),
+                head: HeadSize { rows: of_tenant.head.len() as u64, bytes },
+                is_frozen: !of_tenant.frozen.is_empty(),
+                wants_cut: false,
+                wal_needed_from: unflushed
+                    .into_iter()
+                    .chain(of_tenant.refused.first().copied())
+                    .min(),
+                wal_unflushed_from: unflushed,
+            }
+        };
+        self.rows().tenants.iter().map(status).collect()
+    }
+
+    fn cut(&self, tenant: &TenantId, end: WalPosition) {
         let panics = std::mem::take(&mut self.rows().cut_panics);
         assert!(!panics, "asked to panic");
-        let mut rows = self.rows();
-        rows.asked.push("cut");
-        let head = std::mem::take(&mut rows.head);
-        rows.frozen.push((end, head));
+        self.rows().asked.push("cut");
+        self.of(tenant, |of_tenant| {
+            if of_tenant.frozen.is_empty() {
+                let head = std::mem::take(&mut of_tenant.head);
+                of_tenant.frozen.push((end, head));
+            }
+        });
     }
 
-    fn flush(&self) -> Result<(), EngineError> {
+    fn flush(&self, tenant: &TenantId) -> Result<(), EngineError> {
         let mut rows = self.rows();
         rows.asked.push("flush");
-        if !rows.frozen.is_empty() && std::mem::take(&mut rows.is_broken) {
+        let is_broken = rows.broken.contains(tenant);
+        let of_tenant = rows.tenants.entry(tenant.clone()).or_default();
+        if !of_tenant.frozen.is_empty() && is_broken {
             return Err(EngineError::new(ErrorKind::Io, "no part could be written"));
         }
-        for (end, mut frozen) in std::mem::take(&mut rows.frozen) {
-            rows.parts.append(&mut frozen);
-            rows.covered = Some(end);
+        for (end, mut frozen) in std::mem::take(&mut of_tenant.frozen) {
+            of_tenant.parts.append(&mut frozen);
+            of_tenant.covered = Some(end);
         }
         Ok(())
     }
 
-    fn log_needed_from(&self) -> Option<Position> {
-        let rows = self.rows();
-        let covered = rows.covered.unwrap_or(Position { segment: 0, offset: 0 });
-        rows.last_applied.filter(|last| *last >= covered).map(|_| covered)
-    }
-
-    fn log_covered(&self) -> Option<Position> {
-        self.rows().covered
-    }
-
-    fn merge(&self, _: &MergeRequest) -> Result<usize, EngineError> {
+    fn merge(&self, _: &TenantId, _: &MergeRequest) -> Result<usize, EngineError> {
         self.rows().asked.push("merge");
         let until = self.rows().merge_until.take();
         let ended = until.map_or(Ok(()), |until| until.recv_timeout(Duration::from_secs(60)));
         ended.map_err(|error| EngineError::new(ErrorKind::Bug, error))?;
         self.rows().asked.push("merged");
         Ok(3)
+    }
+
+    fn tend(&self, _: &TenantId) {
+        self.rows().asked.push("tend");
+    }
+
+    fn wal_covered(&self) -> Option<WalPosition> {
+        self.rows().tenants.values().filter_map(|of_tenant| of_tenant.covered).max()
     }
 
     fn manifests(&self) -> Vec<Arc<Manifest>> {
@@ -118,30 +177,52 @@ impl Engine for Shelf {
         let mut dropped = 0;
         for store in &self.rows().stored {
             let manifest = store.snapshot();
-            let remove: Vec<Ulid> = manifest.all_ids().filter(|id| parts.contains(id)).collect();
+            let remove: Vec<Ulid> = manifest.named().filter(|id| parts.contains(id)).collect();
             dropped += remove.len();
             let edit = Edit { remove, ..Edit::default() };
-            store.update(|_| Ok(edit)).map_err(|error| EngineError::new(error.kind(), error))?;
+            store.update(|_| Ok(edit))?;
         }
         Ok(dropped)
     }
 
-    fn stats(&self) -> EngineStats {
+    fn refused(&self) -> Vec<RefusedBatches> {
         let rows = self.rows();
-        let head_bytes = rows.head.iter().map(|row| row.len() as u64).sum();
-        EngineStats { head_rows: rows.head.len() as u64, head_bytes, ..EngineStats::default() }
+        let refused = rows.tenants.iter().filter_map(|(tenant, of_tenant)| {
+            let lowest = *of_tenant.refused.first()?;
+            let (signal, count) = (self.signal, of_tenant.refused.len());
+            Some(RefusedBatches { signal, tenant: tenant.clone(), count, lowest })
+        });
+        refused.collect()
+    }
+
+    fn forget_refused(&self, tenant: &TenantId) -> Result<usize, EngineError> {
+        Ok(self.of(tenant, |of_tenant| std::mem::take(&mut of_tenant.refused).len()))
+    }
+
+    fn stats(&self) -> EngineStats {
+        EngineStats::default()
     }
 }
 
 /// A row on its way to the shelf; `check` runs just before it is applied.
-struct Row<'a> {
-    shelf: &'a Shelf,
+struct Row {
+    shelf: Arc<Shelf>,
+    tenant: TenantId,
     text: String,
-    check: Box<dyn FnOnce() + 'a>,
+    check: Box<dyn FnOnce() + Send>,
 }
 
-impl Intake for Row<'_> {
-    type Done = Position;
+impl Intake for Row {
+    type Done = WalPosition;
+
+    fn kind(&self) -> BatchKind {
+        let (tenant, signal) = (self.tenant.clone(), self.shelf.signal);
+        BatchKind { tenant, signal, schema: 1 }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.text.len()
+    }
 
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
         if self.text.is_empty() {
@@ -151,30 +232,35 @@ impl Intake for Row<'_> {
         Ok(())
     }
 
-    fn apply(self, position: Position) -> Result<Position, EngineError> {
+    fn apply(self, position: WalPosition) -> Result<WalPosition, EngineError> {
         (self.check)();
-        self.shelf.push(self.text, position);
+        self.shelf.push(&self.tenant, self.text, position);
         Ok(position)
     }
 }
 
-/// Below what `enough_rows` takes.
-const FLUSH_SIZE: u64 = 2 << 20;
+const WAL_SIZE: u64 = 2 << 20;
 
 struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
     shelf: Arc<Shelf>,
     gateway: Arc<Gateway>,
-    keeper: Arc<Keeper>,
+    maintenance: Arc<Maintenance>,
+    tenant: TenantId,
 }
 
+const SETTINGS: FlushSettings =
+    FlushSettings { interval: Duration::from_secs(300), wal_size: WAL_SIZE, head_size: 100 };
+
+const SPACE: Space = Space { total: 1, free: 1 };
+
 fn options() -> LogOptions {
-    // Only the test says when a failed log tries again.
+    // Only the test says when a failed write-ahead log tries again.
     LogOptions { retry: Duration::from_secs(3_600), ..LogOptions::default() }
 }
 
-fn open_log(disk: &SimDisk, options: LogOptions) -> (Log, Replay) {
+fn open_wal(disk: &SimDisk, options: LogOptions) -> (Log, Replay) {
     let random = SeededRandom::new(disk.operations() ^ 0x1A2B);
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     Log::open(shared, Arc::new(SimClock::new()), Arc::new(random), options).unwrap()
@@ -183,41 +269,47 @@ fn open_log(disk: &SimDisk, options: LogOptions) -> (Log, Replay) {
 impl World {
     fn new(options: LogOptions) -> Self {
         let disk = SimDisk::new();
-        let (log, _) = open_log(&disk, options);
-        let (clock, shelf) = (Arc::new(SimClock::new()), Arc::new(Shelf::default()));
-        let settings = KeeperSettings {
-            flush_interval: Duration::from_secs(300),
-            flush_size: FLUSH_SIZE,
-            head_size: 100,
-        };
+        let (wal, _) = open_wal(&disk, options);
+        let (clock, shelf) = (Arc::new(SimClock::new()), Arc::new(Shelf::new(Signal::Probe)));
         let engine: Arc<dyn Engine> = shelf.clone();
-        let keeper = Arc::new(Keeper::new(vec![engine], clock.clone(), settings));
-        Self { disk, clock, shelf, gateway: Arc::new(Gateway::new(Arc::new(log))), keeper }
+        let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS));
+        let gateway = Arc::new(Gateway::new(Arc::new(wal), WalPosition::START));
+        let tenant = TenantId::default_tenant();
+        Self { disk, clock, shelf, gateway, maintenance, tenant }
     }
 
-    async fn commit(&self, text: &str) -> Result<Position, IngestError> {
-        self.commit_checked(text, || {}).await
+    async fn commit(&self, text: &str) -> Result<WalPosition, IngestError> {
+        self.commit_checked(&self.tenant, text, || {}).await
     }
 
     async fn commit_checked(
         &self,
+        tenant: &TenantId,
         text: &str,
-        check: impl FnOnce(),
-    ) -> Result<Position, IngestError> {
-        let tenant = TenantId::default_tenant();
-        let kind = BatchKind { tenant: &tenant, signal: Signal::Probe, schema: 1 };
+        check: impl FnOnce() + Send + 'static,
+    ) -> Result<WalPosition, IngestError> {
+        let (shelf, tenant) = (Arc::clone(&self.shelf), tenant.clone());
         let (text, check) = (text.to_owned(), Box::new(check));
-        self.gateway.commit(kind, Row { shelf: &self.shelf, text, check }).await
+        self.gateway.commit(Row { shelf, tenant, text, check }).await
     }
 
     fn heads(&self) -> Vec<String> {
-        self.shelf.rows().head.clone()
+        self.shelf.of(&self.tenant, |of_tenant| of_tenant.head.clone())
+    }
+
+    fn asked(&self, what: &str) -> usize {
+        self.shelf.rows().asked.iter().filter(|asked| **asked == what).count()
+    }
+
+    async fn flush_due(&self) {
+        // What failed was told and is tried again.
+        let _ = self.maintenance.flush_due(&self.gateway).await;
     }
 }
 
-/// What the log of a disk has, as a new process finds it.
+/// What the write-ahead log of a disk has, as a new process finds it.
 fn logged(disk: &SimDisk) -> Vec<String> {
-    let (_, mut replay) = open_log(disk, options());
+    let (_, mut replay) = open_wal(disk, options());
     let mut rows = Vec::new();
     while let Some(found) = replay.next_batch().unwrap() {
         rows.push(String::from_utf8(found.batch.payload.to_vec()).unwrap());
@@ -225,23 +317,70 @@ fn logged(disk: &SimDisk) -> Vec<String> {
     rows
 }
 
-#[tokio::test]
-async fn a_batch_is_on_the_disk_before_it_is_applied() {
-    let world = World::new(options());
-    let power_cut = || {
-        assert!(world.heads().is_empty());
-        assert_eq!(logged(&world.disk.crash(CrashPolicy::LoseUnsynced)), ["one"]);
-    };
-    world.commit_checked("one", power_cut).await.unwrap();
-    assert_eq!(world.heads(), ["one"]);
+/// Lets the other tasks go on until they wait.
+async fn let_others_go_on() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
-async fn quiet_work_is_told_the_position_behind_the_last_batch() {
+async fn a_batch_is_on_the_disk_before_it_is_applied() {
+    for large in [1, 100_000] {
+        let world = World::new(options());
+        let row = "x".repeat(large);
+        let (disk, shelf, tenant) =
+            (world.disk.clone(), Arc::clone(&world.shelf), world.tenant.clone());
+        let expected = row.clone();
+        let power_cut = move || {
+            assert!(shelf.of(&tenant, |of_tenant| of_tenant.head.is_empty()));
+            assert_eq!(logged(&disk.crash(CrashPolicy::LoseUnsynced)), [expected]);
+        };
+        world.commit_checked(&world.tenant, &row, power_cut).await.unwrap();
+        assert_eq!(world.heads(), [row]);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_whole_although_its_caller_goes_away() {
+    let world = World::new(options());
+    for row in ["small".to_owned(), "x".repeat(100_000)] {
+        let mut committing = std::pin::pin!(world.commit(&row));
+        tokio::select! {
+            biased;
+            done = &mut committing => panic!("nothing has been done yet: {done:?}"),
+            () = async {} => {}
+        }
+    }
+    while world.heads().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_an_engine_is_an_error_of_that_batch() {
+    let world = World::new(options());
+    let error = world.commit_checked(&world.tenant, "row", || panic!("for the test")).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Bug);
+    world.commit("next").await.unwrap();
+    world.gateway.barrier(|_| ()).await;
+}
+
+#[tokio::test]
+async fn a_barrier_is_told_the_position_behind_the_last_batch() {
     let world = World::new(options());
     let next = world.commit("one").await.unwrap();
-    let behind = world.gateway.quiet(|end| end).await;
+    let behind = world.gateway.barrier(|end| end).await;
     assert!(behind > next);
+}
+
+#[tokio::test]
+async fn an_emptied_write_ahead_log_goes_on_above_what_manifests_know() {
+    let disk = SimDisk::new();
+    let (wal, _) = open_wal(&disk, options());
+    let known = WalPosition { segment: 9, offset: 5 };
+    let gateway = Gateway::new(Arc::new(wal), known);
+    assert_eq!(gateway.barrier(|end| end).await, known);
 }
 
 #[tokio::test]
@@ -252,7 +391,7 @@ async fn what_was_not_synced_is_not_applied_and_stops_what_follows() {
         world.disk.fail_next(operation, Fault::Eio);
         for row in ["lost", "refused at once"] {
             let error = world.commit(row).await.unwrap_err();
-            assert!(matches!(error, IngestError::Log(_)), "{error}");
+            assert!(matches!(error, IngestError::Wal(_)), "{error}");
             assert!(error.kind().is_retryable(), "its sender may try again");
         }
         assert_eq!(world.heads(), ["before"]);
@@ -262,51 +401,56 @@ async fn what_was_not_synced_is_not_applied_and_stops_what_follows() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_encoded_reaches_no_log() {
+async fn what_can_not_be_encoded_reaches_no_write_ahead_log() {
     let world = World::new(options());
     let error = world.commit("").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string().as_str()),
         (ErrorKind::Invalid, "the row is empty")
     );
-    world.gateway.log().shutdown();
+    world.gateway.wal().shutdown();
     assert!(logged(&world.disk).is_empty());
 }
 
-/// Batches wait in the log until it is shut down, which writes what waits.
-fn waiting_log() -> LogOptions {
-    LogOptions { window: Duration::from_secs(3_600), queue_bytes: 64, ..options() }
+/// Batches wait in the write-ahead log until it is shut down, which writes what waits.
+fn waiting_wal() -> LogOptions {
+    LogOptions { window: Duration::from_secs(3_600), queue_bytes: 1 << 20, ..options() }
 }
 
 #[tokio::test]
 async fn a_full_queue_refuses() {
-    let world = World::new(waiting_log());
+    let world = World::new(LogOptions { queue_bytes: 64, ..waiting_wal() });
     let long = "x".repeat(200);
     let mut first = std::pin::pin!(world.commit(&long));
-    let refused = tokio::select! {
+    tokio::select! {
         biased;
-        done = &mut first => panic!("it waits for company: {done:?}"),
-        refused = world.commit(&long) => refused.unwrap_err(),
-    };
+        done = &mut first => panic!("the sync is still to come: {done:?}"),
+        () = let_others_go_on() => {}
+    }
+    let refused = world.commit(&long).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Overloaded, "{refused}");
-    world.gateway.log().shutdown();
+    world.gateway.wal().shutdown();
     first.await.unwrap();
     assert_eq!(world.heads().len(), 1);
 }
 
 #[tokio::test]
-async fn quiet_waits_for_batches_between_log_and_engine() {
-    let world = World::new(waiting_log());
+async fn a_barrier_waits_for_batches_that_are_not_in_a_head_yet() {
+    let world = World::new(waiting_wal());
     let mut batch = std::pin::pin!(world.commit("under way"));
-    let mut quiet = std::pin::pin!(world.gateway.quiet(|_| world.heads()));
     tokio::select! {
         biased;
-        _ = &mut batch => panic!("it waits for company"),
-        _ = &mut quiet => panic!("a batch is under way"),
-        () = async {} => {}
+        _ = &mut batch => panic!("the sync is still to come"),
+        () = let_others_go_on() => {}
     }
-    world.gateway.log().shutdown();
-    let (committed, seen) = tokio::join!(batch, quiet);
+    let mut barrier = std::pin::pin!(world.gateway.barrier(|_| world.heads()));
+    tokio::select! {
+        biased;
+        _ = &mut barrier => panic!("a batch is under way"),
+        () = let_others_go_on() => {}
+    }
+    world.gateway.wal().shutdown();
+    let (committed, seen) = tokio::join!(batch, barrier);
     committed.unwrap();
     assert_eq!(seen, ["under way"]);
 }
@@ -319,93 +463,131 @@ fn enough_rows() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_flush_cuts_writes_and_lets_go_of_the_log() {
+async fn a_flush_cuts_writes_and_lets_go_of_the_write_ahead_log() {
     let world = World::new(options());
     let rows = enough_rows();
     for row in &rows {
         world.commit(row).await.unwrap();
     }
-    let report = world.keeper.flush(&world.gateway).await.unwrap();
+    world.maintenance.flush(&world.gateway).await.unwrap();
     world.commit("after").await.unwrap();
-    {
-        let shelf = world.shelf.rows();
-        assert_eq!(shelf.asked, ["flush", "cut", "flush"], "what was left goes first");
-        assert!(shelf.parts == rows);
-        assert_eq!(shelf.covered, Some(report.covered));
-        assert_eq!(shelf.head, ["after"]);
-    }
-    world.gateway.log().shutdown();
+    assert_eq!(world.shelf.rows().asked, ["flush", "cut", "flush"], "what was left goes first");
+    assert!(world.shelf.parts(&world.tenant) == rows);
+    assert_eq!(world.heads(), ["after"]);
+    world.gateway.wal().shutdown();
     assert_eq!(logged(&world.disk), ["after"]);
 }
 
 #[tokio::test]
-async fn a_flush_that_fails_keeps_the_log_and_is_done_again() {
+async fn a_flush_that_fails_keeps_the_write_ahead_log_and_is_done_again() {
     let world = World::new(options());
     let rows = enough_rows();
     for row in &rows {
         world.commit(row).await.unwrap();
     }
-    let before = world.gateway.log().size_bytes();
-    world.shelf.rows().is_broken = true;
-    let error = world.keeper.flush(&world.gateway).await.unwrap_err();
+    let before = world.gateway.wal().size_bytes();
+    world.shelf.rows().broken.insert(world.tenant.clone());
+    let error = world.maintenance.flush(&world.gateway).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Io);
-    assert!(world.gateway.log().size_bytes() >= before, "nothing was let go of");
-    world.keeper.flush(&world.gateway).await.unwrap();
-    assert!(world.shelf.rows().parts == rows);
-    world.gateway.log().shutdown();
+    assert!(world.gateway.wal().size_bytes() >= before, "nothing was let go of");
+    world.shelf.rows().broken.clear();
+    world.maintenance.flush(&world.gateway).await.unwrap();
+    assert!(world.shelf.parts(&world.tenant) == rows);
+    world.gateway.wal().shutdown();
     assert!(logged(&world.disk).is_empty());
 }
 
 #[tokio::test]
 async fn flushes_come_when_they_are_due() {
     let world = World::new(options());
-    let due = || world.keeper.flush_when_due(&world.gateway);
-    let flushes = || world.shelf.rows().asked.iter().filter(|asked| **asked == "cut").count();
     world.clock.advance(Duration::from_secs(301));
-    due().await.unwrap();
-    assert_eq!(flushes(), 0, "nothing is there");
+    world.flush_due().await;
+    assert_eq!(world.asked("cut"), 0, "nothing is there");
     world.commit("small").await.unwrap();
-    due().await.unwrap();
-    assert_eq!(flushes(), 1, "it has waited long enough");
-    world.commit("small").await.unwrap();
-    due().await.unwrap();
-    assert_eq!(flushes(), 1, "neither old nor large");
+    world.flush_due().await;
+    assert_eq!(world.asked("cut"), 0, "it has not waited long enough");
+    world.clock.advance(Duration::from_secs(301));
+    world.flush_due().await;
+    assert_eq!(world.asked("cut"), 1);
     world.commit(&"x".repeat(100)).await.unwrap();
-    due().await.unwrap();
-    assert_eq!(flushes(), 2, "the head is large");
+    world.flush_due().await;
+    assert_eq!(world.asked("cut"), 2, "the head is large");
 }
 
-/// Metadata, or batches that the engine refused: nothing to flush, but the log grows.
+/// Before, one tenant that could not be flushed made every tenant of every engine write a part each
+/// second, and nothing of the write-ahead log was ever let go of.
 #[tokio::test]
-async fn a_log_without_rows_is_let_go_of() {
+async fn a_tenant_that_fails_is_no_trouble_of_the_others() {
+    let world = World::new(options());
+    let bad = TenantId::new("bad").unwrap();
+    world.shelf.rows().broken.insert(bad.clone());
+    world.commit_checked(&bad, &"x".repeat(200), || {}).await.unwrap();
+    for _ in 0..20 {
+        world.commit("calm").await.unwrap();
+        world.flush_due().await;
+        world.clock.advance(Duration::from_secs(5));
+    }
+    assert!(world.shelf.parts(&world.tenant).is_empty(), "it is not cut early");
+    assert_eq!(world.asked("cut"), 1, "what could not be written is not cut again");
+    assert!((5..12).contains(&world.asked("flush")), "it is tried less and less often");
+    world.clock.advance(Duration::from_secs(300));
+    world.flush_due().await;
+    assert_eq!(world.shelf.parts(&world.tenant).len(), 20, "one flush for all of them");
+    world.shelf.rows().broken.clear();
+    world.clock.advance(Duration::from_secs(60));
+    world.flush_due().await;
+    assert_eq!(world.shelf.parts(&bad).len(), 1);
+}
+
+/// Metadata, or batches of which every row was refused: nothing to write, but the write-ahead log
+/// grows.
+#[tokio::test]
+async fn a_write_ahead_log_without_rows_is_let_go_of() {
     let world = World::new(options());
     world.shelf.rows().drops_rows = true;
     for row in &enough_rows() {
         world.commit(row).await.unwrap();
     }
-    let before = world.gateway.log().size_bytes();
-    assert!(before > FLUSH_SIZE, "{before}");
-    world.keeper.flush_when_due(&world.gateway).await.unwrap();
-    assert!(world.gateway.log().size_bytes() < before / 10);
-    world.keeper.flush_when_due(&world.gateway).await.unwrap();
-    let cuts = world.shelf.rows().asked.iter().filter(|asked| **asked == "cut").count();
-    assert_eq!(cuts, 1, "nothing has come since");
+    let before = world.gateway.wal().size_bytes();
+    assert!(before > WAL_SIZE, "{before}");
+    world.flush_due().await;
+    assert!(world.gateway.wal().size_bytes() < before / 10);
+    world.flush_due().await;
+    assert_eq!(world.asked("cut"), 1, "nothing has come since");
 }
 
 #[tokio::test]
-async fn a_flush_does_not_wait_for_a_merge() {
+async fn neither_a_flush_nor_retention_waits_for_a_merge() {
     let world = World::new(options());
     world.commit("row").await.unwrap();
     let (end, until) = std::sync::mpsc::channel::<()>();
     world.shelf.rows().merge_until = Some(until);
-    let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
-    let flush = async {
-        world.keeper.flush(&world.gateway).await.unwrap();
-        assert_eq!(world.shelf.rows().parts, ["row"]);
+    let request = MergeRequest { full: true, space: SPACE };
+    let others = async {
+        world.maintenance.flush(&world.gateway).await.unwrap();
+        world.maintenance.retain(Retention::default()).await.unwrap();
+        assert_eq!(world.shelf.parts(&world.tenant), ["row"]);
         end.send(()).unwrap();
     };
-    let (merged, ()) = tokio::join!(world.keeper.merge(&world.gateway, request), flush);
+    let (merged, ()) = tokio::join!(world.maintenance.merge(request), others);
     assert_eq!(merged.unwrap(), 3);
+}
+
+/// A maintenance of a new process on this disk, with the same shelf of what is in parts.
+fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
+    let shelf = Arc::new(Shelf::new(Signal::Probe));
+    let covered = world.shelf.of(&world.tenant, |of_tenant| of_tenant.covered);
+    shelf.of(&world.tenant, |of_tenant| of_tenant.covered = covered);
+    let engine: Arc<dyn Engine> = shelf.clone();
+    let clock = world.clock.clone();
+    let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS));
+    let (wal, replay) = open_wal(disk, options());
+    let mut told = (0, 0);
+    let report = maintenance.replay(replay, |done, total| told = (done, total)).unwrap();
+    assert!(told.0 > 0 && told.0 <= told.1);
+    let gateway = Arc::new(Gateway::new(Arc::new(wal), maintenance.wal_covered()));
+    let (disk, tenant) = (disk.clone(), world.tenant.clone());
+    (World { disk, clock, shelf, gateway, maintenance, tenant }, report)
 }
 
 #[tokio::test]
@@ -414,34 +596,58 @@ async fn replay_gives_back_what_no_part_covers() {
     for row in ["one", "two"] {
         world.commit(row).await.unwrap();
     }
-    world.keeper.flush(&world.gateway).await.unwrap();
+    world.maintenance.flush(&world.gateway).await.unwrap();
     world.commit("three").await.unwrap();
-    let tenant = TenantId::default_tenant();
-    for (signal, payload) in [(Signal::Traces, &b"nobody's"[..]), (Signal::Probe, b"\xff")] {
-        let batch = wal::Batch { tenant: &tenant, signal, schema: 1, payload };
-        world.gateway.log().append_wait(&batch).unwrap();
+    let (world, report) = restarted(&world, &world.disk.crash(CrashPolicy::LoseUnsynced));
+    assert_eq!(world.heads(), ["three"]);
+    assert_eq!((report.batches, report.refused), (3, 0), "a small write-ahead log is kept whole");
+    assert_eq!(world.asked("end replay"), 1);
+    let covered = world.shelf.of(&world.tenant, |of_tenant| of_tenant.covered);
+    assert_eq!(Some(world.maintenance.wal_covered()), covered);
+}
+
+/// Batches of an engine that is switched off, or that a newer version wrote: before, they were gone
+/// from the write-ahead log within two flushes.
+#[tokio::test]
+async fn refused_batches_stay_until_an_operator_gives_them_up() {
+    let world = World::new(options());
+    let refused = [(Signal::Traces, &b"nobody's"[..]), (Signal::Probe, b"\xff")];
+    for (signal, payload) in refused {
+        let batch = wal::Batch { tenant: &world.tenant, signal, schema: 1, payload };
+        world.gateway.wal().append_wait(&batch).unwrap();
     }
-    let disk = world.disk.crash(CrashPolicy::LoseUnsynced);
-    let shelf = Arc::new(Shelf::default());
-    shelf.rows().covered = world.shelf.rows().covered;
-    let engine: Arc<dyn Engine> = shelf.clone();
-    let settings = KeeperSettings { flush_interval: Duration::ZERO, flush_size: 0, head_size: 0 };
-    let keeper = Keeper::new(vec![engine], world.clock.clone(), settings);
-    let (_, replay) = open_log(&disk, options());
-    let mut heard = (0, 0);
-    let report = keeper.replay(replay, |done, total| heard = (done, total)).unwrap();
-    assert_eq!(shelf.rows().head, ["three"]);
-    assert_eq!((report.batches, report.skipped), (5, 2), "a small log is kept whole");
-    assert!(heard.0 > 0 && heard.0 <= heard.1);
-    assert_eq!(Some(keeper.log_covered()), shelf.rows().covered);
+    let (world, report) = restarted(&world, &world.disk.crash(CrashPolicy::LoseUnsynced));
+    assert_eq!(report.refused, 2);
+    for _ in 0..4 {
+        for row in &enough_rows() {
+            world.commit(row).await.unwrap();
+        }
+        world.maintenance.flush(&world.gateway).await.unwrap();
+    }
+    let is_kept = |world: &World| world.gateway.wal().segments()[0].sequence == 1;
+    assert!(is_kept(&world), "{:?}", world.gateway.wal().segments());
+    let mut signals: Vec<Signal> =
+        world.maintenance.refused().iter().map(|batches| batches.signal).collect();
+    signals.sort();
+    assert_eq!(signals, [Signal::Traces, Signal::Probe]);
+    for (signal, _) in refused {
+        assert!(is_kept(&world), "one of the two is still refused");
+        assert_eq!(world.maintenance.forget_refused(signal, &world.tenant).unwrap(), 1);
+        assert_eq!(world.maintenance.forget_refused(signal, &world.tenant).unwrap(), 0);
+        world.maintenance.flush(&world.gateway).await.unwrap();
+    }
+    assert!(!is_kept(&world));
 }
 
 #[tokio::test]
 async fn merging_answers_what_the_engines_did() {
     let world = World::new(options());
-    let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
-    assert_eq!(world.keeper.merge(&world.gateway, request).await.unwrap(), 3);
+    world.commit("row").await.unwrap();
+    let request = MergeRequest { full: true, space: SPACE };
+    assert_eq!(world.maintenance.merge(request).await.unwrap(), 3);
     assert_eq!(world.shelf.rows().asked, ["merge", "merged"]);
+    world.maintenance.tend().await.unwrap();
+    assert_eq!(world.asked("tend"), 1);
 }
 
 /// One part for each of the days, all of one size.
@@ -450,7 +656,7 @@ fn stored(site: &Site, signal: Signal, days: &[i64]) -> PartStore {
     let part = |day: &i64| {
         let day = Day(*day);
         let time = day.range(signal);
-        let (covered, sources) = (LogPosition::default(), Vec::new());
+        let (covered, sources) = (WalPosition::START, Vec::new());
         let (bounds, engine) = (Vec::new(), Vec::new());
         let (schema, level, rows, series, tombstones_applied) = (1, 0, 1, 1, 0);
         let summary = PartSummary {
@@ -485,22 +691,25 @@ async fn engines_share_the_size_of_the_disk() {
         Site::new(blobs, world.clock.clone(), Arc::new(Ids::new(world.clock.clone(), random)));
     let shelves =
         [(Signal::Metrics, [1, 4, 5]), (Signal::Logs, [2, 3, 5])].map(|(signal, days)| {
-            let shelf = Shelf::default();
+            let shelf = Shelf::new(signal);
             shelf.rows().stored.push(stored(&site, signal, &days));
             Arc::new(shelf)
         });
     let engines = shelves.iter().map(|shelf| Arc::clone(shelf) as Arc<dyn Engine>).collect();
-    let settings = KeeperSettings { flush_interval: Duration::ZERO, flush_size: 0, head_size: 0 };
-    let keeper = Arc::new(Keeper::new(engines, world.clock.clone(), settings));
+    let maintenance = Arc::new(Maintenance::new(engines, world.clock.clone(), SETTINGS));
     let days = || {
         let manifests = shelves.iter().flat_map(|shelf| shelf.manifests());
         manifests.map(|m| m.parts.iter().map(|p| p.day.0).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
-    let retain = |bytes_max| RetentionSettings { oldest_ms: None, bytes_max: Some(bytes_max) };
-    assert_eq!(keeper.retain(retain(700_000)).await.unwrap(), 0);
-    assert_eq!(keeper.retain(retain(450_000)).await.unwrap(), 2, "the oldest two, one of each");
+    let retain = |bytes_max| Retention { bytes_max: Some(bytes_max), ..Retention::default() };
+    assert_eq!(maintenance.retain(retain(700_000)).await.unwrap(), 0);
+    assert_eq!(
+        maintenance.retain(retain(450_000)).await.unwrap(),
+        2,
+        "the oldest two, one of each"
+    );
     assert_eq!(days(), [vec![4, 5], vec![3, 5]]);
-    assert_eq!(keeper.retain(retain(350_000)).await.unwrap(), 1);
+    assert_eq!(maintenance.retain(retain(350_000)).await.unwrap(), 1);
     assert_eq!(days(), [vec![4, 5], vec![5]]);
 }
 
@@ -514,8 +723,8 @@ async fn undisturbed_work_sees_no_flush() {
         wait.recv().map_err(|error| EngineError::new(ErrorKind::Bug, error))?;
         Ok(shelf.rows().asked.len())
     };
-    let mut work = std::pin::pin!(world.keeper.undisturbed(work));
-    let mut flush = std::pin::pin!(world.keeper.flush(&world.gateway));
+    let mut work = std::pin::pin!(world.maintenance.undisturbed(work));
+    let mut flush = std::pin::pin!(world.maintenance.flush(&world.gateway));
     tokio::select! {
         biased;
         _ = &mut work => panic!("it waits"),
@@ -526,18 +735,19 @@ async fn undisturbed_work_sees_no_flush() {
     let (asked, flushed) = tokio::join!(work, flush);
     assert_eq!(asked.unwrap(), 0);
     flushed.unwrap();
-    assert_eq!(world.shelf.rows().parts, ["row"]);
+    assert_eq!(world.shelf.parts(&world.tenant), ["row"]);
 }
 
 /// A client that hangs up takes its request away, but not the locks that the work still needs.
 #[tokio::test]
 async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
     let world = World::new(options());
+    world.commit("row").await.unwrap();
     let (end, until) = std::sync::mpsc::channel::<()>();
     world.shelf.rows().merge_until = Some(until);
-    let request = MergeRequest { full: true, space: Space { total: 1, free: 1 } };
+    let request = MergeRequest { full: true, space: SPACE };
     {
-        let mut merge = std::pin::pin!(world.keeper.merge(&world.gateway, request));
+        let mut merge = std::pin::pin!(world.maintenance.merge(request));
         let merging = async {
             while world.shelf.rows().asked.is_empty() {
                 tokio::task::yield_now().await;
@@ -549,10 +759,10 @@ async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
         }
     }
     // Who goes away while waiting for a turn leaves nothing to do.
-    let waiting = tokio::time::timeout(Duration::ZERO, world.keeper.merge(&world.gateway, request));
+    let waiting = tokio::time::timeout(Duration::ZERO, world.maintenance.merge(request));
     assert!(waiting.await.is_err());
     let shelf = Arc::clone(&world.shelf);
-    let looked = world.keeper.undisturbed(move || Ok(shelf.rows().asked.clone()));
+    let looked = world.maintenance.undisturbed(move || Ok(shelf.rows().asked.clone()));
     let mut looked = std::pin::pin!(looked);
     let soon = tokio::time::timeout(Duration::from_millis(100), &mut looked).await;
     assert!(soon.is_err(), "the merge is still going on");
@@ -566,8 +776,8 @@ async fn a_panic_is_an_error_and_the_next_flush_works() {
     let world = World::new(options());
     world.commit("row").await.unwrap();
     world.shelf.rows().cut_panics = true;
-    let error = world.keeper.flush(&world.gateway).await.unwrap_err();
+    let error = world.maintenance.flush(&world.gateway).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Bug);
-    world.keeper.flush(&world.gateway).await.unwrap();
-    assert_eq!(world.shelf.rows().parts, ["row"]);
+    world.maintenance.flush(&world.gateway).await.unwrap();
+    assert_eq!(world.shelf.parts(&world.tenant), ["row"]);
 }

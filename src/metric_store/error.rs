@@ -1,6 +1,7 @@
 //! What can go wrong in the store.
 
 use codec::DecodeError;
+use engine::EngineError;
 use model::ErrorKind;
 use parts::PartError;
 
@@ -8,11 +9,13 @@ use parts::PartError;
 pub enum StoreError {
     #[error(transparent)]
     Part(#[from] PartError),
-    #[error("a batch of the log can't be decoded")]
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("a batch of the write-ahead log can't be decoded")]
     Batch(#[from] DecodeError),
-    #[error("a batch has schema {0}, this program knows schema 1: start a newer mirador")]
-    Schema(u16),
-    #[error("{samples} samples of a batch name series whose definition is not in the log")]
+    #[error(
+        "{samples} samples of a batch name series whose definition is not in the write-ahead log"
+    )]
     UndefinedSeries { samples: u64 },
     #[error("labels are not in canonical form: names must rise, no value may be empty")]
     Labels,
@@ -29,10 +32,20 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Part(error) => error.kind(),
+            Self::Engine(error) => error.kind,
             Self::Batch(_) | Self::UndefinedSeries { .. } => ErrorKind::Corrupt,
-            Self::Schema(_) | Self::Labels => ErrorKind::Invalid,
+            Self::Labels => ErrorKind::Invalid,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::Encode(_) => ErrorKind::Bug,
+        }
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Engine(error) => error,
+            error => Self::new(error.kind(), error),
         }
     }
 }

@@ -12,31 +12,33 @@
 //! Read first: [`MetricStore`], [`BatchBuilder`], [`Selection`]. Why it is as it is:
 //! `docs/adr/0004-metric-store.md`.
 
+mod activity;
+mod apply;
 mod batch;
-mod cache;
 mod columns;
-mod deletes;
 mod error;
+mod flush;
 mod head;
 mod histograms;
-mod maintenance;
+mod intake;
+mod kind;
 mod matcher;
+mod merge;
 mod part;
-mod plan;
 mod registry;
 mod select;
+mod series;
 mod statistics;
 mod store;
 mod telemetry;
-mod tenant;
 mod values;
 
 pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
-pub use plan::MergeWish;
+pub use intake::{MetricBatch, Written};
 pub use select::{Samples, Scratch, Select, Selection, SeriesSamples};
-pub use statistics::{Cardinality, NameCount};
+pub use statistics::{Cardinality, NameCount, SeriesStats};
 pub use store::{
-    Limits, MetricStore, Prepared, Refused, ResolvedDelete, StoreSettings, StoreStats,
+    BATCH_SCHEMA, Limits, MetricStore, Prepared, Refused, ResolvedDelete, StoreSettings,
 };
 pub use telemetry::METRICS;

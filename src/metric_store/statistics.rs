@@ -4,6 +4,14 @@ use crate::select::Selection;
 use model::METRIC_NAME;
 use std::collections::HashMap;
 
+/// What the series of all tenants take of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeriesStats {
+    pub active_series: u64,
+    /// Names and samples.
+    pub bytes: u64,
+}
+
 /// A name and how many series or values it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameCount {

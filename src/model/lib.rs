@@ -1,8 +1,8 @@
 //! The nouns that every crate shares. Step 0: depends on no other crate of the house.
 //!
-//! Lives here: tenants, signals, time ranges and days, part ids, error kinds; labels, samples and
-//! native histograms with their arithmetic; label matchers, regular
-//! expressions and quoted strings as Go reads them.
+//! Lives here: tenants, signals, time ranges and days, part ids, positions in the write-ahead log,
+//! error kinds; labels, samples and native histograms with their arithmetic; label matchers,
+//! regular expressions and quoted strings as Go reads them.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
 //! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` is
 //! never empty; ids that were minted on one machine sort in the order of their minting.
@@ -19,6 +19,7 @@ mod signal;
 mod tenant;
 mod time;
 mod ulid;
+mod wal_position;
 
 pub use error::ErrorKind;
 pub use histogram::{
@@ -40,3 +41,4 @@ pub use signal::Signal;
 pub use tenant::{TenantError, TenantId};
 pub use time::{Day, TimeRange};
 pub use ulid::Ulid;
+pub use wal_position::WalPosition;

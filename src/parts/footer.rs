@@ -1,9 +1,8 @@
 //! The frame of a part file: header, footer, tail. `docs/formats/part.md` draws the bytes.
 
 use crate::PartError;
-use crate::manifest::LogPosition;
 use codec::{ByteReader, ByteWriter, DecodeError, crc32c_append};
-use model::{Day, Signal, TenantId, TimeRange, Ulid};
+use model::{Day, Signal, TenantId, TimeRange, Ulid, WalPosition};
 
 pub const PART_FORMAT_VERSION: u16 = 1;
 
@@ -42,7 +41,7 @@ pub struct PartSummary {
     /// The manifest generation whose tombstones the rows of this part have felt.
     pub tombstones_applied: u64,
     /// The log position that the manifest covers once this part is published.
-    pub covered: LogPosition,
+    pub covered: WalPosition,
     /// The parts that a merge made this one from.
     pub sources: Vec<Ulid>,
     /// The engine's own: what rules the part out without opening it. Repeated in the manifest.
@@ -103,7 +102,7 @@ pub(crate) fn decode_footer(footer: &[u8]) -> Result<(PartMeta, usize), DecodeEr
         rows: reader.varint()?,
         series: reader.varint()?,
         tombstones_applied: reader.varint()?,
-        covered: LogPosition { segment: reader.varint()?, offset: reader.varint()? },
+        covered: WalPosition { segment: reader.varint()?, offset: reader.varint()? },
         sources: decode_sources(&mut reader)?,
         bounds: reader.prefixed()?.to_vec(),
         engine: reader.prefixed()?.to_vec(),

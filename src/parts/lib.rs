@@ -1,8 +1,8 @@
 //! Immutable files of checksummed pages and the manifests that publish them. Step 2.
 //!
 //! Lives here: the part file (writer, reader, page directory), manifests and their generations,
-//! merge planning, retention, tombstones, quarantine, and giving disk space back.
-//! Not here: what a page holds (the engines), when to flush or merge (the engines), the log (wal).
+//! retention, tombstones, quarantine, and giving disk space back.
+//! Not here: what a page holds (the engines), which parts to merge and when (engine), the write-ahead log (wal).
 //! Invariants: a part exists when the newest manifest generation names it, and then it is whole
 //! and synced; generations only grow; the newest generation and the one before it always have all
 //! their parts on disk; a page is handed out only after its checksum agreed.
@@ -37,13 +37,13 @@ pub use error::PartError;
 pub use footer::{PART_FORMAT_VERSION, PartMeta, PartSummary};
 pub use garbage::{Collected, ORPHAN_AGE_MS};
 pub use keys::{manifest_key, part_key};
-pub use manifest::{Damage, Edit, LogPosition, Manifest, PartInfo, QuarantinedPart, Tombstone};
+pub use manifest::{Damage, Edit, Manifest, PartInfo, QuarantinedPart, Tombstone};
 pub use manifest_format::MANIFEST_FORMAT_VERSION;
-pub use merge::{LEVEL_MAX, MergePlan, MergeSettings, plan_erasures, plan_full_merge, plan_merges};
+pub use merge::{LEVEL_MAX, MergePlan};
 pub use open_parts::Site;
 pub use part::{PageBuffer, Part};
-pub use retention::{RetentionSettings, plan_retention};
-pub use store::{GENERATIONS_KEPT, PartStore};
+pub use retention::{Retention, plan_retention};
+pub use store::{GENERATIONS_KEPT, PartCheck, PartStore};
 pub use telemetry::METRICS;
 pub use tenants::tenants_with;
 pub use writer::{NewPart, PartWriter};

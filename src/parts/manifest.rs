@@ -4,15 +4,8 @@ use crate::PartError;
 use crate::footer::PartMeta;
 use crate::keys::part_key;
 use crate::writer::NewPart;
-use model::{Day, Signal, TenantId, TimeRange, Ulid};
+use model::{Day, Signal, TenantId, TimeRange, Ulid, WalPosition};
 use std::collections::BTreeSet;
-
-/// A place in the log: everything before it is in parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogPosition {
-    pub segment: u64,
-    pub offset: u64,
-}
 
 /// One generation of one tenant's signal. Readers hold it in an `Arc` for as long as they read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +17,7 @@ pub struct Manifest {
     pub created_ms: i64,
     /// The log below this position is in the parts: taking rows from the log and publishing them
     /// is one switch.
-    pub covered: LogPosition,
+    pub covered: WalPosition,
     /// Live parts, by rising id.
     pub parts: Vec<PartInfo>,
     pub tombstones: Vec<Tombstone>,
@@ -63,7 +56,7 @@ pub struct Tombstone {
     pub created_ms: i64,
     /// Where the log ended when the delete was asked for. Until the manifest covers it, rows that
     /// have to feel the tombstone may still be on their way into a part.
-    pub position: LogPosition,
+    pub position: WalPosition,
     /// The generation that added it; the store fills it in.
     pub generation: u64,
 }
@@ -88,7 +81,7 @@ pub struct Edit {
     /// Must be live, or quarantined where retention takes them.
     pub remove: Vec<Ulid>,
     /// Must not go back.
-    pub covered: Option<LogPosition>,
+    pub covered: Option<WalPosition>,
     pub add_tombstones: Vec<Tombstone>,
     pub quarantine: Vec<(Ulid, String)>,
     pub engine_state: Option<Vec<u8>>,
@@ -136,7 +129,7 @@ impl Manifest {
             tenant,
             signal,
             created_ms: 0,
-            covered: LogPosition::default(),
+            covered: WalPosition::default(),
             parts: Vec::new(),
             tombstones: Vec::new(),
             quarantined: Vec::new(),
@@ -250,7 +243,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn cover(&mut self, covered: Option<LogPosition>) -> Result<(), PartError> {
+    fn cover(&mut self, covered: Option<WalPosition>) -> Result<(), PartError> {
         let covered = covered.unwrap_or(self.covered);
         if covered < self.covered {
             let text = format!("covered goes back from {:?} to {covered:?}", self.covered);

@@ -2,9 +2,9 @@
 
 use crate::PartError;
 use crate::footer::{decode_signal, decode_tenant, decode_time};
-use crate::manifest::{Damage, LogPosition, Manifest, PartInfo, QuarantinedPart, Tombstone};
+use crate::manifest::{Damage, Manifest, PartInfo, QuarantinedPart, Tombstone};
 use codec::{ByteReader, ByteWriter, DecodeError, crc32c};
-use model::{Day, TimeRange, Ulid};
+use model::{Day, TimeRange, Ulid, WalPosition};
 
 pub const MANIFEST_FORMAT_VERSION: u16 = 1;
 
@@ -59,7 +59,7 @@ fn decode_body(mut reader: ByteReader<'_>) -> Result<Manifest, DecodeError> {
         tenant: decode_tenant(&mut reader)?,
         signal: decode_signal(&mut reader)?,
         created_ms: reader.varint_signed()?,
-        covered: LogPosition { segment: reader.varint()?, offset: reader.varint()? },
+        covered: WalPosition { segment: reader.varint()?, offset: reader.varint()? },
         parts: read_list(&mut reader, read_part)?,
         tombstones: read_list(&mut reader, read_tombstone)?,
         quarantined: read_list(&mut reader, read_quarantined)?,
@@ -136,7 +136,7 @@ fn read_tombstone(reader: &mut ByteReader<'_>) -> Result<Tombstone, DecodeError>
         time: decode_time(reader)?,
         matcher: reader.prefixed()?.to_vec(),
         created_ms: reader.varint_signed()?,
-        position: LogPosition { segment: reader.varint()?, offset: reader.varint()? },
+        position: WalPosition { segment: reader.varint()?, offset: reader.varint()? },
         generation: reader.varint()?,
     })
 }
@@ -202,7 +202,7 @@ mod tests {
                 time: TimeRange::at(id as i64),
                 matcher,
                 created_ms: 5,
-                position: LogPosition { segment: 7, offset: 8 },
+                position: WalPosition { segment: 7, offset: 8 },
                 generation: 6,
             };
             let set_apart = |(info, reason)| QuarantinedPart { info, reason, since_ms: -1 };
@@ -211,7 +211,7 @@ mod tests {
                 tenant: TenantId::default_tenant(),
                 signal: Signal::Logs,
                 created_ms,
-                covered: LogPosition { segment, offset },
+                covered: WalPosition { segment, offset },
                 parts: parts.into_iter().map(|(id, p)| PartInfo { id: Ulid(id), ..p }).collect(),
                 tombstones: tombstones.into_iter().map(tombstone).collect(),
                 quarantined: quarantined.into_iter().map(set_apart).collect(),

@@ -2,34 +2,54 @@
 //! may be those of all tenants and signals on a disk: they share its space.
 
 use crate::manifest::{Manifest, PartInfo};
-use model::{Day, Signal, Ulid};
+use model::{Day, Signal, TenantId, Ulid};
 use std::collections::{BTreeMap, BTreeSet};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RetentionSettings {
-    /// Parts whose last row is older go; milliseconds since 1970. `None` keeps them for ever.
-    pub oldest_ms: Option<i64>,
-    /// The most bytes of live parts, of all manifests together. `None` for no limit.
+/// What may be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Parts whose last row is older go; milliseconds since 1970, by signal. A signal that is not
+    /// here is kept for ever.
+    pub oldest_ms: BTreeMap<Signal, i64>,
+    /// The same for single tenants, before `oldest_ms`; `None` keeps for ever.
+    pub oldest_ms_of: BTreeMap<(TenantId, Signal), Option<i64>>,
+    /// The most bytes that all manifests' parts, quarantined ones included, and `bytes_beside` may
+    /// take together. `None` for no limit.
     pub bytes_max: Option<u64>,
+    /// What the data folder holds beside parts: the write-ahead log, snapshots. For its sake whole
+    /// days go, but never the newest one.
+    pub bytes_beside: u64,
 }
 
-/// The parts to drop: first by age (quarantined ones too), then whole days of all tenants, the
-/// oldest first, until the rest fits. Of the newest day single parts go, the oldest rows first.
+impl Retention {
+    fn oldest(&self, manifest: &Manifest) -> Option<i64> {
+        let of_tenant = self.oldest_ms_of.get(&(manifest.tenant.clone(), manifest.signal));
+        of_tenant.copied().unwrap_or_else(|| self.oldest_ms.get(&manifest.signal).copied())
+    }
+}
+
+/// The parts to drop: first by age, then whole days of all tenants, the oldest first, until the rest
+/// fits. Of the newest day single parts go, those with the oldest rows first.
 pub fn plan_retention<'m>(
     manifests: impl IntoIterator<Item = &'m Manifest>,
-    settings: &RetentionSettings,
+    retention: &Retention,
 ) -> BTreeSet<Ulid> {
     let (mut drop, mut kept) = (BTreeSet::new(), Vec::new());
     for manifest in manifests {
+        let oldest = retention.oldest(manifest);
         let last = |part: &PartInfo| to_ms(part.time.max, manifest.signal);
-        let too_old = |part: &PartInfo| settings.oldest_ms.is_some_and(|from| last(part) < from);
+        let is_too_old = |part: &PartInfo| oldest.is_some_and(|oldest| last(part) < oldest);
         let quarantined = manifest.quarantined.iter().map(|part| &part.info);
-        drop.extend(quarantined.filter(|part| too_old(part)).map(|part| part.id));
-        let (old, rest): (Vec<_>, Vec<_>) = manifest.parts.iter().partition(|part| too_old(part));
-        drop.extend(old.iter().map(|part| part.id));
-        kept.extend(rest.into_iter().map(|part| (last(part), part)));
+        for part in manifest.parts.iter().chain(quarantined) {
+            match is_too_old(part) {
+                true => drop.extend([part.id]),
+                false => kept.push((last(part), part)),
+            }
+        }
     }
-    drop.extend(over_size(kept, settings.bytes_max.unwrap_or(u64::MAX)));
+    if let Some(bytes_max) = retention.bytes_max {
+        drop.extend(over_size(kept, bytes_max, retention.bytes_beside));
+    }
     drop
 }
 
@@ -38,12 +58,12 @@ fn to_ms(tick: i64, signal: Signal) -> i64 {
 }
 
 /// Parts with the millisecond of their last row.
-fn over_size(parts: Vec<(i64, &PartInfo)>, bytes_max: u64) -> Vec<Ulid> {
+fn over_size(parts: Vec<(i64, &PartInfo)>, bytes_max: u64, beside: u64) -> Vec<Ulid> {
     let mut bytes: u64 = parts.iter().map(|(_, part)| part.bytes).sum();
     let mut days: BTreeMap<Day, Vec<(i64, &PartInfo)>> = BTreeMap::new();
     parts.into_iter().for_each(|part| days.entry(part.1.day).or_default().push(part));
     let mut drop = Vec::new();
-    while bytes > bytes_max
+    while bytes.saturating_add(beside) > bytes_max
         && days.len() > 1
         && let Some((_, oldest)) = days.pop_first()
     {
@@ -65,8 +85,8 @@ fn over_size(parts: Vec<(i64, &PartInfo)>, bytes_max: u64) -> Vec<Ulid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{LogPosition, QuarantinedPart};
-    use model::{Signal, TenantId, TimeRange};
+    use crate::manifest::QuarantinedPart;
+    use model::TimeRange;
 
     fn part(id: u128, day: i64, max: i64, bytes: u64) -> PartInfo {
         PartInfo {
@@ -87,18 +107,25 @@ mod tests {
         let mut manifest = Manifest::empty(TenantId::default_tenant(), Signal::Metrics);
         manifest.parts =
             vec![part(1, 1, 10, 5), part(2, 1, 19, 5), part(3, 2, 25, 7), part(4, 3, 30, 9)];
-        manifest.covered = LogPosition::default();
         let info = part(5, 1, 12, 100);
         let reason = "rot".to_owned();
         manifest.quarantined = vec![QuarantinedPart { info, reason, since_ms: 0 }];
         manifest
     }
 
+    fn retention(oldest_ms: Option<i64>, bytes_max: Option<u64>) -> Retention {
+        let signals = [Signal::Metrics, Signal::Logs];
+        let oldest_ms = signals.into_iter().zip(oldest_ms.into_iter().cycle()).collect();
+        Retention { oldest_ms, bytes_max, ..Retention::default() }
+    }
+
+    fn dropped(manifests: &[&Manifest], retention: &Retention) -> Vec<u128> {
+        plan_retention(manifests.iter().copied(), retention).iter().map(|id| id.0).collect()
+    }
+
     fn check(oldest_ms: Option<i64>, bytes_max: Option<u64>, expected: &[u128]) {
-        let settings = RetentionSettings { oldest_ms, bytes_max };
-        let dropped: Vec<u128> =
-            plan_retention([&manifest()], &settings).iter().map(|id| id.0).collect();
-        assert_eq!(dropped, expected, "{settings:?}");
+        let retention = retention(oldest_ms, bytes_max);
+        assert_eq!(dropped(&[&manifest()], &retention), expected, "{retention:?}");
     }
 
     #[test]
@@ -108,22 +135,47 @@ mod tests {
         check(Some(11), None, &[1]);
         check(Some(13), None, &[1, 5]);
         check(Some(i64::MAX), None, &[1, 2, 3, 4, 5]);
-        check(None, Some(26), &[]);
-        check(None, Some(25), &[1, 2]);
-        check(None, Some(16), &[1, 2]);
-        check(None, Some(9), &[1, 2, 3]);
-        check(None, Some(8), &[1, 2, 3, 4]);
+        check(None, Some(126), &[]);
+        check(None, Some(125), &[1, 2, 5]);
+        check(None, Some(16), &[1, 2, 5]);
+        check(None, Some(9), &[1, 2, 3, 5]);
+        check(None, Some(8), &[1, 2, 3, 4, 5]);
         check(Some(20), Some(9), &[1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn what_lies_beside_the_parts_counts_but_leaves_the_newest_day() {
+        let beside = |bytes_beside| {
+            let retention = Retention { bytes_beside, ..retention(None, Some(130)) };
+            dropped(&[&manifest()], &retention)
+        };
+        assert_eq!(beside(4), [0u128; 0]);
+        assert_eq!(beside(5), [1, 2, 5]);
+        assert_eq!(beside(1_000), [1, 2, 3, 5]);
     }
 
     #[test]
     fn tenants_share_the_size() {
         let (one, mut other) = (manifest(), manifest());
         other.parts = vec![part(6, 2, 20, 40)];
-        let settings = RetentionSettings { oldest_ms: None, bytes_max: Some(20) };
-        let dropped = plan_retention([&one, &other], &settings);
-        assert_eq!(dropped.iter().map(|id| id.0).collect::<Vec<_>>(), [1, 2, 3, 6]);
+        other.quarantined.clear();
+        assert_eq!(dropped(&[&one, &other], &retention(None, Some(20))), [1, 2, 3, 5, 6]);
     }
+
+    #[test]
+    fn a_tenant_may_have_an_age_of_its_own() {
+        let (one, mut other) = (manifest(), manifest());
+        other.tenant = TenantId::new("other").unwrap();
+        other.parts = vec![part(6, 1, 10, 1), part(7, 3, 30, 1)];
+        other.quarantined.clear();
+        let of = |oldest: Option<i64>| {
+            let oldest_ms_of = [((other.tenant.clone(), Signal::Metrics), oldest)].into();
+            dropped(&[&one, &other], &Retention { oldest_ms_of, ..retention(Some(20), None) })
+        };
+        assert_eq!(of(Some(31)), [1, 2, 5, 6, 7]);
+        assert_eq!(of(None), [1, 2, 5]);
+    }
+
     /// Their ticks are of different lengths, and the oldest go first all the same.
     #[test]
     fn signals_share_the_size_and_the_age() {
@@ -135,15 +187,13 @@ mod tests {
             part(8, 3, nanoseconds(31), 5),
         ];
         let check = |oldest_ms: Option<i64>, bytes_max: Option<u64>, expected: &[u128]| {
-            let settings = RetentionSettings { oldest_ms, bytes_max };
-            let dropped = plan_retention([&manifest(), &logs], &settings);
-            assert_eq!(dropped.iter().map(|id| id.0).collect::<Vec<_>>(), expected);
+            assert_eq!(dropped(&[&manifest(), &logs], &retention(oldest_ms, bytes_max)), expected);
         };
         check(Some(11), None, &[1]);
         check(Some(12), None, &[1, 6]);
-        check(None, Some(41), &[]);
-        check(None, Some(40), &[1, 2, 6]);
-        check(None, Some(18), &[1, 2, 3, 6, 7]);
-        check(None, Some(13), &[1, 2, 3, 4, 6, 7]);
+        check(None, Some(141), &[]);
+        check(None, Some(140), &[1, 2, 5, 6]);
+        check(None, Some(18), &[1, 2, 3, 5, 6, 7]);
+        check(None, Some(13), &[1, 2, 3, 4, 5, 6, 7]);
     }
 }

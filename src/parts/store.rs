@@ -15,12 +15,12 @@
 
 use crate::generations::{Generations, prune};
 use crate::keys::{manifest_key, part_id_of, part_key, parts_prefix};
-use crate::manifest::{Damage, Edit, LogPosition, Manifest};
+use crate::manifest::{Damage, Edit, Manifest, PartInfo};
 use crate::open_parts::{OpenParts, Site};
 use crate::part::Part;
 use crate::writer::PartWriter;
 use crate::{PartError, manifest_format, telemetry};
-use model::{Signal, TenantId, Ulid};
+use model::{Signal, TenantId, Ulid, WalPosition};
 use platform::{Blobs, Clock, Ids};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -28,6 +28,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// How many generations stay on disk: enough to look back at what happened, small enough to list.
 pub const GENERATIONS_KEPT: u64 = 8;
+
+/// Why a part that a manifest names must not be read, as far as the engine can tell from what the
+/// manifest says of it.
+pub type PartCheck = fn(&PartInfo) -> Result<(), String>;
 
 #[derive(Debug)]
 pub struct PartStore {
@@ -37,6 +41,7 @@ pub struct PartStore {
     open: Arc<OpenParts>,
     pub(crate) tenant: TenantId,
     pub(crate) signal: Signal,
+    check: PartCheck,
     writing: Mutex<Writing>,
     shared: Mutex<Shared>,
 }
@@ -57,8 +62,7 @@ pub(crate) struct Writing {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) current: Arc<Manifest>,
-    /// Of the generation before the current one.
-    previous_covered: LogPosition,
+    previous: Previous,
     /// Every manifest that somebody may still hold.
     handed_out: Vec<Weak<Manifest>>,
     /// Those that somebody holds.
@@ -67,16 +71,39 @@ pub(crate) struct Shared {
     pub(crate) making: Vec<(Ulid, Weak<()>)>,
 }
 
+/// What of the generation before the current one is still needed.
+#[derive(Clone, Debug, Default)]
+struct Previous {
+    covered: WalPosition,
+    engine_state: Vec<u8>,
+}
+
+impl Previous {
+    fn of(manifest: &Manifest) -> Self {
+        Self { covered: manifest.covered, engine_state: manifest.engine_state.clone() }
+    }
+}
+
 impl PartStore {
     /// Reads the newest manifest and writes nothing. What can't be read, and parts whose files are
     /// gone, are reported, kept out of answers, and stand in the next generation.
     pub fn open(site: &Site, tenant: TenantId, signal: Signal) -> Result<Self, PartError> {
+        Self::open_checked(site, tenant, signal, |_| Ok(()))
+    }
+
+    /// As [`PartStore::open`]; parts that do not pass the check are quarantined as well.
+    pub fn open_checked(
+        site: &Site,
+        tenant: TenantId,
+        signal: Signal,
+        check: PartCheck,
+    ) -> Result<Self, PartError> {
         let Site { blobs, clock, ids, open } = site.clone();
         let found = Generations::load(blobs.as_ref(), &tenant, signal)?;
-        let adopted = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found)?;
-        let shared = Shared::new(Arc::new(adopted.manifest), adopted.previous_covered);
+        let adopted = adopt(blobs.as_ref(), clock.as_ref(), &tenant, signal, found, check)?;
+        let shared = Shared::new(Arc::new(adopted.manifest), adopted.previous);
         let (shared, writing) = (Mutex::new(shared), Mutex::new(adopted.writing));
-        Ok(Self { blobs, clock, ids, open, tenant, signal, writing, shared })
+        Ok(Self { blobs, clock, ids, open, tenant, signal, check, writing, shared })
     }
 
     pub fn tenant(&self) -> &TenantId {
@@ -175,8 +202,18 @@ impl PartStore {
     /// The log may be cut below this position. It is what the generation *before* the newest
     /// covers: were the newest to rot, the log still has what only it knew of. Whoever asks does
     /// not wait for the disk.
-    pub fn log_needed_from(&self) -> LogPosition {
-        self.shared().previous_covered
+    pub fn wal_needed_from(&self) -> WalPosition {
+        self.shared().previous.covered
+    }
+
+    /// The engine's own state in the generation before the newest.
+    pub fn previous_state(&self) -> Vec<u8> {
+        self.shared().previous.engine_state.clone()
+    }
+
+    /// Finds out whether a commit whose write failed has happened all the same.
+    pub fn resolve_uncertain(&self) -> Result<(), PartError> {
+        self.settle(&mut self.writing())
     }
 
     fn publish_edit(
@@ -217,8 +254,8 @@ impl PartStore {
     fn switch(&self, writing: &mut Writing, next: Manifest) -> Arc<Manifest> {
         telemetry::COMMITS.increment();
         let next = Arc::new(next);
-        let covered = self.snapshot().covered;
-        let before = self.shared().replace(Arc::clone(&next), covered, &self.open);
+        let previous = Previous::of(&self.snapshot());
+        let before = self.shared().replace(Arc::clone(&next), previous, &self.open);
         let named: BTreeSet<Ulid> = next.named().collect();
         writing.dropped.extend(before.named().filter(|id| !named.contains(id)));
         writing.previous = before.named().collect();
@@ -253,10 +290,16 @@ impl PartStore {
     /// Takes what somebody else published.
     fn reload(&self, writing: &mut Writing) -> Result<(), PartError> {
         let found = Generations::load(self.blobs.as_ref(), &self.tenant, self.signal)?;
-        let adopted =
-            adopt(self.blobs.as_ref(), self.clock.as_ref(), &self.tenant, self.signal, found)?;
+        let adopted = adopt(
+            self.blobs.as_ref(),
+            self.clock.as_ref(),
+            &self.tenant,
+            self.signal,
+            found,
+            self.check,
+        )?;
         *writing = adopted.writing;
-        self.shared().replace(Arc::new(adopted.manifest), adopted.previous_covered, &self.open);
+        self.shared().replace(Arc::new(adopted.manifest), adopted.previous, &self.open);
         Ok(())
     }
 
@@ -284,20 +327,20 @@ impl Drop for PartStore {
 }
 
 impl Shared {
-    fn new(current: Arc<Manifest>, previous_covered: LogPosition) -> Self {
+    fn new(current: Arc<Manifest>, previous: Previous) -> Self {
         let handed_out = vec![Arc::downgrade(&current)];
         let (handles, making) = (BTreeMap::new(), Vec::new());
-        Self { current, previous_covered, handed_out, handles, making }
+        Self { current, previous, handed_out, handles, making }
     }
 
     /// Answers the manifest that was current.
     fn replace(
         &mut self,
         next: Arc<Manifest>,
-        previous_covered: LogPosition,
+        previous: Previous,
         open: &OpenParts,
     ) -> Arc<Manifest> {
-        self.previous_covered = previous_covered;
+        self.previous = previous;
         self.handed_out.retain(|manifest| manifest.strong_count() > 0);
         self.handed_out.push(Arc::downgrade(&next));
         let gone = self.handles.keys().filter(|id| next.part(**id).is_none());
@@ -321,7 +364,7 @@ impl Shared {
 struct Adopted {
     manifest: Manifest,
     writing: Writing,
-    previous_covered: LogPosition,
+    previous: Previous,
 }
 
 fn adopt(
@@ -330,18 +373,19 @@ fn adopt(
     tenant: &TenantId,
     signal: Signal,
     found: Generations,
+    check: PartCheck,
 ) -> Result<Adopted, PartError> {
     let Generations { current, previous, unreadable, highest, once_named, .. } = found;
     let mut manifest = current.unwrap_or_else(|| Manifest::empty(tenant.clone(), signal));
     note_unreadable(&mut manifest, &unreadable, clock.wall_ms());
-    set_missing_apart(blobs, &mut manifest, clock.wall_ms())?;
-    let previous_covered = previous.as_ref().map(|p| p.covered).unwrap_or_default();
+    quarantine_unusable(blobs, &mut manifest, clock.wall_ms(), check)?;
+    let before = previous.as_ref().map(Previous::of).unwrap_or_default();
     let previous: BTreeSet<Ulid> =
         previous.iter().flat_map(|p| p.named().collect::<Vec<_>>()).collect();
     let named: BTreeSet<Ulid> = manifest.named().collect();
     let dropped = once_named.difference(&named).copied().collect();
     let writing = Writing { highest, previous, dropped, uncertain: None };
-    Ok(Adopted { manifest, writing, previous_covered })
+    Ok(Adopted { manifest, writing, previous: before })
 }
 
 fn note_unreadable(manifest: &mut Manifest, unreadable: &[u64], now_ms: i64) {
@@ -355,25 +399,27 @@ fn note_unreadable(manifest: &mut Manifest, unreadable: &[u64], now_ms: i64) {
     }
 }
 
-/// Parts whose file is gone or has another length are found now and not in the middle of a query.
-fn set_missing_apart(
+/// Parts whose file is gone or has another length, and parts that do not pass the check, are found
+/// now and not in the middle of a query.
+fn quarantine_unusable(
     blobs: &dyn Blobs,
     manifest: &mut Manifest,
     now_ms: i64,
+    check: PartCheck,
 ) -> Result<(), PartError> {
     let prefix = parts_prefix(&manifest.tenant, manifest.signal);
     let listed = blobs.list(&prefix).map_err(PartError::io(&prefix))?;
     let on_disk: BTreeMap<Ulid, u64> =
         listed.iter().filter_map(|blob| Some((part_id_of(&blob.key)?, blob.len))).collect();
-    let reason = |id: Ulid, bytes: u64| match on_disk.get(&id) {
-        None => Some((id, "its file is gone".to_owned())),
-        Some(found) if *found != bytes => {
-            Some((id, format!("its file has {found} bytes instead of {bytes}")))
+    let reason = |part: &PartInfo| match on_disk.get(&part.id) {
+        None => Some("its file is gone".to_owned()),
+        Some(found) if *found != part.bytes => {
+            Some(format!("its file has {found} bytes instead of {}", part.bytes))
         }
-        Some(_) => None,
+        Some(_) => check(part).err(),
     };
     let lost: Vec<(Ulid, String)> =
-        manifest.parts.iter().filter_map(|part| reason(part.id, part.bytes)).collect();
+        manifest.parts.iter().filter_map(|part| Some((part.id, reason(part)?))).collect();
     for (part, reason) in &lost {
         let (tenant, signal) = (&manifest.tenant, manifest.signal);
         observe::emit(&telemetry::Quarantined { tenant, signal, part: *part, reason });

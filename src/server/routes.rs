@@ -126,6 +126,22 @@ pub static ROUTES: &[Route] = &[
     ),
     action(
         &[Method::GET],
+        "/api/admin/refused",
+        ADMIN,
+        Body::None,
+        handler!(admin::list_refused),
+        "Batches that are kept in the write-ahead log because they could not be taken back",
+    ),
+    action(
+        &[Method::DELETE],
+        "/api/admin/refused/{signal}/{tenant}",
+        ADMIN,
+        Body::None,
+        handler!(admin::forget_refused),
+        "Gives them up, so that the write-ahead log need not keep them",
+    ),
+    action(
+        &[Method::GET],
         "/api/admin/tokens",
         ADMIN,
         Body::None,

@@ -14,9 +14,11 @@
 use crate::access::CATALOG_DIR;
 use crate::stores::BLOB_DIR;
 use catalog::{Catalog, CatalogError};
-use ingest::{EngineError, Gateway, Keeper};
+use engine::EngineError;
+use ingest::{Gateway, Maintenance};
 use model::ErrorKind;
-use platform::{Clock, Disk, DiskBlobs, Random, RealDisk};
+use platform::{Blobs, Clock, Disk, DiskBlobs, Random, RealDisk};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -34,7 +36,7 @@ pub struct Snapshots {
     pub(crate) disk: Arc<RealDisk>,
     pub(crate) blobs: Arc<DiskBlobs>,
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     /// One at a time.
@@ -75,7 +77,7 @@ impl Snapshots {
     ) -> Result<String, SnapshotError> {
         let _working = self.working.lock().await;
         if !skip_head {
-            self.keeper.flush(gateway).await.map_err(SnapshotError::Flush)?;
+            self.maintenance.flush(gateway).await.map_err(SnapshotError::Flush)?;
         }
         let name = self.new_name();
         let (disk, blobs, kept) = (Arc::clone(&self.disk), Arc::clone(&self.blobs), name.clone());
@@ -84,7 +86,7 @@ impl Snapshots {
             let export = catalog.export_now().map_err(catalog_error)?;
             keep(&disk, &blobs, &export, &kept).map_err(engine_error)
         };
-        self.keeper.undisturbed(keep).await.map_err(SnapshotError::Keep)?;
+        self.maintenance.undisturbed(keep).await.map_err(SnapshotError::Keep)?;
         Ok(name)
     }
 
@@ -107,6 +109,22 @@ impl Snapshots {
         self.disk.rename(&path, &going)?;
         self.disk.sync_dir(FOLDER)?;
         Ok(remove_tree(&self.disk, &going, DEPTH_MAX)?)
+    }
+
+    /// What snapshots alone keep on the disk: parts that the stores have dropped. Blocking; what
+    /// can't be looked at counts as nothing.
+    pub fn bytes_alone(&self) -> u64 {
+        let live = self.blobs.list("parts").unwrap_or_default();
+        let live: BTreeSet<String> = live.into_iter().map(|blob| blob.key).collect();
+        // Snapshots share the bytes of a part that several of them keep.
+        let mut kept: BTreeMap<String, u64> = BTreeMap::new();
+        for name in self.list().unwrap_or_default() {
+            let folder = format!("{FOLDER}/{name}/{BLOB_DIR}");
+            let _ = each_file(&self.disk, &folder, "parts", DEPTH_MAX, &mut |key, bytes| {
+                kept.insert(key.to_owned(), bytes);
+            });
+        }
+        kept.iter().filter(|(key, _)| !live.contains(*key)).map(|(_, bytes)| bytes).sum()
     }
 
     /// `20261121T063015Z-0123456789abcdef`: when, and a number that nothing else has.
@@ -160,6 +178,27 @@ fn keep_export(disk: &RealDisk, export: &str, root: &str) -> io::Result<()> {
     disk.create_dirs(&folder)?;
     disk.duplicate(export, &format!("{root}/{export}"))?;
     disk.sync_dir(&folder)
+}
+
+/// Calls `each` with the path below `root` and the size of every file below `folder`.
+fn each_file(
+    disk: &RealDisk,
+    root: &str,
+    folder: &str,
+    depth: usize,
+    each: &mut impl FnMut(&str, u64),
+) -> io::Result<()> {
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in disk.list(&format!("{root}/{folder}"))? {
+        let path = format!("{folder}/{}", entry.name);
+        match entry.is_dir {
+            true => each_file(disk, root, &path, depth - 1, each)?,
+            false => each(&path, entry.len),
+        }
+    }
+    Ok(())
 }
 
 fn remove_tree(disk: &RealDisk, folder: &str, depth: usize) -> io::Result<()> {

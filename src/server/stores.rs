@@ -2,16 +2,19 @@
 
 use crate::access::AccessBook;
 use crate::config::{Config, StorageSettings, WalSettings, WalSync};
-use crate::metrics::{MetricEngine, MetricQueriesOf, MetricWriterOf};
-use crate::probe::ProbeEngine;
+use crate::metrics::{MetricQueriesOf, MetricWriterOf};
+use crate::probe::{Probe, ProbeStore};
 use crate::snapshots::Snapshots;
 use catalog::CatalogError;
-use ingest::{Engine, Gateway, Keeper, KeeperSettings, MergeRequest, ReplayReport};
+use engine::{Engine, EngineError, MergeRequest};
+use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
 use metric_store::{Limits, MetricStore, StoreSettings};
+use model::{ErrorKind, Signal};
 use observe::Notice;
-use parts::{RetentionSettings, Site};
+use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
 use protocols::MetricServices;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +23,16 @@ use tokio::time::{Interval, MissedTickBehavior};
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
-const LOG_DIR: &str = "wal";
+const WAL_DIR: &str = "wal";
 pub(crate) const BLOB_DIR: &str = "blobs";
 
-/// Free space that the log leaves alone, so that a full disk can still be helped by writing heads
+/// Free space that the write-ahead log leaves alone, so that a full disk can still be helped by writing heads
 /// to parts; less on a small disk.
-const LOG_RESERVE_BYTES: u64 = 32 << 20;
-const LOG_RESERVE_SHARE: u64 = 20;
+const WAL_RESERVE_BYTES: u64 = 32 << 20;
+const WAL_RESERVE_SHARE: u64 = 20;
+
+/// How often the engines look for slow, regular work of their own.
+const TEND_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -37,7 +43,7 @@ pub enum OpenError {
          with --data"
     )]
     InUse { folder: String },
-    #[error("can't open the log")]
+    #[error("can't open the write-ahead log")]
     Log(#[from] WalError),
     #[error("can't open the catalog")]
     Catalog(#[from] CatalogError),
@@ -57,17 +63,17 @@ pub struct Machine {
 pub struct Stores {
     pub access: AccessBook,
     pub gateway: Arc<Gateway>,
-    pub keeper: Arc<Keeper>,
+    pub maintenance: Arc<Maintenance>,
     pub snapshots: Arc<Snapshots>,
     pub metrics: Arc<MetricStore>,
-    pub probe: Option<Arc<ProbeEngine>>,
+    pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
     retention: StorageSettings,
     clock: Arc<dyn Clock>,
 }
 
 impl Stores {
-    /// Blocking; `progress` hears how many bytes of the log are replayed, of how many.
+    /// Blocking; `progress` is told how many bytes of the write-ahead log are replayed, of how many.
     pub fn open(
         config: &Config,
         machine: &Machine,
@@ -75,52 +81,69 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let Engines { files, metrics, probe, keeper } = Engines::open(config, machine)?;
+        let Engines { files, metrics, probe, maintenance } = Engines::open(config, machine)?;
+        let known = maintenance.wal_covered();
         let options = LogOptions {
-            reserve_bytes: log_reserve(disk),
-            first_segment: keeper.log_covered().segment + 1,
-            ..log_options(&config.wal)
+            reserve_bytes: wal_reserve(disk),
+            first_segment: known.segment + 1,
+            ..wal_options(&config.wal)
         };
-        let disk_of_log: Arc<dyn Disk> = disk.clone();
-        let (log, replay) = Log::open(disk_of_log, Arc::clone(clock), Arc::clone(random), options)?;
-        report_replay(keeper.replay(replay, progress)?);
+        let wal_disk: Arc<dyn Disk> = disk.clone();
+        let (wal, replay) = Log::open(wal_disk, Arc::clone(clock), Arc::clone(random), options)?;
+        report_replay(maintenance.replay(replay, progress)?);
         let snapshots = Arc::new(Snapshots {
             disk: Arc::clone(disk),
             blobs: files,
             catalog: Arc::clone(&access.catalog),
-            keeper: Arc::clone(&keeper),
+            maintenance: Arc::clone(&maintenance),
             clock: Arc::clone(clock),
             random: Arc::clone(random),
             working: Mutex::default(),
         });
-        let gateway = Arc::new(Gateway::new(Arc::new(log)));
+        let gateway = Arc::new(Gateway::new(Arc::new(wal), known));
         let (disk, clock, retention) = (disk.clone(), Arc::clone(clock), config.storage.clone());
-        Ok(Self { access, gateway, keeper, snapshots, metrics, probe, disk, retention, clock })
+        Ok(Self { access, gateway, maintenance, snapshots, metrics, probe, disk, retention, clock })
     }
 
     /// What the protocols need of the metric store.
     pub fn metric_services(&self, config: &Config) -> MetricServices {
         let (store, gateway) = (&self.metrics, &self.gateway);
         let limits = Limits { active_series_max: config.metrics.active_series_max };
-        let writer = MetricWriterOf::new(Arc::clone(store), Arc::clone(gateway), limits);
+        let (store, gateway) = (Arc::clone(store), Arc::clone(gateway));
+        let writer =
+            MetricWriterOf { store: Arc::clone(&store), gateway: Arc::clone(&gateway), limits };
         let queries = MetricQueriesOf {
-            store: Arc::clone(store),
-            gateway: Arc::clone(gateway),
+            store,
+            gateway,
             snapshots: Arc::clone(&self.snapshots),
             runtime: tokio::runtime::Handle::current(),
         };
         MetricServices { writer: Arc::new(writer), queries: Arc::new(queries) }
     }
 
-    /// What may be kept now, by the settings and the disk.
-    pub fn retention(&self) -> RetentionSettings {
+    /// What may be kept now, by the settings and the disk. Blocking.
+    pub fn retention(&self) -> Retention {
         let now_ms = self.clock.wall_ms();
         let age_ms = self.retention.retention_ms();
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
         let bytes_max = self.retention.retention_size.bytes(total);
-        let oldest_ms = age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
-        RetentionSettings { oldest_ms, bytes_max }
+        let oldest = age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
+        let oldest = oldest.into_iter().flat_map(|ms| Signal::ALL.map(|signal| (signal, ms)));
+        Retention {
+            oldest_ms: oldest.collect(),
+            oldest_ms_of: BTreeMap::new(),
+            bytes_max,
+            bytes_beside: self.gateway.wal().size_bytes() + self.snapshots.bytes_alone(),
+        }
+    }
+
+    /// Drops what may not be kept any more. Answers how many parts.
+    pub async fn retain(self: &Arc<Self>) -> Result<usize, EngineError> {
+        let stores = Arc::clone(self);
+        let retention = tokio::task::spawn_blocking(move || stores.retention()).await;
+        let panicked = |_| EngineError::new(ErrorKind::Bug, "retention could not be worked out");
+        self.maintenance.retain(retention.map_err(panicked)?).await
     }
 
     pub fn merge_request(&self, full: bool) -> MergeRequest {
@@ -135,7 +158,7 @@ impl Stores {
 
     /// Syncs everything and leaves a mark that says so. Blocking.
     pub fn close(&self) {
-        self.gateway.log().shutdown();
+        self.gateway.wal().shutdown();
         if let Err(error) = self.access.catalog.export_now() {
             Notice::warn("the catalog could not be exported", &[("error", &error)]);
         }
@@ -146,8 +169,8 @@ impl Stores {
 struct Engines {
     files: Arc<DiskBlobs>,
     metrics: Arc<MetricStore>,
-    probe: Option<Arc<ProbeEngine>>,
-    keeper: Arc<Keeper>,
+    probe: Option<Arc<ProbeStore>>,
+    maintenance: Arc<Maintenance>,
 }
 
 impl Engines {
@@ -161,38 +184,39 @@ impl Engines {
         let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
         let metrics = MetricStore::open(site.clone(), Arc::clone(random), settings);
         let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
-        let probe = config.testing.probe.then(|| ProbeEngine::open(site));
+        let probe = config.testing.probe.then(|| ProbeStore::open(Probe, site));
         let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(MetricEngine(Arc::clone(&metrics)))];
+        let mut engines = vec![metrics.engine()];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
-        let keeper = Keeper::new(engines, Arc::clone(clock), keeper_settings(&config.storage));
-        Ok(Self { files, metrics, probe, keeper: Arc::new(keeper) })
+        let settings = flush_settings(&config.storage);
+        let maintenance = Arc::new(Maintenance::new(engines, Arc::clone(clock), settings));
+        Ok(Self { files, metrics, probe, maintenance })
     }
 }
 
 fn report_replay(report: ReplayReport) {
     if report.batches > 0 {
-        let (batches, skipped) = (report.batches, report.skipped);
+        let (batches, refused) = (report.batches, report.refused);
         let fields: [(&str, &dyn std::fmt::Display); 2] =
-            [("batches", &batches), ("skipped", &skipped)];
-        Notice::info("the log is replayed", &fields);
+            [("batches", &batches), ("refused", &refused)];
+        Notice::info("the write-ahead log is replayed", &fields);
     }
 }
 
-fn log_reserve(disk: &RealDisk) -> u64 {
+fn wal_reserve(disk: &RealDisk) -> u64 {
     let total = disk.space().map_or(u64::MAX, |space| space.total);
-    LOG_RESERVE_BYTES.min(total / LOG_RESERVE_SHARE)
+    WAL_RESERVE_BYTES.min(total / WAL_RESERVE_SHARE)
 }
 
-fn keeper_settings(storage: &StorageSettings) -> KeeperSettings {
-    KeeperSettings {
-        flush_interval: storage.flush_interval.0,
-        flush_size: storage.flush_size.0,
+fn flush_settings(storage: &StorageSettings) -> FlushSettings {
+    FlushSettings {
+        interval: storage.flush_interval.0,
+        wal_size: storage.flush_size.0,
         head_size: storage.head_size.0,
     }
 }
 
-fn log_options(settings: &WalSettings) -> LogOptions {
+fn wal_options(settings: &WalSettings) -> LogOptions {
     LogOptions {
         sync: match settings.sync {
             WalSync::Always => SyncPolicy::Always,
@@ -200,24 +224,29 @@ fn log_options(settings: &WalSettings) -> LogOptions {
             WalSync::Off => SyncPolicy::Off,
         },
         window: settings.window.0,
-        folder: LOG_DIR.to_owned(),
+        folder: WAL_DIR.to_owned(),
         segment_bytes: settings.segment_size.0,
         queue_bytes: settings.queue_size.length(),
         ..LogOptions::default()
     }
 }
 
-/// The care that the stores need while the server runs; ends when its task is dropped. Failures
-/// were counted and logged where they happened, and are tried again.
+/// The upkeep of the stores while the server runs; ends when its task is dropped. Failures were
+/// counted and logged where they happened, and are tried again.
 pub(crate) async fn keep(stores: Arc<Stores>, merge_interval: Duration) {
-    tokio::join!(keep_flushing(&stores), keep_merging(&stores, merge_interval));
+    tokio::join!(
+        keep_flushing(&stores),
+        keep_merging(&stores, merge_interval),
+        keep_retaining(&stores, merge_interval),
+        keep_tending(&stores),
+    );
 }
 
 async fn keep_flushing(stores: &Arc<Stores>) {
     let mut tick = interval(Duration::from_secs(1));
     loop {
         tick.tick().await;
-        let _ = stores.keeper.flush_when_due(&stores.gateway).await;
+        let _ = stores.maintenance.flush_due(&stores.gateway).await;
         let stores = Arc::clone(stores);
         let _ = tokio::task::spawn_blocking(move || stores.access.maintain()).await;
     }
@@ -229,8 +258,24 @@ async fn keep_merging(stores: &Stores, merge_interval: Duration) {
     tick.tick().await;
     loop {
         tick.tick().await;
-        let _ = stores.keeper.merge(&stores.gateway, stores.merge_request(false)).await;
-        let _ = stores.keeper.retain(stores.retention()).await;
+        let _ = stores.maintenance.merge(stores.merge_request(false)).await;
+    }
+}
+
+/// Beside the merges, which may take long.
+async fn keep_retaining(stores: &Arc<Stores>, merge_interval: Duration) {
+    let mut tick = interval(merge_interval.max(Duration::from_secs(1)));
+    loop {
+        tick.tick().await;
+        let _ = stores.retain().await;
+    }
+}
+
+async fn keep_tending(stores: &Stores) {
+    let mut tick = interval(TEND_INTERVAL);
+    loop {
+        tick.tick().await;
+        let _ = stores.maintenance.tend().await;
     }
 }
 

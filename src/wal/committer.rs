@@ -1,6 +1,7 @@
 //! The one thread that writes: takes all waiting batches, appends them with one write, syncs once,
 //! answers them all.
 
+use crate::WalError;
 use crate::log::{LogOptions, Shared, State, SyncPolicy};
 use crate::segment::{HEADER_BYTES, Header};
 use crate::telemetry::{
@@ -8,7 +9,7 @@ use crate::telemetry::{
     WRITTEN_BYTES,
 };
 use crate::writer::{Failure, OrFailure, SegmentWriter};
-use crate::{Position, WalError};
+use model::WalPosition;
 use observe::emit;
 use platform::{Clock, Disk, Moment, Random};
 use std::fmt;
@@ -29,21 +30,23 @@ pub(crate) struct Pending {
     pub(crate) done: Done,
 }
 
-type Callback = Box<dyn FnOnce(Result<Position, WalError>) + Send>;
+type Callback = Box<dyn FnOnce(Result<WalPosition, WalError>) + Send>;
 
 /// Who wants to know. Is answered exactly once, even where the thread that should panics.
 pub(crate) struct Done(Option<Callback>);
 
 impl Done {
-    pub(crate) fn new(callback: impl FnOnce(Result<Position, WalError>) + Send + 'static) -> Self {
+    pub(crate) fn new(
+        callback: impl FnOnce(Result<WalPosition, WalError>) + Send + 'static,
+    ) -> Self {
         Self(Some(Box::new(callback)))
     }
 
-    pub(crate) fn answer(mut self, result: Result<Position, WalError>) {
+    pub(crate) fn answer(mut self, result: Result<WalPosition, WalError>) {
         self.call(result);
     }
 
-    fn call(&mut self, result: Result<Position, WalError>) {
+    fn call(&mut self, result: Result<WalPosition, WalError>) {
         if let Some(callback) = self.0.take() {
             if let Err(error) = &result {
                 REFUSED.increment(&[error.kind().as_str()]);
@@ -189,7 +192,7 @@ impl Committer {
         if count == 0 {
             return self.rotate();
         }
-        let start = Position { segment: segment.sequence(), offset: segment.end };
+        let start = WalPosition { segment: segment.sequence(), offset: segment.end };
         segment.write(&mut group[..count], buffer).or_failure("write to the log")?;
         if self.options.sync == SyncPolicy::Always {
             self.sync()?;
@@ -199,10 +202,10 @@ impl Committer {
         Ok(())
     }
 
-    fn answer(&mut self, start: Position, count: usize) {
+    fn answer(&mut self, start: WalPosition, count: usize) {
         let segment = self.segment.as_mut().expect("the batches were written to it");
         segment.acknowledged = true;
-        let end = Position { offset: segment.end, ..start };
+        let end = WalPosition { offset: segment.end, ..start };
         let (mut position, mut payload_bytes) = (start, 0);
         for Pending { frame, payload_bytes: bytes, done } in self.progress.group.drain(..count) {
             payload_bytes += bytes;
@@ -268,7 +271,7 @@ impl Committer {
                 created => break created?,
             }
         };
-        let start = Position { segment: segment.sequence(), offset: segment.end };
+        let start = WalPosition { segment: segment.sequence(), offset: segment.end };
         self.next_sequence = start.segment + 1;
         self.segment = Some(segment);
         self.progress.last_sync = Some(self.clock.now());
@@ -353,7 +356,7 @@ impl Committer {
         let Some(segment) = self.segment.take() else { return };
         let sequence = segment.sequence();
         match segment.seal() {
-            Ok(offset) => self.shared.lock().set_end(Position { segment: sequence, offset }),
+            Ok(offset) => self.shared.lock().set_end(WalPosition { segment: sequence, offset }),
             Err(failure) => self.fail(failure),
         }
     }

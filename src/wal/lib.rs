@@ -30,5 +30,4 @@ pub use error::WalError;
 pub use inspect::{Inspected, inspect};
 pub use log::{Health, Log, LogOptions, SegmentInfo, SyncPolicy};
 pub use replay::{Progress, Replay, ReplaySummary, Replayed};
-pub use segment::Position;
 pub use telemetry::METRICS;

@@ -3,10 +3,11 @@
 use crate::batch::{BATCH_HEADER_BYTES, check_size};
 use crate::committer::{Committer, Done, Pending, Working};
 use crate::reader::{Opened, SegmentReader};
-use crate::segment::{FRAME_BYTES, Position, parse_segment_name, segment_name};
+use crate::segment::{FRAME_BYTES, parse_segment_name, segment_name};
 use crate::telemetry::{HEALTHY, QUEUE_BYTES, SEGMENTS, SIZE_BYTES, UncleanStop};
 use crate::{Batch, PAYLOAD_BYTES_MAX, Packing, Replay, WalError};
 use codec::ByteWriter;
+use model::WalPosition;
 use observe::emit;
 use platform::threads::Worker;
 use platform::{Clock, Disk, Random};
@@ -104,7 +105,7 @@ pub(crate) struct State {
     /// Somebody waits for a new segment to begin.
     pub(crate) rotate: Option<mpsc::SyncSender<()>>,
     segments: BTreeMap<u64, u64>,
-    end: Position,
+    end: WalPosition,
 }
 
 impl Shared {
@@ -118,7 +119,7 @@ impl Shared {
             retry_now: false,
             rotate: None,
             segments: found.iter().map(|segment| (segment.sequence, segment.bytes)).collect(),
-            end: Position { segment: last.sequence, offset: last.bytes },
+            end: WalPosition { segment: last.sequence, offset: last.bytes },
         };
         Self { state: Mutex::new(state), work: Condvar::new() }
     }
@@ -129,7 +130,7 @@ impl Shared {
 }
 
 impl State {
-    pub(crate) fn set_end(&mut self, end: Position) {
+    pub(crate) fn set_end(&mut self, end: WalPosition) {
         self.end = end;
         self.segments.insert(end.segment, end.offset);
         QUEUE_BYTES.set(self.queue_bytes as f64);
@@ -239,7 +240,7 @@ impl Log {
     pub fn append(
         &self,
         batch: &Batch<'_>,
-        on_done: impl FnOnce(Result<Position, WalError>) + Send + 'static,
+        on_done: impl FnOnce(Result<WalPosition, WalError>) + Send + 'static,
     ) {
         let done = Done::new(on_done);
         match self.encode(batch) {
@@ -249,7 +250,7 @@ impl Log {
     }
 
     /// As [`append`](Self::append), for those who have a thread to spare.
-    pub fn append_wait(&self, batch: &Batch<'_>) -> Result<Position, WalError> {
+    pub fn append_wait(&self, batch: &Batch<'_>) -> Result<WalPosition, WalError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.append(batch, move |result| {
             // The receiver waits below.
@@ -321,13 +322,13 @@ impl Log {
 
     /// No batch that is still to be answered lies below this position; every one that lies below
     /// was answered. It moves after the answers of a group were given.
-    pub fn end(&self) -> Position {
+    pub fn end(&self) -> WalPosition {
         self.shared.lock().end
     }
 
     /// Deletes the segments that lie wholly below `position`, never the one that is written.
     /// Answers how many.
-    pub fn truncate_before(&self, position: Position) -> Result<usize, WalError> {
+    pub fn truncate_before(&self, position: WalPosition) -> Result<usize, WalError> {
         let below: Vec<u64> = {
             let state = self.shared.lock();
             let bound = position.segment.min(state.end.segment);
@@ -360,6 +361,17 @@ impl Log {
 
     pub fn size_bytes(&self) -> u64 {
         self.shared.lock().segments.values().sum()
+    }
+
+    /// How many bytes stand at or behind a position.
+    pub fn bytes_from(&self, position: WalPosition) -> u64 {
+        let state = self.shared.lock();
+        let segments = state.segments.range(position.segment..);
+        let behind = |(sequence, bytes): (&u64, &u64)| {
+            let before = if *sequence == position.segment { position.offset } else { 0 };
+            bytes.saturating_sub(before)
+        };
+        segments.map(behind).sum()
     }
 
     /// Takes no more batches, writes and answers those that wait, and seals the log, so that the

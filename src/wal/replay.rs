@@ -3,10 +3,10 @@
 use crate::batch::StoredBatch;
 use crate::log::SegmentInfo;
 use crate::reader::{Opened, SegmentReader, Step};
-use crate::segment::{FRAME_BYTES, Position, segment_name};
+use crate::segment::{FRAME_BYTES, segment_name};
 use crate::telemetry::{Corruption, REPLAYED, TornTail};
 use crate::{Batch, Packing, WalError};
-use model::{Signal, TenantId};
+use model::{Signal, TenantId, WalPosition};
 use observe::emit;
 use platform::Disk;
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub struct Replay {
     folder: String,
     waiting: VecDeque<SegmentInfo>,
     current: Option<Current>,
-    from: Position,
+    from: WalPosition,
     tenant: TenantId,
     room: Vec<u8>,
     progress: Progress,
@@ -36,7 +36,7 @@ struct Current {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed<'a> {
-    pub position: Position,
+    pub position: WalPosition,
     pub batch: Batch<'a>,
 }
 
@@ -63,7 +63,7 @@ pub struct ReplaySummary {
 
 /// What a batch is, without its bytes: these can only be borrowed once the search is over.
 struct Found {
-    position: Position,
+    position: WalPosition,
     length: usize,
     signal: Signal,
     schema: u16,
@@ -84,7 +84,7 @@ impl Replay {
             folder: folder.to_owned(),
             waiting: segments.into(),
             current: None,
-            from: Position::default(),
+            from: WalPosition::default(),
             tenant: TenantId::default_tenant(),
             room: Vec::new(),
             progress: Progress { done_bytes: 0, total_bytes },
@@ -94,7 +94,7 @@ impl Replay {
 
     /// Passes over every batch below `position`; whole segments below it are not even read. To be
     /// called before the first batch is taken.
-    pub fn start_at(&mut self, position: Position) {
+    pub fn start_at(&mut self, position: WalPosition) {
         self.from = position;
         while let Some(info) = self.waiting.front().filter(|info| info.sequence < position.segment)
         {
@@ -141,7 +141,11 @@ impl Replay {
     }
 
     /// Unpacks into `room`; `None`, and counted, where the batch makes no sense.
-    fn understand(&mut self, position: Position, length: usize) -> Result<Option<Found>, WalError> {
+    fn understand(
+        &mut self,
+        position: WalPosition,
+        length: usize,
+    ) -> Result<Option<Found>, WalError> {
         let current = self.current.as_mut().expect("the frame was found in it");
         let bytes = current.batch(position.offset, length)?;
         match understand(bytes, &mut self.tenant, &mut self.room) {
@@ -162,14 +166,14 @@ impl Replay {
     }
 
     /// Where the next batch with a good checksum stands.
-    fn next_frame(&mut self) -> Result<Option<(Position, usize)>, WalError> {
+    fn next_frame(&mut self) -> Result<Option<(WalPosition, usize)>, WalError> {
         loop {
             if self.current.is_none() && !self.open_next()? {
                 return Ok(None);
             }
             let Some(current) = &mut self.current else { continue };
             let sequence = current.info.sequence;
-            let at = |offset| Position { segment: sequence, offset };
+            let at = |offset| WalPosition { segment: sequence, offset };
             let failed = |error| WalError::io("read", &current.path, error);
             match current.reader.step().map_err(failed)? {
                 Step::Batch { offset, length } => return Ok(Some((at(offset), length))),
@@ -188,7 +192,7 @@ impl Replay {
     fn open_next(&mut self) -> Result<bool, WalError> {
         let Some(info) = self.waiting.front().copied() else { return Ok(false) };
         let path = format!("{}/{}", self.folder, segment_name(info.sequence));
-        let start = Position { segment: info.sequence, offset: 0 };
+        let start = WalPosition { segment: info.sequence, offset: 0 };
         match SegmentReader::open(&*self.disk, &path, Some(info.sequence))? {
             Opened::Segment(reader) => self.current = Some(Current { info, path, reader }),
             Opened::Unborn { bytes } => self.pass_over(info, |replay| replay.torn(start, bytes)),
@@ -205,13 +209,13 @@ impl Replay {
         self.progress.done_bytes += info.bytes;
     }
 
-    fn torn(&mut self, position: Position, bytes: u64) {
+    fn torn(&mut self, position: WalPosition, bytes: u64) {
         self.summary.torn_tails += 1;
         self.summary.torn_bytes += bytes;
         emit(&TornTail { position, bytes });
     }
 
-    fn corrupt(&mut self, position: Position, bytes: u64) {
+    fn corrupt(&mut self, position: WalPosition, bytes: u64) {
         self.summary.corrupt_ranges += 1;
         self.summary.corrupt_bytes += bytes;
         emit(&Corruption { position, bytes });

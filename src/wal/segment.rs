@@ -3,7 +3,6 @@
 
 use crate::WalError;
 use codec::{ByteReader, ByteWriter, crc32c};
-use std::fmt;
 
 const MAGIC: &[u8; 8] = b"MIRADWAL";
 const VERSION: u32 = 1;
@@ -17,19 +16,6 @@ const HEADER_USED_BYTES: usize = 44;
 pub(crate) const HEADER_BYTES: usize = 2 * HEADER_COPY_BYTES;
 /// What stands before a batch.
 pub(crate) const FRAME_BYTES: usize = 12;
-
-/// Where a batch stands in the log. Positions rise with every append and across restarts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    pub segment: u64,
-    pub offset: u64,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}:{}", self.segment, self.offset)
-    }
-}
 
 pub(crate) fn segment_name(sequence: u64) -> String {
     format!("{sequence:016x}.log")

@@ -1,6 +1,6 @@
 //! What the log counts and what it says.
 
-use crate::Position;
+use model::WalPosition;
 use observe::{
     Counter, CounterFamily, Event, Fields, Gauge, Histogram, LATENCY_SECONDS, Level, Metric,
 };
@@ -77,7 +77,7 @@ pub const METRICS: &[&dyn Metric] = &[
 
 /// A write was cut short by a crash or a failure. Nothing acknowledged is in it.
 pub(crate) struct TornTail {
-    pub(crate) position: Position,
+    pub(crate) position: WalPosition,
     pub(crate) bytes: u64,
 }
 
@@ -97,7 +97,7 @@ impl Event for TornTail {
 
 /// Bytes between good frames, or a whole segment, are not what was written.
 pub(crate) struct Corruption {
-    pub(crate) position: Position,
+    pub(crate) position: WalPosition,
     pub(crate) bytes: u64,
 }
 

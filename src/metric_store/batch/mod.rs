@@ -65,6 +65,16 @@ impl BatchBuilder {
         Self::default()
     }
 
+    /// About how much memory the batch takes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        const HISTOGRAM_BYTES: usize = 512;
+        const EXEMPLAR_BYTES: usize = 128;
+        self.label_bytes.len()
+            + self.times.len() * 20
+            + self.histograms.len() * HISTOGRAM_BYTES
+            + self.exemplars.len() * EXEMPLAR_BYTES
+    }
+
     pub fn clear(&mut self) {
         self.label_bytes.clear();
         self.label_ends.clear();

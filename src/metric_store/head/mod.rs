@@ -4,8 +4,8 @@
 //! the series of a scrape share. `runs`: values in small blocks from one arena.
 //! Not here: names of series (registry), locks (tenant), parts.
 //! Invariants: a series' main run rises strictly in time; whatever does not fit behind it goes to
-//! its `Extra`, in order of arrival, and wins over the main run where both have a millisecond; who
-//! reads with what was seen at a moment (`Seen`) reads no sample that came later.
+//! its `Extra`, in order of arrival, and wins over the main run where both have a millisecond; a
+//! reader that passes what it saw at a moment (`Seen`) reads no sample that came later.
 
 mod clocks;
 mod runs;
@@ -27,30 +27,22 @@ struct SeriesState {
     run: Run,
     has_extra: bool,
     has_stale: bool,
-    /// The event that wrote it anew, 0 for none.
-    rewritten: u32,
 }
 
-const EMPTY: SeriesState = SeriesState {
-    clock: NO_CLOCK,
-    start: 0,
-    run: Run::EMPTY,
-    has_extra: false,
-    has_stale: false,
-    rewritten: 0,
-};
+const EMPTY: SeriesState =
+    SeriesState { clock: NO_CLOCK, start: 0, run: Run::EMPTY, has_extra: false, has_stale: false };
 
 /// What there was of a series at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     /// How many samples of its main run.
     pub(crate) run: u32,
-    /// How many events the head had.
-    pub(crate) events: u32,
+    /// How many batches the head had.
+    pub(crate) batches: u32,
 }
 
 impl Seen {
-    pub(crate) const EVERYTHING: Self = Self { run: u32::MAX, events: u32::MAX };
+    pub(crate) const EVERYTHING: Self = Self { run: u32::MAX, batches: u32::MAX };
 }
 
 /// What few series have.
@@ -60,7 +52,7 @@ struct Extra {
     late: Vec<LateSample>,
     /// The start of the counter from a time of the main run on; none before the first.
     starts: Vec<(i64, i64)>,
-    /// Each with the number of events before it.
+    /// Each with the number of batches before it.
     histograms: Vec<(u32, HistogramSample)>,
 }
 
@@ -69,7 +61,7 @@ struct LateSample {
     time: i64,
     start: i64,
     value: u64,
-    /// The number of events before it.
+    /// The number of batches before it.
     after: u32,
 }
 
@@ -84,8 +76,8 @@ pub(crate) struct Head {
     pub(crate) exemplars: Vec<(u32, Exemplar)>,
     pub(crate) metadata: BTreeMap<String, MetricMetadata>,
     pub(crate) rows: u64,
-    /// Batches that were pushed, and series that were written anew.
-    events: u32,
+    /// How many batches were pushed.
+    batches: u32,
     days: BTreeSet<Day>,
     /// The day of the last sample: most are of the same.
     day: Option<TimeRange>,
@@ -112,11 +104,11 @@ impl Head {
 
     /// What was pushed since the last call is one batch: it is read as a whole or not at all.
     pub(crate) fn end_batch(&mut self) {
-        self.events += 1;
+        self.batches += 1;
     }
 
-    pub(crate) fn events(&self) -> u32 {
-        self.events
+    pub(crate) fn batches(&self) -> u32 {
+        self.batches
     }
 
     /// How many samples the series has in order.
@@ -172,7 +164,7 @@ impl Head {
         }
         let extra = extra(&mut self.extras, &mut self.series[number as usize], number);
         let FloatSample { time, start, value } = sample;
-        extra.late.push(LateSample { time, start, value, after: self.events });
+        extra.late.push(LateSample { time, start, value, after: self.batches });
         self.series[number as usize].has_stale |= sample.value == STALE_BITS;
         self.extra_bytes += size_of::<LateSample>();
         self.rows += 1;
@@ -186,7 +178,7 @@ impl Head {
         self.rows += 1;
         self.use_series(number);
         let extra = extra(&mut self.extras, &mut self.series[number as usize], number);
-        extra.histograms.push((self.events, sample));
+        extra.histograms.push((self.batches, sample));
     }
 
     pub(crate) fn push_exemplar(&mut self, number: u32, exemplar: Exemplar) {
@@ -274,9 +266,6 @@ impl Head {
         into: &mut Columns,
     ) {
         let Some(state) = self.series.get(number as usize) else { return };
-        // Whoever looked before it was written anew takes it as it is: less than it had.
-        let is_older = seen.events < state.rewritten;
-        let seen = if is_older { Seen::EVERYTHING } else { seen };
         self.read_run(state, seen.run, range, values || state.has_stale, &mut into.floats);
         if state.has_extra
             && let Some(extra) = self.extras.get(&number)
@@ -309,68 +298,6 @@ impl Head {
             false => into.values.resize(into.values.len() + end - first, 0.0),
         }
     }
-
-    /// Takes out the exemplars in the range of all series that are `concerned`.
-    pub(crate) fn erase_exemplars(&mut self, range: TimeRange, concerned: impl Fn(u32) -> bool) {
-        self.exemplars.retain(|(of, e)| !range.contains(e.time_ms) || !concerned(*of));
-    }
-
-    /// Takes out the series' samples in the range. Rare, so it is simple: what the series keeps is
-    /// written anew.
-    pub(crate) fn erase(&mut self, number: u32, range: TimeRange) {
-        if !self.has(number) {
-            return;
-        }
-        let mut kept = Columns::default();
-        self.read(number, Seen::EVERYTHING, TimeRange::EVERYTHING, true, &mut kept);
-        let before = kept.floats.times.len() + kept.histograms.times.len();
-        kept.keep(|time| !range.contains(time));
-        let after = kept.floats.times.len() + kept.histograms.times.len();
-        if before == after {
-            return;
-        }
-        self.rows -= (before - after) as u64;
-        self.rewrite(number, &kept);
-    }
-
-    /// Gives the series these samples and no others. They become its main run, so that what comes
-    /// later wins over them.
-    fn rewrite(&mut self, number: u32, samples: &Columns) {
-        self.events += 1;
-        let mut state = SeriesState { rewritten: self.events, ..EMPTY };
-        let floats = &samples.floats;
-        if !floats.is_empty() {
-            state.clock = self.clocks.add(floats.times.clone());
-            floats.values.iter().for_each(|value| self.arena.push(&mut state.run, value.to_bits()));
-            state.has_stale = floats.values.iter().any(|value| value.to_bits() == STALE_BITS);
-        }
-        let extra = Extra::of(samples);
-        state.has_extra = !extra.starts.is_empty() || !extra.histograms.is_empty();
-        self.series[number as usize] = state;
-        self.extras.remove(&number);
-        if state.has_extra {
-            self.extras.insert(number, extra);
-        }
-    }
-}
-
-impl Extra {
-    /// What does not go into the main run.
-    fn of(columns: &Columns) -> Self {
-        let mut starts: Vec<(i64, i64)> = Vec::new();
-        for (time, start) in columns.floats.times.iter().zip(&columns.floats.starts) {
-            if starts.last().map_or(0, |(_, before)| *before) != *start {
-                starts.push((*time, *start));
-            }
-        }
-        let histogram = |(index, time): (usize, &i64)| {
-            let start_ms = columns.histograms.starts.get(index).copied().unwrap_or(0);
-            let histogram = columns.histograms.values[index].clone();
-            (0, HistogramSample { time_ms: *time, start_ms, histogram })
-        };
-        let histograms = columns.histograms.times.iter().enumerate().map(histogram).collect();
-        Self { late: Vec::new(), starts, histograms }
-    }
 }
 
 fn extra<'a>(
@@ -394,7 +321,8 @@ fn read_starts(starts: &[(i64, i64)], into: &mut Column<f64>) {
 }
 
 fn read_late(late: &[LateSample], seen: Seen, range: TimeRange, into: &mut Column<f64>) {
-    let is_wanted = |sample: &LateSample| sample.after < seen.events && range.contains(sample.time);
+    let is_wanted =
+        |sample: &LateSample| sample.after < seen.batches && range.contains(sample.time);
     let mut wanted: Vec<LateSample> = late.iter().copied().filter(is_wanted).collect();
     if wanted.is_empty() {
         return;
@@ -420,7 +348,7 @@ fn read_histograms(
     into: &mut Columns,
 ) {
     let is_wanted = |(after, sample): &&(u32, HistogramSample)| {
-        *after < seen.events && range.contains(sample.time_ms)
+        *after < seen.batches && range.contains(sample.time_ms)
     };
     let wanted = histograms.iter().filter(is_wanted).map(|(_, sample)| sample);
     let mut wanted: Vec<&HistogramSample> = wanted.collect();

@@ -16,12 +16,12 @@ mod writer;
 use crate::StoreError;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use model::TimeRange;
-use parts::{LogPosition, PartError};
+use parts::PartError;
 
 pub(crate) use dictionary::{Dictionaries, Dictionary};
 pub(crate) use names::GroupNames;
 pub(crate) use reader::{Caches, Lent, MetricPart, PartRoom};
-pub(crate) use writer::{PartBuilder, PartOrigin};
+pub(crate) use writer::PartBuilder;
 
 /// The version of what is in the pages.
 pub(crate) const PART_SCHEMA: u16 = 2;
@@ -109,42 +109,6 @@ fn decode_place(reader: &mut ByteReader<'_>) -> Result<Place, DecodeError> {
     Ok(Place { page: number()?, offset: number()?, length: number()? })
 }
 
-/// Between which two cuts of the log a part's rows were written. Newer rows win, so parts that are
-/// merged must be neighbours in age.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Age {
-    pub(crate) first: LogPosition,
-    pub(crate) last: LogPosition,
-}
-
-impl Age {
-    pub(crate) fn encode(self) -> Vec<u8> {
-        let mut writer = ByteWriter::default();
-        writer.u8(1);
-        for position in [self.first, self.last] {
-            writer.varint(position.segment);
-            writer.varint(position.offset);
-        }
-        writer.bytes
-    }
-
-    /// Bounds that can't be read make the part the oldest of all.
-    pub(crate) fn decode(bounds: &[u8]) -> Self {
-        let read = || -> Result<Self, DecodeError> {
-            let mut reader = ByteReader::new(bounds);
-            reader.u8()?;
-            let mut position =
-                || Ok(LogPosition { segment: reader.varint()?, offset: reader.varint()? });
-            Ok(Self { first: position()?, last: position()? })
-        };
-        read().unwrap_or_default()
-    }
-
-    pub(crate) fn union(self, other: Self) -> Self {
-        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
-    }
-}
-
 /// Bytes of a part that make no sense although their checksum agrees: damage all the same.
 pub(crate) fn damaged(key: &str, error: DecodeError) -> StoreError {
     PartError::Corrupt { key: key.to_owned(), what: error.to_string() }.into()
@@ -190,7 +154,6 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             let _ = decode_groups(&bytes, &mut Vec::new());
-            let _ = Age::decode(&bytes);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::columns::{self, Form, GroupColumns, HistogramColumn, SeriesColumn};
 use super::dictionary::DictionaryBuilder;
 use super::names::NamesBuilder;
-use super::{Age, GROUP_SERIES_MAX, GroupEntry, PART_SCHEMA, Place, encode_groups, kind, times};
+use super::{GROUP_SERIES_MAX, GroupEntry, PART_SCHEMA, Place, encode_groups, kind, times};
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::batch::format::{encode_exemplar, encode_metadata};
@@ -11,8 +11,9 @@ use crate::columns::Columns;
 use crate::histograms::encode_histogram;
 use crate::values::{self, Effort};
 use codec::{ByteWriter, xxh3_128};
-use model::{Day, FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange, Ulid};
-use parts::{Compression, LogPosition, NewPart, PartStore, PartSummary, PartWriter};
+use engine::PartOrigin;
+use model::{FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange};
+use parts::{Compression, NewPart, PartStore, PartWriter};
 use std::collections::HashMap;
 
 /// A page is closed when it has grown beyond this.
@@ -26,17 +27,6 @@ const GROUP_HISTOGRAM_BYTES: usize = 1 << 20;
 
 /// The directory is split into pages of this many groups.
 const GROUPS_PER_PAGE: usize = 1 << 14;
-
-/// Where a part's rows come from.
-#[derive(Clone, Debug)]
-pub(crate) struct PartOrigin {
-    pub(crate) day: Day,
-    pub(crate) level: u8,
-    pub(crate) age: Age,
-    pub(crate) covered: LogPosition,
-    pub(crate) sources: Vec<Ulid>,
-    pub(crate) tombstones_applied: u64,
-}
 
 #[derive(Debug)]
 pub(crate) struct PartBuilder {
@@ -273,19 +263,9 @@ impl PartBuilder {
         }
         let Self { writer, origin, .. } = self;
         let day_start = origin.day.range(model::Signal::Metrics).min;
-        Ok(Some(writer.finish(PartSummary {
-            schema: PART_SCHEMA,
-            level: origin.level,
-            day: origin.day,
-            time: self.time.unwrap_or(TimeRange::at(day_start)),
-            rows: self.rows,
-            series: self.series,
-            tombstones_applied: origin.tombstones_applied,
-            covered: origin.covered,
-            sources: origin.sources,
-            bounds: origin.age.encode(),
-            engine: Vec::new(),
-        })?))
+        let time = self.time.unwrap_or(TimeRange::at(day_start));
+        let summary = origin.summary(PART_SCHEMA, time, self.rows, self.series);
+        Ok(Some(writer.finish(summary)?))
     }
 
     fn end_sections(&mut self) -> Result<(), StoreError> {

@@ -3,15 +3,15 @@
 //! In a part a matcher looks at each value of a label once, and at codes after that; in a head the
 //! shortest list of series that some matcher allows is walked.
 
-use super::{HeadSource, Origin, PartSource, Place, Source, parts_by_day, set_apart};
+use super::{HeadSource, Origin, PartSource, Place, Source, parts_by_day};
 use crate::StoreError;
 use crate::head::Head;
-use crate::maintenance::{tombstones_of, tombstones_since};
+use crate::kind::{MetricHead, Metrics, Store, Tenant};
 use crate::matcher::{Compiled, Remembering, known_values};
-use crate::part::{Caches, Dictionaries, Dictionary, GroupNames, MetricPart};
+use crate::part::{Dictionaries, Dictionary, GroupNames, MetricPart};
 use crate::registry::{Registry, part_order};
-use crate::tenant::{HeadView, LiveHead, Tenant};
-use model::{Matcher, TimeRange, Ulid};
+use engine::{LabelDeletes, View};
+use model::{Matcher, TimeRange};
 use parts::Manifest;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -50,54 +50,60 @@ pub(super) struct Gathered {
 }
 
 pub(super) fn gather(
+    store: &Store,
     tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
     time: TimeRange,
     matchers: &Compiled<'_>,
 ) -> Result<Gathered, StoreError> {
-    // The heads first: what a flush moves meanwhile is seen twice rather than not at all.
-    let view = tenant.view();
-    let manifest = tenant.store.snapshot();
+    let view = tenant.view(&store.kind);
+    let manifest = Arc::clone(&view.manifest);
     let (sources, found, trouble) = Default::default();
-    let mut gathered = Gathered { manifest: Arc::clone(&manifest), sources, found, trouble };
-    for id in parts_by_day(&manifest, time) {
+    let mut gathered = Gathered { manifest, sources, found, trouble };
+    for id in parts_by_day(&view.manifest, time) {
         let read = || {
-            let part = MetricPart::open(tenant.store.part(&manifest, id)?, caches)?;
-            gather_part(part, time, matchers)
+            let part = tenant.store.part(&view.manifest, id)?;
+            gather_part(MetricPart::open(part, &store.kind.caches)?, time, matchers)
         };
         match read() {
-            Ok(Some((source, found))) => gathered.add(Origin::Part(source), id, found),
+            Ok(Some((source, found))) => {
+                let deletes = LabelDeletes::of_part(&view.manifest, id)?;
+                gathered.add(Origin::Part(source), deletes, found);
+            }
             Ok(None) => {}
             Err(error) => {
-                gathered.trouble.insert(set_apart(tenant, id, error)?);
+                let warning = tenant.quarantine_damaged(&store.kind, id, error)?;
+                gathered.trouble.insert(warning);
             }
         }
     }
-    gathered.add_heads(view, time, matchers);
+    gathered.add_heads(&view, time, matchers)?;
     Ok(gathered)
 }
 
 impl Gathered {
-    fn add(&mut self, from: Origin, id: Ulid, found: Found) {
-        let tombstones = tombstones_of(&self.manifest, id);
-        self.sources.push(Source { from, tombstones });
+    fn add(&mut self, from: Origin, deletes: LabelDeletes, found: Found) {
+        self.sources.push(Source { from, deletes });
         self.found.push(found);
     }
 
-    fn add_heads(&mut self, view: HeadView, time: TimeRange, matchers: &Compiled<'_>) {
-        for (live, felt) in view.heads {
-            if !overlaps(&live.read(), time) {
+    fn add_heads(
+        &mut self,
+        view: &View<Metrics>,
+        time: TimeRange,
+        matchers: &Compiled<'_>,
+    ) -> Result<(), StoreError> {
+        for head in &view.heads {
+            if !overlaps(&head.read(), time) {
                 continue;
             }
-            let (events, found) = gather_head(&live, matchers);
-            if found.places.is_empty() {
-                continue;
+            let (batches, found) = gather_head(head, matchers);
+            if !found.places.is_empty() {
+                let deletes = LabelDeletes::of_head(view, head)?;
+                let from = Origin::Head(HeadSource { head: Arc::clone(head), batches });
+                self.add(from, deletes, found);
             }
-            let tombstones = tombstones_since(&self.manifest, felt);
-            let from = Origin::Head(HeadSource { live, events });
-            self.sources.push(Source { from, tombstones });
-            self.found.push(found);
         }
+        Ok(())
     }
 }
 
@@ -214,27 +220,27 @@ fn gather_part(
     Ok(is_any.then(|| (PartSource { part, dictionaries, groups }, found)))
 }
 
-/// The head as it is now, with the number of its events.
-fn gather_head(live: &LiveHead, matchers: &Compiled<'_>) -> (u32, Found) {
-    let (mut events, mut found) = (0, Found::default());
-    for_each_in_head(live, matchers, |registry, head, number| {
-        events = head.events();
+/// The head as it is now, with the number of its batches.
+fn gather_head(head: &MetricHead, matchers: &Compiled<'_>) -> (u32, Found) {
+    let (mut batches, mut found) = (0, Found::default());
+    for_each_in_head(head, matchers, |registry, head, number| {
+        batches = head.batches();
         found.begin_metric(registry.entry(number).labels.metric_name());
         found.places.push(Place { group: head.run_length(number), series: number });
         found.end_metric();
     });
-    (events, found)
+    (batches, found)
 }
 
 /// Calls `each` with the matching series of a head, in the order of parts. All of them are seen at
 /// one moment.
 pub(super) fn for_each_in_head(
-    live: &LiveHead,
+    head: &MetricHead,
     matchers: &Compiled<'_>,
     mut each: impl FnMut(&Registry, &Head, u32),
 ) {
-    let registry = live.sorted_registry(matchers.metric());
-    let head = live.read();
+    let registry = head.context.sorted_registry(matchers.metric());
+    let head = head.read();
     let mut tests: Vec<Remembering<'_>> =
         matchers.others.iter().map(|matcher| Remembering::new(matcher)).collect();
     let mut passes = |number: u32| {

@@ -4,17 +4,16 @@
 //! for the series that match. A head answers for series that have samples in it.
 
 use super::gather::{PartTests, for_each_in_head, groups_of, overlaps};
+use super::parts_by_day;
 use super::texts::Texts;
-use super::{parts_by_day, set_apart};
 use crate::StoreError;
+use crate::kind::{MetricHead, Store};
 use crate::matcher::Compiled;
-use crate::part::{Caches, Dictionaries, MetricPart};
+use crate::part::{Dictionaries, MetricPart};
 use crate::registry::ValueSeries;
 use crate::select::Select;
-use crate::tenant::{LiveHead, Tenant};
-use model::{Labels, METRIC_NAME, TimeRange};
+use model::{Labels, METRIC_NAME, TenantId, TimeRange};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Where fewer than one in so many series have samples in a head, these are looked at instead of
 /// the lists of all.
@@ -24,20 +23,20 @@ const FEW: usize = 4;
 type Listed = (Vec<String>, Vec<String>);
 
 pub(crate) fn label_names(
-    tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
+    store: &Store,
+    tenant: &TenantId,
     wanted: &Select<'_>,
 ) -> Result<Listed, StoreError> {
-    list(tenant, caches, wanted, None)
+    list(store, tenant, wanted, None)
 }
 
 pub(crate) fn label_values(
-    tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
+    store: &Store,
+    tenant: &TenantId,
     wanted: &Select<'_>,
     label: &str,
 ) -> Result<Listed, StoreError> {
-    list(tenant, caches, wanted, Some(label))
+    list(store, tenant, wanted, Some(label))
 }
 
 /// The values of a label, or the names of all.
@@ -49,26 +48,28 @@ struct Listing<'a> {
 }
 
 fn list(
-    tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
+    store: &Store,
+    tenant: &TenantId,
     wanted: &Select<'_>,
     label: Option<&str>,
 ) -> Result<Listed, StoreError> {
     let (matchers, time) = (Compiled::new(wanted.matchers), wanted.time);
     let mut listing = Listing { matchers, time, label, found: Texts::default() };
-    let view = tenant.view();
-    let manifest = tenant.store.snapshot();
-    let mut warnings = manifest.warnings(time);
-    for id in parts_by_day(&manifest, time) {
-        let mut read =
-            || listing.add_part(&MetricPart::open(tenant.store.part(&manifest, id)?, caches)?);
+    let Some(tenant) = store.tenant(tenant) else { return Ok(Listed::default()) };
+    let view = tenant.view(&store.kind);
+    let mut warnings = view.manifest.warnings(time);
+    for id in parts_by_day(&view.manifest, time) {
+        let mut read = || {
+            let part = tenant.store.part(&view.manifest, id)?;
+            listing.add_part(&MetricPart::open(part, &store.kind.caches)?)
+        };
         if let Err(error) = read() {
-            warnings.push(set_apart(tenant, id, error)?);
+            warnings.push(tenant.quarantine_damaged(&store.kind, id, error)?);
         }
     }
-    for (live, _) in &view.heads {
-        if overlaps(&live.read(), time) {
-            listing.add_head(live);
+    for head in &view.heads {
+        if overlaps(&head.read(), time) {
+            listing.add_head(head);
         }
     }
     Ok((listing.found.into_sorted(), warnings))
@@ -143,12 +144,12 @@ impl Listing<'_> {
         }
     }
 
-    fn add_head(&mut self, live: &LiveHead) {
+    fn add_head(&mut self, head: &MetricHead) {
         if !self.matchers.is_empty() {
-            return self.add_matching_of_head(live);
+            return self.add_matching_of_head(head);
         }
-        let registry = live.registry();
-        let head = live.read();
+        let registry = head.context.registry();
+        let head = head.read();
         if head.used().len() * FEW < registry.len() {
             let used = head.used().iter().filter(|number| head.has(**number));
             return used.for_each(|number| self.add_labels(&registry.entry(*number).labels));
@@ -172,9 +173,9 @@ impl Listing<'_> {
         }
     }
 
-    fn add_matching_of_head(&mut self, live: &LiveHead) {
+    fn add_matching_of_head(&mut self, head: &MetricHead) {
         let matchers = self.matchers.clone();
-        for_each_in_head(live, &matchers, |registry, _, number| {
+        for_each_in_head(head, &matchers, |registry, _, number| {
             self.add_labels(&registry.entry(number).labels);
         });
     }

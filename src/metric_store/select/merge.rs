@@ -94,7 +94,7 @@ impl Merged<'_> {
             Origin::Part(part) => part.write_labels(place, &mut cursor.name),
             Origin::Head(head) => {
                 cursor.name.clear();
-                let registry = head.live.registry();
+                let registry = head.head.context.registry();
                 cursor.name.extend_from_slice(registry.entry(place.series).labels.as_bytes());
             }
         }

@@ -17,12 +17,12 @@ mod texts;
 
 use crate::StoreError;
 use crate::columns::Columns;
-use crate::deletes::Deleted;
 use crate::head::Seen;
+use crate::kind::{MetricHead, Store, Tenant};
 use crate::matcher::Compiled;
-use crate::part::{Age, Caches, Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
-use crate::tenant::{LiveHead, Tenant};
-use model::{ErrorKind, FloatHistogram, Labels, METRIC_NAME, Matcher, TimeRange, Ulid};
+use crate::part::{Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
+use engine::{Age, LabelDeletes};
+use model::{FloatHistogram, Labels, METRIC_NAME, Matcher, TenantId, TimeRange, Ulid};
 use parts::{Manifest, PartInfo};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,9 +47,9 @@ pub struct Select<'a> {
 pub struct Selection {
     /// Tells what was lent by another one.
     number: u64,
-    tenant: Arc<Tenant>,
-    /// Keeps the files of its parts readable.
-    manifest: Arc<Manifest>,
+    store: Arc<Store>,
+    /// None where the tenant has nothing at all.
+    tenant: Option<TenantView>,
     time: TimeRange,
     values_needed: bool,
     sources: Vec<Source>,
@@ -57,10 +57,17 @@ pub struct Selection {
     trouble: Mutex<BTreeSet<String>>,
 }
 
+/// Whose parts a selection reads, and which; the manifest keeps their files readable.
+#[derive(Debug)]
+struct TenantView {
+    tenant: Arc<Tenant>,
+    manifest: Arc<Manifest>,
+}
+
 #[derive(Debug)]
 struct Source {
     from: Origin,
-    tombstones: Vec<(TimeRange, Deleted)>,
+    deletes: LabelDeletes,
 }
 
 #[derive(Debug)]
@@ -71,9 +78,9 @@ enum Origin {
 
 #[derive(Debug)]
 struct HeadSource {
-    live: Arc<LiveHead>,
-    /// How many events it had.
-    events: u32,
+    head: Arc<MetricHead>,
+    /// How many batches it had.
+    batches: u32,
 }
 
 #[derive(Debug)]
@@ -189,7 +196,7 @@ impl Selection {
     pub fn labels(&self, index: usize) -> Labels {
         let (source, place) = self.series.of(index)[0];
         match &self.sources[source as usize].from {
-            Origin::Head(head) => head.live.registry().entry(place.series).labels.clone(),
+            Origin::Head(head) => head.head.context.registry().entry(place.series).labels.clone(),
             Origin::Part(part) => {
                 let mut bytes = Vec::with_capacity(256);
                 part.write_labels(place, &mut bytes);
@@ -206,7 +213,7 @@ impl Selection {
         let stands_before = |label: &str| label < METRIC_NAME;
         let is_mixed = |source: &Source| match &source.from {
             Origin::Head(head) => {
-                head.live.registry().labels().any(|(label, _)| stands_before(label))
+                head.head.context.registry().labels().any(|(label, _)| stands_before(label))
             }
             Origin::Part(part) => {
                 part.dictionaries.iter().any(|dictionary| stands_before(&dictionary.label))
@@ -220,7 +227,7 @@ impl Selection {
         let (source, place) = self.series.of(index)[0];
         match &self.sources[source as usize].from {
             Origin::Head(head) => {
-                let labels = head.live.registry().entry(place.series).labels.clone();
+                let labels = head.head.context.registry().entry(place.series).labels.clone();
                 labels.iter().for_each(|(name, value)| each(name, value));
             }
             Origin::Part(part) => part.for_each_label(place, each),
@@ -257,7 +264,7 @@ impl Selection {
         let from = &self.sources[source as usize];
         let Origin::Part(part) = &from.from else { return None };
         let room = &mut scratch.rooms[source as usize];
-        let is_plain = from.tombstones.is_empty() && part.part.is_lendable(part.at(place), room);
+        let is_plain = from.deletes.is_empty() && part.part.is_lendable(part.at(place), room);
         is_plain.then_some(part)
     }
 
@@ -311,9 +318,9 @@ impl Selection {
         let (newer, time) = (&mut scratch.newer, self.time);
         newer.clear();
         match &from.from {
-            Origin::Head(HeadSource { live, events }) => {
-                let seen = Seen { run: place.group, events: *events };
-                live.read().read(place.series, seen, time, self.values_needed, newer);
+            Origin::Head(HeadSource { head, batches }) => {
+                let seen = Seen { run: place.group, batches: *batches };
+                head.read().read(place.series, seen, time, self.values_needed, newer);
             }
             Origin::Part(part) => {
                 let room = &mut scratch.rooms[source as usize];
@@ -324,21 +331,21 @@ impl Selection {
                 }
             }
         }
-        if !from.tombstones.is_empty() {
-            let labels = self.labels(index);
-            for (range, deleted) in &from.tombstones {
-                if deleted.concerns(&labels) {
-                    newer.keep(|time| !range.contains(time));
-                }
+        if !from.deletes.is_empty() {
+            for range in from.deletes.times_of(&self.labels(index)) {
+                newer.keep(|time| !range.contains(time));
             }
         }
         Ok(())
     }
 
-    /// Damage is set apart and told; the rest is served. Other failures are the caller's.
+    /// Damage is quarantined and named in the warnings; the rest is served. Other failures are the
+    /// caller's.
     fn part_failed(&self, id: Ulid, error: StoreError) -> Result<(), StoreError> {
-        let warning = set_apart(&self.tenant, id, error)?;
-        self.trouble().insert(warning);
+        if let Some(view) = &self.tenant {
+            let warning = view.tenant.quarantine_damaged(&self.store.kind, id, error)?;
+            self.trouble().insert(warning);
+        }
         Ok(())
     }
 
@@ -348,7 +355,8 @@ impl Selection {
 
     /// What the reader should know, such as data that could not be read.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.manifest.warnings(self.time);
+        let view = self.tenant.as_ref();
+        let mut warnings = view.map_or(Vec::new(), |view| view.manifest.warnings(self.time));
         warnings.extend(self.trouble().iter().cloned());
         warnings
     }
@@ -385,48 +393,44 @@ impl PartSource {
     }
 }
 
-fn set_apart(tenant: &Tenant, id: Ulid, error: StoreError) -> Result<String, StoreError> {
-    if error.kind() != ErrorKind::Corrupt {
-        return Err(error);
-    }
-    let text = error.to_string();
-    tenant.store.quarantine(id, &text)?;
-    Ok(format!("part {id} is damaged and was set apart: {text}"))
-}
-
 pub(crate) fn select(
-    tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
+    store: &Arc<Store>,
+    tenant: &TenantId,
     wanted: &Select<'_>,
 ) -> Result<Selection, StoreError> {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
-    let gathered = gather::gather(tenant, caches, wanted.time, &Compiled::new(wanted.matchers))?;
-    let series = merge::merge(&gathered.sources, gathered.found);
-    Ok(Selection {
+    let tenant = store.tenant(tenant);
+    let matchers = Compiled::new(wanted.matchers);
+    let gather = |tenant: &Arc<Tenant>| gather::gather(store, tenant, wanted.time, &matchers);
+    let gathered = tenant.as_ref().map(gather).transpose()?;
+    let mut selection = Selection {
         number: NUMBER.fetch_add(1, Ordering::Relaxed),
-        tenant: Arc::clone(tenant),
-        manifest: gathered.manifest,
+        store: Arc::clone(store),
+        tenant: None,
         time: wanted.time,
         values_needed: wanted.values_needed,
-        sources: gathered.sources,
-        series,
-        trouble: Mutex::new(gathered.trouble),
-    })
+        sources: Vec::new(),
+        series: SeriesList::default(),
+        trouble: Mutex::default(),
+    };
+    if let (Some(tenant), Some(gathered)) = (tenant, gathered) {
+        selection.series = merge::merge(&gathered.sources, gathered.found);
+        selection.tenant = Some(TenantView { tenant, manifest: gathered.manifest });
+        selection.sources = gathered.sources;
+        selection.trouble = Mutex::new(gathered.trouble);
+    }
+    Ok(selection)
 }
 
 /// Oldest data first. Days share no sample, so that within a day the newer part may win, and what
 /// follows from day to day is appended rather than merged.
 fn parts_by_day(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
-    ordered(manifest, time, |part| (part.day, age(part)))
+    ordered(manifest, time, |part| (part.day, Age::of(part)))
 }
 
-/// Oldest word first.
+/// What was written first comes first.
 fn parts_by_age(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
-    ordered(manifest, time, age)
-}
-
-fn age(part: &PartInfo) -> Age {
-    Age::decode(&part.bounds)
+    ordered(manifest, time, Age::of)
 }
 
 fn ordered<K: Ord>(

@@ -1,64 +1,65 @@
 //! What is known beside samples: metadata of metrics, exemplars of series.
 
-use super::{parts_by_age, parts_by_day, set_apart};
+use super::{parts_by_age, parts_by_day};
 use crate::StoreError;
 use crate::batch::Exemplar;
-use crate::deletes::Deleted;
-use crate::maintenance::{tombstones_of, tombstones_since};
+use crate::kind::Store;
 use crate::matcher::Compiled;
-use crate::part::{Caches, MetricPart};
-use crate::tenant::Tenant;
-use model::{Labels, Matcher, MetricMetadata, TimeRange};
+use crate::part::MetricPart;
+use engine::LabelDeletes;
+use model::{Labels, Matcher, MetricMetadata, TenantId, TimeRange};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// What is known of metrics, the newest word for each.
+/// What is known of metrics; of one that was described several times, what came last.
 pub(crate) fn metadata(
-    tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
+    store: &Store,
+    tenant: &TenantId,
 ) -> Result<BTreeMap<String, MetricMetadata>, StoreError> {
-    let view = tenant.view();
-    let manifest = tenant.store.snapshot();
     let mut known = BTreeMap::new();
-    for id in parts_by_age(&manifest, TimeRange::EVERYTHING) {
-        let read = || MetricPart::open(tenant.store.part(&manifest, id)?, caches)?.metadata();
+    let Some(tenant) = store.tenant(tenant) else { return Ok(known) };
+    let view = tenant.view(&store.kind);
+    for id in parts_by_age(&view.manifest, TimeRange::EVERYTHING) {
+        let read = || {
+            let part = tenant.store.part(&view.manifest, id)?;
+            MetricPart::open(part, &store.kind.caches)?.metadata()
+        };
         match read() {
             Ok(found) => known.extend(found),
-            Err(error) => drop(set_apart(tenant, id, error)?),
+            Err(error) => drop(tenant.quarantine_damaged(&store.kind, id, error)?),
         }
     }
-    for (live, _) in &view.heads {
-        known.extend(live.read().metadata.clone());
+    for head in &view.heads {
+        known.extend(head.read().metadata.clone());
     }
     Ok(known)
 }
 
 /// The exemplars of matching series in the range, by series, in order of time.
 pub(crate) fn exemplars(
-    tenant: &Arc<Tenant>,
-    caches: &Arc<Caches>,
+    store: &Store,
+    tenant: &TenantId,
     time: TimeRange,
     matchers: &[Matcher],
 ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StoreError> {
-    let view = tenant.view();
-    let manifest = tenant.store.snapshot();
     let mut wanted = Wanted { time, matchers: Compiled::new(matchers), found: BTreeMap::new() };
-    for id in parts_by_day(&manifest, time) {
-        let tombstones = tombstones_of(&manifest, id);
+    let Some(tenant) = store.tenant(tenant) else { return Ok(Vec::new()) };
+    let view = tenant.view(&store.kind);
+    for id in parts_by_day(&view.manifest, time) {
+        let deletes = LabelDeletes::of_part(&view.manifest, id)?;
         let mut read = || {
-            let part = MetricPart::open(tenant.store.part(&manifest, id)?, caches)?;
-            part.for_each_exemplar(|series, exemplar| wanted.take(&series, &exemplar, &tombstones))
+            let part = tenant.store.part(&view.manifest, id)?;
+            let part = MetricPart::open(part, &store.kind.caches)?;
+            part.for_each_exemplar(|series, exemplar| wanted.take(&series, &exemplar, &deletes))
         };
         if let Err(error) = read() {
-            set_apart(tenant, id, error)?;
+            tenant.quarantine_damaged(&store.kind, id, error)?;
         }
     }
-    for (live, felt) in &view.heads {
-        let tombstones = tombstones_since(&manifest, *felt);
-        let registry = live.registry();
-        let head = live.read();
-        for (number, exemplar) in &head.exemplars {
-            wanted.take(&registry.entry(*number).labels, exemplar, &tombstones);
+    for head in &view.heads {
+        let deletes = LabelDeletes::of_head(&view, head)?;
+        let registry = head.context.registry();
+        for (number, exemplar) in &head.read().exemplars {
+            wanted.take(&registry.entry(*number).labels, exemplar, &deletes);
         }
     }
     Ok(wanted.sorted())
@@ -71,16 +72,15 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn take(&mut self, series: &Labels, exemplar: &Exemplar, deletes: &[(TimeRange, Deleted)]) {
+    fn take(&mut self, series: &Labels, exemplar: &Exemplar, deletes: &LabelDeletes) {
         let at = exemplar.time_ms;
-        let is_deleted =
-            || deletes.iter().any(|(range, of)| range.contains(at) && of.concerns(series));
-        if self.time.contains(at) && self.matchers.matches(series) && !is_deleted() {
+        let is_wanted = self.time.contains(at) && self.matchers.matches(series);
+        if is_wanted && !deletes.delete(series, at) {
             self.found.entry(series.clone()).or_default().push(exemplar.clone());
         }
     }
 
-    /// Each once: what a flush or a merge moves may have been met twice.
+    /// Each once, although a sender may have repeated it.
     fn sorted(self) -> Vec<(Labels, Vec<Exemplar>)> {
         let mut found = self.found;
         for exemplars in found.values_mut() {

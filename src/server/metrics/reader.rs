@@ -45,18 +45,17 @@ impl MetricQueries for MetricQueriesOf {
         let resolved: Result<Vec<_>, StoreError> =
             query.selectors.iter().filter_map(resolve).collect();
         let resolved = resolved.map_err(service_error)?;
-        let work = self
-            .gateway
-            .quiet(|end| resolved.iter().try_for_each(|delete| self.store.delete(delete, end)));
-        self.runtime.block_on(work).map_err(service_error)
+        let barrier =
+            |cut: &mut dyn FnMut(_) -> _| self.runtime.block_on(self.gateway.barrier(cut));
+        self.store.delete(tenant, &resolved, barrier).map_err(service_error)
     }
 
-    fn clean_tombstones(&self, _: &TenantId) -> Result<(), ServiceError> {
-        self.store.clean_tombstones().map(|_| ()).map_err(service_error)
+    fn clean_tombstones(&self, tenant: &TenantId) -> Result<(), ServiceError> {
+        self.store.erase_deleted(tenant).map(|_| ()).map_err(service_error)
     }
 
     fn quarantined(&self) -> u64 {
-        self.store.stats().quarantined
+        self.store.engine().stats().quarantined
     }
 
     fn snapshot(&self, skip_head: bool) -> Result<String, ServiceError> {
@@ -258,8 +257,8 @@ impl MetricReader for Reader {
         let counts = |counts: Vec<metric_store::NameCount>| {
             counts.into_iter().map(|c| NamedCount { name: c.name, count: c.count }).collect()
         };
-        let time = self.store.time_range(&self.tenant).map_err(service_error)?;
-        let parts = self.store.parts(&self.tenant).map_err(service_error)?;
+        let time = self.store.time_range(&self.tenant);
+        let parts = self.store.parts(&self.tenant);
         Ok(MetricStatistics {
             // A series' samples in a part stand together, as a chunk's do.
             chunks: parts.iter().map(|part| part.series).sum(),
@@ -275,7 +274,7 @@ impl MetricReader for Reader {
     }
 
     fn blocks(&self) -> Result<Vec<Block>, ServiceError> {
-        let mut parts = self.store.parts(&self.tenant).map_err(service_error)?;
+        let mut parts = self.store.parts(&self.tenant);
         parts.sort_by_key(|part| (part.time.min, part.id));
         let block = |part: &parts::PartInfo| Block {
             id: part.id.to_string(),

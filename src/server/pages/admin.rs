@@ -7,7 +7,8 @@ use crate::snapshots::{SnapshotError, Snapshots};
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::CatalogError;
-use model::ErrorKind;
+use engine::RefusedBatches;
+use model::{ErrorKind, Signal, TenantId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// Writes the heads to parts and answers when that is done.
 pub(crate) async fn flush(app: Arc<App>, _: Call) -> Response {
     let stores = Arc::clone(app.stores().expect("the route needs stores"));
-    match stores.keeper.flush(&stores.gateway).await {
+    match stores.maintenance.flush(&stores.gateway).await {
         Ok(report) => {
             let millis = report.elapsed.as_millis() as u64;
             reply::json(StatusCode::OK, &json!({ "status": "flushed", "milliseconds": millis }))
@@ -29,10 +30,10 @@ pub(crate) async fn flush(app: Arc<App>, _: Call) -> Response {
 pub(crate) async fn merge(app: Arc<App>, _: Call) -> Response {
     let stores = Arc::clone(app.stores().expect("the route needs stores"));
     let work = async {
-        stores.keeper.flush(&stores.gateway).await?;
-        let dropped = stores.keeper.retain(stores.retention()).await?;
-        let merged = stores.keeper.merge(&stores.gateway, stores.merge_request(true)).await?;
-        Ok::<_, ingest::EngineError>((merged, dropped))
+        stores.maintenance.flush(&stores.gateway).await?;
+        let dropped = stores.retain().await?;
+        let merged = stores.maintenance.merge(stores.merge_request(true)).await?;
+        Ok::<_, engine::EngineError>((merged, dropped))
     };
     match work.await {
         Ok((merged, dropped)) => {
@@ -72,6 +73,39 @@ async fn with_snapshots(
 /// A disk that fails now may work later.
 fn retryable(kind: ErrorKind) -> ErrorKind {
     if kind == ErrorKind::Limit { ErrorKind::Overloaded } else { kind }
+}
+
+pub(crate) async fn list_refused(app: Arc<App>, _: Call) -> Response {
+    let stores = app.stores().expect("the route needs stores");
+    let entry = |batches: RefusedBatches| {
+        json!({
+            "signal": batches.signal.as_str(),
+            "tenant": batches.tenant.as_str(),
+            "batches": batches.count,
+            "position": batches.lowest.to_string(),
+        })
+    };
+    let refused: Vec<Value> = stores.maintenance.refused().into_iter().map(entry).collect();
+    reply::json(StatusCode::OK, &json!({ "refused": refused }))
+}
+
+pub(crate) async fn forget_refused(app: Arc<App>, call: Call) -> Response {
+    let mut segments = call.path.rsplit('/').map(segment);
+    let (tenant, signal) = (segments.next(), segments.next());
+    let signal = signal.and_then(|name| Signal::from_name(&name));
+    let tenant = tenant.and_then(|name| TenantId::new(&name).ok());
+    let (Some(signal), Some(tenant)) = (signal, tenant) else {
+        let message = "write /api/admin/refused/SIGNAL/TENANT as GET /api/admin/refused lists them";
+        return reply::error(ErrorKind::Invalid, message);
+    };
+    let stores = Arc::clone(app.stores().expect("the route needs stores"));
+    let forget = move || stores.maintenance.forget_refused(signal, &tenant);
+    match tokio::task::spawn_blocking(forget).await {
+        Ok(Ok(0)) => reply::error(ErrorKind::NotFound, "nothing was refused there"),
+        Ok(Ok(count)) => reply::json(StatusCode::OK, &json!({ "given_up": count })),
+        Ok(Err(error)) => reply::error(error.kind, &error.to_string()),
+        Err(_) => reply::error(ErrorKind::Bug, "a mistake in this program; its log says more"),
+    }
 }
 
 pub(crate) async fn list_tokens(app: Arc<App>, _: Call) -> Response {
@@ -143,7 +177,10 @@ fn parse<T: DeserializeOwned>(call: &Call) -> Result<T, Box<Response>> {
 }
 
 fn last_segment(call: &Call) -> String {
-    let encoded = call.path.rsplit('/').next().unwrap_or("");
-    // In a path a plus is a plus.
+    segment(call.path.rsplit('/').next().unwrap_or(""))
+}
+
+/// In a path a plus is a plus.
+fn segment(encoded: &str) -> String {
     protocols::percent_decode(&encoded.replace('+', "%2b"))
 }

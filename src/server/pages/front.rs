@@ -6,7 +6,7 @@ use crate::http::{Call, reply};
 use crate::lifecycle::Phase;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use ingest::EngineStats;
+use engine::EngineStats;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use wal::Health;
@@ -149,7 +149,7 @@ fn write_state(page: &mut String, app: &App, words: &Words) {
     };
     let uptime = uptime(app.clock.now().0.as_secs());
     let _ = writeln!(page, "<p><span class=\"state\">● {state}</span> · {} {uptime}</p>", words.up);
-    let health = app.stores().map(|stores| stores.gateway.log().health());
+    let health = app.stores().map(|stores| stores.gateway.wal().health());
     if let Some(Health::Failed { reason, .. }) = health {
         let reason = escape(&reason);
         let _ = writeln!(page, "<p class=\"state bad\">● {}: {reason}</p>", words.degraded);
@@ -158,7 +158,7 @@ fn write_state(page: &mut String, app: &App, words: &Words) {
 
 fn write_server(page: &mut String, app: &App, words: &Words) {
     let addresses: Vec<String> = app.addresses.iter().map(ToString::to_string).collect();
-    let log = app.stores().map_or(0, |stores| stores.gateway.log().size_bytes());
+    let log = app.stores().map_or(0, |stores| stores.gateway.wal().size_bytes());
     let data = app.config.server.data.display().to_string();
     let _ = writeln!(page, "<h2>{}</h2>\n<table>", words.server);
     for (name, value) in [
@@ -178,7 +178,7 @@ fn write_stored(page: &mut String, app: &App, words: &Words) {
     let engines: Vec<(model::Signal, EngineStats)> = app
         .stores()
         .into_iter()
-        .flat_map(|stores| stores.keeper.engines())
+        .flat_map(|stores| stores.maintenance.engines())
         .map(|engine| (engine.signal(), engine.stats()))
         .collect();
     if engines.is_empty() {
@@ -195,7 +195,7 @@ fn write_stored(page: &mut String, app: &App, words: &Words) {
         let _ = write!(page, "<tr><td>{}</td>", (words.signals)(signal));
         for value in [
             grouped(stats.tenants),
-            grouped(stats.head_rows),
+            grouped(stats.head.rows),
             grouped(stats.part_rows),
             size(stats.part_bytes),
         ] {

@@ -14,9 +14,17 @@ use wal::Health;
 pub(crate) async fn healthy(app: Arc<App>, _: Call) -> Response {
     let log = log_health(&app);
     let damage = app.stores().and_then(|stores| stores.access.catalog.damage());
-    let degraded = log["state"] == "failed" || damage.is_some();
+    let refused = app
+        .stores()
+        .map_or(0, |stores| stores.maintenance.refused().iter().map(|batches| batches.count).sum());
+    let degraded = log["state"] == "failed" || damage.is_some() || refused > 0;
     let status = if degraded { "degraded" } else { "healthy" };
-    let body = json!({ "status": status, "log": log, "catalog_damage": damage });
+    let body = json!({
+        "status": status,
+        "log": log,
+        "catalog_damage": damage,
+        "refused_batches": refused,
+    });
     reply::json(StatusCode::OK, &body)
 }
 
@@ -24,7 +32,7 @@ fn log_health(app: &App) -> Value {
     let Some(stores) = app.stores() else {
         return json!({ "state": "opening" });
     };
-    match stores.gateway.log().health() {
+    match stores.gateway.wal().health() {
         Health::Healthy => json!({ "state": "healthy" }),
         Health::Failed { since_ms, reason } => json!({
             "state": "failed",

@@ -4,7 +4,7 @@ use crate::app::{App, VERSION};
 use crate::http::{Call, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
-use ingest::EngineStats;
+use engine::EngineStats;
 use observe::{Counter, Gauge, GaugeFamily, Metric, TextFormat};
 use platform::ProcessStats;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ pub(crate) fn refresh(app: &App) {
     READY.set(f64::from(u8::from(app.lifecycle.phase() == crate::lifecycle::Phase::Ready)));
     if let Some(stores) = app.stores() {
         whole(&DISK_FREE, stores.disk_free());
-        for engine in stores.keeper.engines() {
+        for engine in stores.maintenance.engines() {
             refresh_engine(engine.signal().as_str(), &engine.stats());
         }
     }
@@ -109,8 +109,8 @@ pub(crate) fn refresh(app: &App) {
 
 fn refresh_engine(signal: &str, stats: &EngineStats) {
     for (family, value) in [
-        (&HEAD_ROWS, stats.head_rows),
-        (&HEAD_BYTES, stats.head_bytes),
+        (&HEAD_ROWS, stats.head.rows),
+        (&HEAD_BYTES, stats.head.bytes),
         (&PARTS, stats.parts),
         (&PART_ROWS, stats.part_rows),
         (&PART_BYTES, stats.part_bytes),

@@ -1,4 +1,5 @@
 use super::*;
+use ::model::WalPosition;
 use platform::RealDisk;
 use platform::threads::Worker;
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ fn many_writers(disk: Arc<dyn Disk>, options: LogOptions) {
     writers.into_iter().for_each(|worker| worker.join().unwrap());
     log.shutdown();
     let (_log, mut replay) = start(&disk);
-    let found: BTreeMap<Position, Owned> = collect(&mut replay).into_iter().collect();
+    let found: BTreeMap<WalPosition, Owned> = collect(&mut replay).into_iter().collect();
     assert!(replay.summary().clean_stop);
     assert_eq!(found.len() as u64, WRITERS * EACH);
     let acknowledged = acknowledged.lock().unwrap();

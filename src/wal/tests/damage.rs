@@ -1,9 +1,10 @@
 use super::*;
 use crate::segment::HEADER_BYTES;
+use ::model::WalPosition;
 use platform::sim::test_seed;
 
 /// A log of some segments whose last stop was not clean, and what is in it.
-fn written(count: u64) -> (SimDisk, Vec<(Position, Owned)>) {
+fn written(count: u64) -> (SimDisk, Vec<(WalPosition, Owned)>) {
     let disk = SimDisk::new();
     let (log, _) = open(&disk);
     let random = SeededRandom::new(count);

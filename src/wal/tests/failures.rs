@@ -1,9 +1,10 @@
 use super::*;
 use crate::SyncPolicy;
+use ::model::WalPosition;
 use platform::sim::{CrashPolicy, Fault, Operation};
 use std::sync::mpsc;
 
-fn assert_unavailable(result: Result<Position, WalError>) {
+fn assert_unavailable(result: Result<WalPosition, WalError>) {
     assert!(matches!(result, Err(WalError::Unavailable { .. })), "{result:?}");
 }
 
@@ -179,7 +180,7 @@ fn a_full_queue_refuses_and_a_shutdown_answers_all() {
     let (sender, receiver) = mpsc::channel();
     let append = |number| {
         let sender = sender.clone();
-        let answer = move |result: Result<Position, WalError>| {
+        let answer = move |result: Result<WalPosition, WalError>| {
             sender.send((number, result.map_err(|error| error.to_string()))).unwrap();
         };
         log.append(&Owned::numbered(number).batch(), answer);
@@ -225,7 +226,7 @@ fn a_reserve_is_left_on_a_full_disk() {
     disk.set_capacity(40 << 10);
     let reserve_bytes = 10 << 10;
     let (log, _) = try_open(&disk, LogOptions { reserve_bytes, ..options() }).unwrap();
-    let mut last = Position::default();
+    let mut last = WalPosition::default();
     let refused =
         (0..).find_map(|number| match log.append_wait(&Owned::numbered(number).batch()) {
             Ok(position) => {

@@ -9,7 +9,8 @@ mod hostile;
 mod model;
 mod round_trip;
 
-use crate::{Batch, Health, Log, LogOptions, Position, Replay, ReplaySummary, WalError};
+use crate::{Batch, Health, Log, LogOptions, Replay, ReplaySummary, WalError};
+use ::model::WalPosition;
 use ::model::{Signal, TenantId};
 use platform::sim::{SimClock, SimDisk};
 use platform::{Disk, Random, SeededRandom};
@@ -70,7 +71,7 @@ fn open(disk: &SimDisk) -> (Log, Replay) {
     try_open(disk, options()).unwrap()
 }
 
-fn collect(replay: &mut Replay) -> Vec<(Position, Owned)> {
+fn collect(replay: &mut Replay) -> Vec<(WalPosition, Owned)> {
     let mut found = Vec::new();
     while let Some(replayed) = replay.next_batch().unwrap() {
         let Batch { tenant, signal, schema, payload } = replayed.batch;
@@ -83,17 +84,17 @@ fn collect(replay: &mut Replay) -> Vec<(Position, Owned)> {
     found
 }
 
-fn append_all(log: &Log, written: &[Owned]) -> Vec<Position> {
+fn append_all(log: &Log, written: &[Owned]) -> Vec<WalPosition> {
     written.iter().map(|owned| log.append_wait(&owned.batch()).unwrap()).collect()
 }
 
 /// What the log on this disk holds.
-fn read(disk: &SimDisk) -> (Vec<(Position, Owned)>, ReplaySummary) {
+fn read(disk: &SimDisk) -> (Vec<(WalPosition, Owned)>, ReplaySummary) {
     let (_log, mut replay) = open(disk);
     (collect(&mut replay), replay.summary())
 }
 
-fn batches(found: Vec<(Position, Owned)>) -> Vec<Owned> {
+fn batches(found: Vec<(WalPosition, Owned)>) -> Vec<Owned> {
     found.into_iter().map(|(_, owned)| owned).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The log against a list, under random operations, faults and crashes.
 
 use super::*;
+use ::model::WalPosition;
 use platform::sim::{CrashPolicy, Fault, Operation, test_seed};
 
 /// What must be in the log, and what may be.
@@ -8,22 +9,22 @@ use platform::sim::{CrashPolicy, Fault, Operation, test_seed};
 struct Model {
     entries: Vec<Entry>,
     /// Batches below were truncated; some of them may still be there.
-    truncated: Position,
+    truncated: WalPosition,
 }
 
 struct Entry {
     owned: Owned,
     /// `None` where the answer was an error, or none came.
-    position: Option<Position>,
+    position: Option<WalPosition>,
 }
 
 impl Model {
     /// No entry is ever forgotten: a removed file comes back where the removal was not synced, and
     /// a batch that was not acknowledged may be seen in one life and gone in the next.
-    fn check(&self, found: Vec<(Position, Owned)>) {
+    fn check(&self, found: Vec<(WalPosition, Owned)>) {
         let mut found = found.into_iter().peekable();
         for Entry { owned, position } in &self.entries {
-            let same = |(at, there): &(Position, Owned)| {
+            let same = |(at, there): &(WalPosition, Owned)| {
                 there == owned && position.is_none_or(|position| position == *at)
             };
             if found.next_if(same).is_none()

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Inspected, Packing, SyncPolicy, inspect};
+use ::model::WalPosition;
 use proptest::prelude::*;
 
 fn owned() -> impl Strategy<Value = Owned> {
@@ -82,7 +83,7 @@ fn truncation_removes_only_whole_segments_below() {
     assert_eq!(log.truncate_before(middle).unwrap(), 0);
     assert_eq!(log.segments().first().unwrap().sequence, middle.segment);
     assert_eq!(segment_paths(&disk).len(), segments.len() - below);
-    log.truncate_before(Position { segment: u64::MAX, offset: 0 }).unwrap();
+    log.truncate_before(WalPosition { segment: u64::MAX, offset: 0 }).unwrap();
     assert_eq!(log.segments().len(), 1, "the segment that is written stays");
     let last = Owned::numbered(1);
     log.append_wait(&last.batch()).unwrap();
@@ -115,13 +116,13 @@ fn replay_starts_where_it_is_told_to() {
     let disk = SimDisk::new();
     let (log, _) = open(&disk);
     let random = SeededRandom::new(3);
-    let positions: Vec<Position> =
+    let positions: Vec<WalPosition> =
         (0..30).map(|_| log.append_wait(&Owned::random(&random, 900).batch()).unwrap()).collect();
     drop(log);
     for start in [0, 1, 15, 29] {
         let (_log, mut replay) = open(&disk);
         replay.start_at(positions[start]);
-        let found: Vec<Position> = collect(&mut replay).iter().map(|(at, _)| *at).collect();
+        let found: Vec<WalPosition> = collect(&mut replay).iter().map(|(at, _)| *at).collect();
         assert_eq!(found, positions[start..]);
     }
 }

@@ -1,7 +1,7 @@
 //! Weeks in which series come and go.
 
 use crate::world::{TODAY_MS, World};
-use metric_store::{BatchBuilder, StoreStats};
+use metric_store::{BatchBuilder, SeriesStats};
 use model::{Labels, TenantId};
 use platform::sim::{SimClock, SimDisk};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn hour(batch: &mut BatchBuilder, hour: usize) {
 fn weeks_of_churn_take_no_more_memory_than_a_day() {
     let clock = Arc::new(SimClock::new());
     let mut world = World::open(SimDisk::with_clock(clock.clone()), clock.clone(), 1).unwrap();
-    let mut after_a_day = StoreStats::default();
+    let mut after_a_day = SeriesStats::default();
     for number in 0..HOURS {
         world.write_batch(|batch| hour(batch, number)).unwrap();
         clock.advance(Duration::from_secs(3_600));
@@ -34,11 +34,11 @@ fn weeks_of_churn_take_no_more_memory_than_a_day() {
         world.merge(false).unwrap();
         let oldest = TODAY_MS + (number as i64 - 48) * HOUR_MS;
         world.retain(Some(oldest), None);
-        let stats = world.store.stats();
-        assert!(stats.active_series <= 3 * PER_HOUR as u64, "hour {number}: {stats:?}");
+        let (stats, series) = (world.engine.stats(), world.store.series_stats());
+        assert!(series.active_series <= 3 * PER_HOUR as u64, "hour {number}: {series:?}");
         match number {
-            24 => after_a_day = stats,
-            25.. => assert!(stats.head_bytes <= 2 * after_a_day.head_bytes, "hour {number}"),
+            24 => after_a_day = series,
+            25.. => assert!(series.bytes <= 2 * after_a_day.bytes, "hour {number}"),
             _ => {}
         }
         assert!(stats.parts < 40, "hour {number}: {stats:?}");
@@ -52,7 +52,7 @@ fn a_tenant_that_has_fallen_silent_is_forgotten() {
     let mut world = World::open(SimDisk::with_clock(clock.clone()), clock.clone(), 1).unwrap();
     world.write_batch(|batch| hour(batch, 0)).unwrap();
     world.flush().unwrap();
-    assert_eq!(world.store.stats().active_series, PER_HOUR as u64);
+    assert_eq!(world.store.series_stats().active_series, PER_HOUR as u64);
     // Another one goes on.
     world.tenant = TenantId::new("other").unwrap();
     for number in 1..5 {
@@ -64,9 +64,9 @@ fn a_tenant_that_has_fallen_silent_is_forgotten() {
         world.write_batch(slot).unwrap();
         world.flush().unwrap();
     }
-    assert_eq!(world.store.stats().active_series, 1);
+    assert_eq!(world.store.series_stats().active_series, 1);
     // Its samples are there all the same, and it may come back.
     world.tenant = TenantId::default_tenant();
     world.write_batch(|batch| hour(batch, 0)).unwrap();
-    assert_eq!(world.store.stats().active_series, PER_HOUR as u64 + 1);
+    assert_eq!(world.store.series_stats().active_series, PER_HOUR as u64 + 1);
 }

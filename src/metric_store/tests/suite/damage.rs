@@ -96,7 +96,7 @@ fn damage_that_a_merge_meets_sets_the_part_apart() {
     bytes[middle] ^= 4;
     world.disk.overwrite(&path, &bytes).unwrap();
     world.merge(true).unwrap();
-    assert_eq!(world.store.stats().quarantined, 1);
+    assert_eq!(world.engine.stats().quarantined, 1);
     let wanted = Select {
         time: TimeRange::EVERYTHING,
         matchers: &[Matcher::equal("number", "0")],

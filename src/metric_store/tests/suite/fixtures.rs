@@ -108,7 +108,7 @@ fn fixtures_of_version_2_are_read() {
     let disk = SimDisk::new();
     thaw(&disk, &folder(), "");
     let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
-    assert_eq!(world.store.stats().parts, 2, "a merged part and a flushed one");
+    assert_eq!(world.engine.stats().parts, 2, "a merged part and a flushed one");
     for state in ["as it was", "merged"] {
         assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected(), "{state}");
         let exemplars = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();

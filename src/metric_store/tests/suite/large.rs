@@ -21,7 +21,7 @@ fn in_two_parts_and_in_one(mut write: impl FnMut(&mut World, usize), check: impl
     world.flush().unwrap();
     check(&world);
     world.merge(true).unwrap();
-    assert_eq!(world.store.stats().parts, 1);
+    assert_eq!(world.engine.stats().parts, 1);
     check(&world);
 }
 

@@ -7,6 +7,7 @@ mod damage;
 mod fixtures;
 mod large;
 mod model_test;
+mod promises;
 mod reading;
 mod stress;
 mod trouble;

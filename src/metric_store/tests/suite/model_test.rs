@@ -116,7 +116,7 @@ fn the_store_is_a_map() {
                     drop(world);
                     world = World::open(disk, clock.clone(), random.next_u64()).unwrap();
                 }
-                6 => drop(world.store.clean_tombstones().unwrap()),
+                6 => drop(world.store.erase_deleted(&world.tenant).unwrap()),
                 7 => {
                     now += random.below(DAY_MS as u64 / 2) as i64;
                     clock.advance(Duration::from_secs(1_800));
@@ -135,7 +135,7 @@ fn the_store_is_a_map() {
         world.flush().unwrap();
         world.merge(true).unwrap();
         check(&world, &model, TimeRange::EVERYTHING, 1_001);
-        assert!(world.store.clean_tombstones().is_ok());
+        assert!(world.store.erase_deleted(&world.tenant).is_ok());
         check(&world, &model, TimeRange::EVERYTHING, 1_002);
     }
 }
@@ -161,6 +161,6 @@ fn a_merge_of_parts_is_a_sort_of_rows() {
         check(&world, &model, TimeRange::EVERYTHING, flush);
     }
     world.merge(true).unwrap();
-    assert_eq!(world.store.stats().parts, 1);
+    assert_eq!(world.engine.stats().parts, 1);
     check(&world, &model, TimeRange::EVERYTHING, 1_000);
 }

@@ -304,7 +304,7 @@ fn who_only_asks_leaves_nothing_behind() {
         let delete = world.store.resolve_delete(&tenant, &[], TimeRange::EVERYTHING).unwrap();
         assert!(delete.is_none());
     }
-    assert_eq!(world.store.stats().tenants, 0);
+    assert_eq!(world.engine.stats().tenants, 0);
 }
 
 #[test]

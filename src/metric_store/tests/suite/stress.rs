@@ -2,10 +2,14 @@
 //! model per writer. The log and the parts stand on disks of their own, so that faults of the one
 //! can be told from those of the other; a power cut takes both.
 
-use crate::world::{DAY_MS, LIMITS, ROOM, Row, Rows, TODAY_MS, push_row, read_rows};
-use metric_store::{BatchBuilder, MergeWish, MetricStore, Scratch, Select, StoreSettings};
-use model::{Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange};
-use parts::{RetentionSettings, Site, plan_retention};
+use crate::world::{
+    DAY_MS, LIMITS, Row, Rows, TODAY_MS, cut_all, flush_all, merge_all, push_row, read_rows,
+    tend_all, wal_needed_from,
+};
+use engine::Engine;
+use metric_store::{BATCH_SCHEMA, BatchBuilder, MetricStore, Scratch, Select, StoreSettings};
+use model::{Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange, WalPosition};
+use parts::{Retention, Site, plan_retention};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;
 use platform::{Blobs, Disk, DiskBlobs, Ids, Random, SeededRandom};
@@ -13,7 +17,7 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
-use wal::{Batch, Log, LogOptions, Position};
+use wal::{Batch, Log, LogOptions};
 
 const WRITERS: u32 = 3;
 const LOCKSTEP_SERIES: u32 = 40;
@@ -21,10 +25,11 @@ const LOCKSTEP_SERIES: u32 = 40;
 /// A store, its log and the gate between them, for many threads.
 struct Life {
     store: MetricStore,
+    engine: Arc<dyn Engine>,
     log: Log,
     tenant: TenantId,
     gate: RwLock<()>,
-    applied: Mutex<Position>,
+    applied: Mutex<WalPosition>,
     kept_from: Arc<AtomicI64>,
 }
 
@@ -68,17 +73,20 @@ impl Life {
         let settings = StoreSettings { cache_bytes: 1 << 20 };
         let site = Site::new(blobs, clock.clone(), ids);
         let store = MetricStore::open(site, random.clone(), settings)?;
-        let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
+        let engine = store.engine();
+        let covered = engine.wal_covered().unwrap_or_default();
+        let first_segment = covered.segment + 1;
         let options =
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
         let (log, mut replay) = Log::open(Arc::new(disks.log.clone()), clock, random, options)?;
         while let Some(replayed) = replay.next_batch()? {
-            store.replay(&replayed)?;
+            engine.replay(&replayed)?;
         }
-        let applied = Mutex::new(log.end());
+        engine.end_replay();
+        let applied = Mutex::new(log.end().max(covered));
         let tenant = TenantId::default_tenant();
         let kept_from = Arc::clone(&disks.kept_from);
-        Ok(Self { store, log, tenant, gate: RwLock::new(()), applied, kept_from })
+        Ok(Self { store, engine, log, tenant, gate: RwLock::new(()), applied, kept_from })
     }
 
     fn write(&self, batch: &mut BatchBuilder) {
@@ -94,7 +102,7 @@ impl Life {
         let _open: RwLockReadGuard<'_, ()> = self.gate.read().unwrap();
         let mut payload = Vec::new();
         let prepared = self.store.prepare(&self.tenant, LIMITS, batch, &mut payload).unwrap();
-        let schema = MetricStore::BATCH_SCHEMA;
+        let schema = BATCH_SCHEMA;
         let logged =
             Batch { tenant: &self.tenant, signal: Signal::Metrics, schema, payload: &payload };
         let position = match self.log.append_wait(&logged) {
@@ -103,23 +111,24 @@ impl Life {
             Err(error) => panic!("{error}"),
         };
         self.store.apply(prepared, batch, position).unwrap();
-        let behind = Position { offset: position.offset + 1, ..position };
+        let behind = position.behind();
         let mut applied = self.applied.lock().unwrap();
         *applied = (*applied).max(behind);
         true
     }
 
-    fn quiet<T>(&self, work: impl FnOnce(Position) -> T) -> T {
+    fn barrier<T>(&self, work: impl FnOnce(WalPosition) -> T) -> T {
         let _closed = self.gate.write().unwrap();
         let applied = *self.applied.lock().unwrap();
         work(applied.max(self.log.end()))
     }
 
     fn flush(&self) -> Result<(), Box<dyn Error>> {
-        let _left = self.store.flush();
-        self.quiet(|end| self.store.cut(end));
-        self.store.flush()?;
-        if let Some(needed) = self.store.log_needed_from() {
+        let _left = flush_all(&*self.engine);
+        tend_all(&*self.engine);
+        self.barrier(|end| cut_all(&*self.engine, end));
+        flush_all(&*self.engine)?;
+        if let Some(needed) = wal_needed_from(&*self.engine) {
             self.log.truncate_before(needed)?;
         }
         Ok(())
@@ -128,10 +137,11 @@ impl Life {
     /// Parts hold rows of one day each, so whole days go.
     fn retain(&self, from: i64) -> Result<(), Box<dyn Error>> {
         self.kept_from.fetch_max(from, Ordering::SeqCst);
-        let settings = RetentionSettings { oldest_ms: Some(from), bytes_max: None };
-        let manifests = self.store.manifests();
+        let oldest_ms = [(Signal::Metrics, from)].into();
+        let settings = Retention { oldest_ms, ..Retention::default() };
+        let manifests = self.engine.manifests();
         let parts = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
-        self.store.drop_parts(&parts)?;
+        self.engine.drop_parts(&parts)?;
         Ok(())
     }
 
@@ -210,10 +220,15 @@ impl Writer {
         let range = TimeRange { min: one.min(other), max: one.max(other) };
         let series = self.number * 10 + self.random.below(10) as u32;
         let matchers = [owner(self.number), Matcher::equal("number", &series.to_string())];
-        // Whether a delete that failed is half done nobody knows; done again, it is whole.
+        // A delete that failed has happened or not; done again, it has.
         let resolved = life.store.resolve_delete(&life.tenant, &matchers, range).unwrap();
-        let delete = |end| resolved.iter().try_for_each(|delete| life.store.delete(delete, end));
-        while life.quiet(delete).is_err() {}
+        let delete = || {
+            let barrier = |cut: &mut dyn FnMut(_) -> _| life.barrier(cut);
+            life.store.delete(&life.tenant, resolved.as_slice(), barrier)
+        };
+        while delete().is_err() {
+            std::thread::yield_now();
+        }
         self.model.retain(|(of, time), _| *of != series || !range.contains(*time));
     }
 
@@ -320,16 +335,14 @@ fn upkeep(life: &Life, disks: &Disks, random: &SeededRandom, stop: &AtomicBool) 
         // What fails is done again some day.
         let _failed = match random.below(9) {
             0 => {
-                life.quiet(|end| life.store.cut(end));
+                life.barrier(|end| cut_all(&*life.engine, end));
                 None
             }
             1..4 => life.flush().err(),
-            4 | 5 => {
-                life.store.merge(&MergeWish { full: false, space: ROOM }).err().map(Into::into)
-            }
-            6 => life.store.merge(&MergeWish { full: true, space: ROOM }).err().map(Into::into),
+            4 | 5 => merge_all(&*life.engine, false).err().map(Into::into),
+            6 => merge_all(&*life.engine, true).err().map(Into::into),
             7 => life.retain(TODAY_MS - (1 + random.below(20) as i64) * DAY_MS).err(),
-            _ => life.store.clean_tombstones().err().map(Into::into),
+            _ => life.store.erase_deleted(&life.tenant).err().map(Into::into),
         };
         disks.clock.advance(Duration::from_secs(random.below(1_200)));
     }
@@ -401,6 +414,6 @@ fn many_at_once_see_what_was_written() {
     }
     let life = Life::begin(&disks, random.next_u64()).unwrap();
     life.flush().unwrap();
-    life.store.merge(&MergeWish { full: true, space: ROOM }).unwrap();
+    merge_all(&*life.engine, true).unwrap();
     writers.iter().for_each(|writer| writer.check(&life, 0));
 }

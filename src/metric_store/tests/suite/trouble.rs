@@ -1,11 +1,10 @@
 //! A disk that fails for one tenant, or for a while.
 
-use crate::world::{LIMITS, ROOM, Row, TODAY_MS, World, push_row};
-use metric_store::{BatchBuilder, MergeWish, MetricStore};
-use model::TenantId;
+use crate::world::{LIMITS, Row, TODAY_MS, World, cut_all, flush_all, push_row};
+use metric_store::{BatchBuilder, MetricStore};
+use model::{TenantId, WalPosition};
 use platform::sim::{Fault, Operation, SimClock, SimDisk};
 use std::sync::Arc;
-use wal::Position;
 
 fn world() -> World {
     World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap()
@@ -24,10 +23,11 @@ fn a_flush_that_fails_again_and_again_leaves_one_head() {
         assert!(world.flush().is_err());
         world.disk.heal();
     }
-    assert_eq!(world.store.stats().head_rows, 50);
+    assert_eq!(world.engine.stats().head.rows, 50);
     world.flush().unwrap();
-    assert_eq!((world.store.stats().head_rows, world.store.stats().part_rows), (0, 50));
-    assert_eq!(world.store.stats().parts, 2, "what was cut first, and the rest");
+    let stats = world.engine.stats();
+    assert_eq!((stats.head.rows, stats.part_rows), (0, 50));
+    assert_eq!(stats.parts, 2, "what was cut first, and the rest");
 }
 
 fn write(store: &MetricStore, tenant: &TenantId, segment: u64) {
@@ -35,7 +35,7 @@ fn write(store: &MetricStore, tenant: &TenantId, segment: u64) {
     let (series, time, row) = row(1, segment as i64);
     push_row(&mut batch, series, time, row);
     let prepared = store.prepare(tenant, LIMITS, &mut batch, &mut Vec::new()).unwrap();
-    store.apply(prepared, &mut batch, Position { segment, offset: 0 }).unwrap();
+    store.apply(prepared, &mut batch, WalPosition { segment, offset: 0 }).unwrap();
 }
 
 #[test]
@@ -44,15 +44,15 @@ fn the_trouble_of_one_tenant_is_not_that_of_the_next() {
     let tenants = ["first", "second"].map(|name| TenantId::new(name).unwrap());
     for segment in 1..3 {
         tenants.iter().for_each(|tenant| write(&world.store, tenant, segment));
-        world.store.cut(Position { segment: segment + 1, offset: 0 });
+        cut_all(&*world.engine, WalPosition { segment: segment + 1, offset: 0 });
         // What fails is the first tenant's.
         world.disk.fail_next(Operation::Create, Fault::Eio);
-        assert!(world.store.flush().is_err());
-        assert_eq!(world.store.parts(&tenants[1]).unwrap().len() as u64, segment);
-        world.store.flush().unwrap();
+        assert!(flush_all(&*world.engine).is_err());
+        assert_eq!(world.store.parts(&tenants[1]).len() as u64, segment);
+        flush_all(&*world.engine).unwrap();
     }
     world.disk.fail_next(Operation::Create, Fault::Eio);
-    assert!(world.store.merge(&MergeWish { full: true, space: ROOM }).is_err());
-    let parts = |tenant| world.store.parts(tenant).unwrap().len();
+    assert!(world.merge(true).is_err());
+    let parts = |tenant| world.store.parts(tenant).len();
     assert_eq!((parts(&tenants[0]), parts(&tenants[1])), (2, 1));
 }

@@ -1,8 +1,8 @@
 //! Who waits for the disk, and who must not.
 
-use crate::world::{LIMITS, ROOM, TODAY_MS};
-use metric_store::{BatchBuilder, MergeWish, MetricStore, Select, StoreSettings};
-use model::{Labels, Matcher, TenantId, TimeRange};
+use crate::world::{LIMITS, TODAY_MS, cut_all, flush_all, merge_all};
+use metric_store::{BatchBuilder, MetricStore, Select, StoreSettings};
+use model::{Labels, Matcher, TenantId, TimeRange, WalPosition};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::threads::scatter;
@@ -11,7 +11,6 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use wal::Position;
 
 /// Longer than anything that does not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -102,7 +101,7 @@ fn meanwhile(door: &Door, work: impl FnOnce() + Send, others: impl FnOnce() + Se
 }
 
 fn cut(store: &MetricStore, segment: u64) {
-    store.cut(Position { segment, offset: 0 });
+    cut_all(&*store.engine(), WalPosition { segment, offset: 0 });
 }
 
 /// Without a log: the position is all that the store wants of it.
@@ -118,7 +117,7 @@ fn write(store: &MetricStore, name: &str, series: usize, offset: u64) {
     }
     let tenant = TenantId::default_tenant();
     let prepared = store.prepare(&tenant, LIMITS, &mut batch, &mut Vec::new()).unwrap();
-    store.apply(prepared, &mut batch, Position { segment: 1, offset }).unwrap();
+    store.apply(prepared, &mut batch, WalPosition { segment: 1, offset }).unwrap();
 }
 
 fn count(store: &MetricStore, name: &str) -> usize {
@@ -133,51 +132,51 @@ fn a_new_series_does_not_wait_for_a_flush() {
     // So many that the part is written in several pieces, the first before all series are in.
     (1..200).for_each(|step| write(&store, "old", 3_000, step));
     cut(&store, 2);
-    let flush = || store.flush().unwrap();
+    let flush = || flush_all(&*store.engine()).unwrap();
     meanwhile(&slow.append, flush, || {
         write(&store, "new", 1, 1);
         assert_eq!((count(&store, "old"), count(&store, "new")), (3_000, 1));
     });
     assert_eq!((count(&store, "old"), count(&store, "new")), (3_000, 1));
-    assert_eq!(store.stats().parts, 1);
+    assert_eq!(store.engine().stats().parts, 1);
 }
 
 fn merge(store: &MetricStore) {
-    store.merge(&MergeWish { full: true, space: ROOM }).unwrap();
+    merge_all(&*store.engine(), true).unwrap();
 }
 
-#[test]
-fn a_flush_does_not_wait_for_a_merge() {
+fn two_parts_and_a_head() -> (MetricStore, Arc<Slow>) {
     let (store, slow) = slow_store();
     for segment in 1..3 {
         write(&store, "old", 3, segment);
         cut(&store, segment + 1);
-        store.flush().unwrap();
+        flush_all(&*store.engine()).unwrap();
     }
     write(&store, "new", 3, 9);
+    (store, slow)
+}
+
+#[test]
+fn a_flush_does_not_wait_for_a_merge() {
+    let (store, slow) = two_parts_and_a_head();
     meanwhile(
         &slow.append,
         || merge(&store),
         || {
             cut(&store, 9);
-            store.flush().unwrap();
-            assert_eq!((store.stats().head_rows, store.stats().parts), (0, 3));
+            flush_all(&*store.engine()).unwrap();
+            let stats = store.engine().stats();
+            assert_eq!((stats.head.rows, stats.parts), (0, 3));
         },
     );
     assert_eq!((count(&store, "old"), count(&store, "new")), (3, 3));
-    assert_eq!(store.stats().parts, 2);
+    assert_eq!(store.engine().stats().parts, 2);
 }
 
 /// All ingestion waits for a cut.
 #[test]
 fn a_cut_does_not_wait_for_garbage() {
-    let (store, slow) = slow_store();
-    for segment in 1..3 {
-        write(&store, "old", 3, segment);
-        cut(&store, segment + 1);
-        store.flush().unwrap();
-    }
-    write(&store, "new", 3, 9);
+    let (store, slow) = two_parts_and_a_head();
     meanwhile(
         &slow.delete,
         || merge(&store),
@@ -186,5 +185,5 @@ fn a_cut_does_not_wait_for_garbage() {
             assert_eq!((count(&store, "old"), count(&store, "new")), (3, 3));
         },
     );
-    assert_eq!(store.stats().parts, 1);
+    assert_eq!(store.engine().stats().parts, 1);
 }

@@ -1,19 +1,21 @@
 //! A store, its log and its disk; and what it should hold.
 
+use engine::{Engine, EngineError, MergeRequest};
 use metric_store::{
-    BatchBuilder, HistogramSample, Limits, MergeWish, MetricStore, Scratch, Select, StoreError,
+    BATCH_SCHEMA, BatchBuilder, HistogramSample, Limits, MetricStore, Scratch, Select, StoreError,
     StoreSettings,
 };
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Matcher, Signal, TenantId, TimeRange,
+    WalPosition,
 };
-use parts::{RetentionSettings, Site, plan_retention};
+use parts::{Retention, Site, plan_retention};
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
-use wal::{Batch, Log, LogOptions, Position};
+use wal::{Batch, Log, LogOptions};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Midnight of the simulated clock's first day.
@@ -36,11 +38,12 @@ pub(crate) struct World {
     pub(crate) disk: SimDisk,
     pub(crate) log: Log,
     pub(crate) store: MetricStore,
+    pub(crate) engine: Arc<dyn Engine>,
     pub(crate) tenant: TenantId,
     /// Nobody damages its files, so nothing may be missing.
     pub(crate) whole: bool,
     batch: BatchBuilder,
-    end: Position,
+    end: WalPosition,
 }
 
 impl World {
@@ -49,6 +52,24 @@ impl World {
         clock: Arc<SimClock>,
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
+        Self::open_with(disk, clock, seed, |refused| Err(refused.into()))
+    }
+
+    /// Goes on at batches that are refused, as a server does.
+    pub(crate) fn open_lenient(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        seed: u64,
+    ) -> Result<Self, Box<dyn Error>> {
+        Self::open_with(disk, clock, seed, |_| Ok(()))
+    }
+
+    fn open_with(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        seed: u64,
+        on_refused: impl Fn(EngineError) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Self, Box<dyn Error>> {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&shared), "blobs")?);
         let random = Arc::new(SeededRandom::new(seed));
@@ -56,16 +77,19 @@ impl World {
         let settings = StoreSettings { cache_bytes: 1 << 20 };
         let site = Site::new(blobs, clock.clone(), ids);
         let store = MetricStore::open(site, random.clone(), settings)?;
-        let first_segment = store.log_covered().map_or(1, |position| position.segment + 1);
+        let engine = store.engine();
+        let covered = engine.wal_covered().unwrap_or_default();
+        let first_segment = covered.segment + 1;
         let options =
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
         let (log, mut replay) = Log::open(shared, clock, random, options)?;
         while let Some(replayed) = replay.next_batch()? {
-            store.replay(&replayed)?;
+            engine.replay(&replayed).or_else(&on_refused)?;
         }
-        let end = log.end();
+        engine.end_replay();
+        let (end, batch) = (log.end().max(covered), BatchBuilder::new());
         let tenant = TenantId::default_tenant();
-        Ok(Self { disk, log, store, tenant, whole: true, batch: BatchBuilder::new(), end })
+        Ok(Self { disk, log, store, engine, tenant, whole: true, batch, end })
     }
 
     /// Logs and applies.
@@ -89,51 +113,85 @@ impl World {
     fn commit(&mut self) -> Result<(), Box<dyn Error>> {
         let mut payload = Vec::new();
         let prepared = self.store.prepare(&self.tenant, LIMITS, &mut self.batch, &mut payload)?;
-        let schema = MetricStore::BATCH_SCHEMA;
+        let schema = BATCH_SCHEMA;
         let batch =
             Batch { tenant: &self.tenant, signal: Signal::Metrics, schema, payload: &payload };
         let position = self.log.append_wait(&batch)?;
         self.store.apply(prepared, &mut self.batch, position)?;
-        self.end = Position { offset: position.offset + 1, ..position };
+        self.end = position.behind();
         Ok(())
     }
 
+    pub(crate) fn end(&self) -> WalPosition {
+        self.end.max(self.log.end())
+    }
+
     pub(crate) fn cut(&self) {
-        self.store.cut(self.end.max(self.log.end()));
+        cut_all(&*self.engine, self.end());
     }
 
     pub(crate) fn flush(&self) -> Result<(), Box<dyn Error>> {
         // What an earlier flush left goes first; should it fail again, the next one says so.
-        let _left = self.store.flush();
+        let _left = flush_all(&*self.engine);
+        tend_all(&*self.engine);
         self.cut();
-        self.store.flush()?;
-        let needed = self.store.log_needed_from().unwrap_or(self.log.end());
-        self.log.truncate_before(needed)?;
+        flush_all(&*self.engine)?;
+        let needed = wal_needed_from(&*self.engine);
+        self.log.truncate_before(needed.unwrap_or(self.log.end()))?;
         Ok(())
     }
 
-    pub(crate) fn merge(&self, full: bool) -> Result<usize, StoreError> {
-        self.store.merge(&MergeWish { full, space: ROOM })
+    pub(crate) fn merge(&self, full: bool) -> Result<usize, EngineError> {
+        merge_all(&*self.engine, full)
     }
 
     pub(crate) fn retain(&self, oldest_ms: Option<i64>, bytes_max: Option<u64>) -> usize {
-        let manifests = self.store.manifests();
-        let settings = RetentionSettings { oldest_ms, bytes_max };
+        let manifests = self.engine.manifests();
+        let oldest_ms = oldest_ms.map(|oldest| (Signal::Metrics, oldest)).into_iter().collect();
+        let settings = Retention { oldest_ms, bytes_max, ..Retention::default() };
         let parts = plan_retention(manifests.iter().map(|manifest| &**manifest), &settings);
-        self.store.drop_parts(&parts).unwrap()
+        self.engine.drop_parts(&parts).unwrap()
     }
 
     pub(crate) fn delete(&self, matchers: &[Matcher], time: TimeRange) -> Result<(), StoreError> {
-        match self.store.resolve_delete(&self.tenant, matchers, time)? {
-            Some(delete) => self.store.delete(&delete, self.end.max(self.log.end())),
-            None => Ok(()),
-        }
+        let delete = self.store.resolve_delete(&self.tenant, matchers, time)?;
+        self.store.delete(&self.tenant, delete.as_slice(), |cut| cut(self.end()))
     }
 
     /// Everything that can be read in the range, as rows.
     pub(crate) fn rows(&self, time: TimeRange) -> Result<Rows, StoreError> {
         read_rows(&self.store, &self.tenant, &[], time, self.whole)
     }
+}
+
+pub(crate) fn cut_all(engine: &dyn Engine, end: WalPosition) {
+    engine.tenants().iter().for_each(|status| engine.cut(&status.tenant, end));
+}
+
+/// Serves all tenants, whatever becomes of one of them; the first failure is the answer.
+fn on_each<T: std::iter::Sum>(
+    engine: &dyn Engine,
+    work: impl Fn(&TenantId) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let outcomes: Vec<_> = engine.tenants().iter().map(|status| work(&status.tenant)).collect();
+    outcomes.into_iter().sum()
+}
+
+pub(crate) fn flush_all(engine: &dyn Engine) -> Result<(), EngineError> {
+    on_each(engine, |tenant| engine.flush(tenant).map(|()| 0u8)).map(|_| ())
+}
+
+pub(crate) fn merge_all(engine: &dyn Engine, full: bool) -> Result<usize, EngineError> {
+    let request = MergeRequest { full, space: ROOM };
+    on_each(engine, |tenant| engine.merge(tenant, &request))
+}
+
+pub(crate) fn tend_all(engine: &dyn Engine) {
+    engine.tenants().iter().for_each(|status| engine.tend(&status.tenant));
+}
+
+pub(crate) fn wal_needed_from(engine: &dyn Engine) -> Option<WalPosition> {
+    engine.tenants().iter().filter_map(|status| status.wal_needed_from).min()
 }
 
 pub(crate) fn push_row(batch: &mut BatchBuilder, series: u32, time: i64, row: Row) {

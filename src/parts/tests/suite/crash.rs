@@ -31,7 +31,7 @@ fn check_reopened(blobs: &Arc<dyn Blobs>, clock: &Arc<TestClock>, acknowledged: 
     assert_eq!(rows, (0..count).collect::<Vec<_>>(), "{at}: rows are a prefix, each once");
     assert!(count == acknowledged || count == acknowledged + 10, "{at}: {count} rows");
     assert_eq!(snapshot.covered.offset, count, "{at}: the log and the parts meet");
-    assert!(store.log_needed_from() <= snapshot.covered);
+    assert!(store.wal_needed_from() <= snapshot.covered);
     clock.advance_ms(HOUR_MS + 60_000);
     // The next process goes on where the crash was, and everything superfluous goes.
     flush(&store, &[count]).unwrap();

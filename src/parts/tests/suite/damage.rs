@@ -134,8 +134,8 @@ fn a_damaged_manifest_falls_back_loudly() {
     flush(&store, &[0, 1]).unwrap();
     flush(&store, &[2, 3]).unwrap();
     let newest = flush(&store, &[4]).unwrap();
-    let log_needed_from = store.log_needed_from();
-    assert_eq!(log_needed_from.offset, 4);
+    let wal_needed_from = store.wal_needed_from();
+    assert_eq!(wal_needed_from.offset, 4);
     let key = manifest_key(store.tenant(), store.signal(), newest.generation);
     let whole = read_blob(blobs.as_ref(), &key);
     let path = scratch.file(&key);
@@ -156,7 +156,7 @@ fn a_damaged_manifest_falls_back_loudly() {
         assert!(snapshot.is_degraded());
         assert_eq!(snapshot.warnings(model::TimeRange::at(5)).len(), 1);
         assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2, 3]);
-        assert_eq!(snapshot.covered, log_needed_from, "the log still has what is missing");
+        assert_eq!(snapshot.covered, wal_needed_from, "the log still has what is missing");
     }
     // The damage stands in later generations until somebody acknowledges it, and numbers grow.
     let store = open(&blobs, &clock).unwrap();

@@ -4,10 +4,8 @@ use crate::support::{
     HOUR_MS, ROWS_KIND, Scratch, TestClock, flush, merge, open, part_files, read_rows, summary,
     write_rows,
 };
-use model::{Signal, TimeRange, Ulid};
-use parts::{
-    Compression, Edit, LogPosition, Manifest, PageBuffer, Part, PartError, PartSummary, Tombstone,
-};
+use model::{Signal, TimeRange, Ulid, WalPosition};
+use parts::{Compression, Edit, Manifest, PageBuffer, Part, PartError, PartSummary, Tombstone};
 use platform::threads::Worker;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -84,7 +82,7 @@ fn a_commit_is_a_compare_and_swap() {
     let both = ours.commit(1, &edit).unwrap();
     assert_eq!(read_rows(&ours, &both).unwrap(), [0, 1], "the part was kept for the next try");
     assert!(matches!(ours.commit(2, &edit), Err(PartError::Refused(_))), "once is enough");
-    let back = Edit { covered: Some(LogPosition::default()), ..Edit::default() };
+    let back = Edit { covered: Some(WalPosition::default()), ..Edit::default() };
     assert!(matches!(ours.commit(2, &back), Err(PartError::Refused(_))), "covered never goes back");
     let stranger = Edit { remove: vec![Ulid(9)], ..Edit::default() };
     assert!(matches!(ours.commit(2, &stranger), Err(PartError::NoSuchPart(Ulid(9)))));
@@ -241,7 +239,7 @@ fn tombstone(store: &parts::PartStore, max: i64, position: u64) -> Tombstone {
         time: TimeRange { min: 0, max },
         matcher: b"all".to_vec(),
         created_ms: 1,
-        position: LogPosition { segment: 0, offset: position },
+        position: WalPosition { segment: 0, offset: position },
         generation: 0,
     }
 }

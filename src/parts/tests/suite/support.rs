@@ -1,10 +1,8 @@
 //! What the tests share: a scratch folder, a clock that stands still, and a tiny engine whose
 //! pages are lists of row numbers.
 
-use model::{Day, Signal, TenantId, TimeRange, Ulid};
-use parts::{
-    Compression, Edit, LogPosition, Manifest, NewPart, PartError, PartStore, PartSummary, Site,
-};
+use model::{Day, Signal, TenantId, TimeRange, Ulid, WalPosition};
+use parts::{Compression, Edit, Manifest, NewPart, PartError, PartStore, PartSummary, Site};
 use platform::{Blobs, Clock, DiskBlobs, Ids, Moment, RealDisk, SeededRandom};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,7 +97,7 @@ pub(crate) fn summary(rows: u64, level: u8, covered: u64) -> PartSummary {
         rows,
         series: 1,
         tombstones_applied: 0,
-        covered: LogPosition { segment: 0, offset: covered },
+        covered: WalPosition { segment: 0, offset: covered },
         sources: Vec::new(),
         bounds: b"bounds".to_vec(),
         engine: b"engine".to_vec(),
@@ -124,7 +122,7 @@ pub(crate) fn write_rows(
 pub(crate) fn flush(store: &PartStore, rows: &[u64]) -> Result<Arc<Manifest>, PartError> {
     let covered = rows.iter().max().map_or(0, |row| row + 1);
     let part = write_rows(store, rows, 0, covered, &[])?;
-    let covered = Some(LogPosition { segment: 0, offset: covered });
+    let covered = Some(WalPosition { segment: 0, offset: covered });
     store.update(|_| Ok(Edit { add: vec![part], covered, ..Edit::default() }))
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Drops what was not used for longest when it holds more than its budget, which values of all
 /// kinds share.
 #[derive(Debug)]
-pub(crate) struct Cache<K> {
+pub struct Cache<K> {
     budget: usize,
     inner: Mutex<Inner<K>>,
 }
@@ -28,14 +28,14 @@ struct Kept {
 }
 
 impl<K: Hash + Eq + Clone> Cache<K> {
-    pub(crate) fn new(budget: usize) -> Self {
+    pub fn new(budget: usize) -> Self {
         let inner = Inner { kept: HashMap::new(), bytes: 0, clock: 0 };
         Self { budget, inner: Mutex::new(inner) }
     }
 
     /// A key stands for values of one kind. Two who miss at once both load; no lock is held
     /// meanwhile.
-    pub(crate) fn get_or_load<V: Any + Send + Sync, E>(
+    pub fn get_or_load<V: Any + Send + Sync, E>(
         &self,
         key: &K,
         load: impl FnOnce() -> Result<(V, usize), E>,
@@ -51,7 +51,7 @@ impl<K: Hash + Eq + Clone> Cache<K> {
         Ok(value)
     }
 
-    pub(crate) fn retain(&self, wanted: impl Fn(&K) -> bool) {
+    pub fn retain(&self, wanted: impl Fn(&K) -> bool) {
         let mut inner = self.lock();
         inner.kept.retain(|key, _| wanted(key));
         inner.bytes = inner.kept.values().map(|kept| kept.bytes).sum();

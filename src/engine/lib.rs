@@ -1,0 +1,45 @@
+//! What every engine is and does alike, whatever its signal. Step 3.
+//!
+//! Lives here: the trait through which the gateway sees an engine ([`Engine`]), and [`Store`], which
+//! implements it for any [`Kind`] of rows: tenants, live and frozen heads, what of the write-ahead
+//! log is still needed, flushes, merges with quarantine, deletes, the order of parts, the planner of
+//! merges, and a cache for what was decoded.
+//! Not here: what a row is and how a part holds it (the engines), when to flush or merge (ingest),
+//! files and manifests (parts), the write-ahead log itself (wal).
+//! Invariants: every applied row is in exactly one of a head and the parts that a view names; a
+//! manifest covers a position of the write-ahead log only when all accepted batches below it are in
+//! parts; a batch that could not be taken back stays in the write-ahead log until an operator lets
+//! go of it; no lock that a batch or a query needs is held while a disk works.
+//!
+//! Read first: [`Kind`], [`Store`], [`Tenant`]. A worked example: `docs/how-to/add-an-engine.md`.
+
+mod age;
+mod api;
+mod cache;
+mod flush;
+mod head;
+mod kind;
+mod label_delete;
+mod merge;
+mod origin;
+mod plan;
+mod refused;
+mod store;
+mod tenant;
+mod tenants;
+mod view;
+
+pub use age::Age;
+pub use api::{
+    BatchKind, Engine, EngineError, EngineStats, HeadSize, Intake, MergeRequest, RefusedBatches,
+    TenantStatus,
+};
+pub use cache::Cache;
+pub use head::Head;
+pub use kind::{InputFailed, Kind};
+pub use label_delete::{LabelDelete, LabelDeletes, LabelValues};
+pub use origin::{FlushOrigin, PartOrigin};
+pub use plan::{MergeOrder, plan_erasures, plan_merges};
+pub use store::Store;
+pub use tenant::Tenant;
+pub use view::View;

@@ -1,0 +1,248 @@
+//! A [`Kind`] with its tenants: an engine.
+
+use crate::tenants::Tenants;
+use crate::{
+    Engine, EngineError, EngineStats, Kind, MergeRequest, RefusedBatches, Tenant, TenantStatus,
+    plan_erasures, plan_merges,
+};
+use model::{Day, ErrorKind, Signal, TenantId, TimeRange, Ulid, WalPosition};
+use parts::{Edit, Manifest, MergePlan, Site, Tombstone, tenants_with};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+use wal::Replayed;
+
+pub struct Store<K: Kind> {
+    pub kind: K,
+    site: Site,
+    tenants: Tenants<Tenant<K>>,
+}
+
+impl<K: Kind> Store<K> {
+    /// Opens the tenants that have manifests. Batches of the write-ahead log come by `replay` then.
+    pub fn open(kind: K, site: Site) -> Result<Self, EngineError> {
+        let store = Self { kind, site, tenants: Tenants::default() };
+        for name in tenants_with(store.site.blobs.as_ref(), K::SIGNAL)? {
+            store.tenant_or_new(&name)?;
+        }
+        Ok(store)
+    }
+
+    /// The tenant, if it has anything: reading creates none.
+    pub fn tenant(&self, name: &TenantId) -> Option<Arc<Tenant<K>>> {
+        self.tenants.get(name)
+    }
+
+    /// The tenant, to be written to.
+    pub fn tenant_or_new(&self, name: &TenantId) -> Result<Arc<Tenant<K>>, EngineError> {
+        self.tenants.get_or_open(name, || Tenant::open(&self.kind, &self.site, name))
+    }
+
+    pub fn tenants(&self) -> Vec<Arc<Tenant<K>>> {
+        self.tenants.all()
+    }
+
+    pub fn today(&self) -> Day {
+        Day::of(self.site.clock.wall_ms().saturating_mul(ticks_per_ms::<K>()), K::SIGNAL)
+    }
+
+    /// Records deletes: of each the time, and which rows it concerns in the engine's own bytes. They
+    /// take effect for readers when this answers, all or none; the bytes go with the next merges.
+    ///
+    /// `barrier` calls what it is given with the end of the write-ahead log, while no batch is
+    /// between that log and a head. Nothing is written meanwhile.
+    pub fn delete(
+        &self,
+        tenant: &Tenant<K>,
+        deletes: Vec<(TimeRange, Vec<u8>)>,
+        barrier: impl FnOnce(
+            &mut dyn FnMut(WalPosition) -> Result<(), EngineError>,
+        ) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        // One after the other, so that the order of generations is that of positions.
+        let _deleting = tenant.deleting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = None;
+        barrier(&mut |end| {
+            tenant.split(&self.kind, end)?;
+            position = Some(end);
+            Ok(())
+        })?;
+        let position = position.expect("a barrier calls what it is given");
+        let created_ms = self.site.clock.wall_ms();
+        let tombstone = |(time, matcher)| Tombstone {
+            id: tenant.store.mint_id(),
+            time,
+            matcher,
+            created_ms,
+            position,
+            generation: 0,
+        };
+        let add_tombstones = deletes.into_iter().map(tombstone).collect();
+        tenant.store.update(|_| Ok(Edit { add_tombstones, ..Edit::default() }))?;
+        Ok(())
+    }
+
+    /// Rewrites the tenant's parts that still hold deleted rows. Answers how many.
+    pub fn erase_deleted(&self, tenant: &Tenant<K>) -> Result<usize, EngineError> {
+        self.merge_plans(tenant, true, plan_erasures).map(|done| done.len())
+    }
+
+    fn merge_plans(
+        &self,
+        tenant: &Tenant<K>,
+        collect_now: bool,
+        plan: impl FnOnce(&Manifest) -> Vec<MergePlan>,
+    ) -> Result<Vec<MergePlan>, EngineError> {
+        let _merging = tenant.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        let plans = plan(&tenant.store.snapshot());
+        let outcome = tenant.merge_all(&self.kind, plans);
+        match collect_now {
+            true => tenant.store.collect_garbage_now()?,
+            false => tenant.store.collect_garbage()?,
+        };
+        outcome.failed.map_or(Ok(outcome.done), Err)
+    }
+
+    fn tenant_for(&self, name: &TenantId) -> Result<Arc<Tenant<K>>, EngineError> {
+        let missing =
+            || EngineError::new(ErrorKind::NotFound, format!("there is no tenant {name}"));
+        self.tenant(name).ok_or_else(missing)
+    }
+}
+
+fn ticks_per_ms<K: Kind>() -> i64 {
+    K::SIGNAL.ticks_per_second() / 1_000
+}
+
+impl<K: Kind> Engine for Store<K> {
+    fn signal(&self) -> Signal {
+        K::SIGNAL
+    }
+
+    fn replay(&self, replayed: &Replayed<'_>) -> Result<(), EngineError> {
+        let Replayed { position, batch } = replayed;
+        let tenant = self.tenant_or_new(batch.tenant)?;
+        tenant.note_applied(*position);
+        if !tenant.needs_replay(*position) {
+            return Ok(());
+        }
+        let head = tenant.live_at(&self.kind, *position);
+        let replayed = match batch.schema == K::BATCH_SCHEMA {
+            true => self.kind.replay(&tenant, &head, batch.payload),
+            false => Err(unknown_schema::<K>(batch.schema)),
+        };
+        match &replayed {
+            Ok(()) => tenant.note_accepted(*position),
+            Err(_) => tenant.note_refused(*position),
+        }
+        replayed
+    }
+
+    fn end_replay(&self) {
+        for tenant in self.tenants() {
+            tenant.live(&self.kind);
+            K::end_replay(&tenant.state);
+        }
+    }
+
+    fn tenants(&self) -> Vec<TenantStatus> {
+        self.tenants.all().iter().map(|tenant| tenant.status()).collect()
+    }
+
+    fn cut(&self, tenant: &TenantId, end: WalPosition) {
+        if let Some(tenant) = self.tenant(tenant) {
+            tenant.cut(&self.kind, end);
+        }
+    }
+
+    fn flush(&self, tenant: &TenantId) -> Result<(), EngineError> {
+        self.tenant_for(tenant)?.flush(&self.kind, self.today())
+    }
+
+    fn merge(&self, tenant: &TenantId, request: &MergeRequest) -> Result<usize, EngineError> {
+        let tenant = self.tenant_for(tenant)?;
+        let (order, today) = (K::MERGE_ORDER, self.today());
+        let done = self.merge_plans(&tenant, request.full, |manifest| {
+            plan_merges(order, &manifest.parts, request, today)
+        });
+        Ok(done?.iter().map(|plan| plan.inputs.len()).sum())
+    }
+
+    fn tend(&self, tenant: &TenantId) {
+        if let Some(tenant) = self.tenant(tenant) {
+            self.kind.tend(&tenant);
+        }
+    }
+
+    fn wal_covered(&self) -> Option<WalPosition> {
+        let known = |tenant: &Arc<Tenant<K>>| {
+            let manifest = tenant.store.snapshot();
+            let deletes = manifest.tombstones.iter().map(|tombstone| tombstone.position);
+            deletes.fold(manifest.covered, WalPosition::max)
+        };
+        self.tenants.all().iter().map(known).max()
+    }
+
+    fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.tenants.all().iter().map(|tenant| tenant.store.snapshot()).collect()
+    }
+
+    fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError> {
+        // One tenant's failure is not the next one's.
+        let tenants = self.tenants.all();
+        let dropped: Vec<_> = tenants.iter().map(|t| t.drop_parts(&self.kind, parts)).collect();
+        dropped.into_iter().sum()
+    }
+
+    fn refused(&self) -> Vec<RefusedBatches> {
+        let of_tenant = |tenant: &Arc<Tenant<K>>| {
+            let refused = tenant.refused();
+            let lowest = refused.lowest()?;
+            let (signal, tenant, count) = (K::SIGNAL, tenant.name().clone(), refused.len());
+            Some(RefusedBatches { signal, tenant, count, lowest })
+        };
+        self.tenants.all().iter().filter_map(of_tenant).collect()
+    }
+
+    fn forget_refused(&self, tenant: &TenantId) -> Result<usize, EngineError> {
+        let Some(tenant) = self.tenant(tenant) else { return Ok(0) };
+        let forgotten = tenant.forget_refused();
+        if forgotten > 0 {
+            let engine_state = Some(tenant.refused().encode());
+            tenant.store.update(|_| Ok(Edit { engine_state, ..Edit::default() }))?;
+            // The generation before must not list them either.
+            tenant.store.collect_garbage_now()?;
+        }
+        Ok(forgotten)
+    }
+
+    fn stats(&self) -> EngineStats {
+        let mut stats = EngineStats::default();
+        for tenant in self.tenants.all() {
+            let sizes = tenant.all_heads();
+            let manifest = tenant.store.snapshot();
+            stats.tenants += 1;
+            stats.head =
+                sizes.iter().map(|head| K::size(head)).fold(stats.head, std::ops::Add::add);
+            stats.parts += manifest.parts.len() as u64;
+            stats.part_rows += manifest.parts.iter().map(|part| part.rows).sum::<u64>();
+            stats.part_bytes += manifest.bytes();
+            stats.quarantined += manifest.quarantined.len() as u64;
+        }
+        stats
+    }
+}
+
+fn unknown_schema<K: Kind>(schema: u16) -> EngineError {
+    let (signal, known) = (K::SIGNAL, K::BATCH_SCHEMA);
+    let message = format!(
+        "a batch of {signal} has schema {schema}, this program knows schema {known}: start a newer mirador"
+    );
+    EngineError::new(ErrorKind::Invalid, message)
+}
+
+impl<K: Kind> fmt::Debug for Store<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}

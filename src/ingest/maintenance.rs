@@ -1,0 +1,417 @@
+//! The upkeep of the engines: flushes, merges, retention, and letting go of the write-ahead log.
+//!
+//! One flush runs at a time, one merge, and one retention; none waits for another kind. Work that was
+//! begun goes on to its end, under its lock, when its caller goes away; a caller that goes away while
+//! it waits for its turn leaves nothing to do. A panic in the work is an error of the caller.
+
+use crate::gateway::Gateway;
+use crate::replay::{self, REFUSED_BATCHES, ReplayReport, Unclaimed};
+use crate::schedule::{FlushSettings, Schedule, Target};
+use engine::{Engine, EngineError, MergeRequest, RefusedBatches, TenantStatus};
+use model::{ErrorKind, Signal, TenantId, WalPosition};
+use observe::{Counter, CounterFamily, Event, Fields, Histogram, LATENCY_SECONDS, Level, emit};
+use parts::{Retention, plan_retention};
+use platform::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use wal::{Replay, WalError};
+
+pub(crate) static FLUSHES: CounterFamily = CounterFamily::new(
+    "mirador_flushes_total",
+    "Times that the heads of a tenant were written to parts.",
+    &["signal"],
+);
+pub(crate) static FLUSH_SECONDS: Histogram = Histogram::new(
+    "mirador_flush_seconds",
+    "Time of a flush of all tenants that were due.",
+    LATENCY_SECONDS,
+);
+pub(crate) static FAILURES: CounterFamily = CounterFamily::new(
+    "mirador_maintenance_failures_total",
+    "Flushes, merges and retention runs that failed and will be tried again.",
+    &["work", "signal"],
+);
+pub(crate) static TRUNCATED: Counter = Counter::new(
+    "mirador_wal_truncated_segments_total",
+    "Segments of the write-ahead log that were deleted because nothing needs them.",
+);
+
+#[derive(Clone, Copy, Debug)]
+pub struct FlushReport {
+    /// How many tenants of all engines had something to write.
+    pub tenants: usize,
+    pub elapsed: Duration,
+}
+
+struct WorkFailed<'a> {
+    work: &'static str,
+    signal: Signal,
+    tenant: Option<&'a TenantId>,
+    error: &'a EngineError,
+}
+
+impl Event for WorkFailed<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "an engine could not do its work; it will be tried again";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("work", self.work);
+        fields.text("signal", self.signal);
+        if let Some(tenant) = self.tenant {
+            fields.text("tenant", tenant);
+        }
+        fields.error(self.error);
+    }
+
+    fn count(&self) {
+        FAILURES.increment(&[self.work, self.signal.as_str()]);
+    }
+}
+
+/// A smaller segment of the write-ahead log is not worth a new one.
+const ROTATE_BYTES: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub struct Maintenance {
+    engines: Vec<Arc<dyn Engine>>,
+    clock: Arc<dyn Clock>,
+    unclaimed: Unclaimed,
+    /// Locks are taken in this order by work that needs several.
+    merging: Arc<Mutex<()>>,
+    retaining: Arc<Mutex<()>>,
+    flushing: Arc<Mutex<Flushing>>,
+}
+
+/// Held while a flush runs.
+#[derive(Debug)]
+struct Flushing {
+    schedule: Schedule,
+    /// Where the last barrier was: below it every batch is in a head or in parts.
+    barrier: WalPosition,
+}
+
+impl Maintenance {
+    pub fn new(
+        engines: Vec<Arc<dyn Engine>>,
+        clock: Arc<dyn Clock>,
+        settings: FlushSettings,
+    ) -> Self {
+        let flushing = Flushing { schedule: Schedule::new(settings), barrier: WalPosition::START };
+        Self {
+            engines,
+            clock,
+            unclaimed: Unclaimed::default(),
+            merging: Arc::default(),
+            retaining: Arc::default(),
+            flushing: Arc::new(Mutex::new(flushing)),
+        }
+    }
+
+    pub fn engines(&self) -> &[Arc<dyn Engine>] {
+        &self.engines
+    }
+
+    /// The highest position of the write-ahead log that any manifest knows of.
+    pub fn wal_covered(&self) -> WalPosition {
+        let covered = self.engines.iter().filter_map(|engine| engine.wal_covered());
+        covered.max().unwrap_or(WalPosition::START)
+    }
+
+    /// Gives every batch of the write-ahead log to its engine; blocking. `progress` is told the
+    /// bytes done and all.
+    pub fn replay(
+        &self,
+        replay: Replay,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<ReplayReport, WalError> {
+        let report = replay::replay(&self.engines, &self.unclaimed, replay, progress);
+        self.count_refused();
+        report
+    }
+
+    // ── refused batches ──
+
+    /// Batches that are kept in the write-ahead log because they could not be taken back.
+    pub fn refused(&self) -> Vec<RefusedBatches> {
+        let of_engines = self.engines.iter().flat_map(|engine| engine.refused());
+        of_engines.chain(self.unclaimed.list()).collect()
+    }
+
+    /// Gives up the refused batches of a tenant; blocking. Answers how many. The next flush lets go
+    /// of the write-ahead log behind them.
+    pub fn forget_refused(&self, signal: Signal, tenant: &TenantId) -> Result<usize, EngineError> {
+        let engine = self.engines.iter().find(|engine| engine.signal() == signal);
+        let of_engine = engine.map_or(Ok(0), |engine| engine.forget_refused(tenant))?;
+        let forgotten = of_engine + self.unclaimed.forget(signal, tenant);
+        self.count_refused();
+        Ok(forgotten)
+    }
+
+    fn count_refused(&self) {
+        let refused = self.refused();
+        for signal in Signal::ALL {
+            let of_signal = refused.iter().filter(|batches| batches.signal == signal);
+            let count: usize = of_signal.map(|batches| batches.count).sum();
+            REFUSED_BATCHES.set(&[signal.as_str()], count as f64);
+        }
+    }
+
+    // ── flushing ──
+
+    /// Writes everything in memory to parts and lets go of the write-ahead log behind it.
+    pub async fn flush(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+    ) -> Result<FlushReport, EngineError> {
+        let flushing = Arc::clone(&self.flushing).lock_owned().await;
+        let (this, gateway) = (Arc::clone(self), Arc::clone(gateway));
+        to_its_end(async move {
+            let targets = this.statuses().await?;
+            let targets = targets.into_iter().map(|(signal, status)| (signal, status.tenant));
+            this.flush_targets(&gateway, flushing, targets.collect()).await
+        })
+        .await
+    }
+
+    /// Flushes the tenants that are due. A failure is told and tried again when its tenant is due
+    /// again; the other tenants are not concerned.
+    pub async fn flush_due(self: &Arc<Self>, gateway: &Arc<Gateway>) -> Result<(), EngineError> {
+        let mut flushing = Arc::clone(&self.flushing).lock_owned().await;
+        let (this, gateway) = (Arc::clone(self), Arc::clone(gateway));
+        to_its_end(async move {
+            let statuses = this.statuses().await?;
+            let targets = this.due(&mut flushing.schedule, &gateway, statuses);
+            if targets.is_empty() {
+                return this.truncate(&gateway, flushing.barrier).await;
+            }
+            this.flush_targets(&gateway, flushing, targets).await.map(|_| ())
+        })
+        .await
+    }
+
+    fn due(
+        &self,
+        schedule: &mut Schedule,
+        gateway: &Gateway,
+        statuses: Vec<(Signal, TenantStatus)>,
+    ) -> Vec<Target> {
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        for engine in &self.engines {
+            let signal = engine.signal();
+            let of_engine = statuses.iter().filter(|(of, _)| *of == signal);
+            let of_engine: Vec<_> = of_engine.map(|(_, status)| status.clone()).collect();
+            let wal_bytes_from = |position| gateway.wal().bytes_from(position);
+            due.extend(schedule.due(signal, &of_engine, now, wal_bytes_from));
+        }
+        due
+    }
+
+    async fn flush_targets(
+        &self,
+        gateway: &Arc<Gateway>,
+        mut flushing: OwnedMutexGuard<Flushing>,
+        targets: Vec<Target>,
+    ) -> Result<FlushReport, EngineError> {
+        let started = self.clock.now();
+        // What an earlier flush left goes first: an engine cuts no further before it is written.
+        let (targets, failed) = self.flush_each(&mut flushing.schedule, targets, false).await;
+        // So that what this flush writes lies in segments that can go as a whole.
+        let wal = Arc::clone(gateway.wal());
+        blocking(move || {
+            if wal.end().offset >= ROTATE_BYTES {
+                wal.rotate();
+            }
+            Ok(())
+        })
+        .await?;
+        flushing.barrier = gateway
+            .barrier(|end| {
+                for (signal, tenant) in &targets {
+                    self.engine(*signal).cut(tenant, end);
+                }
+                end
+            })
+            .await;
+        let (flushed, failed_now) = self.flush_each(&mut flushing.schedule, targets, true).await;
+        self.truncate(gateway, flushing.barrier).await?;
+        let elapsed = self.clock.now().since(started);
+        FLUSH_SECONDS.observe(elapsed.as_secs_f64());
+        match failed.or(failed_now) {
+            Some(error) => Err(error),
+            None => Ok(FlushReport { tenants: flushed.len(), elapsed }),
+        }
+    }
+
+    /// Flushes each tenant; answers those that were flushed, and the first failure. `is_last` says
+    /// that what was cut is written by this.
+    async fn flush_each(
+        &self,
+        schedule: &mut Schedule,
+        targets: Vec<Target>,
+        is_last: bool,
+    ) -> (Vec<Target>, Option<EngineError>) {
+        let (mut flushed, mut failed) = (Vec::new(), None);
+        for target in targets {
+            let (engine, tenant) = (Arc::clone(self.engine(target.0)), target.1.clone());
+            match blocking(move || engine.flush(&tenant)).await {
+                Ok(()) => {
+                    if is_last {
+                        schedule.flushed(&target, self.clock.now());
+                        FLUSHES.increment(&[target.0.as_str()]);
+                    }
+                    flushed.push(target);
+                }
+                Err(error) => {
+                    let (signal, tenant) = (target.0, Some(&target.1));
+                    emit(&WorkFailed { work: "flush", signal, tenant, error: &error });
+                    schedule.failed(&target, self.clock.now());
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        (flushed, failed)
+    }
+
+    fn engine(&self, signal: Signal) -> &Arc<dyn Engine> {
+        let engine = self.engines.iter().find(|engine| engine.signal() == signal);
+        engine.expect("targets are made from the engines")
+    }
+
+    async fn statuses(&self) -> Result<Vec<(Signal, TenantStatus)>, EngineError> {
+        let engines = self.engines.clone();
+        blocking(move || {
+            let of_engine = |engine: &Arc<dyn Engine>| {
+                let signal = engine.signal();
+                engine.tenants().into_iter().map(move |status| (signal, status))
+            };
+            Ok(engines.iter().flat_map(of_engine).collect())
+        })
+        .await
+    }
+
+    /// Deletes the segments of the write-ahead log that nothing needs any more.
+    async fn truncate(&self, gateway: &Gateway, barrier: WalPosition) -> Result<(), EngineError> {
+        if gateway.wal().segments().len() < 2 {
+            return Ok(());
+        }
+        // Asked after the barrier: whatever stands below it is in some status.
+        let statuses = self.statuses().await?;
+        let needed = statuses.iter().filter_map(|(_, status)| status.wal_needed_from);
+        let bound = needed.chain(self.unclaimed.lowest()).fold(barrier, WalPosition::min);
+        let wal = Arc::clone(gateway.wal());
+        let gone = blocking(move || wal.truncate_before(bound).map_err(wal_error)).await?;
+        TRUNCATED.add(gone as u64);
+        Ok(())
+    }
+
+    // ── merging, retention, regular work ──
+
+    /// Merges the parts of every tenant; a tenant that fails does not keep the others from being
+    /// merged, and the first failure is the answer. Answers how many parts went into merges.
+    pub async fn merge(self: &Arc<Self>, request: MergeRequest) -> Result<usize, EngineError> {
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let this = Arc::clone(self);
+        let alone = async move {
+            let _merging = merging;
+            this.merge_alone(request).await
+        };
+        to_its_end(alone).await
+    }
+
+    async fn merge_alone(&self, request: MergeRequest) -> Result<usize, EngineError> {
+        let (mut merged, mut failed) = (0, None);
+        for (signal, status) in self.statuses().await? {
+            let (engine, tenant) = (Arc::clone(self.engine(signal)), status.tenant.clone());
+            match blocking(move || engine.merge(&tenant, &request)).await {
+                Ok(parts) => merged += parts,
+                Err(error) => {
+                    let tenant = Some(&status.tenant);
+                    emit(&WorkFailed { work: "merge", signal, tenant, error: &error });
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        failed.map_or(Ok(merged), Err)
+    }
+
+    /// Drops what is too old and, of all engines together, what is too much: the oldest first.
+    /// Answers how many parts. A merge that reads them is not waited for.
+    pub async fn retain(self: &Arc<Self>, retention: Retention) -> Result<usize, EngineError> {
+        let retaining = Arc::clone(&self.retaining).lock_owned().await;
+        let this = Arc::clone(self);
+        let alone = async move {
+            let _retaining = retaining;
+            this.retain_alone(retention).await
+        };
+        to_its_end(alone).await
+    }
+
+    async fn retain_alone(&self, retention: Retention) -> Result<usize, EngineError> {
+        let manifests: Vec<_> = self.engines.iter().flat_map(|engine| engine.manifests()).collect();
+        let manifests = manifests.iter().map(|manifest| &**manifest);
+        let parts = Arc::new(plan_retention(manifests, &retention));
+        let (mut dropped, mut failed) = (0, None);
+        for engine in &self.engines {
+            let (signal, engine, parts) = (engine.signal(), Arc::clone(engine), Arc::clone(&parts));
+            match blocking(move || engine.drop_parts(&parts)).await {
+                Ok(count) => dropped += count,
+                Err(error) => {
+                    emit(&WorkFailed { work: "retention", signal, tenant: None, error: &error });
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        failed.map_or(Ok(dropped), Err)
+    }
+
+    /// Slow, regular work of the engines' own.
+    pub async fn tend(self: &Arc<Self>) -> Result<(), EngineError> {
+        for (signal, status) in self.statuses().await? {
+            let engine = Arc::clone(self.engine(signal));
+            blocking(move || {
+                engine.tend(&status.tenant);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on a thread that may block, while no flush, merge or retention changes what the
+    /// engines have on disk.
+    pub async fn undisturbed<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let merging = Arc::clone(&self.merging).lock_owned().await;
+        let retaining = Arc::clone(&self.retaining).lock_owned().await;
+        let flushing = Arc::clone(&self.flushing).lock_owned().await;
+        let alone = async move {
+            let _all = (merging, retaining, flushing);
+            blocking(work).await
+        };
+        to_its_end(alone).await
+    }
+}
+
+/// A task of its own: a client that hangs up drops its request's future, and with it would go the
+/// locks, under threads that still work.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<T, EngineError> {
+    let panicked = || EngineError::new(ErrorKind::Bug, "the maintenance of engines panicked");
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(panicked()))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.unwrap_or_else(|_| Err(EngineError::new(ErrorKind::Bug, "an engine panicked")))
+}
+
+fn wal_error(error: WalError) -> EngineError {
+    EngineError::new(error.kind(), error)
+}

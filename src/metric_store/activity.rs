@@ -1,0 +1,87 @@
+//! Which series were written to lately, so that the names of idle ones do not stay in memory.
+//!
+//! A window lasts an hour. When it is over and enough series were idle, a registry without them is
+//! made, outside of all locks that batches need, and the next cut puts it in place. A series that is
+//! written to again meanwhile is only new once more.
+
+use crate::kind::{MetricHead, Tenant};
+use crate::registry::Registry;
+use platform::Moment;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+/// The length of a window.
+const IDLE: Duration = Duration::from_secs(3_600);
+/// One in this many idle series makes a new registry worth it.
+const IDLE_SHARE: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Activity {
+    began: Moment,
+    /// The registry that the numbers belong to.
+    registry: Option<Arc<RwLock<Registry>>>,
+    /// By number.
+    is_busy: Vec<bool>,
+    thinned: Option<Arc<RwLock<Registry>>>,
+}
+
+impl Activity {
+    pub(crate) fn new(now: Moment) -> Self {
+        Self { began: now, registry: None, is_busy: Vec::new(), thinned: None }
+    }
+
+    /// Marks the series that have samples in the head.
+    pub(crate) fn note(&mut self, head: &MetricHead) {
+        let registry = &head.context.registry;
+        if self.registry.as_ref().is_none_or(|known| !Arc::ptr_eq(known, registry)) {
+            // A head of a registry that was thinned meanwhile tells nothing of the new numbers.
+            if self.registry.is_some() {
+                return;
+            }
+            self.registry = Some(Arc::clone(registry));
+        }
+        let known = head.context.registry().len();
+        let rows = head.read();
+        self.is_busy.resize(known.max(self.is_busy.len()), false);
+        for number in rows.used() {
+            if let Some(is_busy) = self.is_busy.get_mut(*number as usize) {
+                *is_busy = true;
+            }
+        }
+    }
+
+    /// Makes a registry without the idle series once the window is over, if there are many.
+    pub(crate) fn thin(tenant: &Tenant, live: &MetricHead, now: Moment) {
+        let busy = {
+            let mut activity = tenant.state.activity();
+            if now.since(activity.began) < IDLE || activity.thinned.is_some() {
+                return;
+            }
+            activity.began = now;
+            std::mem::take(&mut activity.is_busy)
+        };
+        let idle = busy.iter().filter(|is_busy| !**is_busy).count();
+        if idle * IDLE_SHARE <= busy.len() {
+            return;
+        }
+        let mut thinned = Registry::default();
+        let busy = busy.iter().enumerate().filter(|(_, is_busy)| **is_busy);
+        for (number, _) in busy {
+            let labels = live.context.registry().entry(number as u32).labels.clone();
+            thinned.insert(labels);
+        }
+        tenant.state.activity().thinned = Some(Arc::new(RwLock::new(thinned)));
+    }
+
+    pub(crate) fn has_thinned(&self) -> bool {
+        self.thinned.is_some()
+    }
+
+    /// The registry for the next head, where a new one was made.
+    pub(crate) fn take_thinned(&mut self, now: Moment) -> Option<Arc<RwLock<Registry>>> {
+        let thinned = self.thinned.take()?;
+        *self = Self::new(now);
+        self.registry = Some(Arc::clone(&thinned));
+        Some(thinned)
+    }
+}

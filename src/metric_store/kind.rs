@@ -1,0 +1,150 @@
+//! Metrics as a kind of rows: what `engine` needs to know to make a store of them.
+
+use crate::activity::Activity;
+use crate::apply::{define, push_replayed};
+use crate::batch::format::{self, BATCH_SCHEMA};
+use crate::head::Head;
+use crate::part::Caches;
+use crate::series::SeriesContext;
+use crate::{StoreError, flush, merge};
+use engine::{
+    EngineError, FlushOrigin, HeadSize, InputFailed, Kind, LabelDelete, MergeOrder, PartOrigin,
+};
+use model::{Signal, Ulid};
+use parts::{Manifest, MergePlan, NewPart};
+use platform::{Clock, Random};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) type Tenant = engine::Tenant<Metrics>;
+pub(crate) type MetricHead = engine::Head<Metrics>;
+pub(crate) type Store = engine::Store<Metrics>;
+
+/// What the tenants of the store share.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    pub(crate) caches: Arc<Caches>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What a tenant keeps beside its heads.
+#[derive(Debug)]
+pub(crate) struct TenantSeries {
+    /// Numbers of series in the write-ahead log, by epoch, and the numbers that they have here.
+    replayed: Mutex<HashMap<u64, HashMap<u32, u32>>>,
+    activity: Mutex<Activity>,
+}
+
+impl TenantSeries {
+    pub(crate) fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replayed(&self) -> MutexGuard<'_, HashMap<u64, HashMap<u32, u32>>> {
+        self.replayed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Metrics {
+    /// Never 0, which no definition stands in.
+    fn new_epoch(&self) -> u64 {
+        self.random.next_u64() | 1
+    }
+}
+
+impl Kind for Metrics {
+    const SIGNAL: Signal = Signal::Metrics;
+    const BATCH_SCHEMA: u16 = BATCH_SCHEMA;
+    /// Of two samples of a series for one millisecond the newer one counts.
+    const MERGE_ORDER: MergeOrder = MergeOrder::Age;
+
+    type Context = SeriesContext;
+    type Rows = Head;
+    type State = TenantSeries;
+
+    fn new_state(&self) -> TenantSeries {
+        let activity = Mutex::new(Activity::new(self.clock.now()));
+        TenantSeries { replayed: Mutex::default(), activity }
+    }
+
+    fn context(&self, state: &TenantSeries, before: Option<&SeriesContext>) -> SeriesContext {
+        let registry = before.map(|before| Arc::clone(&before.registry)).unwrap_or_default();
+        let thinned = state.activity().take_thinned(self.clock.now());
+        SeriesContext { registry: thinned.unwrap_or(registry), epoch: self.new_epoch() }
+    }
+
+    fn is_empty(rows: &Head) -> bool {
+        rows.is_empty()
+    }
+
+    /// Without the names of series, which stay when a head is flushed.
+    fn size(head: &MetricHead) -> HeadSize {
+        let rows = head.read();
+        HeadSize { rows: rows.rows, bytes: rows.sample_bytes() as u64 }
+    }
+
+    fn replay(
+        &self,
+        tenant: &Tenant,
+        head: &MetricHead,
+        payload: &[u8],
+    ) -> Result<(), EngineError> {
+        let batch = format::decode(payload).map_err(StoreError::from)?;
+        let mut replayed = tenant.state.replayed();
+        let numbers = replayed.entry(batch.epoch).or_default();
+        define(&head.context, numbers, &batch.definitions);
+        let known = head.context.registry().len();
+        let mut rows = head.write().expect("nobody cuts during the replay");
+        rows.reserve(known);
+        match push_replayed(&mut rows, numbers, &batch) {
+            0 => Ok(()),
+            samples => Err(StoreError::UndefinedSeries { samples }.into()),
+        }
+    }
+
+    fn write(
+        &self,
+        tenant: &Tenant,
+        head: &MetricHead,
+        origin: &FlushOrigin,
+    ) -> Result<Vec<NewPart>, EngineError> {
+        Ok(flush::write(&tenant.store, head, origin)?)
+    }
+
+    fn merge(
+        &self,
+        tenant: &Tenant,
+        manifest: &Arc<Manifest>,
+        plan: &MergePlan,
+        origin: PartOrigin,
+    ) -> Result<Option<NewPart>, InputFailed> {
+        merge::merge(&tenant.store, manifest, plan, origin)
+    }
+
+    fn check_tombstone(matcher: &[u8]) -> Result<(), EngineError> {
+        LabelDelete::decode(matcher).map(|_| ()).map_err(|error| StoreError::from(error).into())
+    }
+
+    fn flushed(&self, tenant: &Tenant, head: &MetricHead) {
+        tenant.state.activity().note(head);
+    }
+
+    fn tend(&self, tenant: &Tenant) {
+        let live = tenant.live(self);
+        tenant.state.activity().note(&live);
+        Activity::thin(tenant, &live, self.clock.now());
+    }
+
+    fn wants_cut(state: &TenantSeries) -> bool {
+        state.activity().has_thinned()
+    }
+
+    fn end_replay(state: &TenantSeries) {
+        state.replayed().clear();
+    }
+
+    fn parts_gone(&self, parts: &[Ulid]) {
+        self.caches.retain(|id| !parts.contains(&id));
+    }
+}
