@@ -23,6 +23,7 @@ mod maintenance;
 mod matcher;
 mod part;
 mod plan;
+mod postings;
 mod registry;
 mod select;
 mod statistics;

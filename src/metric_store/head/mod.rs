@@ -19,7 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) use clocks::BatchCursor;
 
-/// What one series has. Its k-th sample stands at tick `start + k` of its clock.
+/// What one series has. Its k-th sample stands at tick `start + k` of its clock. There is one for
+/// each series of the registry, in every head: the size counts.
 #[derive(Clone, Copy, Debug)]
 struct SeriesState {
     clock: u32,
@@ -27,9 +28,11 @@ struct SeriesState {
     run: Run,
     has_extra: bool,
     has_stale: bool,
-    /// The event that wrote it anew, 0 for none.
-    rewritten: u32,
+    /// A delete wrote the series anew (`Head::rewritten` says when).
+    is_rewritten: bool,
 }
+
+const _: () = assert!(size_of::<SeriesState>() == 32);
 
 const EMPTY: SeriesState = SeriesState {
     clock: NO_CLOCK,
@@ -37,7 +40,7 @@ const EMPTY: SeriesState = SeriesState {
     run: Run::EMPTY,
     has_extra: false,
     has_stale: false,
-    rewritten: 0,
+    is_rewritten: false,
 };
 
 /// What there was of a series at one moment.
@@ -73,14 +76,19 @@ struct LateSample {
     after: u32,
 }
 
-#[derive(Debug, Default)]
+/// Where more than one in so many series of the registry have samples, they are not listed.
+const FEW: usize = 4;
+
+#[derive(Debug)]
 pub(crate) struct Head {
     series: Vec<SeriesState>,
-    /// The series that have anything, in order of their first samples.
-    used: Vec<u32>,
+    /// The series that have anything, in order of their first samples; `None` once they are many.
+    used: Option<Vec<u32>>,
     clocks: Clocks,
     arena: ValueArena,
     extras: HashMap<u32, Extra>,
+    /// The event that wrote a series anew.
+    rewritten: HashMap<u32, u32>,
     pub(crate) exemplars: Vec<(u32, Exemplar)>,
     pub(crate) metadata: BTreeMap<String, MetricMetadata>,
     pub(crate) rows: u64,
@@ -99,6 +107,27 @@ pub(crate) struct FloatSample {
     pub(crate) time: i64,
     pub(crate) start: i64,
     pub(crate) value: u64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            series: Vec::new(),
+            used: Some(Vec::new()),
+            clocks: Clocks::default(),
+            arena: ValueArena::default(),
+            extras: HashMap::new(),
+            rewritten: HashMap::new(),
+            exemplars: Vec::new(),
+            metadata: BTreeMap::new(),
+            rows: 0,
+            events: 0,
+            days: BTreeSet::new(),
+            day: None,
+            time: None,
+            extra_bytes: 0,
+        }
+    }
 }
 
 impl Head {
@@ -148,8 +177,14 @@ impl Head {
 
     fn use_series(&mut self, number: u32) {
         let state = &self.series[number as usize];
-        if state.run.len == 0 && !state.has_extra {
-            self.used.push(number);
+        if state.run.len == 0
+            && !state.has_extra
+            && let Some(used) = &mut self.used
+        {
+            used.push(number);
+            if used.len() * FEW > self.series.len() {
+                self.used = None;
+            }
         }
     }
 
@@ -245,7 +280,7 @@ impl Head {
 
     /// About what it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        let used = self.used.capacity() * size_of::<u32>();
+        let used = self.used.as_ref().map_or(0, Vec::capacity) * size_of::<u32>();
         self.series.capacity() * size_of::<SeriesState>() + used + self.sample_bytes()
     }
 
@@ -253,9 +288,10 @@ impl Head {
         self.arena.bytes() + self.clocks.bytes() + self.extra_bytes
     }
 
-    /// Every series that `has` samples is among them; some may have lost theirs.
-    pub(crate) fn used(&self) -> &[u32] {
-        &self.used
+    /// The series with samples, where they are few among those of the registry; some may have lost
+    /// theirs.
+    pub(crate) fn used(&self) -> Option<&[u32]> {
+        self.used.as_deref()
     }
 
     /// Whether the series has a sample since the last cut.
@@ -274,8 +310,9 @@ impl Head {
         into: &mut Columns,
     ) {
         let Some(state) = self.series.get(number as usize) else { return };
-        // Whoever looked before it was written anew takes it as it is: less than it had.
-        let is_older = seen.events < state.rewritten;
+        // A reader that looked before a delete wrote it anew reads what is left.
+        let is_older = state.is_rewritten
+            && self.rewritten.get(&number).is_some_and(|event| seen.events < *event);
         let seen = if is_older { Seen::EVERYTHING } else { seen };
         self.read_run(state, seen.run, range, values || state.has_stale, &mut into.floats);
         if state.has_extra
@@ -337,7 +374,8 @@ impl Head {
     /// later wins over them.
     fn rewrite(&mut self, number: u32, samples: &Columns) {
         self.events += 1;
-        let mut state = SeriesState { rewritten: self.events, ..EMPTY };
+        self.rewritten.insert(number, self.events);
+        let mut state = SeriesState { is_rewritten: true, ..EMPTY };
         let floats = &samples.floats;
         if !floats.is_empty() {
             state.clock = self.clocks.add(floats.times.clone());
