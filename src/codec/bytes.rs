@@ -1,6 +1,6 @@
 //! Fixed-width little-endian numbers, LEB128 variable-length integers and length-prefixed bytes.
 
-/// Why bytes could not be decoded. The offset is counted from where the reader began.
+/// Why bytes could not be decoded. Offsets count from the first byte that the reader was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("bytes end at offset {offset}, {wanted} more were expected")]
@@ -39,7 +39,7 @@ impl<'a> ByteReader<'a> {
         self.remaining() == 0
     }
 
-    /// An error that names where the reader stands.
+    /// An error at the reader's present offset.
     pub fn value_error(&self, what: &'static str) -> DecodeError {
         DecodeError::Value { offset: self.offset, what }
     }
@@ -111,7 +111,7 @@ impl<'a> ByteReader<'a> {
             .ok_or(DecodeError::Value { offset, what: "length over its limit" })
     }
 
-    /// Bytes behind their length.
+    /// A length, and as many bytes.
     pub fn prefixed(&mut self) -> Result<&'a [u8], DecodeError> {
         let count = self.length(usize::MAX)?;
         self.bytes(count)
@@ -122,7 +122,7 @@ impl<'a> ByteReader<'a> {
         std::str::from_utf8(self.prefixed()?).map_err(|_| DecodeError::Utf8 { offset })
     }
 
-    /// Nothing may be left.
+    /// Fails when bytes are left over.
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.remaining() {
             0 => Ok(()),
@@ -131,7 +131,7 @@ impl<'a> ByteReader<'a> {
     }
 }
 
-/// The writing twin of [`ByteReader`].
+/// Writes what [`ByteReader`] reads.
 #[derive(Clone, Debug, Default)]
 pub struct ByteWriter {
     pub bytes: Vec<u8>,

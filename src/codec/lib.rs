@@ -1,9 +1,10 @@
-//! Numbers and strings to bytes and back. Step 1: pure functions, no I/O.
+//! Encodes numbers and strings as bytes, and decodes them. Step 1: pure functions, no I/O.
 //!
 //! Lives here: checksums, identity hashes, variable-length integers, the bounds-checked reader.
 //! Not here: which fields a file has (wal, parts and the engines know), compression of wire
 //! formats (wire).
-//! Invariants: every decoder takes any bytes and answers an error in bounded time and memory;
+//! Invariants: every decoder accepts any bytes and returns a value or an error in bounded time and
+//! memory;
 //! every pair of functions has a round-trip property test.
 
 mod bytes;

@@ -40,12 +40,14 @@ impl Activity {
             }
             self.registry = Some(Arc::clone(registry));
         }
-        let known = head.context.registry().len();
+        let registry = head.context.registry();
         let rows = head.read();
-        self.is_busy.resize(known.max(self.is_busy.len()), false);
-        for number in rows.used() {
-            if let Some(is_busy) = self.is_busy.get_mut(*number as usize) {
-                *is_busy = true;
+        self.is_busy.resize(registry.len().max(self.is_busy.len()), false);
+        match rows.used() {
+            Some(used) => used.iter().for_each(|number| self.is_busy[*number as usize] = true),
+            None => {
+                let all = self.is_busy.iter_mut().enumerate();
+                all.for_each(|(number, is_busy)| *is_busy |= rows.has(number as u32));
             }
         }
     }

@@ -25,6 +25,7 @@ mod kind;
 mod matcher;
 mod merge;
 mod part;
+mod postings;
 mod registry;
 mod select;
 mod series;

@@ -1,33 +1,37 @@
-//! Which series a tenant writes to at present, and their numbers.
+//! The series that a tenant writes to at present, and their numbers.
 //!
 //! A table of open addressing finds a series by the hash of its canonical labels and compares the
 //! labels themselves: a hash alone is never trusted. Scrapes come in the same order again and
-//! again, so each series remembers who followed it, and the lookup usually is one comparison.
+//! again, so each series remembers which one followed it, and a lookup usually is one comparison.
 //!
 //! Readers find series by metric, in the order of parts, and by the values of their labels.
 //!
 //! Invariants: numbers are dense and never reused in one registry; a registry is only replaced at a
-//! cut, by one that forgets the series that nobody wrote to.
+//! cut, by one without the series that got no samples.
 
+use crate::postings::Postings;
 use codec::xxh3_64;
 use model::{Labels, METRIC_NAME};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+/// A million of them are common: the size counts.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) labels: Labels,
-    pub(crate) hash: u64,
-    /// Who came after this one the last time.
-    next: AtomicU32,
-    /// The epoch in whose log the definition is known to stand.
+    /// The epoch in whose batches of the write-ahead log the definition is known to stand.
     defined: AtomicU64,
+    /// The series that followed this one in the last scrape.
+    next: AtomicU32,
 }
+
+const _: () = assert!(size_of::<Entry>() == 32);
 
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     entries: Vec<Entry>,
-    /// Upper half: some bits of the hash; lower half: number + 1, 0 where nothing stands.
+    /// Upper half: that of the hash, which also gives the place; lower half: number + 1, and 0 in an
+    /// empty slot. A table grows without a look at the series.
     table: Vec<u64>,
     metrics: BTreeMap<Box<str>, MetricSeries>,
     /// By label other than the metric's name, then by value: the series that have it, rising.
@@ -36,17 +40,17 @@ pub(crate) struct Registry {
     index_bytes: usize,
 }
 
-pub(crate) type ValueSeries = HashMap<Box<str>, Vec<u32>>;
+pub(crate) type ValueSeries = HashMap<Box<str>, Postings>;
 
-/// The series of a metric. New ones come behind the sorted ones and are sorted when somebody asks.
+/// The series of a metric. New ones stand behind the sorted ones until a reader needs the order.
 #[derive(Debug, Default)]
 struct MetricSeries {
     numbers: Vec<u32>,
     sorted: usize,
 }
 
-/// About what a list costs beside its numbers.
-const LIST_BYTES: usize = 64;
+/// About what a list takes beside its numbers.
+const LIST_BYTES: usize = 72;
 
 const TABLE_MIN: usize = 64;
 
@@ -76,14 +80,15 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, hash: u64, labels: &[u8]) -> Option<u32> {
+        let tag = hash >> 32;
         let mask = self.table.len().wrapping_sub(1);
-        let mut place = hash as usize & mask;
+        let mut place = tag as usize & mask;
         loop {
             let slot = *self.table.get(place)?;
             if slot == 0 {
                 return None;
             }
-            if slot >> 32 == hash >> 32 {
+            if slot >> 32 == tag {
                 let number = slot as u32 - 1;
                 if self.entry(number).labels.as_bytes() == labels {
                     return Some(number);
@@ -100,7 +105,7 @@ impl Registry {
         if (self.entries.len() + 1) * 2 > self.table.len() {
             self.grow();
         }
-        place(&mut self.table, hash, number);
+        place(&mut self.table, hash >> 32 << 32 | (u64::from(number) + 1));
         match self.metrics.get_mut(labels.metric_name()) {
             Some(series) => series.numbers.push(number),
             None => {
@@ -112,16 +117,15 @@ impl Registry {
         self.label_bytes += labels.as_bytes().len();
         // A guess that is right when the series came in the order of their scrape.
         let next = AtomicU32::new(number + 1);
-        self.entries.push(Entry { labels, hash, next, defined: AtomicU64::new(0) });
+        self.entries.push(Entry { labels, next, defined: AtomicU64::new(0) });
         number
     }
 
     fn grow(&mut self) {
-        let size = (self.table.len() * 2).max(TABLE_MIN);
-        self.table = vec![0; size];
-        for (number, entry) in self.entries.iter().enumerate() {
-            place(&mut self.table, entry.hash, number as u32);
-        }
+        let larger = vec![0; (self.table.len() * 2).max(TABLE_MIN)];
+        let slots = std::mem::replace(&mut self.table, larger);
+        let used = slots.into_iter().filter(|slot| *slot != 0);
+        used.for_each(|slot| place(&mut self.table, slot));
     }
 
     fn index(&mut self, number: u32, labels: &Labels) {
@@ -130,14 +134,14 @@ impl Registry {
                 self.values.insert(label.into(), ValueSeries::new());
             }
             let values = self.values.get_mut(label).expect("it was inserted where it was missing");
-            match values.get_mut(value) {
-                Some(numbers) => numbers.push(number),
+            let numbers = match values.get_mut(value) {
+                Some(numbers) => numbers,
                 None => {
                     self.index_bytes += LIST_BYTES + value.len();
-                    values.insert(value.into(), vec![number]);
+                    values.entry(value.into()).or_default()
                 }
-            }
-            self.index_bytes += size_of::<u32>();
+            };
+            self.index_bytes += numbers.push(number);
         }
     }
 
@@ -159,9 +163,9 @@ impl Registry {
         self.values.iter().map(|(label, values)| (&**label, values))
     }
 
-    pub(crate) fn with_value(&self, label: &str, value: &str) -> &[u32] {
-        let found = self.values.get(label).and_then(|values| values.get(value));
-        found.map_or(&[], Vec::as_slice)
+    /// The series with this value of a label other than the metric's name; `None` for none.
+    pub(crate) fn with_value(&self, label: &str, value: &str) -> Option<&Postings> {
+        self.values.get(label)?.get(value)
     }
 
     /// About what it takes of memory.
@@ -218,13 +222,14 @@ pub(crate) fn part_order(labels: &Labels) -> (&str, &Labels) {
     (labels.metric_name(), labels)
 }
 
-fn place(table: &mut [u64], hash: u64, number: u32) {
+/// Puts a slot where it is found by its upper half.
+fn place(table: &mut [u64], slot: u64) {
     let mask = table.len() - 1;
-    let mut place = hash as usize & mask;
+    let mut place = (slot >> 32) as usize & mask;
     while table[place] != 0 {
         place = (place + 1) & mask;
     }
-    table[place] = (hash >> 32) << 32 | (u64::from(number) + 1);
+    table[place] = slot;
 }
 
 #[cfg(test)]
@@ -250,7 +255,7 @@ mod tests {
         assert_eq!(registry.find_after(5, labels(900).as_bytes()), Some(900));
         assert_eq!(registry.find_after(5, labels(1_000).as_bytes()), None);
         assert_eq!(registry.metric("m").len(), 1_000);
-        assert_eq!(registry.with_value("n", "900"), [900]);
+        assert!(registry.with_value("n", "900").unwrap().iter().eq([900]));
         assert!(!registry.is_sorted(Some("m")) && registry.is_sorted(Some("x")));
         registry.sort(None);
         let order: Vec<u32> = registry.numbers().collect();

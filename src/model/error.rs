@@ -1,39 +1,39 @@
-//! What a caller can do about an error, whichever crate it comes from.
+//! Kinds of errors, by what a caller can do about them. All crates share them.
 
 use std::fmt;
 
-/// Every error enum of the house answers `kind()` with one of these. Protocols translate the kind,
-/// not the error, to their own status.
+/// Every error enum has a `kind()` that returns one of these. Protocols translate the kind, not the
+/// error, to their own status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request is wrong and will be wrong again.
     Invalid,
-    /// What was asked for is not there.
+    /// The requested thing does not exist.
     NotFound,
-    /// It is there already, or somebody else was faster.
+    /// It exists already, or another request changed it first.
     Conflict,
-    /// The caller did not say who it is, or not rightly.
+    /// The caller's credentials are missing or wrong.
     Unauthenticated,
     /// The caller may not do this.
     Forbidden,
     /// A configured limit forbids it.
     Limit,
-    /// The server can't take it now; the same request may succeed later.
+    /// The server is overloaded; the same request may succeed later.
     Overloaded,
     /// The deadline passed.
     Timeout,
-    /// The caller went away.
+    /// The client disconnected.
     Cancelled,
-    /// Stored bytes are not what was written.
+    /// Stored bytes are damaged.
     Corrupt,
     /// The disk or the network failed.
     Io,
-    /// A mistake in this program.
+    /// A bug in Mirador.
     Bug,
 }
 
 impl ErrorKind {
-    /// Whether the same request can succeed later without anybody changing it.
+    /// Whether the same request can succeed later, unchanged.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::Overloaded | Self::Timeout | Self::Io)
     }

@@ -17,7 +17,7 @@ impl KahanSum {
     pub fn plus(self, value: f64) -> Self {
         let sum = self.sum + value;
         let compensation = if sum.is_infinite() {
-            // Nothing can be rescued from an infinity, and infinity minus infinity is NaN.
+            // An infinity has no digits to keep, and infinity minus infinity is NaN.
             0.0
         } else if self.sum.abs() >= value.abs() {
             self.compensation + ((self.sum - sum) + value)

@@ -1,11 +1,11 @@
-//! The nouns that every crate shares. Step 0: depends on no other crate of the house.
+//! The types that every crate shares. Step 0: depends on no other crate of Mirador.
 //!
 //! Lives here: tenants, signals, time ranges and days, part ids, positions in the write-ahead log,
 //! error kinds; labels, samples and native histograms with their arithmetic; label matchers,
 //! regular expressions and quoted strings as Go reads them.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
 //! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` is
-//! never empty; ids that were minted on one machine sort in the order of their minting.
+//! never empty; ids that one machine made sort in the order in which it made them.
 
 mod error;
 mod histogram;

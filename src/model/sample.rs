@@ -1,4 +1,4 @@
-//! Samples of metrics and what is known about a metric.
+//! Samples of metrics, and metadata of metrics.
 
 use crate::FloatHistogram;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub enum SampleValue {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub timestamp_ms: i64,
-    /// When the counter behind the value began; 0 where nobody said.
+    /// When the counter behind the value began; 0 when unknown.
     pub start_ms: i64,
     pub value: SampleValue,
 }
@@ -60,7 +60,7 @@ impl MetricKind {
     }
 }
 
-/// What an exporter tells about a metric beside its values.
+/// The metadata that an exporter sends about a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricMetadata {
     pub kind: MetricKind,

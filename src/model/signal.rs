@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What kind of telemetry a batch, a part or a manifest holds. The number is part of the file
+/// The kind of telemetry that a batch, a part or a manifest holds. The number is part of the file
 /// formats: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

@@ -1,4 +1,4 @@
-//! Tenants: whose data it is.
+//! Tenants: the owners of data.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub enum TenantError {
          digits and ! _ . * ' ( ) -"
     )]
     Character { character: char, position: usize },
-    #[error("tenant id {0:?} would leave its folder")]
+    #[error("tenant id {0:?} is not allowed: as a path it names another folder")]
     Dots(String),
 }
 
@@ -43,7 +43,7 @@ impl TenantId {
         Ok(Self(name.into()))
     }
 
-    /// The tenant of everyone who names none.
+    /// The tenant of requests that name none.
     pub fn default_tenant() -> Self {
         Self("default".into())
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The id of a part, a token or a tombstone. Minting needs a clock and randomness, so it is done
-/// by whoever has them (`platform::Ids`), which also keeps ids rising when the clock steps back.
+/// The id of a part, a token or a tombstone. Making one needs a clock and randomness,
+/// so `platform::Ids` makes them; it also keeps ids rising when the clock steps back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ulid(pub u128);
 

@@ -44,7 +44,7 @@ pub fn emit<E: Event>(event: &E) {
     log::write(E::LEVEL, E::MESSAGE, |fields| event.fields(fields));
 }
 
-/// A line for a person with nothing to count: start-up, shut-down.
+/// Writes a line that counts nothing: start-up, shut-down.
 #[derive(Debug)]
 pub struct Notice;
 

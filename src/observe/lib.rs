@@ -1,10 +1,10 @@
-//! How the server speaks about itself: metrics, typed events, log lines. Step 0.
+//! The server's own telemetry: metrics, typed events, log lines. Step 0.
 //!
 //! Lives here: counters, gauges and histograms that are declared as statics beside the code they
 //! count; the registry that renders them; events, each of which is one log line and its counters.
 //! Not here: who serves `/metrics` (server), the process's own figures (platform reads them).
-//! Invariants: counting never allocates and never locks (labelled families lock on first sight of
-//! a label set); a log line is one line whatever is in its fields.
+//! Invariants: counting never allocates and never locks (labelled families lock once for each new
+//! label set); a log line is one line whatever is in its fields.
 //!
 //! Read first: [`Counter`], [`Registry`], [`Event`].
 

@@ -1,5 +1,5 @@
-//! Log lines on standard error: JSON for machines, plain for people. Whatever stands in a field,
-//! the line stays one line and no control character reaches a terminal.
+//! The server's own log lines on standard error: JSON for machines, plain text for people. Whatever
+//! a field contains, the line stays one line and no control character reaches a terminal.
 
 use crate::event::{Field, Fields, Level};
 use std::fmt::Write as _;
@@ -40,7 +40,7 @@ pub(crate) fn write(level: Level, message: &str, fill: impl FnOnce(&mut Fields<'
         LogFormat::Human => human(&time, level, message, &fields),
         LogFormat::Json => json(&time, level, message, &fields),
     };
-    // A log that can't be written must not stop the server.
+    // A line that can't be written must not stop the server.
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 

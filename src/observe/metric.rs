@@ -39,7 +39,7 @@ pub enum PointValue {
     },
 }
 
-/// What the registry needs of an instrument.
+/// What the registry reads from an instrument.
 pub trait Metric: Sync {
     fn name(&self) -> &'static str;
     fn help(&self) -> &'static str;
@@ -71,7 +71,7 @@ impl Counter {
         self.value.load(Relaxed)
     }
 
-    /// For totals that somebody else counts (the kernel's, say): takes the newest reading.
+    /// Sets a total that is counted elsewhere, by the kernel for example, to its newest reading.
     pub fn observe_total(&self, total: u64) {
         self.value.fetch_max(total, Relaxed);
     }
@@ -132,7 +132,7 @@ impl Metric for Gauge {
     }
 }
 
-/// How often a value fell below each bound.
+/// Counts of values by upper bound.
 pub struct Histogram {
     name: &'static str,
     help: &'static str,
@@ -209,7 +209,7 @@ impl CounterFamily {
         Self { name, help, labels, children: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Keep the handle where the same label values come again and again.
+    /// Callers that use the same label values again and again keep the handle.
     pub fn with(&self, values: &[&str]) -> Arc<AtomicU64> {
         child(&self.children, self.labels, values)
     }

@@ -1,10 +1,10 @@
-//! The list of everything that is counted.
+//! The list of all instruments.
 
 use crate::metric::Metric;
 use crate::text;
 use std::fmt;
 
-/// The two ways of writing metrics down.
+/// The text formats of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextFormat {
     /// Prometheus text 0.0.4.
@@ -30,7 +30,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Adds a crate's instruments. Two of one name are a mistake in the program.
+    /// Adds a crate's instruments. Two instruments of the same name are a bug.
     pub fn add(&mut self, metrics: &[&'static dyn Metric]) {
         for metric in metrics {
             assert!(

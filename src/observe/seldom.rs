@@ -1,8 +1,8 @@
-//! For lines of the log that would otherwise come with every request.
+//! Limits the rate of log lines that would otherwise be written for every request.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-/// Lets something through once in a while and counts what it held back.
+/// Lets one occurrence through per interval and counts those that it held back.
 #[derive(Debug)]
 pub struct Seldom {
     interval_ms: i64,
@@ -15,11 +15,11 @@ impl Seldom {
         Self { interval_ms, next_ms: AtomicI64::new(i64::MIN), held_back: AtomicU64::new(0) }
     }
 
-    /// How many were held back since the last one, where this one may pass.
+    /// When this occurrence may pass: the number held back since the last one that passed.
     pub fn admits(&self, now_ms: i64) -> Option<u64> {
         let next_ms = self.next_ms.load(Relaxed);
         let after = now_ms.saturating_add(self.interval_ms);
-        // Where the clock was set back, the time that was waited for may be far away.
+        // A clock that was set back must not hold lines back for longer than the interval.
         let is_due = now_ms >= next_ms || after < next_ms;
         if is_due && self.next_ms.compare_exchange(next_ms, after, Relaxed, Relaxed).is_ok() {
             return Some(self.held_back.swap(0, Relaxed));

@@ -29,7 +29,7 @@ pub trait Blobs: Debug + Send + Sync {
 
     fn get_range(&self, key: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let file = self.open(key)?;
-        // The length may come from a file: believe it only as far as the blob reaches.
+        // The length may come from a damaged file: never take more memory than the blob is long.
         if file.len()?.checked_sub(offset).is_none_or(|rest| rest < length as u64) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -39,7 +39,7 @@ pub trait Blobs: Debug + Send + Sync {
     }
 }
 
-/// A blob in the making. Dropping it without `commit` leaves nothing behind.
+/// An unfinished blob. Dropping it without `commit` removes it.
 pub trait BlobWriter: Debug + Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
@@ -55,18 +55,19 @@ pub struct BlobInfo {
 
 const TEMPORARY: &str = ".tmp";
 
-/// Blobs as files below one folder of a disk. A blob in the making ends in `.tmp` and is not listed.
+/// Blobs as files below one folder of a disk. The file of an unfinished blob ends in `.tmp` and is
+/// not listed.
 #[derive(Debug)]
 pub struct DiskBlobs {
     disk: Arc<dyn Disk>,
     root: String,
-    /// Numbers the blobs in the making, so that a leftover that could not be removed, or a second
-    /// writer of the same key, does not block the key: who commits first has it.
+    /// Numbers the unfinished blobs, so that neither a leftover that could not be removed nor a
+    /// second writer of the same key blocks the key. The writer that commits first gets it.
     next_temporary: AtomicU64,
 }
 
 impl DiskBlobs {
-    /// Removes what an earlier process left half made.
+    /// Removes the unfinished blobs that an earlier process left.
     pub fn open(disk: Arc<dyn Disk>, root: &str) -> io::Result<Self> {
         disk.create_dirs(root)?;
         let blobs = Self { disk, root: root.to_owned(), next_temporary: AtomicU64::new(0) };
@@ -80,8 +81,8 @@ impl DiskBlobs {
         Ok(blobs)
     }
 
-    /// Gives every blob a second path below another root of the same disk, durably; answers how
-    /// many. `NotFound` where one was deleted meanwhile.
+    /// Gives every blob a second path below another root of the same disk, durably. Returns their
+    /// number; fails with `NotFound` when a blob was deleted meanwhile.
     pub fn duplicate_to(&self, root: &str) -> io::Result<usize> {
         let blobs = self.list("")?;
         let mut folders = BTreeSet::from([root.to_owned()]);
@@ -173,7 +174,7 @@ impl BlobWriter for DiskBlobWriter {
 impl Drop for DiskBlobWriter {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            // What can't be removed now is removed at the next start.
+            // A file that can't be removed now is removed at the next start.
             let _ = self.disk.remove(&self.temporary);
         }
     }

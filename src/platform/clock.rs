@@ -1,9 +1,9 @@
-//! Time. Correctness never hangs on the wall clock: it may jump.
+//! Time. The wall clock may jump, so correctness never depends on it.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A point on the clock that never steps back; only differences mean something.
+/// A point in time on a clock that never steps back. Only differences between two are meaningful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Duration);
 
@@ -45,7 +45,7 @@ impl Default for RealClock {
 impl Clock for RealClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn wall_ns(&self) -> i64 {
-        // Before 1970 only where the machine's clock is broken; 1970 is as good as any answer.
+        // A machine whose clock is before 1970 has a broken clock: 1970 is as good as any answer.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     }

@@ -1,4 +1,4 @@
-//! What every [`Disk`] promises, run on the real one and on the simulated one.
+//! Tests of what every [`Disk`] promises, run on the real disk and on the simulated one.
 
 use crate::sim::SimDisk;
 use crate::{BlobInfo, Blobs, Disk, DiskBlobs, RealDisk};

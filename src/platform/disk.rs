@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
-/// What copying a file takes of memory.
+/// The size of the buffer that copies a file.
 const COPY_BYTES: u64 = 1 << 20;
 
 /// A folder on a disk. Paths are relative to it, with `/` between names; see [`check_path`].
@@ -17,15 +17,15 @@ pub trait Disk: Debug + Send + Sync {
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn ReadFile>>;
 
-    /// Replaces what stands at `to`.
+    /// Replaces the file at `to`.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Fails with `AlreadyExists` where something stands at `to`.
+    /// Fails with `AlreadyExists` when a file or folder exists at `to`.
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
 
     fn remove(&self, path: &str) -> io::Result<()>;
 
-    /// What a folder holds, sorted by name. A folder that is not there holds nothing.
+    /// The entries of a folder, sorted by name. A folder that does not exist has none.
     fn list(&self, dir: &str) -> io::Result<Vec<DiskEntry>>;
 
     /// Creates the folder and those above it, durably.
@@ -37,7 +37,7 @@ pub trait Disk: Debug + Send + Sync {
 
     fn space(&self) -> io::Result<Space>;
 
-    /// Takes the file's lock, or answers `None` where another process holds it.
+    /// Takes the file's lock. Returns `None` when another process holds it.
     fn lock(&self, path: &str) -> io::Result<Option<DiskLock>>;
 
     /// A whole small file; `InvalidData` when it is larger than `limit`.
@@ -53,9 +53,9 @@ pub trait Disk: Debug + Send + Sync {
         Ok(bytes)
     }
 
-    /// Gives a file that no longer changes a second path, where nothing may stand yet; neither path
-    /// is written to afterwards. Its bytes are durable, its name is once the folder is synced. A
-    /// disk that can lets both paths share the bytes; this is how any other copies them.
+    /// Gives a file that no longer changes a second path, which must be free; neither path is written
+    /// to afterwards. The bytes are durable on return, the new name once its folder is synced. A disk
+    /// that can share the bytes between the two paths overrides this method, which copies them.
     fn duplicate(&self, from: &str, to: &str) -> io::Result<()> {
         let source = self.open(from)?;
         let length = source.len()?;
@@ -93,11 +93,11 @@ pub(crate) fn parent(path: &str) -> &str {
 
 /// A file that is being written.
 pub trait AppendFile: Debug + Send {
-    /// After an error some of the bytes may be there.
+    /// After an error the file may have some of the bytes.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes everything appended durable. After an error the caller must not write to this file
-    /// again: nobody knows which of its bytes the disk has.
+    /// again: it is unknown which of its bytes are on the disk.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -126,7 +126,7 @@ pub struct DiskEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     pub total: u64,
-    /// What this process may still take.
+    /// The bytes that this process may still write.
     pub free: u64,
 }
 

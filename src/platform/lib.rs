@@ -1,10 +1,11 @@
-//! The only door to the outside: disk, clock, randomness, threads. Step 1.
+//! The only access to the world outside of the process's memory: disk, clock, randomness, threads.
+//! Step 1.
 //!
 //! Lives here: the traits, the real machine behind them, and a simulated one that can fail, tear
 //! and lose what was not synced, driven by a seed.
 //! Not here: file formats (wal, parts), sockets (server), anything asynchronous.
 //! Invariants: every path is relative to the data folder and can't leave it; a blob is either
-//! whole and synced or absent. `clippy.toml` forbids the ways around this crate.
+//! whole and synced or absent. `clippy.toml` forbids the standard library's own functions for these.
 //!
 //! Read first: [`Disk`], [`Blobs`], [`Clock`].
 

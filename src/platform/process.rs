@@ -1,4 +1,4 @@
-//! What the kernel knows of this process, and of the machine around it.
+//! The kernel's figures about this process and its machine.
 #![expect(clippy::disallowed_methods, reason = "/proc is not in the data folder")]
 
 use std::fs;
@@ -37,7 +37,8 @@ impl ProcessStats {
     }
 }
 
-/// What the machine, or the container that this runs in, has of memory; `None` where neither tells.
+/// The memory of the machine, or of the container that this process runs in; `None` when neither
+/// can be read.
 pub fn memory_bytes() -> Option<u64> {
     const CONTAINER: [&str; 2] =
         ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];

@@ -19,7 +19,7 @@ pub trait Random: Debug + Send + Sync {
         u128::from_le_bytes(bytes)
     }
 
-    /// Below `bound`, which must not be 0. The bias is under 2^-32 for the small bounds we use.
+    /// Below `bound`, which must not be 0. The bias is under 2^-32 for bounds below 2^32.
     fn below(&self, bound: u64) -> u64 {
         assert!(bound > 0, "nothing is below zero");
         self.next_u64() % bound

@@ -16,7 +16,7 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
-    /// Creates the folder where it is missing.
+    /// Creates the folder when it is missing.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let disk = Self { root: root.into() };
         fs::create_dir_all(&disk.root)?;
@@ -54,7 +54,7 @@ impl Disk for RealDisk {
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (self.full(from)?, self.full(to)?);
         match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
-            // File systems without the flag (some network ones): a hard link fails the same way.
+            // Some network file systems lack the flag. A hard link fails alike when the name is taken.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 fs::hard_link(&from, &to)?;
                 fs::remove_file(&from)

@@ -1,5 +1,5 @@
-//! Named threads with an owner that joins them, threads that help any caller, and work spread over
-//! threads that end with it.
+//! Named threads that their owner joins, threads that help any caller, and work that is spread over
+//! threads which end with it.
 #![expect(clippy::disallowed_methods, reason = "this is where threads are started")]
 
 mod helpers;
@@ -9,7 +9,7 @@ pub use helpers::Helpers;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// A thread that is joined when its owner drops it. The owner must first have told it to stop.
+/// A thread that is joined when its owner drops it. The owner must tell the thread to stop first.
 #[derive(Debug)]
 pub struct Worker {
     handle: Option<JoinHandle<()>>,
@@ -31,7 +31,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
-            // A panic was already reported by the hook; there is nobody to give it to here.
+            // The panic hook has reported the panic already, and a drop has no caller to pass it to.
             let _ = handle.join();
         }
     }

@@ -1,4 +1,4 @@
-//! From labels as clients send them to the canonical bytes of `model::Labels`.
+//! Turns labels as clients send them into the canonical bytes of `model::Labels`.
 
 use model::{LABEL_LENGTH_MAX, METRIC_NAME};
 
@@ -11,7 +11,7 @@ pub struct LabelLimits {
 }
 
 impl LabelLimits {
-    /// Nothing but what the encoding itself bounds.
+    /// No bounds beyond those of the encoding.
     pub const NONE: Self = Self {
         count_max: usize::MAX,
         name_length_max: LABEL_LENGTH_MAX,
@@ -19,7 +19,7 @@ impl LabelLimits {
     };
 }
 
-/// Why labels don't name a series.
+/// Why a series' labels are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLabels {
     #[error("a series has no metric name")]
@@ -47,7 +47,7 @@ pub enum BadLabels {
 }
 
 impl BadLabels {
-    /// Its kind, as refusals are counted.
+    /// The kind under which the refusal is counted.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NoMetricName => "metric_name",

@@ -1,10 +1,10 @@
-//! Decompression that can't be turned into a bomb: the limit is checked before memory is taken, and
-//! streams are cut as soon as they pass it.
+//! Decompression with a limit, which is checked before memory is taken; streams are cut as soon as
+//! they pass it. A small body can't claim a lot of memory.
 
 use model::ErrorKind;
 use std::io::{self, Read};
 
-/// How a body is packed.
+/// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Identity,
@@ -17,7 +17,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// From a `Content-Encoding` header; `None` for one we don't know.
+    /// From a `Content-Encoding` header; `None` for an unknown one.
     pub fn from_header(value: &str) -> Option<Self> {
         match value.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Some(Self::Identity),
@@ -53,7 +53,7 @@ impl DecompressError {
 /// zstd frames may ask for gigabytes of window; 8 MiB is what its levels up to 19 use.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// Unpacks a whole body of at most `limit` bytes.
+/// Decompresses a whole body to at most `limit` bytes.
 pub fn decompress(
     encoding: Encoding,
     body: &[u8],
@@ -121,7 +121,7 @@ fn snappy(body: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), Decompre
         return Err(DecompressError::TooLarge { limit });
     }
     // The densest snappy element is a copy: 3 bytes of input for at most 64 of output. A larger
-    // claim is a lie: refuse it before taking its memory.
+    // claim is false: refuse it before taking its memory.
     if length > body.len().saturating_mul(32) {
         let text = "claims to unpack to more than its bytes can hold";
         let source = io::Error::new(io::ErrorKind::InvalidData, text);

@@ -1,4 +1,4 @@
-//! Where every metric format ends: one visitor that a store's batch builder implements.
+//! The visitor that every decoder of metrics calls; a store's batch builder implements it.
 //!
 //! A series comes as canonical label bytes (the encoding of `model::Labels`), built in a buffer
 //! that is reused from series to series: the store hashes them and looks the series up, nothing is
@@ -25,8 +25,8 @@ pub struct MetadataRef<'a> {
 
 /// Takes decoded metrics. What follows a [`MetricSink::series`] belongs to that series.
 ///
-/// A decoder that answers an error may have called these before: whoever owns the sink throws the
-/// batch away.
+/// A decoder that returns an error may have called these before: the owner of the sink discards the
+/// batch then.
 pub trait MetricSink {
     fn series(&mut self, labels: &[u8]);
 
@@ -41,10 +41,10 @@ pub trait MetricSink {
     fn metadata(&mut self, metric: &str, metadata: MetadataRef<'_>);
 }
 
-/// How many refusals are remembered with their words.
+/// How many refusals keep their reason as text.
 const REASONS_MAX: usize = 8;
 
-/// What could not be taken: how much, and the first few reasons.
+/// What was refused: how much, and the first few reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejections {
     /// Series, or samples where only a sample was bad.
@@ -82,7 +82,7 @@ impl Rejections {
         self.reasons.extend(other.reasons.into_iter().take(room));
     }
 
-    /// One line for a client: how many, and why the first ones.
+    /// One line for a client: the first reasons and the number of the others.
     pub fn summary(&self) -> String {
         let more = self.count.saturating_sub(self.reasons.len() as u64);
         let mut text = self.reasons.join("; ");
@@ -93,7 +93,7 @@ impl Rejections {
     }
 }
 
-/// What was handed to the sink, and what was not.
+/// What was passed to the sink, and what was refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     pub series: u64,

@@ -1,19 +1,20 @@
-//! Reading and writing protobuf without a schema compiler: borrowed fields in, bytes out.
+//! Reads protobuf field by field without copying, and writes it: the base of the hand-written
+//! decoders (docs/adr/0006).
 //!
 //! Lives here: varints, field by field iteration, packed lists, and a writer for answers.
-//! Not here: any message; each decoder knows its own field numbers.
+//! Not here: any message; each decoder has its field numbers, those of `proto/`.
 //! Invariants: every length is checked against the bytes that are there before anything is taken;
-//! unknown fields are stepped over; groups, which nobody sends any more, are stepped over to a
-//! bounded depth.
+//! unknown fields are skipped; groups, which no sender uses any more, are skipped to a bounded
+//! depth.
 
-/// Why bytes are not the message they claim to be.
+/// Why bytes are not a valid message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtobufError {
     #[error("the message ends in the middle of a field")]
     Truncated,
     #[error("a number is longer than 64 bits")]
     Varint,
-    #[error("field {field} has a wire type that it can't have")]
+    #[error("field {field} has the wrong wire type")]
     WireType { field: u32 },
     #[error("a field has no valid number")]
     FieldNumber,
@@ -153,7 +154,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// What was not read yet.
+    /// The bytes that are not read yet.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Steps over a group with everything in it, without recursion.
+    /// Skips a group and everything in it, without recursion.
     fn skip_group(&mut self, number: u32) -> Result<(), ProtobufError> {
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
@@ -252,7 +253,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends fields to a message. Values that are the default are left out by the callers that know.
+/// Appends fields to a message. It writes default values too: callers that want them left out do not
+/// call it.
 #[derive(Clone, Debug, Default)]
 pub struct Writer {
     bytes: Vec<u8>,

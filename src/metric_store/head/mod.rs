@@ -19,7 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) use clocks::BatchCursor;
 
-/// What one series has. Its k-th sample stands at tick `start + k` of its clock.
+/// What one series has. Its k-th sample stands at tick `start + k` of its clock. There is one for
+/// each series of the registry, in every head: the size counts.
 #[derive(Clone, Copy, Debug)]
 struct SeriesState {
     clock: u32,
@@ -28,6 +29,8 @@ struct SeriesState {
     has_extra: bool,
     has_stale: bool,
 }
+
+const _: () = assert!(size_of::<SeriesState>() == 32);
 
 const EMPTY: SeriesState =
     SeriesState { clock: NO_CLOCK, start: 0, run: Run::EMPTY, has_extra: false, has_stale: false };
@@ -65,11 +68,14 @@ struct LateSample {
     after: u32,
 }
 
-#[derive(Debug, Default)]
+/// Where more than one in so many series of the registry have samples, they are not listed.
+const FEW: usize = 4;
+
+#[derive(Debug)]
 pub(crate) struct Head {
     series: Vec<SeriesState>,
-    /// The series that have anything, in order of their first samples.
-    used: Vec<u32>,
+    /// The series that have anything, in order of their first samples; `None` once they are many.
+    used: Option<Vec<u32>>,
     clocks: Clocks,
     arena: ValueArena,
     extras: HashMap<u32, Extra>,
@@ -91,6 +97,26 @@ pub(crate) struct FloatSample {
     pub(crate) time: i64,
     pub(crate) start: i64,
     pub(crate) value: u64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            series: Vec::new(),
+            used: Some(Vec::new()),
+            clocks: Clocks::default(),
+            arena: ValueArena::default(),
+            extras: HashMap::new(),
+            exemplars: Vec::new(),
+            metadata: BTreeMap::new(),
+            rows: 0,
+            batches: 0,
+            days: BTreeSet::new(),
+            day: None,
+            time: None,
+            extra_bytes: 0,
+        }
+    }
 }
 
 impl Head {
@@ -140,8 +166,14 @@ impl Head {
 
     fn use_series(&mut self, number: u32) {
         let state = &self.series[number as usize];
-        if state.run.len == 0 && !state.has_extra {
-            self.used.push(number);
+        if state.run.len == 0
+            && !state.has_extra
+            && let Some(used) = &mut self.used
+        {
+            used.push(number);
+            if used.len() * FEW > self.series.len() {
+                self.used = None;
+            }
         }
     }
 
@@ -237,7 +269,7 @@ impl Head {
 
     /// About what it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        let used = self.used.capacity() * size_of::<u32>();
+        let used = self.used.as_ref().map_or(0, Vec::capacity) * size_of::<u32>();
         self.series.capacity() * size_of::<SeriesState>() + used + self.sample_bytes()
     }
 
@@ -245,9 +277,9 @@ impl Head {
         self.arena.bytes() + self.clocks.bytes() + self.extra_bytes
     }
 
-    /// Every series that `has` samples is among them; some may have lost theirs.
-    pub(crate) fn used(&self) -> &[u32] {
-        &self.used
+    /// The series with samples, where they are few among those of the registry.
+    pub(crate) fn used(&self) -> Option<&[u32]> {
+        self.used.as_deref()
     }
 
     /// Whether the series has a sample since the last cut.

@@ -1,82 +1,79 @@
 //! Values of a series in the order of time, in small blocks from one arena.
 //!
 //! Most series of a server never change: the leading run of equal values takes no block at all.
-//! Blocks are one cache line, so a series of few samples wastes little; all go back at once when
-//! the head is dropped.
+//! The first block of a series is half as large as the others, so that a head that has just begun
+//! stays small. All blocks go back at once when the head is dropped.
 
 use std::ops::Range;
 
+const FIRST_BLOCK: usize = 4;
+/// One cache line.
 const BLOCK: usize = 8;
 const NO_BLOCK: u32 = u32::MAX;
 /// Blocks are allocated in slabs: growing never copies, and a small head stays small.
 const SLAB_BLOCKS: usize = 4_096;
 
+/// There is one for each series: the size counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) len: u32,
     /// How many values in front are `constant`.
     constant_len: u32,
-    constant: u64,
-    first_block: u32,
+    /// The bytes of a `u64`, which would have to be aligned.
+    constant: [u8; 8],
+    /// Among the first blocks while there is one, among the others afterwards. The blocks of a run
+    /// are a ring: the last one names the first.
     last_block: u32,
 }
 
+const _: () = assert!(size_of::<Run>() == 20);
+
 impl Run {
     pub(crate) const EMPTY: Self =
-        Self { len: 0, constant_len: 0, constant: 0, first_block: NO_BLOCK, last_block: NO_BLOCK };
+        Self { len: 0, constant_len: 0, constant: [0; 8], last_block: NO_BLOCK };
+
+    fn constant(&self) -> u64 {
+        u64::from_ne_bytes(self.constant)
+    }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct ValueArena {
-    slabs: Vec<Slab>,
-    blocks: u32,
+    firsts: Blocks<FIRST_BLOCK>,
+    others: Blocks<BLOCK>,
+}
+
+/// Blocks of one size, each with the number of another.
+#[derive(Debug, Default)]
+struct Blocks<const SIZE: usize> {
+    slabs: Vec<Slab<SIZE>>,
+    count: u32,
 }
 
 #[derive(Debug)]
-struct Slab {
-    values: Box<[[u64; BLOCK]]>,
+struct Slab<const SIZE: usize> {
+    values: Box<[[u64; SIZE]]>,
     next: Box<[u32]>,
 }
 
-impl ValueArena {
-    pub(crate) fn push(&mut self, run: &mut Run, value: u64) {
-        if run.len == run.constant_len && (run.len == 0 || run.constant == value) {
-            run.constant = value;
-            run.constant_len += 1;
-            run.len += 1;
-            return;
-        }
-        let place = (run.len - run.constant_len) as usize % BLOCK;
-        if place == 0 {
-            self.add_block(run);
-        }
-        self.block_mut(run.last_block)[place] = value;
-        run.len += 1;
-    }
-
-    fn add_block(&mut self, run: &mut Run) {
-        let block = self.blocks;
+impl<const SIZE: usize> Blocks<SIZE> {
+    fn add(&mut self) -> u32 {
+        let block = self.count;
         if block as usize == self.slabs.len() * SLAB_BLOCKS {
             self.slabs.push(Slab {
-                values: vec![[0; BLOCK]; SLAB_BLOCKS].into(),
+                values: vec![[0; SIZE]; SLAB_BLOCKS].into(),
                 next: vec![NO_BLOCK; SLAB_BLOCKS].into(),
             });
         }
-        self.blocks += 1;
-        match run.last_block {
-            NO_BLOCK => run.first_block = block,
-            last => {
-                self.slabs[last as usize / SLAB_BLOCKS].next[last as usize % SLAB_BLOCKS] = block
-            }
-        }
-        run.last_block = block;
+        self.count += 1;
+        block
     }
 
-    fn block(&self, block: u32) -> &[u64; BLOCK] {
+    fn values(&self, block: u32) -> &[u64; SIZE] {
         &self.slabs[block as usize / SLAB_BLOCKS].values[block as usize % SLAB_BLOCKS]
     }
 
-    fn block_mut(&mut self, block: u32) -> &mut [u64; BLOCK] {
+    fn values_mut(&mut self, block: u32) -> &mut [u64; SIZE] {
         &mut self.slabs[block as usize / SLAB_BLOCKS].values[block as usize % SLAB_BLOCKS]
     }
 
@@ -84,21 +81,81 @@ impl ValueArena {
         self.slabs[block as usize / SLAB_BLOCKS].next[block as usize % SLAB_BLOCKS]
     }
 
-    /// Appends the values number `range` of the run.
+    fn next_mut(&mut self, block: u32) -> &mut u32 {
+        &mut self.slabs[block as usize / SLAB_BLOCKS].next[block as usize % SLAB_BLOCKS]
+    }
+
+    fn bytes(&self) -> usize {
+        self.slabs.len() * SLAB_BLOCKS * (SIZE * size_of::<u64>() + size_of::<u32>())
+    }
+}
+
+impl ValueArena {
+    pub(crate) fn push(&mut self, run: &mut Run, value: u64) {
+        if run.len == run.constant_len && (run.len == 0 || run.constant() == value) {
+            run.constant = value.to_ne_bytes();
+            run.constant_len += 1;
+            run.len += 1;
+            return;
+        }
+        let place = (run.len - run.constant_len) as usize;
+        if place < FIRST_BLOCK {
+            if place == 0 {
+                run.last_block = self.firsts.add();
+            }
+            self.firsts.values_mut(run.last_block)[place] = value;
+        } else {
+            let place = place - FIRST_BLOCK;
+            if place.is_multiple_of(BLOCK) {
+                self.add_block(run, place == 0);
+            }
+            self.others.values_mut(run.last_block)[place % BLOCK] = value;
+        }
+        run.len += 1;
+    }
+
+    /// Puts a block behind the last one, which `is_first` or one of the others.
+    fn add_block(&mut self, run: &mut Run, is_first: bool) {
+        let (block, last) = (self.others.add(), run.last_block);
+        let first = if is_first {
+            *self.firsts.next_mut(last) = block;
+            last
+        } else {
+            std::mem::replace(self.others.next_mut(last), block)
+        };
+        *self.others.next_mut(block) = first;
+        run.last_block = block;
+    }
+
+    /// Appends the values number `range` of the run, which has as many.
     pub(crate) fn read(&self, run: &Run, range: Range<u32>, into: &mut Vec<f64>) {
         let constant = range.start.min(run.constant_len)..range.end.min(run.constant_len);
         let filled = into.len() + constant.len();
-        into.resize(filled, f64::from_bits(run.constant));
-        let (mut block, mut at) = (run.first_block, run.constant_len);
-        while at < range.end && block != NO_BLOCK {
-            let end = (at + BLOCK as u32).min(run.len);
-            let (from, to) = (range.start.clamp(at, end), range.end.min(end));
+        into.resize(filled, f64::from_bits(run.constant()));
+        let stored = |index: u32| index.clamp(run.constant_len, run.len) - run.constant_len;
+        let stored = stored(range.start) as usize..stored(range.end) as usize;
+        if !stored.is_empty() {
+            self.read_blocks(run, stored, into);
+        }
+    }
+
+    /// Appends the values number `stored` of those that stand in blocks.
+    fn read_blocks(&self, run: &Run, stored: Range<usize>, into: &mut Vec<f64>) {
+        let mut append = |values: &[u64], at: usize| {
+            let (from, to) = (stored.start.max(at), stored.end.min(at + values.len()));
             if from < to {
-                let values = &self.block(block)[(from - at) as usize..(to - at) as usize];
-                into.extend(values.iter().map(|value| f64::from_bits(*value)));
+                let values = values[from - at..to - at].iter();
+                into.extend(values.map(|value| f64::from_bits(*value)));
             }
-            at = end;
-            block = self.next(block);
+        };
+        let is_one = (run.len - run.constant_len) as usize <= FIRST_BLOCK;
+        let first = if is_one { run.last_block } else { self.others.next(run.last_block) };
+        append(self.firsts.values(first), 0);
+        let (mut block, mut at) = (self.firsts.next(first), FIRST_BLOCK);
+        while at < stored.end {
+            append(self.others.values(block), at);
+            block = self.others.next(block);
+            at += BLOCK;
         }
     }
 
@@ -109,7 +166,7 @@ impl ValueArena {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.slabs.len() * SLAB_BLOCKS * (BLOCK * 8 + 4)
+        self.firsts.bytes() + self.others.bytes()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::head::Head;
 use crate::kind::{MetricHead, Metrics, Store, Tenant};
 use crate::matcher::{Compiled, Remembering, known_values};
 use crate::part::{Dictionaries, Dictionary, GroupNames, MetricPart};
+use crate::postings::Postings;
 use crate::registry::{Registry, part_order};
 use engine::{LabelDeletes, View};
 use model::{Matcher, TimeRange};
@@ -273,11 +274,11 @@ fn shortest_list(registry: &Registry, matchers: &Compiled<'_>) -> Option<Vec<u32
     let all = matchers.metric().map_or(registry.len(), |metric| registry.metric(metric).len());
     let lists = matchers.others.iter().filter_map(|matcher| {
         let values = known_values(matcher)?;
-        let lists: Vec<&[u32]> =
-            values.iter().map(|value| registry.with_value(&matcher.name, value)).collect();
+        let lists = values.iter().filter_map(|value| registry.with_value(&matcher.name, value));
+        let lists: Vec<&Postings> = lists.collect();
         Some((lists.iter().map(|list| list.len()).sum::<usize>(), lists))
     });
     let (length, lists) = lists.min_by_key(|(length, _)| *length)?;
     // A list has to be sorted, the metric's is sorted already.
-    (length * 4 < all).then(|| lists.concat())
+    (length * 4 < all).then(|| lists.into_iter().flat_map(Postings::iter).collect())
 }

@@ -10,14 +10,11 @@ use crate::StoreError;
 use crate::kind::{MetricHead, Store};
 use crate::matcher::Compiled;
 use crate::part::{Dictionaries, MetricPart};
+use crate::postings::Postings;
 use crate::registry::ValueSeries;
 use crate::select::Select;
 use model::{Labels, METRIC_NAME, TenantId, TimeRange};
 use std::collections::BTreeMap;
-
-/// Where fewer than one in so many series have samples in a head, these are looked at instead of
-/// the lists of all.
-const FEW: usize = 4;
 
 /// What a listing found, in order, and what the reader should know.
 type Listed = (Vec<String>, Vec<String>);
@@ -150,14 +147,15 @@ impl Listing<'_> {
         }
         let registry = head.context.registry();
         let head = head.read();
-        if head.used().len() * FEW < registry.len() {
-            let used = head.used().iter().filter(|number| head.has(**number));
+        if let Some(used) = head.used() {
+            let used = used.iter().filter(|number| head.has(**number));
             return used.for_each(|number| self.add_labels(&registry.entry(*number).labels));
         }
-        let is_used = |numbers: &[u32]| numbers.iter().any(|number| head.has(*number));
-        let value_used = |values: &ValueSeries| values.values().any(|numbers| is_used(numbers));
-        let metrics =
-            registry.metrics().filter(|(name, numbers)| !name.is_empty() && is_used(numbers));
+        let is_used = |numbers: &Postings| numbers.iter().any(|number| head.has(number));
+        let value_used = |values: &ValueSeries| values.values().any(is_used);
+        let metrics = registry.metrics().filter(|(name, numbers)| {
+            !name.is_empty() && numbers.iter().any(|number| head.has(*number))
+        });
         match self.label {
             Some(METRIC_NAME) => self.found.add_sorted(metrics.map(|(name, _)| name)),
             Some(label) => {

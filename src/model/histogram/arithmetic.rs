@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 #[error("cannot combine histograms with exponential and with custom buckets")]
 pub struct IncompatibleBuckets;
 
-/// What had to be done to combine two histograms.
+/// Conflicts that were resolved when two histograms were combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CombineNotes {
     /// One said "reset", the other "not reset".
@@ -31,7 +31,7 @@ impl FloatHistogram {
         self
     }
 
-    /// Dividing by zero empties the buckets of meaning: every number becomes infinite or NaN.
+    /// Dividing by zero makes every number infinite or NaN, so the buckets mean nothing any more.
     pub fn divide(&mut self, divisor: f64) -> &mut Self {
         self.for_each_number(|number| *number /= divisor);
         if divisor == 0.0 {
@@ -157,7 +157,8 @@ impl FloatHistogram {
         self.negative = self.outside_zero(&self.negative);
     }
 
-    /// Gauges make gauges; doubt makes doubt. `true` where the hints contradict each other.
+    /// The hint of a result: a gauge with anything is a gauge, an unknown hint with anything else is
+    /// unknown. Returns true when one hint says "reset" and the other "not reset".
     fn merge_hint(&mut self, other: ResetHint) -> bool {
         use ResetHint::{Gauge, NotReset, Reset, Unknown};
         let (hint, collision) = match (self.reset_hint, other) {

@@ -180,7 +180,7 @@ impl FloatHistogram {
 
 fn part_below(bucket: &Bucket, value: f64, linear: bool, rank: f64) -> f64 {
     if linear {
-        // Nothing can be said about where values lie in a bucket without a lower end.
+        // A bucket without a lower bound says nothing about where its values lie.
         if bucket.lower == f64::NEG_INFINITY {
             return bucket.count;
         }

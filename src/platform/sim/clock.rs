@@ -29,7 +29,7 @@ impl SimClock {
         hands.now += by;
     }
 
-    /// Somebody sets the wall clock, forwards or back; the other one knows nothing of it.
+    /// Sets the wall clock, forwards or back; the monotonic clock stays as it is.
     pub fn set_wall_ns(&self, wall_ns: i64) {
         self.hands().wall_ns = wall_ns;
     }

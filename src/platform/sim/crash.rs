@@ -1,4 +1,4 @@
-//! What a crash leaves of the disk.
+//! The state of the disk after a crash.
 
 use super::state::{Dir, File, NameChange, Node, NodeId, ROOT, State};
 use crate::{Random, SeededRandom};
@@ -10,11 +10,11 @@ const SECTOR: usize = 512;
 /// How a crash treats what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashPolicy {
-    /// The power went: nothing survives but what was synced.
+    /// A power cut: only what was synced survives.
     LoseUnsynced,
     /// The process was killed: the kernel still writes everything.
     KeepAll,
-    /// The power went while the kernel was writing in an order of its own. Each change of names
+    /// A power cut while the kernel was writing in an order of its own. Each change of names
     /// survives or not, on its own; of each file's un-synced bytes some sectors survive, others
     /// are zero or garbage, and the file ends at any byte.
     Torn { seed: u64 },
@@ -46,7 +46,7 @@ impl State {
         })
     }
 
-    /// In one crash of three none survives, in one all do.
+    /// In one crash of three no change survives, in another one all do.
     fn keep_some_names(&mut self, pending: &[NameChange], random: &SeededRandom) {
         let mood = random.below(3);
         for change in pending {
@@ -56,7 +56,7 @@ impl State {
         }
     }
 
-    /// The surviving names become what programs see; what has no name is forgotten.
+    /// Programs see the names that survived; files without a name are forgotten.
     fn settle(&mut self) {
         self.files_mut().for_each(|file| {
             file.linked = false;

@@ -26,13 +26,13 @@ impl SimDisk {
         Self::with_clock(Arc::new(SimClock::new()))
     }
 
-    /// Files bear this clock's times.
+    /// With modification times from this clock.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { state: Arc::new(Mutex::new(State::new())), clock }
     }
 
-    /// Ends this disk (every later call fails) and answers what a restart would find. Faults that
-    /// were asked for are forgotten, the capacity stays.
+    /// Ends this disk (every later call fails) and returns the disk that a restart would find. Faults
+    /// that were requested are forgotten, the capacity stays.
     pub fn crash(&self, policy: CrashPolicy) -> Self {
         let mut old = self.lock_state();
         let mut state = std::mem::replace(&mut *old, State::new());
@@ -42,7 +42,7 @@ impl SimDisk {
         Self { state: Arc::new(Mutex::new(state)), clock: Arc::clone(&self.clock) }
     }
 
-    /// How many operations were begun: the index of the next one.
+    /// The number of operations begun so far, which is the index of the next one.
     pub fn operations(&self) -> u64 {
         self.lock_state().faults.count()
     }
@@ -51,12 +51,12 @@ impl SimDisk {
         self.lock_state().faults.fail_at(index, fault);
     }
 
-    /// Asked twice, the next two of the kind fail.
+    /// The next operation of the kind fails. Called twice, the next two fail.
     pub fn fail_next(&self, operation: Operation, fault: Fault) {
         self.lock_state().faults.fail_next(operation, fault);
     }
 
-    /// Until [`heal`](Self::heal).
+    /// All operations of the kind fail until [`heal`](Self::heal).
     pub fn keep_failing(&self, operation: Operation, fault: Fault) {
         self.lock_state().faults.keep_failing(operation, fault);
     }
@@ -65,7 +65,7 @@ impl SimDisk {
         self.lock_state().faults.heal();
     }
 
-    /// The power goes during this operation: it may have its effect, but it and all later ones
+    /// The power is cut during this operation: it may have its effect, but it and all later ones
     /// fail. [`crash`](Self::crash) then says what survived.
     pub fn crash_at(&self, index: u64) {
         self.lock_state().faults.crash_at(index);
@@ -90,7 +90,7 @@ impl SimDisk {
         Ok(state.file(state.find(path)?)?.bytes.clone())
     }
 
-    /// Puts a durable file there behind everybody's back, over one that may be there.
+    /// Replaces or creates a file, durably, without counting as an operation.
     pub fn overwrite(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock_state();
         let (dir, name) = state.place(path)?;
@@ -105,7 +105,7 @@ impl SimDisk {
         Ok(())
     }
 
-    /// Turns one bit of a file over, bit 0 being the lowest of the first byte.
+    /// Flips one bit of a file; bit 0 is the lowest of the first byte.
     pub fn flip_bit(&self, path: &str, bit: u64) -> io::Result<()> {
         let mut state = self.lock_state();
         let id = state.find(path)?;
@@ -277,7 +277,7 @@ fn move_name(state: &mut State, from: &str, to: &str, replace: bool) -> io::Resu
         if there == node {
             return Ok(());
         }
-        // Folders are never replaced in this house: only files are.
+        // No crate replaces a folder: only files are replaced.
         state.file(there)?;
         state.file(node)?;
     }

@@ -1,4 +1,4 @@
-//! Which operation is to fail, and how.
+//! The faults that a test requests: which operation fails, and how.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -44,12 +44,12 @@ pub(super) fn gone() -> io::Error {
     io::Error::other("simulated power is gone")
 }
 
-/// What is to become of an operation.
+/// How an operation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Go,
     Fail(Fault),
-    /// The power goes while it runs: it may have had its effect, but nobody hears of it.
+    /// The power is cut while it runs: it may have its effect, but its caller gets an error.
     Crash,
 }
 
@@ -98,7 +98,7 @@ impl Faults {
         if self.dark { Err(gone()) } else { Ok(()) }
     }
 
-    /// Counts the operation and says what is to become of it.
+    /// Counts the operation and decides how it ends.
     pub(super) fn begin(&mut self, operation: Operation) -> io::Result<Verdict> {
         self.check_power()?;
         let index = self.next_index;

@@ -107,7 +107,7 @@ impl State {
         })
     }
 
-    /// The folder a path stands in, which must be there, and the path's last name.
+    /// The folder of a path, which must exist, and the path's last name.
     pub(super) fn place<'a>(&self, path: &'a str) -> io::Result<(NodeId, &'a str)> {
         check_path(path)?;
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -175,7 +175,7 @@ impl State {
         }
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as many of the bytes as the disk has room for.
     pub(super) fn append(&mut self, id: NodeId, bytes: &[u8], now_ms: i64) -> io::Result<()> {
         let room = usize::try_from(self.capacity.saturating_sub(self.used)).unwrap_or(usize::MAX);
         let taken = bytes.len().min(room);
@@ -201,7 +201,7 @@ impl File {
         self.synced = self.bytes.len();
     }
 
-    /// What was not durable yet never will be, whatever a later sync says.
+    /// Bytes that are not durable yet never will be, even when a later sync succeeds.
     pub(super) fn fail_sync(&mut self) {
         if self.synced < self.bytes.len() {
             self.lost.push(self.synced..self.bytes.len());

@@ -222,8 +222,8 @@ fn the_clock_moves_when_it_is_moved() {
     assert_eq!(disk.list("").unwrap()[0].modified_ms, 5);
 }
 
-/// Runs a script with the power going at each of its operations, under every policy, and checks
-/// what is left. The script is given a place to note what was answered.
+/// Runs a script with a power cut at each of its operations, under every policy, and checks what is
+/// left. The script notes what it acknowledged in the list that it is given.
 fn cut_everywhere(
     script: fn(&SimDisk, &mut Vec<u32>) -> std::io::Result<()>,
     check: fn(&SimDisk, &[u32]),
@@ -236,7 +236,7 @@ fn cut_everywhere(
         for policy in [CrashPolicy::LoseUnsynced, CrashPolicy::KeepAll].into_iter().chain(torn) {
             let (disk, mut answered) = (SimDisk::new(), Vec::new());
             disk.crash_at(index);
-            // Fails where the power goes.
+            // Fails when the power is cut.
             let _ = script(&disk, &mut answered);
             check(&disk.crash(policy), &answered);
         }

@@ -21,7 +21,7 @@ pub fn decode_otlp_metrics(request: &[u8]) -> Result<MetricsRequest<'_>> {
     Ok(out)
 }
 
-/// What may still be built.
+/// The memory that the request may still take.
 struct Memory {
     left: usize,
 }

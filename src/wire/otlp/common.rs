@@ -1,4 +1,4 @@
-//! Attributes and what carries them.
+//! Attributes, resources and scopes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ pub struct Scope<'a> {
 }
 
 impl<'a> AnyValue<'a> {
-    /// As it stands in a label: text as it is, everything else as JSON.
+    /// The value of a label: text unchanged, everything else as JSON.
     pub fn as_text(&self) -> Cow<'_, str> {
         match self {
             Self::Empty => Cow::Borrowed(""),

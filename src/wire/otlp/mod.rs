@@ -1,7 +1,7 @@
-//! OTLP metrics: the nouns of the protocol, read from protobuf or JSON into one shape.
+//! OTLP metrics: protobuf and JSON are read into the same borrowed types.
 //!
 //! Lives here: `common` (values, attributes, resources), `metrics` (metrics and their points),
-//! `binary` and `json` (the two encodings), `response` (what is answered).
+//! `binary` and `json` (the two encodings), `response` (the answers).
 //! Not here: what becomes of a metric (protocols translate it), gRPC's framing.
 //! Invariants: texts are borrowed from the request where its encoding allows; what is built is at
 //! most a small multiple of the request ([`MEMORY_PER_BYTE`]); values nest to a bounded depth.
@@ -27,8 +27,8 @@ pub use metrics::{
 };
 pub use response::{OtlpEncoding, PartialSuccess, StatusCode, export_response, status_body};
 
-/// Memory that a request may make out of each of its bytes. A plain data point is 20 bytes on the
-/// wire and some 150 here; an empty one, which nobody sends, would be 2 bytes.
+/// How many bytes of memory a request may take for each of its own. A plain data point is 20 bytes
+/// on the wire and some 150 in memory; an empty one, which no client sends, would be 2 bytes.
 pub(crate) const MEMORY_PER_BYTE: usize = 16;
-/// A small request may be as sparse as it likes.
+/// What any request may take beyond that: a small one may have many empty elements.
 pub(crate) const MEMORY_FREE: usize = 64 << 10;

@@ -1,8 +1,8 @@
-//! Remote read: questions of other Prometheus servers, and the two shapes of answers.
+//! Remote read: queries of other Prometheus servers, and the two forms of answers.
 //!
 //! Lives here: the request's decoder, the answer with all samples in one message, and the stream of
 //! frames with XOR chunks (`chunk`).
-//! Not here: snappy around requests and whole answers (see `decompress`), what matches.
+//! Not here: snappy around requests (see `decompress`), which series match.
 
 mod chunk;
 
@@ -38,11 +38,11 @@ pub struct ReadQuery {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadRequest {
     pub queries: Vec<ReadQuery>,
-    /// The client takes a stream of chunks.
+    /// The client accepts a stream of chunks.
     pub takes_chunks: bool,
 }
 
-/// More than any client asks at once.
+/// More than any client sends in one request.
 const QUERIES_MAX: usize = 1_000;
 const MATCHERS_MAX: usize = 1_000;
 

@@ -7,11 +7,11 @@
 //!    fixed size is two instructions, and the next one overwrites what was too much.
 //! 4. In the end one pass checks that the whole list is ASCII, and with it UTF-8.
 //!
-//! Whatever does not fit is not an error here: the general path reads it again.
+//! A list of another shape is no error here: the general path reads it again.
 
 use crate::canonical::LabelLimits;
 
-/// `model::METRIC_NAME` happens to be as long as the number that names are compared by.
+/// `model::METRIC_NAME` has eight bytes, as many as the number by which names are compared.
 const NAME_KEY: [u8; 8] = *b"__name__";
 
 const LABEL_FIELD: u8 = 0x0a;
@@ -123,7 +123,7 @@ pub(super) fn only_sample(rest: &[u8]) -> Option<(i64, f64)> {
     else {
         return None;
     };
-    // Today's milliseconds take six bytes.
+    // Milliseconds of this century take six bytes.
     let mut timestamp = 0u64;
     let (&last, varint) = varint.split_last()?;
     for (index, &byte) in varint.iter().enumerate().take(8) {

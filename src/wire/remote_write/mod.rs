@@ -1,13 +1,13 @@
-//! Remote write: what Prometheus and its kin push.
+//! Remote write: the protocol in which Prometheus and other agents push samples.
 //!
 //! Lives here: decoders of `prometheus.WriteRequest` (version 1) and
 //! `io.prometheus.write.v2.Request` (version 2), straight from bytes to a [`MetricSink`].
 //! `fast` reads the label lists of version 1 in the shape that all senders use; `histogram` is
 //! shared by both.
 //! Not here: snappy, headers and statuses (protocols), what becomes of a sample (the store).
-//! Invariants: a message that is no protobuf is an error for the whole request; a series that is
-//! wrong in itself is left out with a reason and does not touch its neighbours; nothing is
-//! allocated per series or per float sample.
+//! Invariants: bytes that are not protobuf are an error for the whole request; an invalid
+//! series is left out with a reason, and the others are taken; nothing is allocated per series or per
+//! float sample.
 
 mod fast;
 mod histogram;
@@ -25,16 +25,16 @@ use crate::canonical::Pair;
 use crate::metric_sink::{Decoded, MetricSink};
 use crate::protobuf::{ProtobufError, Reader};
 
-/// Kinds of refusals that are not about labels.
+/// The kinds under which refusals are counted that are not about labels.
 pub const HISTOGRAM_KIND: &str = "histogram";
 const EXEMPLAR_KIND: &str = "exemplar";
 
-/// What both versions need from request to request; keep one per worker.
+/// Buffers that both versions reuse from request to request; keep one per worker.
 #[derive(Clone, Debug, Default)]
 pub struct WriteScratch {
-    /// Canonical labels of the series at hand. Longer than what is in use.
+    /// Canonical labels of the present series. The buffer may be longer than they are.
     labels: Vec<u8>,
-    /// Of exemplars.
+    /// Canonical labels of the present exemplar.
     exemplar_labels: Vec<u8>,
 }
 

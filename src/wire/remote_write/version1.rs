@@ -1,4 +1,4 @@
-//! `prometheus.WriteRequest`: every label spelled out.
+//! `prometheus.WriteRequest`: every series has the texts of its labels.
 
 use super::{EXEMPLAR_KIND, Pairs, WriteScratch, fast, native_histogram, sample};
 use crate::canonical::{BadLabels, LabelLimits, append_labels};
@@ -14,7 +14,7 @@ const SAMPLE: u32 = 2;
 const EXEMPLAR: u32 = 3;
 const HISTOGRAM: u32 = 4;
 
-/// Hands every series of a version 1 request to `sink`.
+/// Passes every series of a version 1 request to `sink`.
 pub fn decode_write_v1(
     request: &[u8],
     limits: &LabelLimits,
@@ -27,7 +27,7 @@ pub fn decode_write_v1(
         match field.number {
             TIME_SERIES => {
                 let length = field.bytes()?.len();
-                // The message with everything behind it, for copies wider than they need be.
+                // The message and the bytes after it: `fast` copies fixed sizes that may pass its end.
                 let tail = &request[request.len() - reader.rest().len() - length..];
                 decoder.series(tail, length, sink)?;
             }
@@ -83,7 +83,7 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    /// Labels wherever they stand in the message, in any order.
+    /// Reads labels from any place in the message, in any order.
     fn any_labels(&mut self, message: &'a [u8]) -> Result<Result<(), BadLabels>, ProtobufError> {
         self.pairs.clear();
         let mut all_text = true;
@@ -161,7 +161,7 @@ impl<'a> Decoder<'a, '_> {
     }
 }
 
-/// Whether a label stands behind something else, as protobuf allows and nobody does.
+/// Whether a label follows another field. Protobuf allows it; no known sender does it.
 fn has_labels(rest: &[u8]) -> Result<bool, ProtobufError> {
     let mut reader = Reader::new(rest);
     while let Some(field) = reader.next_field()? {

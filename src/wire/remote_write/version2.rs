@@ -28,7 +28,7 @@ pub enum WriteV2Error {
     FirstSymbol,
 }
 
-/// Hands every series of a version 2 request to `sink`.
+/// Passes every series of a version 2 request to `sink`.
 pub fn decode_write_v2(
     request: &[u8],
     limits: &LabelLimits,
@@ -47,7 +47,7 @@ pub fn decode_write_v2(
     Ok(decoder.decoded)
 }
 
-/// The whole table first: protobuf allows it to stand behind the series.
+/// Reads the whole table first: protobuf allows it to follow the series.
 fn symbols(request: &[u8]) -> Result<Vec<&str>, WriteV2Error> {
     let mut symbols = Vec::new();
     let mut has_series = false;
@@ -78,7 +78,7 @@ struct Decoder<'a, 's> {
     decoded: Decoded,
 }
 
-/// What has to be known of a series before its samples are looked at.
+/// What the decoder must know of a series before it reads the samples.
 #[derive(Default)]
 struct Shape {
     bad: Option<BadLabels>,
