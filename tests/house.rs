@@ -87,7 +87,9 @@ fn a_protocol_is_named_in_two_files() {
     let protocols = root().join("src/protocols");
     let mut files = Vec::new();
     // No other crate may depend on `protocols`.
-    ["src/protocols", "src/server"].map(|folder| rust_files(&root().join(folder), &mut files));
+    for folder in ["src/protocols", "src/server"] {
+        rust_files(&root().join(folder), &mut files);
+    }
     let expected = ["lib.rs", "protocol.rs"].map(|file| protocols.join(file));
     for protocol in server::routes::default_protocols() {
         let name = protocol.name;
