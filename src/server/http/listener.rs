@@ -10,12 +10,12 @@ use crate::config::{Config, LimitSettings};
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use observe::{Counter, Event, Fields, Level, Metric, emit};
 use protocols::{Protocol, Session, Stop};
-use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -280,15 +280,19 @@ impl Server {
         let (guard, stop) = (Arc::new(guard), self.stop.clone());
         let of_request = Arc::clone(&state);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            // A handler that takes the connection over holds both for as long as it uses it.
-            let busy = of_request.busy(!request.body().is_end_stream());
-            let busy: Arc<dyn Any + Send + Sync> = Arc::new((busy, Arc::clone(&guard)));
-            let session = Session { stop: stop.clone(), place: Arc::clone(&busy) };
+            let busy = Arc::new(of_request.busy(!request.body().is_end_stream()));
+            // A handler that takes the connection over holds its place, and keeps it from being idle.
+            let session = request.extensions().get::<OnUpgrade>().map(|_| {
+                let place = Arc::new((Arc::clone(&busy), Arc::clone(&guard)));
+                Session { stop: stop.clone(), place }
+            });
             let mut router = router.clone();
             async move {
                 let mut request: Request = request.map(axum::body::Body::new);
                 request.extensions_mut().insert(Peer(peer));
-                request.extensions_mut().insert(session);
+                if let Some(session) = session {
+                    request.extensions_mut().insert(session);
+                }
                 let reply = router.call(request).await;
                 drop(busy);
                 reply
