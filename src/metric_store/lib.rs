@@ -1,8 +1,9 @@
 //! The columnar store of time series, for many tenants. Step 4.
 //!
-//! Lives here: batches for the log, the head, parts of metrics, selecting, merging, deleting.
-//! Not here: protocols, languages, when to flush or merge (the server), files and checksums
-//! (parts), the log (wal).
+//! Lives here: batches for the write-ahead log, the head, parts of metrics, selecting, merging,
+//! deleting.
+//! Not here: protocols, languages (promql reads this store by itself), when to flush or merge (the
+//! server), files and checksums (parts), the write-ahead log (wal).
 //! Invariants: values come back bit for bit; what was applied is in the next selection; of two
 //! samples of a series for one millisecond the newer one counts, across heads, parts and restarts;
 //! memory that bytes claim is checked before it is taken.
@@ -37,7 +38,7 @@ mod values;
 pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
 pub use intake::{MetricBatch, Written};
-pub use select::{Samples, Scratch, Select, Selection, SeriesSamples};
+pub use select::{Samples, Scratch, Select, Selection, SeriesSamples, Union, in_label_order};
 pub use statistics::{Cardinality, NameCount, SeriesStats};
 pub use store::{
     BATCH_SCHEMA, Limits, MetricStore, Prepared, Refused, ResolvedDelete, StoreSettings,

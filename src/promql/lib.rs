@@ -1,8 +1,8 @@
 //! PromQL: the query language of Prometheus, complete, over columns. Step 6.
 //!
 //! Lives here: lexer, parser, formatter, planner, engine, functions; the test language of
-//! Prometheus (`script`) with an in-memory store for it.
-//! Not here: HTTP, JSON, statuses, storage. Samples come through [`Storage`].
+//! Prometheus (`script`) with an in-memory store for it; how the metric store is read (`store`).
+//! Not here: HTTP, JSON, statuses, storing. The engine sees stores through [`Storage`].
 //! Invariants: no text and no data makes it panic; every error and annotation names its place in
 //! the query; instant and range queries take one path.
 //!
@@ -22,6 +22,7 @@ mod print;
 pub mod script;
 mod selector;
 pub mod storage;
+mod store;
 pub mod tree;
 pub mod types;
 mod value;
@@ -35,3 +36,4 @@ pub use options::{EngineOptions, ParseOptions};
 pub use parse::{COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, parse, parse_metric, parse_selector};
 pub use pretty::prettify;
 pub use storage::{SelectHints, Selection, Storage, StorageError};
+pub use store::TenantMetrics;

@@ -6,7 +6,6 @@
 //! series to series. There is no call per sample.
 
 use model::{ErrorKind, FloatHistogram, Labels, Matcher};
-use std::any::Any;
 use std::sync::Arc;
 
 /// What a selection is for. A store may use it to read less; what it returns beyond the range is
@@ -62,33 +61,11 @@ pub struct SeriesColumns<'a> {
     pub histograms: Column<'a, Arc<FloatHistogram>>,
 }
 
-/// What a store keeps in a [`Scratch`] from series to series, of a type that only the store knows.
-#[derive(Debug, Default)]
-pub struct StoreScratch(Option<Box<dyn Any + Send + Sync>>);
-
-/// A copy begins empty: what is kept only saves work.
-impl Clone for StoreScratch {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-impl StoreScratch {
-    /// What is kept, where it is of type `T`; a new `T` otherwise.
-    pub fn get_or_default<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
-        if !self.0.as_ref().is_some_and(|kept| kept.is::<T>()) {
-            self.0 = Some(Box::<T>::default());
-        }
-        let kept = self.0.as_mut().and_then(|kept| kept.downcast_mut());
-        kept.expect("it was put there where it was missing")
-    }
-}
-
 /// Where a store puts what it decodes. One per thread, reused.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// For stores that lend from buffers of their own.
-    pub store: StoreScratch,
+    /// For the metric store, which lends from buffers of its own.
+    pub metric_store: metric_store::Scratch,
     pub float_times: Vec<i64>,
     pub floats: Vec<f64>,
     pub float_starts: Vec<i64>,

@@ -1,16 +1,45 @@
 //! The way of a metric batch into the store, the same for every protocol that writes metrics.
 
 use crate::api::mistake;
-use crate::services::{Committed, MetricBatch, ServiceError};
+use crate::services::{ServiceError, Services};
+use metric_store::{MetricBatch, Written};
+use model::TenantId;
+use wire::Rejections;
 
-/// Fills a batch on a worker thread and commits it. This runs as a task of its own, because a client
-/// that goes away must not leave a batch in the write-ahead log that no store has applied.
+/// How much of a batch was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) samples: u64,
+    pub(crate) histograms: u64,
+    pub(crate) exemplars: u64,
+    /// What the tenant's limits kept out.
+    pub(crate) rejected: Rejections,
+}
+
+impl From<Written> for Committed {
+    fn from(written: Written) -> Self {
+        let Written { samples, histograms, exemplars, refused } = written;
+        let mut committed =
+            Self { samples, histograms, exemplars, rejected: Rejections::default() };
+        if let Some(refused) = refused {
+            committed.rejected.count = refused.counts.samples + refused.counts.histograms;
+            committed.rejected.reasons.push(refused.error.to_string());
+        }
+        committed
+    }
+}
+
+/// Fills a batch on a worker thread and commits it. A client that goes away before the gateway has
+/// the batch takes it back; later it changes nothing, because the gateway ends what it began.
 pub(crate) async fn commit<T: Send + 'static>(
-    fill: impl FnOnce() -> Result<(Box<dyn MetricBatch>, T), ServiceError> + Send + 'static,
+    services: &Services,
+    tenant: &TenantId,
+    fill: impl FnOnce(&mut MetricBatch) -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<(T, Committed), ServiceError> {
-    let done = tokio::spawn(async move {
-        let (batch, beside) = tokio::task::spawn_blocking(fill).await.map_err(|_| mistake())??;
-        Ok((beside, batch.commit().await?))
-    });
-    done.await.unwrap_or_else(|_| Err(mistake()))
+    let metrics = services.metrics()?;
+    let mut batch = metrics.batch(tenant);
+    let filling = move || fill(&mut batch).map(|beside| (batch, beside));
+    let filled = tokio::task::spawn_blocking(filling).await;
+    let (batch, beside) = filled.map_err(|_| mistake())??;
+    Ok((beside, metrics.gateway.commit(batch).await?.into()))
 }

@@ -30,12 +30,7 @@ pub use route::{
     Access, Answer, Body, BodyLimits, Bound, Call, Handler, Host, Identified, Refuse, Route,
     StreamedBody, bind, not_found, percent_decode, router,
 };
-pub use services::{
-    Block, Committed, Exemplar, ExemplarSeries, Listing, ListingQuery, Machine, MetricBatch,
-    MetricOptions, MetricQueries, MetricReader, MetricServices, MetricStatistics, MetricWriter,
-    NamedCount, ServiceError, Services, Waiting,
-};
-
+pub use services::{Machine, MetricOptions, MetricServices, ServiceError, Services, Snapshots};
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,
 };

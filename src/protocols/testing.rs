@@ -1,5 +1,5 @@
-//! A server around the protocols for tests: a store in memory, a clock that stands still, and
-//! fixtures of requests with the answers that they must get.
+//! A server around the protocols for tests: the real stores on a simulated disk, a clock that stands
+//! still, and fixtures of requests with the answers that they must get.
 
 use crate::services::*;
 use crate::{
@@ -12,249 +12,46 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
-use model::{FloatHistogram, Labels, Matcher, MetricMetadata, SampleValue, TenantId, matches_all};
-use platform::{Clock, Moment};
-use promql::script::MemoryStorage;
-use promql::{SelectHints, Selection, Storage, StorageError};
-use std::collections::{BTreeMap, BTreeSet};
+use ingest::Gateway;
+use metric_store::{Limits, MetricStore, StoreSettings};
+use parts::Site;
+use platform::sim::{Fault, Operation, SimClock, SimDisk};
+use platform::{Clock, DiskBlobs, Ids, SeededRandom};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt as _;
-use wire::{ExemplarRef, MetadataRef, MetricSink};
+use wal::{Health, Log, LogOptions};
 
 /// 2023-11-14 22:13:20 UTC.
 pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
 
+/// Gives snapshots names without taking any.
 #[derive(Debug)]
-struct StillClock;
+struct NamedSnapshots;
 
-impl Clock for StillClock {
-    fn wall_ns(&self) -> i64 {
-        NOW_MS * 1_000_000
-    }
-
-    fn now(&self) -> Moment {
-        Moment(Duration::ZERO)
-    }
-}
-
-/// What was written, by tenant.
-#[derive(Debug, Default)]
-pub(crate) struct MemoryMetrics {
-    tenants: Mutex<BTreeMap<String, Stored>>,
-    /// What the next commit fails with.
-    pub(crate) failure: Mutex<Option<ServiceError>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Stored {
-    samples: MemoryStorage,
-    series: BTreeSet<Labels>,
-    metadata: BTreeMap<String, MetricMetadata>,
-    exemplars: BTreeMap<Labels, Vec<Exemplar>>,
-}
-
-impl MemoryMetrics {
-    fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Stored>> {
-        self.tenants.lock().unwrap()
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Writer(Arc<MemoryMetrics>);
-
-struct Batch {
-    store: Arc<MemoryMetrics>,
-    tenant: String,
-    stored: Stored,
-    current: Labels,
-    committed: Committed,
-}
-
-impl MetricWriter for Writer {
-    fn batch(&self, tenant: &TenantId) -> Box<dyn MetricBatch> {
-        let tenant = tenant.to_string();
-        let stored = self.0.tenants().get(&tenant).cloned().unwrap_or_default();
-        let (store, current) = (Arc::clone(&self.0), Labels::empty());
-        Box::new(Batch { store, tenant, stored, current, committed: Committed::default() })
-    }
-}
-
-impl MetricSink for Batch {
-    fn series(&mut self, labels: &[u8]) {
-        self.current = Labels::from_bytes(labels).expect("canonical bytes");
-        assert!(!self.current.metric_name().is_empty(), "a series has a name");
-    }
-
-    fn sample(&mut self, timestamp_ms: i64, start_ms: i64, value: f64) {
-        let value = SampleValue::Float(value);
-        self.stored.series.insert(self.current.clone());
-        self.stored.samples.append(&self.current, timestamp_ms, start_ms, value);
-        self.committed.samples += 1;
-    }
-
-    fn histogram(&mut self, timestamp_ms: i64, start_ms: i64, histogram: FloatHistogram) {
-        let value = SampleValue::Histogram(Arc::new(histogram));
-        self.stored.series.insert(self.current.clone());
-        self.stored.samples.append(&self.current, timestamp_ms, start_ms, value);
-        self.committed.histograms += 1;
-    }
-
-    fn exemplar(&mut self, exemplar: ExemplarRef<'_>) {
-        let labels = Labels::from_bytes(exemplar.labels).expect("canonical bytes");
-        let ExemplarRef { value, timestamp_ms, .. } = exemplar;
-        let series = self.stored.exemplars.entry(self.current.clone()).or_default();
-        series.push(Exemplar { labels, value, timestamp_ms });
-        self.committed.exemplars += 1;
-    }
-
-    fn metadata(&mut self, metric: &str, metadata: MetadataRef<'_>) {
-        let MetadataRef { kind, unit, help } = metadata;
-        let metadata = MetricMetadata { kind, unit: unit.to_owned(), help: help.to_owned() };
-        self.stored.metadata.insert(metric.to_owned(), metadata);
-    }
-}
-
-impl MetricBatch for Batch {
-    fn commit(mut self: Box<Self>) -> Waiting<Result<Committed, ServiceError>> {
-        Box::pin(async move {
-            if let Some(failure) = self.store.failure.lock().unwrap().take() {
-                return Err(failure);
-            }
-            self.stored.samples.commit();
-            let stored = std::mem::take(&mut self.stored);
-            self.store.tenants().insert(self.tenant.clone(), stored);
-            Ok(std::mem::take(&mut self.committed))
-        })
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Queries(Arc<MemoryMetrics>);
-
-impl MetricQueries for Queries {
-    fn reader(&self, tenant: &TenantId) -> Result<Box<dyn MetricReader>, ServiceError> {
-        let stored = self.0.tenants().get(tenant.as_str()).cloned().unwrap_or_default();
-        Ok(Box::new(stored))
-    }
-
-    fn delete(&self, tenant: &TenantId, query: &ListingQuery) -> Result<(), ServiceError> {
-        if let Some(stored) = self.0.tenants().get_mut(tenant.as_str()) {
-            stored.series.retain(|labels| !wanted(query, labels));
-        }
-        Ok(())
-    }
-
-    fn clean_tombstones(&self, _: &TenantId) -> Result<(), ServiceError> {
-        Ok(())
-    }
-
-    fn quarantined(&self) -> u64 {
-        0
-    }
-
-    fn snapshot(&self, skip_head: bool) -> Result<String, ServiceError> {
+impl Snapshots for NamedSnapshots {
+    fn take(&self, skip_head: bool) -> Result<String, ServiceError> {
         Ok(if skip_head { "without-head" } else { "a-name" }.to_owned())
     }
 }
 
-fn wanted(query: &ListingQuery, labels: &Labels) -> bool {
-    let selectors = &query.selectors;
-    selectors.is_empty() || selectors.iter().any(|matchers| matches_all(matchers, labels))
-}
-
-fn listing<T>(items: impl IntoIterator<Item = T>, limit: usize) -> Listing<T> {
-    let mut items: Vec<T> = items.into_iter().collect();
-    let is_truncated = items.len() > limit;
-    items.truncate(limit);
-    Listing { items, is_truncated, warnings: Vec::new() }
-}
-
-impl Storage for Stored {
-    fn select<'a>(
-        &'a self,
-        hints: &SelectHints,
-        matchers: &[Matcher],
-    ) -> Result<Box<dyn Selection + 'a>, StorageError> {
-        self.samples.select(hints, matchers)
-    }
-}
-
-impl Stored {
-    fn asked<'a>(&'a self, query: &'a ListingQuery) -> impl Iterator<Item = &'a Labels> {
-        self.series.iter().filter(|labels| wanted(query, labels))
-    }
-}
-
-impl MetricReader for Stored {
-    fn series(&self, query: &ListingQuery) -> Result<Listing<Labels>, ServiceError> {
-        Ok(listing(self.asked(query).cloned(), query.limit))
-    }
-
-    fn label_names(&self, query: &ListingQuery) -> Result<Listing<String>, ServiceError> {
-        let labels = self.asked(query).flat_map(Labels::iter);
-        let names: BTreeSet<String> = labels.map(|(name, _)| name.to_owned()).collect();
-        Ok(listing(names, query.limit))
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        query: &ListingQuery,
-    ) -> Result<Listing<String>, ServiceError> {
-        let values = self.asked(query).filter_map(|labels| labels.get(name));
-        let values: BTreeSet<String> = values.map(str::to_owned).collect();
-        Ok(listing(values, query.limit))
-    }
-
-    fn metadata(
-        &self,
-        metric: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Vec<MetricMetadata>)>, ServiceError> {
-        let found = self.metadata.iter().filter(|(name, _)| metric.is_none_or(|one| one == *name));
-        Ok(found.map(|(name, one)| (name.clone(), vec![one.clone()])).take(limit).collect())
-    }
-
-    fn exemplars(&self, query: &ListingQuery) -> Result<Vec<ExemplarSeries>, ServiceError> {
-        let found = self.exemplars.iter().filter(|(labels, _)| wanted(query, labels));
-        Ok(found
-            .map(|(labels, exemplars)| ExemplarSeries {
-                series: labels.clone(),
-                exemplars: exemplars.clone(),
-            })
-            .collect())
-    }
-
-    fn statistics(
-        &self,
-        matchers: &[Matcher],
-        limit: usize,
-    ) -> Result<MetricStatistics, ServiceError> {
-        let mut by_metric: BTreeMap<&str, u64> = BTreeMap::new();
-        let found = self.series.iter().filter(|labels| matches_all(matchers, labels));
-        for labels in found.clone() {
-            *by_metric.entry(labels.metric_name()).or_default() += 1;
-        }
-        let count = |(name, count): (&str, u64)| NamedCount { name: name.to_owned(), count };
-        Ok(MetricStatistics {
-            series: found.count() as u64,
-            series_by_metric: by_metric.into_iter().map(count).take(limit).collect(),
-            ..MetricStatistics::default()
-        })
-    }
-
-    fn blocks(&self) -> Result<Vec<Block>, ServiceError> {
-        Ok(vec![Block {
-            id: "01HF0000000000000000000000".to_owned(),
-            min_time_ms: NOW_MS - 1_000,
-            max_time_ms: NOW_MS,
-            samples: 12,
-            series: 3,
-            level: 1,
-            bytes: 100,
-        }])
+fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
+    let shared = Arc::new(disk.clone());
+    let random = Arc::new(SeededRandom::new(1));
+    let blobs = Arc::new(DiskBlobs::open(shared.clone(), "blobs").unwrap());
+    let ids = Arc::new(Ids::new(Arc::clone(clock), random.clone()));
+    let site = Site::new(blobs, Arc::clone(clock), ids);
+    let settings = StoreSettings { cache_bytes: 1 << 20 };
+    let store = MetricStore::open(site, random.clone(), settings).unwrap();
+    let options = LogOptions { retry: Duration::from_millis(1), ..LogOptions::default() };
+    let (wal, _) = Log::open(shared, Arc::clone(clock), random, options).unwrap();
+    let known = store.engine().wal_covered().unwrap_or_default();
+    MetricServices {
+        store,
+        gateway: Arc::new(Gateway::new(Arc::new(wal), known)),
+        limits: Limits { active_series_max: 1_000_000 },
+        snapshots: Arc::new(NamedSnapshots),
     }
 }
 
@@ -299,7 +96,8 @@ pub(crate) struct Setup {
 pub(crate) struct TestServer {
     router: Router,
     pub(crate) protocols: Vec<Protocol>,
-    pub(crate) store: Arc<MemoryMetrics>,
+    pub(crate) metrics: MetricServices,
+    disk: SimDisk,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -329,24 +127,50 @@ impl TestServer {
 
     /// A server with protocols of the test's beside those of the list.
     pub(crate) fn with(adjust: impl FnOnce(&mut Setup), more: Vec<Protocol>) -> Self {
-        let services = Services::new(Arc::new(StillClock), "0.0.0");
+        let clock = SimClock::new();
+        clock.set_wall_ns(NOW_MS * 1_000_000);
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let services = Services::new(Arc::clone(&clock), "0.0.0");
         let mut setup = Setup { services, settings: ProtocolSettings::default() };
         adjust(&mut setup);
         let Setup { mut services, settings } = setup;
         let engine = services.metric_options.engine.clone();
         services.metric_options = settings.prometheus.metric_options(engine);
-        let store = Arc::new(MemoryMetrics::default());
-        services.open_metrics(MetricServices {
-            writer: Arc::new(Writer(Arc::clone(&store))),
-            queries: Arc::new(Queries(Arc::clone(&store))),
-        });
-        let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services.clock)));
+        let disk = SimDisk::with_clock(Arc::clone(&clock));
+        let metrics = open_metrics(&clock, &disk);
+        services.open_metrics(metrics.clone());
+        let host: Arc<dyn Host> = Arc::new(TestHost(clock));
         let mut protocols = all(&settings, &Arc::new(services));
         protocols.extend(more);
         let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
         let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { router, protocols, store, runtime }
+        Self { router, protocols, metrics, disk, runtime }
+    }
+
+    /// Sends what can't be stored, because the disk fails. Afterwards the disk is well again.
+    pub(crate) fn send_to_broken_disk(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answered {
+        self.disk.keep_failing(Operation::Append, Fault::Eio);
+        let answered = self.send(line, headers, body);
+        self.disk.heal();
+        while self.metrics.gateway.wal().health() != Health::Healthy {
+            std::thread::yield_now();
+        }
+        answered
+    }
+
+    /// Writes what is in memory to parts.
+    pub(crate) fn flush(&self) {
+        let (store, gateway) = (self.metrics.store.engine(), &self.metrics.gateway);
+        for status in store.tenants() {
+            self.runtime.block_on(gateway.barrier(|end| store.cut(&status.tenant, end)));
+            store.flush(&status.tenant).unwrap();
+        }
     }
 
     pub(crate) fn send(

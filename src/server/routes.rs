@@ -2,7 +2,7 @@
 
 use crate::app::{App, VERSION};
 use crate::http::{Access, Body, Route, listener};
-use crate::pages::{admin, front, health, metrics};
+use crate::pages::{admin, front, health, own_metrics};
 use crate::probe;
 use axum::Router;
 use axum::http::Method;
@@ -73,7 +73,7 @@ pub static ROUTES: &[Route] = &[
     page(
         "/metrics",
         READ,
-        handler!(metrics::metrics),
+        handler!(own_metrics::page),
         "The server's own metrics, Prometheus text or OpenMetrics",
     ),
     action(
@@ -230,7 +230,7 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         metric_store::METRICS,
         ingest::METRICS,
         listener::METRICS,
-        metrics::METRICS,
+        own_metrics::METRICS,
     ] {
         registry.add(metrics);
     }

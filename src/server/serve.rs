@@ -6,8 +6,8 @@ use crate::control;
 use crate::http::connection::Connections;
 use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
+use crate::own_metrics_writer;
 use crate::routes;
-use crate::self_metrics;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use observe::{Level, LogFormat, Notice};
 use platform::threads::Helpers;
@@ -168,7 +168,7 @@ fn own_metrics(app: &Arc<App>, services: MetricServices) -> Option<JoinSet<()>> 
         return None;
     }
     let mut tasks = JoinSet::new();
-    tasks.spawn(self_metrics::keep_writing(Arc::clone(app), services, interval));
+    tasks.spawn(own_metrics_writer::keep_writing(Arc::clone(app), services, interval));
     // Dropping the set ends its tasks.
     Some(tasks)
 }

@@ -18,9 +18,11 @@ use engine::EngineError;
 use ingest::{Gateway, Maintenance};
 use model::ErrorKind;
 use platform::{Blobs, Clock, Disk, DiskBlobs, Random, RealDisk};
+use protocols::ServiceError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 const FOLDER: &str = "snapshots";
@@ -36,6 +38,7 @@ pub struct Snapshots {
     pub(crate) disk: Arc<RealDisk>,
     pub(crate) blobs: Arc<DiskBlobs>,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -68,16 +71,19 @@ impl SnapshotError {
     }
 }
 
+impl protocols::Snapshots for Snapshots {
+    fn take(&self, skip_head: bool) -> Result<String, ServiceError> {
+        let taken = Handle::current().block_on(Self::take(self, skip_head));
+        taken.map_err(|error| ServiceError::new(error.kind(), error.to_string()))
+    }
+}
+
 impl Snapshots {
     /// Answers the name of what is kept.
-    pub async fn take(
-        &self,
-        gateway: &Arc<Gateway>,
-        skip_head: bool,
-    ) -> Result<String, SnapshotError> {
+    async fn take(&self, skip_head: bool) -> Result<String, SnapshotError> {
         let _working = self.working.lock().await;
         if !skip_head {
-            self.maintenance.flush(gateway).await.map_err(SnapshotError::Flush)?;
+            self.maintenance.flush(&self.gateway).await.map_err(SnapshotError::Flush)?;
         }
         let name = self.new_name();
         let (disk, blobs, kept) = (Arc::clone(&self.disk), Arc::clone(&self.blobs), name.clone());

@@ -2,7 +2,6 @@
 
 use crate::access::AccessBook;
 use crate::config::{Config, StorageSettings, WalSettings, WalSync};
-use crate::metrics::{MetricQueriesOf, MetricWriterOf};
 use crate::probe::{Probe, ProbeStore};
 use crate::snapshots::Snapshots;
 use catalog::CatalogError;
@@ -26,8 +25,8 @@ pub(crate) const LOCK_FILE: &str = "mirador.lock";
 const WAL_DIR: &str = "wal";
 pub(crate) const BLOB_DIR: &str = "blobs";
 
-/// Free space that the write-ahead log leaves alone, so that a full disk can still be helped by writing heads
-/// to parts; less on a small disk.
+/// Free space that the write-ahead log leaves alone, so that heads can still be written to parts when
+/// the disk is full; less on a small disk.
 const WAL_RESERVE_BYTES: u64 = 32 << 20;
 const WAL_RESERVE_SHARE: u64 = 20;
 
@@ -65,7 +64,7 @@ pub struct Stores {
     pub gateway: Arc<Gateway>,
     pub maintenance: Arc<Maintenance>,
     pub snapshots: Arc<Snapshots>,
-    pub metrics: Arc<MetricStore>,
+    pub metric_store: MetricStore,
     pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
     retention: StorageSettings,
@@ -81,7 +80,7 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let Engines { files, metrics, probe, maintenance } = Engines::open(config, machine)?;
+        let Engines { files, metric_store, probe, maintenance } = Engines::open(config, machine)?;
         let known = maintenance.wal_covered();
         let options = LogOptions {
             reserve_bytes: wal_reserve(disk),
@@ -91,34 +90,39 @@ impl Stores {
         let wal_disk: Arc<dyn Disk> = disk.clone();
         let (wal, replay) = Log::open(wal_disk, Arc::clone(clock), Arc::clone(random), options)?;
         report_replay(maintenance.replay(replay, progress)?);
+        let gateway = Arc::new(Gateway::new(Arc::new(wal), known));
         let snapshots = Arc::new(Snapshots {
             disk: Arc::clone(disk),
             blobs: files,
             catalog: Arc::clone(&access.catalog),
+            gateway: Arc::clone(&gateway),
             maintenance: Arc::clone(&maintenance),
             clock: Arc::clone(clock),
             random: Arc::clone(random),
             working: Mutex::default(),
         });
-        let gateway = Arc::new(Gateway::new(Arc::new(wal), known));
         let (disk, clock, retention) = (disk.clone(), Arc::clone(clock), config.storage.clone());
-        Ok(Self { access, gateway, maintenance, snapshots, metrics, probe, disk, retention, clock })
+        Ok(Self {
+            access,
+            gateway,
+            maintenance,
+            snapshots,
+            metric_store,
+            probe,
+            disk,
+            retention,
+            clock,
+        })
     }
 
     /// What the protocols need of the metric store.
     pub fn metric_services(&self, config: &Config) -> MetricServices {
-        let (store, gateway) = (&self.metrics, &self.gateway);
-        let limits = Limits { active_series_max: config.metrics.active_series_max };
-        let (store, gateway) = (Arc::clone(store), Arc::clone(gateway));
-        let writer =
-            MetricWriterOf { store: Arc::clone(&store), gateway: Arc::clone(&gateway), limits };
-        let queries = MetricQueriesOf {
-            store,
-            gateway,
-            snapshots: Arc::clone(&self.snapshots),
-            runtime: tokio::runtime::Handle::current(),
-        };
-        MetricServices { writer: Arc::new(writer), queries: Arc::new(queries) }
+        MetricServices {
+            store: self.metric_store.clone(),
+            gateway: Arc::clone(&self.gateway),
+            limits: Limits { active_series_max: config.metrics.active_series_max },
+            snapshots: self.snapshots.clone(),
+        }
     }
 
     /// What may be kept now, by the settings and the disk. Blocking.
@@ -168,7 +172,7 @@ impl Stores {
 /// What stands on parts.
 struct Engines {
     files: Arc<DiskBlobs>,
-    metrics: Arc<MetricStore>,
+    metric_store: MetricStore,
     probe: Option<Arc<ProbeStore>>,
     maintenance: Arc<Maintenance>,
 }
@@ -182,15 +186,15 @@ impl Engines {
         let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
         let site = Site::new(files.clone(), Arc::clone(clock), ids);
         let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
-        let metrics = MetricStore::open(site.clone(), Arc::clone(random), settings);
-        let metrics = Arc::new(metrics.map_err(|e| OpenError::Parts(e.into()))?);
+        let metric_store = MetricStore::open(site.clone(), Arc::clone(random), settings)
+            .map_err(|e| OpenError::Parts(e.into()))?;
         let probe = config.testing.probe.then(|| ProbeStore::open(Probe, site));
         let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let mut engines = vec![metrics.engine()];
+        let mut engines = vec![metric_store.engine()];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
         let settings = flush_settings(&config.storage);
         let maintenance = Arc::new(Maintenance::new(engines, Arc::clone(clock), settings));
-        Ok(Self { files, metrics, probe, maintenance })
+        Ok(Self { files, metric_store, probe, maintenance })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Lives here: the selection and its reading. `gather`: which series of a head or part match.
 //! `merge`: the series of several sources in one order. `listing`: names and values of labels.
-//! `records`: metadata and exemplars.
+//! `records`: metadata and exemplars. `union`: several selections as one.
 //! A selection is a view of one moment: it holds the heads and the manifest it was made from, so
 //! flushes and merges don't disturb it, and remembers how much each head had, so that no batch that
 //! comes while it is read shows in some series and not in others. Series come in the order of parts,
@@ -14,6 +14,7 @@ mod listing;
 mod merge;
 mod records;
 mod texts;
+mod union;
 
 use crate::StoreError;
 use crate::columns::Columns;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use listing::{label_names, label_values};
 pub(crate) use records::{exemplars, metadata};
+pub use union::{Union, in_label_order};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]

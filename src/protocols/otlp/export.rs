@@ -93,7 +93,7 @@ pub(super) fn refuse(headers: &HeaderMap, kind: ErrorKind, message: &str) -> Res
 }
 
 /// An export that may succeed later is answered with 503, because clients drop their data at 500.
-fn failure(encoding: OtlpEncoding, kind: ErrorKind, message: &str) -> Response {
+pub(super) fn failure(encoding: OtlpEncoding, kind: ErrorKind, message: &str) -> Response {
     let code = RpcCode::from_kind(kind);
     let status = match code {
         _ if code.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,

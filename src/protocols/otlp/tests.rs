@@ -1,11 +1,12 @@
 //! Requests over HTTP and gRPC, and what becomes of them.
 
-use super::TranslationStrategy;
-use crate::services::ServiceError;
+use super::{TranslationStrategy, export};
+use crate::grpc;
 use crate::testing::{Answered, NOW_MS, TestServer};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use model::ErrorKind;
+use wire::otlp::OtlpEncoding;
 use wire::protobuf::Writer;
 
 #[test]
@@ -68,15 +69,21 @@ fn protobuf_is_answered_in_protobuf() {
 
 #[test]
 fn what_may_succeed_later_is_unavailable() {
+    let server = TestServer::new(|_| {});
+    let body = gauge("a", NOW_MS);
+    let answer = server.send_to_broken_disk("POST /v1/metrics", &[PROTOBUF], body.clone());
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
+    let answer = server.send_to_broken_disk(GRPC, &[], framed(&body, 0));
+    let (code, message) = grpc_status(&answer);
+    assert_eq!(code, "14");
+    assert!(message.starts_with("the log takes no writes: "), "{message}");
     for kind in [ErrorKind::Overloaded, ErrorKind::Io, ErrorKind::Bug, ErrorKind::Corrupt] {
-        let server = TestServer::new(|_| {});
-        let fail = || *server.store.failure.lock().unwrap() = Some(ServiceError::new(kind, "no"));
-        fail();
-        let answer = server.send("POST /v1/metrics", &[PROTOBUF], gauge("a", NOW_MS));
-        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"), "{kind}");
-        fail();
-        let answer = server.send(GRPC, &[], framed(&gauge("a", NOW_MS), 0));
-        assert_eq!(grpc_status(&answer), ("14".to_owned(), "no".to_owned()), "{kind}");
+        let answer = export::failure(OtlpEncoding::Protobuf, kind, "no");
+        let retry_after = &answer.headers()["retry-after"];
+        assert_eq!((answer.status().as_u16(), retry_after.to_str().unwrap()), (503, "2"), "{kind}");
+        let answer = grpc::failure(kind, "no");
+        let header = |name| answer.headers()[name].to_str().unwrap();
+        assert_eq!((header("grpc-status"), header("grpc-message")), ("14", "no"), "{kind}");
     }
 }
 
@@ -181,8 +188,8 @@ fn deltas_of_a_request_that_failed_are_not_counted_twice() {
     };
     let send = |time: &str| server.send("POST /v1/metrics", &[json], body(time));
     assert_eq!(send("80").text(), "{}");
-    *server.store.failure.lock().unwrap() = Some(ServiceError::new(ErrorKind::Overloaded, "no"));
-    assert_eq!(send("85").status, 503);
+    let failed = server.send_to_broken_disk("POST /v1/metrics", &[json], body("85"));
+    assert_eq!(failed.status, 503);
     assert_eq!(send("85").text(), "{}");
     assert!(value_of(&server, "d_total").contains(r#","6"]"#));
 }

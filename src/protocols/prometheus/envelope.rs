@@ -4,9 +4,10 @@ use super::Prometheus;
 use crate::api::parameters::ParameterError;
 use crate::api::{self, Api, ApiState, json};
 use crate::reply;
-use crate::services::{MetricReader, MetricServices, ServiceError};
+use crate::services::{MetricServices, ServiceError};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use metric_store::StoreError;
 use model::ErrorKind;
 use promql::QueryError;
 use query::Stop;
@@ -80,6 +81,12 @@ impl From<ParameterError> for ApiError {
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         Self { kind: ErrorType::of(error.kind), message: error.message }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        ServiceError::from(error).into()
     }
 }
 
@@ -166,10 +173,6 @@ impl Api for Prometheus {
 impl Context {
     pub(super) fn metrics(&self) -> Result<&MetricServices, ApiError> {
         Ok(self.services().metrics()?)
-    }
-
-    pub(super) fn reader(&self) -> Result<Box<dyn MetricReader>, ApiError> {
-        Ok(self.metrics()?.queries.reader(&self.call.tenant)?)
     }
 }
 

@@ -115,8 +115,7 @@ fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiE
     let range = (start_ms, end_ms);
     let selectors = selectors(&context.parameters)?;
     let mut page = Page::new(Form::of(&context.call));
-    let reader = context.reader()?;
-    each_series(context, &*reader, &selectors, range, Order::Metric, |labels, columns| {
+    each_series(context, &selectors, range, Order::Metric, |labels, columns| {
         if let Some((time_ms, newest)) = newest(&columns, range) {
             page.add(labels, time_ms, &newest, &mut pieces.out);
         }

@@ -1,12 +1,13 @@
 //! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
 
 use super::Prometheus;
-use crate::commit::commit;
+use crate::commit::{Committed, commit};
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
-use crate::services::{Committed, MetricBatch, ServiceError, Services};
+use crate::services::{ServiceError, Services};
 use crate::{Call, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
+use metric_store::MetricBatch;
 use model::{ErrorKind, METRIC_NAME, MetricKind};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -17,8 +18,6 @@ use wire::{
     TextFormat, TextSample, TextVisitor, parse_exposition,
 };
 
-/// A batch, and what was left out of it.
-type Filled = (Box<dyn MetricBatch>, Rejections);
 type Read = fn(&Call, &mut Importing<'_>) -> Result<(), ServiceError>;
 
 pub(super) async fn text(prometheus: Arc<Prometheus>, call: Call) -> Response {
@@ -30,8 +29,12 @@ pub(super) async fn json_lines(prometheus: Arc<Prometheus>, call: Call) -> Respo
 }
 
 async fn import(prometheus: Arc<Prometheus>, call: Call, read: Read) -> Response {
-    let fill = move || fill(prometheus.services(), &call, read);
-    match commit(fill).await {
+    let tenant = call.tenant.clone();
+    let fill = {
+        let prometheus = Arc::clone(&prometheus);
+        move |batch: &mut MetricBatch| fill(prometheus.services(), &call, read, batch)
+    };
+    match commit(prometheus.services(), &tenant, fill).await {
         Ok((rejected, committed)) => answer(rejected, committed),
         Err(error) => reply::plain_error(error.kind, &error.message),
     }
@@ -48,11 +51,15 @@ fn answer(mut rejected: Rejections, committed: Committed) -> Response {
     }
 }
 
-fn fill(services: &Services, call: &Call, read: Read) -> Result<Filled, ServiceError> {
-    let mut batch = services.metrics()?.writer.batch(&call.tenant);
+/// Answers what was left out of the batch.
+fn fill(
+    services: &Services,
+    call: &Call,
+    read: Read,
+    batch: &mut MetricBatch,
+) -> Result<Rejections, ServiceError> {
     let now_ms = default_time(call, services.clock.wall_ms())?;
-    let mut guard =
-        Guard::new(&mut *batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
+    let mut guard = Guard::new(batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
     let limits = services.metric_options.labels;
     let mut importing = Importing {
         sink: &mut guard,
@@ -68,7 +75,7 @@ fn fill(services: &Services, call: &Call, read: Read) -> Result<Filled, ServiceE
     let mut rejected = importing.finish();
     rejected.merge(guard.rejected);
     count_refused(&rejected);
-    Ok((batch, rejected))
+    Ok(rejected)
 }
 
 /// `timestamp=` in milliseconds, for samples without a time of their own.

@@ -1,24 +1,24 @@
 //! `series`, `labels`, `label/<name>/values`, `metadata`: what query editors complete names with.
 
 use super::envelope::{ApiError, Context, Data};
+use super::listing::{self, Listing, ListingQuery};
 use super::selectors::{filters, listing_query, series_query};
 use crate::api::json;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::percent_decode;
-use crate::services::{Listing, ListingQuery, MetricReader};
 use model::{METRIC_NAME, MetricMetadata};
 use std::collections::BTreeSet;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
     let query = series_query(&context.parameters)?;
-    let found = context.reader()?.series(&query)?;
+    let found = listing::series(context, &query)?;
     let mut data = Data::default();
     json::list(&mut data.json, &found.items, json::labels);
     Ok(annotated(data, found))
 }
 
 pub(super) fn names(context: &Context) -> Result<Data, ApiError> {
-    let found = context.reader()?.label_names(&listing_query(&context.parameters)?)?;
+    let found = listing::label_names(context, &listing_query(&context.parameters)?)?;
     Ok(text_list(found))
 }
 
@@ -29,7 +29,7 @@ pub(super) fn values(context: &Context) -> Result<Data, ApiError> {
     if name.is_empty() {
         return Err(ApiError::bad("invalid label name: \"\""));
     }
-    let found = context.reader()?.label_values(&name, &listing_query(&context.parameters)?)?;
+    let found = listing::label_values(context, &listing_query(&context.parameters)?, &name)?;
     Ok(text_list(found))
 }
 
@@ -73,44 +73,38 @@ pub(super) fn unescape_name(name: &str) -> String {
 pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
     let each_max = parameters.count("limit_per_metric")?.unwrap_or(usize::MAX);
-    let metric = Some(parameters.text("metric")).filter(|metric| !metric.is_empty());
-    let (reader, limit) = (context.reader()?, parameters.limit()?);
-    let found = match seen_metrics(context, &*reader)? {
-        None => reader.metadata(metric, limit)?,
-        Some(seen) => {
-            let mut found = reader.metadata(metric, usize::MAX)?;
-            found.retain(|(family, _)| is_family_of(family, &seen));
-            found.truncate(limit);
-            found
-        }
+    let (metric, limit) = (parameters.text("metric"), parameters.limit()?);
+    let seen = seen_metrics(context)?;
+    let is_wanted = |family: &String| {
+        let is_seen = seen.as_ref().is_none_or(|seen| is_family_of(family, seen));
+        is_seen && (metric.is_empty() || metric == family)
     };
+    let found = context.metrics()?.store.metadata(&context.call.tenant)?;
+    let found = found.iter().filter(|(family, _)| is_wanted(family)).take(limit);
     let mut data = Data::default();
     let out = &mut data.json;
     out.push(b'{');
-    for (index, (name, entries)) in found.iter().enumerate() {
+    for (index, (name, metadata)) in found.enumerate() {
         if index > 0 {
             out.push(b',');
         }
         json::text(out, name);
         out.push(b':');
-        json::list(out, entries.iter().take(each_max), write_metadata);
+        json::list(out, std::iter::once(metadata).take(each_max), write_metadata);
     }
     out.push(b'}');
     Ok(data)
 }
 
 /// The metrics that the filters of this request let through. `None`: all.
-fn seen_metrics(
-    context: &Context,
-    reader: &dyn MetricReader,
-) -> Result<Option<BTreeSet<String>>, ApiError> {
+fn seen_metrics(context: &Context) -> Result<Option<BTreeSet<String>>, ApiError> {
     let selectors = filters(&context.parameters)?;
     if selectors.is_empty() {
         return Ok(None);
     }
     let (start_ms, end_ms, limit) = (TIME_MIN_MS, TIME_MAX_MS, usize::MAX);
     let query = ListingQuery { selectors, start_ms, end_ms, limit };
-    Ok(Some(reader.label_values(METRIC_NAME, &query)?.items.into_iter().collect()))
+    Ok(Some(listing::label_values(context, &query, METRIC_NAME)?.items.into_iter().collect()))
 }
 
 /// Whether one of the metrics bears the family's name, as it is or with a suffix of its kind.

@@ -2,18 +2,18 @@
 
 use super::envelope::{ApiError, Context, Data};
 use super::histogram_json;
-use super::narrowed::Narrowed;
+use super::listing::{self, ListingQuery};
 use super::selectors::{filters, narrow, time_range};
 use crate::api::json::{self, Moment, Moments};
 use crate::reply;
-use crate::services::{ExemplarSeries, ListingQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
+use metric_store::Exemplar;
 use model::{FloatHistogram, Labels};
 use promql::tree::Tree;
 use promql::{
     Engine, EngineOptions, QueryError, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
-    SampledSeries, VectorSample, parse, prettify,
+    SampledSeries, TenantMetrics, VectorSample, parse, prettify,
 };
 use query::{SampleStats, Series, Slot, TraceNode};
 use serde_json::{Value, json};
@@ -54,8 +54,8 @@ pub(super) fn range(context: &Context) -> Result<Data, ApiError> {
 fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     let limit = context.parameters.limit()?;
     let engine = Engine::new(options(context)?);
-    let reader = context.reader()?;
-    let storage = Narrowed { storage: &*reader, filters: filters(&context.parameters)? };
+    let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
+    let storage = TenantMetrics { store, tenant, filters: filters(&context.parameters)? };
     let digits = context.parameters.digits("round_digits")?;
     let query = context.parameters.text("query");
     let trace = matches!(context.parameters.text("trace"), "1" | "true");
@@ -318,26 +318,23 @@ pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     }
     let selectors = narrow(parameters, selectors)?;
     let query = ListingQuery { selectors, start_ms, end_ms, limit: usize::MAX };
-    let mut found = context.reader()?.exemplars(&query)?;
-    // A series that several selectors match is found several times, with the same exemplars.
-    found.sort_by(|left, right| left.series.cmp(&right.series));
-    found.dedup_by(|later, first| later.series == first.series);
+    let found = listing::exemplars(context, &query)?;
     let mut data = Data::default();
     json::list(&mut data.json, &found, write_exemplars);
     Ok(data)
 }
 
-fn write_exemplars(out: &mut Vec<u8>, series: &ExemplarSeries) {
+fn write_exemplars(out: &mut Vec<u8>, (series, exemplars): &(Labels, Vec<Exemplar>)) {
     out.extend_from_slice(b"{\"seriesLabels\":");
-    json::labels(out, &series.series);
+    json::labels(out, series);
     out.extend_from_slice(b",\"exemplars\":");
-    json::list(out, &series.exemplars, |out, exemplar| {
+    json::list(out, exemplars, |out, exemplar| {
         out.extend_from_slice(b"{\"labels\":");
         json::labels(out, &exemplar.labels);
         out.extend_from_slice(b",\"value\":");
         json::value(out, exemplar.value);
         out.extend_from_slice(b",\"timestamp\":");
-        json::time(out, exemplar.timestamp_ms);
+        json::time(out, exemplar.time_ms);
         out.push(b'}');
     });
     out.push(b'}');

@@ -12,9 +12,9 @@ use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use metric_store::SeriesSamples;
 use model::{Labels, MatchOp, Matcher, is_stale};
 use promql::QueryError;
-use promql::storage::SeriesColumns;
 use std::sync::Arc;
 use wire::Encoding;
 use wire::remote_read::{
@@ -98,8 +98,7 @@ fn answer(
     let matchers = query.matchers.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
     let start_ms = query.start_ms.clamp(TIME_MIN_MS, TIME_MAX_MS);
     let range = (start_ms, query.end_ms.clamp(start_ms, TIME_MAX_MS));
-    let reader = context.reader()?;
-    each_series(context, &*reader, &[matchers], range, Order::Labels, |labels, columns| {
+    each_series(context, &[matchers], range, Order::Labels, |labels, columns| {
         let series = read_series(labels, columns, query);
         match series.floats.is_empty() && series.histograms.is_empty() {
             true => Ok(()),
@@ -108,7 +107,7 @@ fn answer(
     })
 }
 
-fn read_series(labels: &Labels, columns: SeriesColumns<'_>, query: &ReadQuery) -> ReadSeries {
+fn read_series(labels: &Labels, columns: SeriesSamples<'_>, query: &ReadQuery) -> ReadSeries {
     let kept = |time: i64| (query.start_ms..=query.end_ms).contains(&time);
     let floats = columns.floats.times.iter().copied().zip(columns.floats.values.iter().copied());
     let histograms = columns.histograms.times.iter().copied().zip(columns.histograms.values);

@@ -1,12 +1,11 @@
-//! Raw series in order of their labels, for federation, exports and remote read. The labels of all
-//! series are in memory, but the columns of only one at a time.
+//! Raw series in order of their labels, for federation, exports and remote read. The samples of only
+//! one series are in memory at a time.
 
 use super::envelope::{ApiError, Context};
 use crate::api::stream::Gone;
-use crate::services::MetricReader;
-use model::{FloatHistogram, Labels, Matcher, is_stale};
-use promql::storage::{Scratch, SeriesColumns};
-use promql::{QueryError, SelectHints, Selection};
+use metric_store::{Scratch, Select, SeriesSamples, StoreError, in_label_order};
+use model::{FloatHistogram, Labels, Matcher, TimeRange, is_stale};
+use promql::QueryError;
 use query::Stop;
 use std::sync::Arc;
 
@@ -27,43 +26,35 @@ pub(super) enum Order {
 /// Calls `take` once for every series that any of the selectors matches, until the client goes away.
 pub(super) fn each_series(
     context: &Context,
-    reader: &dyn MetricReader,
     selectors: &[Vec<Matcher>],
     (start_ms, end_ms): (i64, i64),
     order: Order,
-    mut take: impl FnMut(&Labels, SeriesColumns<'_>) -> Result<(), ApiError>,
+    mut take: impl FnMut(&Labels, SeriesSamples<'_>) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
-    let hints = SelectHints { start_ms, end_ms, ..SelectHints::default() };
-    let select = |matchers: &Vec<Matcher>| reader.select(&hints, matchers);
-    let selections = selectors.iter().map(select).collect::<Result<Vec<_>, _>>();
-    let selections = selections.map_err(QueryError::Storage)?;
+    let store = &context.metrics()?.store;
+    let time = TimeRange { min: start_ms, max: end_ms.max(start_ms) };
+    let select = |matchers: &Vec<Matcher>| {
+        store.select(&context.call.tenant, &Select { time, matchers, values_needed: true })
+    };
+    let failed = |error: StoreError| QueryError::Storage(error.into());
+    let selections = selectors.iter().map(select).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let mut scratch = Scratch::default();
-    for (labels, selection, index) in in_order(&selections, order) {
+    let read = |(labels, (selection, index)): (Labels, (usize, usize))| {
         if context.cancel.is_cancelled() {
             return Err(Gone.into());
         }
-        scratch.clear();
-        let selection = &selections[selection];
-        take(&labels, selection.columns(index, &mut scratch).map_err(QueryError::Storage)?)?;
+        take(&labels, selections[selection].read(index, &mut scratch).map_err(failed)?)
+    };
+    let mut by_labels = in_label_order(&selections);
+    match order {
+        Order::Labels => by_labels.try_for_each(read),
+        Order::Metric => {
+            let mut all: Vec<_> = by_labels.collect();
+            // A stable sort keeps the order of labels within a metric.
+            all.sort_by(|(left, _), (right, _)| left.metric_name().cmp(right.metric_name()));
+            all.into_iter().try_for_each(read)
+        }
     }
-    Ok(())
-}
-
-/// The labels of each series, the number of its selection, and its number in that selection.
-fn in_order(selections: &[Box<dyn Selection + '_>], order: Order) -> Vec<(Labels, usize, usize)> {
-    let numbered = selections.iter().enumerate();
-    let mut found: Vec<_> = numbered
-        .flat_map(|(number, selection)| {
-            (0..selection.len()).map(move |index| (selection.labels(index), number, index))
-        })
-        .collect();
-    found.sort();
-    found.dedup_by(|later, first| later.0 == first.0);
-    if order == Order::Metric {
-        // A stable sort keeps the order of labels within a metric.
-        found.sort_by(|left, right| left.0.metric_name().cmp(right.0.metric_name()));
-    }
-    found
 }
 
 /// A sample of either kind.
@@ -74,7 +65,7 @@ pub(super) enum Newest<'a> {
 
 /// The last sample in the range, unless it is the marker of a series' end.
 pub(super) fn newest<'a>(
-    columns: &SeriesColumns<'a>,
+    columns: &SeriesSamples<'a>,
     (start_ms, end_ms): (i64, i64),
 ) -> Option<(i64, Newest<'a>)> {
     let within = |time: &i64| (start_ms..=end_ms).contains(time);

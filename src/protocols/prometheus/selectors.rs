@@ -2,9 +2,9 @@
 //! of restricting any request (`extra_label`, `extra_filters[]`).
 
 use super::envelope::ApiError;
+use super::listing::ListingQuery;
 use crate::api::parameters::Parameters;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
-use crate::services::ListingQuery;
 use model::{MatchOp, Matcher};
 use promql::{COMPILED_MAX, ParseError, parse_selector};
 

@@ -3,8 +3,8 @@
 use super::envelope::{ApiError, Context, Data};
 use super::selectors::selectors;
 use crate::api::json;
-use crate::services::NamedCount;
-use model::Matcher;
+use metric_store::{Cardinality, NameCount, Select};
+use model::{Matcher, TimeRange};
 use query::format_duration;
 use serde_json::json as value;
 use std::collections::BTreeMap;
@@ -118,7 +118,7 @@ pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
         "serverTime": now,
         "reloadConfigSuccess": true,
         "lastConfigTime": started,
-        "corruptionCount": context.metrics()?.queries.quarantined(),
+        "corruptionCount": context.metrics()?.store.engine().stats().quarantined,
         "GOMAXPROCS": services.machine.threads,
         "storageRetention": retention,
     }))
@@ -126,18 +126,20 @@ pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
 
 /// The parts on disk, in the shape of Prometheus' blocks, whose end is the first time after them.
 pub(super) fn blocks(context: &Context) -> Result<Data, ApiError> {
-    let blocks = context.reader()?.blocks()?;
-    let blocks = blocks.iter().map(|block| {
+    let mut parts = context.metrics()?.store.parts(&context.call.tenant);
+    parts.sort_by_key(|part| (part.time.min, part.id));
+    let blocks = parts.iter().map(|part| {
+        let id = part.id.to_string();
         value!({
-            "ulid": block.id,
-            "minTime": block.min_time_ms,
-            "maxTime": block.max_time_ms.saturating_add(1),
+            "ulid": id,
+            "minTime": part.time.min,
+            "maxTime": part.time.max.saturating_add(1),
             "stats": {
-                "numSamples": block.samples,
-                "numSeries": block.series,
-                "numBytes": block.bytes,
+                "numSamples": part.rows,
+                "numSeries": part.series,
+                "numBytes": part.bytes,
             },
-            "compaction": { "level": block.level + 1, "sources": [block.id] },
+            "compaction": { "level": u32::from(part.level) + 1, "sources": [id] },
             "version": 1,
         })
     });
@@ -146,7 +148,7 @@ pub(super) fn blocks(context: &Context) -> Result<Data, ApiError> {
 
 /// VictoriaMetrics' `series/count`.
 pub(super) fn series_count(context: &Context) -> Result<Data, ApiError> {
-    data(&value!([context.reader()?.statistics(&only_selector(context)?, 1)?.series]))
+    data(&value!([cardinality(context, 1)?.series]))
 }
 
 pub(super) fn notifications(_: &Context) -> Result<Data, ApiError> {
@@ -166,22 +168,26 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
     if limit > STATISTICS_MAX {
         return Err(ApiError::bad(format!("limit must not exceed {STATISTICS_MAX}")));
     }
-    let found = context.reader()?.statistics(&only_selector(context)?, limit)?;
+    let found = cardinality(context, limit)?;
+    let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
+    let time = store.time_range(tenant);
+    // The samples of a series in a part stand together, as those of a chunk do.
+    let chunks: u64 = store.parts(tenant).iter().map(|part| part.series).sum();
     let mut out = value!({
         "numSeries": found.series,
         "numLabelPairs": found.label_pairs,
-        "chunkCount": found.chunks,
-        "minTime": found.min_time_ms,
-        "maxTime": found.max_time_ms,
+        "chunkCount": chunks,
+        "minTime": time.map_or(0, |time| time.min),
+        "maxTime": time.map_or(0, |time| time.max),
     })
     .to_string()
     .into_bytes();
     out.splice(0..0, *b"{\"headStats\":");
     for (name, counts) in [
-        ("seriesCountByMetricName", &found.series_by_metric),
-        ("labelValueCountByLabelName", &found.values_by_label),
-        ("memoryInBytesByLabelName", &found.bytes_by_label),
-        ("seriesCountByLabelValuePair", &found.series_by_pair),
+        ("seriesCountByMetricName", &found.metrics),
+        ("labelValueCountByLabelName", &found.labels),
+        ("memoryInBytesByLabelName", &found.label_bytes),
+        ("seriesCountByLabelValuePair", &found.pairs),
     ] {
         out.extend_from_slice(format!(",\"{name}\":").as_bytes());
         json::list(&mut out, counts, write_count);
@@ -191,6 +197,13 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
     let totals = format!(",\"totalSeries\":{series},\"totalLabelValuePairs\":{pairs}}}");
     out.extend_from_slice(totals.as_bytes());
     Ok(Data::of(out))
+}
+
+/// Who causes how many series, with at most `limit` lines in each table.
+fn cardinality(context: &Context, limit: usize) -> Result<Cardinality, ApiError> {
+    let (time, matchers) = (TimeRange::EVERYTHING, &only_selector(context)?);
+    let wanted = Select { time, matchers, values_needed: false };
+    Ok(context.metrics()?.store.select(&context.call.tenant, &wanted)?.cardinality(limit))
 }
 
 /// The one selector of a request for statistics, which VictoriaMetrics lets narrow them. The counts of
@@ -207,7 +220,7 @@ fn only_selector(context: &Context) -> Result<Vec<Matcher>, ApiError> {
     }
 }
 
-fn write_count(out: &mut Vec<u8>, one: &NamedCount) {
+fn write_count(out: &mut Vec<u8>, one: &NameCount) {
     out.extend_from_slice(b"{\"name\":");
     json::text(out, &one.name);
     out.extend_from_slice(format!(",\"value\":{}}}", one.count).as_bytes());

@@ -1,8 +1,7 @@
 //! Requests and answers: fixtures of text, and remote write's bytes.
 
-use crate::services::ServiceError;
 use crate::testing::{NOW_MS, TestServer};
-use model::ErrorKind;
+use model::TenantId;
 use prost::Message;
 use wire::proto::io::prometheus::client::{MetricFamily, MetricType};
 use wire::proto::prometheus::ReadResponse;
@@ -32,6 +31,28 @@ fn listings() {
 #[test]
 fn statuses() {
     server().play("status.txt");
+}
+
+#[test]
+fn parts_are_shown_as_blocks() {
+    let server = server();
+    server.flush();
+    let answer = server.send("GET /api/v1/status/tsdb/blocks", &[], "");
+    let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let parts = server.metrics.store.parts(&TenantId::default_tenant());
+    let part = parts.first().unwrap();
+    assert_eq!(parts.len(), 1, "one day, one part");
+    let block = serde_json::json!({
+        "ulid": part.id.to_string(),
+        "minTime": 1_699_999_940_000_i64,
+        "maxTime": 1_699_999_994_001_i64,
+        "stats": { "numSamples": 12, "numSeries": 6, "numBytes": part.bytes },
+        "compaction": { "level": 1, "sources": [part.id.to_string()] },
+        "version": 1,
+    });
+    assert_eq!(answer["data"], serde_json::json!({ "blocks": [block] }));
+    let statistics = server.send("GET /api/v1/status/tsdb", &[], "").text();
+    assert!(statistics.contains(r#""chunkCount":6"#), "a series of a part: {statistics}");
 }
 
 #[test]
@@ -206,11 +227,10 @@ fn permanent_errors_are_400_and_passing_ones_503() {
     assert_eq!(send(snappy(b"\xff\xff")).status, 400);
 
     let good = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
-    let full = ServiceError::new(ErrorKind::Overloaded, "the queue is full");
-    *server.store.failure.lock().unwrap() = Some(full);
-    let answer = send(good.clone());
+    let answer = server.send_to_broken_disk("POST /api/v1/write", &[SNAPPY], good.clone());
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
-    assert_eq!(answer.text(), "the queue is full\n");
+    let text = answer.text();
+    assert!(text.starts_with("the log takes no writes: "), "{text}");
     assert_eq!(send(good).status, 204);
 }
 
@@ -441,14 +461,18 @@ fn admins_may_delete_where_the_setting_allows_it() {
     let path = "POST /api/v1/admin/tsdb/delete_series";
     assert_eq!(server.send(path, &[], "").status, 400);
     assert_eq!(server.send(&format!("{path}?match[]=up"), &[], "").status, 204);
-    let left = server.send("GET /api/v1/series?match[]=up", &[], "");
-    assert_eq!(left.text(), r#"{"status":"success","data":[]}"#);
+    let left = server.send("GET /api/v1/query?query=up", &[], "").text();
+    assert!(left.contains(r#""result":[]"#), "{left}");
     let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot", &[], "");
     assert_eq!(snapshot.text(), r#"{"status":"success","data":{"name":"a-name"}}"#);
     let snapshot = server.send("POST /api/v1/admin/tsdb/snapshot?skip_head=true", &[], "");
     assert!(snapshot.text().contains("without-head"));
     assert_eq!(server.send("POST /api/v1/admin/tsdb/snapshot?skip_head=2", &[], "").status, 400);
+    // Listings tell of parts by their dictionaries: what was deleted goes with the next merge.
+    server.flush();
     assert_eq!(server.send("PUT /api/v1/admin/tsdb/clean_tombstones", &[], "").status, 204);
+    let left = server.send("GET /api/v1/series?match[]=up", &[], "");
+    assert_eq!(left.text(), r#"{"status":"success","data":[]}"#);
 }
 
 /// A remote read of everything with a job, that takes chunks or not.

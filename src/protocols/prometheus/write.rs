@@ -6,12 +6,13 @@
 
 use super::Prometheus;
 use crate::Call;
-use crate::commit::commit;
+use crate::commit::{Committed, commit};
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::reply;
-use crate::services::{Committed, MetricBatch, ServiceError, Services};
+use crate::services::{ServiceError, Services};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use metric_store::MetricBatch;
 use model::{ErrorKind, TenantId};
 use observe::{Event, Fields, Level, Seldom};
 use std::cell::RefCell;
@@ -70,10 +71,14 @@ pub(super) async fn write(prometheus: Arc<Prometheus>, call: Call) -> Response {
         Ok(negotiated) => negotiated,
         Err(message) => return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message + "\n"),
     };
-    let (tenant, clock) = (call.tenant.clone(), Arc::clone(&prometheus.services().clock));
-    match commit(move || fill(prometheus.services(), &call, version, encoding)).await {
+    let tenant = call.tenant.clone();
+    let fill = {
+        let prometheus = Arc::clone(&prometheus);
+        move |batch: &mut MetricBatch| fill(prometheus.services(), &call, version, encoding, batch)
+    };
+    match commit(prometheus.services(), &tenant, fill).await {
         Ok((refused, committed)) => answer(version, refused, committed, |refused| {
-            if let Some(unsaid) = SAID.admits(clock.wall_ms()) {
+            if let Some(unsaid) = SAID.admits(prometheus.services().clock.wall_ms()) {
                 observe::emit(&SeriesLeftOut { tenant: &tenant, refused, unsaid });
             }
         }),
@@ -124,11 +129,10 @@ fn fill(
     call: &Call,
     version: Version,
     encoding: Encoding,
-) -> Result<(Box<dyn MetricBatch>, Refused), ServiceError> {
+    batch: &mut MetricBatch,
+) -> Result<Refused, ServiceError> {
     let limits = services.metric_options.labels;
-    let mut batch = services.metrics()?.writer.batch(&call.tenant);
-    let mut guard =
-        Guard::new(&mut *batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
+    let mut guard = Guard::new(batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
     let invalid = |message: String| ServiceError::new(ErrorKind::Invalid, message);
     let decoded: Decoded = BUFFERS.with_borrow_mut(|buffers| {
         let Buffers { plain, scratch } = buffers;
@@ -142,12 +146,12 @@ fn fill(
         };
         plain.clear();
         plain.shrink_to(BUFFER_KEPT);
-        Ok(decoded)
+        Ok::<_, ServiceError>(decoded)
     })?;
     let refused = Refused { malformed: decoded.rejected, untimely: guard.rejected };
     count_refused(&refused.malformed);
     count_refused(&refused.untimely);
-    Ok((batch, refused))
+    Ok(refused)
 }
 
 /// Senders of version 1 are told of series with bad labels only when nothing was stored, as with

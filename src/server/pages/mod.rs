@@ -3,4 +3,4 @@
 pub(crate) mod admin;
 pub(crate) mod front;
 pub(crate) mod health;
-pub(crate) mod metrics;
+pub(crate) mod own_metrics;

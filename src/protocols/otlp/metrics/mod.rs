@@ -15,8 +15,9 @@ use crate::Call;
 use crate::api::mistake;
 use crate::commit::commit;
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
-use crate::services::{MetricBatch, ServiceError};
+use crate::services::ServiceError;
 use delta::{DeltaDraft, DeltaLimits};
+use metric_store::MetricBatch;
 use model::ErrorKind;
 use std::sync::Arc;
 use translate::Translator;
@@ -35,14 +36,15 @@ impl Signal for Metrics {
         otlp: Arc<Otlp>,
         request: ExportRequest,
     ) -> Result<PartialSuccess, ServiceError> {
-        let fill = move || {
+        let (services, tenant) = (Arc::clone(&otlp.services), request.call.tenant.clone());
+        let fill = move |batch: &mut MetricBatch| {
             let plain = request.unpacked()?;
-            fill(&otlp, &request.call, &decode(request.encoding, &plain)?)
+            fill(&otlp, &request.call, &decode(request.encoding, &plain)?, batch)
         };
-        // A task of its own: the sums of the deltas are kept or taken back even when the client
-        // goes away meanwhile.
+        // A task of its own: the sums of the deltas must be kept when the batch is stored, also
+        // when the client goes away meanwhile.
         let done = tokio::spawn(async move {
-            let ((rejected, deltas), committed) = commit(fill).await?;
+            let ((rejected, deltas), committed) = commit(&services, &tenant, fill).await?;
             deltas.keep();
             Ok::<_, ServiceError>((rejected, committed))
         });
@@ -69,9 +71,9 @@ fn fill(
     otlp: &Otlp,
     call: &Call,
     request: &MetricsRequest<'_>,
-) -> Result<(Box<dyn MetricBatch>, Beside), ServiceError> {
+    batch: &mut MetricBatch,
+) -> Result<Beside, ServiceError> {
     let Otlp { services, settings, deltas, .. } = otlp;
-    let mut batch = services.metrics()?.writer.batch(&call.tenant);
     let expiry = settings.delta_expiry.0.as_millis();
     let delta_limits = DeltaLimits {
         now_ms: services.clock.wall_ms(),
@@ -80,7 +82,7 @@ fn fill(
     };
     let window = Window::now(services);
     let extra = Arc::new(ExtraLabels::of(call)?);
-    let mut guard = Guard::new(&mut *batch, window).with_labels(Arc::clone(&extra));
+    let mut guard = Guard::new(batch, window).with_labels(Arc::clone(&extra));
     let mut translator = Translator {
         sink: &mut guard,
         window,
@@ -97,5 +99,5 @@ fn fill(
     let Translator { mut rejected, deltas, .. } = translator;
     rejected.merge(guard.rejected);
     count_refused(&rejected);
-    Ok((batch, (rejected, deltas)))
+    Ok((rejected, deltas))
 }

@@ -1,4 +1,5 @@
-//! `/metrics`: everything that is counted, with the process's own figures read at that moment.
+//! `/metrics`: every instrument of the server, with the figures of the process as they are when the page
+//! is asked for.
 
 use crate::app::{App, VERSION};
 use crate::http::{Call, reply};
@@ -33,7 +34,8 @@ static PART_BYTES: GaugeFamily =
     GaugeFamily::new("mirador_part_bytes", "Size of the parts.", &["signal"]);
 static DISK_FREE: Gauge = Gauge::new("mirador_disk_free_bytes", "Free space of the data folder.");
 
-/// Processor time goes up and down by nothing, but it is a fraction: a gauge that says counter.
+/// Processor time only rises, but it is a fraction, which counters cannot hold: a gauge that is
+/// announced as a counter.
 struct CpuSeconds;
 
 impl Metric for CpuSeconds {
@@ -72,14 +74,14 @@ pub(crate) static METRICS: &[&dyn Metric] = &[
     &DISK_FREE,
 ];
 
-pub(crate) async fn metrics(app: Arc<App>, call: Call) -> Response {
+pub(crate) async fn page(app: Arc<App>, call: Call) -> Response {
     let open = call.header("accept").contains("application/openmetrics-text");
     let format = if open { TextFormat::OpenMetrics } else { TextFormat::Prometheus };
     refresh(&app);
     reply::of(StatusCode::OK, format.content_type(), app.registry.render(format))
 }
 
-/// Figures that nobody counts as they change.
+/// Reads the figures that nothing counts as they change.
 pub(crate) fn refresh(app: &App) {
     let stats = ProcessStats::read();
     let whole = |gauge: &Gauge, value: Option<u64>| {

@@ -1,39 +1,41 @@
-//! The server as its own first user: its metrics go into its own store, so that a newcomer's first
-//! query has an answer.
+//! Writes the server's own metrics into its metric store, so that a newcomer's first query has an
+//! answer.
 
 use crate::app::App;
+use crate::pages::own_metrics;
+use metric_store::MetricBatch;
 use model::{LabelsBuilder, METRIC_NAME, MetricKind, TenantId};
 use observe::{Metric, Point, PointValue};
-use protocols::{MetricBatch, MetricServices};
+use protocols::MetricServices;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::MetadataRef;
+use wire::{MetadataRef, MetricSink as _};
 
 const JOB: &str = "mirador";
 
-/// Writes everything that is counted, again and again; ends when its task is dropped.
+/// Writes the value of every instrument at each interval; ends when its task is dropped.
 pub(crate) async fn keep_writing(app: Arc<App>, services: MetricServices, interval: Duration) {
     let mut tick = tokio::time::interval(interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut is_described = false;
     loop {
         tick.tick().await;
-        crate::pages::metrics::refresh(&app);
-        let mut batch = services.writer.batch(&TenantId::default_tenant());
+        own_metrics::refresh(&app);
+        let mut batch = services.batch(&TenantId::default_tenant());
         let instance = app.addresses.first().map(ToString::to_string).unwrap_or_default();
-        let mut writer = Writer { batch: batch.as_mut(), instance, now_ms: app.clock.wall_ms() };
+        let mut writer = Writer { batch: &mut batch, instance, now_ms: app.clock.wall_ms() };
         app.registry.metrics().iter().for_each(|metric| writer.metric(*metric));
         writer.sample("up", &[], None, 1.0);
         if !is_described {
             app.registry.metrics().iter().for_each(|metric| writer.describe(*metric));
         }
-        // A log that refuses says so itself; the next tick tries again.
-        is_described |= batch.commit().await.is_ok();
+        // A write-ahead log that takes no writes says so itself; the next tick tries again.
+        is_described |= services.gateway.commit(batch).await.is_ok();
     }
 }
 
 struct Writer<'a> {
-    batch: &'a mut dyn MetricBatch,
+    batch: &'a mut MetricBatch,
     instance: String,
     now_ms: i64,
 }
@@ -58,7 +60,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What it means, for editors of queries. Stored once, it stays.
+    /// Stores what the metric means, for editors of queries. Once is enough.
     fn describe(&mut self, metric: &dyn Metric) {
         let kind = match metric.kind() {
             observe::MetricKind::Counter => MetricKind::Counter,
