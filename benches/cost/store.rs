@@ -1,22 +1,15 @@
 //! The metric store, as far as the counted work uses it. Everything that depends on the store's own
 //! interface is here.
 
-use engine::{Engine, MergeRequest};
-use metric_store::{
-    BatchBuilder, Limits, MetricStore, Samples, Scratch as StoreScratch, Select,
-    Selection as StoreSelection, SeriesSlot, StoreSettings,
-};
-use model::{FloatHistogram, Labels, Matcher, TenantId, TimeRange, WalPosition};
+use engine::{Engine, Intake, MergeRequest};
+use metric_store::{Limits, MetricStore, Select, StoreSettings};
+use model::{Matcher, TenantId, TimeRange, WalPosition};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom};
-use promql::storage::{Column, Scratch, SeriesColumns};
-use promql::{
-    Engine as Language, EngineOptions, QueryValue, Request, SelectHints, Selection, Storage,
-    StorageError,
-};
+use promql::{Engine as Language, EngineOptions, QueryValue, Request, TenantMetrics};
 use std::sync::Arc;
-use wire::{Encoding, ExemplarRef, LabelLimits, MetadataRef, MetricSink, WriteScratch};
+use wire::{Encoding, LabelLimits, WriteScratch};
 
 const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
 const BODY_MAX: usize = 64 << 20;
@@ -30,7 +23,6 @@ pub(crate) struct Store {
     /// Where the next batch would stand in the write-ahead log. The log itself is not counted: its
     /// cost is the disk's.
     position: WalPosition,
-    batch: BatchBuilder,
     plain: Vec<u8>,
     payload: Vec<u8>,
     scratch: WriteScratch,
@@ -53,7 +45,6 @@ impl Store {
             disk,
             clock,
             position: WalPosition { segment: 1, offset: 0 },
-            batch: BatchBuilder::new(),
             plain: Vec::new(),
             payload: Vec::new(),
             scratch: WriteScratch::default(),
@@ -62,16 +53,15 @@ impl Store {
 
     /// Takes the body of a remote write. Answers how many samples it had.
     pub(crate) fn write(&mut self, body: &[u8]) -> usize {
-        let Self { store, tenant, batch, plain, payload, scratch, .. } = self;
-        batch.clear();
+        let Self { store, tenant, plain, payload, scratch, .. } = self;
         payload.clear();
         wire::decompress_into(Encoding::Snappy, body, BODY_MAX, plain).expect("it is snappy");
-        let mut sink = Filling { batch, slot: None };
-        let decoded = wire::decode_write_v1(plain, &LabelLimits::NONE, scratch, &mut sink);
+        let mut batch = store.batch(tenant, LIMITS);
+        let decoded = wire::decode_write_v1(plain, &LabelLimits::NONE, scratch, &mut batch);
         let samples = decoded.expect("it is a write request").samples;
-        let prepared = store.prepare(tenant, LIMITS, batch, payload).expect("it is taken");
+        batch.encode(payload).expect("it is taken");
         self.position.offset += payload.len() as u64;
-        self.store.apply(prepared, &mut self.batch, self.position).expect("it is applied");
+        batch.apply(self.position).expect("it is applied");
         samples as usize
     }
 
@@ -112,7 +102,9 @@ impl Store {
     pub(crate) fn range_query(&self, query: &str, start: i64, end: i64, step: i64) -> usize {
         let request = Request::range(query, start, end, step);
         let language = Language::new(EngineOptions::default());
-        let result = language.run(self, &*self.clock, &request).expect("it is answered");
+        let (store, tenant) = (&self.store, &self.tenant);
+        let metrics = TenantMetrics { store, tenant, filters: Vec::new() };
+        let result = language.run(&metrics, &*self.clock, &request).expect("it is answered");
         match result.value {
             QueryValue::Matrix { series, .. } => series.len(),
             other => panic!("a range query answers a matrix, not {other:?}"),
@@ -126,64 +118,4 @@ fn of_metric(metric: &str) -> Matcher {
 
 fn everything(matchers: &[Matcher]) -> Select<'_> {
     Select { time: TimeRange::EVERYTHING, matchers, values_needed: false }
-}
-
-/// What a decoder reads goes into the batch.
-struct Filling<'a> {
-    batch: &'a mut BatchBuilder,
-    slot: Option<SeriesSlot>,
-}
-
-impl MetricSink for Filling<'_> {
-    fn series(&mut self, labels: &[u8]) {
-        self.slot = Some(self.batch.series(labels));
-    }
-
-    fn sample(&mut self, timestamp_ms: i64, _: i64, value: f64) {
-        let slot = self.slot.expect("a decoder names the series before its samples");
-        self.batch.sample(slot, timestamp_ms, value);
-    }
-
-    fn histogram(&mut self, _: i64, _: i64, _: FloatHistogram) {}
-    fn exemplar(&mut self, _: ExemplarRef<'_>) {}
-    fn metadata(&mut self, _: &str, _: MetadataRef<'_>) {}
-}
-
-/// The store as PromQL reads it.
-impl Storage for Store {
-    fn select<'a>(
-        &'a self,
-        hints: &SelectHints,
-        matchers: &[Matcher],
-    ) -> Result<Box<dyn Selection + 'a>, StorageError> {
-        let time = TimeRange { min: hints.start_ms, max: hints.end_ms };
-        let wanted = Select { time, matchers, values_needed: true };
-        let selected = self.store.select(&self.tenant, &wanted).expect("it is selected");
-        Ok(Box::new(Selected(selected)))
-    }
-}
-
-struct Selected(StoreSelection);
-
-impl Selection for Selected {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn labels(&self, index: usize) -> Labels {
-        self.0.labels(index)
-    }
-
-    fn columns<'s>(
-        &'s self,
-        index: usize,
-        scratch: &'s mut Scratch,
-    ) -> Result<SeriesColumns<'s>, StorageError> {
-        let own = scratch.store.get_or_default::<StoreScratch>();
-        let read = self.0.read(index, own).expect("it is read");
-        let Samples { times, values, starts } = read.floats;
-        let floats = Column { times, values, starts };
-        let Samples { times, values, starts } = read.histograms;
-        Ok(SeriesColumns { floats, histograms: Column { times, values, starts } })
-    }
 }
