@@ -26,7 +26,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use wal::{Batch, Log, LogOptions, SyncPolicy};
 
-const LIMITS: Limits = Limits { active_series_max: 10_000_000 };
+const LIMITS: Limits =
+    Limits { active_series_max: 10_000_000, setting: "metrics.active_series_max" };
 
 fn main() {
     let arguments = Arguments::read();

@@ -24,7 +24,7 @@ struct Victim {
 impl Victim {
     fn start(more: &[&'static str]) -> Self {
         let folder = Folder::new();
-        let settings = [&["--set", "storage.retention=0s"], more].concat();
+        let settings = [&["--set", "retention.metrics=0s"], more].concat();
         let server = Server::start_with(folder.path(), &settings);
         let before = Series::new(&[("__name__", "before"), ("a", "b")]).sample(TIME, 42.5);
         remote_write::write(server.address, &[before]);

@@ -22,7 +22,7 @@ const START: i64 = 1_700_000_000;
 
 const SETTINGS: [&str; 6] = [
     "--set",
-    "storage.retention=0s",
+    "retention.metrics=0s",
     "--set",
     "storage.flush_interval=1s",
     "--set",

@@ -5,7 +5,7 @@ use crate::support::{Folder, Server, encoded, wait_for};
 use serde_json::Value;
 
 /// The tests write samples of 2023.
-const KEEP_ALL: &[&str] = &["--set", "storage.retention=0s"];
+const KEEP_ALL: &[&str] = &["--set", "retention.metrics=0s"];
 
 fn ask(server: &Server, path: &str) -> Value {
     crate::support::ask(server.address, path)

@@ -26,13 +26,13 @@ fn count(server: &Server, query: &str, time: &str) -> usize {
 #[test]
 fn samples_beyond_retention_are_refused_and_survive_nothing() {
     let folder = Folder::new();
-    let server = Server::start_with(folder.path(), &["--set", "storage.retention=1d"]);
+    let server = Server::start_with(folder.path(), &["--set", "retention.metrics=1d"]);
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let page = format!("kept 1 {now_ms}\nold 1 {}\nends 1 {}\n", now_ms - 86_500_000, i64::MIN);
     let (status, text) = import(&server, &page);
     assert_eq!(status, 400);
     assert!(text.starts_with("2 not stored: a sample of {__name__=\"old\"} has the "), "{text}");
-    assert!(text.contains("storage.retention, 86400 s"), "{text}");
+    assert!(text.contains("retention.metrics, 86400 s"), "{text}");
     assert_eq!(count(&server, "kept", &(now_ms / 1_000 + 1).to_string()), 1);
     assert!(server.metric("mirador_samples_refused_total{reason=\"retention\"}") >= 1.0);
 }
@@ -176,7 +176,7 @@ fn parts_are_listed_as_blocks() {
     let config = config["data"]["yaml"].as_str().unwrap();
     assert!(config.starts_with("auth:\n  mode: \"off\"\n"), "{config}");
     let flags = ask(&server, "/api/v1/status/flags");
-    assert_eq!(flags["data"]["storage.retention"], "0s");
+    assert_eq!(flags["data"]["retention.metrics"], "0s");
 }
 
 #[test]

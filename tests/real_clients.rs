@@ -298,7 +298,7 @@ fn same_federation(prometheus: &Prometheus, mirador: SocketAddr) {
 #[test]
 fn prometheus_reads_what_is_stored() {
     let folder = Folder::new();
-    let settings = ["--set", "storage.retention=0s"];
+    let settings = ["--set", "retention.metrics=0s"];
     let server = Server::start_with(folder.path(), &settings);
     let mirador = server.address;
     let config =

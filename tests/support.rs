@@ -53,7 +53,7 @@ pub(crate) fn command(data: &Path, more: &[&str]) -> Command {
     // What the server counts about itself would disturb what the tests count.
     command.args(["--set", "metrics.self_interval=0s"]);
     // Tests count on fixed times, which grow old.
-    command.args(["--set", "storage.retention=0s"]).args(more);
+    command.args(["--set", "retention.metrics=0s"]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

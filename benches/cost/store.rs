@@ -11,7 +11,8 @@ use promql::{Engine as Language, EngineOptions, QueryValue, Request, TenantMetri
 use std::sync::Arc;
 use wire::{Encoding, LabelLimits, WriteScratch};
 
-const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
+const LIMITS: Limits =
+    Limits { active_series_max: 1_000_000, setting: "metrics.active_series_max" };
 const BODY_MAX: usize = 64 << 20;
 
 pub(crate) struct Store {

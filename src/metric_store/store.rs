@@ -33,6 +33,8 @@ impl Default for StoreSettings {
 pub struct Limits {
     /// Series in memory: those that were written to lately.
     pub active_series_max: u64,
+    /// The setting that says so, for the refusal that names it.
+    pub setting: &'static str,
 }
 
 /// A batch that was resolved and encoded, and waits for the write-ahead log.
@@ -106,7 +108,7 @@ impl MetricStore {
             series,
             counts: batch.drop_refused(),
             error: StoreError::Limit {
-                limit: "active_series_max",
+                limit: limits.setting,
                 tenant: tenant.name().to_string(),
                 most: limits.active_series_max,
                 refused: series,

@@ -4,10 +4,10 @@
 //! refusal names the series, the time and the limit. Times that pass lie within half of what 64 bits
 //! can count, so that no distance between two samples overflows.
 
-use crate::services::{ServiceError, Services};
+use crate::services::{Kept, ServiceError, Services};
 use crate::{Call, percent_decode};
 use chrono::{DateTime, SecondsFormat};
-use model::{ErrorKind, FloatHistogram, Labels, LabelsBuilder};
+use model::{ErrorKind, FloatHistogram, Labels, LabelsBuilder, TenantId};
 use observe::{CounterFamily, Metric};
 use std::sync::Arc;
 use wire::{ExemplarRef, MetadataRef, MetricSink, Rejections};
@@ -36,20 +36,21 @@ const SHOWN_MAX: usize = 300;
 pub(crate) struct Window {
     oldest_ms: i64,
     latest_ms: i64,
-    retention_ms: Option<i64>,
+    kept: Kept,
     grace_ms: i64,
 }
 
 impl Window {
-    pub(crate) fn now(services: &Services) -> Self {
+    /// That of a tenant.
+    pub(crate) fn now(services: &Services, tenant: &TenantId) -> Self {
         let now_ms = services.clock.wall_ms();
-        let (retention_ms, grace_ms) =
-            (services.retention_ms, services.metric_options.future_grace_ms);
-        let oldest_ms = retention_ms.map_or(TIME_MIN_MS, |kept| now_ms.saturating_sub(kept));
+        let kept = *services.metric_retention.of(tenant);
+        let grace_ms = services.metric_options.future_grace_ms;
+        let oldest_ms = kept.age_ms.map_or(TIME_MIN_MS, |age_ms| now_ms.saturating_sub(age_ms));
         Self {
             oldest_ms: oldest_ms.max(TIME_MIN_MS),
             latest_ms: now_ms.saturating_add(grace_ms).min(TIME_MAX_MS),
-            retention_ms,
+            kept,
             grace_ms,
         }
     }
@@ -87,8 +88,8 @@ impl Window {
                 format!("is too far in the future (prometheus.future_grace, {grace} s)")
             }
             Refusal::Retention => {
-                let kept = self.retention_ms.unwrap_or_default() / 1000;
-                format!("is older than what is kept (storage.retention, {kept} s)")
+                let seconds = self.kept.age_ms.unwrap_or_default() / 1000;
+                format!("is older than what is kept ({}, {seconds} s)", self.kept.setting)
             }
             Refusal::Range => "can't be stored".to_owned(),
         };
@@ -268,7 +269,7 @@ mod tests {
         Window {
             oldest_ms: retention_ms.map_or(TIME_MIN_MS, |kept| NOW_MS - kept),
             latest_ms: NOW_MS + 1_000,
-            retention_ms,
+            kept: Kept { age_ms: retention_ms, setting: "retention.metrics" },
             grace_ms: 1_000,
         }
     }
@@ -292,7 +293,7 @@ mod tests {
         assert_eq!(
             rejected.reasons[0],
             "a sample of {__name__=\"up\", job=\"x\"} has the timestamp 2023-11-14T22:13:14.999Z, which is older than what is kept \
-             (storage.retention, 5 s)"
+             (retention.metrics, 5 s)"
         );
         assert_eq!(
             rejected.reasons[5],

@@ -30,7 +30,9 @@ pub use route::{
     Access, Answer, Body, BodyLimits, Bound, Call, Handler, Host, Identified, Refuse, Route,
     StreamedBody, bind, not_found, percent_decode, router,
 };
-pub use services::{Machine, MetricOptions, MetricServices, ServiceError, Services, Snapshots};
+pub use services::{
+    Kept, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services, Snapshots,
+};
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,
 };

@@ -9,6 +9,7 @@ use model::{ErrorKind, TenantId};
 use platform::Clock;
 use promql::EngineOptions;
 use query::Budget;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use wire::LabelLimits;
@@ -39,6 +40,32 @@ impl From<IngestError> for ServiceError {
     }
 }
 
+/// A value that holds for all tenants but those that have one of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PerTenant<T> {
+    pub default: T,
+    pub own: BTreeMap<TenantId, T>,
+}
+
+impl<T> PerTenant<T> {
+    /// The same for all.
+    pub fn new(default: T) -> Self {
+        Self { default, own: BTreeMap::new() }
+    }
+
+    pub fn of(&self, tenant: &TenantId) -> &T {
+        self.own.get(tenant).unwrap_or(&self.default)
+    }
+}
+
+/// How long rows are kept, and the setting that says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// `None`: for ever.
+    pub age_ms: Option<i64>,
+    pub setting: &'static str,
+}
+
 /// Facts of the machine and the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
@@ -61,14 +88,14 @@ pub trait Snapshots: Debug + Send + Sync {
 pub struct MetricServices {
     pub store: MetricStore,
     pub gateway: Arc<Gateway>,
-    pub limits: Limits,
+    pub limits: PerTenant<Limits>,
     pub snapshots: Arc<dyn Snapshots>,
 }
 
 impl MetricServices {
     /// An empty batch, to be filled and committed.
     pub fn batch(&self, tenant: &TenantId) -> MetricBatch {
-        self.store.batch(tenant, self.limits)
+        self.store.batch(tenant, *self.limits.of(tenant))
     }
 }
 
@@ -100,11 +127,11 @@ pub struct Services {
     pub metric_options: MetricOptions,
     /// The memory that all queries together may hold.
     pub query_memory: Arc<Budget>,
-    /// How old a sample may be to be stored; `None`: any age.
-    pub retention_ms: Option<i64>,
+    /// How old a sample may be to be stored.
+    pub metric_retention: PerTenant<Kept>,
     /// The running configuration as YAML, without secrets.
     pub config_text: String,
-    /// Every setting by its name (`storage.retention`), with its value as text.
+    /// Every setting by its name (`retention.metrics`), with its value as text.
     pub settings: Vec<(String, String)>,
     pub machine: Machine,
     metrics: OnceLock<MetricServices>,
@@ -118,7 +145,7 @@ impl Services {
             version,
             metric_options: MetricOptions::default(),
             query_memory: Arc::new(Budget::new(usize::MAX)),
-            retention_ms: None,
+            metric_retention: PerTenant::default(),
             config_text: String::new(),
             settings: Vec::new(),
             machine: Machine::default(),

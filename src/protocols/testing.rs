@@ -50,7 +50,10 @@ fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
     MetricServices {
         store,
         gateway: Arc::new(Gateway::new(Arc::new(wal), known)),
-        limits: Limits { active_series_max: 1_000_000 },
+        limits: PerTenant::new(Limits {
+            active_series_max: 1_000_000,
+            setting: "metrics.active_series_max",
+        }),
         snapshots: Arc::new(NamedSnapshots),
     }
 }

@@ -101,7 +101,7 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, helpers: Helpers) -> Servic
     // A query that could not have more memory even if it ran alone must not be told to try again.
     engine.memory_max = engine.memory_max.min(query_memory);
     services.metric_options = config.protocols.prometheus.metric_options(engine);
-    services.retention_ms = config.storage.retention_ms();
+    services.metric_retention = config.metric_retention();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
     services.settings = config.flat();

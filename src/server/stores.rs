@@ -7,13 +7,13 @@ use crate::snapshots::Snapshots;
 use catalog::CatalogError;
 use engine::{Engine, EngineError, MergeRequest};
 use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
-use metric_store::{Limits, MetricStore, StoreSettings};
-use model::{ErrorKind, Signal};
+use metric_store::{MetricStore, StoreSettings};
+use model::{ErrorKind, Signal, TenantId};
 use observe::Notice;
 use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
-use protocols::MetricServices;
-use std::collections::BTreeMap;
+use protocols::settings::SizeLimit;
+use protocols::{Kept, MetricServices, PerTenant};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +67,8 @@ pub struct Stores {
     pub metric_store: MetricStore,
     pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
-    retention: StorageSettings,
+    metric_retention: PerTenant<Kept>,
+    retention_size: SizeLimit,
     clock: Arc<dyn Clock>,
 }
 
@@ -101,7 +102,7 @@ impl Stores {
             random: Arc::clone(random),
             working: Mutex::default(),
         });
-        let (disk, clock, retention) = (disk.clone(), Arc::clone(clock), config.storage.clone());
+        let (disk, clock) = (disk.clone(), Arc::clone(clock));
         Ok(Self {
             access,
             gateway,
@@ -110,7 +111,8 @@ impl Stores {
             metric_store,
             probe,
             disk,
-            retention,
+            metric_retention: config.metric_retention(),
+            retention_size: config.retention.size,
             clock,
         })
     }
@@ -120,7 +122,7 @@ impl Stores {
         MetricServices {
             store: self.metric_store.clone(),
             gateway: Arc::clone(&self.gateway),
-            limits: Limits { active_series_max: config.metrics.active_series_max },
+            limits: config.metric_limits(),
             snapshots: self.snapshots.clone(),
         }
     }
@@ -128,15 +130,19 @@ impl Stores {
     /// What may be kept now, by the settings and the disk. Blocking.
     pub fn retention(&self) -> Retention {
         let now_ms = self.clock.wall_ms();
-        let age_ms = self.retention.retention_ms();
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
-        let bytes_max = self.retention.retention_size.bytes(total);
-        let oldest = age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
-        let oldest = oldest.into_iter().flat_map(|ms| Signal::ALL.map(|signal| (signal, ms)));
+        let bytes_max = self.retention_size.bytes(total);
+        let oldest = |kept: &Kept| kept.age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
+        let own = self.metric_retention.own.iter();
+        let of_tenant =
+            |(tenant, kept): (&TenantId, &Kept)| ((tenant.clone(), Signal::Metrics), oldest(kept));
+        // The probe's records, which are for tests, are kept as long as metrics.
+        let signals = [Signal::Metrics, Signal::Probe];
+        let oldest_ms = oldest(&self.metric_retention.default);
         Retention {
-            oldest_ms: oldest.collect(),
-            oldest_ms_of: BTreeMap::new(),
+            oldest_ms: oldest_ms.into_iter().flat_map(|ms| signals.map(|s| (s, ms))).collect(),
+            oldest_ms_of: own.map(of_tenant).collect(),
             bytes_max,
             bytes_beside: self.gateway.wal().size_bytes() + self.snapshots.bytes_alone(),
         }

@@ -52,7 +52,7 @@ impl Pair {
         ];
         let prometheus = Prometheus::start(config, &flags).expect("it is there");
         let folder = Folder::new();
-        let settings = ["--set", "storage.retention=0s", "--set", "promql.experimental=true"];
+        let settings = ["--set", "retention.metrics=0s", "--set", "promql.experimental=true"];
         let mirador = Server::start_with(folder.path(), &settings);
         let pair = Self { prometheus, mirador, _folder: folder };
         pair.fill(random);

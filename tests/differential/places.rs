@@ -26,7 +26,7 @@ fn start(spread: Spread, slices: &[Vec<Series>]) -> (Server, Folder) {
     let folder = Folder::new();
     let settings = [
         "--set",
-        "storage.retention=0s",
+        "retention.metrics=0s",
         "--set",
         "promql.experimental=true",
         "--set",

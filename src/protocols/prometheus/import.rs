@@ -59,7 +59,8 @@ fn fill(
     batch: &mut MetricBatch,
 ) -> Result<Rejections, ServiceError> {
     let now_ms = default_time(call, services.clock.wall_ms())?;
-    let mut guard = Guard::new(batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
+    let mut guard =
+        Guard::new(batch, Window::now(services, &call.tenant)).with_labels(ExtraLabels::of(call)?);
     let limits = services.metric_options.labels;
     let mut importing = Importing {
         sink: &mut guard,

@@ -1,11 +1,16 @@
 //! Requests and answers: fixtures of text, and remote write's bytes.
 
+use crate::services::{Kept, PerTenant};
 use crate::testing::{NOW_MS, TestServer};
 use model::TenantId;
 use prost::Message;
 use wire::proto::io::prometheus::client::{MetricFamily, MetricType};
 use wire::proto::prometheus::ReadResponse;
 use wire::protobuf::Writer;
+
+fn kept(age_ms: i64) -> PerTenant<Kept> {
+    PerTenant::new(Kept { age_ms: Some(age_ms), setting: "retention.metrics" })
+}
 
 fn server() -> TestServer {
     let server = TestServer::new(|_| {});
@@ -58,8 +63,8 @@ fn parts_are_shown_as_blocks() {
 #[test]
 fn flags_and_features_tell_the_truth() {
     let server = TestServer::new(|setup| {
-        setup.services.settings = vec![("storage.retention".to_owned(), "30d".to_owned())];
-        setup.services.retention_ms = Some(30 * 86_400_000);
+        setup.services.settings = vec![("retention.metrics".to_owned(), "30d".to_owned())];
+        setup.services.metric_retention = kept(30 * 86_400_000);
         setup.settings.prometheus.admin_api = true;
     });
     let data = |path: &str| -> serde_json::Value {
@@ -69,7 +74,7 @@ fn flags_and_features_tell_the_truth() {
     };
     let flags = data("status/flags");
     for (name, value) in [
-        ("storage.retention", "30d"),
+        ("retention.metrics", "30d"),
         ("storage.tsdb.retention.time", "30d"),
         ("web.enable-admin-api", "true"),
         ("query.lookback-delta", "5m"),
@@ -277,7 +282,7 @@ fn version_1_tells_of_bad_histograms() {
 #[test]
 fn samples_out_of_time_are_refused_and_the_rest_stored() {
     let day_ms = 86_400_000;
-    let server = TestServer::new(|setup| setup.services.retention_ms = Some(day_ms));
+    let server = TestServer::new(|setup| setup.services.metric_retention = kept(day_ms));
     let body = snappy(&version1(&[
         (UP, 1.0, NOW_MS),
         (UP, 2.0, NOW_MS - day_ms - 1),
@@ -292,7 +297,7 @@ fn samples_out_of_time_are_refused_and_the_rest_stored() {
         "a sample of {__name__=\"up\", job=\"x\"} has the timestamp 2023-11-13T22:13:19.999Z, which is older"
     ));
     assert!(
-        text.contains("storage.retention, 86400 s") && text.contains("prometheus.future_grace")
+        text.contains("retention.metrics, 86400 s") && text.contains("prometheus.future_grace")
     );
     let found = server.send("GET /api/v1/query?query=up[2d]", &[], "");
     assert!(found.text().contains(r#""values":[[1700000000,"1"]]"#), "{}", found.text());

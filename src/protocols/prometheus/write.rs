@@ -132,7 +132,8 @@ fn fill(
     batch: &mut MetricBatch,
 ) -> Result<Refused, ServiceError> {
     let limits = services.metric_options.labels;
-    let mut guard = Guard::new(batch, Window::now(services)).with_labels(ExtraLabels::of(call)?);
+    let mut guard =
+        Guard::new(batch, Window::now(services, &call.tenant)).with_labels(ExtraLabels::of(call)?);
     let invalid = |message: String| ServiceError::new(ErrorKind::Invalid, message);
     let decoded: Decoded = BUFFERS.with_borrow_mut(|buffers| {
         let Buffers { plain, scratch } = buffers;

@@ -321,8 +321,8 @@ mod tests {
             ),
             ("\n[wall]\n", "mirador.toml:2: unknown section [wall]: did you mean [wal]?"),
             (
-                "[wal]\nretention = \"1d\"",
-                "unknown setting wal.retention: did you mean storage.retention?",
+                "[wal]\nhead_size = \"1MiB\"",
+                "unknown setting wal.head_size: did you mean storage.head_size?",
             ),
             (
                 "[wal]\nsync = \"sometimes\"",
@@ -349,7 +349,8 @@ mod tests {
             // More than the counter of places can hold.
             ("[limits]\nconnections = 9223372036854775807", "limits.connections must lie between"),
             // Nothing would be left, where elsewhere 0 means no limit.
-            ("[storage]\nretention_size = \"0B\"", "storage.retention_size: \"0B\" is no limit"),
+            ("[retention]\nsize = \"0B\"", "retention.size: \"0B\" is no limit"),
+            ("[tenants]\nretention_metrics = { \"../a\" = \"1d\" }", "is no name of a tenant"),
             ("[limits]\nquery_memory = \"0B\"", "limits.query_memory: \"0B\" is no limit"),
             ("[wal]\nwindow = \"2m\"", "wal.window must be at most 1m"),
             ("[promql]\nlookback = \"213503982334d\"", "promql.lookback: \"213503982334d\" is"),

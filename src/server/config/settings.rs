@@ -1,10 +1,13 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
+use metric_store::Limits;
+use model::TenantId;
 use platform::threads::Helpers;
 use promql::{EngineOptions, ParseOptions};
 use protocols::ProtocolSettings;
 use protocols::section;
-use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
+use protocols::settings::{ByTenant, ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
+use protocols::{Kept, PerTenant};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -165,12 +168,29 @@ section! {
         head_size: ByteSize = ByteSize::mib(48),
         /// How often merging and retention are considered.
         merge_interval: HumanDuration = HumanDuration::from_secs(30),
-        /// Data older than this is dropped, and samples that arrive older are refused. `"0s"` keeps
-        /// everything.
-        retention: HumanDuration = HumanDuration::from_secs(30 * 86_400),
-        /// The oldest days are dropped when the stored data passes this size: a share of the disk,
-        /// a size, or `"off"`.
-        retention_size: SizeLimit = SizeLimit::Percent(80),
+    }
+}
+
+section! {
+    /// How long data is kept.
+    RetentionSettings as "retention" {
+        /// Metrics older than this are dropped, and samples that arrive older are refused. `"0s"`
+        /// keeps everything.
+        metrics: HumanDuration = HumanDuration::from_secs(30 * 86_400),
+        /// The oldest days of all signals and tenants are dropped when the data folder (parts,
+        /// quarantined ones too, the write-ahead log, snapshots) passes this size: a share of the
+        /// disk, a size, or `"off"`.
+        size: SizeLimit = SizeLimit::Percent(80),
+    }
+}
+
+section! {
+    /// What single tenants have instead of what holds for all. Each setting is a table of tenants.
+    TenantSettings as "tenants" {
+        /// Instead of `retention.metrics`: `{ team-a = "7d" }`.
+        retention_metrics: ByTenant<HumanDuration> = ByTenant::default(),
+        /// Instead of `metrics.active_series_max`: `{ team-a = 100000 }`.
+        active_series_max: ByTenant<u64> = ByTenant::default(),
     }
 }
 
@@ -226,12 +246,9 @@ section! {
     }
 }
 
-impl StorageSettings {
-    /// `None` where everything is kept.
-    pub fn retention_ms(&self) -> Option<i64> {
-        let age = self.retention.0;
-        (!age.is_zero()).then(|| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
-    }
+/// `None` where everything is kept.
+fn age_ms(age: HumanDuration) -> Option<i64> {
+    (!age.0.is_zero()).then(|| i64::try_from(age.0.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl PromqlSettings {
@@ -262,6 +279,8 @@ pub struct Config {
     pub limits: LimitSettings,
     pub wal: WalSettings,
     pub storage: StorageSettings,
+    pub retention: RetentionSettings,
+    pub tenants: TenantSettings,
     pub metrics: MetricSettings,
     pub promql: PromqlSettings,
     #[serde(flatten)]
@@ -271,6 +290,26 @@ pub struct Config {
 }
 
 impl Config {
+    /// How long each tenant's metrics are kept.
+    pub fn metric_retention(&self) -> PerTenant<Kept> {
+        let default = Kept { age_ms: age_ms(self.retention.metrics), setting: "retention.metrics" };
+        let setting = "tenants.retention_metrics";
+        let own = |(tenant, age): (&TenantId, &HumanDuration)| {
+            (tenant.clone(), Kept { age_ms: age_ms(*age), setting })
+        };
+        PerTenant { default, own: self.tenants.retention_metrics.0.iter().map(own).collect() }
+    }
+
+    /// What each tenant may have of metrics.
+    pub fn metric_limits(&self) -> PerTenant<Limits> {
+        let limits = |active_series_max, setting| Limits { active_series_max, setting };
+        let default = limits(self.metrics.active_series_max, "metrics.active_series_max");
+        let own = |(tenant, most): (&TenantId, &u64)| {
+            (tenant.clone(), limits(*most, "tenants.active_series_max"))
+        };
+        PerTenant { default, own: self.tenants.active_series_max.0.iter().map(own).collect() }
+    }
+
     /// In the order of the file.
     pub fn sections() -> impl Iterator<Item = &'static SectionDoc> + Clone {
         Self::FIRST.iter().chain(ProtocolSettings::SECTIONS).chain(Self::LAST)
@@ -285,6 +324,8 @@ impl Config {
         LimitSettings::DOC,
         WalSettings::DOC,
         StorageSettings::DOC,
+        RetentionSettings::DOC,
+        TenantSettings::DOC,
         MetricSettings::DOC,
         PromqlSettings::DOC,
     ];

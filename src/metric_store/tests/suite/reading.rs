@@ -153,7 +153,7 @@ fn a_limit_refuses_new_series_and_names_itself() {
         let slot = batch.series(labels(series).as_bytes());
         batch.sample(slot, TODAY_MS, 1.0);
     }
-    let limits = Limits { active_series_max: 3 };
+    let limits = Limits { active_series_max: 3, setting: "metrics.active_series_max" };
     let mut payload = Vec::new();
     let prepared = world.store.prepare(&world.tenant, limits, &mut batch, &mut payload).unwrap();
     let refused = prepared.refused.as_ref().unwrap();

@@ -20,7 +20,8 @@ use wal::{Batch, Log, LogOptions};
 pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Midnight of the simulated clock's first day.
 pub(crate) const TODAY_MS: i64 = 1_795_219_200_000;
-pub(crate) const LIMITS: Limits = Limits { active_series_max: 1_000_000 };
+pub(crate) const LIMITS: Limits =
+    Limits { active_series_max: 1_000_000, setting: "metrics.active_series_max" };
 pub(crate) const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
 
 /// A sample of the model: the bits of a float, or the number of a histogram.

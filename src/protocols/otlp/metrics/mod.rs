@@ -80,7 +80,7 @@ fn fill(
         expiry_ms: i64::try_from(expiry).unwrap_or(i64::MAX),
         series_max: settings.delta_series_max,
     };
-    let window = Window::now(services);
+    let window = Window::now(services, &call.tenant);
     let extra = Arc::new(ExtraLabels::of(call)?);
     let mut guard = Guard::new(batch, window).with_labels(Arc::clone(&extra));
     let mut translator = Translator {
