@@ -2,10 +2,10 @@
 //! time of reading everything.
 //!
 //! `cargo bench -p benches --bench metric_store -- --dir FOLDER [--payload FILE] [--bodies N]
-//! [--head-mb 32] [--series 20000] [--rounds 240]
-//! [--metric NAME] [--repeat 3]`. Through a real log and real files, all from one
-//! thread. A payload is a row of bodies, each behind its length and its count of samples (u32
-//! little-endian): snappy blocks of `prometheus.WriteRequest`. Without one the load is made up.
+//! [--head-mb 32] [--series 20000] [--rounds 240] [--metric NAME] [--repeat 3]`. Uses a real
+//! write-ahead log and real files, on one thread. A payload file holds bodies one after the other,
+//! each preceded by its length and its number of samples (u32, little-endian): snappy blocks of
+//! `prometheus.WriteRequest`. Without a payload the load is generated.
 #![expect(clippy::print_stdout, reason = "a bench is for reading")]
 
 mod shared;
@@ -39,7 +39,7 @@ fn main() {
     let mut load: Box<dyn Load> = match arguments.text("payload") {
         Some(path) => Box::new(Payload::open(path, arguments.get("bodies", usize::MAX))),
         None => {
-            Box::new(MadeUp::new(arguments.get("series", 20_000), arguments.get("rounds", 240)))
+            Box::new(Generated::new(arguments.get("series", 20_000), arguments.get("rounds", 240)))
         }
     };
     bench.metric = arguments.text("metric").map(str::to_owned);
@@ -55,7 +55,7 @@ fn main() {
 }
 
 trait Load {
-    /// Fills the batch, and answers the time of its last sample; `None` behind the last batch.
+    /// Fills the batch and returns the time of its last sample; `None` after the last batch.
     fn fill(&mut self, batch: &mut BatchBuilder) -> Option<i64>;
 }
 
@@ -86,7 +86,7 @@ impl Bench {
             ..LogOptions::default()
         };
         let (log, _) = Log::open(Arc::clone(&disk), clock.clone(), random.clone(), options)
-            .expect("the log opens");
+            .expect("the write-ahead log opens");
         let site = Site::new(Arc::clone(&blobs), clock.clone(), ids);
         let store =
             MetricStore::open(site, random, StoreSettings::default()).expect("the store opens");
@@ -134,7 +134,7 @@ impl Bench {
                 let schema = BATCH_SCHEMA;
                 let tenant = &bench.tenant;
                 let batch = Batch { tenant, signal: Signal::Metrics, schema, payload: &payload };
-                bench.log.append_wait(&batch).expect("the log takes it")
+                bench.log.append_wait(&batch).expect("the write-ahead log takes it")
             });
             self.timed("apply", |bench| {
                 bench.store.apply(prepared, &mut batch, position).expect("it is applied");
@@ -244,7 +244,7 @@ impl Bench {
         memory();
     }
 
-    /// As `count({__name__=~".+"})` reads: the last five minutes.
+    /// Reads the last five minutes, as `count({__name__=~".+"})` does.
     fn read_instant(&mut self, what: &str) {
         let last = self.last_time;
         let range = TimeRange { min: last - 300_000, max: last };
@@ -269,7 +269,7 @@ impl Bench {
         reads.min_by_key(|(.., time)| *time).expect("at least one")
     }
 
-    /// As a rate over an hour of one metric reads.
+    /// Reads an hour of one metric, as `rate` does.
     fn read_hour(&mut self, what: &str) {
         let last = self.last_time;
         let name = self.metric.clone().unwrap_or_else(|| self.largest_metric());
@@ -326,7 +326,7 @@ fn clear_blobs(disk: &dyn Disk) {
     }
 }
 
-/// Bodies of a file.
+/// Bodies from a payload file.
 struct Payload {
     file: Arc<dyn ReadFile>,
     offset: u64,
@@ -390,7 +390,7 @@ impl Load for Payload {
                 for (tag, start, end) in Fields::new(raw, start, end) {
                     if tag == 10 { name = (start, end) } else { value = (start, end) }
                 }
-                // An empty value means that the label is not there.
+                // An empty value means that the label is absent.
                 if value.0 < value.1 {
                     self.labels.push((name.0, name.1, value.0, value.1));
                 }
@@ -421,7 +421,8 @@ impl Load for Payload {
     }
 }
 
-/// Fields of a message: tag, and where the content lies; a number stands in the place of the end.
+/// The fields of a message: the tag, and where the content begins and ends. For a number field, its
+/// value is in the place of the end.
 struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -467,8 +468,8 @@ impl Iterator for Fields<'_> {
     }
 }
 
-/// Servers with counters, gauges and much that never changes, every 15 seconds.
-struct MadeUp {
+/// Servers with counters, gauges and many series that never change, scraped every 15 seconds.
+struct Generated {
     random: SeededRandom,
     series: usize,
     values: Vec<f64>,
@@ -477,7 +478,7 @@ struct MadeUp {
     rounds: usize,
 }
 
-impl MadeUp {
+impl Generated {
     const BODY: usize = 2_000;
     const START_MS: i64 = 1_800_000_000_000;
 
@@ -498,7 +499,7 @@ impl MadeUp {
     }
 }
 
-impl Load for MadeUp {
+impl Load for Generated {
     fn fill(&mut self, batch: &mut BatchBuilder) -> Option<i64> {
         if self.round == self.rounds {
             return None;

@@ -1,9 +1,10 @@
-//! What a remote write sample costs before a store sees it.
+//! What a remote-write sample costs before it reaches a store.
 //!
-//! `cargo bench -p benches --bench remote_write -- [--rounds 5] [--dir FOLDER --file NAME]`:
-//! decodes version 1 requests to canonical label bytes, hashes them, and reports nanoseconds per
-//! sample: from memory that is not in the cache, and as served, behind snappy. The requests are made up, or read from a file of frames: length
-//! and item count (u32, little-endian), then the snappy body.
+//! `cargo bench -p benches --bench remote_write -- [--rounds 5] [--dir FOLDER --file NAME]` decodes
+//! version 1 requests to canonical label bytes, hashes them, and reports nanoseconds per sample:
+//! once decompressed, from memory that is not in the cache, and once as received, including snappy.
+//! The requests are generated, or read from a file of frames: length and item count (u32,
+//! little-endian), then the snappy body.
 #![expect(clippy::print_stdout, reason = "a bench is for reading")]
 
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -16,11 +17,11 @@ use wire::protobuf::Writer;
 use wire::{Encoding, ExemplarRef, LabelLimits, MetadataRef, MetricSink, WriteScratch};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Enough of a file to mean something, and little enough to hold.
+/// Enough of a file to be representative, and little enough to hold in memory.
 const BYTES_MAX: usize = 200 << 20;
 const LIMIT: usize = 64 << 20;
 
-/// Does what a store must do at least: hashes the labels, looks at the sample.
+/// Does the least that a store must do: hashes the labels and reads the sample.
 #[derive(Default)]
 struct Hashing {
     sum: u128,
@@ -45,7 +46,7 @@ fn main() {
     let rounds: usize = arguments.get("rounds", 5);
     let file: String = arguments.get("file", String::new());
     let packed = match file.as_str() {
-        "" => made_up(&SeededRandom::new(1)),
+        "" => generated(&SeededRandom::new(1)),
         name => frames(&arguments.disk(), name),
     };
     let unpack = |body: &Vec<u8>| wire::decompress(Encoding::Snappy, body, LIMIT).expect("snappy");
@@ -67,7 +68,8 @@ fn main() {
     }
 }
 
-/// Nanoseconds per sample. `unpack` fills the buffer, or says that the body needs no unpacking.
+/// Nanoseconds per sample. `unpack` decompresses into the buffer, or reports that the body is not
+/// compressed.
 fn measure(bodies: &[Vec<u8>], unpack: impl Fn(&[u8], &mut Vec<u8>) -> usize) -> (f64, u64) {
     let clock = RealClock::new();
     let (mut sink, mut scratch) = (Hashing::default(), WriteScratch::default());
@@ -83,7 +85,7 @@ fn measure(bodies: &[Vec<u8>], unpack: impl Fn(&[u8], &mut Vec<u8>) -> usize) ->
     (nanos / sink.samples as f64, sink.samples)
 }
 
-/// Nanoseconds that unpacking alone takes.
+/// Nanoseconds that decompression alone takes.
 fn unpack_only(bodies: &[Vec<u8>]) -> f64 {
     let clock = RealClock::new();
     let mut buffer = Vec::new();
@@ -111,15 +113,15 @@ fn frames(disk: &dyn Disk, name: &str) -> Vec<Vec<u8>> {
 }
 
 /// Requests of 2000 series with one sample each, as an agent sends what it scraped.
-fn made_up(random: &SeededRandom) -> Vec<Vec<u8>> {
-    (0..500).map(|request| snappy(&made_up_request(random, request))).collect()
+fn generated(random: &SeededRandom) -> Vec<Vec<u8>> {
+    (0..500).map(|request| snappy(&generated_request(random, request))).collect()
 }
 
 fn snappy(plain: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(plain).expect("small enough")
 }
 
-fn made_up_request(random: &SeededRandom, request: i64) -> Vec<u8> {
+fn generated_request(random: &SeededRandom, request: i64) -> Vec<u8> {
     let mut writer = Writer::new();
     for series in 0..2000 {
         let (metric, device) = (format!("node_metric_{}_total", series % 200), series / 200);

@@ -1,11 +1,11 @@
-//! What the benches share: their arguments, a folder to work in, made-up telemetry.
+//! What the benches share: arguments, a folder to work in, generated telemetry.
 
 use platform::{Disk, Random, RealDisk, SeededRandom};
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 use std::str::FromStr;
 
-/// `--name value` pairs. Cargo's own `--bench` is passed over.
+/// `--name value` pairs. Cargo's own `--bench` is ignored.
 pub(crate) struct Arguments(BTreeMap<String, String>);
 
 impl Arguments {
@@ -28,7 +28,7 @@ impl Arguments {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The disk that is measured: `--dir`, which must be given, for a memory disk measures nothing.
+    /// The disk to measure: `--dir` is required, because a disk in memory would measure nothing.
     pub(crate) fn disk(&self) -> RealDisk {
         let dir = self.0.get("dir").expect("say --dir FOLDER: the disk to measure");
         RealDisk::open(dir).expect("the folder can be created")
@@ -42,7 +42,7 @@ pub(crate) fn clear(disk: &dyn Disk, folder: &str) {
     }
 }
 
-/// About this many bytes of lines as a web server logs them.
+/// Roughly this many bytes of lines as a web server logs them.
 #[allow(dead_code, reason = "not every bench writes lines")]
 pub(crate) fn log_lines(random: &SeededRandom, bytes: usize) -> Vec<u8> {
     const PATHS: [&str; 5] = ["/", "/api/v1/query", "/login", "/static/app.js", "/api/v1/labels"];

@@ -1,4 +1,4 @@
-//! How many small batches the log acknowledges a second, and how long each waits.
+//! How many small batches the write-ahead log acknowledges per second, and how long each waits.
 //!
 //! `cargo bench -p benches --bench wal_commit -- --dir FOLDER [--writers 64] [--count 5000]
 //! [--bytes 200] [--window-us 0] [--sync-ms N]`; without `--sync-ms` every answer means "on disk".
@@ -30,7 +30,7 @@ fn main() {
     shared::clear(&*disk, "wal");
     let options = LogOptions { sync, window, ..LogOptions::default() };
     let opened = Log::open(Arc::clone(&disk), clock.clone(), Arc::new(OsRandom), options);
-    let log = Arc::new(opened.expect("the log opens").0);
+    let log = Arc::new(opened.expect("the write-ahead log opens").0);
 
     let (sender, receiver) = mpsc::channel();
     let start = clock.now();
@@ -71,7 +71,7 @@ fn write(log: &Log, clock: &dyn Clock, seed: u64, count: usize, bytes: usize) ->
         let payload = &payloads[number % payloads.len()];
         let batch = Batch { tenant: &tenant, signal: Signal::Logs, schema: 1, payload };
         let start = clock.now();
-        log.append_wait(&batch).expect("the log takes it");
+        log.append_wait(&batch).expect("the write-ahead log takes it");
         clock.now().since(start)
     };
     (0..count).map(write).collect()

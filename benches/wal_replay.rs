@@ -1,8 +1,8 @@
-//! How fast a log is read back at start.
+//! How fast a write-ahead log is replayed at start.
 //!
-//! `cargo bench -p benches --bench wal_replay -- --dir FOLDER [--megabytes 1000] [--bytes 65536]`:
-//! writes that much payload, opens the log again and reads it with one thread. The files are in the
-//! page cache, so this measures the code, not the disk.
+//! `cargo bench -p benches --bench wal_replay -- --dir FOLDER [--megabytes 1000] [--bytes 65536]`
+//! writes that much payload, opens the write-ahead log again and reads it with one thread. The
+//! files are in the page cache, so this measures the code, not the disk.
 #![expect(clippy::print_stdout, reason = "a bench is for reading")]
 
 mod shared;
@@ -16,7 +16,7 @@ use wal::{Batch, Log, LogOptions, Replay, SyncPolicy};
 fn open(disk: &Arc<dyn Disk>) -> (Log, Replay) {
     let options = LogOptions { sync: SyncPolicy::Off, ..LogOptions::default() };
     let (clock, random) = (Arc::new(RealClock::new()), Arc::new(OsRandom));
-    Log::open(Arc::clone(disk), clock, random, options).expect("the log opens")
+    Log::open(Arc::clone(disk), clock, random, options).expect("the write-ahead log opens")
 }
 
 fn main() {
@@ -31,7 +31,7 @@ fn main() {
     let start = clock.now();
     let (log, mut replay) = open(&disk);
     let mut sum = 0u64;
-    while let Some(replayed) = replay.next_batch().expect("the log is whole") {
+    while let Some(replayed) = replay.next_batch().expect("the write-ahead log is undamaged") {
         sum += u64::from(replayed.batch.payload[0]);
     }
     let seconds = clock.now().since(start).as_secs_f64();
@@ -56,6 +56,6 @@ fn fill(disk: &Arc<dyn Disk>, count: usize, bytes: usize) {
     for number in 0..count {
         let payload = &payloads[number % payloads.len()];
         let batch = Batch { tenant: &tenant, signal: Signal::Logs, schema: 1, payload };
-        log.append_wait(&batch).expect("the log takes it");
+        log.append_wait(&batch).expect("the write-ahead log takes it");
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn token(data: &Path, arguments: &[&str]) -> String {
     token.trim().to_owned()
 }
 
-/// What the test needs of a route, whichever table it stands in.
+/// What the test needs of a route, whichever table it is in.
 struct Listed {
     method: &'static str,
     path: &'static str,
@@ -38,7 +38,7 @@ fn protected(data: &Path) -> Server {
     Server::start_with(data, &["--set", "auth.mode=on"])
 }
 
-/// The tables are the only way to be served, so walking them is walking everything.
+/// Routes are only served from the tables, so walking the tables covers every route.
 #[test]
 fn every_route_holds_to_its_scope() {
     let folder = Folder::new();
@@ -74,7 +74,7 @@ fn every_route_holds_to_its_scope() {
     }
 }
 
-/// gRPC says in a header what HTTP says in its status.
+/// gRPC reports in a header what HTTP reports in its status.
 fn status_of(reply: &Reply) -> u16 {
     match reply.header("grpc-status") {
         Some("16") => 401,

@@ -1,5 +1,5 @@
-//! Input that is wrong, lies, or asks for too much: each is answered with an error that names the
-//! cause, the server lives on, what others write meanwhile is taken, and what was stored stays.
+//! Wrong, lying and excessive input: each is answered with an error that names the cause. The
+//! server continues, other clients' writes are accepted meanwhile, and stored data stays.
 
 use crate::client::{Connection, Reply};
 use crate::remote_write::{self, Series, field, number, request, snappy, varint};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Milliseconds.
 const TIME: i64 = 1_700_000_000_000;
 
-/// A server with something stored that must stay.
+/// A server with stored data that must survive.
 struct Victim {
     server: Server,
     folder: Folder,
@@ -33,7 +33,8 @@ impl Victim {
 
     fn restart(&mut self) {
         self.server.signal("-KILL");
-        // The folder is free when the old process is gone; until then the new one refuses to start.
+        // The data folder is free once the old process has ended; until then the new one refuses to
+        // start.
         self.server = wait_for("the folder", || {
             Server::spawn(command(self.folder.path(), &self.settings)).ok()
         });
@@ -43,7 +44,7 @@ impl Victim {
         remote_write::send(self.server.address, message)
     }
 
-    /// What was there before is there, and what comes now is taken.
+    /// Checks that the earlier data is still there and that new data is accepted.
     fn is_well(&self) {
         assert_eq!(self.value("before"), "42.5");
         let after = Series::new(&[("__name__", "after")]).sample(TIME, 7.0);
@@ -57,7 +58,7 @@ impl Victim {
         answer["data"]["result"][0]["value"][1].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The most memory that the server ever had, in MiB.
+    /// The peak of the server's resident memory, in MiB.
     fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid()));
         let status = status.unwrap();
@@ -75,7 +76,7 @@ fn valid() -> Vec<u8> {
     request(&series.collect::<Vec<_>>())
 }
 
-/// The same in version 2.0: one label pair for each of ten series.
+/// The same in version 2.0: ten series with one label pair each.
 fn valid_second() -> Vec<u8> {
     let names: Vec<String> = (0..10).map(|number| format!("host-{number}")).collect();
     let mut symbols = vec!["", "__name__", "flipped_second", "host"];
@@ -98,7 +99,7 @@ fn valid_otlp() -> Vec<u8> {
     field(1, &[field(1, &field(1, &text("service.name", "shop"))), scope].concat())
 }
 
-/// Cut off, turned bits, doubled bytes.
+/// Truncated, with flipped bits, or with repeated bytes.
 fn damaged(body: &[u8], random: &SeededRandom) -> Vec<u8> {
     let at = random.below(body.len() as u64) as usize;
     let mut body = body.to_vec();
@@ -111,7 +112,7 @@ fn damaged(body: &[u8], random: &SeededRandom) -> Vec<u8> {
 }
 
 #[test]
-fn damaged_bodies_harm_nobody() {
+fn damaged_bodies_are_refused_and_nothing_else_breaks() {
     const TIMES: usize = 600;
     let seed = test_seed();
     let random = SeededRandom::new(seed);
@@ -154,9 +155,9 @@ fn damaged_bodies_harm_nobody() {
     assert!(taken < sent, "nothing was refused");
 }
 
-/// 512 MiB of zeros and lengths that lie: refused before the memory is taken.
+/// 512 MiB of zeros, and false lengths: refused before memory is allocated.
 #[test]
-fn bombs_do_not_go_off() {
+fn decompression_bombs_are_refused() {
     let victim = Victim::start(&[]);
     let zeros = vec![0; 1 << 20];
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -188,7 +189,7 @@ fn bombs_do_not_go_off() {
     assert!(peak < 400, "{peak} MiB");
 }
 
-/// One label, whatever it says.
+/// One label with any bytes.
 fn label(name: &[u8], value: &[u8]) -> Vec<u8> {
     field(1, &[field(1, name), field(2, value)].concat())
 }
@@ -229,7 +230,7 @@ fn labels_that_are_wrong_are_named() {
         assert_eq!(alone.status, 400, "{what}: {}", alone.text());
         assert!(alone.text().contains(words), "{what}: {}", alone.text());
         let good = Series::new(&[("__name__", "good"), ("with", what)]).sample(TIME, 3.0);
-        // Remote write 1.0 takes what is good, as Prometheus does.
+        // Remote write 1.0 stores the valid series, as Prometheus does.
         let together = victim.write(&[message, request(&[good])].concat());
         assert_eq!(together.status, 204, "{what}: {}", together.text());
         assert_eq!(victim.value(&format!("good{{with=\"{what}\"}}")), "3");
@@ -244,7 +245,7 @@ fn labels_that_are_wrong_are_named() {
 }
 
 #[test]
-fn the_ends_of_time_are_survived() {
+fn samples_at_the_ends_of_time_are_stored() {
     let mut victim = Victim::start(&[]);
     for time in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
         let labels = label(b"__name__", b"ends");
@@ -272,7 +273,7 @@ fn second_symbols(symbols: &[&str]) -> Vec<u8> {
     symbols.iter().flat_map(|text| field(4, text.as_bytes())).collect()
 }
 
-/// One series of it with one sample; labels are numbers of symbols.
+/// One series of such a request with one sample; labels are numbers of symbols.
 fn second_series(references: &[u64]) -> Vec<u8> {
     let packed: Vec<u8> = references.iter().flat_map(|one| varint(*one)).collect();
     let sample = [vec![1 << 3 | 1], 1f64.to_le_bytes().to_vec(), number(2, TIME as u64)].concat();
@@ -289,7 +290,7 @@ fn symbols_that_are_wrong_are_named() {
     let good = send(&[symbols.clone(), second_series(&[1, 2])].concat());
     assert_eq!(good.status, 204, "{}", good.text());
     assert_eq!(victim.value("second"), "1");
-    // What is good is taken, and what is not is told.
+    // Valid series are stored, and the others are reported.
     let twice = [second_series(&[1, 2, 3, 4, 3, 4]), second_series(&[1, 5])].concat();
     let reply = send(&[symbols, twice].concat());
     assert_eq!(reply.status, 400, "{}", reply.text());
@@ -348,7 +349,7 @@ fn a_million_values_of_a_label() {
     assert!(peak < 2_000, "{peak} MiB");
 }
 
-/// Asks by `POST`, where a query may be long; status, body, and how long it took.
+/// Sends the query by `POST`, where it may be long. Returns status, body, and the time it took.
 fn query(address: SocketAddr, query: &str, times: &str) -> (u16, String, Duration) {
     let path = if times.contains("step") { "/api/v1/query_range" } else { "/api/v1/query" };
     let started = Instant::now();
@@ -452,11 +453,11 @@ fn queries_that_explode_are_refused() {
     assert!(peak < 1_000, "{peak} MiB");
 }
 
-/// Everything there is, over a day, in tiny steps, by several at once, while others write.
+/// Queries for all series, over a day, in tiny steps, several at once, while other clients write.
 #[test]
-fn a_query_of_death_kills_nobody() {
+fn excessive_queries_do_not_stop_the_server() {
     const SERIES: i64 = 2_000;
-    // All queries together, however many run at a time.
+    // Bounds the memory of all queries together.
     let limits = ["--set", "promql.timeout=5s", "--set", "limits.query_memory=256MiB"];
     let victim = Victim::start(&limits);
     let address = victim.server.address;
@@ -506,7 +507,7 @@ fn a_query_of_death_kills_nobody() {
     assert_eq!(victim.value("count(last_over_time(meanwhile[1h]))"), "1");
 }
 
-/// Batches that were taken, each of them.
+/// Writes until `done`, each batch successfully. Returns how many batches.
 fn write_meanwhile(address: SocketAddr, done: &AtomicBool) -> usize {
     let mut written = 0;
     while !done.load(Relaxed) {

@@ -1,4 +1,4 @@
-//! The smallest HTTP/1.1 client: one connection, one request after the other, nothing hidden.
+//! A minimal HTTP/1.1 client: one connection, one request after the other, no hidden behaviour.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -108,7 +108,7 @@ impl Connection {
         }
     }
 
-    /// Whether the server has closed the connection, once it has nothing more to say.
+    /// Reads what the server still sends and returns whether it has closed the connection.
     pub(crate) fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         self.reader.read_to_end(&mut rest).is_ok()

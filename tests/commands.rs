@@ -51,7 +51,7 @@ fn check_config_says_what_is_wrong_and_where() {
     assert_eq!(check(&example).0, 0);
 }
 
-/// What would not start is not called good.
+/// A configuration with which the server would not start is not accepted.
 #[test]
 fn check_config_refuses_what_a_start_refuses() {
     let folder = Folder::new();
@@ -183,7 +183,7 @@ fn scripts_of_queries_say_what_was_expected_and_what_came() {
     let good = SCRIPT.replace("1.75", "1.5").replace("30 61", "30 60");
     let (code, out, words) = test(&good, &[]);
     assert_eq!((code, out), (0, format!("{path}: 4 as expected, 0 not\n")), "{words}");
-    // The settings are those of the server.
+    // The settings have the names of the server's.
     let (code, out, _) = test(&good, &["--set", "promql.experimental=true"]);
     assert_eq!(code, 1);
     assert!(out.contains("expected error but got none"), "{out}");

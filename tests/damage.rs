@@ -1,4 +1,4 @@
-//! Bit rot: single bits of a data folder flip, and no answer may be wrong for it.
+//! Bit rot: single bits of a data folder flip, and no answer may be wrong because of it.
 
 use crate::support::{Folder, say};
 use catalog::{Backend, Catalog, Scope, TenantAccess, Tokens};
@@ -28,7 +28,7 @@ struct Store {
     log: Log,
 }
 
-/// Opens log and parts as the server does. An error is an answer, too.
+/// Opens write-ahead log and parts as the server does. Returning an error is allowed.
 fn open(folder: &Path) -> Result<Store, String> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder).map_err(|e| e.to_string())?);
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
@@ -68,7 +68,8 @@ impl Store {
     }
 }
 
-/// A folder with parts of a flush and of a merge, manifests, a log, a catalog and its exports.
+/// A folder with parts of a flush and of a merge, manifests, a write-ahead log, a catalog and its
+/// exports.
 fn build(folder: &Path) {
     let store = open(folder).unwrap();
     let mut last = store.append(0..100);
@@ -128,8 +129,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every record that is answered must be one that was written; those that are missing must be
-/// missed aloud.
+/// Every record that is read must be one that was written, and missing ones must be reported.
 fn check_records(folder: &Path) -> &'static str {
     let Ok(store) = open(folder) else { return "refused" };
     let Ok((found, warnings)) = read_all(&store.engine, &TenantId::default_tenant()) else {
@@ -140,12 +140,12 @@ fn check_records(folder: &Path) -> &'static str {
     }
     match (found.len() as u64 == RECORDS, warnings.is_empty()) {
         (true, _) => "harmless",
-        (false, false) => "missed aloud",
+        (false, false) => "reported missing",
         (false, true) => {
-            // Only the log may lose a batch; it counts what it could not read.
+            // Only the write-ahead log may lose a batch; it counts what it could not read.
             let lost = RECORDS - found.len() as u64;
-            assert!(lost <= 200, "{lost} records are gone without a word");
-            "counted by the log"
+            assert!(lost <= 200, "{lost} records are gone without a report");
+            "counted by the write-ahead log"
         }
     }
 }
@@ -156,8 +156,8 @@ fn check_catalog(folder: &Path) -> &'static str {
     for name in &names {
         assert!(name.starts_with("token-"), "a token that was never made: {name}");
     }
-    assert!(names.len() == 5 || catalog.damage().is_some(), "tokens are gone without a word");
-    if names.len() == 5 { "harmless" } else { "missed aloud" }
+    assert!(names.len() == 5 || catalog.damage().is_some(), "tokens are gone without a report");
+    if names.len() == 5 { "harmless" } else { "reported missing" }
 }
 
 #[test]
@@ -168,7 +168,8 @@ fn no_single_bit_makes_an_answer_wrong() {
     let files = files_below(good.path());
     let mut outcomes = std::collections::BTreeMap::new();
     for _ in 0..FLIPS {
-        // A file first, then a bit: small files are as much worth as large ones.
+        // First a random file, then a random bit of it, so that small files are damaged as often as
+        // large ones.
         let file = &files[random.below(files.len() as u64) as usize];
         let relative = file.strip_prefix(good.path()).unwrap();
         let in_catalog = relative.starts_with("catalog");

@@ -1,11 +1,11 @@
-//! A full disk: writes are refused with 503, reads work, and all is well again by itself when
-//! there is room, with everything that was acknowledged.
+//! A full disk: writes are refused with 503, reads work, and the server recovers by itself once
+//! there is space, with everything that was acknowledged.
 
 use crate::support::{Folder, Server, say, skip, wait_for};
 use std::path::Path;
 use std::process::Command;
 
-/// A small disk of its own; unmounted when the test ends. `None` where this process may not mount.
+/// A small disk for this test; unmounted when the test ends. `None` if this process may not mount.
 struct SmallDisk(Folder);
 
 impl SmallDisk {
@@ -36,7 +36,7 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let data = disk.path().join("data");
     let settings = ["--set", "wal.segment_size=2MiB", "--set", "storage.flush_interval=1h"];
     let server = Server::start_with(&data, &settings);
-    // Lines that don't compress away.
+    // Lines that do not compress.
     let line = |id: u64| {
         let noise: String = (0..60u64).map(|i| format!("{:x}", mix(id * 61 + i))).collect();
         format!("{id} {noise}\n")
@@ -68,7 +68,7 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let grown = Command::new("mount").args(["-o", &options]).arg(disk.path()).status().unwrap();
     assert!(grown.success());
     let waited = std::time::Instant::now();
-    wait_for("the log to recover", || {
+    wait_for("the write-ahead log to recover", || {
         (server.post("/-/probe", b"999999999 again\n").status == 204).then_some(())
     });
     say(&format!(

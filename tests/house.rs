@@ -1,11 +1,11 @@
-//! The rules of the house that a machine can check.
+//! The rules of the source tree that a program can check.
 
 use crate::support::root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// `| step | crates | …` rows of ARCHITECTURE.md: crate by step.
+/// The rows `| step | crates | …` of ARCHITECTURE.md: the step of each crate.
 fn steps() -> BTreeMap<String, u32> {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let mut steps = BTreeMap::new();
@@ -80,8 +80,8 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What docs/how-to/add-a-protocol.md promises: besides its own files, a protocol is in the list of
-/// modules and in the list of protocols.
+/// Checks a count in docs/how-to/add-a-protocol.md: outside of its own files, a protocol is only
+/// named in the list of modules and in the list of protocols.
 #[test]
 fn a_protocol_is_named_in_two_files() {
     let protocols = root().join("src/protocols");
@@ -117,7 +117,7 @@ fn packages_stay_few() {
     assert!(count < 300, "Cargo.lock has {count} packages");
 }
 
-/// `UPDATE_DOCS=1 cargo test -p server generated` writes them anew.
+/// `UPDATE_DOCS=1 cargo test -p server generated` rewrites the pages.
 #[test]
 fn generated_pages_are_fresh() {
     for (path, expected) in [
@@ -136,7 +136,7 @@ fn generated_pages_are_fresh() {
     }
 }
 
-/// No container engine is needed to see that what the files name exists.
+/// Checks without a container engine that every file named in the container files exists.
 #[test]
 fn the_container_files_name_what_exists() {
     let docker = root().join("docker");

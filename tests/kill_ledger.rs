@@ -1,8 +1,8 @@
-//! The promise itself: a success answer means that the data is there after `kill -9`.
+//! The central guarantee: a success answer means that the data is there after `kill -9`.
 //!
-//! Writers note every record before they send it and every one that was acknowledged. The server
-//! is killed at a random moment, started again, and must still have each acknowledged record, as
-//! it was sent, and none that was never sent. Flushes and merges run all the while.
+//! Writers note every record before they send it, and every acknowledgement. The server is killed
+//! at a random moment and started again. It must then have each acknowledged record, unchanged, and
+//! none that was never sent. Flushes and merges run all the time.
 
 use crate::client::Connection;
 use crate::support::{Folder, Server, say};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const WRITERS: usize = 8;
 
-/// Fifty unless the environment says otherwise.
+/// Fifty unless the environment sets another number.
 fn cycles() -> usize {
     std::env::var("LEDGER_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(50)
 }
@@ -48,7 +48,7 @@ impl Ledger {
         }
     }
 
-    /// What is stored must hold all that was acknowledged, and nothing that was never sent.
+    /// The stored records must include all that were acknowledged, and none that was never sent.
     fn check(&self, server: &Server, cycle: usize) {
         let reply = server.get("/-/probe");
         let sent = self.next_id.load(Relaxed);
@@ -69,7 +69,7 @@ impl Ledger {
     }
 }
 
-/// Cycles on one data folder, so that checking does not outgrow the writing.
+/// How many cycles use one data folder: with more, checking would take longer than writing.
 const CYCLES_PER_FOLDER: usize = 25;
 
 #[test]
@@ -91,7 +91,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     ));
 }
 
-/// Answers how many records were acknowledged, and the slowest start.
+/// Returns how many records were acknowledged, and the slowest start.
 fn life_of_a_folder(cycles: usize, random: &SeededRandom) -> (usize, Duration) {
     let folder = Folder::new();
     let ledger = Arc::new(Ledger::default());
@@ -121,7 +121,7 @@ fn load_and_kill(server: Server, ledger: &Arc<Ledger>, random: &SeededRandom) {
         .collect();
     let path = ["/-/flush", "/-/merge"][random.below(2) as usize];
     let upkeep = std::thread::spawn(move || {
-        // On a busy machine the kill may come first.
+        // On a busy machine the server may be killed before this connects.
         let Ok(mut connection) = Connection::try_open(address) else { return };
         while connection.try_send("POST", path, &[], b"").is_ok() {}
     });

@@ -1,6 +1,6 @@
-//! The kill ledger over remote write: several connections send samples, the server is killed in the
-//! middle, and after the restart every acknowledged sample must be there with its exact value, and
-//! none that was never sent. Flushes and merges run all the while.
+//! The kill ledger for remote write: several connections send samples, the server is killed, and
+//! after the restart every acknowledged sample must be there with its exact value, and none that
+//! was never sent. Flushes and merges run all the time.
 //!
 //! `LEDGER_CYCLES=200` runs it longer.
 
@@ -29,14 +29,14 @@ const SETTINGS: [&str; 6] = [
     "wal.segment_size=1MiB",
 ];
 
-/// What one writer sent: the last time that was sent, and each that was acknowledged.
+/// What one writer sent: the last time, and each acknowledged time.
 #[derive(Default)]
 struct Ledger {
     next: AtomicI64,
     acknowledged: Mutex<Vec<i64>>,
 }
 
-/// What the sample of a series at a time is worth: mostly a number with all its digits.
+/// The value of a series' sample at a time: mostly a number with all its digits.
 fn value_of(writer: usize, series: usize, time: i64) -> f64 {
     let mixed = (time as u64 ^ (writer as u64) << 40 ^ (series as u64) << 50)
         .wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -99,7 +99,7 @@ impl Ledger {
     }
 }
 
-/// Seconds and value; a time that is there twice is an error.
+/// Seconds and values; panics if a time occurs twice.
 fn stored_samples(series: &serde_json::Value) -> BTreeMap<i64, f64> {
     let mut stored = BTreeMap::new();
     for point in series["values"].as_array().unwrap() {

@@ -1,4 +1,4 @@
-//! Clients that ask for too much, too slowly, or nonsense.
+//! Clients that send too much, send too slowly, or send nonsense.
 
 use crate::support::{Folder, Server, wait_for};
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn bodies_are_bounded_before_and_after_unpacking() {
     let send = |encoding: &str, body: &[u8]| {
         server.connect().send("POST", "/-/probe", &[("content-encoding", encoding)], body)
     };
-    // Ten bytes that claim 64 MiB.
+    // Ten bytes that claim to decompress to 64 MiB.
     let lie = [0x80, 0x80, 0x80, 0x20, 0, 0, 0, 0, 0, 0];
     let reply = send("snappy", &lie);
     assert_eq!(reply.status, 413);
@@ -39,7 +39,7 @@ fn headers_are_bounded() {
 }
 
 #[test]
-fn slow_clients_are_let_go() {
+fn slow_clients_are_disconnected() {
     let folder = Folder::new();
     let settings = ["--set", "limits.header_timeout=1s", "--set", "limits.body_timeout=1s"];
     let server = Server::start_with(folder.path(), &settings);
@@ -53,7 +53,7 @@ fn slow_clients_are_let_go() {
 }
 
 #[test]
-fn an_idle_connection_makes_room_for_a_busy_one() {
+fn an_idle_connection_is_closed_for_a_new_one() {
     let folder = Folder::new();
     let server = Server::start_with(folder.path(), &["--set", "limits.connections=8"]);
     let mut idle: Vec<_> = (0..40).map(|_| server.connect()).collect();
@@ -69,7 +69,8 @@ fn a_keep_alive_connection_serves_many_requests() {
     let server = Server::start_with(folder.path(), &["--set", "limits.header_timeout=1s"]);
     let mut connection = server.connect();
     assert_eq!(connection.send("GET", "/ready", &[], b"").status, 200);
-    // Longer between requests than headers may take: that is no slow client.
+    // The pause between requests is longer than a client may take for headers, but the client is
+    // not slow.
     std::thread::sleep(Duration::from_millis(1_800));
     assert_eq!(connection.send("GET", "/ready", &[], b"").status, 200);
 }

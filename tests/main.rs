@@ -1,5 +1,5 @@
-//! Tests that start the real binary, or need more than one crate of the house: over HTTP and gRPC,
-//! with kills, full disks and power cuts.
+//! Tests that start the real binary, or need more than one crate: over HTTP and gRPC, with kills,
+//! full disks and power cuts.
 //!
 //! Not here: what one crate can test by itself.
 //! `LEDGER_CYCLES=1000` runs the kill ledger longer; `SEED=…` repeats a random test.

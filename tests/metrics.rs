@@ -1,4 +1,4 @@
-//! Metrics from end to end: written by the protocols that agents speak, asked as Grafana asks.
+//! Metrics from end to end: written by the protocols that agents use, queried as Grafana queries.
 
 use crate::remote_write::{self, Series, request};
 use crate::support::{Folder, Server, encoded, wait_for};
@@ -66,7 +66,8 @@ fn text_can_be_pushed_and_labels_listed() {
     assert_eq!(ask(&server, "/api/v1/metadata")["data"]["doors"][0]["type"], "gauge");
 }
 
-/// What Grafana's stock data source asks when it is saved and when a query is written.
+/// The requests that Grafana's standard data source sends when it is saved and when a query is
+/// written.
 #[test]
 fn grafana_is_answered() {
     let folder = Folder::new();
@@ -99,7 +100,7 @@ fn grafana_is_answered() {
 }
 
 #[test]
-fn the_server_is_its_own_first_user() {
+fn the_server_stores_its_own_metrics() {
     let folder = Folder::new();
     let mut plain = std::process::Command::new(crate::support::BINARY);
     plain.arg("--data").arg(folder.path()).args(["--listen", "127.0.0.1:0"]);

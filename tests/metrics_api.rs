@@ -1,5 +1,4 @@
-//! The API of metrics beyond questions and answers: what is refused, what is kept aside, what is
-//! streamed.
+//! The HTTP API of metrics beyond writes and queries: refused samples, snapshots, streamed answers.
 
 use crate::remote_write::{self, Series};
 use crate::support::{Folder, Server, encoded};
@@ -24,7 +23,7 @@ fn count(server: &Server, query: &str, time: &str) -> usize {
 }
 
 #[test]
-fn samples_beyond_retention_are_refused_and_survive_nothing() {
+fn samples_beyond_retention_are_refused() {
     let folder = Folder::new();
     let server = Server::start_with(folder.path(), &["--set", "retention.metrics=1d"]);
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
@@ -80,7 +79,7 @@ fn a_server_can_be_started_on_a_snapshot() {
     let first = take("");
     assert_eq!(import(&server, "after 1 1700000000000\n").0, 204);
     let without_head = take("?skip_head=true");
-    // What follows must not reach what is kept.
+    // Later changes must not reach the snapshot.
     assert_eq!(server.post("/api/v1/admin/tsdb/delete_series?match[]=before", b"").status, 204);
     assert_eq!(server.post("/-/merge", b"").status, 200);
     assert_eq!(count(&server, "before", "1700000000"), 0);
@@ -95,7 +94,11 @@ fn a_server_can_be_started_on_a_snapshot() {
         assert_eq!(server.post("/-/merge", b"").status, 200);
         assert_eq!(count(&server, "more", "1700000000"), 1);
     }
-    assert_eq!(count(&server, "more", "1700000000"), 0, "the two do not share what changes");
+    assert_eq!(
+        count(&server, "more", "1700000000"),
+        0,
+        "a change on one server does not reach the other"
+    );
     let kept = folder.path().join("snapshots").join(&whole);
     let protected = Server::start_with(&kept, &["--set", "auth.mode=on"]);
     for (token, status) in [(token.as_str(), 200), ("mir_another", 401)] {
@@ -254,7 +257,7 @@ fn a_limited_listing_is_the_beginning_of_the_whole() {
     };
     assert_eq!(import(&server, &page).0, 204);
     for state in ["head", "part"] {
-        // Overlapping selectors, in an order that is not that of the answer.
+        // Overlapping selectors, in another order than the answer's.
         check(&["m_3", "{n=~\".*1.*\"}", "m_0"], 27);
         check(&["{__name__!=\"\"}"], 41);
         assert_eq!(server.post("/-/flush", b"").status, 200, "{state}");

@@ -1,5 +1,5 @@
 //! Power cuts at every write, sync and rename of a script that appends, flushes, merges and
-//! truncates: write-ahead log and parts together must come back with everything acknowledged.
+//! truncates: write-ahead log and parts together must recover everything acknowledged.
 
 use crate::support::say;
 use engine::{Engine, Intake, MergeRequest};
@@ -43,7 +43,7 @@ fn open(disk: &SimDisk, seed: u64) -> Outcome<Store> {
 }
 
 impl Store {
-    /// Answers the ids once they are acknowledged.
+    /// Appends records. Returns once they are acknowledged.
     fn append(&mut self, ids: std::ops::Range<u64>) -> Outcome<()> {
         let tenant = TenantId::default_tenant();
         let found: Records = ids.map(|id| (id, record(id))).collect();
@@ -92,14 +92,14 @@ fn record(id: u64) -> Record {
     Record { tick: id as i64, text: format!("record {id}").into_bytes().into() }
 }
 
-/// What the script did before it was cut off.
+/// What the script did before the power cut.
 #[derive(Default)]
 struct Progress {
     sent: u64,
     acknowledged: u64,
 }
 
-/// The same script for the same seed. Stops at the first error: the power is gone.
+/// Runs the same script for the same seed. Stops at the first error, which is the power cut.
 fn script(disk: &SimDisk, seed: u64) -> Progress {
     let random = SeededRandom::new(seed);
     let mut progress = Progress::default();
@@ -122,8 +122,8 @@ fn script(disk: &SimDisk, seed: u64) -> Progress {
     progress
 }
 
-/// The store must open, hold all that was acknowledged, nothing that was never sent, and be a
-/// prefix: the one batch that was cut off is there wholly or not at all, and nothing is behind it.
+/// The store must open and hold all acknowledged records, none that was never sent, and a prefix of
+/// the script: the interrupted batch is there wholly or not at all, and no record follows it.
 fn check(disk: &SimDisk, progress: &Progress, seed: u64, what: &str) {
     let mut store = open(disk, seed + 1).unwrap_or_else(|error| panic!("{what}: {error}"));
     let ids = store.ids().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -131,7 +131,7 @@ fn check(disk: &SimDisk, progress: &Progress, seed: u64, what: &str) {
     assert!(ids.iter().copied().eq(0..count), "{what}: holes in {ids:?}");
     let whole = count == progress.acknowledged || count == progress.sent;
     assert!(whole, "{what}: {count} of {} to {}", progress.acknowledged, progress.sent);
-    // It goes on as if nothing had happened.
+    // The store works normally afterwards.
     store.append(count..count + 1).unwrap_or_else(|error| panic!("{what}: {error}"));
     store.flush().unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(store.ids().unwrap().len() as u64, count + 1, "{what}");

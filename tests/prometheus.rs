@@ -1,4 +1,4 @@
-//! Debian's Prometheus, where it is installed: the oracle and a real client.
+//! Debian's Prometheus, if it is installed: the oracle, and a real client.
 
 use crate::client::Connection;
 use crate::support::{Folder, installed, run, wait_for};
@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// A running Prometheus with a folder of its own; killed when the test ends.
+/// A running Prometheus with its own folder; killed when the test ends.
 pub(crate) struct Prometheus {
     child: Child,
     pub address: SocketAddr,
@@ -15,13 +15,13 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// `config` gets the address that it will listen on. `None` where there is no Prometheus.
+    /// `config` gets the address on which it will listen. `None` if Prometheus is not installed.
     pub(crate) fn start(config: impl Fn(SocketAddr) -> String, flags: &[&str]) -> Option<Self> {
         if !installed("prometheus") {
             return None;
         }
-        // The port is free again when Prometheus asks for it; should somebody else be quicker, the
-        // next one is tried.
+        // Another process may take the port before Prometheus listens on it; then another port is
+        // tried.
         for _ in 0..5 {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             if let Some(started) = Self::start_at(address, &config(address), flags) {
@@ -31,7 +31,7 @@ impl Prometheus {
         panic!("prometheus does not start");
     }
 
-    /// A snapshot of its store, made now; wants `--web.enable-admin-api`.
+    /// Makes a snapshot of its store; needs `--web.enable-admin-api`.
     pub(crate) fn snapshot(&self) -> PathBuf {
         let path = "/api/v1/admin/tsdb/snapshot";
         let reply = Connection::open(self.address).send("POST", path, &[], b"");
@@ -61,7 +61,8 @@ impl Prometheus {
     }
 }
 
-/// As in `prometheus, version 2.42.0+ds (branch: …)`; `None` where there is no Prometheus.
+/// The version from `prometheus, version 2.42.0+ds (branch: …)`; `None` if Prometheus is not
+/// installed.
 pub(crate) fn version() -> Option<String> {
     if !installed("prometheus") {
         return None;

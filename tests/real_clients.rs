@@ -1,12 +1,12 @@
-//! Clients that are not ours, as their makers publish them: Debian's Prometheus as a sender and a
-//! reader, OpenTelemetry's library over its four ways, a remote write package of npm, the completion
-//! of Prometheus' own query field.
+//! Clients of other projects, as their makers publish them: Debian's Prometheus as a sender and a
+//! reader, OpenTelemetry's library with its four protocols, a remote-write package of npm, the
+//! completion of Prometheus' own query field.
 //!
 //! Not here: the command-line tools of Prometheus and VictoriaMetrics (`tools`).
 //!
-//! `tests/clients/install` gets the packages from the public registries; where that fails the test
-//! says SKIPPED. Grafana and the OpenTelemetry Collector are in none of those registries: what
-//! Grafana asks is replayed in `metrics`.
+//! `tests/clients/install` installs the packages from the public registries; if that fails, the
+//! test prints SKIPPED. Grafana and the OpenTelemetry Collector are in none of those registries:
+//! Grafana's requests are replayed in `metrics`.
 
 use crate::client::Connection;
 use crate::prometheus::Prometheus;
@@ -33,7 +33,7 @@ fn value(server: &Server, query: &str) -> f64 {
     found[0]["value"][1].as_str().unwrap().parse().unwrap()
 }
 
-/// Installs packages; `None`, said aloud, where that is not possible.
+/// Installs packages. `None`, with a SKIPPED line, if that is not possible.
 fn install(test: &str, kind: &'static str, program: &str) -> Option<PathBuf> {
     if !installed(program) {
         skip(test, &format!("there is no {program} on the PATH"));
@@ -49,7 +49,7 @@ fn install(test: &str, kind: &'static str, program: &str) -> Option<PathBuf> {
     }
 }
 
-/// One attempt for all tests, or without a network each of them would wait for its end.
+/// Tries once for all tests, because without a network each of them would wait for the timeout.
 fn install_once(kind: &'static str, folder: &Path) -> Result<(), String> {
     static OUTCOMES: Mutex<BTreeMap<&str, Result<(), String>>> = Mutex::new(BTreeMap::new());
     let mut outcomes = OUTCOMES.lock().unwrap();
@@ -62,7 +62,7 @@ fn install_once(kind: &'static str, folder: &Path) -> Result<(), String> {
     outcomes.entry(kind).or_insert_with(attempt).clone()
 }
 
-/// Runs the script with OpenTelemetry's library; `false` where it could not be installed.
+/// Runs the script with OpenTelemetry's library; `false` if it could not be installed.
 fn opentelemetry(server: &Server, protocol: &str) -> bool {
     let Some(folder) = install(&format!("OpenTelemetry, {protocol}"), "python", "python3") else {
         return false;
@@ -189,7 +189,8 @@ pub(crate) fn target() -> SocketAddr {
     address
 }
 
-/// Prometheus scrapes itself and a target and sends everything on; both must know the same.
+/// Prometheus scrapes itself and a target and forwards everything; both servers must then have the
+/// same samples.
 #[test]
 fn prometheus_sends_what_it_scrapes() {
     let folder = Folder::new();
@@ -231,7 +232,7 @@ fn prometheus_sends_what_it_scrapes() {
     same_federation(&prometheus, mirador);
 }
 
-/// The raw samples of the oldest scrapes, which have certainly arrived.
+/// Compares the raw samples of the oldest scrapes, which have certainly arrived.
 fn same_samples(prometheus: &Prometheus, mirador: SocketAddr) {
     let first = &result(mirador, "timestamp(up{job=\"self\"})")[0]["value"][1];
     let until = first.as_str().unwrap().parse::<f64>().unwrap() - 0.9;
@@ -266,7 +267,7 @@ fn same_metadata(prometheus: &Prometheus, mirador: SocketAddr) {
 
 fn same_exemplars(prometheus: &Prometheus, mirador: SocketAddr) {
     let path = "/api/v1/query_exemplars?query=jobs_total&start=0&end=4000000000";
-    // Prometheus keeps one of equal exemplars; their time is that of the first scrape.
+    // Prometheus keeps one of several equal exemplars, with the time of the first scrape.
     let found = |address| ask(address, path)["data"].clone();
     let theirs = found(prometheus.address);
     assert_eq!(theirs[0]["exemplars"][0]["labels"], json!({"trace_id": "4bf92f3577b34da6"}));
@@ -278,7 +279,7 @@ fn same_exemplars(prometheus: &Prometheus, mirador: SocketAddr) {
     assert_eq!(ours[0]["exemplars"][0], theirs[0]["exemplars"][0]);
 }
 
-/// The lines of the target that never changes, but for their times.
+/// Compares the federated lines of the constant target, without their times.
 fn same_federation(prometheus: &Prometheus, mirador: SocketAddr) {
     let lines = |address| {
         let path =
@@ -294,7 +295,7 @@ fn same_federation(prometheus: &Prometheus, mirador: SocketAddr) {
     assert_eq!(theirs, lines(mirador));
 }
 
-/// A Prometheus without data of its own answers from the server by remote read.
+/// A Prometheus without data of its own answers queries from the server by remote read.
 #[test]
 fn prometheus_reads_what_is_stored() {
     let folder = Folder::new();
@@ -340,7 +341,7 @@ fn prometheus_reads_what_is_stored() {
     assert_eq!(hosts.status, 200, "{}", hosts.text());
 }
 
-/// Fields of a protobuf message that have a length, and others as nothing.
+/// The fields of a protobuf message that have a length; others have empty content.
 fn fields(mut message: &[u8]) -> Vec<(u8, &[u8])> {
     let varint = |message: &mut &[u8]| {
         let (mut value, mut shift) = (0usize, 0);
@@ -370,7 +371,7 @@ fn fields(mut message: &[u8]) -> Vec<(u8, &[u8])> {
     found
 }
 
-/// The data of the first series' chunks, of a stream of one frame.
+/// The data of the first series' chunks, from a stream of one frame.
 fn chunks_of(address: SocketAddr, metric: &str) -> Vec<Vec<u8>> {
     let equals = [field(2, b"__name__"), field(3, metric.as_bytes())].concat();
     let times = [number(1, 0), number(2, 4_000_000_000_000)].concat();
@@ -415,8 +416,8 @@ fn histograms(metric: &str, hint: u64) -> Vec<u8> {
     field(1, &series)
 }
 
-/// The chunks of histograms that remote read streams are, bit for bit, those that Prometheus makes
-/// of the same samples; but for what it knows of the time before them.
+/// Remote read streams the same chunks of histograms, bit for bit, that Prometheus makes of the
+/// same samples, except for what Prometheus knows from earlier samples.
 #[test]
 fn histogram_chunks_are_those_of_prometheus() {
     let flags = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"];

@@ -1,10 +1,10 @@
-//! A remote write 1.0 sender, written from the specification and not with the server's own code.
+//! A remote write 1.0 sender, written from the specification, without the server's own code.
 
 use crate::client::Connection;
 use crate::client::Reply;
 use std::net::SocketAddr;
 
-/// One field of a protobuf message: its number and what is in it.
+/// One field of a protobuf message: its number and its content.
 pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![number << 3 | 2];
     out.extend(varint(bytes.len() as u64));
@@ -27,7 +27,7 @@ pub(crate) fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
-/// What the samples of a series that ended are worth.
+/// The value of a stale marker.
 pub(crate) fn stale() -> f64 {
     f64::from_bits(0x7FF0_0000_0000_0002)
 }
@@ -129,7 +129,7 @@ fn sample(time: i64, value: f64) -> Vec<u8> {
     out
 }
 
-/// The message, not yet compressed.
+/// The message before compression.
 pub(crate) fn request(series: &[Series]) -> Vec<u8> {
     series.iter().flat_map(|one| field(1, &one.encode())).collect()
 }
@@ -149,7 +149,7 @@ pub(crate) fn send(address: SocketAddr, message: &[u8]) -> Reply {
     Connection::open(address).send("POST", "/api/v1/write", &HEADERS, &snappy(message))
 }
 
-/// Sends series, which must be taken.
+/// Sends series, which must be accepted.
 pub(crate) fn write(address: SocketAddr, series: &[Series]) {
     let reply = send(address, &request(series));
     assert!(matches!(reply.status, 200 | 204), "{}: {}", reply.status, reply.text());

@@ -1,4 +1,4 @@
-//! What a newcomer and an orchestrator ask first.
+//! Starting and serving: the banner, the front page, ports, readiness.
 
 use crate::support::{Folder, Server, command, installed, run, skip, wait_for};
 use std::process::Command;
@@ -18,7 +18,7 @@ fn it_starts_and_says_where_to_look() {
 }
 
 #[test]
-fn the_front_page_shows_that_it_lives_in_two_languages() {
+fn the_front_page_is_served_in_two_languages() {
     let folder = Folder::new();
     let server = Server::start(folder.path());
     server.post("/-/probe", b"1 x\n2 y\n");
@@ -45,7 +45,7 @@ fn what_is_not_served_is_not_found() {
     assert_eq!(server.post("/ready", b"").status, 405);
 }
 
-/// As curl sends it when nobody escapes anything.
+/// As curl sends a URL that the user did not escape.
 #[test]
 fn queries_may_come_as_they_are_typed() {
     let folder = Folder::new();
@@ -59,7 +59,7 @@ fn queries_may_come_as_they_are_typed() {
         let body = br#"query="<still a body>"&time=4"#;
         let reply = connection.send("POST", "/api/v1/query", &form, body);
         assert!(reply.text().contains(r#"[4,"<still a body>"]"#), "{}", reply.text());
-        // After a request with a body the next one is only read, not mended.
+        // After a request with a body, the next request on the connection is read correctly.
         let plain = connection.send("GET", "/api/v1/query?query=1&time=4", &[], b"");
         assert!(plain.text().contains(r#"[4,"1"]"#), "{}", plain.text());
     }
@@ -187,7 +187,7 @@ fn flush_and_merge_answer_when_done() {
     assert_eq!(server.metric(parts), 1.0);
     assert_eq!(server.metric("mirador_head_rows{signal=\"probe\"}"), 0.0);
     assert_eq!(server.stored_ids(), (0..500).collect::<Vec<u64>>());
-    // The log behind the parts is gone with the next files.
+    // Truncation has deleted the segments whose batches are in parts.
     assert!(server.metric("mirador_wal_size_bytes") < 10_000.0);
     server.kill();
     let server = Server::start(folder.path());
@@ -195,7 +195,7 @@ fn flush_and_merge_answer_when_done() {
 }
 
 #[test]
-fn data_reaches_parts_without_being_told() {
+fn data_reaches_parts_without_a_request() {
     let folder = Folder::new();
     let server = Server::start_with(folder.path(), &["--set", "storage.flush_interval=1s"]);
     server.post("/-/probe", b"1 x\n");

@@ -1,4 +1,4 @@
-//! SIGTERM: not ready first, then drained, then synced with a mark that says so.
+//! SIGTERM: the server reports not ready, drains requests, syncs, and seals the write-ahead log.
 
 use crate::client::Connection;
 use crate::support::{Folder, Server, command, wait_for};
@@ -20,7 +20,7 @@ fn a_stop_under_load_loses_nothing_and_is_clean() {
                     let body = format!("{id} x\n");
                     match connection.try_send("POST", "/-/probe", &[], body.as_bytes()) {
                         Ok(reply) if reply.status == 204 => acknowledged.lock().unwrap().push(id),
-                        // Answered or cut off: either way nothing was promised.
+                        // An unanswered request may or may not have been stored.
                         _ => return,
                     }
                 }
@@ -53,9 +53,9 @@ fn it_says_that_it_is_not_ready_before_it_stops_listening() {
     assert_eq!(server.wait(), 0);
 }
 
-/// Who asks twice does not want to wait.
+/// A second signal means that the operator does not want to wait.
 #[test]
-fn a_second_signal_ends_the_waiting() {
+fn a_second_signal_stops_at_once() {
     let folder = Folder::new();
     let server = Server::start_with(folder.path(), &["--set", "server.shutdown_delay=1h"]);
     assert_eq!(server.post("/-/probe", b"1 x\n").status, 204);
@@ -68,12 +68,12 @@ fn a_second_signal_ends_the_waiting() {
     assert_eq!(server.metric("mirador_wal_unclean_stops_total"), 0.0);
 }
 
-/// The first process of a container gets no signal that it does not ask for.
+/// The first process of a container only gets signals for which it has a handler.
 #[test]
 fn a_signal_ends_a_start_that_takes_long() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path().join("wal")).unwrap();
-    // Opening a pipe to read waits for somebody who writes.
+    // Opening a pipe for reading blocks until a writer opens it.
     let segment = folder.path().join("wal/0000000000000001.log");
     assert!(Command::new("mkfifo").arg(&segment).status().unwrap().success());
     let mut child = command(folder.path(), &[]).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! Starting the real server and asking it things.
+//! Starts the real server and sends it requests.
 
 use crate::client::{Connection, Reply};
 use serde_json::Value;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mirador");
 
-/// How long anything may take that takes milliseconds on an idle machine.
+/// How long the tests wait for something that takes milliseconds on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder that goes when the test ends.
+/// A folder that is removed when the test ends.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -41,18 +41,18 @@ impl Drop for Folder {
 pub(crate) struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// What it said on standard output until it was ready.
+    /// What it printed on standard output until it was ready.
     pub banner: String,
 }
 
-/// The command with what every test wants: a free port, no further ones, the probe.
+/// The command with the settings of every test: a free port, no further ports, the probe engine.
 pub(crate) fn command(data: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command.args(["--set", "listen.also=[]", "--set", "testing.probe=true"]);
-    // What the server counts about itself would disturb what the tests count.
+    // The server's own metrics would change what the tests count.
     command.args(["--set", "metrics.self_interval=0s"]);
-    // Tests count on fixed times, which grow old.
+    // Tests use fixed times, which would fall out of the retention.
     command.args(["--set", "retention.metrics=0s"]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -67,10 +67,11 @@ impl Server {
         Self::spawn(command(data, more)).unwrap_or_else(|text| panic!("no start: {text}"))
     }
 
-    /// Waits until the server says that it is ready; `Err` with its last words when it ends first.
+    /// Waits until the server reports that it is ready; `Err` with its last output if it ends
+    /// first.
     pub(crate) fn spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command.spawn().unwrap();
-        // Somebody must read what it says, or it would wait for room in the pipe.
+        // Standard error must be read, or the server would block once the pipe is full.
         let mut complaints = child.stderr.take().unwrap();
         let complaints = std::thread::spawn(move || {
             let mut text = String::new();
@@ -106,7 +107,7 @@ impl Server {
         self.connect().send("POST", path, &[], body)
     }
 
-    /// The ids that the probe answers.
+    /// The ids that the probe engine returns.
     pub(crate) fn stored_ids(&self) -> Vec<u64> {
         let reply = self.get("/-/probe");
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -135,7 +136,7 @@ impl Server {
         assert!(status.success());
     }
 
-    /// Its exit code, within the patience.
+    /// Waits for the exit code.
     pub(crate) fn wait(mut self) -> i32 {
         let status = wait_for("the server to end", || self.child.try_wait().unwrap());
         status.code().expect("it ended by itself")
@@ -149,7 +150,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks again and again until there is an answer.
+/// Calls `ask` repeatedly until it returns a value.
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -168,12 +169,12 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
-/// A line that is seen even when the test passes: the test harness only hides what is printed.
+/// Prints a line that is visible even when the test passes, because the harness only hides `print`.
 pub(crate) fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Says aloud that a test, or a part of one, can't run here; `.ci/run` counts these lines.
+/// Reports that a test, or a part of one, can't run here; `.ci/run` counts these lines.
 pub(crate) fn skip(name: &str, reason: &str) {
     say(&format!("SKIPPED {name}: {reason}"));
 }
@@ -184,12 +185,12 @@ pub(crate) fn installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// A text as it may stand in a URL's query.
+/// Encodes a text for a URL's query.
 pub(crate) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
-/// An answer in JSON that must be a success.
+/// Requests JSON; the answer must be a success.
 pub(crate) fn ask(address: SocketAddr, path: &str) -> Value {
     let reply = Connection::open(address).send("GET", path, &[], b"");
     assert_eq!(reply.status, 200, "{path}: {}", reply.text());

@@ -1,5 +1,6 @@
-//! The tools that operators run beside their server, as Debian ships them: promtool asks, vmagent
-//! scrapes and sends, vmalert records, alerts and remembers, vmctl brings the history of a Prometheus.
+//! The tools that operators run beside their server, as Debian packages them: promtool queries,
+//! vmagent scrapes and sends, vmalert evaluates rules and restores its state, vmctl imports the
+//! history of a Prometheus.
 
 use crate::prometheus::Prometheus;
 use crate::real_clients::{result, target};
@@ -25,7 +26,7 @@ impl Drop for Tool {
     }
 }
 
-/// Whether the tool is there; says so where it is not.
+/// Whether the tool is installed; prints SKIPPED if it is not.
 fn has(tool: &str) -> bool {
     let there = installed(tool);
     if !there {
@@ -39,7 +40,7 @@ fn import(server: &Server, text: &str) {
     assert_eq!(reply.status, 204, "{}", reply.text());
 }
 
-/// The value of a series when there is one.
+/// The value of a series, if it exists.
 fn value(address: SocketAddr, query: &str) -> Option<f64> {
     result(address, query).first()?["value"][1].as_str()?.parse().ok()
 }
@@ -127,7 +128,7 @@ groups:
     let mut command = Command::new("vmalert");
     command.args(ways.map(|way| format!("-{way}.url=http://{server}/prometheus")));
     command.arg(format!("-rule={}", rules.display()));
-    // Nobody listens there: what becomes of alerts is not asked here.
+    // No process listens there: this test does not check what happens to alerts.
     command.arg("-notifier.url=http://127.0.0.1:9").arg("-httpListenAddr=127.0.0.1:0");
     Tool::start(&mut command)
 }
@@ -150,7 +151,7 @@ fn vmalert_records_alerts_and_remembers() {
     let active_since = value(address, "ALERTS_FOR_STATE").unwrap();
     drop(first);
 
-    // The second one asks the server since when the alert has been active.
+    // The second vmalert asks the server since when the alert has been active.
     let last = value(address, "timestamp(ALERTS_FOR_STATE)").unwrap();
     let _second = vmalert(&rules, address);
     wait_for("another evaluation", || {
@@ -192,13 +193,13 @@ fn vmctl_brings_the_history_of_a_prometheus() {
 
     let folder = Folder::new();
     let server = Server::start(folder.path());
-    // It insists on a terminal for its progress; `script` gives it one.
+    // vmctl requires a terminal for its progress; `script` provides one.
     let wanted = format!(
         "vmctl prometheus -s --prom-snapshot '{}' --vm-addr http://{}",
         snapshot.display(),
         server.address
     );
-    // Debian's vmctl may leave series behind at its end and says so only in its figures.
+    // Debian's vmctl may omit series at its end and only shows it in its figures.
     wait_for("vmctl to send all that it has read", || {
         let mut script = Command::new("script");
         let (code, out, words) =

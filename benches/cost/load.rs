@@ -1,4 +1,5 @@
-//! Remote-write bodies as an agent sends them: one scrape of some hosts each, drawn from a seed.
+//! Remote-write bodies as an agent sends them: each holds one scrape of several hosts, generated
+//! from a seed.
 
 use platform::{Random, SeededRandom};
 use prost::Message;
@@ -9,10 +10,10 @@ pub(crate) const CPU_METRIC: &str = "node_cpu_seconds_total";
 pub(crate) const MODES: [&str; 8] =
     ["idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"];
 const CPUS: usize = 8;
-/// Of each host.
+/// The number of CPU series of each host.
 pub(crate) const CPU_SERIES: usize = CPUS * MODES.len();
 const OTHER_SERIES: usize = 136;
-/// In each body.
+/// The number of series in each body.
 pub(crate) const SERIES: usize = HOSTS * (CPU_SERIES + OTHER_SERIES);
 
 const START_MS: i64 = 1_795_219_200_000;
@@ -50,7 +51,7 @@ impl Load {
         let (timestamp, mut timeseries) = (self.next_ms, Vec::new());
         self.next_ms += SCRAPE_MS;
         for (index, (labels, value)) in self.series.iter_mut().enumerate() {
-            // Counters, gauges, and half that never changes, as on a real host.
+            // A mix of counters and gauges, and half of the series never change, as on a real host.
             match index % 4 {
                 0 => *value += self.random.below(1_000) as f64 / 100.0,
                 1 => *value = self.random.below(1 << 20) as f64,

@@ -1,11 +1,11 @@
 //! The cost guard: fixed work whose instructions callgrind counts.
 //!
-//! `.ci/cost` runs every work that is listed here and compares its instructions with the budgets in
-//! `benches/cost-budgets.txt` (docs/benchmarks.md says how to change one). `cost --list` prints the
-//! names, `cost NAME` does one work.
+//! `.ci/cost` runs every work listed here and compares its instructions with the budgets in
+//! `benches/cost-budgets.txt` (docs/benchmarks.md explains how to change one). `cost --list` prints
+//! the names, `cost NAME` does one work.
 //!
-//! Only what `counted_work` calls is counted; what a work needs beforehand is made outside of it.
-//! The work is the same in every run: a fixed seed, a simulated disk and clock, one thread.
+//! Only what `counted_work` calls is counted; everything that a work needs is prepared outside of
+//! it. The work is the same in every run: a fixed seed, a simulated disk and clock, one thread.
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
 mod load;
@@ -46,8 +46,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Callgrind counts from the entry of this function to its return: it finds the function by its
-/// name. The answer passes through `black_box` so that the call is neither inlined nor a jump.
+/// Callgrind finds this function by its name and counts from its entry to its return. The result
+/// passes through `black_box`, so that the call is neither inlined nor turned into a jump.
 #[inline(never)]
 fn counted_work(work: &mut dyn FnMut() -> usize) -> usize {
     black_box(work())
@@ -59,7 +59,7 @@ fn count(expected: usize, mut work: impl FnMut() -> usize) {
     assert_eq!(done, expected, "the work is not what it was");
 }
 
-/// A store with so many scrapes of all series in its head.
+/// A store with this many scrapes of all series in its head.
 fn scraped(load: &mut Load, scrapes: usize) -> Store {
     let mut store = Store::new();
     for _ in 0..scrapes {
@@ -81,7 +81,7 @@ fn in_parts(load: &mut Load, parts: usize, scrapes: usize) -> Store {
     store
 }
 
-/// Bodies of series that the store knows: decompressed, decoded, resolved, encoded for the
+/// Bodies with series that the store knows: decompressed, decoded, resolved, encoded for the
 /// write-ahead log, applied to the head.
 fn remote_write() {
     const BODIES: usize = 10;
@@ -91,7 +91,7 @@ fn remote_write() {
     count(BODIES * SERIES, || bodies.iter().map(|body| store.write(body)).sum());
 }
 
-/// A body of series that the store does not know, into a registry that has some.
+/// A body with series that the store does not know, added to a registry that has others.
 fn new_series() {
     let mut store = scraped(&mut Load::new(), 1);
     let body = Load::of_other_hosts().next_scrape();
@@ -114,7 +114,7 @@ fn merge() {
     });
 }
 
-/// Over an hour of one metric, half of it in parts and half in the head.
+/// A query over an hour of one metric, half of it in parts and half in the head.
 fn sum_by_rate() {
     let mut load = Load::new();
     let mut store = in_parts(&mut load, 2, 60);
@@ -126,7 +126,7 @@ fn sum_by_rate() {
     count(load::MODES.len(), || store.range_query(query, end_ms - 3_600_000, end_ms, 15_000));
 }
 
-/// The values of a label, of all series and of those of one metric.
+/// The values of a label, among all series and among those of one metric.
 fn label_values() {
     let store = half_flushed();
     count(2 * load::HOSTS, || {

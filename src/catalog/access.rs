@@ -5,7 +5,7 @@ use model::TenantId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Each stands for itself: `admin` does not include the others.
+/// Each scope stands alone: `admin` does not include the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -32,7 +32,8 @@ impl Scope {
     }
 }
 
-/// Whose data. Stored as a list of names, where `*` alone means everybody's.
+/// The tenants whose data may be accessed. Stored as a list of names, where `*` alone means all
+/// tenants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub enum TenantAccess {
@@ -77,7 +78,7 @@ impl From<TenantAccess> for Vec<String> {
     }
 }
 
-/// Who asks, once it is proven.
+/// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The user's name, or the token's.
@@ -92,7 +93,7 @@ impl Identity {
     }
 }
 
-/// Names of users and tokens: part of a key, shown to people.
+/// Names of users and tokens: they are part of a key and shown to people.
 pub(crate) fn check_name(name: &str) -> Result<(), CatalogError> {
     let length = name.chars().count();
     if (1..=100).contains(&length) && !name.chars().any(|c| c.is_control() || c == ':' || c == '/')

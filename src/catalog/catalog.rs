@@ -1,5 +1,5 @@
-//! The catalog: JSON values under text keys, durable before they are acknowledged, exported after
-//! they changed.
+//! The catalog: JSON values under text keys, durable before they are acknowledged, exported after a
+//! change.
 
 use crate::envelope::{self, STATE_KEY, State};
 use crate::export;
@@ -12,16 +12,16 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A day of hourly ones.
+/// One day of hourly exports.
 pub const EXPORTS_KEPT: usize = 24;
-/// Users, rules and dashboards of a large site are a few megabytes.
+/// Users, rules and dashboards of a large site take a few megabytes.
 pub const SIZE_ALARM_BYTES: u64 = 256 << 20;
 
 const EXPORT_DELAY_MS: i64 = 5_000;
 const EXPORT_EVERY_MS: i64 = 3_600_000;
 const KEY_LENGTH_MAX: usize = 512;
 const VALUE_LENGTH_MAX: usize = 16 << 20;
-/// The catalog's own keys; nobody else writes below it.
+/// The catalog's own keys; callers may not write below this prefix.
 const RESERVED: &str = "meta/";
 const LOCK: &str = "lock";
 
@@ -39,18 +39,18 @@ pub struct Catalog {
 struct Inner {
     state: State,
     damage: Option<String>,
-    /// Set by the first write that failed: what the store then has in memory is nobody's promise.
+    /// Set by the first failed write: what the store then holds in memory may differ from its disk.
     stopped: bool,
     exported_sequence: Option<u64>,
     exported_ms: i64,
-    /// When the first change after the last export was.
+    /// The time of the first change since the last export.
     dirty_since_ms: Option<i64>,
     size_alarm: bool,
 }
 
 impl Catalog {
-    /// Opens what is in the disk's folder, which belongs to the catalog alone, and brings its
-    /// schema up to date.
+    /// Opens the catalog in the disk's folder, which must belong to it alone, and migrates its
+    /// content to the current schema.
     pub fn open(
         disk: Arc<RealDisk>,
         backend: Backend,
@@ -80,12 +80,13 @@ impl Catalog {
         self.backend
     }
 
-    /// What was lost and why; `None` when all is well. Show it wherever people look.
+    /// What was lost and why; `None` when nothing was. Show it wherever an administrator looks.
     pub fn damage(&self) -> Option<String> {
         self.inner().damage.clone()
     }
 
-    /// An administrator has read [`Catalog::damage`] and put right what was missing.
+    /// Clears [`Catalog::damage`], after an administrator has read it and restored what was
+    /// missing.
     pub fn acknowledge_damage(&self) -> Result<(), CatalogError> {
         self.apply(&[Change::Delete(DAMAGE_KEY.to_owned())])?;
         self.inner().damage = None;
@@ -97,7 +98,7 @@ impl Catalog {
         self.store.get(key)?.map(|sealed| read(key, &sealed)).transpose()
     }
 
-    /// Every entry below the prefix, by rising key.
+    /// Every entry below the prefix, in the order of the keys.
     pub fn scan<T: DeserializeOwned>(
         &self,
         prefix: &str,
@@ -115,7 +116,7 @@ impl Catalog {
         self.write(vec![put(key, value)?])
     }
 
-    /// Deleting what is not there is fine.
+    /// Deleting a key that does not exist is no error.
     pub fn delete(&self, key: &str) -> Result<(), CatalogError> {
         self.write(vec![Change::Delete(key.to_owned())])
     }
@@ -128,8 +129,8 @@ impl Catalog {
         self.apply(&changes)
     }
 
-    /// Exports five seconds after a change and hourly, looks at the size. Call it every second or
-    /// so; it does nothing most of the time.
+    /// Exports five seconds after a change and hourly, and checks the size. Call it about every
+    /// second; most calls do nothing.
     pub fn maintain(&self, now_ms: i64) -> Result<(), CatalogError> {
         if self.inner().export_is_due(now_ms) {
             self.export_now()?;
@@ -137,8 +138,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes an export and answers its path below the catalog's folder. For shutting down, and
-    /// before everything that could go wrong.
+    /// Writes an export and returns its path below the catalog's folder. Call it at shutdown and
+    /// before any risky operation.
     pub fn export_now(&self) -> Result<String, CatalogError> {
         let mut inner = self.inner();
         let now_ms = self.clock.wall_ms();
@@ -154,17 +155,17 @@ impl Catalog {
                 telemetry::EXPORTS.increment();
             }
             Err(error) => {
-                // Tried again after another delay, not with every call.
+                // Tried again after another delay, not on every call.
                 inner.dirty_since_ms = Some(now_ms);
                 observe::emit(&telemetry::ExportFailed { place: &path, error: &error });
                 return Err(error);
             }
         }
-        self.look_at_size(&mut inner)?;
+        self.check_size(&mut inner)?;
         Ok(path)
     }
 
-    /// Replaces everything by an export's content. What was there is exported first. [`Tokens`] and
+    /// Replaces the whole content by an export's. The old content is exported first. [`Tokens`] and
     /// [`Users`] hold copies in memory: open them again afterwards.
     ///
     /// [`Tokens`]: crate::Tokens
@@ -190,7 +191,7 @@ impl Catalog {
         size_of(self.disk.as_ref(), self.backend.as_str())
     }
 
-    /// Seals the values, brings the state along, writes all of it as one batch, flushes.
+    /// Seals the values, updates the state entry, writes all of it as one batch, flushes.
     pub(crate) fn apply(&self, changes: &[Change]) -> Result<(), CatalogError> {
         let mut inner = self.inner();
         if inner.stopped {
@@ -251,7 +252,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn look_at_size(&self, inner: &mut Inner) -> Result<(), CatalogError> {
+    fn check_size(&self, inner: &mut Inner) -> Result<(), CatalogError> {
         let bytes = self.size_bytes()?;
         telemetry::BYTES.set(bytes as f64);
         let alarm = bytes > SIZE_ALARM_BYTES;
@@ -267,7 +268,7 @@ impl Catalog {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // Changed only after the store agreed: whole after a panic too.
+        // Changed only after the store has succeeded, so it is consistent even after a panic.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -282,7 +283,7 @@ impl Inner {
 
 /// A change that puts a value.
 pub(crate) fn put<T: Serialize>(key: &str, value: &T) -> Result<Change, CatalogError> {
-    let wrong = |error| CatalogError::Invalid(format!("value of {key} is no JSON: {error}"));
+    let wrong = |error| CatalogError::Invalid(format!("value of {key} is not JSON: {error}"));
     Ok(Change::Put(key.to_owned(), serde_json::to_vec(value).map_err(wrong)?))
 }
 
@@ -305,7 +306,7 @@ fn check(change: &Change) -> Result<(), CatalogError> {
             "value of {key} is over {VALUE_LENGTH_MAX} bytes"
         )));
     }
-    let wrong = |error| CatalogError::Invalid(format!("value of {key} is no JSON: {error}"));
+    let wrong = |error| CatalogError::Invalid(format!("value of {key} is not JSON: {error}"));
     serde_json::from_slice::<IgnoredAny>(value).map(|_| ()).map_err(wrong)
 }
 

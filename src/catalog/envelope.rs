@@ -1,14 +1,14 @@
-//! What stands around every stored value, and the state that says what the whole must be.
+//! The envelope around every stored value, and the state entry that describes the whole content.
 //!
-//! The stores have checksums of their own, with gaps: sled takes a damaged tail for a torn one and
-//! goes back in time without a word; redb looks at checksums only when it repairs. So each value
-//! carries a checksum that includes its key, and one entry, written with every batch, says how many
-//! entries there are, what they add up to, and how many batches there were.
+//! The stores' own checksums have gaps: sled takes a damaged tail for a torn one and silently goes
+//! back in time; redb checks checksums only when it repairs. So each value carries a checksum that
+//! includes its key, and one entry, written with every batch, holds the number of entries, a sum
+//! over them, and the number of batches.
 
 use crate::CatalogError;
 use codec::{ByteReader, ByteWriter, crc32c, crc32c_append, xxh3_64};
 
-/// Where the [`State`] stands. Not part of the sum itself, nor of exports.
+/// The key of the [`State`]. It is not part of the sum, nor of exports.
 pub(crate) const STATE_KEY: &str = "meta/state";
 
 const VALUE_VERSION: u8 = 1;
@@ -29,7 +29,7 @@ pub(crate) fn open<'a>(key: &str, sealed: &'a [u8]) -> Result<&'a [u8], CatalogE
     let crc = reader.u32().map_err(short)?;
     let payload = &sealed[reader.offset()..];
     if version != VALUE_VERSION || crc != checksum(key, payload) {
-        return Err(CatalogError::damaged(key, "its checksum does not agree"));
+        return Err(CatalogError::damaged(key, "its checksum does not match"));
     }
     Ok(payload)
 }
@@ -38,13 +38,13 @@ fn checksum(key: &str, payload: &[u8]) -> u32 {
     crc32c_append(crc32c(key.as_bytes()), payload)
 }
 
-/// What all entries together must amount to.
+/// The number of entries, their sum, and the number of batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Rises with every batch, for the whole life of the catalog, over restores too.
+    /// Grows with every batch, for the whole life of the catalog, across restores too.
     pub(crate) sequence: u64,
     pub(crate) entries: u64,
-    /// XOR of the hashes of all entries: the same in any order, and cheap to keep up to date.
+    /// XOR of the hashes of all entries: independent of their order, and cheap to update.
     pub(crate) sum: u64,
 }
 

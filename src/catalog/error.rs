@@ -1,4 +1,4 @@
-//! What can go wrong with the catalog.
+//! The errors of the catalog.
 
 use model::ErrorKind;
 use std::io;
@@ -19,17 +19,17 @@ pub enum CatalogError {
     Unrecoverable { folder: String, reason: String },
     #[error("catalog entry {key} is damaged: {what}")]
     Damaged { key: String, what: String },
-    /// The store's bytes are at fault.
+    /// The store's bytes are damaged.
     #[error("catalog store is damaged: {operation}: {reason}")]
     StoreDamaged { operation: &'static str, reason: String },
-    /// The machine is at fault: no space, no permission, somebody else's lock.
+    /// The machine refused: no space, no permission, or a lock that another process holds.
     #[error("catalog store failed: {operation}")]
     Store {
         operation: &'static str,
         #[source]
         source: io::Error,
     },
-    #[error("the catalog takes no more writes since one failed; restart when the disk is well")]
+    #[error("the catalog refuses writes since one failed; repair the disk, then restart")]
     Stopped,
     #[error("can't read or write {path}")]
     Io {
@@ -63,8 +63,8 @@ impl CatalogError {
         }
     }
 
-    /// Whether an export may take the store's place. A full disk or a missing permission must not
-    /// cost anybody the changes since the last export.
+    /// Whether the store may be replaced by an export. After a full disk or a missing permission it
+    /// must not be: the changes since the last export would be lost.
     pub(crate) fn is_damage(&self) -> bool {
         self.kind() == ErrorKind::Corrupt
     }

@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 pub const EXPORT_FORMAT_VERSION: u64 = 1;
 
-/// Far above the size alarm; checked before memory is taken.
+/// Far above the size alarm; checked before memory is allocated.
 const TEXT_LENGTH_MAX: usize = 1 << 30;
 const ZSTD_LEVEL: i32 = 3;
 
-/// An export, read. Values are JSON.
+/// A decoded export. Values are JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Export {
     pub(crate) sequence: u64,
@@ -103,13 +103,13 @@ fn decompress(bytes: &[u8]) -> Result<Vec<u8>, CatalogError> {
         .map_err(|error| CatalogError::BadExport(error.to_string()))
 }
 
-/// What stands before the last line, if that line's checksum agrees.
+/// Returns the text before the last line if that line's checksum matches.
 fn check_trailer(text: &[u8]) -> Result<&[u8], CatalogError> {
     let ended = text.strip_suffix(b"\n").unwrap_or_default();
     let start = ended.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let trailer: Trailer = parse(&ended[start..])?;
     if trailer.crc32c != crc32c(&text[..start]) {
-        return Err(CatalogError::BadExport("its checksum does not agree".to_owned()));
+        return Err(CatalogError::BadExport("its checksum does not match".to_owned()));
     }
     Ok(&text[..start])
 }

@@ -1,10 +1,11 @@
-//! An export as a person reads it, for `mirador inspect catalog`.
+//! Describes an export for `mirador inspect catalog`.
 
 use crate::{CatalogError, export};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Members that hold hashes of secrets: nobody needs to read them, and they can be attacked.
+/// Members with hashes of secrets are left out: a reader has no use for them, and an attacker could
+/// try to crack them.
 const SECRET_MEMBERS: [&str; 2] = ["hash", "password"];
 
 /// Every entry of an export file, secrets left out.

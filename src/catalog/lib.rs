@@ -1,13 +1,14 @@
 //! Small things that people and programs set: users, tokens, tenants, settings, and what later
 //! crates keep here. Step 4.
 //!
-//! Lives here: one trait over an embedded key-value store, on sled and on redb; the wrapper that
-//! keeps a damaged one from losing anything silently; exports; migrations; tokens and users.
-//! Not here: series, parts, manifests, the log: they have checksummed files of their own, so that
-//! losing the catalog never loses telemetry. Nor anything that changes more than once a second.
-//! Invariants: a write is durable before it is acknowledged; what is read is what was written or
-//! an error; a catalog that lost something says so until somebody acknowledges it; secrets are
-//! stored as hashes only.
+//! Lives here: one trait over an embedded key-value store, implemented on sled and on redb; the
+//! wrapper that makes damage of a store visible; exports; migrations; tokens and users.
+//! Not here: series, parts, manifests, the write-ahead log: these have checksummed files of their
+//! own, so that losing the catalog never loses telemetry. Nor anything that changes more than once
+//! a second.
+//! Invariants: a write is durable before it is acknowledged; a read returns what was written, or an
+//! error; a catalog that lost something reports it until an administrator acknowledges it; secrets
+//! are stored as hashes only.
 //! When you change what is stored: add `migrations/NNNN_name.json`.
 //!
 //! Read first: [`Catalog`], [`Store`], [`Tokens`], [`Users`].

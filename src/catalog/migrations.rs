@@ -1,5 +1,6 @@
-//! Brings an older catalog's content up to date: `migrations/NNNN_name.json` at the root of the
-//! repository, in order, each as one batch together with the new schema number.
+//! Migrates an older catalog's content to the current schema: applies `migrations/NNNN_name.json`
+//! from the root of the repository, in order, each as one batch together with the new schema
+//! number.
 
 use crate::CatalogError;
 use crate::catalog::Catalog;
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 
 const SCHEMA_KEY: &str = "meta/schema";
 
-/// Number i + 1 stands at place i. Never change one that was released.
+/// Migration i + 1 is at index i. Never change one that was released.
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.json")];
 
 /// The schema that this program writes.
@@ -25,7 +26,7 @@ struct Migration<'a> {
     operations: Vec<Operation<'a>>,
 }
 
-/// Each may run twice without another result than once.
+/// Each operation may run twice with the same result as once.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Operation<'a> {
@@ -75,7 +76,7 @@ fn run_all(catalog: &Catalog, migrations: &[&str]) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// Content of a newer schema must not come in through an import either.
+/// Content of a newer schema must not be imported either.
 pub(crate) fn check_export(export: &Export) -> Result<(), CatalogError> {
     let entry = export.entries.iter().find(|(key, _)| key == SCHEMA_KEY);
     let wrong = |_| CatalogError::BadExport("its schema version is no number".to_owned());
@@ -151,7 +152,8 @@ mod tests {
                 catalog.put(key, &1).unwrap();
             }
             run_all(catalog, &[MIGRATIONS[0], second]).unwrap();
-            // As after a crash between writing and acknowledging, at worst: from the start again.
+            // After a crash between a write and its acknowledgement, a migration runs again from
+            // the start.
             catalog.apply(&[schema(0)]).unwrap();
             run_all(catalog, &[MIGRATIONS[0], second]).unwrap();
             let get = |key: &str| catalog.get::<u64>(key).unwrap();

@@ -1,17 +1,18 @@
-//! Opens a catalog whatever state it is in, or says why not. Never silently empty, never silently
-//! older than it was.
+//! Opens a catalog in whatever state it is, or reports why it can't. It is never silently empty and
+//! never silently older than it was.
 //!
-//! 1. sled: what an interrupted snapshot left (`snap.*.generating`) goes to quarantine, because
-//!    sled takes it for a snapshot and refuses to open.
+//! 1. On sled, the remains of an interrupted snapshot (`snap.*.generating`) go to quarantine,
+//!    because sled takes them for a snapshot and refuses to open.
 //! 2. Open, and compare everything with the state entry and with the newest export's number.
-//! 3. That failed, and it is sled: its snapshots go to quarantine, its log is replayed, step 2.
-//!    Then write the state entry as it is: a store that reads well and can't write is no store, so
-//!    its content moves to a new one. Nothing is lost by that.
-//! 4. Reading failed: the store goes to quarantine, the newest good export takes its place, and the
-//!    catalog says so (event, metric, `Catalog::damage`) until somebody acknowledges it.
-//! 5. There is no good export: an error, and everything stays where it is.
+//! 3. If that fails and the store is sled, its snapshots go to quarantine, sled replays its own
+//!    log, and step 2 is tried again. Then write the state entry unchanged: if a store can be read
+//!    but not written, its content moves to a new one. Nothing is lost by that.
+//! 4. If reading fails, the store goes to quarantine, the newest readable export takes its place,
+//!    and the catalog reports it (event, metric, `Catalog::damage`) until an administrator
+//!    acknowledges it.
+//! 5. If there is no readable export, opening fails, and every file stays where it is.
 //!
-//! A machine that refuses (no space, no permission, a lock) is no damage: that is answered as an
+//! A machine that refuses (no space, no permission, a lock) is not damage: opening fails with that
 //! error, and nothing is moved.
 
 use crate::envelope::{self, STATE_KEY, State};
@@ -25,14 +26,15 @@ use platform::{Disk, RealDisk};
 pub(crate) const EXPORTS: &str = "exports";
 pub(crate) const DAMAGE_KEY: &str = "meta/damage";
 const QUARANTINE: &str = "quarantine";
-/// Written once the store exists: from then on an empty one is a damaged one.
+/// Written once the store exists: from then on, an empty store is a damaged one.
 const MARKER: &str = "backend";
-/// Left by a process whose write met damage that reading had not shown.
+/// Written when a write found damage that reading had not found: the next opening rebuilds the
+/// store.
 const REBUILD: &str = "rebuild";
 const EXPORT_SUFFIX: &str = ".jsonl.zst";
 const EXPORT_LENGTH_MAX: u64 = 256 << 20;
 
-/// Who keeps the bytes.
+/// The embedded store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     #[default]
@@ -52,7 +54,7 @@ impl Backend {
         [Self::Sled, Self::Redb].into_iter().find(|backend| backend.as_str() == name)
     }
 
-    /// The bare store in `<folder>/<backend>`, without the catalog's care: for tests and tools.
+    /// The bare store in `<folder>/<backend>`, without the catalog's checks: for tests and tools.
     pub fn open(self, disk: &RealDisk) -> Result<Box<dyn Store>, CatalogError> {
         disk.create_dirs(self.as_str()).map_err(CatalogError::io(self.as_str()))?;
         let folder = disk.root().join(self.as_str());
@@ -72,7 +74,7 @@ pub(crate) struct Opened {
 
 pub(crate) fn open(disk: &RealDisk, backend: Backend, now_ms: i64) -> Result<Opened, CatalogError> {
     let opening = Opening { disk, backend, now_ms, exports: export_sequences(disk)? };
-    // A marker that names no backend rotted, which is as good as none.
+    // A marker that names no known backend is damaged, and is treated as missing.
     match opening.marker()?.as_deref().and_then(Backend::from_name) {
         Some(made_by) if made_by != backend => {
             let text = format!(
@@ -88,7 +90,7 @@ pub(crate) fn open(disk: &RealDisk, backend: Backend, now_ms: i64) -> Result<Ope
     }
 }
 
-/// Numbers of the exports there are, rising.
+/// The numbers of the exports on disk, in rising order.
 pub(crate) fn export_sequences(disk: &dyn Disk) -> Result<Vec<u64>, CatalogError> {
     let listed = disk.list(EXPORTS).map_err(CatalogError::io(EXPORTS))?;
     let sequence = |name: &str| name.strip_suffix(EXPORT_SUFFIX)?.parse().ok();
@@ -105,7 +107,7 @@ pub(crate) fn read_export(disk: &dyn Disk, sequence: u64) -> Result<Export, Cata
     export::decode(&bytes)
 }
 
-/// Compares everything that is there with what the state entry says. Answers the state.
+/// Compares the whole content with the state entry and returns the state.
 pub(crate) fn verify(store: &dyn Store) -> Result<State, CatalogError> {
     let mut found = State::default();
     let mut wanted = None;
@@ -125,7 +127,7 @@ pub(crate) fn verify(store: &dyn Store) -> Result<State, CatalogError> {
     Ok(wanted)
 }
 
-/// The sealed form of entries, with the state that belongs to them.
+/// The sealed form of entries, and the state entry that belongs to them.
 pub(crate) fn sealed(
     entries: Vec<(String, Vec<u8>)>,
     sequence: u64,
@@ -141,19 +143,20 @@ pub(crate) fn sealed(
     (all, state)
 }
 
-/// The next opening is to move the content to a new store. Only a wish: where it can't be written,
-/// the next opening finds out by itself or works.
+/// Requests that the next opening moves the content to a new store. If the request can't be
+/// written, the next opening either finds the damage itself or works.
 pub(crate) fn ask_for_rebuild(disk: &dyn Disk) {
     let _ = disk.replace(REBUILD, b"");
 }
 
-/// Changes nothing, and shows whether the store can still write.
+/// Writes the state entry unchanged, to find out whether the store can still be written.
 fn write_as_it_is(opened: &Opened) -> Result<(), CatalogError> {
     opened.store.put(STATE_KEY, &opened.state.encode())?;
     opened.store.flush()
 }
 
-/// Only from a store that verifies: what is damaged must not become the newest export.
+/// Call it only with a store that `verify` accepted: damaged content must not become the newest
+/// export.
 pub(crate) fn write_export(
     disk: &dyn Disk,
     store: &dyn Store,
@@ -190,8 +193,8 @@ impl Opening<'_> {
         }
     }
 
-    /// Nothing was ever acknowledged here, unless somebody put exports into an empty folder, or
-    /// lost the marker: a store that is whole is taken as it is.
+    /// Opens a folder without a marker. Usually it is empty; but there may be exports that were
+    /// copied into it, or a store whose marker was lost, which is used if it is intact.
     fn fresh(&self) -> Result<Opened, CatalogError> {
         let name = self.backend.as_str();
         if !self.disk.list(name).map_err(CatalogError::io(name))?.is_empty() {
@@ -201,7 +204,7 @@ impl Opening<'_> {
                     return Ok(opened);
                 }
                 Err(error) if !error.is_damage() => return Err(error),
-                Err(_) => self.set_store_aside()?,
+                Err(_) => self.quarantine_store()?,
             }
         }
         if !self.exports.is_empty() {
@@ -217,7 +220,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Steps 1 to 3: opened without loss, or why not.
+    /// Steps 1 to 3: opens without loss, or fails with the reason.
     fn existing_store(&self) -> Result<Opened, CatalogError> {
         let opened = self.readable_store()?;
         let asked = self.disk.list("").map_err(CatalogError::io(REBUILD))?;
@@ -229,14 +232,14 @@ impl Opening<'_> {
         }
     }
 
-    /// A store that reads well and writes badly: its content moves to a new one, and nothing is
-    /// lost. The export comes first, so that a crash on the way costs nothing either.
+    /// Moves the content of a store that can be read but not written to a new one, without loss.
+    /// The export comes first, so that a crash in between loses nothing either.
     fn rebuild(&self, opened: Opened) -> Result<Opened, CatalogError> {
         let Opened { store, state, damage } = opened;
         write_export(self.disk, store.as_ref(), state.sequence, self.now_ms)?;
         let entries = store.export()?;
         drop(store);
-        self.set_store_aside()?;
+        self.quarantine_store()?;
         let store = self.backend.open(self.disk)?;
         store.import(entries)?;
         let name = self.backend.as_str();
@@ -253,16 +256,16 @@ impl Opening<'_> {
 
     fn readable_store(&self) -> Result<Opened, CatalogError> {
         if self.backend == Backend::Sled {
-            self.set_snapshots_aside(|name| name.ends_with(".generating"))?;
+            self.quarantine_snapshots(|name| name.ends_with(".generating"))?;
         }
         let first = match self.try_open() {
             Err(error) if error.is_damage() => error,
             opened_or_refused => return opened_or_refused,
         };
-        let has_snapshots = self.backend == Backend::Sled && self.set_snapshots_aside(|_| true)?;
+        let has_snapshots = self.backend == Backend::Sled && self.quarantine_snapshots(|_| true)?;
         if has_snapshots && let Ok(opened) = self.try_open() {
             let place = self.backend.as_str();
-            observe::emit(&telemetry::SnapshotSetAside { place, error: &first });
+            observe::emit(&telemetry::SnapshotQuarantined { place, error: &first });
             return Ok(opened);
         }
         Err(first)
@@ -286,7 +289,7 @@ impl Opening<'_> {
             let path = export_path(*sequence);
             match read_export(self.disk, *sequence) {
                 Ok(export) => {
-                    self.set_store_aside()?;
+                    self.quarantine_store()?;
                     observe::emit(&telemetry::Restored { reason, export: &path });
                     return self.begin_from(export, &path, reason);
                 }
@@ -308,7 +311,8 @@ impl Opening<'_> {
         self.begin(export.entries, newest.max(export.sequence) + 1, Some(text))
     }
 
-    /// A new store with these entries. The marker comes last: a crash before it begins again.
+    /// Makes a new store with these entries. The marker is written last: after an earlier crash,
+    /// the next opening begins again.
     fn begin(
         &self,
         mut entries: Vec<(String, Vec<u8>)>,
@@ -333,35 +337,35 @@ impl Opening<'_> {
         self.disk.replace(MARKER, name.as_bytes()).map_err(CatalogError::io(MARKER))
     }
 
-    /// Answers whether there were any.
-    fn set_snapshots_aside(&self, which: impl Fn(&str) -> bool) -> Result<bool, CatalogError> {
+    /// Returns whether there were any snapshots.
+    fn quarantine_snapshots(&self, which: impl Fn(&str) -> bool) -> Result<bool, CatalogError> {
         let folder = self.backend.as_str();
         let listed = self.disk.list(folder).map_err(CatalogError::io(folder))?;
         let snapshots = listed.iter().map(|entry| entry.name.as_str());
         let mut any = false;
         for name in snapshots.filter(|name| name.starts_with("snap.") && which(name)) {
-            self.set_aside(&format!("{folder}/{name}"), name)?;
+            self.quarantine(&format!("{folder}/{name}"), name)?;
             any = true;
         }
         Ok(any)
     }
 
-    fn set_store_aside(&self) -> Result<(), CatalogError> {
+    fn quarantine_store(&self) -> Result<(), CatalogError> {
         let name = self.backend.as_str();
         let listed = self.disk.list(name).map_err(CatalogError::io(name))?;
-        if listed.is_empty() { Ok(()) } else { self.set_aside(name, name) }
+        if listed.is_empty() { Ok(()) } else { self.quarantine(name, name) }
     }
 
-    fn set_aside(&self, path: &str, name: &str) -> Result<(), CatalogError> {
+    fn quarantine(&self, path: &str, name: &str) -> Result<(), CatalogError> {
         self.disk.create_dirs(QUARANTINE).map_err(CatalogError::io(QUARANTINE))?;
-        let to = self.free_place(name)?;
+        let to = self.free_name(name)?;
         self.disk.rename(path, &to).map_err(CatalogError::io(path))?;
         let folder = path.rfind('/').map_or("", |slash| &path[..slash]);
         self.disk.sync_dir(folder).map_err(CatalogError::io(folder))?;
         self.disk.sync_dir(QUARANTINE).map_err(CatalogError::io(QUARANTINE))
     }
 
-    fn free_place(&self, name: &str) -> Result<String, CatalogError> {
+    fn free_name(&self, name: &str) -> Result<String, CatalogError> {
         let taken = self.disk.list(QUARANTINE).map_err(CatalogError::io(QUARANTINE))?;
         let place = |number: usize| format!("{}-{number}-{name}", self.now_ms);
         let free = |candidate: &String| taken.iter().all(|entry| entry.name != *candidate);

@@ -1,4 +1,5 @@
-//! The store on redb: the same promises, so that the choice of the embedded store stays open.
+//! The store on redb, with the same guarantees as the one on sled, so that the choice of the store
+//! stays open.
 
 use crate::CatalogError;
 use crate::store::{Change, Contained, Entries, Fault, Store, guard, text_key};
@@ -80,7 +81,7 @@ impl Store for RedbStore {
         })
     }
 
-    /// A commit is durable already.
+    /// Nothing to do: a commit is durable already.
     fn flush(&self) -> Result<(), CatalogError> {
         Ok(())
     }

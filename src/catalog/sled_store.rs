@@ -1,5 +1,5 @@
-//! The store on sled. The only file that knows sled; its traps are told in
-//! `docs/adr/0003-catalog-on-sled.md`.
+//! The store on sled, and the only file that uses sled. `docs/adr/0003-catalog-on-sled.md` lists
+//! sled's traps.
 
 use crate::CatalogError;
 use crate::store::{Change, Contained, Entries, Fault, Store, guard, text_key};
@@ -17,7 +17,7 @@ impl SledStore {
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
-            // No thread that wakes twice a second: the catalog flushes before it acknowledges.
+            // Without sled's background flushes: the catalog flushes before it acknowledges.
             .flush_every_ms(None);
         Ok(Self(Contained::new(guard("open", || config.open())?)))
     }
@@ -53,7 +53,8 @@ impl Store for SledStore {
 impl From<sled::Error> for Fault {
     fn from(error: sled::Error) -> Self {
         match error {
-            // A failed lock comes as text around the kernel's answer, with its kind kept.
+            // sled reports a failed lock as text around the operating system's error, with its kind
+            // kept.
             sled::Error::Io(error) if is_lock_or_space(&error) => Self::Machine(error),
             sled::Error::Io(error) => Self::of_io(error),
             other => Self::Bytes(other.to_string()),

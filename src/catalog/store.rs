@@ -1,4 +1,4 @@
-//! The one trait that stands between the catalog and whoever keeps its bytes.
+//! The trait between the catalog and an embedded store.
 
 use crate::CatalogError;
 use std::fmt::Debug;
@@ -14,14 +14,14 @@ pub enum Change {
 
 pub type Entries = Vec<(String, Vec<u8>)>;
 
-/// An ordered map from text to bytes. Small enough that a scan may hold everything in memory.
+/// An ordered map from text to bytes, small enough that a scan may hold everything in memory.
 pub trait Store: Debug + Send + Sync {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CatalogError>;
 
-    /// Every entry whose key starts with the prefix, by rising key.
+    /// Every entry whose key starts with the prefix, in the order of the keys.
     fn scan_prefix(&self, prefix: &str) -> Result<Entries, CatalogError>;
 
-    /// All of it or nothing. Durable only after `flush`.
+    /// Applies all changes or none. Durable only after `flush`.
     fn batch(&self, changes: &[Change]) -> Result<(), CatalogError>;
 
     fn flush(&self) -> Result<(), CatalogError>;
@@ -34,12 +34,12 @@ pub trait Store: Debug + Send + Sync {
         self.batch(&[Change::Delete(key.to_owned())])
     }
 
-    /// Everything there is.
+    /// Every entry.
     fn export(&self) -> Result<Entries, CatalogError> {
         self.scan_prefix("")
     }
 
-    /// Replaces everything, atomically.
+    /// Replaces the whole content, atomically.
     fn import(&self, entries: Entries) -> Result<(), CatalogError> {
         let old = self.export()?.into_iter().map(|(key, _)| Change::Delete(key));
         let new = entries.into_iter().map(|(key, value)| Change::Put(key, value));
@@ -51,14 +51,14 @@ pub trait Store: Debug + Send + Sync {
 /// "Input/output error", on every system that this runs on.
 const EIO: i32 = 5;
 
-/// An error of one of the stores, told apart by who is at fault.
+/// An error of a store, by its cause: damaged bytes or a refusing machine.
 pub(crate) enum Fault {
     Machine(io::Error),
     Bytes(String),
 }
 
 impl Fault {
-    /// The kernel refused for its own reasons, except where a sector can't be read.
+    /// An I/O error is the machine's, except when a sector can't be read.
     pub(crate) fn of_io(error: io::Error) -> Self {
         match error.raw_os_error() {
             Some(code) if code != EIO => Self::Machine(error),
@@ -67,14 +67,14 @@ impl Fault {
     }
 }
 
-/// Both stores guard their invariants with panics when they meet bytes that they never wrote. Here
-/// such a panic is what it means: the store is damaged.
+/// Runs a store's operation and reports a panic as damage: both stores panic when they meet bytes
+/// that they never wrote.
 pub(crate) fn guard<T, E: Into<Fault>>(
     operation: &'static str,
     run: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, CatalogError> {
     let damaged = |reason: String| CatalogError::StoreDamaged { operation, reason };
-    // The catalog takes no further writes after an error, so nobody relies on what is half done.
+    // After an error the catalog refuses writes, so a half-finished operation is not built upon.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(match error.into() {
@@ -85,7 +85,8 @@ pub(crate) fn guard<T, E: Into<Fault>>(
     }
 }
 
-/// A store's handle whose closing is guarded too: after one panic the next one often waits there.
+/// A store's handle that also catches panics when it is closed: after one panic, closing often
+/// panics too.
 #[derive(Debug)]
 pub(crate) struct Contained<T>(Option<T>);
 
@@ -106,7 +107,7 @@ impl<T> Deref for Contained<T> {
 impl<T> Drop for Contained<T> {
     fn drop(&mut self) {
         let handle = self.0.take();
-        // Everything acknowledged is durable; a store that can't close has nothing more to say.
+        // Everything acknowledged is durable, so an error on closing can be ignored.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle)));
     }
 }

@@ -1,4 +1,4 @@
-//! What this crate counts and tells.
+//! The metrics and events of the catalog.
 
 use crate::CatalogError;
 use observe::{Counter, Event, Fields, Gauge, Level, Metric};
@@ -11,11 +11,11 @@ pub(crate) static BYTES: Gauge =
     Gauge::new("mirador_catalog_bytes", "Size of the catalog on disk.");
 pub(crate) static DEGRADED: Gauge = Gauge::new(
     "mirador_catalog_degraded",
-    "1 after the catalog was restored from an export, until somebody acknowledges it.",
+    "1 after the catalog was restored from an export, until an administrator acknowledges it.",
 );
 pub(crate) static RECOVERIES: Counter = Counter::new(
     "mirador_catalog_recoveries_total",
-    "Times a damaged catalog was opened without loss: its log replayed, or its content moved.",
+    "Times a damaged catalog was opened without loss: sled's log replayed, or the content moved to a new store.",
 );
 pub(crate) static EXPORTS: Counter =
     Counter::new("mirador_catalog_exports_total", "Exports of the catalog written.");
@@ -25,10 +25,10 @@ pub(crate) static EXPORT_ERRORS: Counter = Counter::new(
 );
 pub(crate) static PASSWORD_CHECKS: Counter = Counter::new(
     "mirador_catalog_password_checks_total",
-    "Passwords checked the slow way, not answered from the cache.",
+    "Passwords checked with argon2id because they were not in the cache.",
 );
 
-/// For the server's registry.
+/// Every metric of the catalog, for the server's registry.
 pub static METRICS: &[&dyn Metric] = &[
     &WRITES,
     &WRITE_ERRORS,
@@ -40,7 +40,7 @@ pub static METRICS: &[&dyn Metric] = &[
     &PASSWORD_CHECKS,
 ];
 
-/// An event that carries an error, its place, and nothing else.
+/// Defines an event that carries an error and its place.
 macro_rules! error_event {
     ($(#[$doc:meta])* $name:ident, $level:ident, $message:literal, $counter:expr) => {
         $(#[$doc])*
@@ -65,10 +65,10 @@ macro_rules! error_event {
     };
 }
 
-error_event!(SnapshotSetAside, Warn, "catalog opened without its damaged snapshot", RECOVERIES);
+error_event!(SnapshotQuarantined, Warn, "catalog opened without its damaged snapshot", RECOVERIES);
 error_event!(ExportFailed, Error, "catalog export can't be written", EXPORT_ERRORS);
 error_event!(ExportUnreadable, Error, "catalog export can't be read", EXPORT_ERRORS);
-error_event!(WriteFailed, Error, "catalog takes no more writes", WRITE_ERRORS);
+error_event!(WriteFailed, Error, "catalog write failed, further writes are refused", WRITE_ERRORS);
 
 pub(crate) struct Rebuilt<'a> {
     pub(crate) place: &'a str,
@@ -76,7 +76,8 @@ pub(crate) struct Rebuilt<'a> {
 
 impl Event for Rebuilt<'_> {
     const LEVEL: Level = Level::Warn;
-    const MESSAGE: &'static str = "catalog could not be written and was moved to a new store whole";
+    const MESSAGE: &'static str =
+        "catalog could not be written, its content was moved to a new store without loss";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("place", self.place);
@@ -108,7 +109,7 @@ pub(crate) struct TooLarge {
 
 impl Event for TooLarge {
     const LEVEL: Level = Level::Warn;
-    const MESSAGE: &'static str = "catalog is larger than it should ever be";
+    const MESSAGE: &'static str = "catalog is larger than expected";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.integer("bytes", self.bytes);

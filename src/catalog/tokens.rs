@@ -1,5 +1,5 @@
-//! Tokens for programs: 256 random bits, shown once, stored as a hash. Because the bits are random,
-//! one round of SHA-256 is enough; nobody can guess their way back.
+//! Tokens for programs: 256 random bits, shown once, stored as a hash. One round of SHA-256 is
+//! enough, because random bits can't be guessed.
 
 use crate::CatalogError;
 use crate::access::{Identity, Scope, TenantAccess, check_name, hex, unhex};
@@ -16,27 +16,28 @@ use subtle::ConstantTimeEq;
 pub const PREFIX: &str = "mir_";
 const SECRET_BYTES: usize = 32;
 const KEY_PREFIX: &str = "tokens/";
-/// How far the stored time of last use may lag behind.
+/// How much older the stored time of last use may be than the real one.
 const LAST_USED_EVERY_MS: i64 = 60_000;
-/// All tokens are in memory, so there is a most.
+/// All tokens are held in memory, so their number is limited.
 const TOKENS_MAX: usize = 100_000;
 
-/// What is known of a token. The token itself is not.
+/// The stored facts about a token, without the token itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenInfo {
-    /// For listing and revoking. The first half of the token's hash, so it gives nothing away.
+    /// For listing and revoking. The first half of the token's hash, so it does not reveal the
+    /// token.
     pub id: String,
     pub name: String,
     pub scopes: BTreeSet<Scope>,
     pub tenants: TenantAccess,
     pub created_ms: i64,
     pub expires_ms: Option<i64>,
-    /// To the minute.
+    /// Accurate to a minute.
     pub last_used_ms: Option<i64>,
 }
 
-/// A token that was just made. Printing it shows `***`; [`NewToken::secret`] is for the one answer
-/// that hands it over.
+/// A token that was just made. Its debug output hides the secret; [`NewToken::secret`] is for the
+/// one response that contains it.
 pub struct NewToken {
     pub info: TokenInfo,
     secret: String,
@@ -72,7 +73,7 @@ pub struct Tokens {
 struct Known {
     info: TokenInfo,
     hash: [u8; 32],
-    /// Last use that the catalog knows of.
+    /// The last use that is stored in the catalog.
     stored_use_ms: Option<i64>,
 }
 
@@ -87,7 +88,8 @@ impl Tokens {
         let mut known = BTreeMap::new();
         for (key, record) in catalog.scan::<Record>(KEY_PREFIX)? {
             let hash = unhex(&record.hash).and_then(|hash| hash.try_into().ok());
-            let hash = hash.ok_or_else(|| CatalogError::damaged(&key, "its hash is no hash"))?;
+            let hash =
+                hash.ok_or_else(|| CatalogError::damaged(&key, "its hash is not hexadecimal"))?;
             let stored_use_ms = record.info.last_used_ms;
             known.insert(record.info.id.clone(), Known { info: record.info, hash, stored_use_ms });
         }
@@ -131,7 +133,7 @@ impl Tokens {
         Ok(NewToken { info, secret })
     }
 
-    /// Who shows this token; `None` for anything but a token that is known and not expired.
+    /// The identity behind a token; `None` unless the token is known and not expired.
     pub fn verify(&self, text: &str, now_ms: i64) -> Option<Identity> {
         if text.len() != PREFIX.len() + 43 || !text.starts_with(PREFIX) {
             return None;
@@ -140,7 +142,8 @@ impl Tokens {
         let id = id_of(&hash);
         let known = self.read();
         let token = known.get(&id)?;
-        // Whoever found a token of this id knows half a hash; the other half leaks nothing.
+        // A caller who found this id already knows half of the hash; the comparison in constant
+        // time does not leak the other half.
         if !bool::from(token.hash.ct_eq(&hash)) || token.is_expired(now_ms) {
             return None;
         }
@@ -156,12 +159,12 @@ impl Tokens {
         Some(identity)
     }
 
-    /// By rising id.
+    /// In the order of their ids.
     pub fn list(&self) -> Vec<TokenInfo> {
         self.read().values().map(|known| known.info.clone()).collect()
     }
 
-    /// From here on the token opens nothing.
+    /// The token is refused from now on.
     pub fn revoke(&self, id: &str) -> Result<(), CatalogError> {
         let mut known = self.write();
         if !known.contains_key(id) {
@@ -172,8 +175,8 @@ impl Tokens {
         Ok(())
     }
 
-    /// Writes down times of last use that are over a minute newer than the stored ones, in one
-    /// batch. Call it every minute or so: requests never wait for it.
+    /// Stores times of last use that are more than a minute newer than the stored ones, in one
+    /// batch. Call it about every minute: requests never wait for it.
     pub fn maintain(&self) -> Result<(), CatalogError> {
         let mut known = self.write();
         let due = |token: &&mut Known| {

@@ -3,8 +3,8 @@
 //! A password costs argon2id once; agents that send the same one with every request are answered
 //! from a cache. The cache holds, per user, an HMAC of user, password and the user's stored hash
 //! under a key that this process drew; only successes enter it. A wrong password, an unknown user
-//! and a first request all pay argon2id, so the time tells nothing, and no request can put
-//! anything into the cache that another one could match (the mistake of CVE-2022-46146).
+//! and a first request all cost argon2id, so the response time reveals nothing, and no request can
+//! put an entry into the cache that another password would match (the mistake of CVE-2022-46146).
 
 use crate::access::{Identity, Scope, TenantAccess, check_name, hex, unhex};
 use crate::catalog::Catalog;
@@ -21,7 +21,7 @@ use subtle::ConstantTimeEq;
 
 const KEY_PREFIX: &str = "users/";
 const USERS_MAX: usize = 10_000;
-/// OWASP's second choice of parameters: 19 MiB, two passes, one lane.
+/// OWASP's second recommendation of parameters: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
@@ -29,8 +29,8 @@ const HASH_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
 const PASSWORD_LENGTH_MIN: usize = 8;
 const PASSWORD_LENGTH_MAX: usize = 1_024;
-/// One check at a time takes 19 MiB and about 30 ms; this many may wait, the rest is told to come
-/// back. Somebody who guesses can't take the memory or the processors.
+/// One check at a time takes 19 MiB and about 30 ms. This many may wait, and further ones are
+/// refused, so that guessing passwords can't exhaust memory or processors.
 const WAITING_MAX: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ struct Record {
     password: PasswordHash,
 }
 
-/// The parameters stand beside the hash, so that stronger ones can come later.
+/// The parameters are stored beside the hash, so that stronger ones can be introduced later.
 #[derive(Clone, Serialize, Deserialize)]
 struct PasswordHash {
     algorithm: String,
@@ -63,7 +63,7 @@ pub struct Users {
     catalog: Arc<Catalog>,
     random: Arc<dyn Random>,
     cache_key: [u8; 32],
-    /// What unknown users are compared with.
+    /// Passwords of unknown users are compared with this, so that they take as long.
     nobody: PasswordHash,
     inner: Mutex<Inner>,
     checking: Mutex<()>,
@@ -73,7 +73,7 @@ pub struct Users {
 #[derive(Default)]
 struct Inner {
     users: BTreeMap<String, Record>,
-    /// At most one entry per user, so as bounded as the users are.
+    /// At most one entry per user, so the number of users bounds it.
     verified: BTreeMap<String, [u8; 32]>,
 }
 
@@ -145,7 +145,7 @@ impl Users {
         self.inner().users.values().map(|record| record.info.clone()).collect()
     }
 
-    /// Who this is; `None` for a wrong name or a wrong password. May take 30 ms of CPU: not for
+    /// The identity; `None` for a wrong name or password. May take 30 ms of CPU: do not call it on
     /// the threads of an async runtime.
     pub fn verify(&self, name: &str, password: &str) -> Result<Option<Identity>, CatalogError> {
         if password.len() > PASSWORD_LENGTH_MAX {
@@ -167,8 +167,8 @@ impl Users {
         Ok(Some(Identity { name, scopes, tenants }))
     }
 
-    /// The proof holds the stored hash, so one for an old password never matches again. It is
-    /// dropped all the same where the user changed meanwhile.
+    /// The proof contains the stored hash, so a proof for an old password never matches again. It
+    /// is not cached if the user changed in the meantime.
     fn remember(&self, record: &Record, proof: [u8; 32]) {
         let mut inner = self.inner();
         let name = &record.info.name;
@@ -199,7 +199,7 @@ impl Users {
     }
 }
 
-/// A place in the queue of password checks, given back on every way out.
+/// A place in the queue of password checks, released when dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -235,18 +235,19 @@ impl PasswordHash {
     }
 
     fn matches(&self, password: &str) -> Result<bool, CatalogError> {
-        let stored = unhex(&self.hash).ok_or_else(|| self.unusable("its hash is no hash"))?;
+        let stored =
+            unhex(&self.hash).ok_or_else(|| self.unusable("its hash is not hexadecimal"))?;
         Ok(bool::from(stored.ct_eq(&self.compute(password)?)))
     }
 
     fn compute(&self, password: &str) -> Result<[u8; HASH_BYTES], CatalogError> {
-        // Parameters come from the catalog: bound them before memory is taken.
+        // The parameters come from the catalog: bound them before memory is allocated.
         if self.algorithm != "argon2id" || self.memory_kib > 1 << 20 || self.passes > 16 {
             return Err(self.unusable("its parameters are not known"));
         }
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(HASH_BYTES))
             .map_err(|_| self.unusable("its parameters are not allowed"))?;
-        let salt = unhex(&self.salt).ok_or_else(|| self.unusable("its salt is no salt"))?;
+        let salt = unhex(&self.salt).ok_or_else(|| self.unusable("its salt is not hexadecimal"))?;
         let mut hash = [0; HASH_BYTES];
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(password.as_bytes(), &salt, &mut hash)
@@ -287,7 +288,7 @@ fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    /// RFC 4231, test case 2, its key filled up with zeros as the algorithm does itself.
+    /// RFC 4231, test case 2, with its key padded with zeros as the algorithm does.
     #[test]
     fn hmac_is_that_of_the_rfc() {
         let mut key = [0; 32];

@@ -4,8 +4,8 @@ use codec::{ByteReader, ByteWriter, DecodeError};
 use model::WalPosition;
 use parts::PartInfo;
 
-/// Between which two cuts of the write-ahead log a part's rows were written. Where newer rows
-/// replace older ones, parts that are merged must be neighbours in age.
+/// Between which two positions of the write-ahead log a part's rows were written. Where newer rows
+/// replace older ones, only parts that are neighbours in age may be merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age {
     pub first: WalPosition,
@@ -13,12 +13,12 @@ pub struct Age {
 }
 
 impl Age {
-    /// Of a part that a flush up to this position writes.
+    /// The age of a part that a flush up to this position writes.
     pub fn at(position: WalPosition) -> Self {
         Self { first: position, last: position }
     }
 
-    /// As it stands in the bounds of a part.
+    /// Encoded as in the bounds of a part.
     pub fn encode(self) -> Vec<u8> {
         let mut writer = ByteWriter::default();
         writer.u8(1);
@@ -38,21 +38,21 @@ impl Age {
         let mut position =
             || Ok(WalPosition { segment: reader.varint()?, offset: reader.varint()? });
         let age = Self { first: position()?, last: position()? };
-        let reversed = reader.value_error("a part that is younger at its beginning");
+        let reversed = reader.value_error("a part's age that ends before it begins");
         if age.last < age.first {
             return Err(reversed);
         }
         Ok(age)
     }
 
-    /// Parts whose age can't be read were quarantined when the tenant was opened, and this process
-    /// writes none.
+    /// Reads the age of a part. It can't fail: parts with an unreadable age were quarantined when
+    /// the tenant was opened, and this process writes none.
     pub fn of(part: &PartInfo) -> Self {
         Self::decode(&part.bounds).expect("`check` has refused parts without a readable age")
     }
 
-    /// Why the order of a part among others can't be told: reading it on a guess could let an older
-    /// row win over a newer one.
+    /// Why the age of a part can't be read, if so. Such a part is not used: with a guessed age, an
+    /// older row could win over a newer one.
     pub(crate) fn check(part: &PartInfo) -> Result<(), String> {
         let age = Self::decode(&part.bounds);
         age.map(|_| ()).map_err(|error| format!("its age can't be read: {error}"))

@@ -1,4 +1,4 @@
-//! An engine as the gateway and the maintenance of a server see it.
+//! The interface of an engine, as the gateway and the maintenance use it.
 
 use model::{ErrorKind, Signal, TenantId, Ulid, WalPosition};
 use parts::{Manifest, PartError};
@@ -9,7 +9,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 use wal::Replayed;
 
-/// A store of one signal for all tenants. Calls may block: they belong on threads that may.
+/// A store of one signal for all tenants. Calls may block: make them on threads that may block.
 ///
 /// The life of a batch: the gateway appends it to the write-ahead log and applies it to the head
 /// through its [`Intake`]; `cut` freezes the head; `flush` writes the frozen head into parts, and the
@@ -18,54 +18,56 @@ use wal::Replayed;
 pub trait Engine: Debug + Send + Sync {
     fn signal(&self) -> Signal;
 
-    /// Takes back one batch at start-up, in the order of the write-ahead log. A batch that the
-    /// tenant's manifest covers is passed over. A batch that is refused stays in the write-ahead log
+    /// Applies one batch at start-up, in the order of the write-ahead log. A batch that the
+    /// tenant's manifest covers is skipped. A batch that is refused stays in the write-ahead log
     /// (see [`Engine::refused`]).
     fn replay(&self, batch: &Replayed<'_>) -> Result<(), EngineError>;
 
-    /// The replay is over: what only it needed can be dropped.
+    /// The replay is over: state that only the replay needed can be dropped.
     fn end_replay(&self);
 
     /// What each tenant has in memory and what it needs of the write-ahead log.
     fn tenants(&self) -> Vec<TenantStatus>;
 
-    /// Freezes what the tenant has applied so far, unless an earlier cut is not in parts yet. No
-    /// batch of the tenant is between the write-ahead log and the head while this runs, so every
-    /// batch below `end` has been applied and no later one is. Ingestion waits: it must be quick.
+    /// Freezes what the tenant has applied so far, unless an earlier cut is not in parts yet. The
+    /// caller holds a barrier: no batch of the tenant is between the write-ahead log and the head,
+    /// so every batch below `end` has been applied and no later one has. Ingestion waits meanwhile,
+    /// so it must be quick.
     fn cut(&self, tenant: &TenantId, end: WalPosition);
 
     /// Writes the tenant's frozen heads into parts. After an error it can be called again.
     fn flush(&self, tenant: &TenantId) -> Result<(), EngineError>;
 
-    /// Merges what is worth merging, or everything of a day into one part. Answers how many parts
-    /// went into merges.
+    /// Merges the parts that are worth merging, or all parts of each day into one. Returns how many
+    /// parts were merged.
     fn merge(&self, tenant: &TenantId, request: &MergeRequest) -> Result<usize, EngineError>;
 
-    /// Slow, regular work of the engine's own, such as forgetting series that nobody writes to.
+    /// Slow, regular work of the engine's own, such as forgetting series that are no longer
+    /// written.
     fn tend(&self, tenant: &TenantId);
 
     /// The highest position that any manifest covers. Segments of a new write-ahead log must lie
     /// above it, or their batches would be taken for covered ones.
     fn wal_covered(&self) -> Option<WalPosition>;
 
-    /// The newest manifest of each tenant: retention plans over those of all engines.
+    /// The newest manifest of each tenant. Retention plans over the manifests of all engines.
     fn manifests(&self) -> Vec<Arc<Manifest>>;
 
-    /// Drops those of the parts that belong to this engine and still exist, also while a merge
-    /// reads them. Answers how many.
+    /// Drops the given parts that belong to this engine and still exist, even while a merge reads
+    /// them. Returns how many were dropped.
     fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError>;
 
-    /// Batches of the write-ahead log that could not be taken back, by tenant.
+    /// Batches of the write-ahead log that could not be applied, by tenant.
     fn refused(&self) -> Vec<RefusedBatches>;
 
     /// Gives up the tenant's refused batches, so that the write-ahead log need not keep them.
-    /// Answers how many.
+    /// Returns how many there were.
     fn forget_refused(&self, tenant: &TenantId) -> Result<usize, EngineError>;
 
     fn stats(&self) -> EngineStats;
 }
 
-/// Whose batch it is, and how its payload is to be read.
+/// What a batch is written as: its tenant, its signal, and the version of its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchKind {
     pub tenant: TenantId,
@@ -73,28 +75,28 @@ pub struct BatchKind {
     pub schema: u16,
 }
 
-/// A batch on its way into an engine. Both steps happen without a cut in between: an engine may
-/// refer in the payload to what it wrote to the write-ahead log since the last cut.
+/// A batch on its way into an engine. No cut happens between the two steps, so the payload may
+/// refer to what the engine wrote to the write-ahead log since the last cut.
 pub trait Intake {
     type Done;
 
     fn kind(&self) -> BatchKind;
 
-    /// About how many bytes `encode` and `apply` work on: large batches are moved to a thread that
-    /// may take its time.
+    /// Roughly how many bytes `encode` and `apply` work on: large batches are moved to a thread
+    /// that may block.
     fn size_bytes(&self) -> usize;
 
-    /// What the write-ahead log is to hold.
+    /// Encodes the payload for the write-ahead log.
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError>;
 
-    /// Makes the batch visible; it stands in the write-ahead log at `position`.
+    /// Makes the batch visible. `position` is its position in the write-ahead log.
     fn apply(self, position: WalPosition) -> Result<Self::Done, EngineError>;
 }
 
-/// How much merging is wanted, and how much is possible.
+/// How much to merge, and the disk space there is for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergeRequest {
-    /// Everything of a day into one part, instead of what is worth it.
+    /// Merge all parts of each day into one, not only those that are worth merging.
     pub full: bool,
     pub space: Space,
 }
@@ -104,7 +106,7 @@ pub struct MergeRequest {
 pub struct HeadSize {
     /// Samples, lines or spans.
     pub rows: u64,
-    /// Memory that a flush frees.
+    /// The memory that a flush frees.
     pub bytes: u64,
 }
 
@@ -116,23 +118,24 @@ impl std::ops::Add for HeadSize {
     }
 }
 
-/// What a tenant has that is not in parts.
+/// What a tenant has in memory and in the write-ahead log only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantStatus {
     pub tenant: TenantId,
-    /// Of the live and the frozen heads together.
+    /// The size of the live and the frozen heads together.
     pub head: HeadSize,
     /// A frozen head waits to be written.
     pub is_frozen: bool,
-    /// The engine asks for a cut although nothing has to be written.
+    /// The engine requests a cut although no rows wait.
     pub wants_cut: bool,
-    /// The first position of the write-ahead log that the tenant still needs; `None` for none.
+    /// The first position of the write-ahead log that the tenant still needs; `None` if it needs
+    /// nothing.
     pub wal_needed_from: Option<WalPosition>,
-    /// As `wal_needed_from`, without batches that were refused: a flush moves it on.
+    /// Like `wal_needed_from`, but without refused batches: a flush moves it forward.
     pub wal_unflushed_from: Option<WalPosition>,
 }
 
-/// Batches of one tenant that stay in the write-ahead log because they could not be taken back.
+/// Batches of one tenant that stay in the write-ahead log because they could not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedBatches {
     pub signal: Signal,
@@ -152,7 +155,7 @@ pub struct EngineStats {
     pub quarantined: u64,
 }
 
-/// An engine's error with what a caller may do about it.
+/// An engine's error, with a kind that tells the caller what to do about it.
 #[derive(Debug)]
 pub struct EngineError {
     pub kind: ErrorKind,

@@ -1,12 +1,12 @@
-//! What was decoded lately, bounded by bytes.
+//! A cache of decoded values, bounded by bytes.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Drops what was not used for longest when it holds more than its budget, which values of all
-/// kinds share.
+/// When it exceeds its budget, the least recently used values are dropped. Values of all types
+/// share the budget.
 #[derive(Debug)]
 pub struct Cache<K> {
     budget: usize,
@@ -33,8 +33,8 @@ impl<K: Hash + Eq + Clone> Cache<K> {
         Self { budget, inner: Mutex::new(inner) }
     }
 
-    /// A key stands for values of one kind. Two who miss at once both load; no lock is held
-    /// meanwhile.
+    /// A key stands for values of one type. If two threads miss at once, both load; no lock is held
+    /// while loading.
     pub fn get_or_load<V: Any + Send + Sync, E>(
         &self,
         key: &K,
@@ -82,7 +82,8 @@ impl<K: Hash + Eq + Clone> Inner<K> {
         }
     }
 
-    /// Down to `target`, the longest unused first: a quarter at once, so that it is rare.
+    /// Drops the least recently used values until `target` is reached: a quarter of the budget at
+    /// once, so that it is rarely needed.
     fn shrink(&mut self, target: usize) {
         let mut by_use: Vec<(u64, K)> =
             self.kept.iter().map(|(key, kept)| (kept.used, key.clone())).collect();

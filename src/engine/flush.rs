@@ -1,4 +1,4 @@
-//! From frozen heads to parts.
+//! Flushes: writes frozen heads into parts.
 
 use crate::head::Frozen;
 use crate::{EngineError, FlushOrigin, Kind, Tenant};
@@ -7,12 +7,12 @@ use parts::{Edit, Manifest};
 use std::sync::PoisonError;
 
 impl<K: Kind> Tenant<K> {
-    /// Writes every frozen head into parts, the oldest first. `today` takes what has no time.
+    /// Writes every frozen head into parts, the oldest first. Rows without a time go into the part
+    /// of `today`.
     pub(crate) fn flush(&self, kind: &K, today: Day) -> Result<(), EngineError> {
         let _flushing = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(frozen) = self.oldest_frozen() {
-            // Where it is unknown whether a delete was recorded, it is found out before its rows
-            // are written.
+            // If it is unknown whether a delete was recorded, find out before its rows are written.
             self.store.resolve_uncertain()?;
             let origin = flush_origin(&frozen, &self.store.snapshot(), today);
             let add = kind.write(self, &frozen.head, &origin)?;
@@ -27,7 +27,8 @@ impl<K: Kind> Tenant<K> {
     }
 }
 
-/// Deletes that came after the head began concern it (a delete cuts), all before them do not.
+/// A delete cuts, so deletes that came after the head began apply to all its rows, and earlier ones
+/// to none.
 fn flush_origin<K: Kind>(frozen: &Frozen<K>, manifest: &Manifest, today: Day) -> FlushOrigin {
     let later = manifest.tombstones.iter().filter(|t| frozen.head.start < t.position);
     let first = later.map(|tombstone| tombstone.generation).min();

@@ -1,4 +1,4 @@
-//! Rows that are in memory alone.
+//! Heads: rows that are only in memory.
 
 use crate::Kind;
 use model::WalPosition;
@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// The rows of the batches between two cuts. A head is *live* and takes rows; a cut seals it, and it
 /// is *frozen* until a flush has written it into parts.
 pub struct Head<K: Kind> {
-    /// Its batches stand here in the write-ahead log, or behind.
+    /// All its batches are at or after this position of the write-ahead log.
     pub start: WalPosition,
-    /// What stays the same while the head lives.
+    /// What does not change while the head exists.
     pub context: K::Context,
     rows: RwLock<K::Rows>,
     is_sealed: AtomicBool,
@@ -32,7 +32,7 @@ impl<K: Kind> Head<K> {
         (!self.is_sealed.load(Ordering::Acquire)).then_some(rows)
     }
 
-    /// Whoever is in the middle of writing comes to an end first.
+    /// Waits until a write in progress ends.
     pub(crate) fn seal(&self) {
         let _writing = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         self.is_sealed.store(true, Ordering::Release);
@@ -45,7 +45,8 @@ impl<K: Kind> fmt::Debug for Head<K> {
     }
 }
 
-/// A sealed head and the position of the cut that sealed it: all its batches stand below.
+/// A sealed head and the position of the cut that sealed it: all its batches are below that
+/// position.
 pub(crate) struct Frozen<K: Kind> {
     pub(crate) head: Arc<Head<K>>,
     pub(crate) end: WalPosition,

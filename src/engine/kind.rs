@@ -1,4 +1,4 @@
-//! What differs from engine to engine.
+//! What differs between engines.
 
 use crate::{EngineError, FlushOrigin, Head, HeadSize, MergeOrder, PartOrigin, Tenant};
 use model::{Signal, Ulid};
@@ -6,8 +6,8 @@ use parts::{Manifest, MergePlan, NewPart};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// The rows of one signal: how they come back from the write-ahead log, go into parts, and are
-/// merged. Everything else that an engine does is [`Store`](crate::Store)'s.
+/// The rows of one signal: how they are replayed from the write-ahead log, written into parts, and
+/// merged. [`Store`](crate::Store) does everything else that an engine does.
 pub trait Kind: Debug + Sized + Send + Sync + 'static {
     const SIGNAL: Signal;
 
@@ -17,7 +17,7 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
     /// Which parts may be merged with each other.
     const MERGE_ORDER: MergeOrder;
 
-    /// What stays the same from one cut to the next, such as the numbers that series have.
+    /// State that does not change between two cuts, such as the numbers of series.
     type Context: Send + Sync;
 
     /// The rows of a head.
@@ -28,16 +28,16 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
 
     fn new_state(&self) -> Self::State;
 
-    /// The context of a tenant's next head; `before` is that of the head that a cut seals, if there
-    /// is one. Ingestion waits: it must be quick.
+    /// The context of a tenant's next head. `before` is the context of the head that a cut seals,
+    /// if there is one. Ingestion waits meanwhile, so it must be quick.
     fn context(&self, state: &Self::State, before: Option<&Self::Context>) -> Self::Context;
 
     fn is_empty(rows: &Self::Rows) -> bool;
 
     fn size(head: &Head<Self>) -> HeadSize;
 
-    /// Puts a batch of the write-ahead log into the head. What can't be put there makes an error,
-    /// and the rest of the batch is put there all the same.
+    /// Adds a batch of the write-ahead log to the head. If some of it can't be added, the rest is
+    /// added all the same, and an error returned.
     fn replay(
         &self,
         tenant: &Tenant<Self>,
@@ -53,8 +53,8 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
         origin: &FlushOrigin,
     ) -> Result<Vec<NewPart>, EngineError>;
 
-    /// Merges parts into one, without the rows that deletes concern; `None` where nothing is left.
-    /// The inputs of the plan stand in the order of their age.
+    /// Merges parts into one, without deleted rows; `None` if no row is left. The inputs of the
+    /// plan are in the order of their age.
     fn merge(
         &self,
         tenant: &Tenant<Self>,
@@ -63,25 +63,25 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
         origin: PartOrigin,
     ) -> Result<Option<NewPart>, InputFailed>;
 
-    /// Checks what a tombstone says in the engine's own bytes: a tenant with one that can't be read
-    /// is not opened.
+    /// Checks the tombstone's bytes that the engine wrote: a tenant with an unreadable tombstone is
+    /// not opened.
     fn check_tombstone(matcher: &[u8]) -> Result<(), EngineError>;
 
-    /// The head was written into parts that are published.
+    /// Called after the parts of this head were published.
     fn flushed(&self, _tenant: &Tenant<Self>, _head: &Head<Self>) {}
 
-    /// Slow work that is done now and then, outside of all locks.
+    /// Slow, regular work, outside of all locks.
     fn tend(&self, _tenant: &Tenant<Self>) {}
 
-    /// Whether a cut is wanted although no rows wait.
+    /// Whether a cut is requested although no rows wait.
     fn wants_cut(_state: &Self::State) -> bool {
         false
     }
 
-    /// Nobody replays any more.
+    /// Called when the replay has ended.
     fn end_replay(_state: &Self::State) {}
 
-    /// These parts are gone from the newest manifest: caches may forget them.
+    /// Called when these parts are no longer in the newest manifest, so that caches can drop them.
     fn parts_gone(&self, _parts: &[Ulid]) {}
 }
 

@@ -1,7 +1,7 @@
-//! Which series or streams a delete concerns, as tombstones carry it.
+//! The label tests of a tombstone: which series or streams a delete concerns.
 //!
-//! A tombstone only concerns rows that were there when it was made, so patterns are resolved into
-//! the label values that there were: the file needs no regular expressions.
+//! A tombstone only concerns rows that existed when it was made. So patterns are resolved into the
+//! label values of that moment, and the file holds no regular expressions.
 
 use crate::{EngineError, Head, Kind, View};
 use codec::{ByteReader, ByteWriter, DecodeError};
@@ -11,12 +11,12 @@ use std::collections::BTreeSet;
 
 const VERSION: u8 = 1;
 
-/// Labels for which every test holds.
+/// The labels for which every test holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelDelete(Vec<LabelValues>);
 
-/// The label's value is one of these, or (not `listed`) none of these. A label that is not there has
-/// the empty value.
+/// The label's value is one of these, or (if not `listed`) none of these. A missing label has the
+/// empty value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelValues {
     pub label: String,
@@ -35,8 +35,8 @@ impl LabelDelete {
         Self(tests)
     }
 
-    /// What matchers mean now. `values` are those that the label has among all series there are, the
-    /// empty one included.
+    /// Resolves matchers into values. `values` returns the values that a label has among all
+    /// existing series, including the empty one.
     pub fn resolve(matchers: &[Matcher], mut values: impl FnMut(&str) -> BTreeSet<String>) -> Self {
         let test = |matcher: &Matcher| {
             let (values, listed) = match matcher.op {
@@ -106,7 +106,7 @@ impl LabelDeletes {
         Self::read(view.tombstones_of(head))
     }
 
-    /// Those that can't be read were found when the tenant was opened.
+    /// Can't meet an unreadable tombstone: those were found when the tenant was opened.
     fn read<'t>(tombstones: impl Iterator<Item = &'t Tombstone>) -> Result<Self, EngineError> {
         let read = |tombstone: &Tombstone| {
             let delete = LabelDelete::decode(&tombstone.matcher);
@@ -125,7 +125,7 @@ impl LabelDeletes {
         self.0.iter().any(|(time, delete)| time.contains(tick) && delete.concerns(labels))
     }
 
-    /// The times at which rows with these labels are deleted.
+    /// The time ranges in which rows with these labels are deleted.
     pub fn times_of(&self, labels: &Labels) -> impl Iterator<Item = TimeRange> {
         let concerned = self.0.iter().filter(|(_, delete)| delete.concerns(labels));
         concerned.map(|(time, _)| *time)

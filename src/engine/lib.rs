@@ -1,4 +1,4 @@
-//! What every engine is and does alike, whatever its signal. Step 3.
+//! What all engines have in common, whatever their signal. Step 3.
 //!
 //! Lives here: the trait through which the gateway sees an engine ([`Engine`]), and [`Store`], which
 //! implements it for any [`Kind`] of rows: tenants, live and frozen heads, what of the write-ahead
@@ -8,8 +8,8 @@
 //! files and manifests (parts), the write-ahead log itself (wal).
 //! Invariants: every applied row is in exactly one of a head and the parts that a view names; a
 //! manifest covers a position of the write-ahead log only when all accepted batches below it are in
-//! parts; a batch that could not be taken back stays in the write-ahead log until an operator lets
-//! go of it; no lock that a batch or a query needs is held while a disk works.
+//! parts; a refused batch stays in the write-ahead log until an operator gives it up; no lock that
+//! a batch or a query needs is held during I/O.
 //!
 //! Read first: [`Kind`], [`Store`], [`Tenant`]. A worked example: `docs/how-to/add-an-engine.md`.
 

@@ -1,4 +1,4 @@
-//! From parts to fewer parts, and from parts to none.
+//! Merges parts, and drops parts.
 
 use crate::{Age, EngineError, InputFailed, Kind, PartOrigin, Tenant};
 use model::Ulid;
@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl<K: Kind> Tenant<K> {
-    /// Does the merges and answers those that were done. A merge whose input is damaged or gone is
-    /// left out; one that fails otherwise does not keep the others from being done, and its error is
-    /// the answer.
+    /// Runs the merges and returns which were done. A merge whose input is damaged or missing is
+    /// skipped. After any other failure the remaining merges still run, and the first error is
+    /// returned.
     pub(crate) fn merge_all(&self, kind: &K, plans: Vec<MergePlan>) -> MergeOutcome {
         let mut outcome = MergeOutcome::default();
         for plan in plans {
@@ -22,7 +22,8 @@ impl<K: Kind> Tenant<K> {
         outcome
     }
 
-    /// Answers false where an input was damaged, and is quarantined now, or was dropped meanwhile.
+    /// Returns false if an input was damaged (it is quarantined now) or was dropped in the
+    /// meantime.
     fn merge(&self, kind: &K, plan: &MergePlan) -> Result<bool, EngineError> {
         let manifest = self.store.snapshot();
         let Some(origin) = merge_origin(plan, &manifest) else { return Ok(false) };
@@ -41,7 +42,7 @@ impl<K: Kind> Tenant<K> {
                 kind.parts_gone(&plan.inputs);
                 Ok(true)
             }
-            // Retention or a reader was faster: what is left is planned anew.
+            // Retention or a reader has removed an input meanwhile: the next run plans anew.
             Err(PartError::NoSuchPart(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -56,8 +57,7 @@ impl<K: Kind> Tenant<K> {
         }
     }
 
-    /// Drops those of the parts that are here. A merge that reads them finds them gone when it
-    /// publishes.
+    /// Drops the given parts that exist here. A merge that reads them fails when it publishes.
     pub(crate) fn drop_parts(
         &self,
         kind: &K,
@@ -78,14 +78,14 @@ impl<K: Kind> Tenant<K> {
     }
 }
 
-/// What was done of several merges, and the first failure.
+/// The merges that were done, and the first failure.
 #[derive(Debug, Default)]
 pub(crate) struct MergeOutcome {
     pub(crate) done: Vec<MergePlan>,
     pub(crate) failed: Option<EngineError>,
 }
 
-/// `None` where an input is not there any more.
+/// `None` if an input no longer exists.
 fn merge_origin(plan: &MergePlan, manifest: &Arc<Manifest>) -> Option<PartOrigin> {
     let inputs: Option<Vec<_>> = plan.inputs.iter().map(|id| manifest.part(*id)).collect();
     let ages: Vec<Age> = inputs?.into_iter().map(Age::of).collect();

@@ -1,13 +1,13 @@
-//! Where the rows of a part come from, as its footer says it.
+//! The origin of a part's rows, which its footer records.
 
 use crate::Age;
 use model::{Day, TimeRange, Ulid, WalPosition};
 use parts::PartSummary;
 
-/// What a flush of one head has in common for the parts that it writes.
+/// What all parts of one flush have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct FlushOrigin {
-    /// Takes what has no time of its own.
+    /// The day of the part that takes rows without a time.
     pub today: Day,
     pub covered: WalPosition,
     pub tombstones_applied: u64,
@@ -27,14 +27,14 @@ impl FlushOrigin {
     }
 }
 
-/// Where a part's rows come from.
+/// The origin of a part's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartOrigin {
     pub day: Day,
     pub level: u8,
     pub age: Age,
     pub covered: WalPosition,
-    /// The parts that were merged; none for a flush.
+    /// The parts from which it was merged; none for a flush.
     pub sources: Vec<Ulid>,
     /// The manifest generation up to which deletes have been applied to the rows.
     pub tombstones_applied: u64,

@@ -4,13 +4,13 @@
 //! 1. Only parts of one UTC day are merged with each other, and under [`MergeOrder::Age`] only
 //!    neighbours in age, because newer rows replace older ones.
 //! 2. `FAN_IN` parts of one level make one of the next level; the levels end at `LEVEL_MAX`.
-//! 3. A day that is over is finished: what is not at the last level becomes one part of that level.
-//!    A single part that comes late waits until there is a second one. `FAN_IN` parts of the last
-//!    level, as late rows leave them, become one again.
-//! 4. No merge makes more than `BYTES_MAX`; a day that is larger goes on by rule 2.
-//! 5. A merge waits while it would eat into the reserve of free space.
+//! 3. A day that is over is finished: its parts below the last level become one part of that level.
+//!    A single late part is not rewritten until a second one arrives. `FAN_IN` parts of the last
+//!    level, which late rows create, are merged into one.
+//! 4. No merge writes more than `BYTES_MAX`; a larger day continues by rule 2.
+//! 5. A merge waits while it would use the reserve of free space.
 //!
-//! `docs/adr/0002-parts-and-manifests.md` has what this costs in bytes that are written again.
+//! `docs/adr/0002-parts-and-manifests.md` measures how many bytes these rules rewrite.
 
 use crate::{Age, MergeRequest};
 use model::Day;
@@ -20,20 +20,20 @@ use std::collections::BTreeMap;
 
 const FAN_IN: usize = 8;
 
-/// One merge of this size takes minutes, not hours, on a plain disk.
+/// A merge of this size takes minutes, not hours, on an ordinary disk.
 const BYTES_MAX: u64 = 8 << 30;
 
 /// Which parts of a day may be merged with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeOrder {
-    /// Neighbours in age: of two rows for one key the newer one counts.
+    /// Only neighbours in age: of two rows with one key the newer one counts.
     Age,
-    /// Any: rows do not replace each other. The smallest come first.
+    /// Any parts, the smallest first: rows do not replace each other.
     Any,
 }
 
-/// The merges worth doing now, none sharing a part with another; or everything of each day into one
-/// part. The newest day comes first, because it is queried most.
+/// The merges worth doing now, no part in two of them; or, if requested, all parts of each day into
+/// one. The newest day comes first, because it is queried most.
 pub fn plan_merges(
     order: MergeOrder,
     parts: &[PartInfo],
@@ -61,24 +61,24 @@ pub fn plan_merges(
     plans
 }
 
-/// Rewrites of the parts that still hold deleted rows; their level stays.
+/// Rewrites of the parts that still hold deleted rows. Their level stays the same.
 pub fn plan_erasures(manifest: &Manifest) -> Vec<MergePlan> {
     let concerned =
         manifest.parts.iter().filter(|part| manifest.tombstones_for(part).next().is_some());
     concerned.map(|part| plan(part.day, part.level, vec![part])).collect()
 }
 
-/// A single part that is not at the last level yet is written once more, at its best.
+/// A single part is rewritten if it is not at the last level yet, for its best compression.
 fn whole_day(day: Day, parts: &[&PartInfo]) -> Option<MergePlan> {
     let is_done = parts.len() == 1 && parts[0].level == LEVEL_MAX;
     (!is_done).then(|| plan(day, LEVEL_MAX, parts.to_vec()))
 }
 
-/// What finishes a day.
+/// What remains to be done for a day.
 enum Finish {
     Done,
     By(MergePlan),
-    /// The day is not over, or too large for one merge: it goes on by levels.
+    /// The day is not over, or too large for one merge: it continues by levels.
     NotYet,
 }
 
@@ -91,7 +91,7 @@ fn finish_day(order: MergeOrder, day: Day, parts: &[&PartInfo], today: Day) -> F
     let rest: Vec<&PartInfo> = match order {
         _ if settled >= FAN_IN => parts.to_vec(),
         MergeOrder::Any => parts.iter().copied().filter(|part| !is_settled(part)).collect(),
-        // What stands between settled parts is no neighbour of what comes behind them.
+        // Parts on both sides of a last-level part are not neighbours in age.
         MergeOrder::Age => {
             let last = parts.iter().rposition(is_settled);
             parts[last.map_or(0, |last| last + 1)..].to_vec()
@@ -124,7 +124,7 @@ fn smallest_first<'a>(parts: &[&'a PartInfo], level: u8) -> Vec<&'a PartInfo> {
     run
 }
 
-/// The inputs stand in the order of their age.
+/// Orders the inputs by age.
 fn plan(day: Day, level: u8, mut parts: Vec<&PartInfo>) -> MergePlan {
     parts.sort_by_key(|part| (Age::of(part), part.id));
     let inputs = parts.iter().map(|part| part.id).collect();
@@ -135,8 +135,8 @@ fn bytes_of(parts: &[&PartInfo]) -> u64 {
     parts.iter().map(|part| part.bytes).sum()
 }
 
-/// Inputs stay on disk until the output is published, so a merge needs its own size; the reserve is
-/// twice that, or 5 % of the disk.
+/// Inputs stay on disk until the output is published, so a merge needs as much space as they have.
+/// Twice that, or 5 % of the disk, stays free as a reserve.
 fn within_space(plans: &mut Vec<MergePlan>, space: Space) {
     let mut free = space.free;
     plans.retain(|plan| {

@@ -1,7 +1,8 @@
-//! Batches that could not be taken back from the write-ahead log.
+//! The positions of refused batches: those that the replay could not apply.
 //!
-//! A manifest may cover positions behind such a batch, so its position stands in the manifest: the
-//! next start tries it again, and the write-ahead log is kept from there on. Layout: a version byte,
+//! A manifest may cover positions after such a batch, so the manifest stores the batch's position:
+//! the next start tries the batch again, and the write-ahead log is kept from that position on.
+//! Layout: a version byte, a count, and per position two varints.
 //! a count, and per position two varints.
 
 use crate::EngineError;
@@ -35,7 +36,7 @@ impl RefusedPositions {
         self.0.len()
     }
 
-    /// Nothing at all where nothing was refused, which is nearly always.
+    /// Empty if nothing was refused, which is nearly always.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = ByteWriter::default();
         if !self.0.is_empty() {

@@ -1,4 +1,4 @@
-//! A [`Kind`] with its tenants: an engine.
+//! The engine for any [`Kind`]: its tenants, and the [`Engine`] trait.
 
 use crate::tenants::Tenants;
 use crate::{
@@ -19,7 +19,8 @@ pub struct Store<K: Kind> {
 }
 
 impl<K: Kind> Store<K> {
-    /// Opens the tenants that have manifests. Batches of the write-ahead log come by `replay` then.
+    /// Opens the tenants that have manifests. `replay` then brings the batches of the write-ahead
+    /// log.
     pub fn open(kind: K, site: Site) -> Result<Self, EngineError> {
         let store = Self { kind, site, tenants: Tenants::default() };
         for name in tenants_with(store.site.blobs.as_ref(), K::SIGNAL)? {
@@ -28,12 +29,12 @@ impl<K: Kind> Store<K> {
         Ok(store)
     }
 
-    /// The tenant, if it has anything: reading creates none.
+    /// The tenant, if it has any data: reading creates no tenant.
     pub fn tenant(&self, name: &TenantId) -> Option<Arc<Tenant<K>>> {
         self.tenants.get(name)
     }
 
-    /// The tenant, to be written to.
+    /// The tenant; created if it does not exist. For writers.
     pub fn tenant_or_new(&self, name: &TenantId) -> Result<Arc<Tenant<K>>, EngineError> {
         self.tenants.get_or_open(name, || Tenant::open(&self.kind, &self.site, name))
     }
@@ -46,11 +47,12 @@ impl<K: Kind> Store<K> {
         Day::of(self.site.clock.wall_ms().saturating_mul(ticks_per_ms::<K>()), K::SIGNAL)
     }
 
-    /// Records deletes: of each the time, and which rows it concerns in the engine's own bytes. They
-    /// take effect for readers when this answers, all or none; the bytes go with the next merges.
+    /// Records deletes, each as a time range and the engine's own encoding of the rows. All of them
+    /// or none take effect for readers when this returns; the next merges erase the rows from the
+    /// files.
     ///
-    /// `barrier` calls what it is given with the end of the write-ahead log, while no batch is
-    /// between that log and a head. Nothing is written meanwhile.
+    /// `barrier` must call its argument with the end of the write-ahead log while no batch is
+    /// between the write-ahead log and a head. Nothing is written to disk during that call.
     pub fn delete(
         &self,
         tenant: &Tenant<K>,
@@ -59,7 +61,7 @@ impl<K: Kind> Store<K> {
             &mut dyn FnMut(WalPosition) -> Result<(), EngineError>,
         ) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        // One after the other, so that the order of generations is that of positions.
+        // One delete at a time, so that generations and positions have the same order.
         let _deleting = tenant.deleting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut position = None;
         barrier(&mut |end| {
@@ -67,7 +69,7 @@ impl<K: Kind> Store<K> {
             position = Some(end);
             Ok(())
         })?;
-        let position = position.expect("a barrier calls what it is given");
+        let position = position.expect("`barrier` calls its argument");
         let created_ms = self.site.clock.wall_ms();
         let tombstone = |(time, matcher)| Tombstone {
             id: tenant.store.mint_id(),
@@ -82,7 +84,7 @@ impl<K: Kind> Store<K> {
         Ok(())
     }
 
-    /// Rewrites the tenant's parts that still hold deleted rows. Answers how many.
+    /// Rewrites the tenant's parts that still hold deleted rows. Returns how many.
     pub fn erase_deleted(&self, tenant: &Tenant<K>) -> Result<usize, EngineError> {
         self.merge_plans(tenant, true, plan_erasures).map(|done| done.len())
     }
@@ -188,7 +190,7 @@ impl<K: Kind> Engine for Store<K> {
     }
 
     fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError> {
-        // One tenant's failure is not the next one's.
+        // A failure of one tenant does not stop the others.
         let tenants = self.tenants.all();
         let dropped: Vec<_> = tenants.iter().map(|t| t.drop_parts(&self.kind, parts)).collect();
         dropped.into_iter().sum()
@@ -210,7 +212,8 @@ impl<K: Kind> Engine for Store<K> {
         if forgotten > 0 {
             let engine_state = Some(tenant.refused().encode());
             tenant.store.update(|_| Ok(Edit { engine_state, ..Edit::default() }))?;
-            // The generation before must not list them either.
+            // Publishes once more, so that the generation before the newest does not list them
+            // either.
             tenant.store.collect_garbage_now()?;
         }
         Ok(forgotten)

@@ -3,13 +3,12 @@
 //! How rows move: batches go to the *live* head. A cut seals that head at a position of the
 //! write-ahead log and puts it among the *frozen* ones. A flush writes the oldest frozen head into
 //! parts and publishes them together with the position: from then on the manifest covers it.
-//!
-//! A delete begins with a cut, so that every head lies on one side of it: heads that begin before the
-//! delete's position are concerned by it, later ones are not. During the replay, heads are split at
-//! the positions of recorded deletes for the same reason.
+//! A delete begins with a cut, so that every head is on one side of it: the delete applies to heads
+//! that begin before its position, and not to later ones. During the replay, heads are split at the
+//! positions of recorded deletes for the same reason.
 //!
 //! Locks, in this order: `merging`, `deleting`, `flushing`, `heads`, the rows of a head. The first
-//! three are held over I/O and never needed by a batch or a query.
+//! three are held during I/O; batches and queries never need them.
 
 use crate::head::Frozen;
 use crate::refused::RefusedPositions;
@@ -20,7 +19,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Deletes split heads; while flushes fail, more frozen heads than this are not made by deletes.
+/// Deletes split heads. While flushes fail, deletes are refused once there are this many frozen
+/// heads.
 const FROZEN_MAX: usize = 16;
 
 pub struct Tenant<K: Kind> {
@@ -37,11 +37,11 @@ struct Heads<K: Kind> {
     live: Arc<Head<K>>,
     /// Oldest first.
     frozen: Vec<Frozen<K>>,
-    /// Where recorded deletes split what is still to be replayed; rising.
+    /// The positions of recorded deletes that will split the replay; in rising order.
     splits: VecDeque<WalPosition>,
 }
 
-/// What the tenant has in the write-ahead log.
+/// What the tenant needs of the write-ahead log.
 #[derive(Debug, Default)]
 struct WalUse {
     last_applied: Option<WalPosition>,
@@ -92,13 +92,13 @@ impl<K: Kind> Tenant<K> {
         Arc::clone(&self.heads().live)
     }
 
-    /// The head for a replayed batch that stands here.
+    /// The head for a replayed batch at this position.
     pub(crate) fn live_at(&self, kind: &K, position: WalPosition) -> Arc<Head<K>> {
         self.split_before(kind, Some(position));
         Arc::clone(&self.heads().live)
     }
 
-    /// Splits the replayed rows at the deletes that stand at or before a position, or at all.
+    /// Splits the replayed rows at the deletes at or before a position, or at all remaining ones.
     fn split_before(&self, kind: &K, position: Option<WalPosition>) {
         let is_due = |split: &WalPosition| position.is_none_or(|position| *split <= position);
         if !self.heads().splits.front().is_some_and(is_due) {
@@ -110,7 +110,7 @@ impl<K: Kind> Tenant<K> {
         }
     }
 
-    /// The heads and the manifest of one moment.
+    /// The heads and the manifest at one moment.
     pub fn view(&self, kind: &K) -> View<K> {
         self.split_before(kind, None);
         let heads = {
@@ -118,7 +118,7 @@ impl<K: Kind> Tenant<K> {
             let frozen = heads.frozen.iter().map(|frozen| Arc::clone(&frozen.head));
             frozen.chain([Arc::clone(&heads.live)]).collect()
         };
-        // Read after the heads: what a flush moves in between is in this manifest.
+        // Read after the heads: rows that a flush moves in between are in this manifest.
         View::new(heads, self.store.snapshot())
     }
 
@@ -133,7 +133,7 @@ impl<K: Kind> Tenant<K> {
         self.split_before(kind, None);
         let holds_wal = self.unflushed_from().is_some();
         let mut heads = self.heads_mut();
-        // A flush that fails must not leave one frozen head more with every try.
+        // While flushes fail, repeated cuts must not add one frozen head each.
         let is_waiting = !heads.frozen.is_empty();
         let is_idle = K::is_empty(&heads.live.read()) && !holds_wal;
         if !is_waiting && (!is_idle || K::wants_cut(&self.state)) {
@@ -141,7 +141,7 @@ impl<K: Kind> Tenant<K> {
         }
     }
 
-    /// Separates what was applied so far from what comes, for a delete.
+    /// Separates the rows applied so far from later ones, for a delete.
     pub(crate) fn split(&self, kind: &K, end: WalPosition) -> Result<(), EngineError> {
         self.split_before(kind, None);
         let mut heads = self.heads_mut();
@@ -158,7 +158,7 @@ impl<K: Kind> Tenant<K> {
         self.heads().frozen.first().cloned()
     }
 
-    /// After its parts were published.
+    /// Removes a frozen head after its parts were published.
     pub(crate) fn drop_frozen(&self, flushed: &Frozen<K>) {
         self.heads_mut().frozen.retain(|frozen| !Arc::ptr_eq(&frozen.head, &flushed.head));
     }
@@ -173,7 +173,7 @@ impl<K: Kind> Tenant<K> {
 
     // ── the write-ahead log ──
 
-    /// The batch at this position is in a head.
+    /// Records that the batch at this position is in a head.
     pub fn note_applied(&self, position: WalPosition) {
         let mut wal = self.wal();
         wal.last_applied = wal.last_applied.max(Some(position));
@@ -183,12 +183,12 @@ impl<K: Kind> Tenant<K> {
         self.wal().refused.add(position);
     }
 
-    /// Whether a batch is to be taken back: no manifest covers it, or it was refused before.
+    /// Whether a batch must be replayed: no manifest covers it, or it was refused before.
     pub(crate) fn needs_replay(&self, position: WalPosition) -> bool {
         self.store.snapshot().covered <= position || self.wal().refused.contains(position)
     }
 
-    /// A batch that was refused before has been taken back.
+    /// Records that a batch that was refused before has now been applied.
     pub(crate) fn note_accepted(&self, position: WalPosition) {
         self.wal().refused.remove(position);
     }
@@ -201,16 +201,16 @@ impl<K: Kind> Tenant<K> {
         std::mem::take(&mut self.wal().refused).len()
     }
 
-    /// What a flush moves on: `None` once even the generation before the newest covers all that was
-    /// ever applied.
+    /// The position from which a flush frees the write-ahead log. `None` once even the generation
+    /// before the newest covers every applied batch.
     fn unflushed_from(&self) -> Option<WalPosition> {
         let last = self.wal().last_applied?;
         let needed = self.store.wal_needed_from();
         (needed <= last).then_some(needed)
     }
 
-    /// What refused batches need. A batch that a newer manifest no longer lists is needed until the
-    /// manifest before the newest does not list it either.
+    /// The lowest position that refused batches need. A batch that a newer manifest no longer lists
+    /// is still needed until the manifest before the newest does not list it either.
     fn refused_from(&self) -> Option<WalPosition> {
         let listed = |state: &[u8]| RefusedPositions::decode(state).ok()?.lowest();
         let of_manifests =
@@ -243,7 +243,8 @@ impl<K: Kind> Tenant<K> {
 
     // ── parts ──
 
-    /// Damage is quarantined and answered as a warning; any other failure is the caller's.
+    /// A damaged part is quarantined, and a warning returned; any other failure is returned as an
+    /// error.
     pub fn quarantine_damaged<E: Into<EngineError>>(
         &self,
         kind: &K,
@@ -262,8 +263,8 @@ impl<K: Kind> Tenant<K> {
 }
 
 impl<K: Kind> Heads<K> {
-    /// Seals the live head and begins another one at `end`. An empty head is only kept where its
-    /// flush is to publish `end`.
+    /// Seals the live head and begins another one at `end`. An empty head is only kept if its flush
+    /// has to publish `end`.
     fn freeze(&mut self, kind: &K, state: &K::State, end: WalPosition, keep_empty: bool) {
         assert!(self.live.start <= end, "positions of cuts only rise");
         let context = kind.context(state, Some(&self.live.context));

@@ -4,8 +4,8 @@ use model::TenantId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Tenants by name. No lock is held while one is opened, so that a slow disk makes nobody wait but
-/// those who ask for that tenant.
+/// Tenants by name. No lock is held while one is opened, so that a slow disk delays only requests
+/// for that tenant.
 #[derive(Debug)]
 pub(crate) struct Tenants<T>(RwLock<BTreeMap<TenantId, Arc<T>>>);
 
@@ -24,8 +24,8 @@ impl<T> Tenants<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// The tenant, opened where it is not known yet. Where two open it at once, both get the one that
-    /// was there first; `open` must write nothing.
+    /// The tenant, opened if it is not known yet. If two threads open it at once, both get the one
+    /// that was inserted first, so `open` must write nothing.
     pub(crate) fn get_or_open<E>(
         &self,
         name: &TenantId,
@@ -54,7 +54,11 @@ mod tests {
             assert_eq!(tenants.get_or_open(&slow, || Ok::<_, ()>(3)).as_deref(), Ok(&3));
             Ok::<_, ()>(1)
         };
-        assert_eq!(tenants.get_or_open(&slow, open_slow).as_deref(), Ok(&3), "who is first stays");
+        assert_eq!(
+            tenants.get_or_open(&slow, open_slow).as_deref(),
+            Ok(&3),
+            "the first one is kept"
+        );
         assert_eq!(tenants.all().len(), 2);
     }
 

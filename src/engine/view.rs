@@ -1,4 +1,4 @@
-//! What a tenant has at one moment.
+//! What a reader sees of a tenant.
 
 use crate::{Head, Kind};
 use parts::{Manifest, Tombstone};
@@ -7,20 +7,21 @@ use std::sync::Arc;
 
 /// The heads and the manifest that a reader holds. Every applied row is in exactly one of them.
 pub struct View<K: Kind> {
-    /// Oldest first, the live one last. Its rows may still grow.
+    /// Oldest first, the live one last. The live one may still grow.
     pub heads: Vec<Arc<Head<K>>>,
     /// Keeps the files of its parts readable.
     pub manifest: Arc<Manifest>,
 }
 
 impl<K: Kind> View<K> {
-    /// `manifest` is not older than `heads`: a head that it covers has been written into its parts.
+    /// `manifest` must not be older than `heads`: a head that the manifest covers is in its parts
+    /// and is left out here.
     pub(crate) fn new(mut heads: Vec<Arc<Head<K>>>, manifest: Arc<Manifest>) -> Self {
         heads.retain(|head| manifest.covered <= head.start);
         Self { heads, manifest }
     }
 
-    /// The deletes that concern a head: those that came after it began, since a delete cuts.
+    /// The deletes that apply to a head: those at or after its beginning, because a delete cuts.
     pub fn tombstones_of(&self, head: &Head<K>) -> impl Iterator<Item = &Tombstone> {
         let start = head.start;
         self.manifest.tombstones.iter().filter(move |tombstone| start < tombstone.position)

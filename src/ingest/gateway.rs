@@ -1,4 +1,4 @@
-//! The way of a batch: write-ahead log, sync, head, acknowledgement.
+//! The gateway: takes a batch through write-ahead log, sync, head and acknowledgement.
 
 use engine::{BatchKind, EngineError, Intake};
 use model::{ErrorKind, WalPosition};
@@ -17,11 +17,11 @@ pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
     &["reason"],
 );
 
-/// From this size on a batch is encoded, compressed and applied on a thread that may take its time:
-/// about half a millisecond of work.
+/// Batches of this size or more are encoded, compressed and applied on a thread that may block:
+/// that is about half a millisecond of work.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// Since the start, for the front page.
+/// Batches committed since the start, for the front page.
 pub fn batches_taken() -> u64 {
     BATCHES.value()
 }
@@ -32,10 +32,10 @@ pub enum IngestError {
     Wal(#[from] WalError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The write-ahead log went away before it answered.
+    /// The write-ahead log was shut down before it answered.
     #[error("the server is stopping: send the batch again")]
     Stopping,
-    #[error("a mistake in this program; its log says more")]
+    #[error("a mistake in this program; the server's log says more")]
     Panicked,
 }
 
@@ -54,16 +54,15 @@ impl IngestError {
 #[derive(Debug)]
 pub struct Gateway {
     wal: Arc<Log>,
-    /// Held for reading from before a batch is encoded until it is applied, for writing by a
-    /// barrier: a barrier sees no batch between the write-ahead log and a head.
+    /// Held for reading from before a batch is encoded until it is applied, and for writing by a
+    /// barrier. So no batch is between the write-ahead log and a head during a barrier.
     in_flight: Arc<RwLock<()>>,
-    /// Just behind the last batch that was applied, and never below what manifests know of.
+    /// The position after the last applied batch, and never below a position in a manifest.
     applied: Mutex<WalPosition>,
 }
 
 impl Gateway {
-    /// `known` is the highest position that any manifest knows of: an emptied write-ahead log begins
-    /// above it.
+    /// `known` is the highest position in any manifest: a new write-ahead log begins above it.
     pub fn new(wal: Arc<Log>, known: WalPosition) -> Self {
         let applied = Mutex::new(wal.end().max(known));
         Self { wal, in_flight: Arc::default(), applied }
@@ -73,11 +72,11 @@ impl Gateway {
         &self.wal
     }
 
-    /// Writes a batch to the write-ahead log and, once it is as durable as the settings ask, applies
-    /// it. When this answers `Ok` the batch may be acknowledged.
+    /// Writes a batch to the write-ahead log and applies it once it is as durable as the settings
+    /// say. When this returns `Ok`, the batch may be acknowledged.
     ///
-    /// The work is a task of its own: a caller that goes away in the middle leaves no batch that is
-    /// in the write-ahead log and not in a head.
+    /// The work runs in a task of its own, so that a caller that is dropped in the middle leaves no
+    /// batch that is in the write-ahead log and not in a head.
     pub async fn commit<I>(self: &Arc<Self>, intake: I) -> Result<I::Done, IngestError>
     where
         I: Intake + Send + 'static,
@@ -118,10 +117,10 @@ impl Gateway {
     }
 
     /// Runs `work` while no batch is between the write-ahead log and a head, with the position
-    /// behind the last one. All ingestion waits for it: it must not touch a disk.
+    /// after the last one. All ingestion waits meanwhile, so `work` must not do I/O.
     pub async fn barrier<T>(&self, work: impl FnOnce(WalPosition) -> T) -> T {
         let _alone = self.in_flight.write().await;
-        // The end of the write-ahead log may lag behind its answers for a moment.
+        // The end of the write-ahead log may be updated a moment after its answers.
         let applied = *self.applied();
         work(applied.max(self.wal.end()))
     }

@@ -1,13 +1,14 @@
 //! The gateway between protocols and engines. Step 7: async starts here.
 //!
-//! Lives here: the one way by which a batch becomes durable and visible ([`Gateway`]), and the upkeep
-//! of the engines ([`Maintenance`]): replay, flushes by the schedule of each tenant, merges,
-//! retention, letting go of the write-ahead log.
-//! Not here: wire formats (protocols), what an engine is (engine), how one stores (the engines).
-//! Invariants: a success is answered only after the batch's record is synced as the settings say and
-//! its rows are visible; a batch is whole or was never there, whatever becomes of its caller; the
-//! write-ahead log loses a segment only when no tenant of any engine needs it and no batch in it was
-//! refused.
+//! Lives here: the one way by which a batch becomes durable and visible ([`Gateway`]), and the
+//! maintenance of the engines ([`Maintenance`]): replay, flushes by each tenant's schedule, merges,
+//! retention, truncation of the write-ahead log.
+//! Not here: wire formats (`protocols`), what every engine does (`engine`), what one stores (the
+//! engines).
+//! Invariants: a success is answered only after the batch is synced as the settings say and its
+//! rows are visible; a batch is complete or was never there, also if its caller is dropped; a
+//! segment of the write-ahead log is deleted only when no tenant of any engine needs it and it
+//! holds no refused batch.
 //!
 //! Read first: [`Gateway`], [`Maintenance`], [`FlushSettings`].
 
@@ -23,7 +24,7 @@ pub use maintenance::{FlushReport, Maintenance};
 pub use replay::ReplayReport;
 pub use schedule::FlushSettings;
 
-/// This crate's instruments.
+/// The metrics of this crate.
 pub static METRICS: &[&dyn observe::Metric] = &[
     &gateway::BATCHES,
     &gateway::REFUSED,

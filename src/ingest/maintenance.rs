@@ -1,8 +1,9 @@
-//! The upkeep of the engines: flushes, merges, retention, and letting go of the write-ahead log.
+//! The maintenance of the engines: flushes, merges, retention, truncation of the write-ahead log.
 //!
-//! One flush runs at a time, one merge, and one retention; none waits for another kind. Work that was
-//! begun goes on to its end, under its lock, when its caller goes away; a caller that goes away while
-//! it waits for its turn leaves nothing to do. A panic in the work is an error of the caller.
+//! At most one flush, one merge and one retention run at a time; none waits for another kind. Work
+//! that has begun runs to its end under its lock, also if its caller is dropped; a caller that is
+//! dropped while it waits for its turn starts no work. A panic in the work is returned to the
+//! caller as an error.
 
 use crate::gateway::Gateway;
 use crate::replay::{self, REFUSED_BATCHES, ReplayReport, Unclaimed};
@@ -19,17 +20,17 @@ use wal::{Replay, WalError};
 
 pub(crate) static FLUSHES: CounterFamily = CounterFamily::new(
     "mirador_flushes_total",
-    "Times that the heads of a tenant were written to parts.",
+    "Flushes of one tenant's heads into parts, by signal.",
     &["signal"],
 );
 pub(crate) static FLUSH_SECONDS: Histogram = Histogram::new(
     "mirador_flush_seconds",
-    "Time of a flush of all tenants that were due.",
+    "How long a flush of all tenants that were due took.",
     LATENCY_SECONDS,
 );
 pub(crate) static FAILURES: CounterFamily = CounterFamily::new(
     "mirador_maintenance_failures_total",
-    "Flushes, merges and retention runs that failed and will be tried again.",
+    "Flushes, merges and retention runs that failed and will be tried again, by work and signal.",
     &["work", "signal"],
 );
 pub(crate) static TRUNCATED: Counter = Counter::new(
@@ -39,7 +40,7 @@ pub(crate) static TRUNCATED: Counter = Counter::new(
 
 #[derive(Clone, Copy, Debug)]
 pub struct FlushReport {
-    /// How many tenants of all engines had something to write.
+    /// How many tenants of all engines had rows to write.
     pub tenants: usize,
     pub elapsed: Duration,
 }
@@ -53,7 +54,7 @@ struct WorkFailed<'a> {
 
 impl Event for WorkFailed<'_> {
     const LEVEL: Level = Level::Error;
-    const MESSAGE: &'static str = "an engine could not do its work; it will be tried again";
+    const MESSAGE: &'static str = "maintenance of an engine failed and will be tried again";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("work", self.work);
@@ -69,7 +70,7 @@ impl Event for WorkFailed<'_> {
     }
 }
 
-/// A smaller segment of the write-ahead log is not worth a new one.
+/// The current segment is only ended for a truncation if it has at least this many bytes.
 const ROTATE_BYTES: u64 = 1 << 20;
 
 #[derive(Debug)]
@@ -77,17 +78,17 @@ pub struct Maintenance {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
     unclaimed: Unclaimed,
-    /// Locks are taken in this order by work that needs several.
+    /// Work that needs several locks takes them in this order.
     merging: Arc<Mutex<()>>,
     retaining: Arc<Mutex<()>>,
     flushing: Arc<Mutex<Flushing>>,
 }
 
-/// Held while a flush runs.
+/// The state of flushing. Its lock is held while a flush runs.
 #[derive(Debug)]
 struct Flushing {
     schedule: Schedule,
-    /// Where the last barrier was: below it every batch is in a head or in parts.
+    /// The position of the last barrier: every batch below it is in a head or in parts.
     barrier: WalPosition,
 }
 
@@ -112,14 +113,14 @@ impl Maintenance {
         &self.engines
     }
 
-    /// The highest position of the write-ahead log that any manifest knows of.
+    /// The highest position of the write-ahead log in any manifest.
     pub fn wal_covered(&self) -> WalPosition {
         let covered = self.engines.iter().filter_map(|engine| engine.wal_covered());
         covered.max().unwrap_or(WalPosition::START)
     }
 
-    /// Gives every batch of the write-ahead log to its engine; blocking. `progress` is told the
-    /// bytes done and all.
+    /// Gives every batch of the write-ahead log to its engine; blocking. `progress` is called with
+    /// the bytes done and the total.
     pub fn replay(
         &self,
         replay: Replay,
@@ -132,14 +133,14 @@ impl Maintenance {
 
     // ── refused batches ──
 
-    /// Batches that are kept in the write-ahead log because they could not be taken back.
+    /// Batches that are kept in the write-ahead log because they could not be applied.
     pub fn refused(&self) -> Vec<RefusedBatches> {
         let of_engines = self.engines.iter().flat_map(|engine| engine.refused());
         of_engines.chain(self.unclaimed.list()).collect()
     }
 
-    /// Gives up the refused batches of a tenant; blocking. Answers how many. The next flush lets go
-    /// of the write-ahead log behind them.
+    /// Gives up the refused batches of a tenant; blocking. Returns how many there were. The next
+    /// flush truncates the write-ahead log that they kept.
     pub fn forget_refused(&self, signal: Signal, tenant: &TenantId) -> Result<usize, EngineError> {
         let engine = self.engines.iter().find(|engine| engine.signal() == signal);
         let of_engine = engine.map_or(Ok(0), |engine| engine.forget_refused(tenant))?;
@@ -159,7 +160,7 @@ impl Maintenance {
 
     // ── flushing ──
 
-    /// Writes everything in memory to parts and lets go of the write-ahead log behind it.
+    /// Writes everything in memory to parts and truncates the write-ahead log.
     pub async fn flush(
         self: &Arc<Self>,
         gateway: &Arc<Gateway>,
@@ -174,8 +175,8 @@ impl Maintenance {
         .await
     }
 
-    /// Flushes the tenants that are due. A failure is told and tried again when its tenant is due
-    /// again; the other tenants are not concerned.
+    /// Flushes the tenants that are due. A failure is reported and tried again when its tenant is
+    /// due again; it does not affect other tenants.
     pub async fn flush_due(self: &Arc<Self>, gateway: &Arc<Gateway>) -> Result<(), EngineError> {
         let mut flushing = Arc::clone(&self.flushing).lock_owned().await;
         let (this, gateway) = (Arc::clone(self), Arc::clone(gateway));
@@ -215,9 +216,10 @@ impl Maintenance {
         targets: Vec<Target>,
     ) -> Result<FlushReport, EngineError> {
         let started = self.clock.now();
-        // What an earlier flush left goes first: an engine cuts no further before it is written.
+        // Heads that an earlier flush left frozen go first: an engine makes no new cut before they
+        // are written.
         let (targets, failed) = self.flush_each(&mut flushing.schedule, targets, false).await;
-        // So that what this flush writes lies in segments that can go as a whole.
+        // A new segment, so that this flush frees whole segments of the write-ahead log.
         let wal = Arc::clone(gateway.wal());
         blocking(move || {
             if wal.end().offset >= ROTATE_BYTES {
@@ -244,8 +246,8 @@ impl Maintenance {
         }
     }
 
-    /// Flushes each tenant; answers those that were flushed, and the first failure. `is_last` says
-    /// that what was cut is written by this.
+    /// Flushes each tenant. Returns those that were flushed, and the first failure. `is_last` means
+    /// that this writes what the latest cut froze.
     async fn flush_each(
         &self,
         schedule: &mut Schedule,
@@ -291,12 +293,12 @@ impl Maintenance {
         .await
     }
 
-    /// Deletes the segments of the write-ahead log that nothing needs any more.
+    /// Deletes the segments of the write-ahead log that are no longer needed.
     async fn truncate(&self, gateway: &Gateway, barrier: WalPosition) -> Result<(), EngineError> {
         if gateway.wal().segments().len() < 2 {
             return Ok(());
         }
-        // Asked after the barrier: whatever stands below it is in some status.
+        // Asked after the barrier, so every batch below it is part of some tenant's status.
         let statuses = self.statuses().await?;
         let needed = statuses.iter().filter_map(|(_, status)| status.wal_needed_from);
         let bound = needed.chain(self.unclaimed.lowest()).fold(barrier, WalPosition::min);
@@ -308,8 +310,8 @@ impl Maintenance {
 
     // ── merging, retention, regular work ──
 
-    /// Merges the parts of every tenant; a tenant that fails does not keep the others from being
-    /// merged, and the first failure is the answer. Answers how many parts went into merges.
+    /// Merges the parts of every tenant and returns how many parts were merged. After a failure of
+    /// one tenant the others are still merged, and the first failure is returned.
     pub async fn merge(self: &Arc<Self>, request: MergeRequest) -> Result<usize, EngineError> {
         let merging = Arc::clone(&self.merging).lock_owned().await;
         let this = Arc::clone(self);
@@ -336,8 +338,8 @@ impl Maintenance {
         failed.map_or(Ok(merged), Err)
     }
 
-    /// Drops what is too old and, of all engines together, what is too much: the oldest first.
-    /// Answers how many parts. A merge that reads them is not waited for.
+    /// Drops parts that are too old and, of all engines together, the oldest parts above the size
+    /// limit. Returns how many. Does not wait for a merge that reads them.
     pub async fn retain(self: &Arc<Self>, retention: Retention) -> Result<usize, EngineError> {
         let retaining = Arc::clone(&self.retaining).lock_owned().await;
         let this = Arc::clone(self);
@@ -366,7 +368,7 @@ impl Maintenance {
         failed.map_or(Ok(dropped), Err)
     }
 
-    /// Slow, regular work of the engines' own.
+    /// The engines' own slow, regular work.
     pub async fn tend(self: &Arc<Self>) -> Result<(), EngineError> {
         for (signal, status) in self.statuses().await? {
             let engine = Arc::clone(self.engine(signal));
@@ -379,8 +381,8 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Runs `work` on a thread that may block, while no flush, merge or retention changes what the
-    /// engines have on disk.
+    /// Runs `work` on a thread that may block, while no flush, merge or retention changes the
+    /// engines' files.
     pub async fn undisturbed<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
@@ -396,8 +398,8 @@ impl Maintenance {
     }
 }
 
-/// A task of its own: a client that hangs up drops its request's future, and with it would go the
-/// locks, under threads that still work.
+/// Runs the work as a task of its own: when a client hangs up, its request's future is dropped, and
+/// the locks in it would be released while threads still work.
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
 ) -> Result<T, EngineError> {

@@ -1,4 +1,4 @@
-//! What the write-ahead log gives back at start-up, and what nobody could take back.
+//! Replays the write-ahead log into the engines at start-up, and keeps track of refused batches.
 
 use engine::{Engine, EngineError, RefusedBatches};
 use model::{Signal, TenantId, WalPosition};
@@ -9,7 +9,7 @@ use wal::{Progress, Replay, Replayed, WalError};
 
 pub(crate) static REFUSED_BATCHES: GaugeFamily = GaugeFamily::new(
     "mirador_wal_refused_batches",
-    "Batches that could not be taken back and are kept in the write-ahead log until an operator \
+    "Batches that could not be applied at start and are kept in the write-ahead log until an operator \
      gives them up.",
     &["signal"],
 );
@@ -18,7 +18,7 @@ pub(crate) static REFUSED_BATCHES: GaugeFamily = GaugeFamily::new(
 pub struct ReplayReport {
     pub batches: u64,
     pub bytes: u64,
-    /// Batches that stay in the write-ahead log because no engine could take them back.
+    /// Batches that stay in the write-ahead log because no engine could apply them.
     pub refused: u64,
 }
 
@@ -43,8 +43,8 @@ impl Event for BatchRefused<'_> {
     }
 }
 
-/// Batches of signals that no engine of this server has. The write-ahead log is their only home: a
-/// server with that engine may be started on this folder again.
+/// Batches of signals for which this server has no engine. They exist only in the write-ahead log;
+/// a server with that engine may be started on this folder again.
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed(Mutex<BTreeMap<(Signal, TenantId), (usize, WalPosition)>>);
 
@@ -77,7 +77,8 @@ impl Unclaimed {
     }
 }
 
-/// Gives every batch to its engine; blocking. `progress` is told the bytes done and all.
+/// Gives every batch to its engine; blocking. `progress` is called with the bytes done and the
+/// total.
 pub(crate) fn replay(
     engines: &[Arc<dyn Engine>],
     unclaimed: &Unclaimed,

@@ -1,5 +1,5 @@
-//! When each tenant of each engine is flushed. Pure: told what there is and the time, it says what
-//! is due.
+//! Decides when each tenant of each engine is flushed. It does no I/O: from the tenants' status and
+//! the time it computes which flushes are due.
 
 use engine::TenantStatus;
 use model::{Signal, TenantId, WalPosition};
@@ -7,19 +7,21 @@ use platform::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// What the settings say about when to flush.
+/// The settings about when to flush.
 #[derive(Clone, Copy, Debug)]
 pub struct FlushSettings {
-    /// The longest that rows stay in memory and the write-ahead log alone.
+    /// The longest time that rows stay only in memory and in the write-ahead log.
     pub interval: Duration,
-    /// A tenant is flushed earlier when the write-ahead log behind its oldest row has grown by this.
+    /// A tenant is flushed earlier when the write-ahead log has grown by this since the tenant's
+    /// oldest unflushed row.
     pub wal_size: u64,
-    /// The largest tenants of an engine are flushed earlier when the heads of all of them together
-    /// take this much memory.
+    /// When the heads of all tenants of an engine together take more memory than this, the largest
+    /// ones are flushed earlier.
     pub head_size: u64,
 }
 
-/// After a failure a tenant is left alone for a second, then twice as long with each further one.
+/// After a failure a tenant is not tried for a second, then for twice as long after each further
+/// failure.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
@@ -28,13 +30,13 @@ pub(crate) type Target = (Signal, TenantId);
 #[derive(Debug)]
 pub(crate) struct Schedule {
     settings: FlushSettings,
-    tenants: HashMap<Target, Turn>,
+    tenants: HashMap<Target, FlushState>,
 }
 
-/// What is known of one tenant's flushes.
+/// The state of one tenant's flushes.
 #[derive(Clone, Copy, Debug)]
-struct Turn {
-    /// When it was flushed last, or first seen with something to flush.
+struct FlushState {
+    /// When it was last flushed, or first seen with rows to flush.
     since: Moment,
     failures: u32,
     not_before: Moment,
@@ -45,8 +47,8 @@ impl Schedule {
         Self { settings, tenants: HashMap::new() }
     }
 
-    /// The tenants of one engine that are to be flushed now. `wal_bytes_from` tells how much stands
-    /// in the write-ahead log behind a position.
+    /// The tenants of one engine to flush now. `wal_bytes_from` returns how many bytes the
+    /// write-ahead log has from a position on.
     pub(crate) fn due(
         &mut self,
         signal: Signal,
@@ -63,10 +65,10 @@ impl Schedule {
                 self.tenants.remove(&target);
                 continue;
             }
-            let fresh = Turn { since: now, failures: 0, not_before: now };
+            let fresh = FlushState { since: now, failures: 0, not_before: now };
             let turn = *self.tenants.entry(target.clone()).or_insert(fresh);
             if now < turn.not_before {
-                // Its memory is no reason to write small parts of others.
+                // A failing tenant's memory is no reason to write small parts of other tenants.
                 continue;
             }
             head_bytes += status.head.bytes;
@@ -95,12 +97,12 @@ impl Schedule {
     }
 
     pub(crate) fn flushed(&mut self, target: &Target, now: Moment) {
-        let turn = Turn { since: now, failures: 0, not_before: now };
+        let turn = FlushState { since: now, failures: 0, not_before: now };
         self.tenants.insert(target.clone(), turn);
     }
 
     pub(crate) fn failed(&mut self, target: &Target, now: Moment) {
-        let fresh = Turn { since: now, failures: 0, not_before: now };
+        let fresh = FlushState { since: now, failures: 0, not_before: now };
         let turn = self.tenants.entry(target.clone()).or_insert(fresh);
         let wait = RETRY_MIN.saturating_mul(1 << turn.failures.min(16)).min(RETRY_MAX);
         turn.failures += 1;
@@ -125,8 +127,8 @@ mod tests {
         Moment(Duration::from_secs(seconds))
     }
 
-    /// A tenant with so much in its head, and its oldest row so many bytes before the end of the
-    /// write-ahead log.
+    /// A tenant with this many bytes in its head, whose oldest row is this many bytes before the
+    /// end of the write-ahead log.
     fn status(name: &str, bytes: u64, lag: u64) -> TenantStatus {
         let oldest = (lag > 0).then_some(WalPosition { segment: 1, offset: lag });
         TenantStatus {
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(due(&mut schedule, 300, &both), ["a"]);
         schedule.flushed(&target("a"), at(300));
         assert_eq!(due(&mut schedule, 400, &both), ["b"]);
-        // Nothing is in memory, but the write-ahead log is still held.
+        // The head is empty, but the tenant still needs the write-ahead log.
         assert_eq!(due(&mut schedule, 600, &[status("a", 0, 1)]), ["a"]);
     }
 

@@ -1,4 +1,5 @@
-//! Gateway and maintenance on the simulated disk, with an engine that is a list for each tenant.
+//! Tests of gateway and maintenance on the simulated disk, with an engine that is a list per
+//! tenant.
 
 use crate::{FlushSettings, Gateway, IngestError, Maintenance};
 use engine::{
@@ -15,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use wal::{Log, LogOptions, Replay, Replayed, SyncPolicy};
 
-/// Keeps rows in memory, then in "parts", and remembers what it was asked, in order.
+/// An engine that keeps rows in memory, then in "parts", and records the calls it got, in order.
 #[derive(Debug)]
-struct Shelf {
+struct ListEngine {
     signal: Signal,
     rows: Mutex<Rows>,
 }
@@ -30,18 +31,18 @@ struct Rows {
     broken: BTreeSet<TenantId>,
     /// The next cut panics.
     cut_panics: bool,
-    /// Batches leave no rows.
+    /// Batches add no rows.
     drops_rows: bool,
-    /// For retention alone.
+    /// Only for the tests of retention.
     stored: Vec<PartStore>,
-    /// A merge lasts until it is told to end.
+    /// A merge lasts until the test ends it.
     merge_until: Option<Receiver<()>>,
 }
 
 #[derive(Debug, Default)]
 struct OfTenant {
     head: Vec<String>,
-    /// What was cut, and up to where.
+    /// Rows that were cut, with the position of the cut.
     frozen: Vec<(WalPosition, Vec<String>)>,
     parts: Vec<String>,
     covered: Option<WalPosition>,
@@ -56,7 +57,7 @@ impl OfTenant {
     }
 }
 
-impl Shelf {
+impl ListEngine {
     fn new(signal: Signal) -> Self {
         Self { signal, rows: Mutex::default() }
     }
@@ -84,7 +85,7 @@ impl Shelf {
     }
 }
 
-impl Engine for Shelf {
+impl Engine for ListEngine {
     fn signal(&self) -> Signal {
         self.signal
     }
@@ -204,9 +205,9 @@ impl Engine for Shelf {
     }
 }
 
-/// A row on its way to the shelf; `check` runs just before it is applied.
+/// A row on its way to the engine; `check` runs just before it is applied.
 struct Row {
-    shelf: Arc<Shelf>,
+    list: Arc<ListEngine>,
     tenant: TenantId,
     text: String,
     check: Box<dyn FnOnce() + Send>,
@@ -216,7 +217,7 @@ impl Intake for Row {
     type Done = WalPosition;
 
     fn kind(&self) -> BatchKind {
-        let (tenant, signal) = (self.tenant.clone(), self.shelf.signal);
+        let (tenant, signal) = (self.tenant.clone(), self.list.signal);
         BatchKind { tenant, signal, schema: 1 }
     }
 
@@ -234,7 +235,7 @@ impl Intake for Row {
 
     fn apply(self, position: WalPosition) -> Result<WalPosition, EngineError> {
         (self.check)();
-        self.shelf.push(&self.tenant, self.text, position);
+        self.list.push(&self.tenant, self.text, position);
         Ok(position)
     }
 }
@@ -244,7 +245,7 @@ const WAL_SIZE: u64 = 2 << 20;
 struct World {
     disk: SimDisk,
     clock: Arc<SimClock>,
-    shelf: Arc<Shelf>,
+    list: Arc<ListEngine>,
     gateway: Arc<Gateway>,
     maintenance: Arc<Maintenance>,
     tenant: TenantId,
@@ -256,7 +257,7 @@ const SETTINGS: FlushSettings =
 const SPACE: Space = Space { total: 1, free: 1 };
 
 fn options() -> LogOptions {
-    // Only the test says when a failed write-ahead log tries again.
+    // A failed write-ahead log is tried again only when the test says so.
     LogOptions { retry: Duration::from_secs(3_600), ..LogOptions::default() }
 }
 
@@ -270,12 +271,12 @@ impl World {
     fn new(options: LogOptions) -> Self {
         let disk = SimDisk::new();
         let (wal, _) = open_wal(&disk, options);
-        let (clock, shelf) = (Arc::new(SimClock::new()), Arc::new(Shelf::new(Signal::Probe)));
-        let engine: Arc<dyn Engine> = shelf.clone();
+        let (clock, list) = (Arc::new(SimClock::new()), Arc::new(ListEngine::new(Signal::Probe)));
+        let engine: Arc<dyn Engine> = list.clone();
         let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS));
         let gateway = Arc::new(Gateway::new(Arc::new(wal), WalPosition::START));
         let tenant = TenantId::default_tenant();
-        Self { disk, clock, shelf, gateway, maintenance, tenant }
+        Self { disk, clock, list, gateway, maintenance, tenant }
     }
 
     async fn commit(&self, text: &str) -> Result<WalPosition, IngestError> {
@@ -288,26 +289,26 @@ impl World {
         text: &str,
         check: impl FnOnce() + Send + 'static,
     ) -> Result<WalPosition, IngestError> {
-        let (shelf, tenant) = (Arc::clone(&self.shelf), tenant.clone());
+        let (list, tenant) = (Arc::clone(&self.list), tenant.clone());
         let (text, check) = (text.to_owned(), Box::new(check));
-        self.gateway.commit(Row { shelf, tenant, text, check }).await
+        self.gateway.commit(Row { list, tenant, text, check }).await
     }
 
     fn heads(&self) -> Vec<String> {
-        self.shelf.of(&self.tenant, |of_tenant| of_tenant.head.clone())
+        self.list.of(&self.tenant, |of_tenant| of_tenant.head.clone())
     }
 
     fn asked(&self, what: &str) -> usize {
-        self.shelf.rows().asked.iter().filter(|asked| **asked == what).count()
+        self.list.rows().asked.iter().filter(|asked| **asked == what).count()
     }
 
     async fn flush_due(&self) {
-        // What failed was told and is tried again.
+        // A failure was reported and is tried again.
         let _ = self.maintenance.flush_due(&self.gateway).await;
     }
 }
 
-/// What the write-ahead log of a disk has, as a new process finds it.
+/// The rows in the write-ahead log of a disk, as a new process finds them.
 fn logged(disk: &SimDisk) -> Vec<String> {
     let (_, mut replay) = open_wal(disk, options());
     let mut rows = Vec::new();
@@ -317,7 +318,7 @@ fn logged(disk: &SimDisk) -> Vec<String> {
     rows
 }
 
-/// Lets the other tasks go on until they wait.
+/// Lets the other tasks run until they wait.
 async fn let_others_go_on() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -329,11 +330,11 @@ async fn a_batch_is_on_the_disk_before_it_is_applied() {
     for large in [1, 100_000] {
         let world = World::new(options());
         let row = "x".repeat(large);
-        let (disk, shelf, tenant) =
-            (world.disk.clone(), Arc::clone(&world.shelf), world.tenant.clone());
+        let (disk, list, tenant) =
+            (world.disk.clone(), Arc::clone(&world.list), world.tenant.clone());
         let expected = row.clone();
         let power_cut = move || {
-            assert!(shelf.of(&tenant, |of_tenant| of_tenant.head.is_empty()));
+            assert!(list.of(&tenant, |of_tenant| of_tenant.head.is_empty()));
             assert_eq!(logged(&disk.crash(CrashPolicy::LoseUnsynced)), [expected]);
         };
         world.commit_checked(&world.tenant, &row, power_cut).await.unwrap();
@@ -412,7 +413,7 @@ async fn what_can_not_be_encoded_reaches_no_write_ahead_log() {
     assert!(logged(&world.disk).is_empty());
 }
 
-/// Batches wait in the write-ahead log until it is shut down, which writes what waits.
+/// Batches wait in the write-ahead log until its shutdown writes them.
 fn waiting_wal() -> LogOptions {
     LogOptions { window: Duration::from_secs(3_600), queue_bytes: 1 << 20, ..options() }
 }
@@ -455,7 +456,8 @@ async fn a_barrier_waits_for_batches_that_are_not_in_a_head_yet() {
     assert_eq!(seen, ["under way"]);
 }
 
-/// Enough for a flush to begin a new segment, so that the old one can go; no packing helps.
+/// Enough rows that a flush begins a new segment, so that the old one can be deleted. They do not
+/// compress.
 fn enough_rows() -> Vec<String> {
     let random = SeededRandom::new(7);
     let number = |_| format!("{:016x}", random.next_u64());
@@ -471,8 +473,8 @@ async fn a_flush_cuts_writes_and_lets_go_of_the_write_ahead_log() {
     }
     world.maintenance.flush(&world.gateway).await.unwrap();
     world.commit("after").await.unwrap();
-    assert_eq!(world.shelf.rows().asked, ["flush", "cut", "flush"], "what was left goes first");
-    assert!(world.shelf.parts(&world.tenant) == rows);
+    assert_eq!(world.list.rows().asked, ["flush", "cut", "flush"], "what was left goes first");
+    assert!(world.list.parts(&world.tenant) == rows);
     assert_eq!(world.heads(), ["after"]);
     world.gateway.wal().shutdown();
     assert_eq!(logged(&world.disk), ["after"]);
@@ -486,13 +488,13 @@ async fn a_flush_that_fails_keeps_the_write_ahead_log_and_is_done_again() {
         world.commit(row).await.unwrap();
     }
     let before = world.gateway.wal().size_bytes();
-    world.shelf.rows().broken.insert(world.tenant.clone());
+    world.list.rows().broken.insert(world.tenant.clone());
     let error = world.maintenance.flush(&world.gateway).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Io);
     assert!(world.gateway.wal().size_bytes() >= before, "nothing was let go of");
-    world.shelf.rows().broken.clear();
+    world.list.rows().broken.clear();
     world.maintenance.flush(&world.gateway).await.unwrap();
-    assert!(world.shelf.parts(&world.tenant) == rows);
+    assert!(world.list.parts(&world.tenant) == rows);
     world.gateway.wal().shutdown();
     assert!(logged(&world.disk).is_empty());
 }
@@ -514,37 +516,37 @@ async fn flushes_come_when_they_are_due() {
     assert_eq!(world.asked("cut"), 2, "the head is large");
 }
 
-/// Before, one tenant that could not be flushed made every tenant of every engine write a part each
-/// second, and nothing of the write-ahead log was ever let go of.
+/// A tenant that can't be flushed must not make the others write a part every second, nor stop
+/// truncation. Both happened once.
 #[tokio::test]
 async fn a_tenant_that_fails_is_no_trouble_of_the_others() {
     let world = World::new(options());
     let bad = TenantId::new("bad").unwrap();
-    world.shelf.rows().broken.insert(bad.clone());
+    world.list.rows().broken.insert(bad.clone());
     world.commit_checked(&bad, &"x".repeat(200), || {}).await.unwrap();
     for _ in 0..20 {
         world.commit("calm").await.unwrap();
         world.flush_due().await;
         world.clock.advance(Duration::from_secs(5));
     }
-    assert!(world.shelf.parts(&world.tenant).is_empty(), "it is not cut early");
+    assert!(world.list.parts(&world.tenant).is_empty(), "it is not cut early");
     assert_eq!(world.asked("cut"), 1, "what could not be written is not cut again");
     assert!((5..12).contains(&world.asked("flush")), "it is tried less and less often");
     world.clock.advance(Duration::from_secs(300));
     world.flush_due().await;
-    assert_eq!(world.shelf.parts(&world.tenant).len(), 20, "one flush for all of them");
-    world.shelf.rows().broken.clear();
+    assert_eq!(world.list.parts(&world.tenant).len(), 20, "one flush for all of them");
+    world.list.rows().broken.clear();
     world.clock.advance(Duration::from_secs(60));
     world.flush_due().await;
-    assert_eq!(world.shelf.parts(&bad).len(), 1);
+    assert_eq!(world.list.parts(&bad).len(), 1);
 }
 
-/// Metadata, or batches of which every row was refused: nothing to write, but the write-ahead log
-/// grows.
+/// Metadata, or a batch whose rows were all refused, leaves no rows to write, but the write-ahead
+/// log grows.
 #[tokio::test]
 async fn a_write_ahead_log_without_rows_is_let_go_of() {
     let world = World::new(options());
-    world.shelf.rows().drops_rows = true;
+    world.list.rows().drops_rows = true;
     for row in &enough_rows() {
         world.commit(row).await.unwrap();
     }
@@ -561,24 +563,24 @@ async fn neither_a_flush_nor_retention_waits_for_a_merge() {
     let world = World::new(options());
     world.commit("row").await.unwrap();
     let (end, until) = std::sync::mpsc::channel::<()>();
-    world.shelf.rows().merge_until = Some(until);
+    world.list.rows().merge_until = Some(until);
     let request = MergeRequest { full: true, space: SPACE };
     let others = async {
         world.maintenance.flush(&world.gateway).await.unwrap();
         world.maintenance.retain(Retention::default()).await.unwrap();
-        assert_eq!(world.shelf.parts(&world.tenant), ["row"]);
+        assert_eq!(world.list.parts(&world.tenant), ["row"]);
         end.send(()).unwrap();
     };
     let (merged, ()) = tokio::join!(world.maintenance.merge(request), others);
     assert_eq!(merged.unwrap(), 3);
 }
 
-/// A maintenance of a new process on this disk, with the same shelf of what is in parts.
+/// The maintenance of a new process on this disk, with the same rows in parts.
 fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
-    let shelf = Arc::new(Shelf::new(Signal::Probe));
-    let covered = world.shelf.of(&world.tenant, |of_tenant| of_tenant.covered);
-    shelf.of(&world.tenant, |of_tenant| of_tenant.covered = covered);
-    let engine: Arc<dyn Engine> = shelf.clone();
+    let list = Arc::new(ListEngine::new(Signal::Probe));
+    let covered = world.list.of(&world.tenant, |of_tenant| of_tenant.covered);
+    list.of(&world.tenant, |of_tenant| of_tenant.covered = covered);
+    let engine: Arc<dyn Engine> = list.clone();
     let clock = world.clock.clone();
     let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS));
     let (wal, replay) = open_wal(disk, options());
@@ -587,7 +589,7 @@ fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
     assert!(told.0 > 0 && told.0 <= told.1);
     let gateway = Arc::new(Gateway::new(Arc::new(wal), maintenance.wal_covered()));
     let (disk, tenant) = (disk.clone(), world.tenant.clone());
-    (World { disk, clock, shelf, gateway, maintenance, tenant }, report)
+    (World { disk, clock, list, gateway, maintenance, tenant }, report)
 }
 
 #[tokio::test]
@@ -602,12 +604,12 @@ async fn replay_gives_back_what_no_part_covers() {
     assert_eq!(world.heads(), ["three"]);
     assert_eq!((report.batches, report.refused), (3, 0), "a small write-ahead log is kept whole");
     assert_eq!(world.asked("end replay"), 1);
-    let covered = world.shelf.of(&world.tenant, |of_tenant| of_tenant.covered);
+    let covered = world.list.of(&world.tenant, |of_tenant| of_tenant.covered);
     assert_eq!(Some(world.maintenance.wal_covered()), covered);
 }
 
-/// Batches of an engine that is switched off, or that a newer version wrote: before, they were gone
-/// from the write-ahead log within two flushes.
+/// Batches of an engine that is switched off, or of a newer version. They must not be truncated
+/// after two flushes, as they once were.
 #[tokio::test]
 async fn refused_batches_stay_until_an_operator_gives_them_up() {
     let world = World::new(options());
@@ -645,12 +647,12 @@ async fn merging_answers_what_the_engines_did() {
     world.commit("row").await.unwrap();
     let request = MergeRequest { full: true, space: SPACE };
     assert_eq!(world.maintenance.merge(request).await.unwrap(), 3);
-    assert_eq!(world.shelf.rows().asked, ["merge", "merged"]);
+    assert_eq!(world.list.rows().asked, ["merge", "merged"]);
     world.maintenance.tend().await.unwrap();
     assert_eq!(world.asked("tend"), 1);
 }
 
-/// One part for each of the days, all of one size.
+/// One part of the same size for each of the days.
 fn stored(site: &Site, signal: Signal, days: &[i64]) -> PartStore {
     let store = PartStore::open(site, TenantId::default_tenant(), signal).unwrap();
     let part = |day: &i64| {
@@ -689,16 +691,15 @@ async fn engines_share_the_size_of_the_disk() {
     let random = Arc::new(SeededRandom::new(3));
     let site =
         Site::new(blobs, world.clock.clone(), Arc::new(Ids::new(world.clock.clone(), random)));
-    let shelves =
-        [(Signal::Metrics, [1, 4, 5]), (Signal::Logs, [2, 3, 5])].map(|(signal, days)| {
-            let shelf = Shelf::new(signal);
-            shelf.rows().stored.push(stored(&site, signal, &days));
-            Arc::new(shelf)
-        });
-    let engines = shelves.iter().map(|shelf| Arc::clone(shelf) as Arc<dyn Engine>).collect();
+    let lists = [(Signal::Metrics, [1, 4, 5]), (Signal::Logs, [2, 3, 5])].map(|(signal, days)| {
+        let list = ListEngine::new(signal);
+        list.rows().stored.push(stored(&site, signal, &days));
+        Arc::new(list)
+    });
+    let engines = lists.iter().map(|list| Arc::clone(list) as Arc<dyn Engine>).collect();
     let maintenance = Arc::new(Maintenance::new(engines, world.clock.clone(), SETTINGS));
     let days = || {
-        let manifests = shelves.iter().flat_map(|shelf| shelf.manifests());
+        let manifests = lists.iter().flat_map(|list| list.manifests());
         manifests.map(|m| m.parts.iter().map(|p| p.day.0).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let retain = |bytes_max| Retention { bytes_max: Some(bytes_max), ..Retention::default() };
@@ -718,10 +719,10 @@ async fn undisturbed_work_sees_no_flush() {
     let world = World::new(LogOptions { sync: SyncPolicy::Always, ..options() });
     world.commit("row").await.unwrap();
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    let shelf = Arc::clone(&world.shelf);
+    let list = Arc::clone(&world.list);
     let work = move || {
         wait.recv().map_err(|error| EngineError::new(ErrorKind::Bug, error))?;
-        Ok(shelf.rows().asked.len())
+        Ok(list.rows().asked.len())
     };
     let mut work = std::pin::pin!(world.maintenance.undisturbed(work));
     let mut flush = std::pin::pin!(world.maintenance.flush(&world.gateway));
@@ -735,21 +736,21 @@ async fn undisturbed_work_sees_no_flush() {
     let (asked, flushed) = tokio::join!(work, flush);
     assert_eq!(asked.unwrap(), 0);
     flushed.unwrap();
-    assert_eq!(world.shelf.parts(&world.tenant), ["row"]);
+    assert_eq!(world.list.parts(&world.tenant), ["row"]);
 }
 
-/// A client that hangs up takes its request away, but not the locks that the work still needs.
+/// A client that hangs up drops its request, but not the locks that its work still holds.
 #[tokio::test]
 async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
     let world = World::new(options());
     world.commit("row").await.unwrap();
     let (end, until) = std::sync::mpsc::channel::<()>();
-    world.shelf.rows().merge_until = Some(until);
+    world.list.rows().merge_until = Some(until);
     let request = MergeRequest { full: true, space: SPACE };
     {
         let mut merge = std::pin::pin!(world.maintenance.merge(request));
         let merging = async {
-            while world.shelf.rows().asked.is_empty() {
+            while world.list.rows().asked.is_empty() {
                 tokio::task::yield_now().await;
             }
         };
@@ -758,11 +759,11 @@ async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
             () = merging => {}
         }
     }
-    // Who goes away while waiting for a turn leaves nothing to do.
+    // A caller that is dropped while it waits for its turn starts no work.
     let waiting = tokio::time::timeout(Duration::ZERO, world.maintenance.merge(request));
     assert!(waiting.await.is_err());
-    let shelf = Arc::clone(&world.shelf);
-    let looked = world.maintenance.undisturbed(move || Ok(shelf.rows().asked.clone()));
+    let list = Arc::clone(&world.list);
+    let looked = world.maintenance.undisturbed(move || Ok(list.rows().asked.clone()));
     let mut looked = std::pin::pin!(looked);
     let soon = tokio::time::timeout(Duration::from_millis(100), &mut looked).await;
     assert!(soon.is_err(), "the merge is still going on");
@@ -770,14 +771,14 @@ async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
     assert_eq!(looked.await.unwrap(), ["merge", "merged"]);
 }
 
-/// What cuts is no work on a thread of its own: a panic there ended who had asked for it.
+/// Cuts do not run on a thread of their own, so a panic in one once ended the caller.
 #[tokio::test]
 async fn a_panic_is_an_error_and_the_next_flush_works() {
     let world = World::new(options());
     world.commit("row").await.unwrap();
-    world.shelf.rows().cut_panics = true;
+    world.list.rows().cut_panics = true;
     let error = world.maintenance.flush(&world.gateway).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Bug);
     world.maintenance.flush(&world.gateway).await.unwrap();
-    assert_eq!(world.shelf.parts(&world.tenant), ["row"]);
+    assert_eq!(world.list.parts(&world.tenant), ["row"]);
 }

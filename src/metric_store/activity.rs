@@ -1,8 +1,9 @@
-//! Which series were written to lately, so that the names of idle ones do not stay in memory.
+//! Tracks which series were written recently, so that the labels of idle series do not stay in
+//! memory.
 //!
-//! A window lasts an hour. When it is over and enough series were idle, a registry without them is
-//! made, outside of all locks that batches need, and the next cut puts it in place. A series that is
-//! written to again meanwhile is only new once more.
+//! A window lasts an hour. At its end, if enough series were idle, a registry without them is
+//! built, outside of all locks that batches need, and the next cut installs it. If an idle series
+//! is written again in the meantime, it is added again as a new series.
 
 use crate::kind::{MetricHead, Tenant};
 use crate::registry::Registry;
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 /// The length of a window.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// One in this many idle series makes a new registry worth it.
+/// A new registry is built when at least one in this many series is idle.
 const IDLE_SHARE: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Activity {
     began: Moment,
-    /// The registry that the numbers belong to.
+    /// The registry to which the numbers belong.
     registry: Option<Arc<RwLock<Registry>>>,
     /// By number.
     is_busy: Vec<bool>,
@@ -34,7 +35,7 @@ impl Activity {
     pub(crate) fn note(&mut self, head: &MetricHead) {
         let registry = &head.context.registry;
         if self.registry.as_ref().is_none_or(|known| !Arc::ptr_eq(known, registry)) {
-            // A head of a registry that was thinned meanwhile tells nothing of the new numbers.
+            // A head of a registry that was replaced meanwhile says nothing about the new numbers.
             if self.registry.is_some() {
                 return;
             }
@@ -52,7 +53,7 @@ impl Activity {
         }
     }
 
-    /// Makes a registry without the idle series once the window is over, if there are many.
+    /// At the end of the window, builds a registry without the idle series if there are many.
     pub(crate) fn thin(tenant: &Tenant, live: &MetricHead, now: Moment) {
         let busy = {
             let mut activity = tenant.state.activity();
@@ -79,7 +80,7 @@ impl Activity {
         self.thinned.is_some()
     }
 
-    /// The registry for the next head, where a new one was made.
+    /// The registry for the next head, if a new one was built.
     pub(crate) fn take_thinned(&mut self, now: Moment) -> Option<Arc<RwLock<Registry>>> {
         let thinned = self.thinned.take()?;
         *self = Self::new(now);

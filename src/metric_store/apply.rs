@@ -1,4 +1,4 @@
-//! From batches into a head.
+//! Adds batches to a head.
 
 use crate::batch::BatchBuilder;
 use crate::batch::format::DecodedBatch;
@@ -42,7 +42,7 @@ pub(crate) fn define(
     }
 }
 
-/// Answers how many samples name a series that was never defined.
+/// Returns how many samples name a series that was never defined.
 pub(crate) fn push_replayed(
     head: &mut Head,
     numbers: &HashMap<u32, u32>,

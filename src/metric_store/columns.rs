@@ -1,15 +1,15 @@
-//! The samples of one series as columns, and how columns of several sources become one.
+//! The samples of one series as columns, and merging the columns of several sources.
 
 use crate::batch::HistogramSample;
 use model::FloatHistogram;
 use std::sync::Arc;
 
-/// Samples of one kind, in rising order of time, one per millisecond at most.
+/// Samples of one kind, in rising order of time, at most one per millisecond.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column<T> {
     pub(crate) times: Vec<i64>,
     pub(crate) values: Vec<T>,
-    /// When the counter behind each value began, 0 where unknown; empty where none is known.
+    /// When the counter behind each value began, 0 if unknown. Empty if no start is known.
     pub(crate) starts: Vec<i64>,
 }
 
@@ -30,14 +30,14 @@ impl<T> Column<T> {
         self.times.is_empty()
     }
 
-    /// Fills up so that there is a start for each value, if there is one for any.
+    /// If any value has a start, pads so that each value has one.
     pub(crate) fn pad_starts(&mut self) {
         if !self.starts.is_empty() {
             self.starts.resize(self.times.len(), 0);
         }
     }
 
-    /// Starts of the values from `from` on; all values before must have theirs, or none have any.
+    /// Adds the start of the next value. Either all values before have starts or none has.
     pub(crate) fn push_start(&mut self, start: i64) {
         let filled = self.times.len() - 1;
         if start != 0 || !self.starts.is_empty() {
@@ -52,9 +52,9 @@ impl<T> Column<T> {
 }
 
 impl<T: Clone> Column<T> {
-    /// Takes over what `newer` has; where both have a millisecond, `newer` wins. Usually it lies
-    /// wholly behind.
-    pub(crate) fn absorb(&mut self, newer: &mut Self, room: &mut Self) {
+    /// Merges the samples of `newer` into this column. If both have a sample for one millisecond,
+    /// `newer` wins. Usually `newer` is wholly later.
+    pub(crate) fn absorb(&mut self, newer: &mut Self, scratch: &mut Self) {
         if newer.is_empty() {
             return;
         }
@@ -66,12 +66,12 @@ impl<T: Clone> Column<T> {
             self.append(newer);
             return;
         }
-        room.clear();
-        merge_into(self, newer, room);
-        std::mem::swap(self, room);
+        scratch.clear();
+        merge_into(self, newer, scratch);
+        std::mem::swap(self, scratch);
     }
 
-    /// Takes over what lies behind all that is there.
+    /// Appends samples that are all later than those of this column.
     pub(crate) fn extend(&mut self, times: &[i64], values: &[T], starts: &[i64]) {
         if !self.starts.is_empty() || !starts.is_empty() {
             self.starts.resize(self.times.len(), 0);
@@ -131,8 +131,7 @@ fn merge_into<T: Clone>(older: &Column<T>, newer: &Column<T>, into: &mut Column<
     into.pad_starts();
 }
 
-/// Where the store puts what it decodes. One per thread, reused from series to series; callers may
-/// take the vectors out and give others back.
+/// Buffers for decoded samples. One per thread, reused for every series.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) floats: Column<f64>,
@@ -149,7 +148,7 @@ impl Columns {
         self.floats.is_empty() && self.histograms.is_empty()
     }
 
-    /// Whether these times lie behind all floats.
+    /// Whether these times are later than all floats.
     pub(crate) fn is_behind(&self, times: &[i64]) -> bool {
         match (self.floats.times.last(), times.first()) {
             (Some(last), Some(first)) => last < first,
@@ -157,9 +156,9 @@ impl Columns {
         }
     }
 
-    pub(crate) fn absorb(&mut self, newer: &mut Self, room: &mut Self) {
-        self.floats.absorb(&mut newer.floats, &mut room.floats);
-        self.histograms.absorb(&mut newer.histograms, &mut room.histograms);
+    pub(crate) fn absorb(&mut self, newer: &mut Self, scratch: &mut Self) {
+        self.floats.absorb(&mut newer.floats, &mut scratch.floats);
+        self.histograms.absorb(&mut newer.histograms, &mut scratch.histograms);
     }
 
     pub(crate) fn keep(&mut self, wanted: impl Fn(i64) -> bool) {
@@ -167,7 +166,7 @@ impl Columns {
         self.histograms.keep(&wanted);
     }
 
-    /// A float and a histogram never share a millisecond: the histogram says more and stays.
+    /// Removes a float where a histogram has the same millisecond: the histogram says more.
     pub(crate) fn settle(&mut self) {
         if !self.histograms.is_empty() && !self.floats.is_empty() {
             let taken = &self.histograms.times;

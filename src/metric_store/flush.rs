@@ -1,4 +1,4 @@
-//! From a head to parts, one for each day.
+//! A flush: writes a head into parts, one for each day.
 
 use crate::StoreError;
 use crate::columns::Columns;
@@ -11,11 +11,11 @@ use model::{Day, MetricMetadata, Signal};
 use parts::{NewPart, PartStore};
 use std::collections::BTreeMap;
 
-/// How many series a flush looks up in the registry at a time.
+/// How many series a flush looks up in the registry at once.
 const NAMED_AT_ONCE: usize = 1 << 10;
 
-/// The registry is shared with the live head: it is never held while a part is written, or a batch
-/// with new series would wait for the disk.
+/// The registry is shared with the live head. Its lock is never held while a part is written, or a
+/// batch with new series would wait for the disk.
 pub(crate) fn write(
     store: &PartStore,
     frozen: &MetricHead,
@@ -32,7 +32,7 @@ pub(crate) fn write(
         let mut builder = PartBuilder::new(store, origin.of_day(day), Effort::Quick)?;
         let of_day = series.get(&day).map_or(&[][..], Vec::as_slice);
         write_day(&mut builder, frozen, &rows, of_day, day)?;
-        // What is known of metrics has no time: it goes with the first part.
+        // Metadata of metrics has no time: it goes into the first part.
         let metadata: Vec<(String, MetricMetadata)> = match index {
             0 => rows.metadata.clone().into_iter().collect(),
             _ => Vec::new(),

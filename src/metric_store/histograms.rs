@@ -1,14 +1,14 @@
-//! Native histograms to bytes and back, each told by what differs from the one before.
+//! Encodes and decodes native histograms, each as its difference from the one before.
 //!
-//! A series keeps its layout for long, so the layout is one flag when it is that of the one
-//! before. Counts are whole numbers most of the time: then they are varints of the difference to
-//! the count before; otherwise all eight bytes. Every bit comes back.
+//! A series keeps its layout for long, so an unchanged layout is one flag. Counts are whole numbers
+//! most of the time, and then stored as varints of the difference from the count before; otherwise
+//! as all eight bytes. Every bit is restored.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
 use model::{BucketSpan, Buckets, FloatHistogram, ResetHint};
 use std::sync::Arc;
 
-/// Far above what a sender can mean, and small enough that no layout takes much memory.
+/// Far more than any sender uses, and few enough that no layout takes much memory.
 const BUCKETS_MAX: usize = 1 << 20;
 
 const SAME_LAYOUT: u8 = 0x80;
@@ -59,7 +59,7 @@ pub(crate) fn decode_histogram(
     Ok(histogram)
 }
 
-/// Whether the way over `i64` keeps every bit.
+/// Whether a conversion to `i64` and back keeps every bit.
 fn is_whole(count: f64) -> bool {
     count.abs() < 9e15 && (count as i64 as f64).to_bits() == count.to_bits()
 }
@@ -119,7 +119,8 @@ fn decode_layout(reader: &mut ByteReader<'_>) -> Result<FloatHistogram, DecodeEr
     })
 }
 
-/// Counts follow later and take at least a byte each: no side claims more than the bytes hold.
+/// Counts follow later and take at least a byte each, so a side can't have more than the bytes
+/// hold.
 fn decode_side(reader: &mut ByteReader<'_>) -> Result<Buckets, DecodeError> {
     let count = reader.length(reader.remaining().min(BUCKETS_MAX))?;
     let spans = reader.length(reader.remaining() / 2)?;
@@ -137,7 +138,7 @@ fn decode_side(reader: &mut ByteReader<'_>) -> Result<Buckets, DecodeError> {
     Ok(Buckets { spans, counts: vec![0.0; count] })
 }
 
-/// A hint's number in files is its place here.
+/// A hint is stored as its index here.
 const HINTS: [ResetHint; 4] =
     [ResetHint::Unknown, ResetHint::Reset, ResetHint::NotReset, ResetHint::Gauge];
 
@@ -169,7 +170,7 @@ pub(crate) mod tests {
         )
     }
 
-    /// Bit for bit, NaNs included.
+    /// Compares bit for bit, NaNs included.
     pub(crate) fn same_bits(left: &FloatHistogram, right: &FloatHistogram) -> bool {
         same_layout(left, right)
             && left.reset_hint == right.reset_hint
@@ -193,7 +194,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>) {
+        fn any_bytes_are_a_histogram_or_an_error(bytes: Vec<u8>) {
             let mut reader = ByteReader::new(&bytes);
             while decode_histogram(&mut reader, &FloatHistogram::default()).is_ok() {}
         }

@@ -7,10 +7,11 @@ use model::{FloatHistogram, Labels, MetricMetadata, Signal, TenantId, WalPositio
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::{ExemplarRef, MetadataRef, MetricSink};
 
-/// Builders that wait for their next batch; more are made when more requests come at once.
+/// How many idle builders are kept for the next batches; more are made when more requests arrive at
+/// once.
 const BUILDERS_KEPT: usize = 16;
 
-/// Builders keep their memory from batch to batch.
+/// Idle builders, which keep their memory between batches.
 #[derive(Debug, Default)]
 pub(crate) struct Builders(Mutex<Vec<BatchBuilder>>);
 
@@ -28,8 +29,8 @@ impl Builders {
     }
 }
 
-/// A batch that a decoder fills and the gateway commits. Dropping it forgets it. A series of which
-/// no sample follows is not stored.
+/// A batch that a decoder fills and the gateway commits. A dropped batch is not stored, nor is a
+/// series without a sample.
 #[derive(Debug)]
 pub struct MetricBatch {
     store: MetricStore,
@@ -42,7 +43,7 @@ pub struct MetricBatch {
     written: Written,
 }
 
-/// How much of a batch was stored, and what the tenant's limits kept out.
+/// How much of a batch was stored, and what the tenant's limits refused.
 #[derive(Debug, Default)]
 pub struct Written {
     pub samples: u64,

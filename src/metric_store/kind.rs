@@ -1,4 +1,4 @@
-//! Metrics as a kind of rows: what `engine` needs to know to make a store of them.
+//! Metrics as a [`Kind`] of rows, from which `engine` makes a store.
 
 use crate::activity::Activity;
 use crate::apply::{define, push_replayed};
@@ -28,10 +28,10 @@ pub(crate) struct Metrics {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// What a tenant keeps beside its heads.
+/// What a tenant keeps beside its heads and parts.
 #[derive(Debug)]
 pub(crate) struct TenantSeries {
-    /// Numbers of series in the write-ahead log, by epoch, and the numbers that they have here.
+    /// By epoch, the numbers of series in the write-ahead log and the numbers that they have now.
     replayed: Mutex<HashMap<u64, HashMap<u32, u32>>>,
     activity: Mutex<Activity>,
 }
@@ -47,7 +47,7 @@ impl TenantSeries {
 }
 
 impl Metrics {
-    /// Never 0, which no definition stands in.
+    /// A random epoch, never 0: 0 means that no epoch has the definition.
     fn new_epoch(&self) -> u64 {
         self.random.next_u64() | 1
     }
@@ -78,7 +78,7 @@ impl Kind for Metrics {
         rows.is_empty()
     }
 
-    /// Without the names of series, which stay when a head is flushed.
+    /// The size without the labels of series, which stay in memory after a flush.
     fn size(head: &MetricHead) -> HeadSize {
         let rows = head.read();
         HeadSize { rows: rows.rows, bytes: rows.sample_bytes() as u64 }

@@ -2,15 +2,15 @@
 //!
 //! Lives here: batches for the write-ahead log, the head, parts of metrics, selecting, merging,
 //! deleting.
-//! Not here: protocols, languages (promql reads this store by itself), when to flush or merge (the
-//! server), files and checksums (parts), the write-ahead log (wal).
-//! Invariants: values come back bit for bit; what was applied is in the next selection; of two
+//! Not here: protocols, languages (`promql` reads this store itself), when to flush or merge
+//! (`ingest`), files and checksums (`parts`), the write-ahead log (`wal`).
+//! Invariants: values are returned bit for bit; what was applied is in the next selection; of two
 //! samples of a series for one millisecond the newer one counts, across heads, parts and restarts;
-//! memory that bytes claim is checked before it is taken.
+//! a length in bytes is checked before memory is allocated for it.
 //! When you change a layout: raise its schema, freeze a fixture of the old one under `tests/`,
 //! update `docs/formats/metrics-part.md` or `docs/formats/metrics-batch.md`.
 //!
-//! Read first: [`MetricStore`], [`BatchBuilder`], [`Selection`]. Why it is as it is:
+//! Read first: [`MetricStore`], [`BatchBuilder`], [`Selection`]. The reasons:
 //! `docs/adr/0004-metric-store.md`.
 
 mod activity;

@@ -1,11 +1,11 @@
-//! Matchers as the store applies them: those on the metric's name apart from the others, and with
-//! what was found out about a value kept.
+//! Matchers as the store applies them: those on the metric's name are separate, and results for
+//! values are remembered.
 
 use model::{Labels, MatchOp, Matcher};
 use std::collections::HashMap;
 
-/// All values that can match, if they are listed and none is empty: an empty value also matches
-/// series without the label, which no list of series with a value contains.
+/// All values that can match, if the matcher lists them and none is empty. An empty value also
+/// matches series without the label, which are in no list of series with a value.
 pub(crate) fn known_values(matcher: &Matcher) -> Option<&[String]> {
     matcher.literals().filter(|values| values.iter().all(|value| !value.is_empty()))
 }
@@ -23,12 +23,12 @@ impl<'a> Compiled<'a> {
         Self { name, others }
     }
 
-    /// Whether they let everything through.
+    /// Whether every series matches.
     pub(crate) fn is_empty(&self) -> bool {
         self.name.is_empty() && self.others.is_empty()
     }
 
-    /// The one metric that can match, if there is one.
+    /// The only metric that can match, if there is just one.
     pub(crate) fn metric(&self) -> Option<&'a str> {
         let exact = self.name.iter().find(|matcher| matcher.op == MatchOp::Equal)?;
         Some(&exact.value)
@@ -44,7 +44,7 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// A matcher that keeps its result for each value it has seen.
+/// A matcher that remembers its result for each value.
 #[derive(Debug)]
 pub(crate) struct Remembering<'a> {
     pub(crate) matcher: &'a Matcher,

@@ -1,11 +1,11 @@
-//! From parts to one part.
+//! Merges parts into one part.
 //!
 //! A merge holds one group of each input and one of the output in memory, however large the parts.
 
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
-use crate::part::{Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartRoom};
+use crate::part::{Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartScratch};
 use crate::registry::part_order;
 use crate::values::Effort;
 use engine::{InputFailed, LabelDeletes, PartOrigin};
@@ -14,10 +14,10 @@ use parts::{LEVEL_MAX, Manifest, MergePlan, NewPart, Part, PartStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a merge may keep of its inputs. A group's values are read once, in order.
+/// How many bytes of its inputs a merge may cache. A group's values are read once, in order.
 const MERGE_CACHE_BYTES: usize = 16 << 20;
 
-/// Merges the plan's inputs, which stand by rising age; `None` where deletes leave nothing.
+/// Merges the plan's inputs, which are ordered from the oldest; `None` if deletes leave no row.
 pub(crate) fn merge(
     store: &PartStore,
     manifest: &Manifest,
@@ -39,9 +39,9 @@ pub(crate) fn merge(
     Ok(builder.finish(&metadata)?)
 }
 
-/// A merge under way.
+/// A merge in progress.
 struct Merge {
-    /// Oldest first: a later one's samples win.
+    /// Oldest first: the samples of later inputs win.
     inputs: Vec<Cursor>,
 }
 
@@ -52,12 +52,12 @@ struct Cursor {
     group: u32,
     series: u32,
     dictionaries: Arc<Dictionaries>,
-    /// Those of the group; none behind the last one.
+    /// The names of the current group; `None` after the last one.
     names: Option<Arc<GroupNames>>,
-    /// Of the series.
+    /// The labels of the current series.
     labels: Option<Labels>,
     bytes: Vec<u8>,
-    room: PartRoom,
+    scratch: PartScratch,
 }
 
 impl Merge {
@@ -71,7 +71,7 @@ impl Merge {
         Ok(Self { inputs: plan.inputs.iter().map(open).collect::<Result<_, InputFailed>>()? })
     }
 
-    /// The first of what the inputs have next.
+    /// The first of the inputs' next series.
     fn next_series(&self) -> Option<Labels> {
         let next = self.inputs.iter().filter_map(Cursor::labels);
         next.min_by(|left, right| part_order(left).cmp(&part_order(right))).cloned()
@@ -102,7 +102,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Each once, in order of series and time.
+    /// Each exemplar once, in the order of series and time.
     fn exemplars(&self) -> Result<Vec<(Labels, Exemplar)>, InputFailed> {
         let mut all = Vec::new();
         for cursor in &self.inputs {
@@ -152,7 +152,7 @@ impl Cursor {
             names: None,
             labels: None,
             bytes: Vec::new(),
-            room: PartRoom::default(),
+            scratch: PartScratch::default(),
         };
         cursor.load()?;
         Ok(cursor)
@@ -164,7 +164,7 @@ impl Cursor {
 
     fn read(&mut self, into: &mut Columns) -> Result<(), StoreError> {
         let place = (self.group, self.series);
-        self.part.read(place, TimeRange::EVERYTHING, true, into, &mut self.room)
+        self.part.read(place, TimeRange::EVERYTHING, true, into, &mut self.scratch)
     }
 
     fn advance(&mut self) -> Result<(), StoreError> {
@@ -177,7 +177,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// The names of the next group that has any.
+    /// Loads the names of the next group with series.
     fn load(&mut self) -> Result<(), StoreError> {
         self.series = 0;
         self.names = None;

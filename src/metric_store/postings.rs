@@ -1,8 +1,8 @@
-//! Rising lists of series numbers, in few bytes.
+//! Rising lists of series numbers, stored compactly.
 //!
 //! The registry lists the series of every value of every label. The series of a scrape have
-//! neighbouring numbers, so a list keeps the distances between its numbers: a byte each for most,
-//! where a `Vec<u32>` keeps four.
+//! neighbouring numbers, so a list stores the distances between its numbers: mostly a byte each,
+//! where a `Vec<u32>` takes four.
 //!
 //! Invariant: numbers only rise; a list never loses one.
 
@@ -17,7 +17,7 @@ pub(crate) struct Postings {
 }
 
 impl Postings {
-    /// Appends a number that is higher than all before it. Answers how many bytes it took.
+    /// Appends a number that is higher than all before it. Returns how many bytes it took.
     pub(crate) fn push(&mut self, number: u32) -> usize {
         debug_assert!(self.count == 0 || number > self.last, "{number} after {}", self.last);
         let before = self.distances.len();

@@ -1,13 +1,13 @@
-//! The series that a tenant writes to at present, and their numbers.
+//! The series that a tenant currently writes, and their numbers.
 //!
-//! A table of open addressing finds a series by the hash of its canonical labels and compares the
-//! labels themselves: a hash alone is never trusted. Scrapes come in the same order again and
-//! again, so each series remembers which one followed it, and a lookup usually is one comparison.
+//! A table with open addressing finds a series by the hash of its canonical labels and compares the
+//! labels themselves: a hash alone is never trusted. Scrapes repeat the same order, so each series
+//! remembers which one followed it, and a lookup is usually one comparison.
 //!
 //! Readers find series by metric, in the order of parts, and by the values of their labels.
 //!
 //! Invariants: numbers are dense and never reused in one registry; a registry is only replaced at a
-//! cut, by one without the series that got no samples.
+//! cut, by one without idle series.
 
 use crate::postings::Postings;
 use codec::xxh3_64;
@@ -15,11 +15,11 @@ use model::{Labels, METRIC_NAME};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// A million of them are common: the size counts.
+/// A million of them are common, so the size matters.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) labels: Labels,
-    /// The epoch in whose batches of the write-ahead log the definition is known to stand.
+    /// The epoch whose batches in the write-ahead log are known to hold the definition.
     defined: AtomicU64,
     /// The series that followed this one in the last scrape.
     next: AtomicU32,
@@ -30,11 +30,11 @@ const _: () = assert!(size_of::<Entry>() == 32);
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     entries: Vec<Entry>,
-    /// Upper half: that of the hash, which also gives the place; lower half: number + 1, and 0 in an
-    /// empty slot. A table grows without a look at the series.
+    /// Upper half: the upper half of the hash, which also determines the slot. Lower half: number +
+    /// 1, or 0 in an empty slot. So the table can grow without reading the series.
     table: Vec<u64>,
     metrics: BTreeMap<Box<str>, MetricSeries>,
-    /// By label other than the metric's name, then by value: the series that have it, rising.
+    /// By label other than the metric's name, then by value: the numbers of the series, rising.
     values: HashMap<Box<str>, ValueSeries>,
     label_bytes: usize,
     index_bytes: usize,
@@ -42,14 +42,14 @@ pub(crate) struct Registry {
 
 pub(crate) type ValueSeries = HashMap<Box<str>, Postings>;
 
-/// The series of a metric. New ones stand behind the sorted ones until a reader needs the order.
+/// The series of a metric. New ones follow the sorted ones until a reader needs the order.
 #[derive(Debug, Default)]
 struct MetricSeries {
     numbers: Vec<u32>,
     sorted: usize,
 }
 
-/// About what a list takes beside its numbers.
+/// Roughly what a list takes in memory beside its numbers.
 const LIST_BYTES: usize = 72;
 
 const TABLE_MIN: usize = 64;
@@ -63,7 +63,7 @@ impl Registry {
         &self.entries[number as usize]
     }
 
-    /// The series that the labels name. `before` is the one that was found last.
+    /// The series with these labels. `before` is the series that was found last.
     pub(crate) fn find_after(&self, before: u32, labels: &[u8]) -> Option<u32> {
         let predecessor = self.entries.get(before as usize);
         if let Some(predecessor) = predecessor {
@@ -98,7 +98,7 @@ impl Registry {
         }
     }
 
-    /// Adds a series that is not there yet.
+    /// Adds a series that must not exist yet.
     pub(crate) fn insert(&mut self, labels: Labels) -> u32 {
         let number = self.entries.len() as u32;
         let hash = xxh3_64(labels.as_bytes());
@@ -115,7 +115,7 @@ impl Registry {
         }
         self.index(number, &labels);
         self.label_bytes += labels.as_bytes().len();
-        // A guess that is right when the series came in the order of their scrape.
+        // A guess, which is right if the series were added in the order of their scrape.
         let next = AtomicU32::new(number + 1);
         self.entries.push(Entry { labels, next, defined: AtomicU64::new(0) });
         number
@@ -145,7 +145,7 @@ impl Registry {
         }
     }
 
-    /// By rising name. The series of each are in order where `sort` was called.
+    /// In the order of names. The series of each metric are in order after `sort`.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = (&str, &[u32])> {
         self.metrics.iter().map(|(name, series)| (&**name, series.numbers.as_slice()))
     }
@@ -163,12 +163,12 @@ impl Registry {
         self.values.iter().map(|(label, values)| (&**label, values))
     }
 
-    /// The series with this value of a label other than the metric's name; `None` for none.
+    /// The series with this value of a label other than the metric's name.
     pub(crate) fn with_value(&self, label: &str, value: &str) -> Option<&Postings> {
         self.values.get(label)?.get(value)
     }
 
-    /// About what it takes of memory.
+    /// Roughly the memory that the registry takes.
     pub(crate) fn bytes(&self) -> usize {
         let each = size_of::<Entry>() + size_of::<u32>() + 16;
         let series = self.label_bytes + self.entries.len() * each;
@@ -190,7 +190,7 @@ impl Registry {
         let labels = |number: &u32| &entries[*number as usize].labels;
         let sort = |series: &mut MetricSeries| {
             if series.sorted < series.numbers.len() {
-                // A stable sort finds the sorted run in front and merges with it.
+                // A stable sort recognises the sorted run at the front and merges with it.
                 series.numbers.sort_by(|left, right| labels(left).cmp(labels(right)));
                 series.sorted = series.numbers.len();
             }
@@ -201,7 +201,7 @@ impl Registry {
         }
     }
 
-    /// All series, in the order of parts where they are sorted.
+    /// All series; after `sort`, in the order of parts.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
         self.metrics.values().flat_map(|series| series.numbers.iter().copied())
     }
@@ -217,12 +217,12 @@ impl Entry {
     }
 }
 
-/// By metric, then by labels: what is alike stands together.
+/// The order of parts: by metric, then by labels, so that similar series are adjacent.
 pub(crate) fn part_order(labels: &Labels) -> (&str, &Labels) {
     (labels.metric_name(), labels)
 }
 
-/// Puts a slot where it is found by its upper half.
+/// Puts a slot where a lookup by its upper half finds it.
 fn place(table: &mut [u64], slot: u64) {
     let mask = table.len() - 1;
     let mut place = (slot >> 32) as usize & mask;

@@ -1,9 +1,8 @@
-//! The series of a head: which numbers they have, and under which epoch the write-ahead log knows
-//! them.
+//! The series of a head: their numbers, and the epoch of their definitions in the write-ahead log.
 //!
-//! Locks: a registry before the rows of a head. A registry serves the live head and the frozen ones,
-//! so it is never held over I/O. The order holds for shared locking too: a thread that waits to
-//! write makes new readers wait.
+//! Locks: a registry before the rows of a head. The live head and the frozen ones share a registry,
+//! so its lock is never held during I/O. The order also holds for shared locks: a thread that waits
+//! to write makes new readers wait.
 
 use crate::StoreError;
 use crate::batch::{BatchBuilder, REFUSED};
@@ -16,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[derive(Debug)]
 pub(crate) struct SeriesContext {
     pub(crate) registry: Arc<RwLock<Registry>>,
-    /// Names this head's definitions in the write-ahead log.
+    /// The epoch under which this head's definitions are written to the write-ahead log.
     pub(crate) epoch: u64,
 }
 
@@ -29,7 +28,7 @@ impl SeriesContext {
         self.registry.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With the series of the metric, or of all, in the order of parts.
+    /// Locks the registry with the series of the metric, or of all metrics, in the order of parts.
     pub(crate) fn sorted_registry(&self, metric: Option<&str>) -> RwLockReadGuard<'_, Registry> {
         let registry = self.registry();
         if registry.is_sorted(metric) {
@@ -47,9 +46,8 @@ impl SeriesContext {
         numbers.iter().map(|number| (*number, registry.entry(*number).labels.clone())).collect()
     }
 
-    /// Gives each slot of the batch its number, and says which need their definition in the write-ahead
-    /// log.
-    /// Answers how many series were refused.
+    /// Assigns each slot of the batch its number, and collects the slots whose definition must be
+    /// written to the write-ahead log. Returns how many series were refused.
     pub(crate) fn resolve(
         &self,
         batch: &mut BatchBuilder,

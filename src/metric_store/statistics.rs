@@ -1,25 +1,25 @@
-//! Who causes how many series.
+//! Which metrics and labels have the most series.
 
 use crate::select::Selection;
 use model::METRIC_NAME;
 use std::collections::HashMap;
 
-/// What the series of all tenants take of memory.
+/// The series of all tenants, and the memory that they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeriesStats {
     pub active_series: u64,
-    /// Names and samples.
+    /// Labels and samples.
     pub bytes: u64,
 }
 
-/// A name and how many series or values it has.
+/// A name and its number of series or values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameCount {
     pub name: String,
     pub count: u64,
 }
 
-/// The largest contributors first.
+/// Statistics with the largest counts first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cardinality {
     pub series: u64,
@@ -35,7 +35,7 @@ pub struct Cardinality {
 }
 
 impl Selection {
-    /// The `limit` largest of each kind.
+    /// The `limit` largest entries of each kind.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         let mut pairs: HashMap<String, HashMap<String, u64>> = HashMap::new();
         for index in 0..self.len() {
@@ -58,7 +58,7 @@ impl Selection {
     }
 }
 
-/// Copies only what is new.
+/// Counts a value; copies name and value only when they are new.
 fn count(pairs: &mut HashMap<String, HashMap<String, u64>>, name: &str, value: &str) {
     if !pairs.contains_key(name) {
         pairs.insert(name.to_owned(), HashMap::new());

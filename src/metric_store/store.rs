@@ -1,4 +1,4 @@
-//! The store as the server and the languages hold it.
+//! The store of metrics, as the server and the languages use it.
 
 use crate::apply::push_batch;
 use crate::batch::format::encode;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// What decoded pages of parts may take of memory.
+    /// The most memory for decoded pages of parts.
     pub cache_bytes: usize,
 }
 
@@ -28,10 +28,10 @@ impl Default for StoreSettings {
     }
 }
 
-/// What a tenant may have. What labels may be is checked by the decoders that read them.
+/// The limits of a tenant. The decoders check the limits of labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Series in memory: those that were written to lately.
+    /// The most series in memory, which are those that were written recently.
     pub active_series_max: u64,
     /// The setting that says so, for the refusal that names it.
     pub setting: &'static str,
@@ -43,11 +43,11 @@ pub struct Prepared {
     tenant: Arc<Tenant>,
     head: Arc<MetricHead>,
     limits: Limits,
-    /// What the tenant's limits did not let in; the rest is in the batch.
+    /// What the tenant's limits refused; the rest is in the batch.
     pub refused: Option<Refused>,
 }
 
-/// A delete that knows which series it means.
+/// A delete whose matchers were resolved to label values.
 #[derive(Debug)]
 pub struct ResolvedDelete {
     time: TimeRange,
@@ -57,13 +57,13 @@ pub struct ResolvedDelete {
 #[derive(Debug)]
 pub struct Refused {
     pub series: u64,
-    /// What came for them.
+    /// The samples of the refused series.
     pub counts: Counts,
-    /// Names the limit.
+    /// The error names the limit.
     pub error: StoreError,
 }
 
-/// For the schema of the batches that `prepare` encodes.
+/// The schema of the batches that `prepare` encodes.
 pub const BATCH_SCHEMA: u16 = Metrics::BATCH_SCHEMA;
 
 #[derive(Clone, Debug)]
@@ -73,8 +73,8 @@ pub struct MetricStore {
 }
 
 impl MetricStore {
-    /// Opens the tenants that have parts. The batches of the write-ahead log come by way of
-    /// [`MetricStore::engine`] then.
+    /// Opens the tenants that have parts. Replay then brings the batches of the write-ahead log
+    /// through [`MetricStore::engine`].
     pub fn open(
         site: Site,
         random: Arc<dyn Random>,
@@ -85,15 +85,15 @@ impl MetricStore {
         Ok(Self { store: Arc::new(Store::open(kind, site)?), builders: Arc::default() })
     }
 
-    /// The store as what keeps it up sees it.
+    /// The store as an engine, for the maintenance.
     pub fn engine(&self) -> Arc<dyn Engine> {
         Arc::clone(&self.store) as Arc<dyn Engine>
     }
 
     // ── writing ──
 
-    /// Resolves the batch's series and encodes it for the write-ahead log behind what is in
-    /// `payload`. From here to `apply` there must be no cut: see [`engine::Intake`].
+    /// Resolves the batch's series and appends its encoding for the write-ahead log to `payload`.
+    /// No cut may happen between this and `apply`: see [`engine::Intake`].
     pub fn prepare(
         &self,
         tenant: &TenantId,
@@ -118,7 +118,7 @@ impl MetricStore {
         Ok(Prepared { tenant, head, limits, refused })
     }
 
-    /// Makes the batch readable; it stands in the write-ahead log at `position`.
+    /// Makes the batch readable. `position` is its position in the write-ahead log.
     pub fn apply(
         &self,
         prepared: Prepared,
@@ -127,7 +127,7 @@ impl MetricStore {
     ) -> Result<(), StoreError> {
         let Prepared { tenant, mut head, limits, .. } = prepared;
         while !push(&head, batch) {
-            // A cut came between. The batch stands above it, so it belongs to what follows.
+            // A cut happened in between. The batch is above it, so it belongs to the next head.
             head = tenant.live(&self.store.kind);
             head.context.resolve(batch, limits.active_series_max)?;
             batch.drop_refused();
@@ -139,8 +139,8 @@ impl MetricStore {
 
     // ── deleting ──
 
-    /// What a delete of matching series is to mean; `None` where there is nothing to delete. Rows
-    /// that come between this and `delete` came at the same time as the delete.
+    /// Resolves a delete of matching series; `None` if no series matches. Rows that arrive between
+    /// this and `delete` count as later than the delete.
     pub fn resolve_delete(
         &self,
         tenant: &TenantId,
@@ -158,8 +158,9 @@ impl MetricStore {
         Ok(Some(ResolvedDelete { time, series }))
     }
 
-    /// Deletes samples: all of the deletes or none. Readers do not see them any more; they leave the
-    /// disk with the next merges, or by `erase_deleted`. For `barrier` see [`engine::Store::delete`].
+    /// Deletes samples: all of the deletes take effect or none. Readers no longer see the samples;
+    /// the next merges, or `erase_deleted`, remove them from the disk. For `barrier` see
+    /// [`engine::Store::delete`].
     pub fn delete(
         &self,
         tenant: &TenantId,
@@ -177,7 +178,7 @@ impl MetricStore {
         Ok(())
     }
 
-    /// Rewrites the tenant's parts that still hold deleted samples. Answers how many.
+    /// Rewrites the tenant's parts that still hold deleted samples. Returns how many.
     pub fn erase_deleted(&self, tenant: &TenantId) -> Result<usize, StoreError> {
         let tenant = self.store.tenant(tenant);
         Ok(tenant.map_or(Ok(0), |tenant| self.store.erase_deleted(&tenant))?)
@@ -224,7 +225,7 @@ impl MetricStore {
         select::exemplars(&self.store, tenant, time, matchers)
     }
 
-    /// From the first to the last sample, in memory and in parts; deleted ones may count.
+    /// From the first to the last sample, in memory and in parts; deleted samples may count.
     pub fn time_range(&self, tenant: &TenantId) -> Option<TimeRange> {
         let view = self.store.tenant(tenant)?.view(&self.store.kind);
         let of_heads = view.heads.iter().filter_map(|head| head.read().time());
@@ -237,12 +238,12 @@ impl MetricStore {
         tenant.map_or(Vec::new(), |tenant| tenant.store.snapshot().parts.clone())
     }
 
-    /// Those that have anything, or were written to.
+    /// The tenants that have data, or were written to.
     pub fn tenants(&self) -> Vec<TenantId> {
         self.store.tenants().iter().map(|tenant| tenant.name().clone()).collect()
     }
 
-    /// What the series of all tenants take of memory.
+    /// The series of all tenants, and the memory that they take.
     pub fn series_stats(&self) -> SeriesStats {
         let mut stats = SeriesStats::default();
         for tenant in self.store.tenants() {
@@ -256,7 +257,8 @@ impl MetricStore {
     }
 }
 
-/// Puts the batch into the head that it was resolved against; false where a cut has sealed it.
+/// Pushes the batch into the head against which it was resolved; false if a cut has sealed that
+/// head.
 fn push(head: &MetricHead, batch: &BatchBuilder) -> bool {
     let known = head.context.registry().len();
     let Some(mut rows) = head.write() else { return false };

@@ -1,21 +1,22 @@
-//! One page to fewer bytes and back. A page that compression does not make smaller is kept as it is.
+//! Compresses and decompresses one page. A page that compression does not make smaller is stored as
+//! it is.
 
 use std::cell::RefCell;
 use std::io;
 
-/// What the caller wishes for a page.
+/// The compression that the caller requests for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
-    /// Fast both ways: for pages that are read often and merged away soon.
+    /// Fast in both directions: for pages that are read often and soon merged into other parts.
     Lz4,
-    /// Small: for pages that stay. Levels as zstd numbers them, 1 to 22.
+    /// Small: for pages that stay. zstd's levels, 1 to 22.
     Zstd {
         level: i32,
     },
 }
 
-/// How a page is stored. The number stands in the page directory: never reuse one.
+/// How a page is stored. The number is written into the page directory: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Codec {
@@ -38,7 +39,7 @@ impl Codec {
     }
 }
 
-/// Keeps zstd's working memory from page to page.
+/// Keeps zstd's working memory between pages.
 #[derive(Default)]
 pub(crate) struct Compressor {
     zstd: Option<(i32, zstd::bulk::Compressor<'static>)>,
@@ -46,7 +47,7 @@ pub(crate) struct Compressor {
 }
 
 impl Compressor {
-    /// The page as it is to be stored, borrowed from this compressor or from `raw`.
+    /// The page as it will be stored, borrowed from this compressor or from `raw`.
     pub(crate) fn compress<'a>(
         &'a mut self,
         raw: &'a [u8],
@@ -87,12 +88,12 @@ impl std::fmt::Debug for Compressor {
 }
 
 thread_local! {
-    /// Decoding needs about 100 KiB of tables; making them anew for each page costs more than a
-    /// small page itself.
+    /// Decoding needs about 100 KiB of tables; allocating them for each page costs more than
+    /// decoding a small page.
     static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// Fills `raw` with exactly `raw_length` bytes, or says why not. The caller has checked
+/// Fills `raw` with exactly `raw_length` bytes, or returns why it can't. The caller has checked
 /// `raw_length` against its limit.
 pub(crate) fn decompress(
     codec: Codec,
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WISHES: [Compression; 4] = [
+    const REQUESTS: [Compression; 4] = [
         Compression::None,
         Compression::Lz4,
         Compression::Zstd { level: 1 },
@@ -145,7 +146,7 @@ mod tests {
         fn pages_come_back(bytes: Vec<u8>, repeat in 1usize..40) {
             let raw = bytes.repeat(repeat);
             let mut compressor = Compressor::default();
-            for wanted in WISHES {
+            for wanted in REQUESTS {
                 let (codec, stored) = compressor.compress(&raw, wanted).unwrap();
                 prop_assert!(stored.len() <= raw.len());
                 let mut back = vec![7; 3];

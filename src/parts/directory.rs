@@ -1,17 +1,18 @@
-//! The page directory: where each page of a part lies, what kind it is, how it is stored. On disk
-//! it is a handful of delta-coded columns; in memory a handful of flat arrays.
+//! The page directory: the offset, kind and compression of each page of a part. On disk it is a few
+//! delta-coded columns, in memory a few flat arrays.
 
 use crate::compression::Codec;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use std::collections::BTreeMap;
 
-/// The most pages of one part: 64 bytes of memory each at most, so a directory stays below 256 MiB.
+/// The most pages of one part. Each takes at most 64 bytes of memory, so a directory stays below
+/// 256 MiB.
 pub const PAGES_MAX: usize = 4 << 20;
 
-/// The most bytes of one page before compression. Checked before memory is taken for a page.
+/// The most bytes of one page before compression. Checked before memory is allocated for a page.
 pub const PAGE_RAW_MAX: usize = 64 << 20;
 
-/// A stored length (1) and a checksum (4) are the least that a page takes in the directory.
+/// A stored length (1) and a checksum (4) are the least that the directory stores for a page.
 const ENTRY_BYTES_MIN: usize = 5;
 
 const KEYED: u8 = 0x80;
@@ -19,9 +20,9 @@ const KEYED: u8 = 0x80;
 /// One page, as its directory describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageEntry {
-    /// The engine's own number for what the page holds.
+    /// What the page holds, as a number of the engine.
     pub kind: u16,
-    /// The engine's own key. The pages of one kind have keys all or none, and keys never fall.
+    /// A key of the engine. Either all pages of a kind have keys or none, and keys never decrease.
     pub key: Option<u64>,
     pub offset: u64,
     pub stored_length: u32,
@@ -50,7 +51,7 @@ pub(crate) struct Directory {
     offsets: Vec<u64>,
     raw_lengths: Vec<u32>,
     crcs: Vec<u32>,
-    /// Empty where no page has a key.
+    /// Empty if no page has a key.
     keys: Vec<u64>,
     /// Page numbers ordered by kind, and by number within a kind.
     by_kind: Vec<u32>,
@@ -86,7 +87,7 @@ impl Directory {
         })
     }
 
-    /// The numbers of all pages of a kind, rising.
+    /// The numbers of all pages of a kind, in rising order.
     pub(crate) fn pages_of(&self, kind: u16) -> &[u32] {
         self.group(kind).map_or(&[], |group| &self.by_kind[group.start..group.end])
     }

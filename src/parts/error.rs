@@ -1,4 +1,4 @@
-//! What can go wrong with parts and manifests.
+//! The errors of parts and manifests.
 
 use codec::DecodeError;
 use model::{ErrorKind, Ulid};
@@ -49,14 +49,14 @@ impl PartError {
         }
     }
 
-    /// Whether the bytes on disk are at fault: the caller should quarantine the part.
+    /// Whether the file is damaged: the caller should quarantine the part.
     pub fn is_damage(&self) -> bool {
         self.kind() == ErrorKind::Corrupt
     }
 
     pub(crate) fn io(key: &str) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| match source.kind() {
-            // A file that ends too early is damage, not a disk that refuses.
+            // A file that ends too early is damaged; the disk did not fail.
             io::ErrorKind::UnexpectedEof => Self::corrupt(key, "it ends too early"),
             _ => Self::Io { key: key.to_owned(), source },
         }

@@ -16,7 +16,7 @@ const TAIL_MAGIC: &[u8; 8] = b"TRAPARIM";
 /// The most inputs that a merge names; far above the planner's fan-in.
 const SOURCES_MAX: usize = 65_536;
 
-/// What a part says about itself.
+/// What a part records about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartMeta {
     pub id: Ulid,
@@ -25,7 +25,7 @@ pub struct PartMeta {
     pub summary: PartSummary,
 }
 
-/// What the engine tells about the part that it wrote.
+/// What the engine records about a part that it wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartSummary {
     /// The version of the engine's own layout inside the pages.
@@ -33,20 +33,20 @@ pub struct PartSummary {
     /// How often its rows have been merged, 0 for a flush.
     pub level: u8,
     pub day: Day,
-    /// First and last tick; within the day.
+    /// First and last tick, both within the day.
     pub time: TimeRange,
     pub rows: u64,
-    /// Series or streams.
+    /// The number of series or streams.
     pub series: u64,
-    /// The manifest generation whose tombstones the rows of this part have felt.
+    /// Every tombstone up to this manifest generation has been applied to the rows of this part.
     pub tombstones_applied: u64,
-    /// The log position that the manifest covers once this part is published.
+    /// The position of the write-ahead log that the manifest covers once this part is published.
     pub covered: WalPosition,
     /// The parts that a merge made this one from.
     pub sources: Vec<Ulid>,
-    /// The engine's own: what rules the part out without opening it. Repeated in the manifest.
+    /// For the engine: what rules the part out without opening it. Repeated in the manifest.
     pub bounds: Vec<u8>,
-    /// The engine's own, for everything else.
+    /// For the engine: everything else.
     pub engine: Vec<u8>,
 }
 
@@ -59,9 +59,9 @@ pub(crate) fn header() -> [u8; HEADER_LENGTH] {
     writer.bytes.try_into().expect("8 + 2 + 2 + 4 bytes were written")
 }
 
-/// Nothing hangs on the header (the tail says it all again); this is for whoever verifies a file.
+/// Readers do not need the header (the tail repeats its content); only verifying a file checks it.
 pub(crate) fn check_header(key: &str, bytes: &[u8]) -> Result<(), PartError> {
-    if bytes == header() { Ok(()) } else { Err(PartError::corrupt(key, "its header is not whole")) }
+    if bytes == header() { Ok(()) } else { Err(PartError::corrupt(key, "its header is damaged")) }
 }
 
 pub(crate) fn encode_footer(meta: &PartMeta, directory: &[u8]) -> Vec<u8> {
@@ -88,7 +88,7 @@ pub(crate) fn encode_footer(meta: &PartMeta, directory: &[u8]) -> Vec<u8> {
     writer.bytes
 }
 
-/// The meta, and where the directory begins in the footer.
+/// The meta, and the offset in the footer where the directory begins.
 pub(crate) fn decode_footer(footer: &[u8]) -> Result<(PartMeta, usize), DecodeError> {
     let mut reader = ByteReader::new(footer);
     let id = Ulid(reader.u128()?);
@@ -145,7 +145,7 @@ fn frame_crc(footer: &[u8], tail_numbers: &[u8]) -> u32 {
     crc32c_append(crc32c_append(0, footer), tail_numbers)
 }
 
-/// The last bytes of a part file, read.
+/// The decoded tail of a part file.
 pub(crate) struct Tail {
     pub(crate) footer_length: usize,
     numbers: [u8; 8],
@@ -171,10 +171,11 @@ impl Tail {
         Ok(Self { footer_length, numbers, version, crc })
     }
 
-    /// The checksum first: a version that is only a flipped bit must read as damage.
+    /// The checksum comes first: a bit flip in the version must be reported as damage, not as a
+    /// newer version.
     pub(crate) fn check(&self, key: &str, footer: &[u8]) -> Result<(), PartError> {
         if frame_crc(footer, &self.numbers) != self.crc {
-            return Err(PartError::corrupt(key, "the checksum of its footer does not agree"));
+            return Err(PartError::corrupt(key, "the checksum of its footer does not match"));
         }
         if self.version != PART_FORMAT_VERSION {
             let (version, known) = (self.version, PART_FORMAT_VERSION);

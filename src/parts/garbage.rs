@@ -1,12 +1,13 @@
-//! Gives disk space back. The reasoning stands in `docs/adr/0002-parts-and-manifests.md`; in short,
-//! a part file may go when all of this holds:
-//! 1. Neither the current generation nor the one before it names it, live or in quarantine: were
-//!    the newest manifest to rot, the one before would still be complete.
-//! 2. Nobody reads it: no snapshot that names it and no handle is held, and it is not being made.
-//! 3. It is known to be dropped (some generation named it once, or this process began it and gave
-//!    it up), or it is an orphan that is older than an hour by its file and by its id.
-//! 4. It is known what the newest generation is. Orphans stay, too, while the manifest carries
-//!    unacknowledged damage or does not exist at all: they may be all that is left.
+//! Deletes files that are no longer needed. `docs/adr/0002-parts-and-manifests.md` gives the
+//! reasons; in short, a part file is deleted when all of this holds:
+//! 1. Neither the current generation nor the one before it names the part, live or quarantined: if
+//!    the newest manifest is damaged later, the one before must still be complete.
+//! 2. It is not in use: no manifest that names it and no handle is held, and it is not being
+//!    written.
+//! 3. It is known to be dropped (some generation named it once, or this process began it and
+//!    abandoned it), or it is an orphan whose file and id are both older than an hour.
+//! 4. The newest generation is known. Orphans also stay while the manifest carries unacknowledged
+//!    damage or does not exist: they may be all that is left of the data.
 
 use crate::PartError;
 use crate::keys::{generation_of, manifests_prefix, part_id_of, parts_prefix};
@@ -16,19 +17,19 @@ use model::Ulid;
 use platform::BlobInfo;
 use std::collections::BTreeSet;
 
-/// An orphan younger than this may belong to a writer that this process does not know of.
+/// A younger orphan may belong to a writer that this process does not know.
 pub const ORPHAN_AGE_MS: i64 = 3_600_000;
 
-/// What a collection gave back.
+/// What a garbage collection deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     pub files: u64,
     pub bytes: u64,
-    /// Files that are dropped but still read, or still named by the generation before.
+    /// Files of dropped parts that are still read, or still named by the generation before.
     pub waiting: u64,
 }
 
-/// Why a file may go.
+/// Whether and why a file may be deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Keep,
@@ -48,12 +49,13 @@ struct Rules<'a> {
 }
 
 impl PartStore {
-    /// Deletes what nobody needs. Call it after merges and retention, and now and then.
+    /// Deletes files that are not needed. Call it after merges and retention, and from time to
+    /// time.
     pub fn collect_garbage(&self) -> Result<Collected, PartError> {
         let mut writing = self.writing();
         self.settle(&mut writing)?;
         let prefix = parts_prefix(&self.tenant, self.signal);
-        // Listed first: what is made from here on is not in the list.
+        // Listed first: files that are created later are not in the list.
         let listed = self.blobs.list(&prefix).map_err(PartError::io(&prefix))?;
         let rules = self.rules(&writing);
         let mut collected = Collected::default();
@@ -80,7 +82,7 @@ impl PartStore {
     }
 
     /// Publishes the current manifest once more, so that the generation before it names the same
-    /// parts, and collects: after a full merge the space comes back now instead of with the next
+    /// parts, and collects. After a full merge, this frees the space now instead of after the next
     /// flush.
     pub fn collect_garbage_now(&self) -> Result<Collected, PartError> {
         self.update(|_| Ok(crate::Edit::default()))?;
@@ -117,12 +119,12 @@ impl PartStore {
         }
     }
 
-    /// Ids that were given up are no longer needed once their files are gone or published.
+    /// Forgets the ids of abandoned parts whose files are deleted or published.
     fn forget_given_up(&self) {
         self.shared().making.retain(|(_, pin)| pin.strong_count() > 0);
     }
 
-    /// What an earlier process did not come to delete.
+    /// Deletes generations that an earlier process left.
     fn prune_generations(&self) -> Result<(), PartError> {
         let prefix = manifests_prefix(&self.tenant, self.signal);
         let listed = self.blobs.list(&prefix).map_err(PartError::io(&prefix))?;

@@ -1,4 +1,4 @@
-//! Finds the newest manifest that can be read, and says what had to be passed over.
+//! Finds the newest readable manifest and reports the unreadable ones that it skipped.
 
 use crate::keys::{generation_of, manifest_key, manifests_prefix};
 use crate::manifest::Manifest;
@@ -9,18 +9,18 @@ use platform::Blobs;
 use std::collections::BTreeSet;
 use std::io::ErrorKind::NotFound;
 
-/// What stands on disk.
+/// The generations found on disk.
 #[derive(Debug, Default)]
 pub(crate) struct Generations {
-    /// The newest that can be read; `None` where there is none at all.
+    /// The newest readable generation; `None` if there is none.
     pub(crate) current: Option<Manifest>,
-    /// The newest readable one before `current`.
+    /// The newest readable generation before `current`.
     pub(crate) previous: Option<Manifest>,
-    /// Newer than `current`, and unreadable.
+    /// Generations newer than `current` that are unreadable.
     pub(crate) unreadable: Vec<u64>,
-    /// The highest number taken, readable or not; 0 for none.
+    /// The highest number on disk, readable or not; 0 for none.
     pub(crate) highest: u64,
-    /// Every number on disk, rising.
+    /// Every number on disk, in rising order.
     pub(crate) all: Vec<u64>,
     /// Parts that older generations name.
     pub(crate) once_named: BTreeSet<Ulid>,
@@ -40,7 +40,7 @@ impl Generations {
         for generation in all.iter().rev() {
             match read(blobs, tenant, signal, *generation) {
                 Ok(manifest) => found.take(manifest),
-                // Falling back from a newer format would quietly undo what a newer program did.
+                // Falling back from a newer format would silently undo what a newer program did.
                 Err(error @ PartError::OtherFormat { .. }) if found.current.is_none() => {
                     return Err(error);
                 }
@@ -74,7 +74,7 @@ impl Generations {
     }
 }
 
-/// A second try tells a passing fault of the disk from a lasting one.
+/// Tries twice, to tell a temporary fault of the disk from a lasting one.
 fn read(
     blobs: &dyn Blobs,
     tenant: &TenantId,
@@ -102,7 +102,8 @@ fn read_bytes(blobs: &dyn Blobs, key: &str) -> Result<Vec<u8>, PartError> {
     Ok(bytes)
 }
 
-/// Deletes all but the newest `keep` generations. What can't be deleted now is deleted later.
+/// Deletes all but the newest `keep` generations. A file that can't be deleted now is deleted
+/// later.
 pub(crate) fn prune(blobs: &dyn Blobs, tenant: &TenantId, signal: Signal, old: &[u64]) {
     for generation in old {
         let key = manifest_key(tenant, signal, *generation);

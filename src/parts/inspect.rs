@@ -4,7 +4,7 @@ use crate::manifest::{Manifest, PartInfo};
 use crate::{Part, PartError, manifest_format};
 use std::fmt::Write as _;
 
-/// Footer, totals per kind of page, and the page table up to `pages_max` lines.
+/// The footer, totals per kind of page, and the page table up to `pages_max` lines.
 pub fn describe_part(part: &Part, pages_max: usize) -> Result<String, PartError> {
     let mut text = String::new();
     write_meta(&mut text, part);
@@ -31,7 +31,7 @@ pub fn describe_part(part: &Part, pages_max: usize) -> Result<String, PartError>
     Ok(text)
 }
 
-/// Everything a manifest says. Takes the bytes of its file; `name` is for messages.
+/// The whole content of a manifest, from the bytes of its file. `name` is for error messages.
 pub fn describe_manifest(name: &str, bytes: &[u8]) -> Result<String, PartError> {
     let manifest = manifest_format::decode(name, bytes)?;
     let mut text = String::new();
@@ -39,7 +39,7 @@ pub fn describe_manifest(name: &str, bytes: &[u8]) -> Result<String, PartError> 
     let (segment, offset) = (covered.segment, covered.offset);
     let _ = writeln!(text, "manifest of {tenant} {signal}, generation {generation}");
     let _ = writeln!(text, "created      {created_ms} ms");
-    let _ = writeln!(text, "covered      log segment {segment}, offset {offset}");
+    let _ = writeln!(text, "covered      write-ahead log segment {segment}, offset {offset}");
     let _ = writeln!(text, "engine state {} bytes", manifest.engine_state.len());
     let _ = writeln!(text, "parts        {}, {} bytes", manifest.parts.len(), manifest.bytes());
     manifest.parts.iter().for_each(|part| write_part(&mut text, part, ""));
@@ -71,7 +71,7 @@ fn write_meta(text: &mut String, part: &Part) {
     let _ = writeln!(text, "series       {}", summary.series);
     let _ = writeln!(text, "tombstones   of generations up to {}", summary.tombstones_applied);
     let (segment, offset) = (summary.covered.segment, summary.covered.offset);
-    let _ = writeln!(text, "covered      log segment {segment}, offset {offset}");
+    let _ = writeln!(text, "covered      write-ahead log segment {segment}, offset {offset}");
     let _ = writeln!(text, "bounds       {} bytes", summary.bounds.len());
     let _ = writeln!(text, "engine data  {} bytes", summary.engine.len());
     summary.sources.iter().for_each(|source| _ = writeln!(text, "source       {source}"));

@@ -1,4 +1,4 @@
-//! Where parts and manifests stand among the blobs. Only validated names enter a key.
+//! The keys of parts and manifests among the blobs. Only validated names enter a key.
 
 use model::{Signal, TenantId, Ulid};
 

@@ -1,11 +1,12 @@
 //! Immutable files of checksummed pages and the manifests that publish them. Step 2.
 //!
 //! Lives here: the part file (writer, reader, page directory), manifests and their generations,
-//! retention, tombstones, quarantine, and giving disk space back.
-//! Not here: what a page holds (the engines), which parts to merge and when (engine), the write-ahead log (wal).
-//! Invariants: a part exists when the newest manifest generation names it, and then it is whole
+//! retention, tombstones, quarantine, and deleting files that are not needed.
+//! Not here: what a page holds (the engines), which parts to merge and when (`engine`), the
+//! write-ahead log (`wal`).
+//! Invariants: a part exists when the newest manifest generation names it, and then it is complete
 //! and synced; generations only grow; the newest generation and the one before it always have all
-//! their parts on disk; a page is handed out only after its checksum agreed.
+//! their parts on disk; a page is returned only after its checksum matched.
 //! When you change a layout: raise its `FORMAT_VERSION`, freeze a fixture of the old one under
 //! `tests/`, update `docs/formats/part.md` or `docs/formats/manifest.md`.
 //!

@@ -1,4 +1,4 @@
-//! The list of what a tenant's signal consists of: one immutable value per generation.
+//! The manifest: the list of one tenant's parts of one signal, an immutable value per generation.
 
 use crate::PartError;
 use crate::footer::PartMeta;
@@ -10,30 +10,31 @@ use std::collections::BTreeSet;
 /// One generation of one tenant's signal. Readers hold it in an `Arc` for as long as they read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// 0 before anything was published.
+    /// 0 before the first commit.
     pub generation: u64,
     pub tenant: TenantId,
     pub signal: Signal,
     pub created_ms: i64,
-    /// The log below this position is in the parts: taking rows from the log and publishing them
-    /// is one switch.
+    /// All batches of the write-ahead log below this position are in the parts. One commit
+    /// publishes rows in parts and moves this position.
     pub covered: WalPosition,
-    /// Live parts, by rising id.
+    /// Live parts, in the order of their ids.
     pub parts: Vec<PartInfo>,
     pub tombstones: Vec<Tombstone>,
     /// Parts that are kept on disk but not read.
     pub quarantined: Vec<QuarantinedPart>,
-    /// Generations that could not be read. Answers carry a warning until somebody acknowledges.
+    /// Generations that could not be read. Answers carry a warning until an administrator
+    /// acknowledges it.
     pub damage: Vec<Damage>,
-    /// The engine's own.
+    /// For the engine.
     pub engine_state: Vec<u8>,
 }
 
-/// What a manifest says about a part: enough to plan with, without opening it.
+/// What a manifest stores about a part: enough to plan with, without opening the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartInfo {
     pub id: Ulid,
-    /// The size of its file.
+    /// The size of the part's file.
     pub bytes: u64,
     pub schema: u16,
     pub level: u8,
@@ -41,23 +42,23 @@ pub struct PartInfo {
     pub time: TimeRange,
     pub rows: u64,
     pub series: u64,
-    /// The generation whose tombstones its rows have felt.
+    /// Every tombstone up to this generation has been applied to the part's rows.
     pub tombstones_applied: u64,
     pub bounds: Vec<u8>,
 }
 
-/// A delete: rows in the range that the matcher names are gone.
+/// A delete: the rows in the range that the matcher selects are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     pub id: Ulid,
     pub time: TimeRange,
-    /// The engine's own.
+    /// For the engine.
     pub matcher: Vec<u8>,
     pub created_ms: i64,
-    /// Where the log ended when the delete was asked for. Until the manifest covers it, rows that
-    /// have to feel the tombstone may still be on their way into a part.
+    /// The end of the write-ahead log when the delete was requested. Until the manifest covers it,
+    /// older rows to which the tombstone applies may still be on their way into a part.
     pub position: WalPosition,
-    /// The generation that added it; the store fills it in.
+    /// The generation that added the tombstone; the store sets it.
     pub generation: u64,
 }
 
@@ -74,13 +75,13 @@ pub struct Damage {
     pub text: String,
 }
 
-/// What a commit changes. Everything or nothing of it happens.
+/// The changes of one commit, which happen together or not at all.
 #[derive(Debug, Default)]
 pub struct Edit {
     pub add: Vec<NewPart>,
-    /// Must be live, or quarantined where retention takes them.
+    /// Ids of live parts, or of quarantined ones when retention drops them.
     pub remove: Vec<Ulid>,
-    /// Must not go back.
+    /// Must not be below the current position.
     pub covered: Option<WalPosition>,
     pub add_tombstones: Vec<Tombstone>,
     pub quarantine: Vec<(Ulid, String)>,
@@ -88,7 +89,7 @@ pub struct Edit {
     pub forget_damage: bool,
 }
 
-/// The reason of a quarantine is for people and stands in every later generation.
+/// The reason of a quarantine is for people and is repeated in every later generation.
 const REASON_LENGTH_MAX: usize = 512;
 
 impl PartInfo {
@@ -110,14 +111,14 @@ impl PartInfo {
 }
 
 impl Tombstone {
-    /// Whether rows of the part may still have to feel it.
+    /// Whether the tombstone may still have to be applied to rows of the part.
     pub fn concerns(&self, part: &PartInfo) -> bool {
         self.generation > part.tombstones_applied && self.time.overlaps(part.time)
     }
 }
 
 impl Manifest {
-    /// Of the parts that are read and of those that are not.
+    /// The ids of all parts, live and quarantined.
     pub fn all_ids(&self) -> impl Iterator<Item = Ulid> + '_ {
         let quarantined = self.quarantined.iter().map(|part| part.info.id);
         self.parts.iter().map(|part| part.id).chain(quarantined)
@@ -151,12 +152,13 @@ impl Manifest {
         self.parts.iter().filter(move |part| part.time.overlaps(time))
     }
 
-    /// What a reader of the part has to apply.
+    /// The tombstones that a reader of the part has to apply.
     pub fn tombstones_for(&self, part: &PartInfo) -> impl Iterator<Item = &Tombstone> {
         self.tombstones.iter().filter(move |tombstone| tombstone.concerns(part))
     }
 
-    /// What an answer about this time has to say. Empty when nothing is missing from it.
+    /// The warnings that an answer about this time range must carry. Empty if nothing is missing
+    /// from it.
     pub fn warnings(&self, time: TimeRange) -> Vec<String> {
         let missing = self.quarantined.iter().filter(|part| part.info.time.overlaps(time));
         let missing = missing.map(|part| {
@@ -167,7 +169,7 @@ impl Manifest {
         self.damage.iter().map(|damage| damage.text.clone()).chain(missing).collect()
     }
 
-    /// Whether something may be missing from answers.
+    /// Whether rows may be missing from answers.
     pub fn is_degraded(&self) -> bool {
         !self.quarantined.is_empty() || !self.damage.is_empty()
     }
@@ -182,7 +184,7 @@ impl Manifest {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    /// The next generation, or why the edit can't be.
+    /// The next generation, or why the edit is not valid.
     pub(crate) fn apply(
         &self,
         edit: &Edit,
@@ -202,7 +204,7 @@ impl Manifest {
         if edit.forget_damage {
             next.damage.clear();
         }
-        next.drop_served_tombstones();
+        next.drop_applied_tombstones();
         Ok(next)
     }
 
@@ -253,9 +255,9 @@ impl Manifest {
         Ok(())
     }
 
-    /// A tombstone has served when every row that is older than it is in a part, and no part is
-    /// left that was written without it.
-    fn drop_served_tombstones(&mut self) {
+    /// Drops tombstones that are no longer needed: every older row is in a part, and every part has
+    /// been written with the tombstone applied.
+    fn drop_applied_tombstones(&mut self) {
         let (parts, quarantined, covered) = (&self.parts, &self.quarantined, self.covered);
         self.tombstones.retain(|tombstone| {
             covered < tombstone.position

@@ -1,4 +1,4 @@
-//! Manifests to bytes and back. `docs/formats/manifest.md` draws the bytes.
+//! Encodes and decodes manifests. `docs/formats/manifest.md` draws the bytes.
 
 use crate::PartError;
 use crate::footer::{decode_signal, decode_tenant, decode_time};
@@ -8,7 +8,8 @@ use model::{Day, TimeRange, Ulid, WalPosition};
 
 pub const MANIFEST_FORMAT_VERSION: u16 = 1;
 
-/// A million parts fit. Read whole, so checked before memory is taken.
+/// Holds a million parts. A manifest is read as a whole, so the length is checked before memory is
+/// allocated.
 pub(crate) const MANIFEST_LENGTH_MAX: u64 = 256 << 20;
 
 const MAGIC: &[u8; 8] = b"MIRAMANI";
@@ -33,13 +34,14 @@ pub(crate) fn encode(manifest: &Manifest) -> Vec<u8> {
     writer.bytes
 }
 
-/// The checksum first: a version that is only a flipped bit must read as damage.
+/// The checksum comes first: a bit flip in the version must be reported as damage, not as a newer
+/// version.
 pub(crate) fn decode(key: &str, bytes: &[u8]) -> Result<Manifest, PartError> {
     let (body, crc) = bytes
         .split_last_chunk::<CRC_LENGTH>()
         .ok_or_else(|| PartError::corrupt(key, "it is shorter than any manifest"))?;
     if crc32c(body) != u32::from_le_bytes(*crc) {
-        return Err(PartError::corrupt(key, "its checksum does not agree"));
+        return Err(PartError::corrupt(key, "its checksum does not match"));
     }
     let body = body
         .strip_prefix(MAGIC)
@@ -82,8 +84,8 @@ fn read_list<T>(
     reader: &mut ByteReader<'_>,
     read: fn(&mut ByteReader<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
-    // Every item takes a byte at least, so this count is one that the bytes can hold; memory grows
-    // with what is really there.
+    // Every item takes at least one byte, so the count can't exceed the remaining bytes; memory
+    // grows only with items that are really there.
     let count = reader.length(reader.remaining())?;
     let mut list = Vec::new();
     for _ in 0..count {

@@ -1,7 +1,8 @@
-//! Parts that stay open between queries, of all stores of a server together: one bound for all
-//! tenants and signals, so that neither file handles nor footers grow with their number.
+//! A cache of open parts, shared by all stores of a server: one limit for all tenants and signals,
+//! so that neither file handles nor memory for footers grow with the number of stores.
 //!
-//! A part that is read stays open for as long as its reader holds it, whatever stands here.
+//! A part that is read stays open for as long as its reader holds it, also when this cache drops
+//! it.
 
 use crate::part::Part;
 use model::Ulid;
@@ -9,10 +10,11 @@ use platform::{Blobs, Clock, Ids};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Days × parts per day × signals of a usual retention, and below the usual limit of file handles.
+/// Enough for the parts of a usual retention (days × parts per day × signals), and below the usual
+/// limit of file handles.
 const HANDLES_KEPT: usize = 512;
 
-/// What their footers may take of memory.
+/// The most memory for the footers of these parts.
 const FOOTER_BYTES_KEPT: usize = 64 << 20;
 
 /// Where the stores of a server keep their parts, and what they share.
@@ -51,7 +53,7 @@ impl OpenParts {
         Self { handles_max, bytes_max, kept: Mutex::default() }
     }
 
-    /// Those that were not used for longest go.
+    /// Keeps a part open, and drops the least recently used ones above the limits.
     pub(crate) fn keep(&self, id: Ulid, part: &Arc<Part>) {
         let mut kept = self.kept();
         kept.bytes += part.footer_bytes();
@@ -74,7 +76,7 @@ impl OpenParts {
         }
     }
 
-    /// Readers go on; nobody else holds the file.
+    /// Drops a part from the cache. Readers that hold it can go on.
     pub(crate) fn forget(&self, id: Ulid) {
         self.kept().forget(id);
     }

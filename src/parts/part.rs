@@ -1,4 +1,4 @@
-//! Reads a part. Opening costs one read, or two where the footer is large; a page costs one.
+//! Reads a part. Opening takes one read, or two if the footer is large; each page takes one.
 
 use crate::compression::{Codec, decompress};
 use crate::directory::{Directory, PageEntry};
@@ -9,16 +9,16 @@ use platform::{Blobs, ReadFile};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-/// Read from the end on opening: holds the footer of most parts.
+/// How much is read from the end on opening: contains the footer of most parts.
 const OPEN_READ_BYTES: usize = 64 << 10;
 
-/// A footer in memory, with its directory, against its bytes in the file.
+/// How many times larger a decoded footer with its directory is in memory than in the file.
 const DECODED_FOOTER_SIZE: usize = 5;
 
-/// Pages that lie side by side are read together, up to this many bytes.
+/// Adjacent pages are read together, up to this many bytes.
 const SPAN_BYTES: u64 = 1 << 20;
 
-/// An open part. Cheap to share; every method may be called from any number of threads.
+/// An open part. Cheap to share; every method may be called from any thread.
 #[derive(Debug)]
 pub struct Part {
     key: String,
@@ -31,7 +31,7 @@ pub struct Part {
     directory: OnceLock<Result<Directory, DecodeError>>,
 }
 
-/// Memory that reading goes through, kept from page to page.
+/// A buffer for reading pages, reused from page to page.
 #[derive(Debug, Default)]
 pub struct PageBuffer {
     stored: Vec<u8>,
@@ -43,7 +43,7 @@ impl Part {
         Self::from_file(blobs.open(key).map_err(PartError::io(key))?, key)
     }
 
-    /// The name is for messages.
+    /// `name` is for error messages.
     pub fn from_file(file: Arc<dyn ReadFile>, name: &str) -> Result<Self, PartError> {
         let bytes = file.len().map_err(PartError::io(name))?;
         let footer = read_footer(file.as_ref(), name, bytes)?;
@@ -66,7 +66,7 @@ impl Part {
         self.bytes
     }
 
-    /// About what it takes of memory once its directory is decoded.
+    /// Roughly the memory that the footer takes once its directory is decoded.
     pub(crate) fn footer_bytes(&self) -> usize {
         self.footer.len() * DECODED_FOOTER_SIZE
     }
@@ -92,7 +92,7 @@ impl Part {
         Ok(self.directory()?.find(kind, key))
     }
 
-    /// One page, in memory of its own.
+    /// One page, in a buffer of its own.
     pub fn page(&self, index: u32) -> Result<Vec<u8>, PartError> {
         let mut buffer = PageBuffer::default();
         let raw = self.entry(index)?.codec != Codec::None;
@@ -100,7 +100,7 @@ impl Part {
         Ok(if raw { buffer.raw } else { buffer.stored })
     }
 
-    /// One page, through the caller's buffer.
+    /// One page, read into the caller's buffer.
     pub fn page_into<'b>(
         &self,
         index: u32,
@@ -111,7 +111,7 @@ impl Part {
         self.unpack(index, &entry, &buffer.stored, &mut buffer.raw)
     }
 
-    /// Many pages, in order, with few reads: those that lie side by side come in together.
+    /// Many pages, in order, with few reads: adjacent pages are read together.
     pub fn pages(
         &self,
         range: Range<u32>,
@@ -135,7 +135,7 @@ impl Part {
         Ok(())
     }
 
-    /// Reads everything and compares every checksum.
+    /// Reads the whole file and checks every checksum.
     pub fn verify(&self) -> Result<(), PartError> {
         let mut bytes = [0; HEADER_LENGTH];
         self.file.read_exact_at(&mut bytes, 0).map_err(PartError::io(&self.key))?;
@@ -143,7 +143,7 @@ impl Part {
         self.pages(0..self.page_count()?, &mut PageBuffer::default(), |_, _| Ok(()))
     }
 
-    /// At least one page, more while they fit into a span.
+    /// The end of the next read: at least one page, more while they fit into a span.
     fn span_end(&self, first: u32, end: u32) -> Result<u32, PartError> {
         let start = self.entry(first)?.offset;
         let mut reached = first + 1;
@@ -158,12 +158,12 @@ impl Part {
     }
 
     fn read_stored(&self, offset: u64, length: u64, into: &mut Vec<u8>) -> Result<(), PartError> {
-        // The directory was checked against the file's length: this is no more than the file has.
+        // The directory was checked against the file's length, so the file has this many bytes.
         into.resize(length as usize, 0);
         self.file.read_exact_at(into, offset).map_err(PartError::io(&self.key))
     }
 
-    /// The checksum first, then decompression.
+    /// Checks the checksum, then decompresses.
     fn unpack<'b>(
         &self,
         index: u32,
@@ -172,7 +172,7 @@ impl Part {
         raw: &'b mut Vec<u8>,
     ) -> Result<&'b [u8], PartError> {
         if crc32c(stored) != entry.crc {
-            return Err(self.bad_page(index, "its checksum does not agree"));
+            return Err(self.bad_page(index, "its checksum does not match"));
         }
         if entry.codec == Codec::None {
             return Ok(stored);

@@ -1,13 +1,14 @@
-//! The last resort: a manifest made anew from what the parts say about themselves.
+//! The last resort: rebuilds a manifest from what the parts record about themselves.
 //!
-//! 1. Open every part file; those that can't be read are named in the damage.
-//! 2. Leave out the parts that another part was merged from: their rows are in it.
-//! 3. Cover what the furthest part covered, so that the log brings nothing twice.
-//! 4. Publish under a number above every generation that anything on disk knows of: tombstones to
-//!    come must be newer than those that any part has felt.
+//! 1. Open every part file; the damage entry names those that can't be read.
+//! 2. Leave out the parts from which another part was merged: that part has their rows.
+//! 3. Cover the highest position that any part covered, so that replay of the write-ahead log
+//!    brings no row twice.
+//! 4. Publish under a number above every generation that any file mentions: later tombstones must
+//!    be newer than those already applied to any part.
 //!
-//! What parts do not know is lost: tombstones, quarantines, the engine's state. A part that was
-//! dropped or never published, and not deleted yet, comes back. The damage says so.
+//! What parts do not record is lost: tombstones, quarantines, the engine's state. A part that was
+//! dropped, or never published, and not deleted yet, comes back. The damage entry says so.
 
 use crate::PartError;
 use crate::footer::PartMeta;
@@ -22,7 +23,7 @@ use platform::Blobs;
 use std::collections::BTreeSet;
 
 impl PartStore {
-    /// For when `open` answers `NoReadableManifest` and there is no backup.
+    /// For when `open` returns `NoReadableManifest` and there is no backup.
     pub fn rebuild(site: &Site, tenant: TenantId, signal: Signal) -> Result<Self, PartError> {
         let Site { blobs, clock, .. } = site;
         let (found, bad) = read_parts(blobs.as_ref(), &tenant, signal)?;
@@ -72,12 +73,12 @@ fn assemble(
     let live = found.iter().filter(|(meta, _)| !merged.contains(&meta.id));
     let mut parts: Vec<PartInfo> = live.map(|(meta, bytes)| PartInfo::of(meta, *bytes)).collect();
     parts.sort_by_key(|part| part.id);
-    let felt = metas().map(|meta| meta.summary.tombstones_applied).max().unwrap_or(0);
+    let applied = metas().map(|meta| meta.summary.tombstones_applied).max().unwrap_or(0);
     let text = "the manifest was rebuilt from the parts: deletes that no merge had applied yet are \
                 undone, and rows that had been dropped a short time before may be back";
     let texts = std::iter::once(text.to_owned()).chain(bad.iter().cloned());
     Manifest {
-        generation: highest.max(felt) + 1,
+        generation: highest.max(applied) + 1,
         created_ms: now_ms,
         covered: metas().map(|meta| meta.summary.covered).max().unwrap_or_default(),
         parts,

@@ -1,23 +1,24 @@
-//! Which parts to drop because they are too old or too much. A pure function of the manifests, which
-//! may be those of all tenants and signals on a disk: they share its space.
+//! Plans which parts to drop because they are too old or exceed the size limit. A pure function of
+//! the manifests, which may be those of all tenants and signals on a disk, because they share its
+//! space.
 
 use crate::manifest::{Manifest, PartInfo};
 use model::{Day, Signal, TenantId, Ulid};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What may be kept.
+/// How much data may be kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Parts whose last row is older go; milliseconds since 1970, by signal. A signal that is not
-    /// here is kept for ever.
+    /// Parts whose last row is older are dropped; milliseconds since 1970, by signal. A signal
+    /// without an entry is kept for ever.
     pub oldest_ms: BTreeMap<Signal, i64>,
-    /// The same for single tenants, before `oldest_ms`; `None` keeps for ever.
+    /// The same for single tenants, with precedence over `oldest_ms`; `None` keeps for ever.
     pub oldest_ms_of: BTreeMap<(TenantId, Signal), Option<i64>>,
-    /// The most bytes that all manifests' parts, quarantined ones included, and `bytes_beside` may
-    /// take together. `None` for no limit.
+    /// The most bytes that the parts of all manifests, quarantined ones included, and
+    /// `bytes_beside` may take together. `None` for no limit.
     pub bytes_max: Option<u64>,
-    /// What the data folder holds beside parts: the write-ahead log, snapshots. For its sake whole
-    /// days go, but never the newest one.
+    /// What the data folder holds beside parts: the write-ahead log and snapshots. To make space
+    /// for it, whole days are dropped, but never the newest one.
     pub bytes_beside: u64,
 }
 
@@ -28,8 +29,8 @@ impl Retention {
     }
 }
 
-/// The parts to drop: first by age, then whole days of all tenants, the oldest first, until the rest
-/// fits. Of the newest day single parts go, those with the oldest rows first.
+/// The parts to drop: first by age, then whole days of all tenants, the oldest first, until the
+/// rest fits. Of the newest day single parts are dropped, those with the oldest rows first.
 pub fn plan_retention<'m>(
     manifests: impl IntoIterator<Item = &'m Manifest>,
     retention: &Retention,
@@ -57,7 +58,7 @@ fn to_ms(tick: i64, signal: Signal) -> i64 {
     tick.div_euclid(signal.ticks_per_second() / 1_000)
 }
 
-/// Parts with the millisecond of their last row.
+/// The parts to drop for the size, from parts with the millisecond of their last row.
 fn over_size(parts: Vec<(i64, &PartInfo)>, bytes_max: u64, beside: u64) -> Vec<Ulid> {
     let mut bytes: u64 = parts.iter().map(|(_, part)| part.bytes).sum();
     let mut days: BTreeMap<Day, Vec<(i64, &PartInfo)>> = BTreeMap::new();
@@ -176,7 +177,7 @@ mod tests {
         assert_eq!(of(None), [1, 2, 5]);
     }
 
-    /// Their ticks are of different lengths, and the oldest go first all the same.
+    /// The signals' ticks have different lengths; the oldest parts must still be dropped first.
     #[test]
     fn signals_share_the_size_and_the_age() {
         let mut logs = Manifest::empty(TenantId::default_tenant(), Signal::Logs);

@@ -1,17 +1,17 @@
-//! One tenant's signal: its current manifest, its open parts, and the switch from one generation
-//! to the next.
+//! The store of one tenant's parts of one signal: its current manifest, its open parts, and the
+//! switch from one generation to the next.
 //!
 //! How a commit works:
-//! 1. The writer holds `writing`; readers are not disturbed.
-//! 2. The edit is applied to the current manifest in memory; what can't be is refused here.
-//! 3. The next generation is put under its own new key. The key being taken means that somebody
-//!    else was faster: take what they wrote, answer `Conflict`.
-//! 4. Any other failure leaves open whether the file is there. Nothing in memory changes, and the
-//!    next commit looks first (`settle`).
-//! 5. Readers see the new manifest; generations older than the last eight go.
+//! 1. The writer holds `writing`; readers do not wait.
+//! 2. The edit is applied to the current manifest in memory; an invalid edit is refused here.
+//! 3. The next generation is written under its own new key. If the key exists, another writer was
+//!    faster: load its manifest and return `Conflict`.
+//! 4. After any other failure it is unknown whether the file exists. Nothing changes in memory, and
+//!    the next commit finds out first (`settle`).
+//! 5. Readers see the new manifest; generations older than the last eight are deleted.
 //!
 //! Locks: `writing` before `shared` before that of the open parts, never the other way round.
-//! `shared` is never held over I/O.
+//! `shared` is never held during I/O.
 
 use crate::generations::{Generations, prune};
 use crate::keys::{manifest_key, part_id_of, part_key, parts_prefix};
@@ -26,11 +26,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// How many generations stay on disk: enough to look back at what happened, small enough to list.
+/// How many generations stay on disk: enough to look back at what happened, few enough to list.
 pub const GENERATIONS_KEPT: u64 = 8;
 
-/// Why a part that a manifest names must not be read, as far as the engine can tell from what the
-/// manifest says of it.
+/// Why a part that a manifest names must not be read, as far as the engine can tell from its entry
+/// in the manifest.
 pub type PartCheck = fn(&PartInfo) -> Result<(), String>;
 
 #[derive(Debug)]
@@ -46,16 +46,17 @@ pub struct PartStore {
     shared: Mutex<Shared>,
 }
 
-/// What only the writer of manifests needs.
+/// State that only the writer of manifests needs.
 #[derive(Debug)]
 pub(crate) struct Writing {
-    /// The highest generation number taken on disk.
+    /// The highest generation number on disk.
     highest: u64,
-    /// What the generation before the current one names.
+    /// The parts that the generation before the current one names.
     pub(crate) previous: BTreeSet<Ulid>,
-    /// Named once, and not since: safe to delete as soon as nobody reads them.
+    /// Parts that an older generation named and a later one does not: deleted as soon as no reader
+    /// uses them.
     pub(crate) dropped: BTreeSet<Ulid>,
-    /// Set after a write that may or may not have happened; holds the pins of its parts.
+    /// Set after a write of unknown outcome; holds the pins of its new parts.
     pub(crate) uncertain: Option<Vec<Arc<()>>>,
 }
 
@@ -63,15 +64,15 @@ pub(crate) struct Writing {
 pub(crate) struct Shared {
     pub(crate) current: Arc<Manifest>,
     previous: Previous,
-    /// Every manifest that somebody may still hold.
+    /// Every manifest that a reader may still hold.
     handed_out: Vec<Weak<Manifest>>,
-    /// Those that somebody holds.
+    /// Open parts that a reader may still hold.
     handles: BTreeMap<Ulid, Weak<Part>>,
-    /// Parts that this process writes or has written and not yet published.
+    /// Parts that this process is writing, or has written and not yet published.
     pub(crate) making: Vec<(Ulid, Weak<()>)>,
 }
 
-/// What of the generation before the current one is still needed.
+/// What is still needed of the generation before the current one.
 #[derive(Clone, Debug, Default)]
 struct Previous {
     covered: WalPosition,
@@ -85,13 +86,13 @@ impl Previous {
 }
 
 impl PartStore {
-    /// Reads the newest manifest and writes nothing. What can't be read, and parts whose files are
-    /// gone, are reported, kept out of answers, and stand in the next generation.
+    /// Reads the newest manifest and writes nothing. Unreadable generations and parts with missing
+    /// files are reported and kept out of answers, and the next generation records them.
     pub fn open(site: &Site, tenant: TenantId, signal: Signal) -> Result<Self, PartError> {
         Self::open_checked(site, tenant, signal, |_| Ok(()))
     }
 
-    /// As [`PartStore::open`]; parts that do not pass the check are quarantined as well.
+    /// Like [`PartStore::open`], but also quarantines parts that do not pass the check.
     pub fn open_checked(
         site: &Site,
         tenant: TenantId,
@@ -114,12 +115,12 @@ impl PartStore {
         self.signal
     }
 
-    /// What there is now. Parts that it names stay readable for as long as it is held.
+    /// The current manifest. The parts that it names stay readable for as long as it is held.
     pub fn snapshot(&self) -> Arc<Manifest> {
         Arc::clone(&self.shared().current)
     }
 
-    /// An open part of a snapshot. Handles are shared and kept open between queries.
+    /// A part of a snapshot, opened. Handles are shared and kept open between queries.
     pub fn part(&self, snapshot: &Manifest, id: Ulid) -> Result<Arc<Part>, PartError> {
         let info = snapshot.part(id).ok_or(PartError::NoSuchPart(id))?;
         let held = self.shared().handles.get(&id).and_then(Weak::upgrade);
@@ -138,7 +139,7 @@ impl PartStore {
         let part = Arc::new(part);
         let mut shared = self.shared();
         shared.handles.insert(id, Arc::downgrade(&part));
-        // A part that has left the manifest is held by its readers alone.
+        // A part that is no longer in the manifest is held by its readers only, not by the cache.
         if shared.current.part(id).is_some() {
             self.open.keep(id, &part);
         }
@@ -146,7 +147,7 @@ impl PartStore {
         Ok(part)
     }
 
-    /// Starts a part. It is published by a commit that adds what its `finish` answers.
+    /// Starts a part. A commit that adds the result of its `finish` publishes it.
     pub fn new_part(&self) -> Result<PartWriter, PartError> {
         let id = self.ids.mint();
         let pin = Arc::new(());
@@ -154,12 +155,12 @@ impl PartStore {
         PartWriter::create(self.blobs.as_ref(), &self.tenant, self.signal, id, pin)
     }
 
-    /// For tombstones.
+    /// A new id, for a tombstone.
     pub fn mint_id(&self) -> Ulid {
         self.ids.mint()
     }
 
-    /// Publishes the edit if `expected` is still the newest generation.
+    /// Publishes the edit if `expected` is still the newest generation, else returns `Conflict`.
     pub fn commit(&self, expected: u64, edit: &Edit) -> Result<Arc<Manifest>, PartError> {
         let mut writing = self.writing();
         self.settle(&mut writing)?;
@@ -172,7 +173,7 @@ impl PartStore {
     }
 
     /// Publishes what `build` makes of the newest manifest. Commits of this process wait for each
-    /// other here instead of refusing each other.
+    /// other here instead of conflicting.
     pub fn update(
         &self,
         build: impl FnOnce(&Manifest) -> Result<Edit, PartError>,
@@ -184,8 +185,8 @@ impl PartStore {
         self.publish_edit(&mut writing, &current, &edit)
     }
 
-    /// Takes a part out of what is read, and keeps its file for whoever looks into it. Safe to call
-    /// by every reader that met the damage: the first one does it.
+    /// Stops reading a part, and keeps its file for an administrator. Several readers that meet the
+    /// same damage may call it; only the first call has an effect.
     pub fn quarantine(&self, id: Ulid, reason: &str) -> Result<Arc<Manifest>, PartError> {
         let mut writing = self.writing();
         self.settle(&mut writing)?;
@@ -199,19 +200,19 @@ impl PartStore {
         Ok(manifest)
     }
 
-    /// The log may be cut below this position. It is what the generation *before* the newest
-    /// covers: were the newest to rot, the log still has what only it knew of. Whoever asks does
-    /// not wait for the disk.
+    /// The write-ahead log may be truncated below this position. It is the position that the
+    /// generation *before* the newest covers: if the newest manifest is damaged, the write-ahead
+    /// log still has the rows that only it knew. Does not wait for the disk.
     pub fn wal_needed_from(&self) -> WalPosition {
         self.shared().previous.covered
     }
 
-    /// The engine's own state in the generation before the newest.
+    /// The engine's state in the generation before the newest.
     pub fn previous_state(&self) -> Vec<u8> {
         self.shared().previous.engine_state.clone()
     }
 
-    /// Finds out whether a commit whose write failed has happened all the same.
+    /// Finds out whether a commit whose write failed has happened.
     pub fn resolve_uncertain(&self) -> Result<(), PartError> {
         self.settle(&mut self.writing())
     }
@@ -250,7 +251,7 @@ impl PartStore {
         }
     }
 
-    /// The new generation is durable: let readers see it.
+    /// The new generation is durable: readers see it from now on.
     fn switch(&self, writing: &mut Writing, next: Manifest) -> Arc<Manifest> {
         telemetry::COMMITS.increment();
         let next = Arc::new(next);
@@ -267,9 +268,9 @@ impl PartStore {
         next
     }
 
-    /// After a write that may or may not have happened: what is on disk decides. If it happened,
-    /// its content is written once more under a new number, because nobody knows whether its
-    /// directory entry would survive a power cut.
+    /// Resolves a write of unknown outcome by reading the disk. If the write happened, its content
+    /// is written again under a new number, because its directory entry might not survive a power
+    /// cut.
     pub(crate) fn settle(&self, writing: &mut Writing) -> Result<(), PartError> {
         if writing.uncertain.is_none() {
             return Ok(());
@@ -287,7 +288,7 @@ impl PartStore {
         self.publish(writing, Manifest { generation, ..newest }, pins).map(|_| ())
     }
 
-    /// Takes what somebody else published.
+    /// Loads what another writer published.
     fn reload(&self, writing: &mut Writing) -> Result<(), PartError> {
         let found = Generations::load(self.blobs.as_ref(), &self.tenant, self.signal)?;
         let adopted = adopt(
@@ -309,7 +310,8 @@ impl PartStore {
     }
 
     pub(crate) fn writing(&self) -> MutexGuard<'_, Writing> {
-        // Writers change their state only after the disk agreed: it is whole after a panic too.
+        // Writers change this state only after the disk succeeded, so it is consistent even after a
+        // panic.
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -318,7 +320,7 @@ impl PartStore {
     }
 }
 
-/// What it kept open is nobody's any more.
+/// Closes the parts that the store kept open.
 impl Drop for PartStore {
     fn drop(&mut self) {
         let shared = self.shared.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -333,7 +335,7 @@ impl Shared {
         Self { current, previous, handed_out, handles, making }
     }
 
-    /// Answers the manifest that was current.
+    /// Returns the manifest that was current.
     fn replace(
         &mut self,
         next: Arc<Manifest>,
@@ -349,7 +351,7 @@ impl Shared {
         std::mem::replace(&mut self.current, next)
     }
 
-    /// Parts that a reader can still come to.
+    /// Parts that a reader may still use.
     pub(crate) fn in_use(&self) -> BTreeSet<Ulid> {
         let manifests = self.handed_out.iter().filter_map(Weak::upgrade);
         let mut ids: BTreeSet<Ulid> =
@@ -360,7 +362,7 @@ impl Shared {
     }
 }
 
-/// What was found on disk amounts to this.
+/// The manifest and the state built from the generations found on disk.
 struct Adopted {
     manifest: Manifest,
     writing: Writing,
@@ -399,8 +401,8 @@ fn note_unreadable(manifest: &mut Manifest, unreadable: &[u64], now_ms: i64) {
     }
 }
 
-/// Parts whose file is gone or has another length, and parts that do not pass the check, are found
-/// now and not in the middle of a query.
+/// Finds parts whose file is missing or has another length, and parts that do not pass the check,
+/// on opening instead of in the middle of a query.
 fn quarantine_unusable(
     blobs: &dyn Blobs,
     manifest: &mut Manifest,
@@ -427,7 +429,7 @@ fn quarantine_unusable(
     manifest.quarantine(&lost, now_ms)
 }
 
-/// A part that the manifest names and the disk does not have is damage.
+/// If the manifest names a part and its file is missing, the part is damaged.
 fn missing_is_damage(error: PartError) -> PartError {
     match error {
         PartError::Io { key, source } if source.kind() == io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! What this crate counts and tells.
+//! The metrics and events of parts and manifests.
 
 use crate::PartError;
 use model::{Signal, TenantId, Ulid};
@@ -15,28 +15,28 @@ pub(crate) static PARTS_DELETED: CounterFamily = CounterFamily::new(
 );
 pub(crate) static PARTS_QUARANTINED: Counter = Counter::new(
     "mirador_parts_quarantined_total",
-    "Parts set apart because their file is damaged or gone.",
+    "Parts quarantined because their file is damaged or missing.",
 );
 pub(crate) static PAGES_CORRUPT: Counter = Counter::new(
     "mirador_parts_corrupt_pages_total",
-    "Pages that were read and did not agree with their checksum.",
+    "Pages that did not match their checksum when they were read.",
 );
 pub(crate) static COMMITS: Counter =
     Counter::new("mirador_manifest_commits_total", "Manifest generations published.");
 pub(crate) static CONFLICTS: Counter = Counter::new(
     "mirador_manifest_conflicts_total",
-    "Commits refused because another one was faster.",
+    "Commits refused because another writer had published first.",
 );
 pub(crate) static FALLBACKS: Counter = Counter::new(
     "mirador_manifest_fallbacks_total",
-    "Manifest generations passed over because they could not be read.",
+    "Manifest generations skipped because they could not be read.",
 );
 pub(crate) static GARBAGE_ERRORS: Counter = Counter::new(
     "mirador_parts_garbage_errors_total",
     "Files that should have been deleted and could not be; tried again later.",
 );
 
-/// For the server's registry.
+/// Every metric of this crate, for the server's registry.
 pub static METRICS: &[&dyn Metric] = &[
     &PARTS_WRITTEN,
     &BYTES_WRITTEN,
@@ -77,7 +77,7 @@ pub(crate) struct Quarantined<'a> {
 
 impl Event for Quarantined<'_> {
     const LEVEL: Level = Level::Error;
-    const MESSAGE: &'static str = "part set apart; answers about its time will carry a warning";
+    const MESSAGE: &'static str = "part quarantined; answers about its time carry a warning";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("tenant", self.tenant);
@@ -91,7 +91,7 @@ impl Event for Quarantined<'_> {
     }
 }
 
-/// The file is there or not; the next commit looks.
+/// It is unknown whether the file was written; the next commit finds out.
 pub(crate) struct CommitUncertain<'a> {
     pub(crate) key: &'a str,
     pub(crate) error: &'a std::io::Error,

@@ -1,12 +1,11 @@
-//! Which tenants have anything stored.
+//! Lists the tenants that have stored data.
 
 use crate::PartError;
 use model::{Signal, TenantId};
 use platform::Blobs;
 use std::collections::BTreeSet;
 
-/// The tenants with a manifest for this signal. What stands among the manifests under a name that
-/// is no tenant's is not ours.
+/// The tenants with a manifest for this signal. Names that are not valid tenant names are ignored.
 pub fn tenants_with(blobs: &dyn Blobs, signal: Signal) -> Result<BTreeSet<TenantId>, PartError> {
     let listed = blobs.list("manifests").map_err(PartError::io("manifests"))?;
     let tenant_of = |key: &str| {

@@ -12,13 +12,13 @@ use platform::{BlobWriter, Blobs};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Small pages are gathered to writes of this size: one system call for many.
+/// Small pages are collected into writes of this size, to save system calls.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// The manifest repeats the bounds of every part, so they stay small.
+/// The manifest repeats the bounds of every part, so they must stay small.
 const BOUNDS_LENGTH_MAX: usize = 1_024;
 
-/// A part in the making. Dropping it leaves nothing behind.
+/// A part that is being written. Dropping it deletes its file.
 #[derive(Debug)]
 pub struct PartWriter {
     id: Ulid,
@@ -27,17 +27,17 @@ pub struct PartWriter {
     key: String,
     blob: Box<dyn BlobWriter>,
     buffer: Vec<u8>,
-    /// Where the next page begins.
+    /// The offset of the next page.
     offset: u64,
     entries: Vec<PageEntry>,
-    /// The last key of each kind, to hold the kind to its rules.
+    /// The last key of each kind, to check that keys do not decrease.
     last_keys: BTreeMap<u16, Option<u64>>,
     compressor: Compressor,
     pin: Arc<()>,
 }
 
-/// A finished part that no manifest names yet. The store will not take its file for an orphan as
-/// long as this value lives.
+/// A finished part that no manifest names yet. While this value lives, garbage collection does not
+/// take the file for an orphan.
 #[derive(Debug)]
 pub struct NewPart {
     pub info: PartInfo,
@@ -74,13 +74,13 @@ impl PartWriter {
         self.id
     }
 
-    /// How many bytes the file has so far, without its footer.
+    /// The size of the file so far, without its footer.
     pub fn bytes_written(&self) -> u64 {
         self.offset
     }
 
-    /// Adds a page and answers its number. Pages of one kind must have keys all or none, and their
-    /// keys must not fall.
+    /// Adds a page and returns its number. Either all pages of a kind have keys or none, and keys
+    /// must not decrease.
     pub fn page(
         &mut self,
         kind: u16,
@@ -104,7 +104,7 @@ impl PartWriter {
         Ok((self.entries.len() - 1) as u32)
     }
 
-    /// Ends the file and makes it durable. It is not published before a manifest names it.
+    /// Ends the file and makes it durable. It is published when a manifest names it.
     pub fn finish(mut self, summary: PartSummary) -> Result<NewPart, PartError> {
         self.check_summary(&summary)?;
         let meta =
@@ -137,7 +137,9 @@ impl PartWriter {
         if rises {
             return Ok(());
         }
-        Err(PartError::Refused(format!("pages of kind {kind} need rising keys, or none at all")))
+        Err(PartError::Refused(format!(
+            "pages of kind {kind} must have keys that do not decrease, or no keys"
+        )))
     }
 
     fn check_summary(&self, summary: &PartSummary) -> Result<(), PartError> {
@@ -145,7 +147,10 @@ impl PartWriter {
         if summary.day.range(self.signal).covers(summary.time) {
             return Ok(());
         }
-        Err(PartError::Refused(format!("part {} leaves its day {}", self.id, summary.day)))
+        Err(PartError::Refused(format!(
+            "part {} has rows outside its day {}",
+            self.id, summary.day
+        )))
     }
 }
 

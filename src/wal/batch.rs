@@ -1,26 +1,27 @@
-//! A batch as bytes that do not depend on where they stand. See docs/formats/wal.md.
+//! The bytes of one batch, which do not depend on where in a segment they stand. See
+//! docs/formats/wal.md.
 
 use crate::WalError;
 use codec::{ByteReader, ByteWriter, crc32c};
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use model::{Signal, TenantId};
 
-/// What a payload may have at most, packed or not. Checked before memory is taken for it, when
-/// writing and when reading.
+/// The most bytes that a payload may have, packed or not. Writer and reader check it before they
+/// allocate.
 pub const PAYLOAD_BYTES_MAX: usize = 64 << 20;
 
 pub(crate) const BATCH_HEADER_BYTES: usize = 16;
 
-/// Packing is only used where it makes a payload smaller, so this bounds every batch.
+/// A payload is stored packed only where that makes it smaller, so this bounds every batch.
 pub(crate) const BATCH_BYTES_MAX: usize =
     BATCH_HEADER_BYTES + TenantId::LENGTH_MAX + PAYLOAD_BYTES_MAX;
 
 const VERSION: u8 = 1;
 
-/// No LZ4 block unpacks to more than this for each of its bytes.
+/// An LZ4 block unpacks to at most this many bytes for each of its bytes.
 const LZ4_RATIO_MAX: usize = 255;
 
-/// Shorter payloads have nothing to repeat.
+/// Shorter payloads are not packed: they hold too few repetitions.
 const PACKABLE_BYTES_MIN: usize = 64;
 
 /// One tenant's telemetry of one signal: the unit that is acknowledged and replayed.
@@ -28,7 +29,7 @@ const PACKABLE_BYTES_MIN: usize = 64;
 pub struct Batch<'a> {
     pub tenant: &'a TenantId,
     pub signal: Signal,
-    /// The version of the payload's own layout, which is the engine's business.
+    /// The version of the payload's own layout, which only the engine knows.
     pub schema: u16,
     pub payload: &'a [u8],
 }
@@ -42,7 +43,7 @@ pub enum Packing {
 }
 
 impl Batch<'_> {
-    /// Writes the batch behind what is in `out`. Packs only where that makes it smaller.
+    /// Appends the batch to `out`. Packs the payload only where that makes it smaller.
     pub fn encode(&self, packing: Packing, out: &mut ByteWriter) -> Result<(), WalError> {
         let length = self.payload.len();
         check_size(length, PAYLOAD_BYTES_MAX)?;
@@ -74,7 +75,8 @@ pub(crate) fn check_size(size: usize, limit: usize) -> Result<(), WalError> {
     Ok(())
 }
 
-/// Answers false, and leaves `out` as it was, where packing gains nothing.
+/// Appends the packed payload to `out`. Returns false, with `out` as it was, if packing saves
+/// nothing.
 fn pack(payload: &[u8], out: &mut Vec<u8>) -> bool {
     if payload.len() < PACKABLE_BYTES_MIN {
         return false;
@@ -87,22 +89,22 @@ fn pack(payload: &[u8], out: &mut Vec<u8>) -> bool {
     smaller
 }
 
-/// A batch as it was read, still packed.
+/// A batch as read from a segment, its payload still packed.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredBatch<'a> {
     pub signal: Signal,
     pub schema: u16,
     pub packing: Packing,
-    /// Not a `TenantId` yet: making one takes memory.
+    /// Not a `TenantId` yet, because making one allocates.
     pub tenant: &'a str,
     pub payload_length: usize,
     pub stored: &'a [u8],
 }
 
 impl<'a> StoredBatch<'a> {
-    /// Checks everything but what only unpacking can show.
+    /// Checks everything that can be checked without unpacking the payload.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, WalError> {
-        let malformed = |_| WalError::Corrupt { what: "it is cut short" };
+        let malformed = |_| WalError::Corrupt { what: "it is truncated" };
         let mut reader = ByteReader::new(bytes);
         let crc = reader.u32().map_err(malformed)?;
         if crc32c(&bytes[4..]) != crc {
@@ -110,14 +112,14 @@ impl<'a> StoredBatch<'a> {
         }
         let [version, signal, packing, tenant_length] = reader.array().map_err(malformed)?;
         if version != VERSION {
-            return Err(newer("log batch version", version, VERSION));
+            return Err(newer("write-ahead log batch version", version, VERSION));
         }
         let signal = Signal::from_code(signal)
-            .ok_or_else(|| newer("log batch signal", signal, Signal::Traces.code()))?;
+            .ok_or_else(|| newer("write-ahead log batch signal", signal, Signal::Traces.code()))?;
         let packing = match packing {
             0 => Packing::Plain,
             1 => Packing::Lz4,
-            other => return Err(newer("log batch packing", other, Packing::Lz4 as u8)),
+            other => return Err(newer("write-ahead log batch packing", other, Packing::Lz4 as u8)),
         };
         let schema = reader.u16().map_err(malformed)?;
         reader.u16().map_err(malformed)?;
@@ -140,20 +142,21 @@ impl<'a> StoredBatch<'a> {
         possible.then_some(()).ok_or(WalError::Corrupt { what: "its length is impossible" })
     }
 
-    /// The payload as it was given to the log. `room` is used where it was packed.
-    pub fn unpack<'b>(&self, room: &'b mut Vec<u8>) -> Result<&'b [u8], WalError>
+    /// The payload as it was passed to [`Log::append`](crate::Log::append). A packed payload is
+    /// unpacked into `buffer`.
+    pub fn unpack<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], WalError>
     where
         'a: 'b,
     {
         if self.packing == Packing::Plain {
             return Ok(self.stored);
         }
-        if room.len() < self.payload_length {
-            room.resize(self.payload_length, 0);
+        if buffer.len() < self.payload_length {
+            buffer.resize(self.payload_length, 0);
         }
-        let room = &mut room[..self.payload_length];
-        match decompress_into(self.stored, room) {
-            Ok(length) if length == self.payload_length => Ok(room),
+        let buffer = &mut buffer[..self.payload_length];
+        match decompress_into(self.stored, buffer) {
+            Ok(length) if length == self.payload_length => Ok(buffer),
             _ => Err(WalError::Corrupt { what: "it does not unpack to its length" }),
         }
     }

@@ -1,5 +1,5 @@
-//! The one thread that writes: takes all waiting batches, appends them with one write, syncs once,
-//! answers them all.
+//! The committer: the one thread that writes segments. It takes all waiting batches, appends them
+//! with one write, syncs once and answers each of them.
 
 use crate::WalError;
 use crate::log::{LogOptions, Shared, State, SyncPolicy};
@@ -18,11 +18,11 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// After a full disk, this much of what the failed group needs must be free before a new try: else
-/// a segment would be begun only to fail again.
+/// After a full disk, the committer begins a new segment only when this many bytes are free, or as
+/// many as the failed group needs, whichever is less: otherwise the next write would fail again.
 const NEEDED_BYTES_MAX: u64 = 4 << 20;
 
-/// A batch that waits for the disk: an empty frame header and the batch's own bytes.
+/// A batch that waits to be written: an empty frame header followed by the batch's bytes.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) frame: Vec<u8>,
@@ -32,7 +32,8 @@ pub(crate) struct Pending {
 
 type Callback = Box<dyn FnOnce(Result<WalPosition, WalError>) + Send>;
 
-/// Who wants to know. Is answered exactly once, even where the thread that should panics.
+/// The callback of one append. It is called exactly once, also when the thread that holds it
+/// panics.
 pub(crate) struct Done(Option<Callback>);
 
 impl Done {
@@ -75,17 +76,17 @@ pub(crate) struct Committer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: LogOptions,
-    /// No segment before this one may be created.
+    /// A new segment gets this number or a higher one.
     pub(crate) next_sequence: u64,
-    /// `None` while the log is failed.
+    /// `None` after a failure, until a new segment is open.
     pub(crate) segment: Option<SegmentWriter>,
     pub(crate) progress: Working,
 }
 
-/// What is kept from one round to the next.
+/// What the committer keeps from one round to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Working {
-    /// The batches in hand, oldest first.
+    /// The batches taken from the queue, oldest first.
     group: Vec<Pending>,
     buffer: Vec<u8>,
     last_sync: Option<Moment>,
@@ -97,7 +98,7 @@ enum Work {
     Commit,
     Sync,
     Reopen,
-    /// Begin a new segment; whoever asked waits for the sender to go.
+    /// Begin a new segment; the caller waits until the sender is dropped.
     Rotate(SyncSender<()>),
     Stop,
 }
@@ -142,7 +143,7 @@ impl Committer {
         if state.stop { Work::Stop } else { Work::Reopen }
     }
 
-    /// Answers when there is a batch, the log is to stop, or a sync is due.
+    /// Returns when a batch waits, a sync is due, or a rotation or the shutdown was requested.
     fn wait_for_batches<'s>(
         &self,
         work: &Condvar,
@@ -165,7 +166,7 @@ impl Committer {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// `None` where no sync is owed.
+    /// `None` when no background sync is due.
     fn sync_due_in(&self) -> Option<Duration> {
         let SyncPolicy::Interval(interval) = self.options.sync else { return None };
         self.segment.as_ref().filter(|segment| segment.dirty)?;
@@ -184,16 +185,16 @@ impl Committer {
         }
     }
 
-    /// Commits what fits into the segment, or begins a new one where nothing does.
+    /// Commits the batches that fit into the segment; begins a new segment if none fits.
     fn commit_some(&mut self) -> Result<(), Failure> {
         let Working { group, buffer, .. } = &mut self.progress;
-        let segment = self.segment.as_mut().expect("only a healthy log commits");
+        let segment = self.segment.as_mut().expect("a segment is open");
         let count = segment.fitting(group, self.options.segment_bytes);
         if count == 0 {
             return self.rotate();
         }
         let start = WalPosition { segment: segment.sequence(), offset: segment.end };
-        segment.write(&mut group[..count], buffer).or_failure("write to the log")?;
+        segment.write(&mut group[..count], buffer).or_failure("write to the write-ahead log")?;
         if self.options.sync == SyncPolicy::Always {
             self.sync()?;
         }
@@ -212,7 +213,7 @@ impl Committer {
             done.answer(Ok(position));
             position.offset += frame.len() as u64;
         }
-        debug_assert_eq!(position, end, "every frame stands where it was placed");
+        debug_assert_eq!(position, end, "every frame is at the offset written into it");
         BATCHES.add(count as u64);
         PAYLOAD_BYTES.add(payload_bytes as u64);
         WRITTEN_BYTES.add(end.offset - start.offset);
@@ -222,9 +223,9 @@ impl Committer {
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        let segment = self.segment.as_mut().expect("only a healthy log syncs");
+        let segment = self.segment.as_mut().expect("a segment is open");
         let start = self.clock.now();
-        segment.sync().or_failure("sync the log")?;
+        segment.sync().or_failure("sync the write-ahead log")?;
         let end = self.clock.now();
         SYNCS.increment();
         SYNC_SECONDS.observe(end.since(start).as_secs_f64());
@@ -232,7 +233,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Syncs what was acknowledged before.
+    /// Syncs batches that were acknowledged before their sync.
     fn sync_late(&mut self) {
         if let Err(failure) = self.sync() {
             self.fail(failure);
@@ -246,7 +247,7 @@ impl Committer {
         self.open_segment()
     }
 
-    /// A segment in which nothing stands is as good as a new one.
+    /// Does nothing while the segment is empty: it would serve as well as a new one.
     fn rotate_early(&mut self) {
         if self.segment.as_ref().is_some_and(|segment| segment.acknowledged)
             && let Err(failure) = self.rotate()
@@ -264,7 +265,7 @@ impl Committer {
                 created_ns: self.clock.wall_ns(),
             };
             match SegmentWriter::create(&*self.disk, &self.options.folder, header) {
-                // Left over from a try whose file could not be removed.
+                // An earlier try created this file, failed, and could not remove it.
                 Err(failure) if failure.error.kind() == ErrorKind::AlreadyExists => {
                     self.next_sequence += 1;
                 }
@@ -279,7 +280,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Where the file system can't say what is free, trying says it.
+    /// Where the file system does not report free space, the write itself finds out.
     fn check_space(&self) -> Result<(), Failure> {
         let free = self.disk.space().map_or(u64::MAX, |space| space.free);
         let needed = self.options.reserve_bytes + self.progress.needed_bytes;
@@ -288,11 +289,11 @@ impl Committer {
         }
         let text = format!("{free} bytes are free, {needed} are needed");
         let error = io::Error::new(ErrorKind::StorageFull, text);
-        Err(Failure { action: "begin a segment of the log", error })
+        Err(Failure { action: "begin a segment of the write-ahead log", error })
     }
 
-    /// Ends the segment; answers everyone who waits. Nothing is written to it any more: after a
-    /// failed sync nobody knows which of its bytes the disk has.
+    /// Abandons the segment and answers every waiting batch with the failure. The segment takes no
+    /// more writes: after a failed sync it is unknown which of its bytes reached the disk.
     fn fail(&mut self, failure: Failure) {
         let reason: Arc<str> = format!("could not {}: {}", failure.action, failure.error).into();
         let first = self.progress.failed_at.is_none();
@@ -316,7 +317,8 @@ impl Committer {
         }
     }
 
-    /// A try that finds no space at all has no group in hand: what the first failure needed stands.
+    /// When a segment can't even be begun there is no group, so the size of the first failed group
+    /// stays.
     fn note_needed_bytes(&mut self, kind: ErrorKind) {
         let group: u64 = self.progress.group.iter().map(|p| p.frame.len() as u64).sum();
         let needed = HEADER_BYTES as u64 + group.min(NEEDED_BYTES_MAX);
@@ -328,8 +330,8 @@ impl Committer {
         };
     }
 
-    /// A segment in which nothing was acknowledged is of no use, and may stand in the way on a
-    /// full disk.
+    /// A segment without an acknowledged batch is removed: it is useless and takes space that a
+    /// full disk lacks.
     fn give_up_segment(&mut self) {
         if let Some(segment) = self.segment.take()
             && !segment.acknowledged
@@ -339,7 +341,7 @@ impl Committer {
         }
     }
 
-    /// Tries to begin a new segment after a failure, and once at start.
+    /// Tries to begin a new segment: at start, and again after each failure.
     pub(crate) fn reopen(&mut self) {
         if let Err(failure) = self.open_segment() {
             return self.fail(failure);
@@ -362,7 +364,7 @@ impl Committer {
     }
 }
 
-/// Whoever still waits when the thread ends, by a panic too, is answered by the drop of its `Done`.
+/// When the thread ends, even by a panic, dropping a `Done` answers each batch that still waits.
 impl Drop for Committer {
     fn drop(&mut self) {
         let left = {

@@ -1,19 +1,19 @@
-//! What can go wrong with the log.
+//! The errors of the write-ahead log.
 
 use model::ErrorKind;
 use std::io;
 use std::sync::Arc;
 
-/// Cheap to clone: one failed sync is the error of every batch in its group.
+/// Cheap to clone, because one failed sync is the error of every batch in its group.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WalError {
-    #[error("batch has {size} bytes, the most is {limit}; send smaller batches")]
+    #[error("batch has {size} bytes, at most {limit} are allowed; send smaller batches")]
     TooLarge { size: u64, limit: u64 },
-    #[error("the log's queue is full; try again in a moment")]
+    #[error("the queue of the write-ahead log is full; try again in a moment")]
     Overloaded,
-    #[error("the log takes no writes: {reason}")]
+    #[error("the write-ahead log takes no writes: {reason}")]
     Unavailable { reason: Arc<str> },
-    #[error("the log is shut down")]
+    #[error("the write-ahead log is shut down")]
     Stopped,
     #[error("could not {action} {path}")]
     Io {
@@ -27,7 +27,7 @@ pub enum WalError {
          start that one"
     )]
     Newer { what: &'static str, found: u32, known: u32 },
-    #[error("batch is not what was written: {what}")]
+    #[error("the batch is damaged: {what}")]
     Corrupt { what: &'static str },
 }
 

@@ -1,26 +1,27 @@
-//! A segment as a person reads it: `mirador inspect wal FILE`.
+//! Describes the content of a segment for `mirador inspect wal FILE`.
 
 use crate::reader::{Opened, SegmentReader, Step};
-use crate::replay::understand;
+use crate::replay::decode_batch;
 use crate::segment::parse_segment_name;
 use crate::{Packing, WalError};
 use model::{Signal, TenantId};
 use platform::Disk;
 use std::fmt;
 
-/// One thing that stands in a segment, in the order of the file.
+/// One item of a segment, in the order of the file.
 #[derive(Clone, Debug)]
 pub enum Inspected {
     Header {
         sequence: u64,
         created_ns: i64,
     },
-    /// No header: the segment's creation was cut short, or nothing in it can be verified.
+    /// No valid header: the segment's creation was interrupted, or nothing in the file can be
+    /// verified.
     NoHeader {
         bytes: u64,
     },
     Batch(InspectedBatch),
-    /// A frame whose checksums are right and whose content makes no sense to this program.
+    /// A frame with valid checksums around a batch that this version can't decode.
     Strange {
         offset: u64,
         error: WalError,
@@ -77,8 +78,8 @@ impl fmt::Display for InspectedBatch {
     }
 }
 
-/// Shows `visit` everything in one segment file. Only a disk that fails, or a file of a newer
-/// format, is an error.
+/// Calls `visit` for every item in one segment file. Damage is an item; only a failing disk or a
+/// file of a newer format is an error.
 pub fn inspect(
     disk: &dyn Disk,
     path: &str,
@@ -110,7 +111,7 @@ pub fn inspect(
 
 fn describe(offset: u64, bytes: &[u8]) -> Inspected {
     let mut tenant = TenantId::default_tenant();
-    match understand(bytes, &mut tenant, &mut Vec::new()) {
+    match decode_batch(bytes, &mut tenant, &mut Vec::new()) {
         Err(error) => Inspected::Strange { offset, error },
         Ok(stored) => Inspected::Batch(InspectedBatch {
             offset,

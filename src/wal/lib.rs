@@ -1,15 +1,18 @@
-//! One log for all signals and tenants: what was acknowledged survives a power cut. Step 2.
+//! The write-ahead log, one for all signals and tenants: acknowledged batches survive a power cut.
+//! Step 2.
 //!
 //! Lives here: appending with group commit, replay after a restart, truncation, inspection.
-//! Not here: what a payload means (engines), when a head is cut and the log may be truncated
-//! (ingest), anything asynchronous: a callback says when a batch is on disk.
-//! Invariants: a batch is acknowledged only after the write, and under [`SyncPolicy::Always`] the
-//! sync, that holds it; a file that failed once takes no more writes; a start never appends to an
-//! old file; replay answers each batch byte for byte as it was written or not at all.
-//! Delivery is at least once: a batch whose append failed, or was not answered, may come back.
-//!
-//! Read first: [`Log`], [`Replay`], [`Batch`]. The bytes: docs/formats/wal.md; why one log:
-//! docs/adr/0001. When you change the layout: raise the version, add a folder to `fixtures/`.
+//! Not here: what a payload means (the engines know it), when a head is cut and the write-ahead log
+//! may be truncated (`ingest` decides), anything asynchronous: a callback reports that a batch is
+//! on disk.
+//! Invariants: a batch is acknowledged only after the write and, under [`SyncPolicy::Always`], the
+//! sync that contains it; a file that failed once takes no more writes; a start never appends to an
+//! old file; replay returns each batch byte for byte as it was written, or not at all.
+//! Delivery is at least once: a batch whose append failed, or whose append was never answered, may
+//! be replayed.
+//! Read first: [`Log`], [`Replay`], [`Batch`]. The bytes: docs/formats/wal.md; why all signals
+//! share one write-ahead log: docs/adr/0001. When you change the layout, raise the version and add
+//! a folder to `fixtures/`.
 
 mod batch;
 mod committer;

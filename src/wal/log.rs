@@ -1,4 +1,4 @@
-//! The log as its users hold it.
+//! The write-ahead log as its callers see it.
 
 use crate::batch::{BATCH_HEADER_BYTES, check_size};
 use crate::committer::{Committer, Done, Pending, Working};
@@ -16,15 +16,15 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-/// When what was written is synced, and so what an acknowledgement is worth.
+/// When a write is synced, which decides what an acknowledgement guarantees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncPolicy {
-    /// Before the acknowledgement: it survives a power cut.
+    /// Sync before the acknowledgement: an acknowledged batch survives a power cut.
     Always,
-    /// In the background, this long after the sync before: a power cut may take that much, the end
-    /// of the process takes nothing.
+    /// Sync in the background, this long after the sync before. A power cut can lose that much; a
+    /// crash of the process loses nothing.
     Interval(Duration),
-    /// When a segment is full and when the log is shut down.
+    /// Sync only when a segment is full and at shutdown.
     Off,
 }
 
@@ -32,23 +32,25 @@ pub enum SyncPolicy {
 pub struct LogOptions {
     pub folder: String,
     pub sync: SyncPolicy,
-    /// How long a batch waits for company. The sync before it is company enough on most disks.
+    /// How long the committer waits for further batches before it writes a group. Zero is right on
+    /// most disks: while one sync runs, the batches that arrive already gather.
     pub window: Duration,
     pub packing: Packing,
-    /// A batch that would make a segment longer goes to a new one.
+    /// A batch that would make a segment longer than this goes into a new one.
     pub segment_bytes: u64,
-    /// What may wait for the disk; a single batch may always.
+    /// The most bytes that may wait for the disk. A batch is always accepted when nothing waits.
     pub queue_bytes: usize,
     /// The largest payload, at most [`PAYLOAD_BYTES_MAX`].
     pub payload_bytes_max: usize,
-    /// A new segment is only begun while more than this is free on the disk: what the engines need
-    /// to write their heads out, after which the log can be truncated. Without it a full disk could
-    /// hold nothing but a log that nobody can empty.
+    /// A new segment is begun only while more than this is free on the disk. The engines need that
+    /// space to write their heads, after which the write-ahead log can be truncated. Without the
+    /// reserve, the write-ahead log could fill a disk and nothing could be flushed to empty it.
     pub reserve_bytes: u64,
-    /// How often a failed log tries to begin a new segment.
+    /// How often a new segment is tried after a failure.
     pub retry: Duration,
-    /// The lowest number a new segment may have. Whoever keeps positions elsewhere passes one
-    /// above theirs, so that positions go on rising should the log's folder be emptied by hand.
+    /// The lowest number that a new segment may have. A caller that stores positions passes one
+    /// more than its highest segment, so that positions keep growing even after the folder was
+    /// emptied by hand.
     pub first_segment: u64,
 }
 
@@ -72,7 +74,7 @@ impl Default for LogOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
     Healthy,
-    /// Appends are refused; a new segment is tried again and again.
+    /// Appends are refused; a new segment is tried again every `LogOptions::retry`.
     Failed {
         /// Milliseconds since 1970.
         since_ms: i64,
@@ -86,23 +88,23 @@ pub struct SegmentInfo {
     pub bytes: u64,
 }
 
-/// What callers and the committer share. No lock is held during I/O or a callback.
+/// What callers and the committer share. The lock is never held during I/O or a callback.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Told when the committer may have something to do.
+    /// Notified when there may be work for the committer.
     pub(crate) work: Condvar,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) queue: Vec<Pending>,
-    /// Bytes in the queue and in the committer's hands.
+    /// Bytes in the queue and in the group that the committer writes.
     pub(crate) queue_bytes: usize,
     pub(crate) health: Health,
     pub(crate) stop: bool,
     pub(crate) retry_now: bool,
-    /// Somebody waits for a new segment to begin.
+    /// A caller waits for the committer to begin a new segment.
     pub(crate) rotate: Option<mpsc::SyncSender<()>>,
     segments: BTreeMap<u64, u64>,
     end: WalPosition,
@@ -152,14 +154,14 @@ impl State {
         HEALTHY.set(1.0);
     }
 
-    /// Keeps the time of the first of several failures in a row.
+    /// Keeps the time of the first of several consecutive failures.
     pub(crate) fn set_failed(&mut self, now_ms: i64, reason: Arc<str>) {
         let since_ms = match self.health {
             Health::Failed { since_ms, .. } => since_ms,
             Health::Healthy => now_ms,
         };
         self.health = Health::Failed { since_ms, reason };
-        // Whatever was asked before was not asked of this failure.
+        // A retry that was requested earlier does not apply to this failure.
         self.retry_now = false;
         HEALTHY.set(0.0);
     }
@@ -169,7 +171,7 @@ impl State {
         SIZE_BYTES.set(self.segments.values().sum::<u64>() as f64);
     }
 
-    /// Why a frame of this length can't be taken now.
+    /// Why a frame of this length can't be accepted now.
     fn refusal(&self, length: usize, queue_bytes_max: usize) -> Option<WalError> {
         if self.stop {
             return Some(WalError::Stopped);
@@ -182,10 +184,11 @@ impl State {
     }
 }
 
-/// A committer that is busy for longer has batches to write, which begin new segments anyway.
+/// How long `rotate` waits. A committer that is busy for longer is writing batches, which begin new
+/// segments anyway.
 const ROTATE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The log. Dropping it is an orderly shutdown.
+/// The write-ahead log. Dropping it is an orderly shutdown.
 #[derive(Debug)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -195,9 +198,9 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log's folder, begins a new segment, and answers what stood there before. Where the
-    /// new segment can't be begun (a full disk, say) the log opens all the same, failed, and goes
-    /// on trying.
+    /// Opens the folder, begins a new segment, and returns a replay of the batches found. If the
+    /// new segment can't be begun (because the disk is full, say), the write-ahead log still opens,
+    /// refuses appends, and retries.
     pub fn open(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
@@ -231,10 +234,11 @@ impl Log {
         Ok((Self { shared, disk, options, committer }, replay))
     }
 
-    /// Writes a batch. `on_done` is called exactly once: with the batch's position when it is as
-    /// safe as the sync policy says, or with an error. It runs on the log's own thread (here, where
-    /// the batch is refused at once), in the order of the positions, so it must be short and must
-    /// neither wait for the log nor own it: send on a channel.
+    /// Writes a batch. `on_done` is called exactly once: with the batch's position when the batch
+    /// is as durable as the sync policy says, or with an error. It is called in the order of the
+    /// positions, on the committer's thread, or on the caller's if the batch is refused at once. So
+    /// it must be short, and must neither wait for the write-ahead log nor own it: send on a
+    /// channel.
     ///
     /// Packing and checksums are done here, on the caller's thread.
     pub fn append(
@@ -249,7 +253,7 @@ impl Log {
         }
     }
 
-    /// As [`append`](Self::append), for those who have a thread to spare.
+    /// Like [`append`](Self::append), but blocks the caller's thread.
     pub fn append_wait(&self, batch: &Batch<'_>) -> Result<WalPosition, WalError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.append(batch, move |result| {
@@ -259,7 +263,7 @@ impl Log {
         receiver.recv().unwrap_or(Err(WalError::Stopped))
     }
 
-    /// An empty frame header and the batch. A full queue is noticed before the work.
+    /// An empty frame header and the batch. A full queue is detected before the batch is packed.
     fn encode(&self, batch: &Batch<'_>) -> Result<Vec<u8>, WalError> {
         check_size(batch.payload.len(), self.options.payload_bytes_max.min(PAYLOAD_BYTES_MAX))?;
         if let Some(error) = self.shared.lock().refusal(0, self.options.queue_bytes) {
@@ -270,7 +274,8 @@ impl Log {
         let mut frame = ByteWriter::with_capacity(capacity);
         frame.raw(&[0; FRAME_BYTES]);
         batch.encode(self.options.packing, &mut frame)?;
-        // The queue is bounded by what it holds, so it must not hold more than it seems to.
+        // The queue is bounded by the frames' lengths, so a frame's capacity must not be much
+        // larger.
         if frame.bytes.capacity() > frame.len() + frame.len() / 2 {
             frame.bytes.shrink_to_fit();
         }
@@ -298,14 +303,14 @@ impl Log {
         self.shared.lock().health.clone()
     }
 
-    /// Does not wait for the next of the tries that a failed log makes.
+    /// Makes a failed write-ahead log try a new segment now instead of at the next retry.
     pub fn retry_now(&self) {
         self.shared.lock().retry_now = true;
         self.shared.work.notify_one();
     }
 
-    /// Begins a new segment now, unless the one that is written is empty, so that truncation can
-    /// let go of what stands in it. Waits for it; a log that has failed is left alone.
+    /// Begins a new segment unless the current one is empty, so that truncation can delete what the
+    /// current one holds. Waits until it is done; does nothing while the write-ahead log is failed.
     pub fn rotate(&self) {
         let (sender, receiver) = mpsc::sync_channel(0);
         {
@@ -316,18 +321,19 @@ impl Log {
             state.rotate = Some(sender);
         }
         self.shared.work.notify_one();
-        // Nothing is sent: the sender goes when it is done, or when the log goes.
+        // Nothing is ever sent: the receiver returns when the sender is dropped, by a finished
+        // rotation or by the end of the committer.
         let _ = receiver.recv_timeout(ROTATE_PATIENCE);
     }
 
-    /// No batch that is still to be answered lies below this position; every one that lies below
-    /// was answered. It moves after the answers of a group were given.
+    /// Every batch below this position was answered, and every later answer is for a batch at or
+    /// above it. It moves after the answers of a group were given.
     pub fn end(&self) -> WalPosition {
         self.shared.lock().end
     }
 
-    /// Deletes the segments that lie wholly below `position`, never the one that is written.
-    /// Answers how many.
+    /// Deletes the segments that lie wholly below `position`, except the one that is written.
+    /// Returns how many were deleted.
     pub fn truncate_before(&self, position: WalPosition) -> Result<usize, WalError> {
         let below: Vec<u64> = {
             let state = self.shared.lock();
@@ -346,7 +352,7 @@ impl Log {
         if !below.is_empty() {
             let folder = &self.options.folder;
             self.disk.sync_dir(folder).map_err(|error| WalError::io("sync", folder, error))?;
-            // There may be room now.
+            // The deletion may have freed enough space for a new segment.
             self.retry_now();
         }
         Ok(below.len())
@@ -363,7 +369,7 @@ impl Log {
         self.shared.lock().segments.values().sum()
     }
 
-    /// How many bytes stand at or behind a position.
+    /// How many bytes of the segments lie at or above a position.
     pub fn bytes_from(&self, position: WalPosition) -> u64 {
         let state = self.shared.lock();
         let segments = state.segments.range(position.segment..);
@@ -374,13 +380,13 @@ impl Log {
         segments.map(behind).sum()
     }
 
-    /// Takes no more batches, writes and answers those that wait, and seals the log, so that the
-    /// next start knows that this stop was an orderly one. Answers when all is done.
+    /// Refuses further batches, writes and answers those that wait, and seals the segment, so that
+    /// the next start can tell that this stop was orderly. Returns when all is done.
     pub fn shutdown(&self) {
         self.shared.lock().stop = true;
         self.shared.work.notify_one();
         let worker = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Joined on drop. A panic was already reported by the hook.
+        // The worker is joined on drop. The panic hook already reported a panic.
         drop(worker);
     }
 }
@@ -391,7 +397,7 @@ impl Drop for Log {
     }
 }
 
-/// Whatever else lies in the folder is left alone.
+/// Files with other names are ignored.
 fn list_segments(disk: &dyn Disk, folder: &str) -> Result<Vec<SegmentInfo>, WalError> {
     let entries = disk.list(folder).map_err(|error| WalError::io("list", folder, error))?;
     let segment = |entry: platform::DiskEntry| {
@@ -402,8 +408,8 @@ fn list_segments(disk: &dyn Disk, folder: &str) -> Result<Vec<SegmentInfo>, WalE
     Ok(entries.into_iter().filter_map(segment).collect())
 }
 
-/// Refuses a log that a newer version wrote, before anything is written. Answers whether the last
-/// stop was clean.
+/// Refuses a folder that a newer version wrote, before anything is written. Returns whether the
+/// last stop was clean.
 fn check_segments(
     disk: &dyn Disk,
     folder: &str,

@@ -1,9 +1,9 @@
 //! Walks one segment, frame by frame, through a window of its bytes.
 //!
-//! 1. Where a frame is expected, check its header; if it holds, check its batch.
-//! 2. A header that holds with a batch that does not: the length can be trusted, skip the frame.
-//! 3. A header that does not hold: go to the next marker and try again. What lies between is a gap.
-//! 4. A gap with a frame behind it is corruption; one that reaches the end is a torn tail.
+//! 1. Where a frame is expected, check its header; if it is valid, check its batch.
+//! 2. A valid header with a damaged batch: the length can be trusted, so skip the frame.
+//! 3. An invalid header: search the next marker and try there. The bytes between are a gap.
+//! 4. A gap followed by a valid frame is corruption; a gap that reaches the end is a torn tail.
 
 use crate::WalError;
 use crate::batch::{BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
@@ -13,13 +13,13 @@ use platform::{Disk, ReadFile};
 use std::io;
 use std::sync::Arc;
 
-/// Large enough that reading is cheap, small enough to stay in the processor's cache.
+/// Large enough to make few reads, small enough to stay in the processor's cache.
 const WINDOW_BYTES: u64 = 1 << 20;
 
-/// What stands next in a segment.
+/// The next item of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// `length` bytes of a batch with a good checksum.
+    /// A batch of `length` bytes with a valid checksum.
     Batch {
         offset: u64,
         length: usize,
@@ -38,15 +38,15 @@ pub(crate) enum Step {
     End,
 }
 
-/// What a segment's first bytes say.
+/// What the start of a segment tells.
 #[derive(Debug)]
 pub(crate) enum Opened {
     Segment(SegmentReader),
-    /// Its creation was cut short: there never was a frame in it.
+    /// The segment's creation was interrupted: no frame was ever in it.
     Unborn {
         bytes: u64,
     },
-    /// No frame in it can be verified.
+    /// The header is damaged, so no frame can be verified.
     Unreadable {
         bytes: u64,
     },
@@ -58,21 +58,21 @@ pub(crate) struct SegmentReader {
     window: Window,
     /// Where the next frame is expected.
     next: u64,
-    /// Where bytes began that are no frame.
+    /// Where a range without a valid frame began.
     gap: Option<u64>,
 }
 
 enum Probe {
     Batch(usize),
     Seal,
-    /// A frame with a batch that is not what was written.
+    /// A valid frame header in front of a damaged batch.
     BadBatch(usize),
     Nothing,
     End,
 }
 
 impl SegmentReader {
-    /// `sequence` is what the file's name says, where it says it.
+    /// `sequence` is the number in the file's name, if the name has one.
     pub(crate) fn open(
         disk: &dyn Disk,
         path: &str,
@@ -103,7 +103,7 @@ impl SegmentReader {
         self.next
     }
 
-    /// Whether the segment ends with a seal, without walking it.
+    /// Whether the segment ends with a seal. Reads only the end of the file.
     pub(crate) fn is_sealed(&mut self) -> io::Result<bool> {
         let offset = self.window.file_bytes - FRAME_BYTES as u64;
         if offset < HEADER_BYTES as u64 {
@@ -176,13 +176,13 @@ impl SegmentReader {
         Ok(if whole { Probe::Batch(length) } else { Probe::BadBatch(length) })
     }
 
-    /// The bytes of a batch that a step has named.
+    /// The bytes of a batch that `step` has returned.
     pub(crate) fn batch(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         Ok(&self.window.view(offset, (FRAME_BYTES + length) as u64)?[FRAME_BYTES..])
     }
 }
 
-/// The part of a file that is in memory.
+/// The part of the file that is in memory.
 #[derive(Debug)]
 struct Window {
     file: Arc<dyn ReadFile>,
@@ -192,7 +192,7 @@ struct Window {
 }
 
 impl Window {
-    /// Moves the window where it does not hold the range, which must lie in the file.
+    /// Reads the range into the window if it is not there. The range must lie within the file.
     fn view(&mut self, offset: u64, length: u64) -> io::Result<&[u8]> {
         let held = self.start..self.start + self.bytes.len() as u64;
         if offset < held.start || offset + length > held.end {
@@ -208,7 +208,7 @@ impl Window {
         Ok(&self.bytes[from..from + length as usize])
     }
 
-    /// The first place at or behind `offset` where a frame could begin, or the file's end.
+    /// The first offset at or after `offset` where a frame could begin, or the file's end.
     fn find_marker(&mut self, mut offset: u64) -> io::Result<u64> {
         while offset < self.file_bytes {
             self.view(offset, 1)?;

@@ -1,4 +1,4 @@
-//! Reads the whole log back, batch by batch, in the order of writing.
+//! Reads the whole write-ahead log back, batch by batch, in the order of writing.
 
 use crate::batch::StoredBatch;
 use crate::log::SegmentInfo;
@@ -12,8 +12,8 @@ use platform::Disk;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The batches that stood in the log when it was opened. Holds one window of one segment and one
-/// unpacked batch in memory, however long the log is.
+/// The batches that the write-ahead log held when it was opened. Keeps one window of one segment
+/// and one unpacked batch in memory, however long the write-ahead log is.
 #[derive(Debug)]
 pub struct Replay {
     disk: Arc<dyn Disk>,
@@ -22,7 +22,7 @@ pub struct Replay {
     current: Option<Current>,
     from: WalPosition,
     tenant: TenantId,
-    room: Vec<u8>,
+    buffer: Vec<u8>,
     progress: Progress,
     summary: ReplaySummary,
 }
@@ -40,7 +40,7 @@ pub struct Replayed<'a> {
     pub batch: Batch<'a>,
 }
 
-/// How far the replay has come, in bytes of the log's files.
+/// How far the replay has come, in bytes of all segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     pub done_bytes: u64,
@@ -50,18 +50,18 @@ pub struct Progress {
 /// What was found so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplaySummary {
-    /// Whether the last stop was an orderly one (or there was no log yet).
+    /// Whether the last stop was orderly. True for an empty folder.
     pub clean_stop: bool,
     pub batches: u64,
     pub payload_bytes: u64,
     pub torn_tails: u64,
     pub torn_bytes: u64,
-    /// Ranges with good frames behind them, whole segments, and batches that did not unpack.
+    /// Damaged ranges before a valid frame, unreadable segments, and batches that did not unpack.
     pub corrupt_ranges: u64,
     pub corrupt_bytes: u64,
 }
 
-/// What a batch is, without its bytes: these can only be borrowed once the search is over.
+/// A batch without its bytes, which can only be borrowed once the search is over.
 struct Found {
     position: WalPosition,
     length: usize,
@@ -86,14 +86,14 @@ impl Replay {
             current: None,
             from: WalPosition::default(),
             tenant: TenantId::default_tenant(),
-            room: Vec::new(),
+            buffer: Vec::new(),
             progress: Progress { done_bytes: 0, total_bytes },
             summary: ReplaySummary { clean_stop, ..ReplaySummary::default() },
         }
     }
 
-    /// Passes over every batch below `position`; whole segments below it are not even read. To be
-    /// called before the first batch is taken.
+    /// Skips every batch below `position`; segments wholly below it are not even read. Call it
+    /// before the first batch is taken.
     pub fn start_at(&mut self, position: WalPosition) {
         self.from = position;
         while let Some(info) = self.waiting.front().filter(|info| info.sequence < position.segment)
@@ -112,14 +112,14 @@ impl Replay {
         self.summary
     }
 
-    /// The next batch, or `None` behind the last. Damage is counted, reported and passed over; an
-    /// error means that the log can't be read here and now (the disk failed, or a newer Mirador
-    /// wrote it), and that going on would lose what was acknowledged.
+    /// The next batch, or `None` after the last. Damage is counted, reported and skipped. An error
+    /// means that the write-ahead log can't be read now (the disk failed, or a newer Mirador wrote
+    /// it); to go on would lose acknowledged batches.
     pub fn next_batch(&mut self) -> Result<Option<Replayed<'_>>, WalError> {
         let found = loop {
             let Some((position, length)) = self.next_frame()? else { return Ok(None) };
             if position >= self.from
-                && let Some(found) = self.understand(position, length)?
+                && let Some(found) = self.decode_batch(position, length)?
             {
                 break found;
             }
@@ -128,7 +128,7 @@ impl Replay {
         self.summary.payload_bytes += found.payload_length as u64;
         REPLAYED.increment();
         let payload = match found.packing {
-            Packing::Lz4 => &self.room[..found.payload_length],
+            Packing::Lz4 => &self.buffer[..found.payload_length],
             Packing::Plain => {
                 let current = self.current.as_mut().expect("the batch was found in it");
                 let bytes = current.batch(found.position.offset, found.length)?;
@@ -140,15 +140,16 @@ impl Replay {
         Ok(Some(Replayed { position, batch }))
     }
 
-    /// Unpacks into `room`; `None`, and counted, where the batch makes no sense.
-    fn understand(
+    /// Decodes and unpacks a batch. A batch that can't be decoded is counted as corrupt, and `None`
+    /// returned.
+    fn decode_batch(
         &mut self,
         position: WalPosition,
         length: usize,
     ) -> Result<Option<Found>, WalError> {
         let current = self.current.as_mut().expect("the frame was found in it");
         let bytes = current.batch(position.offset, length)?;
-        match understand(bytes, &mut self.tenant, &mut self.room) {
+        match decode_batch(bytes, &mut self.tenant, &mut self.buffer) {
             Ok(stored) => Ok(Some(Found {
                 position,
                 length,
@@ -165,7 +166,7 @@ impl Replay {
         }
     }
 
-    /// Where the next batch with a good checksum stands.
+    /// Finds the next batch with a valid checksum.
     fn next_frame(&mut self) -> Result<Option<(WalPosition, usize)>, WalError> {
         loop {
             if self.current.is_none() && !self.open_next()? {
@@ -188,7 +189,7 @@ impl Replay {
         }
     }
 
-    /// False behind the last segment.
+    /// False after the last segment.
     fn open_next(&mut self) -> Result<bool, WalError> {
         let Some(info) = self.waiting.front().copied() else { return Ok(false) };
         let path = format!("{}/{}", self.folder, segment_name(info.sequence));
@@ -228,14 +229,14 @@ impl Current {
     }
 }
 
-/// Everything that can be wrong with a batch is found here: its layout, its tenant, its packing.
-pub(crate) fn understand<'a>(
+/// Checks everything about a batch that can be wrong: its layout, its tenant, its packing.
+pub(crate) fn decode_batch<'a>(
     bytes: &'a [u8],
     tenant: &mut TenantId,
-    room: &mut Vec<u8>,
+    buffer: &mut Vec<u8>,
 ) -> Result<StoredBatch<'a>, WalError> {
     let stored = StoredBatch::decode(bytes)?;
-    stored.unpack(room)?;
+    stored.unpack(buffer)?;
     if tenant.as_str() != stored.tenant {
         *tenant = TenantId::new(stored.tenant)
             .map_err(|_| WalError::Corrupt { what: "its tenant is not allowed" })?;

@@ -1,4 +1,4 @@
-//! The bytes of a segment: its name, its header, the frame around a batch. See
+//! The bytes of a segment: its file name, its header, the frame around a batch. See
 //! docs/formats/wal.md.
 
 use crate::WalError;
@@ -8,20 +8,20 @@ const MAGIC: &[u8; 8] = b"MIRADWAL";
 const VERSION: u32 = 1;
 const MARKER: [u8; 4] = [0xF5, 0x4D, 0x57, 0xA1];
 
-/// A header is 44 bytes in a sector of 512, twice.
+/// The header takes 44 bytes. It is stored twice, in two sectors of 512 bytes.
 const HEADER_COPY_BYTES: usize = 512;
 const HEADER_USED_BYTES: usize = 44;
 
-/// Where the first frame stands.
+/// The offset of the first frame.
 pub(crate) const HEADER_BYTES: usize = 2 * HEADER_COPY_BYTES;
-/// What stands before a batch.
+/// The size of the frame header that precedes a batch.
 pub(crate) const FRAME_BYTES: usize = 12;
 
 pub(crate) fn segment_name(sequence: u64) -> String {
     format!("{sequence:016x}.log")
 }
 
-/// Only the spelling that `segment_name` uses.
+/// Accepts only names that `segment_name` writes.
 pub(crate) fn parse_segment_name(name: &str) -> Option<u64> {
     let sequence = u64::from_str_radix(name.strip_suffix(".log")?, 16).ok()?;
     (segment_name(sequence) == name).then_some(sequence)
@@ -48,7 +48,7 @@ impl Header {
         copy.bytes.repeat(2)
     }
 
-    /// The first copy that is whole; `None` where neither is.
+    /// The first copy with a valid checksum; `None` if neither has one.
     pub(crate) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Option<Self>, WalError> {
         let copies = bytes.chunks(HEADER_COPY_BYTES);
         Ok(copies
@@ -69,7 +69,7 @@ impl Header {
         let (version, _) = (next(), next());
         if version != VERSION {
             return Err(WalError::Newer {
-                what: "log segment version",
+                what: "write-ahead log segment version",
                 found: version,
                 known: VERSION,
             });
@@ -79,7 +79,7 @@ impl Header {
     }
 }
 
-/// Fills in the frame header in front of a batch, now that its place is known.
+/// Fills in the frame header in front of a batch once the batch's offset is known.
 pub(crate) fn place_frame(frame: &mut [u8], salt: u64, offset: u64) {
     let (header, batch) = frame.split_at_mut(FRAME_BYTES);
     let batch_crc = batch.first_chunk().copied().unwrap_or_default();
@@ -89,15 +89,15 @@ pub(crate) fn place_frame(frame: &mut [u8], salt: u64, offset: u64) {
     header[8..].copy_from_slice(&check(salt, offset, length, batch_crc).to_le_bytes());
 }
 
-/// The frame that says that nothing follows.
+/// The frame that ends an orderly closed segment.
 pub(crate) fn seal(salt: u64, offset: u64) -> [u8; FRAME_BYTES] {
     let mut frame = [0; FRAME_BYTES];
     place_frame(&mut frame, salt, offset);
     frame
 }
 
-/// The length of the batch behind the frame header at the start of `bytes`, if it is one that was
-/// written at this place. `bytes` should hold the first 4 bytes of the batch too.
+/// The length of the batch behind the frame header at the start of `bytes`, if that header was
+/// written for this segment and offset. `bytes` should hold the first 4 bytes of the batch too.
 pub(crate) fn read_frame(bytes: &[u8], salt: u64, offset: u64) -> Option<u32> {
     let mut reader = ByteReader::new(bytes);
     let marker: [u8; 4] = reader.array().ok()?;
@@ -110,7 +110,7 @@ pub(crate) fn read_frame(bytes: &[u8], salt: u64, offset: u64) -> Option<u32> {
     (found == check(salt, offset, length, batch_crc)).then_some(length)
 }
 
-/// Where the next frame could begin.
+/// The first index at which a frame could begin.
 pub(crate) fn find_marker(bytes: &[u8]) -> Option<usize> {
     let mut start = 0;
     loop {

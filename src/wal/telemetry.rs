@@ -1,4 +1,4 @@
-//! What the log counts and what it says.
+//! The metrics and events of the write-ahead log.
 
 use model::WalPosition;
 use observe::{
@@ -6,56 +6,61 @@ use observe::{
 };
 
 pub(crate) static BATCHES: Counter =
-    Counter::new("mirador_wal_batches_total", "Batches that the log acknowledged.");
+    Counter::new("mirador_wal_batches_total", "Batches that the write-ahead log acknowledged.");
 pub(crate) static PAYLOAD_BYTES: Counter = Counter::new(
     "mirador_wal_payload_bytes_total",
-    "Bytes of the batches given to the log, before packing.",
+    "Bytes of the batches given to the write-ahead log, before packing.",
 );
 pub(crate) static WRITTEN_BYTES: Counter = Counter::new(
     "mirador_wal_written_bytes_total",
-    "Bytes that the log wrote for batches, after packing.",
+    "Bytes that the write-ahead log wrote for batches, after packing.",
 );
 pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
     "mirador_wal_refused_total",
-    "Batches that the log answered with an error, by kind.",
+    "Batches that the write-ahead log answered with an error, by kind.",
     &["kind"],
 );
 pub(crate) static SYNCS: Counter =
-    Counter::new("mirador_wal_syncs_total", "Syncs of the log's files that succeeded.");
+    Counter::new("mirador_wal_syncs_total", "Syncs of segment files that succeeded.");
 pub(crate) static SYNC_SECONDS: Histogram = Histogram::new(
     "mirador_wal_sync_seconds",
-    "How long a sync of the log's file took.",
+    "How long a sync of a segment file took.",
     LATENCY_SECONDS,
 );
 pub(crate) static QUEUE_BYTES: Gauge =
-    Gauge::new("mirador_wal_queue_bytes", "Bytes of batches that wait for the log's disk.");
+    Gauge::new("mirador_wal_queue_bytes", "Bytes of batches that wait for the write-ahead log.");
 pub(crate) static FAILURES: Counter = Counter::new(
     "mirador_wal_failures_total",
-    "Writes, syncs and creations of the log's files that failed.",
+    "Writes, syncs and creations of segment files that failed.",
 );
-pub(crate) static HEALTHY: Gauge =
-    Gauge::new("mirador_wal_healthy", "1 while the log takes batches, 0 after a failure.");
+pub(crate) static HEALTHY: Gauge = Gauge::new(
+    "mirador_wal_healthy",
+    "1 while the write-ahead log takes batches, 0 after a failure.",
+);
 pub(crate) static TORN_TAILS: Counter = Counter::new(
     "mirador_wal_torn_tails_total",
-    "Segments that ended in a write that was cut short, found at replay.",
+    "Segments that ended in an incomplete write, found at replay.",
 );
 pub(crate) static CORRUPT_RANGES: Counter = Counter::new(
     "mirador_wal_corrupt_ranges_total",
-    "Ranges of the log that were not what was written, found at replay.",
+    "Damaged ranges of the write-ahead log, found at replay.",
 );
-pub(crate) static CORRUPT_BYTES: Counter =
-    Counter::new("mirador_wal_corrupt_bytes_total", "Bytes in the corrupt ranges of the log.");
+pub(crate) static CORRUPT_BYTES: Counter = Counter::new(
+    "mirador_wal_corrupt_bytes_total",
+    "Bytes in the corrupt ranges of the write-ahead log.",
+);
 pub(crate) static REPLAYED: Counter =
-    Counter::new("mirador_wal_replayed_batches_total", "Batches read back at start.");
+    Counter::new("mirador_wal_replayed_batches_total", "Batches replayed at start.");
 pub(crate) static UNCLEAN_STOPS: Counter = Counter::new(
     "mirador_wal_unclean_stops_total",
-    "Starts that found a log which was not closed in an orderly way.",
+    "Starts that found a write-ahead log without an orderly stop.",
 );
-pub(crate) static SEGMENTS: Gauge = Gauge::new("mirador_wal_segments", "Files of the log.");
+pub(crate) static SEGMENTS: Gauge =
+    Gauge::new("mirador_wal_segments", "Segment files of the write-ahead log.");
 pub(crate) static SIZE_BYTES: Gauge =
-    Gauge::new("mirador_wal_size_bytes", "Bytes in the files of the log.");
+    Gauge::new("mirador_wal_size_bytes", "Bytes in the segment files of the write-ahead log.");
 
-/// Everything the log counts, for the registry.
+/// Every metric of the write-ahead log, for the registry.
 pub const METRICS: &[&dyn Metric] = &[
     &BATCHES,
     &PAYLOAD_BYTES,
@@ -75,7 +80,7 @@ pub const METRICS: &[&dyn Metric] = &[
     &SIZE_BYTES,
 ];
 
-/// A write was cut short by a crash or a failure. Nothing acknowledged is in it.
+/// A crash or a failure interrupted a write. No acknowledged batch is in it.
 pub(crate) struct TornTail {
     pub(crate) position: WalPosition,
     pub(crate) bytes: u64,
@@ -83,7 +88,7 @@ pub(crate) struct TornTail {
 
 impl Event for TornTail {
     const LEVEL: Level = Level::Warn;
-    const MESSAGE: &'static str = "log segment ends in a write that was cut short";
+    const MESSAGE: &'static str = "write-ahead log segment ends in an incomplete write";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("position", self.position);
@@ -95,7 +100,7 @@ impl Event for TornTail {
     }
 }
 
-/// Bytes between good frames, or a whole segment, are not what was written.
+/// A range between valid frames, or a whole segment, is damaged.
 pub(crate) struct Corruption {
     pub(crate) position: WalPosition,
     pub(crate) bytes: u64,
@@ -103,7 +108,7 @@ pub(crate) struct Corruption {
 
 impl Event for Corruption {
     const LEVEL: Level = Level::Error;
-    const MESSAGE: &'static str = "log is corrupt, batches may be missing";
+    const MESSAGE: &'static str = "write-ahead log is corrupt, batches may be missing";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("position", self.position);
@@ -116,7 +121,8 @@ impl Event for Corruption {
     }
 }
 
-/// The log stops acknowledging. Said once, however often a new segment is then tried in vain.
+/// The write-ahead log refuses batches. Reported once, even if many tries to begin a new segment
+/// fail.
 pub(crate) struct LogFailed<'a> {
     pub(crate) reason: &'a str,
     pub(crate) refused: usize,
@@ -124,7 +130,8 @@ pub(crate) struct LogFailed<'a> {
 
 impl Event for LogFailed<'_> {
     const LEVEL: Level = Level::Error;
-    const MESSAGE: &'static str = "log failed and takes no batches until a new segment is open";
+    const MESSAGE: &'static str =
+        "write-ahead log failed, batches are refused until a new segment is open";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("reason", self.reason);
@@ -139,7 +146,7 @@ pub(crate) struct LogRecovered {
 
 impl Event for LogRecovered {
     const LEVEL: Level = Level::Info;
-    const MESSAGE: &'static str = "log takes batches again";
+    const MESSAGE: &'static str = "write-ahead log takes batches again";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("segment", format_args!("{:016x}", self.segment));
@@ -153,7 +160,7 @@ pub(crate) struct UncleanStop {
 
 impl Event for UncleanStop {
     const LEVEL: Level = Level::Warn;
-    const MESSAGE: &'static str = "last stop was not clean, the log is replayed";
+    const MESSAGE: &'static str = "last stop was not clean, the write-ahead log is replayed";
 
     fn fields(&self, fields: &mut Fields<'_>) {
         fields.text("segment", format_args!("{:016x}", self.segment));

@@ -5,14 +5,14 @@ use crate::segment::{HEADER_BYTES, Header, place_frame, seal, segment_name};
 use platform::{AppendFile, Disk};
 use std::io;
 
-/// Larger batches are written from where they are; smaller ones are first copied together, because
-/// each write costs a call to the kernel.
+/// Larger batches are written from their own buffers. Smaller ones are first copied together,
+/// because each write costs a system call.
 const COPIED_BYTES_MAX: usize = 128 << 10;
 
-/// What the copying buffer keeps between groups.
+/// The capacity that the copy buffer keeps between groups.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
 
-/// What failed, and how.
+/// The action that failed, and its error.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) action: &'static str,
@@ -34,28 +34,28 @@ pub(crate) struct SegmentWriter {
     file: Box<dyn AppendFile>,
     header: Header,
     pub(crate) path: String,
-    /// Where the next frame will stand.
+    /// The offset of the next frame.
     pub(crate) end: u64,
-    /// Whether there is something that no sync has seen.
+    /// Whether bytes were written since the last sync.
     pub(crate) dirty: bool,
-    /// Whether somebody was told that something in it is written.
+    /// Whether a batch of this segment was acknowledged.
     pub(crate) acknowledged: bool,
 }
 
 impl SegmentWriter {
-    /// The file, its header and its name are durable when this answers.
+    /// The file, its header and its name are durable when this returns.
     pub(crate) fn create(disk: &dyn Disk, folder: &str, header: Header) -> Result<Self, Failure> {
         let path = format!("{folder}/{}", segment_name(header.sequence));
-        let mut file = disk.create(&path).or_failure("create a segment of the log")?;
+        let mut file = disk.create(&path).or_failure("create a segment of the write-ahead log")?;
         let mut begin = || {
             file.append(&header.encode())?;
             file.sync()?;
             disk.sync_dir(folder)
         };
         if let Err(error) = begin() {
-            // Should it stay, replay will find a segment without a frame in it.
+            // If the file stays, replay finds a segment without frames.
             let _ = disk.remove(&path);
-            return Err(Failure { action: "begin a segment of the log", error });
+            return Err(Failure { action: "begin a segment of the write-ahead log", error });
         }
         let end = HEADER_BYTES as u64;
         Ok(Self { file, header, path, end, dirty: false, acknowledged: false })
@@ -65,8 +65,8 @@ impl SegmentWriter {
         self.header.sequence
     }
 
-    /// How many of the batches fit below the limit. A batch that is larger than any segment has
-    /// one of its own.
+    /// How many of the batches fit below the size limit. A batch that is larger than the limit gets
+    /// a segment of its own.
     pub(crate) fn fitting(&self, group: &[Pending], segment_bytes: u64) -> usize {
         let mut end = self.end;
         let fits = |pending: &&Pending| {
@@ -77,7 +77,7 @@ impl SegmentWriter {
         if count == 0 && self.end == HEADER_BYTES as u64 { 1 } else { count }
     }
 
-    /// Writes the frames, with one call where all are small.
+    /// Writes the frames, with one system call if all are small.
     pub(crate) fn write(&mut self, group: &mut [Pending], buffer: &mut Vec<u8>) -> io::Result<()> {
         self.dirty = true;
         buffer.clear();
@@ -110,11 +110,11 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Says that nothing follows.
+    /// Ends the segment with a frame that says that nothing follows.
     pub(crate) fn seal(mut self) -> Result<u64, Failure> {
         let frame = seal(self.header.salt, self.end);
-        self.file.append(&frame).or_failure("seal the log")?;
-        self.file.sync().or_failure("seal the log")?;
+        self.file.append(&frame).or_failure("seal the write-ahead log")?;
+        self.file.sync().or_failure("seal the write-ahead log")?;
         Ok(self.end + frame.len() as u64)
     }
 }

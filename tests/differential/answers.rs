@@ -1,4 +1,4 @@
-//! Asking a server and comparing what two of them answer.
+//! Sends queries to a server and compares the answers of two servers.
 
 use crate::client::Connection;
 use crate::support::encoded;
@@ -15,12 +15,12 @@ pub(super) enum When {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Question {
+pub(super) struct TimedQuery {
     pub query: String,
     pub when: When,
 }
 
-impl Question {
+impl TimedQuery {
     pub(super) fn path(&self, query: &str) -> String {
         let query = encoded(query);
         match self.when {
@@ -32,7 +32,7 @@ impl Question {
     }
 }
 
-/// What a server said, with what can't be compared taken away.
+/// A server's answer, without the parts that can't be compared.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub status: u16,
@@ -59,7 +59,7 @@ pub(super) fn connect(address: SocketAddr) -> Connection {
     Connection::open(address)
 }
 
-/// `None` where both say the same; else in which way they differ.
+/// `None` if both answers are the same; else how they differ.
 pub(super) fn difference(expected: &Answer, got: &Answer, ordered: bool) -> Option<String> {
     if expected.status != got.status || expected.error_type != got.error_type {
         return Some(format!(
@@ -134,7 +134,7 @@ pub(super) fn number(text: &Value) -> f64 {
     text.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no number: {text}"))
 }
 
-/// Equal but for the last digits; the sign of a zero counts.
+/// Equal except for the last digits; the sign of a zero counts.
 fn same(left: f64, right: f64) -> bool {
     if left.is_nan() || right.is_nan() {
         return left.is_nan() && right.is_nan();

@@ -1,7 +1,7 @@
-//! The made-up samples that both servers get.
+//! The generated samples that both servers get.
 //!
-//! No sample lies on a whole second and no question does anything but that: so nothing depends on
-//! whether windows include their left edge, which is where Prometheus 2 and 3 differ.
+//! No sample is at a whole second, and every query is: so no answer depends on whether windows
+//! include their left edge, in which Prometheus 2 and 3 differ.
 
 use crate::remote_write::{Exemplar, Series, stale};
 use platform::{Random, SeededRandom};
@@ -9,10 +9,11 @@ use platform::{Random, SeededRandom};
 pub(super) const BASE: i64 = 1_700_006_400_000;
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
-/// Beyond the two hours that Prometheus has in one block.
+/// More than the two hours that Prometheus keeps in one block.
 pub(super) const END: i64 = BASE + 200 * MINUTE;
 
-/// What patterns are tried on. No line ends: in 3 a dot matches them too.
+/// Values on which patterns are tried. None contains a line end, which a dot matches in Prometheus
+/// 3 only.
 const SPELLED: [&str; 44] = [
     "a", "A", "b", "ab", "aB", "aab", "aaa", "abc", "foo", "FOO", "é", "É", "ſ", "\u{212a}", "k",
     "s", "S", "ß", "İ", "i", "한글", "0", "7", "٣", " ", "\t", "\u{a0}", "a.b", "a|b", "a+b",
@@ -38,7 +39,7 @@ impl<'a> Maker<'a> {
         self.series
     }
 
-    /// A time a little after `at`, never on a whole second.
+    /// A time slightly after `at`, never at a whole second.
     fn near(&self, at: i64) -> i64 {
         at + 1 + self.random.below(998) as i64
     }
@@ -51,8 +52,8 @@ impl<'a> Maker<'a> {
         self.series.push(Series { samples, ..Series::new(labels) });
     }
 
-    /// Grows, and now and then begins anew. It starts so far from zero that no window of growth
-    /// reaches back there: extrapolating to zero is where 2.42 and 3 differ.
+    /// Grows, and sometimes restarts. It starts so far above zero that no extrapolation reaches
+    /// zero, in which 2.42 and 3 differ.
     fn counter(&self, times: &[i64], growth: u64) -> Vec<(i64, f64)> {
         let mut value = 20_000.0 + self.random.below(1_000) as f64;
         let mut step = |time: &i64| {
@@ -65,7 +66,7 @@ impl<'a> Maker<'a> {
         times.iter().map(&mut step).collect()
     }
 
-    /// A walk in quarters, that never meets the walk of another series.
+    /// A random walk in quarters, whose values never equal those of another series.
     fn gauge(&self, times: &[i64]) -> Vec<(i64, f64)> {
         let mut value = self.random.below(100_000_000) as f64 / 1e6;
         let mut step = |time: &i64| {
@@ -108,7 +109,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Classic histograms: whole ones, and one with all that can be wrong.
+    /// Classic histograms: regular ones, and one with every possible fault.
     fn histograms(&mut self) {
         const BOUNDS: [&str; 5] = ["0.1", "0.5", "1", "5", "+Inf"];
         for job in ["api", "db"] {
@@ -175,7 +176,7 @@ impl<'a> Maker<'a> {
             let samples = times.iter().map(|time| (*time, value)).collect();
             self.add(&[("__name__", "sized"), ("size", size)], samples);
         }
-        // Moments from 1969 to 2100, for the functions of the calendar.
+        // Times from 1969 to 2100, for the calendar functions.
         let moments = [-86_400.0, 0.0, 951_782_400.0, 1_709_164_800.0, 4_102_444_799.0, 1.7e9];
         for (number, moment) in moments.iter().enumerate() {
             let times = self.regular(BASE, END, 60 * SECOND);
@@ -195,7 +196,7 @@ impl<'a> Maker<'a> {
     }
 
     fn coming_and_going(&mut self) {
-        // Silent for longer than the lookback, several times.
+        // Without samples for longer than the lookback, several times.
         let mut samples = self.gauge(&self.regular(BASE, END, 30 * SECOND));
         samples.retain(|(time, _)| (time - BASE) / (8 * MINUTE) % 2 == 0);
         self.add(&[("__name__", "gaps")], samples);
@@ -226,7 +227,7 @@ impl<'a> Maker<'a> {
             sample.1 = stale();
         }
         self.add(&[("__name__", "flapping")], flapping);
-        // `late` fills what is missing between these.
+        // `late` adds the samples that are missing between these.
         let samples = (0..190).map(|n| (BASE + n * MINUTE + 30_250, n as f64)).collect();
         self.add(&[("__name__", "late")], samples);
     }
@@ -248,7 +249,7 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// The same data in the order of time, as it would have come: half an hour each.
+/// The same data in the order of time, as agents would send it: half an hour per batch.
 pub(super) fn in_order(series: &[Series]) -> Vec<Vec<Series>> {
     let mut slices = Vec::new();
     for from in (BASE..END + MINUTE).step_by(30 * MINUTE as usize) {
@@ -267,7 +268,7 @@ pub(super) fn in_order(series: &[Series]) -> Vec<Vec<Series>> {
     slices
 }
 
-/// Samples that come after newer ones of their series, within Prometheus' window.
+/// Samples that arrive after newer ones of their series, within Prometheus' window.
 pub(super) fn late() -> Vec<Series> {
     let mut late = Series::new(&[("__name__", "late")]);
     late.samples = (0..20).map(|n| (END - 30 * MINUTE + n * MINUTE + 500, n as f64)).collect();

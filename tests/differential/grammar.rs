@@ -1,4 +1,4 @@
-//! Questions made up from a seed: sentences of the language, most of which mean something.
+//! Generates queries from a seed: sentences of the language, most of which are valid.
 
 use platform::{Random, SeededRandom};
 
@@ -20,7 +20,7 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    /// Only outermost: which of equal values is taken is nobody's promise.
+    /// Only as the outermost operation: which of equal values is selected is not specified.
     fn largest(&self, depth: u64) -> String {
         let (name, count) = (self.pick(&["topk", "bottomk"]), self.pick(&["1", "3", "0", "100"]));
         format!("{name}{} ({count}, {})", self.grouping(), self.vector(depth - 1))
@@ -201,7 +201,8 @@ impl<'a> Grammar<'a> {
         let grouping = self.grouping();
         match self.random.below(5) {
             0 => {
-                // 2.42 does not see that a parameter may change where its vector does not.
+                // 2.42 does not notice that a parameter may change between steps while its vector
+                // does not.
                 let parameter = self.scalar(depth - 1);
                 let is_fixed = inner.contains('@') || parameter.contains('@');
                 let parameter = if is_fixed { self.scalar(0) } else { parameter };
@@ -215,7 +216,7 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    /// Operators without parentheses: which binds tighter is the question.
+    /// Operators without parentheses, to test their precedence.
     fn chain(&self, depth: u64) -> String {
         let operators = [
             "+", "-", "*", "/", "%", "^", "atan2", "== bool", "> bool", "<= bool", ">", "!=",

@@ -1,21 +1,22 @@
-//! Where Prometheus 2.42 and Prometheus 3 mean to differ. The server speaks as Prometheus 3.
+//! The intended differences between Prometheus 2.42 and Prometheus 3. The server answers like
+//! Prometheus 3.
 //!
-//! Not in the table, because the data or the comparison see to it: windows and lookback include
-//! their left edge in 2.42 (no sample lies on an edge); annotations (`warnings`, `infos`) exist
-//! only in 3 (they are not compared); native histograms mean other things behind 2.42's flag (none
-//! are sent).
+//! Some differences need no entry here, because the data or the comparison avoid them: windows and
+//! lookback include their left edge in 2.42 (no sample is on an edge); annotations (`warnings`,
+//! `infos`) exist only in 3 (they are not compared); native histograms behave differently behind
+//! 2.42's flag (none are sent).
 
 use super::answers::Answer;
 
 pub(super) struct Known {
     pub name: &'static str,
-    /// What it is about, for the reader.
+    /// An explanation for the reader.
     pub _reason: &'static str,
-    /// Query, Prometheus' answer, ours.
+    /// Whether the difference explains these answers: the query, Prometheus' answer, the server's.
     pub applies: fn(&str, &Answer, &Answer) -> bool,
 }
 
-/// `holt_winters` is `double_exponential_smoothing` in 3; the same thing is asked by both names.
+/// `holt_winters` is `double_exponential_smoothing` in 3; the same query is sent with both names.
 pub(super) const RENAMED: &str = "renamed function";
 
 pub(super) fn renamed(query: &str) -> String {
@@ -24,7 +25,7 @@ pub(super) fn renamed(query: &str) -> String {
 
 const MATCH_PARAMETER: &str = "invalid parameter \"match[]\": ";
 
-/// What errors of range queries begin with in 3, as those of instant queries always did.
+/// The beginning of errors of range queries in 3, which those of instant queries always had.
 pub(super) const QUERY_PARAMETER: &str = "invalid parameter \"query\": ";
 
 pub(super) const TABLE: &[Known] = &[
@@ -192,7 +193,7 @@ fn unsigned_zeros(answer: &Answer) -> String {
     answer.data.to_string().replace("\"-0\"", "\"0\"")
 }
 
-/// The same values at each time, whoever has them.
+/// The same values at each time, regardless of which series has them.
 fn same_values(theirs: &Answer, ours: &Answer) -> bool {
     let values = |answer: &Answer| {
         let mut points = Vec::new();

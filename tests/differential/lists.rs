@@ -1,5 +1,5 @@
-//! What is not the language: series, labels, exemplars, and bad parameters. Federation and metadata,
-//! which know only the present, are compared in `real_clients`.
+//! Requests other than queries: series, labels, exemplars, and bad parameters. Federation and
+//! metadata, which only know the present, are compared in `real_clients`.
 
 use super::answers::Answer;
 use super::data::{BASE, END};
@@ -51,7 +51,7 @@ fn paths(window: &str) -> Vec<String> {
     paths
 }
 
-/// Each is refused, with the same words.
+/// Requests that both refuse, with the same text.
 fn bad_parameters() -> Vec<String> {
     let paths = [
         "query",
@@ -85,7 +85,7 @@ fn bad_parameters() -> Vec<String> {
     paths.iter().map(|path| format!("/api/v1/{path}")).collect()
 }
 
-/// Lists in which the order means nothing, sorted.
+/// Sorts lists whose order has no meaning.
 fn sorted(mut answer: Answer) -> Answer {
     if let Value::Array(items) = &mut answer.data {
         items.sort_by_key(Value::to_string);

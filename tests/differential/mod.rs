@@ -1,11 +1,12 @@
-//! The same samples and the same questions to Debian's Prometheus and to the server.
+//! Sends the same samples and the same queries to Debian's Prometheus and to the server, and
+//! compares the answers.
 //!
-//! `queries.txt` has questions written by hand; as many again are made up from a seed (`grammar`),
-//! and as many regular expressions (`patterns`).
-//! What Prometheus 2 answers otherwise than Prometheus 3, whose language is the server's, stands in
-//! one table (`known`), and each line of it must be met, so that the table can't rot.
+//! `queries.txt` has queries written by hand; as many again are generated from a seed (`grammar`),
+//! and as many regular expressions (`patterns`). Prometheus 2 and Prometheus 3, whose language the
+//! server implements, answer some queries differently: these differences are in one table
+//! (`known`). Each of its entries must occur, so that the table does not go stale.
 //!
-//! `DIFFERENTIAL_QUERIES=5000` makes up more of them.
+//! `DIFFERENTIAL_QUERIES=5000` generates more queries.
 
 mod answers;
 mod data;
@@ -18,17 +19,17 @@ mod places;
 use crate::prometheus::{self, Prometheus};
 use crate::remote_write;
 use crate::support::{Folder, Server, say, skip};
-use answers::{Answer, Question, When};
+use answers::{Answer, TimedQuery, When};
 use data::{BASE, END, Maker};
 use known::Known;
 use platform::SeededRandom;
 use platform::sim::test_seed;
 use std::collections::BTreeMap;
 
-/// The version that the table of known differences is about.
+/// The version for which the table of known differences is written.
 const ORACLE: &str = "2.42.";
 
-fn made_up() -> usize {
+fn generated() -> usize {
     let given = std::env::var("DIFFERENTIAL_QUERIES").ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(300)
 }
@@ -66,7 +67,7 @@ impl Pair {
             remote_write::write(self.prometheus.address, slice);
             remote_write::write(self.mirador.address, slice);
             if number == half {
-                // From here on answers are made of parts and head.
+                // From here on, answers combine parts and head.
                 assert_eq!(self.mirador.post("/-/flush", b"").status, 200);
             }
         }
@@ -76,7 +77,7 @@ impl Pair {
     }
 }
 
-/// Seven seconds past ten: no grid of a subquery begins there.
+/// Seven seconds past ten, where no grid of a subquery begins.
 fn times() -> Vec<When> {
     let (base, end) = (BASE / 1_000 + 7, END / 1_000 + 7);
     vec![
@@ -87,7 +88,7 @@ fn times() -> Vec<When> {
     ]
 }
 
-/// One on each line; an empty line or `#` is for the reader.
+/// One query per line; empty lines and lines with `#` are for the reader.
 fn written_by_hand() -> Vec<String> {
     let lines = include_str!("queries.txt").lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
@@ -103,33 +104,33 @@ fn prometheus_answers_the_same() {
         return;
     }
     let pair = Pair::start(&random);
-    let made_up = made_up();
+    let generated = generated();
     let mut queries = written_by_hand();
     let by_hand = queries.len();
-    queries.extend((0..made_up).map(|_| grammar::Grammar::new(&random).query()));
+    queries.extend((0..generated).map(|_| grammar::Grammar::new(&random).query()));
     let mut tally = Tally::default();
     for query in &queries {
         for when in times() {
-            tally.look(&pair, &Question { query: query.clone(), when });
+            tally.look(&pair, &TimedQuery { query: query.clone(), when });
         }
     }
     lists::compare(&pair, &mut tally);
     patterns::compare(&pair, &random, &mut tally);
     say(&format!(
-        "differential: SEED={seed}, Prometheus {version}, {by_hand} queries by hand and {made_up} made up, \
+        "differential: SEED={seed}, Prometheus {version}, {by_hand} queries by hand and {generated} generated, \
          {} answers equal ({} of them errors, {} empty), known to differ: {:?}",
         tally.equal, tally.errors, tally.empty, tally.known
     ));
     let shown: Vec<&str> = tally.unknown.iter().take(200).map(|(_, text)| text.as_str()).collect();
     assert!(
         shown.is_empty(),
-        "{} questions are answered otherwise:\n{}",
+        "{} queries are answered differently:\n{}",
         tally.unknown.len(),
         shown.join("\n\n")
     );
-    assert!(tally.equal > 1_000 && tally.errors > 50, "the questions are too few or too kind");
+    assert!(tally.equal > 1_000 && tally.errors > 50, "too few queries, or too few with errors");
     for known in known::TABLE {
-        assert!(tally.known.contains_key(known.name), "{} does not differ any more", known.name);
+        assert!(tally.known.contains_key(known.name), "{} no longer differs", known.name);
     }
 }
 
@@ -139,23 +140,23 @@ struct Tally {
     errors: usize,
     empty: usize,
     known: BTreeMap<&'static str, usize>,
-    /// Query, what was asked and how the answers differ.
+    /// The query, the request, and how the answers differ.
     unknown: Vec<(String, String)>,
 }
 
 impl Tally {
-    fn look(&mut self, pair: &Pair, question: &Question) {
-        let theirs = ask(pair.prometheus.address, &question.path(&question.query));
-        let ours = ask(pair.mirador.address, &question.path(&known::renamed(&question.query)));
-        if known::renamed(&question.query) != question.query {
+    fn look(&mut self, pair: &Pair, timed: &TimedQuery) {
+        let theirs = ask(pair.prometheus.address, &timed.path(&timed.query));
+        let ours = ask(pair.mirador.address, &timed.path(&known::renamed(&timed.query)));
+        if known::renamed(&timed.query) != timed.query {
             *self.known.entry(known::RENAMED).or_default() += 1;
         }
         let mut theirs = theirs;
-        if matches!(question.when, When::Range(..)) && theirs.status == 400 {
+        if matches!(timed.when, When::Range(..)) && theirs.status == 400 {
             theirs.error = format!("{}{}", known::QUERY_PARAMETER, theirs.error);
         }
-        let ordered = is_ordered(question);
-        self.note(&theirs, &ours, ordered, &format!("{question:?}"), &question.query);
+        let ordered = is_ordered(timed);
+        self.note(&theirs, &ours, ordered, &format!("{timed:?}"), &timed.query);
     }
 
     fn note(&mut self, theirs: &Answer, ours: &Answer, ordered: bool, what: &str, query: &str) {
@@ -169,7 +170,7 @@ impl Tally {
         let applies = |known: &&Known| (known.applies)(query, theirs, ours);
         match known::TABLE.iter().find(applies) {
             Some(known) => *self.known.entry(known.name).or_default() += 1,
-            // One time is enough to see what is wrong.
+            // One failure per query is enough to see what is wrong.
             None if self.unknown.last().is_some_and(|(last, _)| last == query) => {}
             None => self.unknown.push((query.to_owned(), format!("{what}\n  {text}"))),
         }
@@ -180,11 +181,11 @@ fn ask(address: std::net::SocketAddr, path: &str) -> Answer {
     answers::ask(&mut answers::connect(address), path)
 }
 
-/// The order is part of the answer where the outermost thing sorts, and in every range.
-fn is_ordered(question: &Question) -> bool {
+/// The order is part of the answer if the outermost operation sorts, and in every range query.
+fn is_ordered(timed: &TimedQuery) -> bool {
     let sorts = ["sort(", "sort_desc("];
-    match question.when {
+    match timed.when {
         When::Range(..) => true,
-        When::Instant(_) => sorts.iter().any(|word| question.query.starts_with(word)),
+        When::Instant(_) => sorts.iter().any(|word| timed.query.starts_with(word)),
     }
 }

@@ -1,9 +1,9 @@
-//! Made-up regular expressions, many of them wrong or odd: both servers must match the same values
-//! and refuse the same patterns. The words for what is wrong may differ.
+//! Generated regular expressions, many of them wrong or odd: both servers must match the same
+//! values and refuse the same patterns. The texts of the errors may differ.
 
-use super::answers::{Question, When};
+use super::answers::{TimedQuery, When};
 use super::data::BASE;
-use super::{Pair, Tally, made_up};
+use super::{Pair, Tally, generated};
 use platform::{Random, SeededRandom};
 
 const PIECES: &[&str] = &[
@@ -112,12 +112,12 @@ fn pattern(random: &SeededRandom) -> String {
 }
 
 pub(super) fn compare(pair: &Pair, random: &SeededRandom, tally: &mut Tally) {
-    for _ in 0..made_up() {
+    for _ in 0..generated() {
         let operator = ["=~", "!~"][random.below(2) as usize];
         let pattern = pattern(random).replace('\\', "\\\\");
         let query = format!("spelled{{text{operator}\"{pattern}\"}}");
-        let question = Question { query, when: When::Instant(BASE / 1_000 + 7 + 600) };
-        let path = question.path(&question.query);
+        let timed = TimedQuery { query, when: When::Instant(BASE / 1_000 + 7 + 600) };
+        let path = timed.path(&timed.query);
         let [theirs, ours] = [pair.prometheus.address, pair.mirador.address].map(|address| {
             let mut answer = super::ask(address, &path);
             if let Some((before, _)) = answer.error.split_once("error parsing regexp") {
@@ -125,6 +125,6 @@ pub(super) fn compare(pair: &Pair, random: &SeededRandom, tally: &mut Tally) {
             }
             answer
         });
-        tally.note(&theirs, &ours, false, &format!("{question:?}"), &question.query);
+        tally.note(&theirs, &ours, false, &format!("{timed:?}"), &timed.query);
     }
 }

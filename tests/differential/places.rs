@@ -1,12 +1,12 @@
-//! Where samples lie does not show: the same questions to a server that has everything in its head,
-//! to one that has it in many parts and a head, and to one that has merged it all. Nor does it show
-//! in how many ranges a question is asked.
+//! The answers do not depend on where samples are stored: the same queries go to a server that has
+//! everything in its head, to one with many parts and a head, and to one that has merged
+//! everything. Nor do they depend on whether a range is queried as a whole or in two halves.
 //!
-//! `DIFFERENTIAL_QUERIES=5000` makes up more questions.
+//! `DIFFERENTIAL_QUERIES=5000` generates more queries.
 
-use super::answers::{self, Question, When};
+use super::answers::{self, TimedQuery, When};
 use super::data::{self, BASE, Maker};
-use super::{grammar, made_up, times};
+use super::{grammar, generated, times};
 use crate::remote_write::{self, Histogram, Series};
 use crate::support::{Folder, Server, say};
 use platform::sim::test_seed;
@@ -14,7 +14,7 @@ use platform::{Random, SeededRandom};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// How a server's samples are spread.
+/// How a server's samples are distributed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Spread {
     Head,
@@ -46,7 +46,7 @@ fn start(spread: Spread, slices: &[Vec<Series>]) -> (Server, Folder) {
     (server, folder)
 }
 
-/// Native histograms that grow, change their scale, and give way to floats and back.
+/// Native histograms that grow, change their scale, and alternate with floats.
 fn natives(random: &SeededRandom) -> Vec<Series> {
     let one = |number: u64| {
         let mut series = Series::new(&[("__name__", "native"), ("n", &number.to_string())]);
@@ -90,7 +90,7 @@ const OF_NATIVES: [&str; 14] = [
 ];
 
 #[test]
-fn where_samples_lie_does_not_show() {
+fn answers_do_not_depend_on_where_samples_are_stored() {
     let seed = test_seed();
     let random = SeededRandom::new(seed);
     let everything = [Maker::new(&random).everything(), natives(&random)].concat();
@@ -101,20 +101,20 @@ fn where_samples_lie_does_not_show() {
     let mut connections =
         servers.each_ref().map(|(spread, (server, _))| (*spread, server.connect()));
     let mut queries: Vec<String> = OF_NATIVES.map(str::to_owned).to_vec();
-    queries.extend((0..made_up()).map(|_| grammar::Grammar::new(&random).query()));
+    queries.extend((0..generated()).map(|_| grammar::Grammar::new(&random).query()));
     let (mut compared, mut split) = (0, 0);
     for query in &queries {
         let query = &super::known::renamed(query);
         for when in times() {
-            let question = Question { query: query.clone(), when };
+            let timed = TimedQuery { query: query.clone(), when };
             let texts = connections.each_mut().map(|(spread, connection)| {
-                (*spread, connection.send("GET", &question.path(query), &[], b"").body)
+                (*spread, connection.send("GET", &timed.path(query), &[], b"").body)
             });
             for (spread, text) in &texts[1..] {
                 let [expected, got] = [&texts[0].1, text].map(|text| String::from_utf8_lossy(text));
                 assert!(
                     expected == got,
-                    "SEED={seed}: {question:?}\n{:?}: {expected}\n{spread:?}: {got}",
+                    "SEED={seed}: {timed:?}\n{:?}: {expected}\n{spread:?}: {got}",
                     texts[0].0
                 );
                 compared += 1;
@@ -126,8 +126,8 @@ fn where_samples_lie_does_not_show() {
                 let ranges = [(start, end), (start, middle), (middle + step, end)];
                 let answers = ranges.map(|(start, end)| {
                     let when = When::Range(start, end, step);
-                    let question = Question { query: query.clone(), when };
-                    answers::ask(&mut connections[1].1, &question.path(query))
+                    let timed = TimedQuery { query: query.clone(), when };
+                    answers::ask(&mut connections[1].1, &timed.path(query))
                 });
                 if answers.iter().all(|answer| answer.status == 200) {
                     let [whole, halves @ ..] = answers.map(|answer| points(&answer.data));
@@ -141,11 +141,12 @@ fn where_samples_lie_does_not_show() {
         "places: SEED={seed}, {} queries, {compared} answers equal, {split} ranges split",
         queries.len()
     ));
-    assert!(compared > 500 && split > 100, "the questions are too few");
+    assert!(compared > 500 && split > 100, "too few queries");
 }
 
-/// Whether each step is a question of its own: `@` may name the range's ends, and which of equals
-/// is taken hangs on the order in which series were first seen.
+/// Whether a range may be split. It may not with `@`, which can refer to the range's ends, or if
+/// equal values compete, because which one is selected depends on the order in which series were
+/// first seen.
 fn is_divisible(query: &str) -> bool {
     !["@", "topk", "bottomk"].iter().any(|word| query.contains(word))
 }

@@ -3,7 +3,7 @@ use model::{Signal, TenantId, TimeRange, Ulid, WalPosition};
 use parts::Tombstone;
 use platform::{Random, SeededRandom};
 
-const ROOM: Space = Space { total: 1 << 50, free: 1 << 50 };
+const PLENTY: Space = Space { total: 1 << 50, free: 1 << 50 };
 
 fn part(id: u128, day: i64, level: u8, bytes: u64) -> PartInfo {
     let position = WalPosition { segment: 1, offset: id as u64 };
@@ -21,7 +21,8 @@ fn part(id: u128, day: i64, level: u8, bytes: u64) -> PartInfo {
     }
 }
 
-/// One part a level, by rising age and falling id: the order must not hang on ids.
+/// One part per level, with rising age and falling id: the plan must not depend on the order of
+/// ids.
 fn parts(levels: &[u8]) -> Vec<PartInfo> {
     let aged = |(index, level): (usize, &u8)| {
         let position = WalPosition { segment: 1, offset: index as u64 };
@@ -32,7 +33,7 @@ fn parts(levels: &[u8]) -> Vec<PartInfo> {
 }
 
 fn plans(order: MergeOrder, parts: &[PartInfo], full: bool, today: i64) -> Vec<MergePlan> {
-    plan_merges(order, parts, &MergeRequest { full, space: ROOM }, Day(today))
+    plan_merges(order, parts, &MergeRequest { full, space: PLENTY }, Day(today))
 }
 
 fn check(levels: &[u8], full: bool, today: i64, expected: &[(u8, std::ops::Range<usize>)]) {
@@ -142,7 +143,7 @@ fn parts_with_deleted_rows_are_rewritten_where_they_are() {
     assert_eq!(shown, [(LEVEL_MAX, 1), (0, 3)], "the delete was applied to the second one");
 }
 
-/// A week of 1,000 flushes, 5 % of them late by up to two days, merged as planned after each.
+/// A week of 1,000 flushes, 5 % of them up to two days late, with the planned merges after each.
 #[test]
 #[expect(clippy::print_stdout, reason = "the seed and the figures are for people")]
 fn write_amplification_stays_below_four() {
@@ -183,7 +184,7 @@ fn simulate(order: MergeOrder, seed: u64) -> (f64, usize) {
     ((flushed + written) as f64 / flushed as f64, parts.len())
 }
 
-/// Does what the plan says and answers the bytes written; checks that the plan keeps the rules.
+/// Carries out the plan and returns the bytes written. Checks that the plan follows the rules.
 fn apply(parts: &mut Vec<PartInfo>, plan: &MergePlan, id: u128) -> u64 {
     let (inputs, rest): (Vec<_>, Vec<_>) =
         parts.drain(..).partition(|part| plan.inputs.contains(&part.id));

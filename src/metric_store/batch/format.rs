@@ -1,4 +1,4 @@
-//! A batch as bytes: `docs/formats/metrics-batch.md` draws them.
+//! Encodes and decodes a batch: `docs/formats/metrics-batch.md` draws the bytes.
 
 use super::{BatchBuilder, Exemplar, HistogramSample};
 use crate::histograms::{decode_histogram, encode_histogram};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The schema number of batches with this encoding.
 pub(crate) const BATCH_SCHEMA: u16 = 1;
 
-/// More samples than fit into any payload: a bound on what runs may claim.
+/// More samples than fit into any payload: bounds the counts that a damaged payload may claim.
 const SAMPLES_MAX: usize = 8 << 20;
 
 pub(crate) fn encode(batch: &BatchBuilder, epoch: u64, out: &mut Vec<u8>) {
@@ -18,7 +18,7 @@ pub(crate) fn encode(batch: &BatchBuilder, epoch: u64, out: &mut Vec<u8>) {
     encode_definitions(batch, &mut writer);
     writer.varint(batch.slots.len() as u64);
     let number = |slot: &u32| i64::from(batch.numbers[*slot as usize]);
-    // A scrape names the series after the one before: one run for all of them.
+    // A scrape usually names the series in their order: one run for all of them.
     write_runs(batch.slots.iter().map(number), 1, &mut writer);
     write_runs(batch.times.iter().copied(), 0, &mut writer);
     batch.values.iter().for_each(|value| writer.u64(*value));
@@ -38,8 +38,8 @@ fn encode_definitions(batch: &BatchBuilder, writer: &mut ByteWriter) {
     }
 }
 
-/// Values as runs: what the first one adds to the expected value, and how many follow, each `step`
-/// above the one before.
+/// Writes values as runs: the difference of the first value from the expected one, and how many
+/// values follow, each `step` above the one before.
 fn write_runs(values: impl Iterator<Item = i64>, step: i64, writer: &mut ByteWriter) {
     let (mut expected, mut first, mut length) = (0i64, 0i64, 0u64);
     let mut after_run = 0i64;
@@ -142,7 +142,7 @@ pub(crate) fn decode_metadata(
     Ok(metadata)
 }
 
-/// A kind's number in files is its place here: only ever append.
+/// A kind is stored as its index here: only ever append.
 const KINDS: [MetricKind; 8] = [
     MetricKind::Unknown,
     MetricKind::Counter,
@@ -158,7 +158,7 @@ fn kind_code(kind: MetricKind) -> u8 {
     KINDS.iter().position(|known| *known == kind).expect("every kind is listed") as u8
 }
 
-/// A batch read back. Series are numbers of its epoch.
+/// A decoded batch, whose series are numbers of its epoch.
 #[derive(Debug, Default)]
 pub(crate) struct DecodedBatch {
     pub(crate) epoch: u64,
@@ -177,7 +177,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<DecodedBatch, DecodeError> {
     let mut reader = ByteReader::new(payload);
     let mut batch = DecodedBatch { epoch: reader.u64()?, ..DecodedBatch::default() };
     batch.definitions = decode_definitions(&mut reader)?;
-    // Eight bytes of value each: the count can't claim more than the bytes hold.
+    // Each sample takes eight bytes of value, so the count can't exceed what the bytes hold.
     let count = reader.length((reader.remaining() / 8).min(SAMPLES_MAX))?;
     read_runs(&mut reader, count, 1, &mut batch.numbers)?;
     read_runs(&mut reader, count, 0, &mut batch.times)?;
@@ -295,7 +295,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>, samples in any_samples(), flip: u16) {
+        fn any_bytes_are_a_batch_or_an_error(bytes: Vec<u8>, samples in any_samples(), flip: u16) {
             let _ = decode(&bytes);
             let mut bytes = Vec::new();
             encode(&builder(&samples, &[]), 77, &mut bytes);

@@ -1,9 +1,10 @@
-//! What arrives together and is logged together.
+//! A batch of metrics: what arrives together and is written to the write-ahead log together.
 //!
-//! Lives here: the builder that a protocol's decoder fills. `format`: its bytes in the log.
-//! Not here: which series a slot is in the store (registry), what becomes of the samples (head).
-//! The life of a builder: `clear`, fill it, `MetricStore::prepare` (resolves the series, encodes),
-//! append to the log, `MetricStore::apply`. It keeps its memory from batch to batch.
+//! Lives here: the builder that a protocol's decoder fills. `format`: its bytes in the write-ahead
+//! log.
+//! Not here: the number of a slot's series (`registry`), what becomes of the samples (`head`).
+//! How a builder is used: `clear`, fill it, `MetricStore::prepare` (resolves the series, encodes),
+//! append to the write-ahead log, `MetricStore::apply`. It keeps its memory between batches.
 
 pub(crate) mod format;
 
@@ -20,12 +21,12 @@ pub(crate) const REFUSED: u32 = u32::MAX;
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistogramSample {
     pub time_ms: i64,
-    /// When the counter began; 0 where nobody said.
+    /// When the counter began; 0 if unknown.
     pub start_ms: i64,
     pub histogram: Arc<FloatHistogram>,
 }
 
-/// One observation that stands for many, usually with the trace it came from.
+/// One observation of many, usually with the trace that it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exemplar {
     pub labels: Labels,
@@ -33,7 +34,7 @@ pub struct Exemplar {
     pub value: f64,
 }
 
-/// How much of each kind there is.
+/// The number of samples of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub samples: u64,
@@ -48,7 +49,7 @@ pub struct BatchBuilder {
     pub(crate) label_ends: Vec<u32>,
     /// Series numbers by slot, filled by `prepare`.
     pub(crate) numbers: Vec<u32>,
-    /// Slots whose definition this batch carries.
+    /// The slots of series whose definition is part of this batch.
     pub(crate) defined: Vec<u32>,
     pub(crate) slots: Vec<u32>,
     pub(crate) times: Vec<i64>,
@@ -65,7 +66,7 @@ impl BatchBuilder {
         Self::default()
     }
 
-    /// About how much memory the batch takes.
+    /// Roughly the memory that the batch takes.
     pub(crate) fn size_bytes(&self) -> usize {
         const HISTOGRAM_BYTES: usize = 512;
         const EXEMPLAR_BYTES: usize = 128;
@@ -95,8 +96,8 @@ impl BatchBuilder {
         self.end_series()
     }
 
-    /// As [`series`](Self::series), with bytes that the caller writes straight into the batch: by
-    /// `model::write_label`, in order of names.
+    /// Like [`series`](Self::series), but the caller writes the labels directly into the batch,
+    /// with `model::write_label` and in the order of names.
     pub fn series_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> SeriesSlot {
         write(&mut self.label_bytes);
         self.end_series()
@@ -117,7 +118,7 @@ impl BatchBuilder {
         }
     }
 
-    /// With the moment the counter began; 0 where unknown.
+    /// A sample with the time when its counter began; 0 if unknown.
     pub fn sample_since(&mut self, slot: SeriesSlot, time_ms: i64, start_ms: i64, value: f64) {
         if start_ms != 0 && self.starts.is_empty() {
             self.starts.resize(self.slots.len(), 0);
@@ -160,7 +161,7 @@ impl BatchBuilder {
         &self.label_bytes[start as usize..self.label_ends[slot] as usize]
     }
 
-    /// Forgets what belongs to refused series. Answers how much went.
+    /// Removes the samples of refused series. Returns how many of each kind were removed.
     pub(crate) fn drop_refused(&mut self) -> Counts {
         let before = self.counts();
         let numbers = &self.numbers;

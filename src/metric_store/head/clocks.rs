@@ -1,9 +1,9 @@
 //! Timestamps that many series share.
 //!
-//! The series of one scrape have the same timestamps, so a scrape's timestamp is kept once: series
-//! join the clock of the series before them in the batch, and their k-th sample is at the k-th tick
-//! since they joined. A series that leaves the common beat gets a clock of its own; those that
-//! leave it in the same way follow it there.
+//! The series of one scrape have the same timestamps, so each timestamp is stored once, in a clock.
+//! A series joins the clock of the series before it in the batch, and its k-th sample is at the
+//! k-th tick after that. A series with a different timestamp leaves and gets another clock; series
+//! that leave in the same way share it.
 
 /// A series without samples.
 pub(crate) const NO_CLOCK: u32 = u32::MAX;
@@ -15,7 +15,7 @@ pub(crate) struct Clocks {
     departed: Option<(Departure, u32)>,
 }
 
-/// How a series left its clock.
+/// How a series left its clock. Series with the same departure share a new clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Departure {
     clock: u32,
@@ -24,13 +24,13 @@ struct Departure {
     time: i64,
 }
 
-/// The place of the sample before, within one batch.
+/// The clock, tick and time of the sample before, within one batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BatchCursor(Option<(u32, u32, i64)>);
 
 impl Clocks {
-    /// Moves the series on to `time`, which becomes its sample number `len`. False where the time
-    /// does not lie behind what the series has.
+    /// Moves the series on to `time`, which becomes the time of its sample number `len`. Returns
+    /// false if the time is not later than the series' last one.
     pub(crate) fn advance(
         &mut self,
         cursor: &mut BatchCursor,
@@ -51,7 +51,7 @@ impl Clocks {
         true
     }
 
-    /// Whether the clock shows `time` at this tick, or can be made to.
+    /// Whether the clock has `time` at this tick, or can be extended so.
     fn tick(&mut self, clock: u32, index: u32, time: i64) -> bool {
         let ticks = &mut self.clocks[clock as usize];
         match ticks.get(index as usize) {
@@ -86,7 +86,7 @@ impl Clocks {
         new
     }
 
-    /// A clock that nobody has joined yet.
+    /// Adds a clock that no series has joined yet.
     pub(super) fn add(&mut self, ticks: Vec<i64>) -> u32 {
         self.ticks += ticks.len();
         self.clocks.push(ticks);

@@ -1,11 +1,12 @@
 //! Samples that are not in parts yet.
 //!
-//! Lives here: what each series has since the last cut, readable at once. `clocks`: timestamps that
-//! the series of a scrape share. `runs`: values in small blocks from one arena.
-//! Not here: names of series (registry), locks (tenant), parts.
-//! Invariants: a series' main run rises strictly in time; whatever does not fit behind it goes to
-//! its `Extra`, in order of arrival, and wins over the main run where both have a millisecond; a
-//! reader that passes what it saw at a moment (`Seen`) reads no sample that came later.
+//! Lives here: the samples of each series since the last cut, readable at once. `clocks`:
+//! timestamps that the series of a scrape share. `runs`: values in small blocks from one arena.
+//! Not here: labels of series (`registry`), locks (`tenant`), parts.
+//! Invariants: the times of a series' main run strictly increase; a sample that is not later goes
+//! to the series' `Extra`, in order of arrival, and wins over the main run where both have a
+//! millisecond; a reader that passes what it saw at a moment (`Seen`) reads no sample that came
+//! later.
 
 mod clocks;
 mod runs;
@@ -19,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) use clocks::BatchCursor;
 
-/// What one series has. Its k-th sample stands at tick `start + k` of its clock. There is one for
-/// each series of the registry, in every head: the size counts.
+/// The state of one series. Its k-th sample is at tick `start + k` of its clock. Every head has one
+/// for each series of the registry, so the size matters.
 #[derive(Clone, Copy, Debug)]
 struct SeriesState {
     clock: u32,
@@ -35,12 +36,12 @@ const _: () = assert!(size_of::<SeriesState>() == 32);
 const EMPTY: SeriesState =
     SeriesState { clock: NO_CLOCK, start: 0, run: Run::EMPTY, has_extra: false, has_stale: false };
 
-/// What there was of a series at one moment.
+/// How much of a series there was at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// How many samples of its main run.
+    /// The number of samples in its main run.
     pub(crate) run: u32,
-    /// How many batches the head had.
+    /// The number of batches in the head.
     pub(crate) batches: u32,
 }
 
@@ -48,14 +49,14 @@ impl Seen {
     pub(crate) const EVERYTHING: Self = Self { run: u32::MAX, batches: u32::MAX };
 }
 
-/// What few series have.
+/// Data that only few series have.
 #[derive(Debug, Default)]
 struct Extra {
-    /// Out of order, or overwriting.
+    /// Samples out of order, or that overwrite others.
     late: Vec<LateSample>,
-    /// The start of the counter from a time of the main run on; none before the first.
+    /// Pairs of a time of the main run and the counter's start from then on; none before the first.
     starts: Vec<(i64, i64)>,
-    /// Each with the number of batches before it.
+    /// Each with the number of batches pushed before it.
     histograms: Vec<(u32, HistogramSample)>,
 }
 
@@ -64,17 +65,17 @@ struct LateSample {
     time: i64,
     start: i64,
     value: u64,
-    /// The number of batches before it.
+    /// The number of batches pushed before it.
     after: u32,
 }
 
-/// Where more than one in so many series of the registry have samples, they are not listed.
+/// If more than one in this many series of the registry have samples, they are not listed.
 const FEW: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Head {
     series: Vec<SeriesState>,
-    /// The series that have anything, in order of their first samples; `None` once they are many.
+    /// The series with samples, in the order of their first samples; `None` once there are many.
     used: Option<Vec<u32>>,
     clocks: Clocks,
     arena: ValueArena,
@@ -85,13 +86,13 @@ pub(crate) struct Head {
     /// How many batches were pushed.
     batches: u32,
     days: BTreeSet<Day>,
-    /// The day of the last sample: most are of the same.
+    /// The day of the last sample; the next one is usually of the same day.
     day: Option<TimeRange>,
     time: Option<TimeRange>,
     extra_bytes: usize,
 }
 
-/// A sample as the head takes it.
+/// A sample, as it is pushed into the head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FloatSample {
     pub(crate) time: i64,
@@ -120,15 +121,15 @@ impl Default for Head {
 }
 
 impl Head {
-    /// Makes room for numbers below `count`.
+    /// Reserves states for series with numbers below `count`.
     pub(crate) fn reserve(&mut self, count: usize) {
         if self.series.len() < count {
-            // Series are added in scrapes, not one by one.
+            // Grows in large steps, because scrapes add many series at once.
             self.series.resize(count, EMPTY);
         }
     }
 
-    /// What was pushed since the last call is one batch: it is read as a whole or not at all.
+    /// Ends a batch: everything pushed since the last call becomes visible together.
     pub(crate) fn end_batch(&mut self) {
         self.batches += 1;
     }
@@ -137,7 +138,7 @@ impl Head {
         self.batches
     }
 
-    /// How many samples the series has in order.
+    /// How many samples the main run of the series has.
     pub(crate) fn run_length(&self, number: u32) -> u32 {
         self.series.get(number as usize).map_or(0, |state| state.run.len)
     }
@@ -185,7 +186,7 @@ impl Head {
         }
     }
 
-    /// What the series has already, bit for bit, changes nothing.
+    /// A sample that repeats a stored one bit for bit changes nothing.
     fn push_late(&mut self, number: u32, sample: FloatSample) {
         let state = self.series[number as usize];
         let times = self.clocks.ticks(state.clock, state.start, state.run.len);
@@ -244,7 +245,7 @@ impl Head {
         self.days.iter().copied()
     }
 
-    /// Calls `each` with every day on which the series has samples, with some more than once.
+    /// Calls `each` with every day on which the series has samples, possibly repeatedly.
     pub(crate) fn for_each_day(&self, number: u32, mut each: impl FnMut(Day)) {
         let Some(state) = self.series.get(number as usize) else { return };
         let mut times = self.clocks.ticks(state.clock, state.start, state.run.len);
@@ -267,7 +268,7 @@ impl Head {
         self.time
     }
 
-    /// About what it takes of memory.
+    /// Roughly the memory that the head takes.
     pub(crate) fn bytes(&self) -> usize {
         let used = self.used.as_ref().map_or(0, Vec::capacity) * size_of::<u32>();
         self.series.capacity() * size_of::<SeriesState>() + used + self.sample_bytes()
@@ -277,7 +278,7 @@ impl Head {
         self.arena.bytes() + self.clocks.bytes() + self.extra_bytes
     }
 
-    /// The series with samples, where they are few among those of the registry.
+    /// The series with samples, if they are few among those of the registry.
     pub(crate) fn used(&self) -> Option<&[u32]> {
         self.used.as_deref()
     }
@@ -287,8 +288,8 @@ impl Head {
         self.series.get(number as usize).is_some_and(|state| state.run.len > 0 || state.has_extra)
     }
 
-    /// Appends the series' samples in the range that were `seen`, sorted, each millisecond once.
-    /// Without `values` only stale markers are true to their bits; all other values are 0.
+    /// Appends the series' samples in the range that were `seen`, sorted, one per millisecond.
+    /// Without `values` only stale markers have their own bits; all other values are 0.
     pub(crate) fn read(
         &self,
         number: u32,
@@ -362,7 +363,7 @@ fn read_late(late: &[LateSample], seen: Seen, range: TimeRange, into: &mut Colum
     wanted.sort_by_key(|sample| sample.time);
     let mut column = Column::default();
     for (index, sample) in wanted.iter().enumerate() {
-        // Of several for one millisecond the last to arrive counts.
+        // Of several samples for one millisecond the last to arrive counts.
         if wanted.get(index + 1).is_some_and(|next| next.time == sample.time) {
             continue;
         }

@@ -1,8 +1,8 @@
 //! Values of a series in the order of time, in small blocks from one arena.
 //!
-//! Most series of a server never change: the leading run of equal values takes no block at all.
-//! The first block of a series is half as large as the others, so that a head that has just begun
-//! stays small. All blocks go back at once when the head is dropped.
+//! The values of many series never change: the leading run of equal values takes no block. The
+//! first block of a series is half as large as the others, so that a new head stays small. All
+//! blocks are freed at once when the head is dropped.
 
 use std::ops::Range;
 
@@ -10,19 +10,19 @@ const FIRST_BLOCK: usize = 4;
 /// One cache line.
 const BLOCK: usize = 8;
 const NO_BLOCK: u32 = u32::MAX;
-/// Blocks are allocated in slabs: growing never copies, and a small head stays small.
+/// Blocks are allocated in slabs, so that growing never copies and a small head stays small.
 const SLAB_BLOCKS: usize = 4_096;
 
-/// There is one for each series: the size counts.
+/// There is one for each series, so the size matters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) len: u32,
-    /// How many values in front are `constant`.
+    /// How many leading values equal `constant`.
     constant_len: u32,
-    /// The bytes of a `u64`, which would have to be aligned.
+    /// The bytes of a `u64`; as a `u64` it would have to be aligned and the struct would grow.
     constant: [u8; 8],
-    /// Among the first blocks while there is one, among the others afterwards. The blocks of a run
-    /// are a ring: the last one names the first.
+    /// The number of the last block: one of the first blocks while the run has only one, one of the
+    /// others afterwards. The blocks of a run form a ring, in which the last one names the first.
     last_block: u32,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct ValueArena {
     others: Blocks<BLOCK>,
 }
 
-/// Blocks of one size, each with the number of another.
+/// Blocks of one size, each with the number of the next block.
 #[derive(Debug, Default)]
 struct Blocks<const SIZE: usize> {
     slabs: Vec<Slab<SIZE>>,
@@ -114,7 +114,7 @@ impl ValueArena {
         run.len += 1;
     }
 
-    /// Puts a block behind the last one, which `is_first` or one of the others.
+    /// Adds a block after the last one; `is_first` means that it is the run's first.
     fn add_block(&mut self, run: &mut Run, is_first: bool) {
         let (block, last) = (self.others.add(), run.last_block);
         let first = if is_first {
@@ -127,7 +127,7 @@ impl ValueArena {
         run.last_block = block;
     }
 
-    /// Appends the values number `range` of the run, which has as many.
+    /// Appends the values number `range` of the run, which has at least as many.
     pub(crate) fn read(&self, run: &Run, range: Range<u32>, into: &mut Vec<f64>) {
         let constant = range.start.min(run.constant_len)..range.end.min(run.constant_len);
         let filled = into.len() + constant.len();
@@ -139,7 +139,7 @@ impl ValueArena {
         }
     }
 
-    /// Appends the values number `stored` of those that stand in blocks.
+    /// Appends the values number `stored` of those in blocks.
     fn read_blocks(&self, run: &Run, stored: Range<usize>, into: &mut Vec<f64>) {
         let mut append = |values: &[u64], at: usize| {
             let (from, to) = (stored.start.max(at), stored.end.min(at + values.len()));

@@ -1,4 +1,4 @@
-//! What a group says about each of its series: where its times and values are.
+//! The columns of a group: where the times and values of each series are.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(super) struct SeriesColumn {
     pub(super) has_stale: bool,
     pub(super) times: u32,
     pub(super) count: u32,
-    /// How many coded values of the group lie before this series.
+    /// How many coded values of the group precede those of this series.
     pub(super) first: u32,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct HistogramColumn {
     pub(super) length: u32,
 }
 
-/// From which sample on which start holds.
+/// Runs of starts: the number of the first sample, and the start from there on.
 pub(super) type StartRuns = Vec<(u32, i64)>;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn write_starts(runs: &StartRuns, writer: &mut ByteWriter) {
     }
 }
 
-/// `series` comes from the directory; a byte of flags for each is the least they take.
+/// `series` comes from the directory; each takes at least a byte of flags.
 pub(super) fn decode(bytes: &[u8], series: u32) -> Result<GroupColumns, DecodeError> {
     let mut reader = ByteReader::new(bytes);
     let flags = reader.bytes(series as usize)?;
@@ -207,7 +207,7 @@ fn decode_histograms(
     Ok(())
 }
 
-/// Starts by sample as runs; empty where there are none.
+/// Starts by sample as runs; empty if there are no starts.
 pub(super) fn start_runs(starts: &[i64]) -> StartRuns {
     let mut runs = StartRuns::new();
     for (index, start) in starts.iter().enumerate() {
@@ -289,7 +289,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>, series in 0u32..100) {
+        fn any_bytes_are_columns_or_an_error(bytes: Vec<u8>, series in 0u32..100) {
             let _ = decode(&bytes, series);
         }
     }

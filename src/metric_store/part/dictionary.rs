@@ -1,6 +1,6 @@
-//! The labels of a part and, for each, the values that its series have.
+//! The labels of a part and, for each label, the values that its series have.
 //!
-//! A value's code is its place in its label's dictionary, in order of first appearance; code 0 is
+//! A value's code is its index in its label's dictionary, in order of first appearance; code 0 is
 //! the empty value of series without the label. Labels are numbered in the same way.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
@@ -11,9 +11,9 @@ use std::collections::HashMap;
 pub(crate) struct Dictionary {
     pub(crate) label: String,
     text: String,
-    /// Where each code's value ends in the text; that of code 0 is empty.
+    /// The end of each code's value in the text; that of code 0 is empty.
     ends: Vec<u32>,
-    /// The codes in the order of their values; empty where they stand in order anyway.
+    /// The codes in the order of their values; empty if the codes are in that order already.
     order: Vec<u32>,
 }
 
@@ -39,7 +39,7 @@ impl Dictionary {
         (1..self.codes()).map(move |place| self.value(code(place)))
     }
 
-    /// The code of a value; none where no series has it.
+    /// The code of a value; `None` if no series has it.
     pub(crate) fn find(&self, value: &str) -> Option<u32> {
         let (mut low, mut high) = (0, self.codes());
         while low < high {
@@ -80,7 +80,7 @@ impl Dictionary {
 pub(crate) struct Dictionaries(Vec<Dictionary>);
 
 impl Dictionaries {
-    /// Reads a page behind those that were read before.
+    /// Reads the next page.
     pub(crate) fn read_page(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         let mut reader = ByteReader::new(bytes);
         while !reader.is_empty() {
@@ -98,7 +98,7 @@ impl Dictionaries {
         Ok(())
     }
 
-    /// After the last page.
+    /// To be called after the last page.
     pub(crate) fn settle(&mut self) {
         self.0.iter_mut().for_each(Dictionary::settle);
     }
@@ -122,14 +122,14 @@ impl Dictionaries {
 }
 
 fn read_values(reader: &mut ByteReader<'_>, into: &mut Dictionary) -> Result<(), DecodeError> {
-    // Two lengths each are the least they take.
+    // Each value takes at least two lengths.
     let count = reader.length(reader.remaining() / 2)?;
     let mut value: Vec<u8> = Vec::new();
     for _ in 0..count {
         let shared = reader.length(value.len())?;
         value.truncate(shared);
         value.extend_from_slice(reader.prefixed()?);
-        let wrong = reader.value_error("a label's value is empty or no UTF-8");
+        let wrong = reader.value_error("a label's value is empty or not UTF-8");
         let text = std::str::from_utf8(&value).ok().filter(|text| !text.is_empty());
         let long = reader.value_error("a label has too many values");
         if !into.push(text.ok_or(wrong)?) {
@@ -139,7 +139,7 @@ fn read_values(reader: &mut ByteReader<'_>, into: &mut Dictionary) -> Result<(),
     Ok(())
 }
 
-/// Gives codes to labels and values as they come.
+/// Assigns codes to labels and values as they appear.
 #[derive(Debug, Default)]
 pub(crate) struct DictionaryBuilder {
     numbers: HashMap<Box<str>, u32>,
@@ -150,7 +150,7 @@ pub(crate) struct DictionaryBuilder {
 struct LabelValues {
     label: Box<str>,
     codes: HashMap<Box<str>, u32>,
-    /// Neighbours often have the same value.
+    /// Consecutive series often have the same value.
     last: (String, u32),
 }
 
@@ -186,7 +186,7 @@ impl DictionaryBuilder {
         last.1
     }
 
-    /// Hands out pages of about `page_bytes`.
+    /// Passes on pages of roughly `page_bytes`.
     pub(crate) fn write_pages<E>(
         &self,
         page_bytes: usize,
@@ -213,13 +213,13 @@ impl DictionaryBuilder {
     }
 }
 
-/// How many of the values fill the room, at least one.
-fn run_length(values: &[(u32, &str)], room: usize) -> usize {
+/// How many of the values fit into `space` bytes, at least one.
+fn run_length(values: &[(u32, &str)], space: usize) -> usize {
     let mut bytes = 0;
     let fits = values.iter().take_while(|(_, value)| {
         let before = bytes;
         bytes += value.len() + 2;
-        before < room
+        before < space
     });
     fits.count().max(1)
 }
@@ -267,7 +267,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>) {
+        fn any_bytes_are_dictionaries_or_an_error(bytes: Vec<u8>) {
             let mut read = Dictionaries::default();
             if read.read_page(&bytes).is_ok() {
                 read.settle();

@@ -1,10 +1,11 @@
 //! A part of metrics: what its pages hold. `docs/formats/metrics-part.md` draws the bytes.
 //!
-//! Lives here: kinds of pages, the directory of groups. `writer`: series in order to a part.
-//! `reader`: one series of a part. `dictionary`, `names`, `columns`, `times`: some of the kinds.
-//! Not here: files and their checksums (parts), which parts to make (flush, merge).
-//! Invariants: series stand in the order of metric and labels; a group holds series of
-//! one metric; every time column stands once.
+//! Lives here: kinds of pages, the directory of groups. `writer`: writes series in order into a
+//! part. `reader`: reads one series of a part. `dictionary`, `names`, `columns`, `times`: some of
+//! the kinds.
+//! Not here: files and their checksums (`parts`), which parts to make (`flush`, `merge`).
+//! Invariants: series are in the order of metric and labels; a group holds series of one metric;
+//! every distinct time column is stored once.
 
 mod columns;
 mod dictionary;
@@ -20,16 +21,16 @@ use parts::PartError;
 
 pub(crate) use dictionary::{Dictionaries, Dictionary};
 pub(crate) use names::GroupNames;
-pub(crate) use reader::{Caches, Lent, MetricPart, PartRoom};
+pub(crate) use reader::{Borrowed, Caches, MetricPart, PartScratch};
 pub(crate) use writer::PartBuilder;
 
-/// The version of what is in the pages.
+/// The version of the pages' content.
 pub(crate) const PART_SCHEMA: u16 = 2;
 
-/// A group has no more series than this.
+/// The most series of a group.
 pub(crate) const GROUP_SERIES_MAX: u32 = 1 << 13;
 
-/// Kinds of pages. They stand in files: never reuse one.
+/// Kinds of pages. The numbers are stored in files: never reuse one.
 pub(crate) mod kind {
     pub(crate) const GROUPS: u16 = 1;
     pub(crate) const NAMES: u16 = 2;
@@ -42,7 +43,7 @@ pub(crate) mod kind {
     pub(crate) const DICTIONARIES: u16 = 9;
 }
 
-/// Where a group's bytes of one kind lie: in the n-th page of that kind.
+/// Where a group's bytes of one kind are: in the n-th page of that kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) page: u32,
@@ -50,7 +51,7 @@ pub(crate) struct Place {
     pub(crate) length: u32,
 }
 
-/// Some series of one metric whose values share their tables.
+/// Some series of one metric, whose values share their tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupEntry {
     pub(crate) metric: String,
@@ -109,7 +110,7 @@ fn decode_place(reader: &mut ByteReader<'_>) -> Result<Place, DecodeError> {
     Ok(Place { page: number()?, offset: number()?, length: number()? })
 }
 
-/// Bytes of a part that make no sense although their checksum agrees: damage all the same.
+/// The error for bytes that can't be decoded although their checksum matches, which is damage too.
 pub(crate) fn damaged(key: &str, error: DecodeError) -> StoreError {
     PartError::Corrupt { key: key.to_owned(), what: error.to_string() }.into()
 }
@@ -152,7 +153,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>) {
+        fn any_bytes_are_a_directory_or_an_error(bytes: Vec<u8>) {
             let _ = decode_groups(&bytes, &mut Vec::new());
         }
     }

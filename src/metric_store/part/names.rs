@@ -1,17 +1,17 @@
-//! The names of a group's series: a column of codes for each label.
+//! The labels of a group's series: a column of codes for each label.
 //!
-//! The metric's name stands in the directory of groups; what the codes mean, in the dictionaries of
-//! the part. Series that are alike repeat whole columns, so these take little, and a matcher looks
-//! at each value once, not at each series.
+//! The metric's name is in the directory of groups; the dictionaries of the part tell what the
+//! codes mean. Similar series repeat whole columns, so these take little space, and a matcher
+//! checks each value once instead of each series.
 
 use super::dictionary::{Dictionaries, DictionaryBuilder};
 use codec::{ByteReader, ByteWriter, DecodeError};
 use model::{Labels, METRIC_NAME, write_label};
 
-/// Codes, as narrow as they can be. Decoded columns are kept by the thousand.
+/// Codes in their narrowest form, because thousands of decoded columns are cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Codes {
-    /// All series have the same.
+    /// All series have the same code.
     Same(u32),
     Bytes(Vec<u8>),
     Shorts(Vec<u16>),
@@ -52,7 +52,7 @@ impl Codes {
         }
     }
 
-    /// Marks the codes that any of the series has, which often are all of the group.
+    /// Marks the codes of the given series, which often are all series of the group.
     pub(crate) fn mark(&self, series: &[u32], seen: &mut [bool]) {
         match self {
             Self::Same(code) => seen[*code as usize] |= !series.is_empty(),
@@ -84,7 +84,7 @@ impl Codes {
         codes.iter().for_each(|code| writer.raw(&code.to_le_bytes()[..usize::from(width)]));
     }
 
-    /// All codes are below `limit`.
+    /// Checks that all codes are below `limit`.
     fn read(reader: &mut ByteReader<'_>, count: usize, limit: usize) -> Result<Self, DecodeError> {
         let wrong = reader.value_error("a label's value is not in its dictionary");
         let width = reader.u8()?;
@@ -124,17 +124,17 @@ impl Codes {
 /// One label of a group.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LabelColumn {
-    /// Its number in the dictionaries.
+    /// The label's number in the dictionaries.
     pub(crate) label: u32,
     pub(crate) codes: Codes,
 }
 
-/// The names of a group's series, in order of labels.
+/// The labels of a group's series, in the order of labels.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct GroupNames {
     pub(crate) count: u32,
     columns: Vec<LabelColumn>,
-    /// How many columns stand before the metric's name.
+    /// How many columns sort before the metric's name.
     before_metric: usize,
 }
 
@@ -204,7 +204,7 @@ impl GroupNames {
     }
 }
 
-/// The names of the group that is being filled.
+/// The labels of the group that is being filled.
 #[derive(Debug, Default)]
 pub(crate) struct NamesBuilder {
     /// In order of labels.
@@ -223,7 +223,7 @@ impl NamesBuilder {
                 self.columns.insert(place, (dictionaries.number(name), Vec::new()));
             }
             let (label, codes) = &mut self.columns[place];
-            // Those before that lack the label.
+            // The series before lack the label.
             codes.resize(self.count, 0);
             codes.push(dictionaries.code(*label, value));
         }
@@ -297,12 +297,12 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>, count in 0u32..50) {
+        fn any_bytes_are_names_or_an_error(bytes: Vec<u8>, count in 0u32..50) {
             let mut read = Dictionaries::default();
             let _ = read.read_page(b"\x01a\x02\x00\x01x\x00\x01y");
             if let Ok(names) = GroupNames::decode(&bytes, count, &read) {
-                let mut room = Vec::new();
-                (0..count).for_each(|index| names.write("m", index, &read, &mut room));
+                let mut scratch = Vec::new();
+                (0..count).for_each(|index| names.write("m", index, &read, &mut scratch));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One series of a part, through bounded caches.
+//! Reads one series of a part, through bounded caches.
 
 use super::columns::{self, Form, GroupColumns, SeriesColumn, expand_starts};
 use super::dictionary::Dictionaries;
@@ -18,7 +18,8 @@ use parts::{Part, PartError};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What of parts was decoded lately. One for the store; merges bring their own small one.
+/// Recently decoded content of parts. The store has one cache; each merge has a small one of its
+/// own.
 #[derive(Debug)]
 pub(crate) struct Caches(Cache<(Ulid, Decoded, u32)>);
 
@@ -56,7 +57,7 @@ pub(crate) struct PartIndex {
 pub(crate) struct GroupValues {
     decoder: ValueDecoder,
     bytes: Vec<u8>,
-    /// Where the pages begin in the bytes.
+    /// Where the pages begin within the bytes.
     pages: usize,
 }
 
@@ -68,48 +69,49 @@ pub(crate) struct MetricPart {
     caches: Arc<Caches>,
 }
 
-/// What the series before was read from: neighbours share it.
+/// What reading keeps between series: neighbouring series of a part share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PartRoom {
+pub(crate) struct PartScratch {
     group: u32,
     columns: Option<Arc<GroupColumns>>,
-    desk: Desk,
+    state: ReadState,
 }
 
-/// The values and times at hand, and what is lent of them.
+/// The values and times that were read last, and the buffers from which samples are borrowed.
 #[derive(Clone, Debug, Default)]
-struct Desk {
+struct ReadState {
     values: Option<Arc<GroupValues>>,
-    /// With the number of the page's first column.
+    /// A page of times, with the number of its first column.
     times: Option<(u32, Arc<TimesPage>)>,
-    /// The column that was looked at last.
+    /// The column that was used last, and its samples in the range.
     at: (u32, Span),
-    /// What of time columns lies in the range, by their numbers' last bits: neighbours take turns.
+    /// The samples in the range of recently used time columns, indexed by the low bits of the
+    /// column's number, because neighbouring series alternate between few columns.
     spans: Vec<Option<(u32, TimeRange, Span)>>,
     decoded: Vec<f64>,
-    /// Repeats one value, these bits.
+    /// The bits of a value, and that value repeated.
     repeated: (u64, Vec<f64>),
     starts: Vec<i64>,
 }
 
-/// The floats of one series in a range, where they lie.
+/// The floats of one series in a range, borrowed from the scratch or the cache.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lent<'r> {
+pub(crate) struct Borrowed<'r> {
     pub(crate) times: &'r [i64],
     pub(crate) values: &'r [f64],
-    /// Empty where none is known.
+    /// Empty if no start is known.
     pub(crate) starts: &'r [i64],
 }
 
-impl Lent<'_> {
-    const NOTHING: Self = Lent { times: &[], values: &[], starts: &[] };
+impl Borrowed<'_> {
+    const NOTHING: Self = Borrowed { times: &[], values: &[], starts: &[] };
 }
 
-/// Scrapes of so many targets are told apart without a search.
+/// Enough for the distinct time columns of this many scrape targets.
 const SPANS_KEPT: usize = 256;
 
-impl Desk {
-    /// Those of the column that was looked at last that lie in its range.
+impl ReadState {
+    /// The times of the column that was used last, as far as they are in its range.
     fn times(&self) -> Option<&[i64]> {
         let ((first, times), (number, span)) = (self.times.as_ref()?, self.at);
         times.column((number - first) as usize)?.get(span.from..span.to)
@@ -180,118 +182,118 @@ impl MetricPart {
         })
     }
 
-    /// Appends the series' samples in the range. Without `values` only stale markers are true to
-    /// their bits; all other values are 0.
+    /// Appends the series' samples in the range. Without `values` only stale markers have their own
+    /// bits; all other values are 0.
     pub(crate) fn read(
         &self,
         place: (u32, u32),
         range: TimeRange,
         values: bool,
         into: &mut Columns,
-        room: &mut PartRoom,
+        scratch: &mut PartScratch,
     ) -> Result<(), StoreError> {
         let wanted = Wanted { group: place.0, series: place.1, range, values };
-        let (columns, desk) = self.at_group(place.0, room)?;
-        let lent = self.lend_floats(columns, wanted, desk)?;
-        into.floats.extend(lent.times, lent.values, lent.starts);
+        let (columns, state) = self.at_group(place.0, scratch)?;
+        let borrowed = self.borrow_floats(columns, wanted, state)?;
+        into.floats.extend(borrowed.times, borrowed.values, borrowed.starts);
         if columns.histograms.contains_key(&wanted.series) {
-            self.read_histograms(columns, wanted, into, desk)?;
+            self.read_histograms(columns, wanted, into, state)?;
         }
         Ok(())
     }
 
-    /// Whether `lend` gives all of the series: it has no histograms.
-    pub(crate) fn is_lendable(&self, place: (u32, u32), room: &mut PartRoom) -> bool {
-        let found = self.at_group(place.0, room);
+    /// Whether `borrow` returns everything of the series, which is so if it has no histograms.
+    pub(crate) fn can_borrow(&self, place: (u32, u32), scratch: &mut PartScratch) -> bool {
+        let found = self.at_group(place.0, scratch);
         found.is_ok_and(|(columns, _)| !columns.histograms.contains_key(&place.1))
     }
 
-    /// What `read` would append of floats, without a copy.
-    pub(crate) fn lend<'r>(
+    /// The floats that `read` would append, without copying them.
+    pub(crate) fn borrow<'r>(
         &self,
         place: (u32, u32),
         range: TimeRange,
         values: bool,
-        room: &'r mut PartRoom,
-    ) -> Result<Lent<'r>, StoreError> {
+        scratch: &'r mut PartScratch,
+    ) -> Result<Borrowed<'r>, StoreError> {
         let wanted = Wanted { group: place.0, series: place.1, range, values };
-        let (columns, desk) = self.at_group(place.0, room)?;
-        self.lend_floats(columns, wanted, desk)
+        let (columns, state) = self.at_group(place.0, scratch)?;
+        self.borrow_floats(columns, wanted, state)
     }
 
     fn at_group<'r>(
         &self,
         group: u32,
-        room: &'r mut PartRoom,
-    ) -> Result<(&'r GroupColumns, &'r mut Desk), StoreError> {
-        if room.group != group || room.columns.is_none() {
+        scratch: &'r mut PartScratch,
+    ) -> Result<(&'r GroupColumns, &'r mut ReadState), StoreError> {
+        if scratch.group != group || scratch.columns.is_none() {
             let columns = self.columns(group)?;
-            (room.group, room.desk.values) = (group, None);
-            room.columns = Some(columns);
+            (scratch.group, scratch.state.values) = (group, None);
+            scratch.columns = Some(columns);
         }
-        let PartRoom { columns, desk, .. } = room;
-        Ok((columns.as_ref().expect("it was loaded above"), desk))
+        let PartScratch { columns, state, .. } = scratch;
+        Ok((columns.as_ref().expect("it was loaded above"), state))
     }
 
-    fn lend_floats<'r>(
+    fn borrow_floats<'r>(
         &self,
         columns: &GroupColumns,
         wanted: Wanted,
-        desk: &'r mut Desk,
-    ) -> Result<Lent<'r>, StoreError> {
+        state: &'r mut ReadState,
+    ) -> Result<Borrowed<'r>, StoreError> {
         let missing = DecodeError::Value { offset: 0, what: "a group has fewer series" };
         let column = columns.series.get(wanted.series as usize);
         let column = *column.ok_or(missing).map_err(self.damage())?;
         if column.form == Form::None {
-            return Ok(Lent::NOTHING);
+            return Ok(Borrowed::NOTHING);
         }
-        let span = self.span(column.times, wanted.range, desk)?;
+        let span = self.span(column.times, wanted.range, state)?;
         let Span { from, to, all } = span;
         if all != column.count as usize {
             let wrong = DecodeError::Value { offset: 0, what: "times and values differ in length" };
             return Err(self.damage()(wrong));
         }
         if from == to {
-            return Ok(Lent::NOTHING);
+            return Ok(Borrowed::NOTHING);
         }
-        desk.starts.clear();
+        state.starts.clear();
         if let Some(runs) = columns.starts.get(&wanted.series) {
-            expand_starts(runs, from, to, &mut desk.starts);
+            expand_starts(runs, from, to, &mut state.starts);
         }
         let values = match column.form {
             Form::Coded { offset, length } if wanted.values || column.has_stale => {
-                self.decode_values(&column, (offset, length), wanted.group, desk)?;
-                desk.decoded.get(from..to)
+                self.decode_values(&column, (offset, length), wanted.group, state)?;
+                state.decoded.get(from..to)
             }
             form => {
                 let bits = if let Form::Constant(bits) = form { bits } else { 0 };
-                desk.repeat(bits, to - from);
-                desk.repeated.1.get(..to - from)
+                state.repeat(bits, to - from);
+                state.repeated.1.get(..to - from)
             }
         };
         let missing = DecodeError::Value { offset: 0, what: "a series has fewer samples" };
-        let (Some(times), Some(values)) = (desk.times(), values) else {
+        let (Some(times), Some(values)) = (state.times(), values) else {
             return Err(self.damage()(missing));
         };
-        Ok(Lent { times, values, starts: &desk.starts })
+        Ok(Borrowed { times, values, starts: &state.starts })
     }
 
-    /// All values of the series, into the desk.
+    /// Decodes all values of the series into the state.
     fn decode_values(
         &self,
         column: &SeriesColumn,
         (offset, length): (u32, u32),
         group: u32,
-        desk: &mut Desk,
+        state: &mut ReadState,
     ) -> Result<(), StoreError> {
-        let values = Arc::clone(self.group_values(group, desk)?);
+        let values = Arc::clone(self.group_values(group, state)?);
         let start = values.pages + offset as usize;
         let missing = DecodeError::Value { offset: 0, what: "a page leaves its group" };
         let page = values.bytes.get(start..start + length as usize);
         let page = page.ok_or(missing).map_err(self.damage())?;
-        desk.decoded.clear();
+        state.decoded.clear();
         let (first, count) = (column.first as usize, column.count as usize);
-        values.decoder.decode(page, first, count, &mut desk.decoded).map_err(self.damage())
+        values.decoder.decode(page, first, count, &mut state.decoded).map_err(self.damage())
     }
 
     fn read_histograms(
@@ -299,15 +301,15 @@ impl MetricPart {
         columns: &GroupColumns,
         wanted: Wanted,
         into: &mut Columns,
-        desk: &mut Desk,
+        state: &mut ReadState,
     ) -> Result<(), StoreError> {
         let (column, runs) = &columns.histograms[&wanted.series];
         let into = &mut into.histograms;
-        let span = self.span(column.times, wanted.range, desk)?;
+        let span = self.span(column.times, wanted.range, state)?;
         if span.from == span.to {
             return Ok(());
         }
-        into.times.extend_from_slice(desk.times().unwrap_or_default());
+        into.times.extend_from_slice(state.times().unwrap_or_default());
         let place = self.group(wanted.group).histograms;
         let start = place.offset.saturating_add(column.offset);
         let place = Place { offset: start, length: column.length, ..place };
@@ -326,30 +328,35 @@ impl MetricPart {
         Ok(())
     }
 
-    /// Which of a column's times lie in the range; their page is in the room then.
-    fn span(&self, number: u32, range: TimeRange, desk: &mut Desk) -> Result<Span, StoreError> {
+    /// Which of a column's times are in the range. Afterwards their page is in the state.
+    fn span(
+        &self,
+        number: u32,
+        range: TimeRange,
+        state: &mut ReadState,
+    ) -> Result<Span, StoreError> {
         let missing = DecodeError::Value { offset: 0, what: "a time column is missing" };
         let is_here = |(first, times): &(u32, Arc<TimesPage>)| {
             number >= *first && times.column((number - first) as usize).is_some()
         };
-        if !desk.times.as_ref().is_some_and(is_here) {
+        if !state.times.as_ref().is_some_and(is_here) {
             let page = self.index.time_pages.partition_point(|first| *first <= number);
             let page = page.checked_sub(1).ok_or(missing).map_err(self.damage())?;
-            desk.times = Some((self.index.time_pages[page], self.times_page(page as u32)?));
+            state.times = Some((self.index.time_pages[page], self.times_page(page as u32)?));
         }
-        desk.spans.resize(SPANS_KEPT, None);
-        let kept = &mut desk.spans[number as usize % SPANS_KEPT];
+        state.spans.resize(SPANS_KEPT, None);
+        let kept = &mut state.spans[number as usize % SPANS_KEPT];
         let span = match kept {
             Some((known, of, span)) if (*known, *of) == (number, range) => *span,
             _ => {
-                let (first, times) = desk.times.as_ref().expect("it was loaded above");
+                let (first, times) = state.times.as_ref().expect("it was loaded above");
                 let times = times.column((number - first) as usize);
                 let span = Span::of(times.ok_or(missing).map_err(self.damage())?, range);
                 *kept = Some((number, range, span));
                 span
             }
         };
-        desk.at = (number, span);
+        state.at = (number, span);
         Ok(span)
     }
 
@@ -376,9 +383,9 @@ impl MetricPart {
     fn group_values<'r>(
         &self,
         group: u32,
-        desk: &'r mut Desk,
+        state: &'r mut ReadState,
     ) -> Result<&'r Arc<GroupValues>, StoreError> {
-        if desk.values.is_none() {
+        if state.values.is_none() {
             let values = self.caches.0.get_or_load(&(self.id, Decoded::Values, group), || {
                 let bytes = self.section(kind::VALUES, self.group(group).values)?;
                 let mut reader = ByteReader::new(&bytes);
@@ -388,21 +395,21 @@ impl MetricPart {
                 let weight = bytes.len() + decoder.bytes();
                 Ok::<_, StoreError>((GroupValues { decoder, bytes, pages }, weight))
             })?;
-            desk.values = Some(values);
+            state.values = Some(values);
         }
-        Ok(desk.values.as_ref().expect("it was loaded above"))
+        Ok(state.values.as_ref().expect("it was loaded above"))
     }
 
-    /// One page at a time is in memory.
+    /// Holds one page at a time in memory.
     pub(crate) fn for_each_exemplar(
         &self,
         mut each: impl FnMut(Labels, Exemplar),
     ) -> Result<(), StoreError> {
-        let mut room = Vec::new();
+        let mut decoded = Vec::new();
         for page in 0..self.page_count(kind::EXEMPLARS)? {
             let bytes = self.page(kind::EXEMPLARS, page)?;
-            decode_exemplars(&bytes, &mut room).map_err(self.damage())?;
-            room.drain(..).for_each(|(series, exemplar)| each(series, exemplar));
+            decode_exemplars(&bytes, &mut decoded).map_err(self.damage())?;
+            decoded.drain(..).for_each(|(series, exemplar)| each(series, exemplar));
         }
         Ok(())
     }
@@ -431,7 +438,7 @@ impl MetricPart {
         Ok(page.get(start..end).ok_or(missing).map_err(self.damage())?.to_vec())
     }
 
-    /// The n-th page of a kind. Small groups share pages, so the last ones are kept.
+    /// The n-th page of a kind. Small groups share pages, so recent pages are cached.
     fn page(&self, kind: u16, number: u32) -> Result<Arc<Vec<u8>>, StoreError> {
         let missing = DecodeError::Value { offset: 0, what: "a page is missing" };
         let pages = self.part.pages_of(kind)?;

@@ -1,4 +1,4 @@
-//! Time columns: a page holds many, each coded by the change of its steps.
+//! Time columns: a page holds many, each coded as differences of its steps.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
 
@@ -67,7 +67,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>) {
+        fn any_bytes_are_times_or_an_error(bytes: Vec<u8>) {
             let _ = TimesPage::decode(&bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! Series in order to a part, in one pass, holding one group in memory.
+//! Writes series, in order, into a part in one pass, with one group in memory.
 
 use super::columns::{self, Form, GroupColumns, HistogramColumn, SeriesColumn};
 use super::dictionary::DictionaryBuilder;
@@ -16,13 +16,14 @@ use model::{FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange};
 use parts::{Compression, NewPart, PartStore, PartWriter};
 use std::collections::HashMap;
 
-/// A page is closed when it has grown beyond this.
+/// A page is ended when it exceeds this.
 const PAGE_BYTES: usize = 128 << 10;
 
-/// A group ends when it has this many values: enough for good tables, little enough for memory.
+/// A group ends at this many values: enough for good tables, few enough for memory.
 const GROUP_VALUES: usize = 1 << 18;
 
-/// Or when its histograms take this much: whoever reads one of them reads all of the group.
+/// A group also ends when its histograms exceed this, because a reader of one histogram reads those
+/// of the whole group.
 const GROUP_HISTOGRAM_BYTES: usize = 1 << 20;
 
 /// The directory is split into pages of this many groups.
@@ -61,9 +62,9 @@ struct Section {
 struct TimeColumns {
     known: HashMap<u128, u32>,
     section: Section,
-    /// The number of the first column in the section's page.
+    /// The number of the first column in the section's current page.
     first: u32,
-    room: ByteWriter,
+    encoded: ByteWriter,
 }
 
 /// The group that is being filled.
@@ -105,7 +106,7 @@ impl PartBuilder {
                 known: HashMap::new(),
                 section: Section::new(kind::TIMES, described),
                 first: 0,
-                room: ByteWriter::default(),
+                encoded: ByteWriter::default(),
             },
             group: Group::default(),
             groups: Vec::new(),
@@ -116,7 +117,7 @@ impl PartBuilder {
         })
     }
 
-    /// Adds a series. They must come in the order of parts; one without samples is left out.
+    /// Adds a series. Series must come in the order of parts; one without samples is skipped.
     pub(crate) fn series(&mut self, labels: &Labels, samples: &Columns) -> Result<(), StoreError> {
         if samples.is_empty() {
             return Ok(());
@@ -196,7 +197,7 @@ impl PartBuilder {
         self.rows += group.rows;
         self.time = Some(self.time.map_or(time, |range| range.union(time)));
         self.groups.push(entry);
-        // Keep the memory for the next group.
+        // Keep the buffers for the next group.
         (self.group.values, self.group.lengths) = (group.values, group.lengths);
         self.group.values.clear();
         self.group.lengths.clear();
@@ -246,7 +247,7 @@ impl PartBuilder {
         Ok(())
     }
 
-    /// `None` when there is nothing to keep.
+    /// `None` if the part would be empty.
     pub(crate) fn finish(
         mut self,
         metadata: &[(String, MetricMetadata)],
@@ -332,12 +333,12 @@ impl Section {
 impl TimeColumns {
     /// The number of the column with these times.
     fn number(&mut self, writer: &mut PartWriter, times: &[i64]) -> Result<u32, StoreError> {
-        self.room.bytes.clear();
-        times::encode_column(times, &mut self.room);
+        self.encoded.bytes.clear();
+        times::encode_column(times, &mut self.encoded);
         let next = self.known.len() as u32;
-        let number = *self.known.entry(xxh3_128(&self.room.bytes)).or_insert(next);
+        let number = *self.known.entry(xxh3_128(&self.encoded.bytes)).or_insert(next);
         if number == next {
-            self.section.buffer.extend_from_slice(&self.room.bytes);
+            self.section.buffer.extend_from_slice(&self.encoded.bytes);
             if self.section.buffer.len() >= PAGE_BYTES / 4 {
                 self.end_page(writer)?;
             }
@@ -366,7 +367,7 @@ impl Group {
         }
         self.lengths.push(values.len() as u32);
         self.values.extend(values.iter().map(|value| value.to_bits()));
-        // Offsets and lengths are known when the group is encoded.
+        // Offsets and lengths are filled in when the group is encoded.
         Form::Coded { offset: 0, length: 0 }
     }
 

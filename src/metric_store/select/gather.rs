@@ -1,7 +1,7 @@
-//! Which series of each head and part match.
+//! Finds the matching series of each head and part.
 //!
-//! In a part a matcher looks at each value of a label once, and at codes after that; in a head the
-//! shortest list of series that some matcher allows is walked.
+//! In a part, a matcher checks each value of a label once and only compares codes after that. In a
+//! head, the shortest list of series among the matchers is walked.
 
 use super::{HeadSource, Origin, PartSource, Place, Source, parts_by_day};
 use crate::StoreError;
@@ -112,14 +112,14 @@ pub(super) fn overlaps(head: &Head, time: TimeRange) -> bool {
     head.time().is_some_and(|range| range.overlaps(time))
 }
 
-/// Matchers as one part sees them: what they think of each code of a label.
+/// Matchers applied to one part, with their results for each code of a label.
 pub(super) struct PartTests<'a>(Vec<PartTest<'a>>);
 
 struct PartTest<'a> {
     matcher: &'a Matcher,
     label: u32,
     dictionary: &'a Dictionary,
-    /// By code: 0 not known yet, 1 passes, 2 does not.
+    /// By code: 0 unknown, 1 passes, 2 does not.
     known: Vec<u8>,
 }
 
@@ -134,7 +134,7 @@ impl PartTest<'_> {
 }
 
 impl<'a> PartTests<'a> {
-    /// `None` where no series of the part can pass.
+    /// `None` if no series of the part can pass.
     pub(super) fn new(matchers: &Compiled<'a>, dictionaries: &'a Dictionaries) -> Option<Self> {
         let mut tests = Vec::new();
         for matcher in &matchers.others {
@@ -155,7 +155,7 @@ impl<'a> PartTests<'a> {
         Some(Self(tests))
     }
 
-    /// Replaces `matching` by the group's series that pass.
+    /// Replaces the content of `matching` with the group's series that pass.
     pub(super) fn select(&mut self, names: &GroupNames, matching: &mut Vec<u32>) {
         matching.clear();
         let mut is_first = true;
@@ -178,7 +178,7 @@ impl<'a> PartTests<'a> {
     }
 }
 
-/// The groups of a part that the metric's name and the time leave.
+/// The groups of a part with a matching metric and time.
 pub(super) fn groups_of(
     part: &MetricPart,
     time: TimeRange,
@@ -221,7 +221,7 @@ fn gather_part(
     Ok(is_any.then(|| (PartSource { part, dictionaries, groups }, found)))
 }
 
-/// The head as it is now, with the number of its batches.
+/// The matching series of the head now, and the number of its batches.
 fn gather_head(head: &MetricHead, matchers: &Compiled<'_>) -> (u32, Found) {
     let (mut batches, mut found) = (0, Found::default());
     for_each_in_head(head, matchers, |registry, head, number| {
@@ -233,8 +233,8 @@ fn gather_head(head: &MetricHead, matchers: &Compiled<'_>) -> (u32, Found) {
     (batches, found)
 }
 
-/// Calls `each` with the matching series of a head, in the order of parts. All of them are seen at
-/// one moment.
+/// Calls `each` with the matching series of a head, in the order of parts. The head does not change
+/// meanwhile.
 pub(super) fn for_each_in_head(
     head: &MetricHead,
     matchers: &Compiled<'_>,
@@ -269,7 +269,7 @@ pub(super) fn for_each_in_head(
     }
 }
 
-/// The series with one of a label's values, where they are fewer than those of the metric.
+/// The series with one of a label's values, if they are fewer than those of the metric.
 fn shortest_list(registry: &Registry, matchers: &Compiled<'_>) -> Option<Vec<u32>> {
     let all = matchers.metric().map_or(registry.len(), |metric| registry.metric(metric).len());
     let lists = matchers.others.iter().filter_map(|matcher| {
@@ -279,6 +279,6 @@ fn shortest_list(registry: &Registry, matchers: &Compiled<'_>) -> Option<Vec<u32
         Some((lists.iter().map(|list| list.len()).sum::<usize>(), lists))
     });
     let (length, lists) = lists.min_by_key(|(length, _)| *length)?;
-    // A list has to be sorted, the metric's is sorted already.
+    // This list has to be sorted; the metric's is sorted already.
     (length * 4 < all).then(|| lists.into_iter().flat_map(Postings::iter).collect())
 }

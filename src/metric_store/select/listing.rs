@@ -1,7 +1,7 @@
-//! Names and values of labels, without looking at series where nothing asks for it.
+//! Lists names and values of labels without reading series if it can.
 //!
-//! Without matchers a part answers for the whole of its time, from its dictionaries; with matchers
-//! for the series that match. A head answers for series that have samples in it.
+//! Without matchers, a part lists what is in its dictionaries, for its whole time; with matchers,
+//! what the matching series have. A head lists what series with samples have.
 
 use super::gather::{PartTests, for_each_in_head, groups_of, overlaps};
 use super::parts_by_day;
@@ -16,7 +16,7 @@ use crate::select::Select;
 use model::{Labels, METRIC_NAME, TenantId, TimeRange};
 use std::collections::BTreeMap;
 
-/// What a listing found, in order, and what the reader should know.
+/// What a listing found, in order, and its warnings.
 type Listed = (Vec<String>, Vec<String>);
 
 pub(crate) fn label_names(
@@ -36,7 +36,7 @@ pub(crate) fn label_values(
     list(store, tenant, wanted, Some(label))
 }
 
-/// The values of a label, or the names of all.
+/// Lists the values of a label, or the names of all labels.
 struct Listing<'a> {
     matchers: Compiled<'a>,
     time: TimeRange,
@@ -129,7 +129,7 @@ impl Listing<'_> {
         Ok(())
     }
 
-    /// What was seen of the codes of each label.
+    /// Adds the values whose codes were seen, for each label.
     fn add_seen(&mut self, dictionaries: &Dictionaries, seen: BTreeMap<u32, Vec<bool>>) {
         for (label, seen) in seen {
             let Some(dictionary) = dictionaries.get(label) else { continue };

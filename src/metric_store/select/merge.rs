@@ -1,6 +1,7 @@
-//! The series of several sources in one order, each once.
+//! Merges the series of several sources into one order, each once.
 //!
-//! What only one source has is taken over as it is; names are compared where a metric has several.
+//! The series of a metric that only one source has are taken over as they are; labels are only
+//! compared if several sources have the metric.
 
 use super::gather::Found;
 use super::{Origin, Place, SeriesList, Source};
@@ -8,7 +9,7 @@ use model::compare_canonical;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// `found` is by source.
+/// `found` has an entry for each source.
 pub(super) fn merge(sources: &[Source], mut found: Vec<Found>) -> SeriesList {
     if let [only] = &mut found[..] {
         let occurrences = only.places.iter().map(|place| (0, *place)).collect();
@@ -32,7 +33,7 @@ struct Merged<'a> {
     sources: &'a [Source],
     found: &'a [Found],
     list: SeriesList,
-    /// Of the series at hand.
+    /// The labels of the current series.
     name: Vec<u8>,
 }
 

@@ -3,11 +3,11 @@
 //! Lives here: the selection and its reading. `gather`: which series of a head or part match.
 //! `merge`: the series of several sources in one order. `listing`: names and values of labels.
 //! `records`: metadata and exemplars. `union`: several selections as one.
-//! A selection is a view of one moment: it holds the heads and the manifest it was made from, so
-//! flushes and merges don't disturb it, and remembers how much each head had, so that no batch that
-//! comes while it is read shows in some series and not in others. Series come in the order of parts,
-//! and their labels are put together only when asked for. Sources are ordered by day, then by age,
-//! heads last: where two have a millisecond, the newer one wins.
+//! A selection is a view of one moment. It holds the heads and the manifest from which it was made,
+//! so flushes and merges do not affect it. It remembers how much each head had, so that a batch
+//! that arrives during reading is not visible in some series only. Series come in the order of
+//! parts, and their labels are only assembled when requested. Sources are ordered by day, then by
+//! age, heads last: where two have a millisecond, the newer one wins.
 
 mod gather;
 mod listing;
@@ -21,7 +21,7 @@ use crate::columns::Columns;
 use crate::head::Seen;
 use crate::kind::{MetricHead, Store, Tenant};
 use crate::matcher::Compiled;
-use crate::part::{Dictionaries, GroupNames, Lent, MetricPart, PartRoom};
+use crate::part::{Borrowed, Dictionaries, GroupNames, MetricPart, PartScratch};
 use engine::{Age, LabelDeletes};
 use model::{FloatHistogram, Labels, METRIC_NAME, Matcher, TenantId, TimeRange, Ulid};
 use parts::{Manifest, PartInfo};
@@ -33,24 +33,24 @@ pub(crate) use listing::{label_names, label_values};
 pub(crate) use records::{exemplars, metadata};
 pub use union::{Union, in_label_order};
 
-/// What is asked for.
+/// What to select.
 #[derive(Clone, Copy, Debug)]
 pub struct Select<'a> {
-    /// Milliseconds; both ends belong to it.
+    /// Milliseconds, both ends included.
     pub time: TimeRange,
     /// All of them must match.
     pub matchers: &'a [Matcher],
-    /// Without it only the presence of samples matters, and stale markers: values are 0.
+    /// If false, only the presence of samples and stale markers matter: values are 0.
     pub values_needed: bool,
 }
 
 /// The series that matched.
 #[derive(Debug)]
 pub struct Selection {
-    /// Tells what was lent by another one.
+    /// Identifies the selection, so that a scratch of another one is reset.
     number: u64,
     store: Arc<Store>,
-    /// None where the tenant has nothing at all.
+    /// `None` if the tenant has no data.
     tenant: Option<TenantView>,
     time: TimeRange,
     values_needed: bool,
@@ -59,7 +59,7 @@ pub struct Selection {
     trouble: Mutex<BTreeSet<String>>,
 }
 
-/// Whose parts a selection reads, and which; the manifest keeps their files readable.
+/// Whose parts a selection reads. The manifest keeps their files readable.
 #[derive(Debug)]
 struct TenantView {
     tenant: Arc<Tenant>,
@@ -81,7 +81,7 @@ enum Origin {
 #[derive(Debug)]
 struct HeadSource {
     head: Arc<MetricHead>,
-    /// How many batches it had.
+    /// The number of its batches when the selection was made.
     batches: u32,
 }
 
@@ -89,24 +89,24 @@ struct HeadSource {
 struct PartSource {
     part: MetricPart,
     dictionaries: Arc<Dictionaries>,
-    /// Those with series that matched.
+    /// The groups with matching series.
     groups: Vec<(u32, Arc<GroupNames>)>,
 }
 
-/// Where a series stands in a source.
+/// Where a series is in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
-    /// In a part: in which of the source's groups. In a head: how many samples it had in order.
+    /// In a part: the index among the source's groups. In a head: the length of the main run.
     group: u32,
-    /// In a part: which of the group. In a head: its number.
+    /// In a part: the index in the group. In a head: the series' number.
     series: u32,
 }
 
-/// The series, and for each where it stands, in the order of sources.
+/// The series, and for each its places, in the order of sources.
 #[derive(Debug, Default)]
 struct SeriesList {
     occurrences: Vec<(u32, Place)>,
-    /// Where the occurrences of each series end; empty where each has one.
+    /// The end of each series' places; empty if each series has one place.
     ends: Vec<u32>,
 }
 
@@ -124,28 +124,27 @@ impl SeriesList {
     }
 }
 
-/// Where a selection puts what it decodes, and what it knows from the series before. One per
-/// thread.
+/// The buffers of a reading thread, and what reading keeps between series. One per thread.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// The selection that the rooms are for.
+    /// The selection to which the parts' scratches belong.
     owner: u64,
     columns: Columns,
     newer: Columns,
     merged: Columns,
-    rooms: Vec<PartRoom>,
+    part_scratches: Vec<PartScratch>,
 }
 
-/// Samples of one kind of one series, in rising order of time, one per millisecond at most.
+/// Samples of one kind of one series, in rising order of time, at most one per millisecond.
 #[derive(Debug)]
 pub struct Samples<'a, T> {
     pub times: &'a [i64],
     pub values: &'a [T],
-    /// When the counter behind each value began, 0 where unknown; empty where none is known.
+    /// When the counter behind each value began, 0 if unknown. Empty if no start is known.
     pub starts: &'a [i64],
 }
 
-/// What a series has in the range of a selection. A float and a histogram never share a
+/// The samples of a series in the range of a selection. A float and a histogram never share a
 /// millisecond.
 #[derive(Debug)]
 pub struct SeriesSamples<'a> {
@@ -168,8 +167,8 @@ impl<'a> SeriesSamples<'a> {
         Self { floats, histograms: Samples { times, values, starts } }
     }
 
-    fn lent(lent: Lent<'a>) -> Self {
-        let Lent { times, values, starts } = lent;
+    fn of_borrowed(borrowed: Borrowed<'a>) -> Self {
+        let Borrowed { times, values, starts } = borrowed;
         let histograms = Samples { times: &[], values: &[], starts: &[] };
         Self { floats: Samples { times, values, starts }, histograms }
     }
@@ -180,8 +179,8 @@ impl Scratch {
         self.columns.clear();
         if self.owner != selection.number {
             self.owner = selection.number;
-            self.rooms.clear();
-            self.rooms.resize(selection.sources.len(), PartRoom::default());
+            self.part_scratches.clear();
+            self.part_scratches.resize(selection.sources.len(), PartScratch::default());
         }
     }
 }
@@ -207,9 +206,9 @@ impl Selection {
         }
     }
 
-    /// Whether the series come in the order of their labels too. They come by metric first, which is
-    /// another order where a label stands before `__name__`, or a series has no name. `false` may be
-    /// said of a selection without such series.
+    /// Whether the series also come in the order of their labels. They come by metric first, which
+    /// is another order if a label sorts before `__name__` or a series has no name. May return
+    /// `false` although no such series is selected.
     pub fn is_in_label_order(&self) -> bool {
         let has_nameless = !self.is_empty() && self.labels(0).metric_name().is_empty();
         let stands_before = |label: &str| label < METRIC_NAME;
@@ -236,8 +235,8 @@ impl Selection {
         }
     }
 
-    /// Reads one series. Stale markers are included; a series of a part may turn out to have
-    /// nothing in the range. Any number of threads may read at once.
+    /// Reads one series. Stale markers are included. A series of a part may have no samples in the
+    /// range. Any number of threads may read at once.
     pub fn read<'r>(
         &self,
         index: usize,
@@ -246,12 +245,12 @@ impl Selection {
         scratch.begin(self);
         let occurrences = self.series.of(index);
         if let [occurrence] = occurrences
-            && let Some(part) = self.lender(*occurrence, scratch)
+            && let Some(part) = self.borrowable_part(*occurrence, scratch)
         {
-            return self.lend(part, *occurrence, scratch);
+            return self.borrow(part, *occurrence, scratch);
         }
         for occurrence in occurrences {
-            match self.lender(*occurrence, scratch) {
+            match self.borrowable_part(*occurrence, scratch) {
                 Some(part) => self.append(part, *occurrence, scratch)?,
                 None => self.read_occurrence(*occurrence, index, scratch)?,
             }
@@ -261,25 +260,30 @@ impl Selection {
         Ok(SeriesSamples::of(&scratch.columns))
     }
 
-    /// The part, where the series can be had without a copy.
-    fn lender(&self, (source, place): (u32, Place), scratch: &mut Scratch) -> Option<&PartSource> {
+    /// The part, if the series can be borrowed from it without a copy.
+    fn borrowable_part(
+        &self,
+        (source, place): (u32, Place),
+        scratch: &mut Scratch,
+    ) -> Option<&PartSource> {
         let from = &self.sources[source as usize];
         let Origin::Part(part) = &from.from else { return None };
-        let room = &mut scratch.rooms[source as usize];
-        let is_plain = from.deletes.is_empty() && part.part.is_lendable(part.at(place), room);
+        let part_scratch = &mut scratch.part_scratches[source as usize];
+        let is_plain =
+            from.deletes.is_empty() && part.part.can_borrow(part.at(place), part_scratch);
         is_plain.then_some(part)
     }
 
-    fn lend<'r>(
+    fn borrow<'r>(
         &self,
         part: &PartSource,
         (source, place): (u32, Place),
         scratch: &'r mut Scratch,
     ) -> Result<SeriesSamples<'r>, StoreError> {
-        let Scratch { rooms, columns, .. } = scratch;
-        let room = &mut rooms[source as usize];
-        match part.part.lend(part.at(place), self.time, self.values_needed, room) {
-            Ok(lent) => Ok(SeriesSamples::lent(lent)),
+        let Scratch { part_scratches, columns, .. } = scratch;
+        let part_scratch = &mut part_scratches[source as usize];
+        match part.part.borrow(part.at(place), self.time, self.values_needed, part_scratch) {
+            Ok(borrowed) => Ok(SeriesSamples::of_borrowed(borrowed)),
             Err(error) => {
                 self.part_failed(part.part.id, error)?;
                 Ok(SeriesSamples::of(columns))
@@ -287,29 +291,29 @@ impl Selection {
         }
     }
 
-    /// Into `scratch.columns` where it lies behind what is there, which it usually does; else into
-    /// `scratch.newer`.
+    /// Reads into `scratch.columns` if the samples are later than those there, which is usual; else
+    /// into `scratch.newer`.
     fn append(
         &self,
         part: &PartSource,
         (source, place): (u32, Place),
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
-        let Scratch { rooms, columns, newer, .. } = scratch;
+        let Scratch { part_scratches, columns, newer, .. } = scratch;
         newer.clear();
-        let room = &mut rooms[source as usize];
-        match part.part.lend(part.at(place), self.time, self.values_needed, room) {
-            Ok(lent) => {
-                let is_behind = columns.is_behind(lent.times);
+        let part_scratch = &mut part_scratches[source as usize];
+        match part.part.borrow(part.at(place), self.time, self.values_needed, part_scratch) {
+            Ok(borrowed) => {
+                let is_behind = columns.is_behind(borrowed.times);
                 let into = if is_behind { columns } else { newer };
-                into.floats.extend(lent.times, lent.values, lent.starts);
+                into.floats.extend(borrowed.times, borrowed.values, borrowed.starts);
                 Ok(())
             }
             Err(error) => self.part_failed(part.part.id, error),
         }
     }
 
-    /// Into `scratch.newer`.
+    /// Reads into `scratch.newer`.
     fn read_occurrence(
         &self,
         (source, place): (u32, Place),
@@ -325,8 +329,9 @@ impl Selection {
                 head.read().read(place.series, seen, time, self.values_needed, newer);
             }
             Origin::Part(part) => {
-                let room = &mut scratch.rooms[source as usize];
-                let read = part.part.read(part.at(place), time, self.values_needed, newer, room);
+                let part_scratch = &mut scratch.part_scratches[source as usize];
+                let read =
+                    part.part.read(part.at(place), time, self.values_needed, newer, part_scratch);
                 if let Err(error) = read {
                     newer.clear();
                     self.part_failed(part.part.id, error)?;
@@ -341,8 +346,8 @@ impl Selection {
         Ok(())
     }
 
-    /// Damage is quarantined and named in the warnings; the rest is served. Other failures are the
-    /// caller's.
+    /// A damaged part is quarantined and named in the warnings, and the other parts are served.
+    /// Other failures are returned.
     fn part_failed(&self, id: Ulid, error: StoreError) -> Result<(), StoreError> {
         if let Some(view) = &self.tenant {
             let warning = view.tenant.quarantine_damaged(&self.store.kind, id, error)?;
@@ -355,7 +360,7 @@ impl Selection {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the reader should know, such as data that could not be read.
+    /// Warnings for the reader, such as about data that could not be read.
     pub fn warnings(&self) -> Vec<String> {
         let view = self.tenant.as_ref();
         let mut warnings = view.map_or(Vec::new(), |view| view.manifest.warnings(self.time));
@@ -365,7 +370,7 @@ impl Selection {
 }
 
 impl PartSource {
-    /// The group in the part, and the series in the group.
+    /// The group's number in the part, and the series' index in the group.
     fn at(&self, place: Place) -> (u32, u32) {
         (self.groups[place.group as usize].0, place.series)
     }
@@ -374,7 +379,7 @@ impl PartSource {
         &self.part.group(self.groups[place.group as usize].0).metric
     }
 
-    /// Replaces `bytes` by the canonical labels.
+    /// Replaces `bytes` with the canonical labels.
     fn write_labels(&self, place: Place, bytes: &mut Vec<u8>) {
         let (_, names) = &self.groups[place.group as usize];
         names.write(self.metric(place), place.series, &self.dictionaries, bytes);
@@ -424,13 +429,13 @@ pub(crate) fn select(
     Ok(selection)
 }
 
-/// Oldest data first. Days share no sample, so that within a day the newer part may win, and what
-/// follows from day to day is appended rather than merged.
+/// Oldest data first. Days share no sample, so within a day the newer part wins, and from day to
+/// day samples are appended, not merged.
 fn parts_by_day(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
     ordered(manifest, time, |part| (part.day, Age::of(part)))
 }
 
-/// What was written first comes first.
+/// In the order of writing.
 fn parts_by_age(manifest: &Manifest, time: TimeRange) -> Vec<Ulid> {
     ordered(manifest, time, Age::of)
 }

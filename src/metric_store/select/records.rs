@@ -1,4 +1,4 @@
-//! What is known beside samples: metadata of metrics, exemplars of series.
+//! Reads what is stored beside samples: metadata of metrics, exemplars of series.
 
 use super::{parts_by_age, parts_by_day};
 use crate::StoreError;
@@ -10,7 +10,7 @@ use engine::LabelDeletes;
 use model::{Labels, Matcher, MetricMetadata, TenantId, TimeRange};
 use std::collections::BTreeMap;
 
-/// What is known of metrics; of one that was described several times, what came last.
+/// The metadata of metrics; for each metric, what arrived last.
 pub(crate) fn metadata(
     store: &Store,
     tenant: &TenantId,
@@ -34,7 +34,7 @@ pub(crate) fn metadata(
     Ok(known)
 }
 
-/// The exemplars of matching series in the range, by series, in order of time.
+/// The exemplars of matching series in the range, by series, in the order of time.
 pub(crate) fn exemplars(
     store: &Store,
     tenant: &TenantId,
@@ -80,7 +80,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// Each once, although a sender may have repeated it.
+    /// Each exemplar once, even if a sender repeated it.
     fn sorted(self) -> Vec<(Labels, Vec<Exemplar>)> {
         let mut found = self.found;
         for exemplars in found.values_mut() {

@@ -1,12 +1,12 @@
-//! Texts, each once, in order: what listings are made of.
+//! A sorted set of texts, from which listings are made.
 
 use std::collections::BTreeSet;
 
-/// Most sources tell what others told before, in order: that takes one walk and no memory.
+/// Most sources repeat the texts of earlier ones, in order: that takes one pass and no memory.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     sorted: Vec<String>,
-    /// What came by itself.
+    /// Texts that were added singly.
     loose: BTreeSet<String>,
 }
 
@@ -17,7 +17,7 @@ impl Texts {
         }
     }
 
-    /// Takes in texts that come in order.
+    /// Adds texts that come in order.
     pub(super) fn add_sorted<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
         let mut known = self.sorted.iter().map(String::as_str).peekable();
         let mut new = Vec::new();
@@ -29,20 +29,20 @@ impl Texts {
         }
         if !new.is_empty() {
             self.sorted.append(&mut new);
-            // Two runs in order: a stable sort merges them.
+            // The vector consists of two sorted runs, which a stable sort merges.
             self.sorted.sort();
             self.sorted.dedup();
         }
     }
 
-    /// Takes in texts that come in any order.
+    /// Adds texts that come in any order.
     pub(super) fn add_all<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
         let mut texts: Vec<&str> = texts.collect();
         texts.sort_unstable();
         self.add_sorted(texts.into_iter());
     }
 
-    /// The empty text is none.
+    /// The texts without the empty one.
     pub(super) fn into_sorted(mut self) -> Vec<String> {
         let loose = std::mem::take(&mut self.loose);
         self.add_sorted(loose.iter().map(String::as_str));

@@ -1,7 +1,7 @@
-//! Several selections as one: each series once, in the order of labels.
+//! Joins several selections into one: each series once, in the order of labels.
 //!
-//! Where several selections have a series, it is read from the first of them: all selections of a
-//! request see the same samples of it.
+//! A series that several selections have is read from the first of them, because all selections of
+//! a request see the same samples of it.
 
 use super::{Scratch, Selection, SeriesSamples};
 use crate::StoreError;
@@ -10,11 +10,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-/// The series that any of several selections has.
+/// The series of several selections.
 #[derive(Debug)]
 pub struct Union {
     selections: Vec<Selection>,
-    /// The number of a selection, and that of a series in it.
+    /// For each series, the number of its selection and its number in that selection.
     places: Vec<(usize, usize)>,
 }
 
@@ -37,7 +37,7 @@ impl Union {
         self.selections[selection].labels(index)
     }
 
-    /// As [`Selection::read`].
+    /// Like [`Selection::read`].
     pub fn read<'r>(
         &self,
         index: usize,
@@ -52,8 +52,8 @@ impl Union {
     }
 }
 
-/// The labels of each series, the number of its selection, and its number in that selection.
-/// Labels are put together as they are asked for, where the store's order allows it.
+/// The labels of each series, the number of its selection, and its number in that selection. If a
+/// selection is in the order of labels, its labels are only assembled when they are needed.
 pub fn in_label_order(
     selections: &[Selection],
 ) -> impl Iterator<Item = (Labels, (usize, usize))> + '_ {
@@ -92,11 +92,11 @@ impl Iterator for ByLabels<'_> {
     }
 }
 
-/// The items of several lists in order, each key once and from the first list that has it. Lists
-/// are only read as far as needed.
+/// Merges sorted lists: each key once, from the first list that has it. Lists are only read as far
+/// as needed.
 struct Merged<K, L> {
     lists: Vec<L>,
-    /// The next item of each list that is not at its end.
+    /// The next item of each list that has one.
     waiting: BinaryHeap<Reverse<(K, usize, usize)>>,
     last: Option<K>,
 }

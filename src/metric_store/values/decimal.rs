@@ -1,19 +1,20 @@
-//! Floats that are decimal fractions, as whole numbers times a power of ten.
+//! Encodes floats that are decimal fractions as whole numbers times a power of ten.
 //!
-//! A value is taken only where the way back gives its very bits. The few that are not decimal (a
-//! stale marker among counters) are written apart, and the number before stands in their place.
+//! A value is encoded so only if decoding gives exactly its bits. The few values that are not
+//! decimal (a stale marker among counters) are stored separately, and the number before takes their
+//! place.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
 
-/// Powers of ten up to here are exact as floats.
+/// Powers of ten up to this exponent are exact as floats.
 const EXPONENT_MAX: usize = 15;
 const POWERS: [f64; EXPONENT_MAX + 1] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// Whole numbers below are exact as floats.
+/// Whole numbers below this are exact as floats.
 const MANTISSA_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// One exception in this many values, at most.
+/// At most one value in this many may be an exception.
 const EXCEPTION_SHARE: usize = 32;
 
 #[derive(Debug)]
@@ -40,8 +41,8 @@ pub(super) fn encode(values: &[u64]) -> Option<Decimals> {
     Some(Decimals { exponent, mantissas, exceptions })
 }
 
-/// The least exponent that nearly all values agree with. Each value can only raise it, so this is
-/// one pass with few steps back.
+/// The smallest exponent for which nearly all values are exact. Each value can only raise it, so
+/// one pass with few repetitions finds it.
 fn find_exponent(values: &[u64], allowed: usize) -> Option<usize> {
     let (mut exponent, mut strange) = (0, 0);
     for bits in values {

@@ -1,4 +1,4 @@
-//! pco: one table of bins for a group, one page for each series.
+//! Encodes values with pco: one table of bins for a group, one page for each series.
 
 use super::EncodedValues;
 use super::decimal::DecimalDecoder;
@@ -12,10 +12,10 @@ use std::cell::RefCell;
 pub(super) const LEVEL_FAST: usize = 4;
 pub(super) const LEVEL_BEST: usize = 9;
 
-/// The most distinct values that codes are tried for.
+/// The most distinct values for which codes are tried.
 const CODES_MAX: usize = 1 << 14;
 
-/// The most values of one series in a group; checked before memory is taken.
+/// The most values of one series in a group; checked before memory is allocated.
 const PAGE_VALUES_MAX: usize = 1 << 24;
 
 pub(super) fn encode_floats(
@@ -28,8 +28,8 @@ pub(super) fn encode_floats(
     compress(head, lengths, &floats, DeltaSpec::Auto, level)
 }
 
-/// With `deltas` each number is told by its difference to the one before, and the first of a
-/// series stands in front of its page.
+/// With `deltas`, each number is stored as its difference from the one before, and the first number
+/// of a series precedes its page.
 pub(super) fn encode_integers(
     head: ByteWriter,
     lengths: &[u32],
@@ -48,14 +48,15 @@ pub(super) fn encode_integers(
         for index in (1..series.len()).rev() {
             series[index] = series[index].wrapping_sub(series[index - 1]);
         }
-        // The place of the first number is free: the likeliest difference costs the least.
+        // The first number is stored separately, so its slot is free: the likeliest difference
+        // costs least.
         series[0] = series.get(1).copied().unwrap_or(0);
         start += series.len();
     }
     compress_behind(&firsts, head, lengths, &numbers, DeltaSpec::NoOp, level)
 }
 
-/// Few distinct values: their places in a sorted list of bits.
+/// For few distinct values: stores each value's index in a sorted list.
 pub(super) fn encode_codes(
     mut head: ByteWriter,
     lengths: &[u32],
@@ -118,7 +119,7 @@ fn compress_behind<T: Number>(
     Ok(encoded)
 }
 
-/// Reads what the functions above wrote.
+/// Decodes what the functions above encoded.
 #[derive(Debug)]
 pub(super) enum Entropy {
     Floats(ChunkDecompressor<f64>),
@@ -127,12 +128,12 @@ pub(super) enum Entropy {
 }
 
 thread_local! {
-    /// pco's working memory and the numbers of one page, kept from page to page.
-    static ROOM: RefCell<Room> = RefCell::default();
+    /// pco's working memory and the numbers of one page, reused for every page.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 #[derive(Default)]
-struct Room {
+struct Scratch {
     pco: DecompressorScratch,
     integers: Vec<i64>,
     codes: Vec<u32>,
@@ -164,30 +165,30 @@ impl Entropy {
         if count > PAGE_VALUES_MAX {
             return Err(DecodeError::Value { offset: 0, what: "a page has too many values" });
         }
-        ROOM.with_borrow_mut(|room| match self {
-            Self::Floats(chunk) => read_page(chunk, page, count, into, &mut room.pco),
+        SCRATCH.with_borrow_mut(|scratch| match self {
+            Self::Floats(chunk) => read_page(chunk, page, count, into, &mut scratch.pco),
             Self::Integers { chunk, decimal, deltas } => {
-                room.integers.clear();
+                scratch.integers.clear();
                 let mut reader = ByteReader::new(page);
                 let start = if *deltas { reader.varint_signed()? } else { 0 };
                 let page = &page[reader.offset()..];
-                read_page(chunk, page, count, &mut room.integers, &mut room.pco)?;
+                read_page(chunk, page, count, &mut scratch.integers, &mut scratch.pco)?;
                 if *deltas {
-                    add_up(start, &mut room.integers);
+                    add_up(start, &mut scratch.integers);
                 }
-                decimal.values(first, &room.integers, into);
+                decimal.values(first, &scratch.integers, into);
                 Ok(())
             }
             Self::Codes { chunk, values } => {
-                room.codes.clear();
-                read_page(chunk, page, count, &mut room.codes, &mut room.pco)?;
-                look_up(&room.codes, values, into)
+                scratch.codes.clear();
+                read_page(chunk, page, count, &mut scratch.codes, &mut scratch.pco)?;
+                look_up(&scratch.codes, values, into)
             }
         })
     }
 
     pub(super) fn bytes(&self) -> usize {
-        // A table of up to 2^level bins for each of pco's two streams; measured at about 10 KiB.
+        // A table of up to 2^level bins for each of pco's two streams; measured at roughly 10 KiB.
         const TABLES: usize = 10 << 10;
         TABLES
             + match self {
@@ -231,12 +232,13 @@ fn read_page<T: Number + Default>(
     page: &[u8],
     count: usize,
     into: &mut Vec<T>,
-    room: &mut DecompressorScratch,
+    scratch: &mut DecompressorScratch,
 ) -> Result<(), DecodeError> {
     const WRONG: DecodeError = DecodeError::Value { offset: 0, what: "pco can't read a page" };
     let start = into.len();
     into.resize(start + count, T::default());
-    let mut pages = chunk.page_decompressor_with_scratch(page, count, room).map_err(|_| WRONG)?;
+    let mut pages =
+        chunk.page_decompressor_with_scratch(page, count, scratch).map_err(|_| WRONG)?;
     let progress = pages.read(&mut into[start..]).map_err(|_| WRONG)?;
     if progress.n_processed == count { Ok(()) } else { Err(WRONG) }
 }

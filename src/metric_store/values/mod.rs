@@ -1,10 +1,10 @@
-//! The values of a group of series as bytes: one page for each series, tables shared by all.
+//! Encodes the values of a group of series: one page for each series, tables shared by all.
 //!
-//! Lives here: the choice between the encodings, and reading one series' page. `planes`: cheap,
-//! for parts that are merged away soon. `entropy`: pco over floats, decimals or codes, for parts
-//! that stay. `decimal`: floats that are decimal fractions as whole numbers.
-//! Not here: where the bytes lie (part).
-//! Invariants: every value comes back bit for bit, whatever it is.
+//! Lives here: the choice between the encodings, and reading one series' page. `planes`: cheap, for
+//! parts that are soon merged. `entropy`: pco over floats, decimals or codes, for parts that stay.
+//! `decimal`: floats that are decimal fractions as whole numbers.
+//! Not here: where the bytes are in a part (`part`).
+//! Invariants: every value is restored bit for bit, whatever it is.
 
 mod decimal;
 mod entropy;
@@ -14,14 +14,14 @@ use crate::StoreError;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use entropy::Entropy;
 
-/// How much time a better encoding is worth.
+/// How much time to spend on a better encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effort {
-    /// A flush: merged away soon.
+    /// For a flush: the part is soon merged.
     Quick,
     /// A merge that will be merged again.
     Merge,
-    /// What stays: measure the encodings on a sample and take the smallest.
+    /// For parts that stay: measures the encodings on a sample and takes the smallest.
     Last,
 }
 
@@ -47,10 +47,11 @@ const DECIMALS: u8 = 2;
 const DECIMAL_DELTAS: u8 = 3;
 const CODES: u8 = 4;
 
-/// Above this a choice is made on a sample.
+/// Above this many values the encoding is chosen by a sample.
 const SAMPLE_VALUES: usize = 24 << 10;
 
-/// Encodes series of the given lengths, whose bits stand one after the other. No length is 0.
+/// Encodes series of the given lengths, whose bits are in `values` one after the other. No length
+/// is 0.
 pub(crate) fn encode(
     lengths: &[u32],
     values: &[u64],
@@ -79,7 +80,8 @@ fn encode_smallest(lengths: &[u32], values: &[u64]) -> Result<EncodedValues, Sto
     let times = values.len().div_ceil(sample_values.len());
     let smallest = |found: &EncodedValues| found.head.len() + found.pages.len() * times;
     let scaled = tried.iter().min_by_key(|(_, encoded)| smallest(encoded));
-    // Tables grow less than what they are for: where that would turn the choice, both are tried.
+    // Tables grow less than the values that they serve: if that could change the choice, both
+    // encodings are tried.
     let other = scaled.map(|(encoding, _)| *encoding);
     let other = other.filter(|other| tried.first().is_some_and(|(best, _)| best != other));
     let mut best: Option<EncodedValues> = None;
@@ -87,7 +89,7 @@ fn encode_smallest(lengths: &[u32], values: &[u64]) -> Result<EncodedValues, Sto
         best = encode_as(other, lengths, values, entropy::LEVEL_BEST)?;
     }
     for (encoding, _) in tried {
-        // What fits the sample may not fit the whole.
+        // An encoding that fits the sample may not fit all values.
         if let Some(found) = encode_as(encoding, lengths, values, entropy::LEVEL_BEST)? {
             let best = best.filter(|best| best.size() <= found.size());
             return Ok(best.unwrap_or(found));
@@ -121,7 +123,7 @@ fn try_all(lengths: &[u32], values: &[u64]) -> Result<Vec<(u8, EncodedValues)>, 
     Ok(found)
 }
 
-/// `None` where the values are not of this kind.
+/// `None` if the values can't be encoded this way.
 fn encode_as(
     encoding: u8,
     lengths: &[u32],
@@ -142,7 +144,7 @@ fn encode_as(
     }
 }
 
-/// Reads pages of one group. Made once for a group, used from any thread.
+/// Reads pages of one group. Made once for a group, and used from any thread.
 #[derive(Debug)]
 pub(crate) struct ValueDecoder(Form);
 
@@ -167,8 +169,8 @@ impl ValueDecoder {
         Ok(Self(Form::Entropy(Box::new(entropy))))
     }
 
-    /// Appends the `count` values of a series' page; `first` is how many values of the group lie
-    /// before it.
+    /// Appends the `count` values of a series' page; `first` is how many values of the group
+    /// precede them.
     pub(crate) fn decode(
         &self,
         page: &[u8],
@@ -182,7 +184,7 @@ impl ValueDecoder {
         }
     }
 
-    /// About what it takes of memory.
+    /// Roughly the memory that the decoder takes.
     pub(crate) fn bytes(&self) -> usize {
         match &self.0 {
             Form::Planes => 0,
@@ -249,7 +251,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_survived(head: Vec<u8>, page: Vec<u8>, count in 0usize..2_000, flip: u16, group in any_group()) {
+        fn any_bytes_are_values_or_an_error(head: Vec<u8>, page: Vec<u8>, count in 0usize..2_000, flip: u16, group in any_group()) {
             for encoding in 0..5u8 {
                 let head = [&[encoding], &head[..]].concat();
                 if let Ok(decoder) = ValueDecoder::new(&head) {

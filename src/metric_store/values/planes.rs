@@ -1,5 +1,6 @@
-//! Cheap: each value is combined with the one before by exclusive or, and the bytes of equal weight
-//! stand together. Slow change leaves whole planes of zeros to the page's compression.
+//! The cheap encoding: each value is combined with the one before by exclusive or, and the bytes of
+//! equal weight are stored together. Slow change leaves whole planes of zeros for the page's
+//! compression.
 
 use super::{EncodedValues, PLANES};
 use codec::{ByteReader, DecodeError};

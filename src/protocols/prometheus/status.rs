@@ -38,7 +38,7 @@ pub(super) fn config(context: &Context) -> Result<Data, ApiError> {
 pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
     let services = context.services();
     let mut flags: BTreeMap<String, String> = services.settings.iter().cloned().collect();
-    let retention = services.metric_retention.default.age_ms;
+    let retention = services.metric_retention.of(&context.call.tenant).age_ms;
     let retention = retention.map_or_else(|| "0s".to_owned(), format_duration);
     for (name, text) in [
         ("query.lookback-delta", format_duration(services.metric_options.engine.lookback_ms)),
@@ -111,7 +111,7 @@ pub(super) fn runtime(context: &Context) -> Result<Data, ApiError> {
     let started = started.unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
     let now = chrono::DateTime::from_timestamp_millis(services.clock.wall_ms());
     let now = now.unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
-    let retention = services.metric_retention.default.age_ms;
+    let retention = services.metric_retention.of(&context.call.tenant).age_ms;
     let retention = retention.map_or_else(String::new, format_duration);
     data(&value!({
         "startTime": started,

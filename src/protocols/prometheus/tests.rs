@@ -318,6 +318,27 @@ fn samples_out_of_time_are_refused_and_the_rest_stored() {
 }
 
 #[test]
+fn a_tenant_may_have_a_retention_of_its_own() {
+    let day_ms = 86_400_000;
+    let brief = Kept { age_ms: Some(day_ms), setting: "tenants.retention_metrics" };
+    let own = [(TenantId::new("brief").unwrap(), brief)].into();
+    let default = Kept { age_ms: None, setting: "retention.metrics" };
+    let server = TestServer::new(|setup| {
+        setup.services.metric_retention = PerTenant { default, own };
+    });
+    let body = snappy(&version1(&[(UP, 1.0, NOW_MS - 2 * day_ms)]));
+    for (tenant, status, kept) in [("brief", 400, "1d"), ("default", 204, "")] {
+        let headers = [SNAPPY, ("x-scope-orgid", tenant)];
+        let answer = server.send("POST /api/v1/write", &headers, body.clone());
+        assert_eq!(answer.status, status);
+        let names_setting = answer.text().contains("tenants.retention_metrics, 86400 s");
+        assert_eq!(names_setting, status == 400, "{}", answer.text());
+        let told = server.send("GET /api/v1/status/runtimeinfo", &headers[1..], "").text();
+        assert!(told.contains(&format!(r#""storageRetention":"{kept}""#)), "{told}");
+    }
+}
+
+#[test]
 fn the_ends_of_time_can_be_stored_and_asked_for() {
     let server = TestServer::new(|_| {});
     let (first, before) = (i64::MIN / 2, i64::MIN / 2 - 1);

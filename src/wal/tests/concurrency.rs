@@ -8,7 +8,7 @@ use std::sync::Mutex;
 const WRITERS: u64 = 16;
 const EACH: u64 = 200;
 
-/// Each writer sends its batches one after the other; all are there, each writer's in its order.
+/// Each writer sends its batches one after the other. All are replayed, each writer's in its order.
 fn many_writers(disk: Arc<dyn Disk>, options: LogOptions) {
     let start = |disk: &Arc<dyn Disk>| {
         let random = platform::OsRandom;

@@ -1,7 +1,7 @@
 use super::*;
 use platform::sim::{CrashPolicy, test_seed};
 
-/// The third policy runs four times, each with its own seed.
+/// The third policy runs four times, each time with its own seed.
 const ROUNDS: u64 = 6;
 
 fn policy(number: u64, seed: u64) -> CrashPolicy {
@@ -12,16 +12,16 @@ fn policy(number: u64, seed: u64) -> CrashPolicy {
     }
 }
 
-/// What a writer knows when the power goes.
+/// What a writer knows when the power is cut.
 #[derive(Default)]
 struct Ledger {
-    /// In the order of writing; whether each was acknowledged.
+    /// In the order of writing, with whether each was acknowledged.
     written: Vec<(Owned, bool)>,
-    /// Everything below was given up by a truncation that may or may not have happened.
+    /// Batches below this position were truncated, but the truncation may not have survived.
     truncated_before: usize,
 }
 
-/// Appends, truncates and restarts until the disk is gone.
+/// Appends, truncates and restarts until the disk fails.
 fn run_script(disk: &SimDisk, ledger: &mut Ledger) -> Result<(), WalError> {
     for _ in 0..4 {
         let (log, mut replay) = try_open(disk, small())?;
@@ -62,7 +62,7 @@ fn small() -> LogOptions {
     LogOptions { segment_bytes: 1_500, ..options() }
 }
 
-/// The power goes during every operation of the script, and everything survives that should.
+/// Cuts the power during every operation of the script. Every acknowledged batch must survive.
 #[test]
 fn every_point_of_a_power_cut_leaves_what_was_acknowledged() {
     let seeds = SeededRandom::new(test_seed());
@@ -75,19 +75,19 @@ fn every_point_of_a_power_cut_leaves_what_was_acknowledged() {
             let policy = policy(number, seeds.next_u64());
             let (disk, mut ledger) = (SimDisk::new(), Ledger::default());
             disk.crash_at(index);
-            // Fails where the power goes; the ledger knows what was acknowledged before.
+            // The script fails at the power cut; the ledger holds what was acknowledged before it.
             let _ = run_script(&disk, &mut ledger);
             let context = format!("power cut at {index}, {policy:?}");
             let disk = disk.crash(policy);
             let (found, _) = read(&disk);
             ledger.check(&batches(found), &context);
-            check_second_life(&disk, &context);
+            check_after_restart(&disk, &context);
         }
     }
 }
 
-/// After the restart the log takes batches, and a second cut keeps them.
-fn check_second_life(disk: &SimDisk, context: &str) {
+/// After the restart batches can be appended, and a second power cut keeps them.
+fn check_after_restart(disk: &SimDisk, context: &str) {
     let (log, _) = try_open(disk, small()).unwrap();
     let next = Owned::numbered(1_000);
     log.append_wait(&next.batch()).expect(context);
@@ -95,9 +95,9 @@ fn check_second_life(disk: &SimDisk, context: &str) {
     assert_eq!(batches(read(&disk).0).last(), Some(&next), "{context}");
 }
 
-/// A killed process loses nothing under any policy of syncing.
+/// A killed process loses no acknowledged batch under any sync policy.
 #[test]
-fn a_kill_takes_nothing_even_without_syncs() {
+fn a_kill_loses_nothing_even_without_syncs() {
     for sync in [crate::SyncPolicy::Off, crate::SyncPolicy::Interval(Duration::from_secs(9))] {
         let disk = SimDisk::new();
         let (log, _) = try_open(&disk, LogOptions { sync, ..options() }).unwrap();
@@ -108,9 +108,10 @@ fn a_kill_takes_nothing_even_without_syncs() {
     }
 }
 
-/// What was synced in the background stands; segments are synced before the next is begun.
+/// A power cut keeps every batch that was synced in the background. Each segment is synced before
+/// the next one is begun.
 #[test]
-fn without_a_sync_per_batch_a_power_cut_takes_only_the_end() {
+fn without_a_sync_per_batch_a_power_cut_loses_only_the_end() {
     let disk = SimDisk::new();
     let sync = crate::SyncPolicy::Off;
     let (log, _) = try_open(&disk, LogOptions { sync, ..options() }).unwrap();

@@ -3,7 +3,7 @@ use crate::segment::HEADER_BYTES;
 use ::model::WalPosition;
 use platform::sim::test_seed;
 
-/// A log of some segments whose last stop was not clean, and what is in it.
+/// Some segments whose last stop was not clean, and the batches in them.
 fn written(count: u64) -> (SimDisk, Vec<(WalPosition, Owned)>) {
     let disk = SimDisk::new();
     let (log, _) = open(&disk);
@@ -44,7 +44,7 @@ fn a_tail_torn_at_any_byte_costs_only_what_was_torn() {
     }
 }
 
-/// Opening changes a disk; this leaves the first as it was.
+/// Opening changes a disk, so tests open a copy.
 fn copy_of(disk: &SimDisk) -> SimDisk {
     let copy = SimDisk::new();
     copy.create_dirs("wal").unwrap();
@@ -127,7 +127,7 @@ fn a_segment_without_a_header_is_passed_over() {
     disk.overwrite(&paths[1], &bytes).unwrap();
     disk.overwrite("wal/00000000000000f0.log", b"").unwrap();
     disk.overwrite("wal/00000000000000f1.log", &[9; 1_000]).unwrap();
-    disk.overwrite("wal/notes.txt", b"not of the log").unwrap();
+    disk.overwrite("wal/notes.txt", b"no segment").unwrap();
     let (found, summary) = read(&disk);
     let expect: Vec<_> = all.into_iter().filter(|(at, _)| at.segment != 2).collect();
     assert_eq!(found, expect);

@@ -8,7 +8,7 @@ fn assert_unavailable(result: Result<WalPosition, WalError>) {
     assert!(matches!(result, Err(WalError::Unavailable { .. })), "{result:?}");
 }
 
-/// Nothing is begun before the next hour unless the log is woken.
+/// No new segment is tried within an hour unless `retry_now` is called.
 fn patient() -> LogOptions {
     LogOptions { retry: Duration::from_secs(3_600), ..options() }
 }
@@ -42,7 +42,7 @@ fn after_a_failed_write_or_sync_the_segment_takes_no_more() {
     }
 }
 
-/// The bytes of a failed sync may be there after all: at least once, and in their place.
+/// A batch whose sync failed may be replayed after all, in its place: delivery is at least once.
 #[test]
 fn a_batch_that_was_answered_with_an_error_may_come_back() {
     let disk = SimDisk::new();
@@ -185,7 +185,7 @@ fn a_full_queue_refuses_and_a_shutdown_answers_all() {
         };
         log.append(&Owned::numbered(number).batch(), answer);
     };
-    // The window keeps the committer from taking them; each frame has about 60 bytes.
+    // The window keeps the committer from taking the batches; each frame has about 60 bytes.
     (0..9).filter(|number| number % 7 < 2).for_each(append);
     let (number, refused) = receiver.recv().unwrap();
     assert_eq!(number, 8);
@@ -197,7 +197,7 @@ fn a_full_queue_refuses_and_a_shutdown_answers_all() {
     assert_eq!(batches(read(&disk).0), [0, 1, 7].map(Owned::numbered));
 }
 
-/// One failed sync is the error of everyone who shared it.
+/// One failed sync is the error of every batch in its group.
 #[test]
 fn a_failed_sync_answers_its_whole_group() {
     let disk = SimDisk::new();
@@ -218,8 +218,8 @@ fn a_failed_sync_answers_its_whole_group() {
     assert!(found.is_empty() && !summary.clean_stop);
 }
 
-/// The log stops while the engines still have room to write their heads, and goes on when the log
-/// was truncated.
+/// Appends stop while the engines still have disk space to write their heads, and go on after a
+/// truncation.
 #[test]
 fn a_reserve_is_left_on_a_full_disk() {
     let disk = SimDisk::new();

@@ -1,5 +1,5 @@
-//! Folders that released versions wrote. They are never written again: what is in them must be
-//! readable for ever.
+//! Folders that released versions wrote. They are never written again: every later version must
+//! read them.
 
 use super::*;
 use crate::Packing;
@@ -9,16 +9,16 @@ const V1: [(&str, &[u8]); 2] = [
     ("0000000000000002.log", include_bytes!("../fixtures/v1/0000000000000002.log")),
 ];
 
-/// What stands in the fixture of version 1: two lives of a log, both with a clean stop, the first
-/// one packed, the second one plain.
-fn v1_lives() -> [Vec<Owned>; 2] {
+/// The content of the fixture of version 1: two runs of the server, both stopped cleanly. The first
+/// wrote packed batches, the second plain ones.
+fn v1_runs() -> [Vec<Owned>; 2] {
     let random = SeededRandom::new(1);
     [(); 2].map(|()| (0..12).map(|_| Owned::random(&random, 400)).collect())
 }
 
 fn v1_disk() -> SimDisk {
     let disk = SimDisk::new();
-    for (packing, batches) in [Packing::Lz4, Packing::Plain].into_iter().zip(v1_lives()) {
+    for (packing, batches) in [Packing::Lz4, Packing::Plain].into_iter().zip(v1_runs()) {
         let options = LogOptions { packing, ..LogOptions::default() };
         let (log, _) = try_open(&disk, options).unwrap();
         append_all(&log, &batches);
@@ -34,7 +34,7 @@ fn version_1_is_read() {
         disk.overwrite(&format!("wal/{name}"), bytes).unwrap();
     }
     let (found, summary) = read(&disk);
-    assert_eq!(batches(found), v1_lives().concat());
+    assert_eq!(batches(found), v1_runs().concat());
     assert!(summary.clean_stop);
     assert_eq!((summary.torn_tails, summary.corrupt_ranges), (0, 0));
 }

@@ -1,4 +1,4 @@
-//! Bytes that were made to deceive.
+//! Input that an attacker crafted.
 
 use super::*;
 use crate::segment::{FRAME_BYTES, HEADER_BYTES, place_frame};
@@ -12,7 +12,7 @@ fn encoded(owned: &Owned, packing: Packing) -> Vec<u8> {
     writer.bytes
 }
 
-/// The batch's bytes with something changed and the checksum made good again.
+/// The batch's bytes after a change, with a checksum that fits them.
 fn forged(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     change(&mut bytes);
     let crc = codec::crc32c(&bytes[4..]);
@@ -20,8 +20,8 @@ fn forged(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     bytes
 }
 
-/// A user who has seen the bytes of a log sends them as a payload; then the frame around it breaks,
-/// so that the reader searches inside.
+/// A user who knows the bytes of a segment sends them as a payload. Then the frame around the
+/// payload breaks, so that the reader searches for frames inside it.
 #[test]
 fn a_copy_of_a_frame_in_a_payload_is_never_a_batch() {
     let disk = SimDisk::new();

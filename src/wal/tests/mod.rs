@@ -1,4 +1,4 @@
-//! The log on the simulated disk.
+//! Tests of the write-ahead log on the simulated disk.
 
 mod concurrency;
 mod crashes;
@@ -17,7 +17,7 @@ use platform::{Disk, Random, SeededRandom};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A batch with its own memory.
+/// A batch that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Owned {
     tenant: TenantId,
@@ -61,7 +61,7 @@ fn options() -> LogOptions {
 }
 
 fn try_open(disk: &SimDisk, options: LogOptions) -> Result<(Log, Replay), WalError> {
-    // The salts differ from start to start as they do in earnest.
+    // The salts differ from start to start, as in production.
     let random = SeededRandom::new(disk.operations() ^ 0x5A17);
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     Log::open(disk, Arc::new(SimClock::new()), Arc::new(random), options)
@@ -88,7 +88,7 @@ fn append_all(log: &Log, written: &[Owned]) -> Vec<WalPosition> {
     written.iter().map(|owned| log.append_wait(&owned.batch()).unwrap()).collect()
 }
 
-/// What the log on this disk holds.
+/// The batches and the summary of a replay of this disk.
 fn read(disk: &SimDisk) -> (Vec<(WalPosition, Owned)>, ReplaySummary) {
     let (_log, mut replay) = open(disk);
     (collect(&mut replay), replay.summary())

@@ -1,10 +1,10 @@
-//! The log against a list, under random operations, faults and crashes.
+//! The write-ahead log against a list as its model, under random operations, faults and crashes.
 
 use super::*;
 use ::model::WalPosition;
 use platform::sim::{CrashPolicy, Fault, Operation, test_seed};
 
-/// What must be in the log, and what may be.
+/// The batches that must be replayed, and those that may be.
 #[derive(Default)]
 struct Model {
     entries: Vec<Entry>,
@@ -19,8 +19,8 @@ struct Entry {
 }
 
 impl Model {
-    /// No entry is ever forgotten: a removed file comes back where the removal was not synced, and
-    /// a batch that was not acknowledged may be seen in one life and gone in the next.
+    /// No entry is ever removed: a deleted file reappears when its deletion was not synced, and a
+    /// batch that was not acknowledged may be replayed after one start and not after the next.
     fn check(&self, found: Vec<(WalPosition, Owned)>) {
         let mut found = found.into_iter().peekable();
         for Entry { owned, position } in &self.entries {
@@ -64,7 +64,7 @@ fn run(seed: u64) {
             disk.heal();
             drop(log);
         } else {
-            // The old log goes on trying on a disk that is gone.
+            // The old instance keeps trying to write to a disk that is gone.
             disk = crash(&random, &disk);
         }
     }
@@ -84,7 +84,7 @@ fn step(random: &dyn Random, disk: &SimDisk, log: &Log, model: &mut Model, numbe
         2 => wait_until_healthy(log),
         _ => {
             let mut owned = Owned::random(random, 700);
-            // No two are the same, so that each is known again.
+            // No two payloads are equal, so that each batch can be recognised.
             owned.payload.extend(number.to_le_bytes());
             owned.payload.extend(random.next_u64().to_le_bytes());
             let position = log.append_wait(&owned.batch()).ok();

@@ -95,7 +95,7 @@ fn truncation_removes_only_whole_segments_below() {
 }
 
 #[test]
-fn rotation_lets_go_of_the_segment_that_is_written() {
+fn after_a_rotation_the_old_segment_can_be_truncated() {
     let disk = SimDisk::new();
     let (log, _) = open(&disk);
     log.rotate();
@@ -128,7 +128,7 @@ fn replay_starts_where_it_is_told_to() {
 }
 
 #[test]
-fn positions_rise_even_where_the_folder_was_emptied() {
+fn positions_grow_even_after_the_folder_was_emptied() {
     let disk = SimDisk::new();
     let (log, _) = try_open(&disk, LogOptions { first_segment: 77, ..options() }).unwrap();
     let position = log.append_wait(&Owned::numbered(1).batch()).unwrap();
@@ -154,7 +154,7 @@ fn the_end_passes_every_answered_batch() {
 }
 
 #[test]
-fn a_stop_is_clean_only_where_it_was_orderly() {
+fn only_an_orderly_stop_is_clean() {
     let disk = SimDisk::new();
     let clean = |disk: &SimDisk| {
         let (log, replay) = open(disk);

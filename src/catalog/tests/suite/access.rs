@@ -30,7 +30,7 @@ fn team() -> TenantAccess {
 }
 
 #[test]
-fn a_token_opens_what_it_was_made_for_until_it_is_revoked() {
+fn a_token_grants_its_scopes_until_it_is_revoked() {
     for backend in BACKENDS {
         let scratch = Scratch::new();
         let catalog = open(&scratch, backend);
@@ -103,7 +103,7 @@ fn tokens_expire_and_remember_their_use_to_the_minute() {
 }
 
 #[test]
-fn users_prove_themselves_and_pay_once() {
+fn a_password_costs_argon2id_once() {
     let scratch = Scratch::new();
     let catalog = open(&scratch, Backend::Sled);
     let all = users(&catalog);
@@ -122,7 +122,7 @@ fn users_prove_themselves_and_pay_once() {
     }
     assert_eq!(checks(), paid, "the hundred were answered from the cache");
     assert!(all.verify("anna", "wrong horse").unwrap().is_none());
-    assert_ne!(checks(), paid, "a wrong password pays again");
+    assert_ne!(checks(), paid, "a wrong password costs argon2id again");
     let created = all.list()[0].created_ms;
     all.set("anna", "another horse", scopes(&[Scope::Admin]), team(), NOW + 5).unwrap();
     assert_eq!(all.list()[0].created_ms, created);

@@ -1,4 +1,4 @@
-//! What every store must do, and what the catalog makes of it.
+//! What every store must guarantee, and what the catalog adds.
 
 use crate::support::{BACKENDS, Scratch, fill, open, open_once, settings};
 use catalog::{Backend, Catalog, CatalogError, Change, EXPORTS_KEPT, Store};
@@ -6,7 +6,7 @@ use platform::{Random, RealDisk, SeededRandom};
 use std::collections::BTreeMap;
 
 fn bare(scratch: &Scratch, backend: Backend) -> Box<dyn Store> {
-    // See `support::open` about locks that are given back late.
+    // See `support::open` about locks that are released late.
     let open = |_| backend.open(&RealDisk::open(&scratch.0).unwrap()).ok();
     (0..100_000).find_map(open).unwrap()
 }
@@ -43,7 +43,7 @@ fn a_store_is_an_ordered_map() {
     }
 }
 
-/// Random batches against a map in memory, with reopening in between.
+/// Random batches against a map in memory as the model, with reopening in between.
 #[test]
 fn a_catalog_does_what_a_map_does() {
     let random = crate::support::random(21);
@@ -97,8 +97,8 @@ fn a_second_process_is_refused_by_name() {
     }
 }
 
-/// Somebody who runs another program on sled's own file holds sled's lock, not ours. That is no
-/// damage: an export must not take the store's place.
+/// Another program that opened sled's own file holds sled's lock, but not the catalog's. That is
+/// not damage: an export must not replace the store.
 #[test]
 fn a_store_that_somebody_else_holds_is_no_damage() {
     for backend in BACKENDS {
@@ -156,7 +156,7 @@ fn an_export_comes_back_on_the_other_store() {
     }
 }
 
-/// Milliseconds as the catalog counts them, from the real clock on.
+/// Milliseconds on the catalog's clock, starting at the real time.
 fn exports(folder: &std::path::Path) -> usize {
     std::fs::read_dir(folder.join("exports")).map_or(0, Iterator::count)
 }

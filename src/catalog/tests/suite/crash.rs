@@ -1,4 +1,4 @@
-//! A process that writes is killed again and again: nothing acknowledged is lost, and the catalog
+//! A process that writes is killed again and again: no acknowledged write is lost, and the catalog
 //! always opens.
 
 use crate::support::{BACKENDS, Scratch, open, random, settings};
@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 const CHILD: &str = "MIRADOR_CATALOG_CHILD";
 const CYCLES: u64 = 40;
 
-/// Not a test of its own: what the killed process runs. It is told what to do by the environment
-/// and does nothing where it is not.
+/// Not a test of its own: the process that is killed runs it. Its environment variable tells it
+/// what to do; without it, it does nothing.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Ok(orders) = std::env::var(CHILD) else { return };
@@ -32,8 +32,8 @@ fn child_writes_until_it_is_killed() {
     }
 }
 
-/// Runs the child until it has acknowledged about that many writes, kills it, and answers the last
-/// write that it acknowledged.
+/// Runs the child until it has acknowledged about that many writes, kills it, and returns the last
+/// acknowledged write.
 fn run_and_kill(scratch: &Scratch, backend: Backend, first: u64, acknowledge: u64) -> Option<u64> {
     let orders = format!("{} {first} {}", backend.as_str(), scratch.0.display());
     let mut child = Command::new(std::env::current_exe().unwrap())

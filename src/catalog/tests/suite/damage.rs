@@ -1,11 +1,11 @@
-//! Interrupted snapshots, flipped bits, files that end early or are gone.
+//! Interrupted snapshots, flipped bits, truncated and missing files.
 
 use crate::support::{BACKENDS, Scratch, fill, random, settings};
 use catalog::{Backend, CatalogError};
 use platform::{Random, SeededRandom};
 use std::path::{Path, PathBuf};
 
-/// What sled leaves when it is killed while it writes a snapshot, and what it can't open by itself.
+/// What sled leaves when it is killed while it writes a snapshot, and can't open by itself.
 #[test]
 fn sleds_snapshot_traps_lose_nothing() {
     let scratch = Scratch::new();
@@ -24,7 +24,7 @@ fn sleds_snapshot_traps_lose_nothing() {
     ] {
         let copy = scratch.copy();
         std::fs::write(sled(&copy).join(name), bytes).unwrap();
-        // The trap is real: sled alone refuses to open.
+        // Confirms the trap: sled without the catalog refuses to open.
         let alone = copy.copy();
         let disk = platform::RealDisk::open(&alone.0).unwrap();
         assert!(Backend::Sled.open(&disk).is_err(), "{name} no longer stops sled");
@@ -68,7 +68,7 @@ fn damage(folder: &Path, random: &SeededRandom) -> String {
         std::fs::write(path, &bytes).unwrap();
         return format!("{path:?} cut to {}", bytes.len());
     }
-    // Most of a store's file is zeros that nobody reads: hit what is written.
+    // Most of a store's file is unused zeros: damage the bytes that were written.
     let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
     let at = written[random.below(written.len() as u64) as usize];
     let bit = random.below(8);
@@ -101,7 +101,7 @@ fn two_hundred_damages_per_store_never_give_wrong_data() {
                     if catalog.put("settings/after", &"x").is_ok() {
                         continue;
                     }
-                    // Damage that only writing meets: the next opening moves the content.
+                    // Damage that only a write detects: the next opening moves the content.
                     assert!(matches!(catalog.put("settings/a", &1), Err(CatalogError::Stopped)));
                     drop(catalog);
                     let catalog = copy.open(backend).unwrap();
@@ -183,7 +183,7 @@ fn a_lost_marker_costs_nothing_and_a_half_made_store_is_made_again() {
         let catalog = scratch.open(backend).unwrap();
         assert_eq!((settings(&catalog).unwrap(), catalog.damage()), (content, None));
         drop(catalog);
-        // As a crash during the very first opening leaves it.
+        // The state after a crash during the very first opening.
         let half = Scratch::new();
         std::fs::create_dir_all(half.0.join(backend.as_str())).unwrap();
         for name in ["db", "conf", "catalog.redb"] {
@@ -193,7 +193,7 @@ fn a_lost_marker_costs_nothing_and_a_half_made_store_is_made_again() {
     }
 }
 
-/// A store that went back in time is noticed, because an export knows of more changes.
+/// A store that went back in time is detected, because an export has a higher number.
 #[test]
 fn an_older_store_is_not_taken_for_the_newest() {
     for backend in BACKENDS {

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use catalog::{Backend, Catalog, CatalogError};
 use platform::{RealClock, RealDisk, SeededRandom};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) const BACKENDS: [Backend; 2] = [Backend::Sled, Backend::Redb];
 
-/// Removed with everything in it at the end of the test.
+/// A folder that is removed with its content at the end of the test.
 #[derive(Debug)]
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
@@ -18,7 +18,7 @@ impl Scratch {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
         let name = format!("mirador-catalog-{}-{number}", std::process::id());
-        // Memory where there is some: these tests sync thousands of times.
+        // In memory where that is available: these tests sync thousands of times.
         let memory = Path::new("/dev/shm");
         let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         Self(above.join(name))
@@ -53,8 +53,8 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A child that another test starts holds copies of our locks between its fork and its exec, so a
-/// lock that was just given back may seem taken for a moment.
+/// A child that another test starts inherits our locks between its fork and its exec, so a lock
+/// that was just released may still be held for a moment.
 pub(crate) fn open(folder: &Path, backend: Backend) -> Result<Catalog, CatalogError> {
     let retry = |opened: &Result<Catalog, CatalogError>| {
         matches!(opened, Err(CatalogError::Locked { .. } | CatalogError::Store { .. }))
@@ -81,7 +81,7 @@ pub(crate) fn settings(catalog: &Catalog) -> Result<BTreeMap<String, String>, Ca
     Ok(catalog.scan::<String>("settings/")?.into_iter().collect())
 }
 
-/// As many settings with values of some length.
+/// Writes `count` settings with values of different lengths.
 pub(crate) fn fill(catalog: &Catalog, count: u64) -> BTreeMap<String, String> {
     for number in 0..count {
         let value = format!("value {number} ").repeat(1 + number as usize % 20);

@@ -1,4 +1,4 @@
-//! Weeks in which series come and go.
+//! Weeks in which series appear and disappear.
 
 use crate::world::{TODAY_MS, World};
 use metric_store::{BatchBuilder, SeriesStats};
@@ -12,7 +12,7 @@ const PER_HOUR: usize = 120;
 const HOUR_MS: i64 = 3_600_000;
 
 fn hour(batch: &mut BatchBuilder, hour: usize) {
-    // A deployment an hour: all pods have new names.
+    // One deployment an hour: all pods have new names.
     for pod in 0..PER_HOUR {
         let pod = format!("{hour}-{pod}");
         let slot = batch.series(Labels::from_pairs([("__name__", "up"), ("pod", &pod)]).as_bytes());
@@ -53,7 +53,7 @@ fn a_tenant_that_has_fallen_silent_is_forgotten() {
     world.write_batch(|batch| hour(batch, 0)).unwrap();
     world.flush().unwrap();
     assert_eq!(world.store.series_stats().active_series, PER_HOUR as u64);
-    // Another one goes on.
+    // Another tenant continues to write.
     world.tenant = TenantId::new("other").unwrap();
     for number in 1..5 {
         clock.advance(Duration::from_secs(3_601));
@@ -65,7 +65,7 @@ fn a_tenant_that_has_fallen_silent_is_forgotten() {
         world.flush().unwrap();
     }
     assert_eq!(world.store.series_stats().active_series, 1);
-    // Its samples are there all the same, and it may come back.
+    // The silent tenant's samples can still be read, and it can write again.
     world.tenant = TenantId::default_tenant();
     world.write_batch(|batch| hour(batch, 0)).unwrap();
     assert_eq!(world.store.series_stats().active_series, PER_HOUR as u64 + 1);

@@ -1,4 +1,4 @@
-//! The power goes at operations of a script; what was acknowledged must be there afterwards.
+//! Power cuts at operations of a script: what was acknowledged must survive.
 
 use crate::world::{Row, Rows, TODAY_MS, World, labels};
 use model::{Matcher, TimeRange};
@@ -6,14 +6,14 @@ use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use std::error::Error;
 use std::sync::Arc;
 
-/// What a writer knows when the power goes.
+/// What a writer knows when the power is cut.
 #[derive(Default)]
 struct Ledger {
     acknowledged: Rows,
-    /// May be there or not.
+    /// Written without an acknowledgement: may survive or not.
     asked: Rows,
     deleted: Option<Matcher>,
-    /// Asked for, and not answered.
+    /// Requested, and not answered.
     deleting: Option<Matcher>,
 }
 

@@ -1,4 +1,4 @@
-//! Files that rot: a part is set apart, told, and the rest is served.
+//! Damaged files: a part is quarantined and reported, and the rest is served.
 
 use crate::world::{Row, Rows, TODAY_MS, World};
 use metric_store::{Scratch, Select};
@@ -69,11 +69,12 @@ fn a_flipped_bit_never_changes_an_answer() {
             assert!(found.len() >= 900, "round {round}, bit {at}: the other part is not served");
             let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: true };
             let selection = world.store.select(&world.tenant, &wanted).unwrap();
-            assert!(!selection.warnings().is_empty(), "round {round}, bit {at}: nobody was told");
+            assert!(!selection.warnings().is_empty(), "round {round}, bit {at}: no warning");
             noticed += 1;
         }
         disk = world.disk.crash(CrashPolicy::KeepAll);
-        // The generation that set the part apart goes, and the next round begins as this one.
+        // The generation that quarantined the part is deleted, so that the next round begins like
+        // this one.
         for entry in disk.list(&manifests).unwrap() {
             if !known.iter().any(|before| before.name == entry.name) {
                 disk.remove(&format!("{manifests}/{}", entry.name)).unwrap();
@@ -84,7 +85,7 @@ fn a_flipped_bit_never_changes_an_answer() {
 }
 
 #[test]
-fn damage_that_a_merge_meets_sets_the_part_apart() {
+fn damage_that_a_merge_finds_quarantines_the_part() {
     let (mut world, ..) = two_parts(7);
     world.write(&rows(TODAY_MS + 600_000)).unwrap();
     world.flush().unwrap();

@@ -1,6 +1,6 @@
-//! Files of format version 2 stay (version 1 was never released) readable.
+//! Files of format version 2 must stay readable (version 1 was never released).
 //!
-//! `MIRADOR_FREEZE=1 cargo test -p metric_store fixtures` writes the folder anew; only for a new
+//! `MIRADOR_FREEZE=1 cargo test -p metric_store fixtures` writes the folder again; only for a new
 //! version.
 #![expect(clippy::disallowed_methods, reason = "fixtures lie in the source tree")]
 
@@ -45,7 +45,7 @@ fn metadata(flush: i64) -> MetricMetadata {
     MetricMetadata { kind: MetricKind::Counter, unit: "flushes".to_owned(), help }
 }
 
-/// Parts of two levels, and a log.
+/// Parts of two levels, and a write-ahead log.
 fn make() -> SimDisk {
     let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
     for flush in 0..4 {
@@ -109,7 +109,7 @@ fn fixtures_of_version_2_are_read() {
     thaw(&disk, &folder(), "");
     let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
     assert_eq!(world.engine.stats().parts, 2, "a merged part and a flushed one");
-    for state in ["as it was", "merged"] {
+    for state in ["unchanged", "merged"] {
         assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected(), "{state}");
         let exemplars = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
         assert_eq!(exemplars, [(labels(0), (0..4).map(exemplar).collect())], "{state}");

@@ -1,4 +1,4 @@
-//! What a day may bring does not have to fit into a page.
+//! Data of one day that does not fit into a page.
 
 use crate::world::{TODAY_MS, World};
 use metric_store::{Exemplar, HistogramSample, Scratch, Select};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 const STEPS: usize = 100;
 
-/// Flushed in halves and merged: both ways of making a part.
+/// Flushed in halves and then merged, to test both ways of making a part.
 fn in_two_parts_and_in_one(mut write: impl FnMut(&mut World, usize), check: impl Fn(&World)) {
     let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
     for step in 0..STEPS {

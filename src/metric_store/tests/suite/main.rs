@@ -1,4 +1,5 @@
-//! The store as its users see it, on a simulated disk: against a model, through crashes, over rot.
+//! The store through its public interface, on a simulated disk: against a model, with crashes and
+//! damage.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop where they stand")]
 
 mod churn;

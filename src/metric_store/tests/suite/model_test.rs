@@ -1,4 +1,4 @@
-//! Random writes, cuts, flushes, merges, deletes and restarts against a `BTreeMap`.
+//! Random writes, cuts, flushes, merges, deletes and restarts, with a `BTreeMap` as the model.
 
 use crate::world::{DAY_MS, Row, Rows, TODAY_MS, World, labels};
 use model::{Matcher, STALE_BITS, TimeRange};
@@ -37,7 +37,7 @@ fn bits(random: &SeededRandom) -> u64 {
     }
 }
 
-/// Mostly a scrape of many series at one moment; sometimes anything at any time.
+/// Mostly a scrape of many series at one moment; sometimes any samples at any time.
 fn any_rows(random: &SeededRandom, now: i64) -> Vec<(u32, i64, Row)> {
     let row = |random: &SeededRandom| Row {
         bits: bits(random),
@@ -85,7 +85,11 @@ fn check(world: &World, model: &Rows, range: TimeRange, step: usize) {
     for (key, row) in &expected {
         assert_eq!(found.get(key), Some(row), "step {step}: {key:?} of {range:?}");
     }
-    assert_eq!(found.len(), expected.len(), "step {step}: rows that nobody wrote in {range:?}");
+    assert_eq!(
+        found.len(),
+        expected.len(),
+        "step {step}: rows that were never written in {range:?}"
+    );
 }
 
 #[test]
@@ -140,7 +144,8 @@ fn the_store_is_a_map() {
     }
 }
 
-/// Merging in any order of neighbours is sorting rows: the last write of each wins.
+/// Merging neighbours in any order gives the same rows as sorting them: the last write of each
+/// wins.
 #[test]
 fn a_merge_of_parts_is_a_sort_of_rows() {
     let seed = test_seed();

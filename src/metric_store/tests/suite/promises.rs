@@ -1,5 +1,5 @@
-//! What the store promises when something goes wrong in the middle: deletes, refused batches, data
-//! that can't be interpreted, retention beside merges.
+//! What the store guarantees when something fails in the middle: deletes, refused batches, data
+//! that can't be interpreted, retention during merges.
 
 use crate::world::{Row, TODAY_MS, World, cut_all, flush_all};
 use model::{ErrorKind, Matcher, Signal, TenantId, TimeRange, WalPosition};
@@ -28,7 +28,7 @@ fn count(world: &World) -> usize {
     world.rows(TimeRange::EVERYTHING).unwrap().len()
 }
 
-/// The tenant's parts and manifests, beside the store.
+/// The tenant's parts and manifests, opened independently of the store.
 fn parts_of(world: &World) -> PartStore {
     let clock = Arc::new(SimClock::new());
     let shared: Arc<dyn Disk> = Arc::new(world.disk.clone());
@@ -38,7 +38,8 @@ fn parts_of(world: &World) -> PartStore {
     PartStore::open(&site, world.tenant.clone(), Signal::Metrics).unwrap()
 }
 
-/// Before, the samples in memory stayed until the delete was repeated, and those in parts went.
+/// The delete must apply to memory and parts alike. Once, after such a failure, samples in memory
+/// stayed while those in parts were deleted.
 #[test]
 fn a_delete_whose_outcome_was_unknown_is_whole_or_was_never_there() {
     for operation in [Operation::SyncDir, Operation::RenameNew, Operation::Create] {
@@ -49,7 +50,7 @@ fn a_delete_whose_outcome_was_unknown_is_whole_or_was_never_there() {
         world.disk.fail_next(operation, Fault::Eio);
         let one = [Matcher::equal("number", "1")];
         assert!(world.delete(&one, TimeRange::EVERYTHING).is_err(), "{operation:?}");
-        // What comes after the delete is not concerned by it.
+        // The delete does not apply to later samples.
         world.write(&[row(1, 2)]).unwrap();
         world.flush().unwrap();
         let rows = world.rows(TimeRange::EVERYTHING).unwrap();
@@ -78,8 +79,8 @@ fn deletes_are_refused_before_they_fill_the_memory() {
     assert_eq!(count(&world), 40);
 }
 
-/// Before, such a tombstone deleted nothing, and the next merge marked it as applied: the deleted
-/// samples were back for good.
+/// An unreadable tombstone must not be ignored. Once it deleted nothing, and the next merge marked
+/// it as applied, so that the deleted samples were back for good.
 #[test]
 fn a_tombstone_that_can_not_be_read_does_not_bring_samples_back() {
     let mut world = world();
@@ -101,7 +102,7 @@ fn a_tombstone_that_can_not_be_read_does_not_bring_samples_back() {
     assert!(error.contains("can't be read") && error.contains("newer"), "{error}");
 }
 
-/// Before, such a part was taken for the oldest of all, so that an older sample could win.
+/// A part with an unreadable age must not count as the oldest of all: an older sample could win.
 #[test]
 fn a_part_whose_age_can_not_be_read_is_quarantined() {
     let mut world = world();
@@ -127,7 +128,8 @@ fn refused_batch(world: &World, schema: u16, payload: &[u8]) -> WalPosition {
     world.log.append_wait(&batch).unwrap()
 }
 
-/// A downgrade and an upgrade again: the batch of the newer version is there all the while.
+/// A downgrade followed by an upgrade: the write-ahead log keeps the newer version's batch all the
+/// time.
 #[test]
 fn a_batch_of_a_newer_version_outlives_flushes_and_restarts() {
     let mut world = world();
@@ -135,7 +137,7 @@ fn a_batch_of_a_newer_version_outlives_flushes_and_restarts() {
     let position = refused_batch(&world, 99, b"of a newer version");
     world.write(&[row(1, 1)]).unwrap();
     let disk = world.disk.crash(CrashPolicy::KeepAll);
-    // `World::open` ends at a refused batch; a server goes on.
+    // `World::open` fails at a refused batch; a server continues.
     let error = World::open(disk.clone(), Arc::new(SimClock::new()), 2).unwrap_err().to_string();
     assert!(error.contains("schema 99"), "{error}");
     let mut world = World::open_lenient(disk, Arc::new(SimClock::new()), 2).unwrap();

@@ -19,12 +19,12 @@ fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
     let values = (0..selection.len()).map(|i| selection.labels(i).value("number").to_owned());
     let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
     let values: Vec<String> = values.into_iter().collect();
-    // A listing looks at dictionaries and lists instead, and must say the same.
+    // A listing reads dictionaries and lists instead of series, and must return the same.
     assert_eq!(world.store.label_values(&world.tenant, &wanted, "number").unwrap().0, values);
     values
 }
 
-/// Once over the live head, once over a frozen one, once over parts, once over parts and head.
+/// Runs the check over the live head, over a frozen one, over parts, and over parts and a head.
 fn in_every_state(world: &mut World, check: impl Fn(&World, &str)) {
     check(world, "live");
     world.cut();
@@ -38,7 +38,7 @@ fn in_every_state(world: &mut World, check: impl Fn(&World, &str)) {
 }
 
 #[test]
-fn matchers_choose() {
+fn matchers_select_series() {
     let mut world = world();
     let row = |series: u32| (series, TODAY_MS, Row { bits: u64::from(series), start: 0 });
     world.write(&(0..30).map(row).collect::<Vec<_>>()).unwrap();
@@ -217,7 +217,7 @@ fn retention_drops_old_days() {
     assert!(world.rows(TimeRange::EVERYTHING).unwrap().is_empty());
 }
 
-/// What is in the log of another epoch than the present one is found again.
+/// Series that the write-ahead log defines in an earlier epoch are found again.
 #[test]
 fn restarts_in_a_row_lose_nothing() {
     let mut disk = SimDisk::new();
@@ -235,7 +235,7 @@ fn restarts_in_a_row_lose_nothing() {
     }
 }
 
-/// Work is split by ranges of series: any number of threads read one selection.
+/// Queries are split by ranges of series: any number of threads read one selection.
 #[test]
 fn threads_share_a_selection() {
     let mut world = world();
@@ -292,7 +292,7 @@ fn selections_know_whether_they_are_in_the_order_of_labels() {
 }
 
 #[test]
-fn who_only_asks_leaves_nothing_behind() {
+fn reading_an_unknown_tenant_creates_nothing() {
     let world = world();
     for number in 0..50 {
         let tenant = model::TenantId::new(&format!("tenant-{number}")).unwrap();

@@ -1,6 +1,6 @@
-//! Writers, readers, upkeep and retention at once, over several lives of the process, against one
-//! model per writer. The log and the parts stand on disks of their own, so that faults of the one
-//! can be told from those of the other; a power cut takes both.
+//! Writers, readers, maintenance and retention at once, through several restarts of the process,
+//! against one model per writer. The write-ahead log and the parts are on separate disks, so that
+//! faults of one can be told from those of the other; a power cut affects both.
 
 use crate::world::{
     DAY_MS, LIMITS, Row, Rows, TODAY_MS, cut_all, flush_all, merge_all, push_row, read_rows,
@@ -22,7 +22,7 @@ use wal::{Batch, Log, LogOptions};
 const WRITERS: u32 = 3;
 const LOCKSTEP_SERIES: u32 = 40;
 
-/// A store, its log and the gate between them, for many threads.
+/// A running store with its write-ahead log and the barrier between them, for many threads.
 struct Life {
     store: MetricStore,
     engine: Arc<dyn Engine>,
@@ -37,7 +37,7 @@ struct Disks {
     log: SimDisk,
     blobs: SimDisk,
     clock: Arc<SimClock>,
-    /// Midnight of a day before which retention may have taken anything.
+    /// Midnight of a day before which retention may have dropped data.
     kept_from: Arc<AtomicI64>,
 }
 
@@ -96,8 +96,8 @@ impl Life {
         }
     }
 
-    /// Whether the log took it. A batch that it refused was never there, and what the next ones say
-    /// of their series must not rest on it.
+    /// Whether the write-ahead log accepted the batch. A refused batch was never written, so later
+    /// batches must not rely on its definitions.
     fn try_write(&self, batch: &mut BatchBuilder) -> bool {
         let _open: RwLockReadGuard<'_, ()> = self.gate.read().unwrap();
         let mut payload = Vec::new();
@@ -134,7 +134,7 @@ impl Life {
         Ok(())
     }
 
-    /// Parts hold rows of one day each, so whole days go.
+    /// Parts hold rows of one day each, so whole days are dropped.
     fn retain(&self, from: i64) -> Result<(), Box<dyn Error>> {
         self.kept_from.fetch_max(from, Ordering::SeqCst);
         let oldest_ms = [(Signal::Metrics, from)].into();
@@ -154,7 +154,7 @@ fn owner(writer: u32) -> Matcher {
     Matcher::equal("__name__", &format!("metric_{writer}"))
 }
 
-/// Mostly near now, at times at the edge of a day, far back, or at the ends of time.
+/// Mostly near now, sometimes at the edge of a day, far in the past, or at the ends of time.
 fn any_time(random: &SeededRandom, now: i64) -> i64 {
     match random.below(40) {
         0 => i64::MAX - random.below(3) as i64,
@@ -220,7 +220,7 @@ impl Writer {
         let range = TimeRange { min: one.min(other), max: one.max(other) };
         let series = self.number * 10 + self.random.below(10) as u32;
         let matchers = [owner(self.number), Matcher::equal("number", &series.to_string())];
-        // A delete that failed has happened or not; done again, it has.
+        // A failed delete may have happened or not; once repeated, it has.
         let resolved = life.store.resolve_delete(&life.tenant, &matchers, range).unwrap();
         let delete = || {
             let barrier = |cut: &mut dyn FnMut(_) -> _| life.barrier(cut);
@@ -234,7 +234,7 @@ impl Writer {
 
     fn check(&self, life: &Life, step: usize) {
         let found = life.rows(&[owner(self.number)], TimeRange::EVERYTHING);
-        // After reading: retention may have come in between.
+        // Read after the rows: retention may have run in between.
         let kept_from = life.kept_from.load(Ordering::SeqCst);
         for (key, row) in &self.model {
             let (writer, now) = (self.number, found.get(key));
@@ -242,7 +242,7 @@ impl Writer {
             assert!(gone || now == Some(row), "writer {writer}, step {step}: {key:?}, {now:?}");
         }
         for (key, row) in &found {
-            assert_eq!(self.model.get(key), Some(row), "nobody wrote {key:?}, step {step}");
+            assert_eq!(self.model.get(key), Some(row), "never written: {key:?}, step {step}");
         }
     }
 }
@@ -250,7 +250,7 @@ impl Writer {
 /// Each batch gives all series of a metric one more sample.
 #[derive(Default)]
 struct Lockstep {
-    /// Acknowledged.
+    /// The number of acknowledged batches.
     done: AtomicU64,
     stop: AtomicBool,
 }
@@ -266,11 +266,11 @@ impl Lockstep {
             let mut batch = BatchBuilder::new();
             for series in 0..LOCKSTEP_SERIES {
                 let slot = batch.series(lockstep_labels(series).as_bytes());
-                // Late ones too: every third sample lies before the others.
+                // Includes late samples: every third one is earlier than the others.
                 let time = TODAY_MS + if step % 3 == 0 { -step } else { step } * 1_000;
                 batch.sample(slot, time, step as f64);
             }
-            // And one that nobody wrote to before.
+            // And a series that was never written before.
             let name = format!("churn_{step}");
             let slot = batch.series(Labels::from_pairs([("__name__", name.as_str())]).as_bytes());
             batch.sample(slot, TODAY_MS, 0.0);
@@ -309,7 +309,7 @@ impl Lockstep {
     }
 }
 
-/// Cuts, flushes, merges, cleans up, in any order, on a disk that fails now and then.
+/// Cuts, flushes, merges and deletes garbage in random order, on a disk that sometimes fails.
 fn upkeep(life: &Life, disks: &Disks, random: &SeededRandom, stop: &AtomicBool) {
     let operations = [
         Operation::Create,
@@ -326,13 +326,13 @@ fn upkeep(life: &Life, disks: &Disks, random: &SeededRandom, stop: &AtomicBool) 
             let fault = [Fault::Eio, Fault::Enospc, Fault::ShortWrite(3)];
             disks.blobs.fail_next(operation, fault[random.below(3) as usize]);
         }
-        // Of a batch that failed to be synced nobody knows whether it is there: the disk of the log
-        // is only ever full, which refuses before anything is written.
+        // After a failed sync it is unknown whether a batch was written. So the disk of the
+        // write-ahead log is only ever full, which refuses before anything is written.
         if random.below(4) == 0 {
             let operation = [Operation::Append, Operation::Create][random.below(2) as usize];
             disks.log.fail_next(operation, Fault::Enospc);
         }
-        // What fails is done again some day.
+        // Failed work is tried again later.
         let _failed = match random.below(9) {
             0 => {
                 life.barrier(|end| cut_all(&*life.engine, end));
@@ -373,7 +373,7 @@ fn run_life(life: &Life, disks: &Disks, writers: &mut [Writer], lockstep: &Locks
     }));
     jobs.push(Box::new(|| lockstep.read(life)));
     jobs.push(Box::new(|| upkeep(life, disks, &random, &lockstep.stop)));
-    // A panic must not leave the others running for ever.
+    // A panic must not leave the other threads running for ever.
     let guarded = |job: Job<'_>| {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
         if outcome.is_err() {
@@ -390,7 +390,7 @@ fn run_life(life: &Life, disks: &Disks, writers: &mut [Writer], lockstep: &Locks
 
 const STEPS: usize = 60;
 
-/// `STRESS_LIVES=200` asks for more.
+/// `STRESS_LIVES=200` runs more restarts.
 fn lives() -> u64 {
     std::env::var("STRESS_LIVES").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
 }

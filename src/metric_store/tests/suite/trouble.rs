@@ -1,4 +1,4 @@
-//! A disk that fails for one tenant, or for a while.
+//! A disk that fails for one tenant, or temporarily.
 
 use crate::world::{LIMITS, Row, TODAY_MS, World, cut_all, flush_all, push_row};
 use metric_store::{BatchBuilder, MetricStore};
@@ -45,7 +45,7 @@ fn the_trouble_of_one_tenant_is_not_that_of_the_next() {
     for segment in 1..3 {
         tenants.iter().for_each(|tenant| write(&world.store, tenant, segment));
         cut_all(&*world.engine, WalPosition { segment: segment + 1, offset: 0 });
-        // What fails is the first tenant's.
+        // The failure hits the first tenant.
         world.disk.fail_next(Operation::Create, Fault::Eio);
         assert!(flush_all(&*world.engine).is_err());
         assert_eq!(world.store.parts(&tenants[1]).len() as u64, segment);

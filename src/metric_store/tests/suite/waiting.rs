@@ -1,4 +1,4 @@
-//! Who waits for the disk, and who must not.
+//! Which operations wait for the disk, and which must not.
 
 use crate::world::{LIMITS, TODAY_MS, cut_all, flush_all, merge_all};
 use metric_store::{BatchBuilder, MetricStore, Select, StoreSettings};
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Longer than anything that does not wait for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Once armed, the next operation of the kind stands still until somebody lets it go on.
+/// Once armed, the next operation of the kind blocks until the test lets it continue.
 #[derive(Debug)]
 struct Slow {
     inside: DiskBlobs,
@@ -86,7 +86,7 @@ fn slow_store() -> (MetricStore, Arc<Slow>) {
     (store, blobs)
 }
 
-/// Runs `others` while `work` stands still at the door.
+/// Runs `others` while `work` is blocked at the door.
 fn meanwhile(door: &Door, work: impl FnOnce() + Send, others: impl FnOnce() + Send) {
     let (reached, is_reached) = sync_channel(1);
     let (let_go, go_on) = sync_channel(1);
@@ -104,10 +104,10 @@ fn cut(store: &MetricStore, segment: u64) {
     cut_all(&*store.engine(), WalPosition { segment, offset: 0 });
 }
 
-/// Without a log: the position is all that the store wants of it.
+/// Without a write-ahead log: the store only needs the position.
 fn write(store: &MetricStore, name: &str, series: usize, offset: u64) {
     let mut batch = BatchBuilder::new();
-    // Nothing that packs well.
+    // Values that compress badly.
     let values = SeededRandom::new(offset);
     for number in 0..series {
         let number = number.to_string();
@@ -129,7 +129,8 @@ fn count(store: &MetricStore, name: &str) -> usize {
 #[test]
 fn a_new_series_does_not_wait_for_a_flush() {
     let (store, slow) = slow_store();
-    // So many that the part is written in several pieces, the first before all series are in.
+    // So many series that the part is written in several pieces, the first before all series are
+    // in.
     (1..200).for_each(|step| write(&store, "old", 3_000, step));
     cut(&store, 2);
     let flush = || flush_all(&*store.engine()).unwrap();

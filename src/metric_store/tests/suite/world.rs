@@ -1,4 +1,4 @@
-//! A store, its log and its disk; and what it should hold.
+//! A store, its write-ahead log and its disk, and the rows that it should hold.
 
 use engine::{Engine, EngineError, MergeRequest};
 use metric_store::{
@@ -22,7 +22,7 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 pub(crate) const TODAY_MS: i64 = 1_795_219_200_000;
 pub(crate) const LIMITS: Limits =
     Limits { active_series_max: 1_000_000, setting: "metrics.active_series_max" };
-pub(crate) const ROOM: Space = Space { total: 1 << 40, free: 1 << 39 };
+pub(crate) const SPACE: Space = Space { total: 1 << 40, free: 1 << 39 };
 
 /// A sample of the model: the bits of a float, or the number of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) store: MetricStore,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) tenant: TenantId,
-    /// Nobody damages its files, so nothing may be missing.
+    /// No file of this world is damaged, so no row may be missing.
     pub(crate) whole: bool,
     batch: BatchBuilder,
     end: WalPosition,
@@ -56,7 +56,7 @@ impl World {
         Self::open_with(disk, clock, seed, |refused| Err(refused.into()))
     }
 
-    /// Goes on at batches that are refused, as a server does.
+    /// Continues after refused batches, as a server does.
     pub(crate) fn open_lenient(
         disk: SimDisk,
         clock: Arc<SimClock>,
@@ -93,7 +93,7 @@ impl World {
         Ok(Self { disk, log, store, engine, tenant, whole: true, batch, end })
     }
 
-    /// Logs and applies.
+    /// Writes rows to the write-ahead log and applies them.
     pub(crate) fn write(&mut self, rows: &[(u32, i64, Row)]) -> Result<(), Box<dyn Error>> {
         self.batch.clear();
         for (series, time, row) in rows {
@@ -132,7 +132,7 @@ impl World {
     }
 
     pub(crate) fn flush(&self) -> Result<(), Box<dyn Error>> {
-        // What an earlier flush left goes first; should it fail again, the next one says so.
+        // Flush what an earlier flush left. If that fails again, the next flush reports it.
         let _left = flush_all(&*self.engine);
         tend_all(&*self.engine);
         self.cut();
@@ -169,7 +169,7 @@ pub(crate) fn cut_all(engine: &dyn Engine, end: WalPosition) {
     engine.tenants().iter().for_each(|status| engine.cut(&status.tenant, end));
 }
 
-/// Serves all tenants, whatever becomes of one of them; the first failure is the answer.
+/// Calls every tenant, also after a failure; returns the first failure.
 fn on_each<T: std::iter::Sum>(
     engine: &dyn Engine,
     work: impl Fn(&TenantId) -> Result<T, EngineError>,
@@ -183,7 +183,7 @@ pub(crate) fn flush_all(engine: &dyn Engine) -> Result<(), EngineError> {
 }
 
 pub(crate) fn merge_all(engine: &dyn Engine, full: bool) -> Result<usize, EngineError> {
-    let request = MergeRequest { full, space: ROOM };
+    let request = MergeRequest { full, space: SPACE };
     on_each(engine, |tenant| engine.merge(tenant, &request))
 }
 
@@ -203,8 +203,7 @@ pub(crate) fn push_row(batch: &mut BatchBuilder, series: u32, time: i64, row: Ro
     }
 }
 
-/// What can be read of the series that match, as rows. Where the store is `whole` nothing may be
-/// missing from the answer.
+/// The rows of the matching series. If the store is `whole`, no row may be missing.
 pub(crate) fn read_rows(
     store: &MetricStore,
     tenant: &TenantId,
@@ -263,7 +262,7 @@ fn series_of(labels: &Labels) -> u32 {
     labels.value("number").parse().unwrap()
 }
 
-/// The bits of the sum tell histograms apart; the layout changes with them.
+/// The bits of the sum distinguish histograms; the layout changes with them.
 fn histogram_sample(series: u32, time_ms: i64, row: Row) -> HistogramSample {
     let buckets = (0..row.bits % 4).map(|index| (index as i32 * 2, (row.bits % 100) as f64));
     let mut histogram = FloatHistogram {
@@ -280,8 +279,8 @@ fn histogram_sample(series: u32, time_ms: i64, row: Row) -> HistogramSample {
     HistogramSample { time_ms, start_ms: row.start, histogram: Arc::new(histogram) }
 }
 
-/// Every third is one of custom buckets, whose bounds change too; none of the series that the
-/// frozen fixtures hold.
+/// Every third one has custom buckets whose bounds change, except for the series in the frozen
+/// fixtures.
 fn custom_bounds(series: u32, bits: u64) -> Option<Arc<[f64]>> {
     let step = 1.0 + (bits % 7) as f64;
     (series >= 15 && bits.is_multiple_of(3))

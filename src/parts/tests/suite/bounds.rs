@@ -1,4 +1,4 @@
-//! What stores of one site share.
+//! What the stores of one site share.
 
 use crate::support::{Scratch, TestClock, read_rows, write_rows};
 use model::{Signal, TenantId, Ulid};
@@ -81,7 +81,7 @@ fn tenants_and_signals_share_the_open_files() {
     let stores: Vec<PartStore> = (0..20).map(store).collect();
     stores.iter().for_each(read_all);
     assert_eq!(open.load(Relaxed), 512, "of {} parts", 20 * PARTS);
-    // Those that were used last are still open, those of a dropped part or store are not.
+    // The most recently used parts are still open; those of a dropped part or store are not.
     read_all(&stores[19]);
     assert_eq!(open.load(Relaxed), 512);
     let remove: Vec<Ulid> = stores[19].snapshot().all_ids().collect();

@@ -1,4 +1,5 @@
-//! A crash, or a passing fault, at every operation of a script of flushes, merges and collections.
+//! A crash, or a temporary fault, at every operation of a script of flushes, merges and
+//! collections.
 
 use crate::faults::FaultyBlobs;
 use crate::support::{HOUR_MS, Scratch, TestClock, flush, merge, open, part_files, read_rows};
@@ -6,8 +7,8 @@ use parts::{PartError, PartStore};
 use platform::Blobs;
 use std::sync::Arc;
 
-/// Flushes rows in tens, merging and collecting between. Answers how many rows were acknowledged,
-/// and stops at the first failure.
+/// Flushes rows in tens, with merges and collections in between. Returns how many rows were
+/// acknowledged, and stops at the first failure.
 fn script(store: &PartStore, acknowledged: &mut u64) -> Result<(), PartError> {
     for step in 0..4 {
         let rows: Vec<u64> = (step * 10..step * 10 + 10).collect();
@@ -21,7 +22,8 @@ fn script(store: &PartStore, acknowledged: &mut u64) -> Result<(), PartError> {
     store.collect_garbage_now().map(|_| ())
 }
 
-/// Old or new state, never a mix, nothing referenced missing, no orphan kept for ever.
+/// The store has its old or its new state, never a mix; no referenced file is missing, and no
+/// orphan stays for ever.
 fn check_reopened(blobs: &Arc<dyn Blobs>, clock: &Arc<TestClock>, acknowledged: u64, at: &str) {
     let store = open(blobs, clock).unwrap();
     let snapshot = store.snapshot();
@@ -30,10 +32,13 @@ fn check_reopened(blobs: &Arc<dyn Blobs>, clock: &Arc<TestClock>, acknowledged: 
     let count = rows.len() as u64;
     assert_eq!(rows, (0..count).collect::<Vec<_>>(), "{at}: rows are a prefix, each once");
     assert!(count == acknowledged || count == acknowledged + 10, "{at}: {count} rows");
-    assert_eq!(snapshot.covered.offset, count, "{at}: the log and the parts meet");
+    assert_eq!(
+        snapshot.covered.offset, count,
+        "{at}: the parts hold exactly what the manifest covers"
+    );
     assert!(store.wal_needed_from() <= snapshot.covered);
     clock.advance_ms(HOUR_MS + 60_000);
-    // The next process goes on where the crash was, and everything superfluous goes.
+    // The next process continues after the crash and deletes every file that is not needed.
     flush(&store, &[count]).unwrap();
     drop(snapshot);
     store.collect_garbage_now().unwrap();
@@ -62,7 +67,7 @@ fn a_crash_at_every_operation_leaves_the_old_state_or_the_new() {
     }
 }
 
-/// The process lives on after one or three failed operations: what it then does must be right too.
+/// The process continues after one or three failed operations, and must then be right too.
 #[test]
 fn a_passing_fault_at_every_operation_is_survived_by_the_same_process() {
     for (last_one_happens, failures) in [(false, 1), (true, 1), (false, 3), (true, 3)] {
@@ -91,8 +96,8 @@ fn a_passing_fault_at_every_operation_is_survived_by_the_same_process() {
     }
 }
 
-/// What an engine does: a flush whose outcome is unknown is repeated only when the manifest does
-/// not cover its rows.
+/// What an engine does: it repeats a flush of unknown outcome only if the manifest does not cover
+/// its rows.
 fn flush_until_published(store: &PartStore, step: u64, at: &str) {
     let rows: Vec<u64> = (step * 10..step * 10 + 10).collect();
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! Bits flip and files end early: what is read is right or an error, never wrong.
+//! Flipped bits and truncated files: a read returns the right rows or an error, never wrong rows.
 
 use crate::support::{
     ROWS_KIND, Scratch, TestClock, flush, merge, open, open_by, read_rows, summary,
@@ -62,7 +62,7 @@ fn open_bytes(bytes: Vec<u8>) -> Result<Part, PartError> {
     Part::from_file(Arc::new(Memory(bytes)), "flipped.part")
 }
 
-/// Every page is the one that was written, or an error; answers how many were errors.
+/// Every page is the one that was written, or an error. Returns the number of errors.
 fn check_pages(part: &Part, buffer: &mut PageBuffer) -> usize {
     let Ok(count) = part.page_count() else { return 1 };
     let pages = sample_pages();
@@ -117,17 +117,17 @@ fn random_bytes_are_no_part() {
     for _ in 0..1_000 {
         let mut bytes = vec![0; random.below(3_000) as usize];
         random.fill(&mut bytes);
-        // With a true tail the search goes deeper.
+        // With a valid tail, reading gets further.
         bytes.extend_from_slice(&whole[whole.len() - 20..]);
         assert!(open_bytes(bytes).unwrap_err().is_damage());
     }
 }
 
-/// Every flip and cut of the newest manifest falls back by one generation, loudly, with all parts
-/// of that generation there.
+/// Every bit flip and truncation of the newest manifest makes the store fall back by one generation
+/// and report it, with all parts of that generation on disk.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
-fn a_damaged_manifest_falls_back_loudly() {
+fn a_damaged_manifest_falls_back_and_is_reported() {
     let scratch = Scratch::new();
     let (blobs, clock) = (scratch.blobs(), TestClock::new());
     let store = open(&blobs, &clock).unwrap();
@@ -156,9 +156,12 @@ fn a_damaged_manifest_falls_back_loudly() {
         assert!(snapshot.is_degraded());
         assert_eq!(snapshot.warnings(model::TimeRange::at(5)).len(), 1);
         assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2, 3]);
-        assert_eq!(snapshot.covered, wal_needed_from, "the log still has what is missing");
+        assert_eq!(
+            snapshot.covered, wal_needed_from,
+            "the write-ahead log still has what is missing"
+        );
     }
-    // The damage stands in later generations until somebody acknowledges it, and numbers grow.
+    // Later generations carry the damage until it is acknowledged, and their numbers grow.
     let store = open(&blobs, &clock).unwrap();
     let next = flush(&store, &[4]).unwrap();
     assert_eq!(next.generation, newest.generation + 1);
@@ -190,8 +193,8 @@ fn no_readable_manifest_is_an_error_and_not_an_empty_store() {
     assert!(snapshot.is_degraded());
 }
 
-/// The rule that makes falling back lossless: what the newest generation dropped is still there
-/// for the one before, whoever collects, and however often the store is opened in between.
+/// Falling back loses nothing: parts that the newest generation dropped are still on disk for the
+/// one before, also after collections and reopenings.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
 fn after_a_merge_the_generation_before_is_still_whole() {
@@ -217,7 +220,7 @@ fn after_a_merge_the_generation_before_is_still_whole() {
     }
 }
 
-/// The inputs of a merge are still on disk: their rows must not come twice. One part is rotten.
+/// The inputs of a merge are still on disk: their rows must not come twice. One part is damaged.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
 fn a_manifest_can_be_rebuilt_from_the_parts() {
@@ -235,14 +238,14 @@ fn a_manifest_can_be_rebuilt_from_the_parts() {
     let store = open_by(PartStore::rebuild, &blobs, &clock).unwrap();
     let snapshot = store.snapshot();
     assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2]);
-    assert_eq!(snapshot.covered.offset, 3, "the log brings row 3 again");
+    assert_eq!(snapshot.covered.offset, 3, "the write-ahead log brings row 3 again");
     assert_eq!(snapshot.warnings(model::TimeRange::at(0)).len(), 2);
     assert_eq!(flush(&store, &[3]).unwrap().parts.len(), 3);
 }
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
-fn lost_and_shortened_parts_are_set_apart_on_opening() {
+fn lost_and_shortened_parts_are_quarantined_on_opening() {
     let scratch = Scratch::new();
     let (blobs, clock) = (scratch.blobs(), TestClock::new());
     let store = open(&blobs, &clock).unwrap();
@@ -258,7 +261,7 @@ fn lost_and_shortened_parts_are_set_apart_on_opening() {
     assert_eq!(read_rows(&store, &store.snapshot()).unwrap(), [2]);
 }
 
-/// A page rots while the store is open: the reader quarantines the part and serves the rest.
+/// A page is damaged while the store is open: the reader quarantines the part and serves the rest.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test damages files behind the store's back")]
 fn a_bad_page_costs_its_part_and_nothing_else() {

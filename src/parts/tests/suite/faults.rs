@@ -1,12 +1,12 @@
-//! Blobs that die after a given number of operations.
+//! Blobs that fail after a given number of operations.
 
 use platform::{BlobInfo, BlobWriter, Blobs, ReadFile};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-/// Passes `fuse` operations on, then fails: the operation on which the fuse burns either does
-/// nothing or does its work and reports failure all the same, and all later ones do nothing.
+/// Lets `fuse` operations pass, then fails. The first failing operation either does nothing or does
+/// its work and still reports failure; later ones do nothing.
 #[derive(Debug)]
 pub(crate) struct FaultyBlobs {
     inner: Arc<dyn Blobs>,
@@ -17,7 +17,7 @@ pub(crate) struct FaultyBlobs {
 pub(crate) struct Fuse {
     left: AtomicI64,
     last_one_happens: bool,
-    /// How many operations fail once the fuse has burnt; then the disk is well again.
+    /// How many operations fail; after them the disk works again.
     failures: i64,
 }
 
@@ -38,7 +38,7 @@ impl FaultyBlobs {
         Arc::new(Self { inner, fuse: Arc::new(fuse) })
     }
 
-    /// Whether an operation was refused.
+    /// Whether an operation has failed.
     pub(crate) fn burnt(&self) -> bool {
         self.fuse.left.load(SeqCst) < 0
     }

@@ -1,5 +1,5 @@
-//! Files of every format version that was ever written must be readable for ever. A fixture is
-//! made once, by running with `MAKE_FIXTURES=1`, and never changed afterwards.
+//! Files of every released format version must stay readable. A fixture is made once, by running
+//! with `MAKE_FIXTURES=1`, and never changed afterwards.
 
 use crate::support::{Scratch, TestClock, open, summary};
 use parts::inspect::{describe_manifest, describe_part};

@@ -1,4 +1,4 @@
-//! The usual life: reading, racing commits, tombstones, and space that comes back.
+//! Normal operation: reading, racing commits, tombstones, and deleting files.
 
 use crate::support::{
     HOUR_MS, ROWS_KIND, Scratch, TestClock, flush, merge, open, part_files, read_rows, summary,
@@ -88,7 +88,7 @@ fn a_commit_is_a_compare_and_swap() {
     assert!(matches!(ours.commit(2, &stranger), Err(PartError::NoSuchPart(Ulid(9)))));
 }
 
-/// Several stores over the same blobs race for every generation.
+/// Several stores over the same blobs race for each generation.
 #[test]
 fn of_racing_commits_exactly_one_wins() {
     let scratch = Scratch::new();
@@ -112,7 +112,7 @@ fn of_racing_commits_exactly_one_wins() {
                     Err(error) => assert!(matches!(error, PartError::Conflict { .. }), "{error}"),
                 }
                 barrier.wait();
-                // A racer that was refused while the winner still wrote looks again.
+                // A racer that lost while the winner was still writing looks again.
                 while store.snapshot().generation <= round {
                     let _ = store.commit(round, &Edit::default());
                 }
@@ -126,7 +126,7 @@ fn of_racing_commits_exactly_one_wins() {
     assert_eq!(open(&blobs, &clock).unwrap().snapshot().generation, ROUNDS);
 }
 
-/// Readers see a prefix of the rows, each once, whatever merges and collections do meanwhile.
+/// Readers see a prefix of the rows, each once, whatever merges and collections run meanwhile.
 #[test]
 fn readers_are_never_disturbed() {
     let scratch = Scratch::new();
@@ -186,7 +186,7 @@ fn a_dropped_part_stays_as_long_as_it_is_read() {
 }
 
 #[test]
-fn orphans_go_after_an_hour_and_given_up_parts_at_once() {
+fn orphans_are_deleted_after_an_hour_and_abandoned_parts_at_once() {
     let scratch = Scratch::new();
     let (blobs, clock) = (scratch.blobs(), TestClock::new());
     let store = open(&blobs, &clock).unwrap();
@@ -199,7 +199,7 @@ fn orphans_go_after_an_hour_and_given_up_parts_at_once() {
     let orphan = write_rows(&another, &[2], 0, 3, &[]).unwrap();
     drop(pending);
     assert_eq!(store.collect_garbage().unwrap().files, 1, "given up by this process");
-    // Another process's part: its id is young.
+    // It could be another process's part: its id is young.
     assert_eq!(part_files(blobs.as_ref()), 2);
     clock.advance_ms(HOUR_MS - 1);
     assert_eq!(store.collect_garbage().unwrap().files, 0);
@@ -209,7 +209,7 @@ fn orphans_go_after_an_hour_and_given_up_parts_at_once() {
 }
 
 #[test]
-fn what_an_earlier_process_dropped_goes_at_once() {
+fn parts_that_an_earlier_process_dropped_are_deleted_at_once() {
     let scratch = Scratch::new();
     let (blobs, clock) = (scratch.blobs(), TestClock::new());
     let store = open(&blobs, &clock).unwrap();
@@ -223,7 +223,7 @@ fn what_an_earlier_process_dropped_goes_at_once() {
 }
 
 #[test]
-fn old_generations_go() {
+fn old_generations_are_deleted() {
     let scratch = Scratch::new();
     let (blobs, clock) = (scratch.blobs(), TestClock::new());
     let store = open(&blobs, &clock).unwrap();
@@ -244,7 +244,7 @@ fn tombstone(store: &parts::PartStore, max: i64, position: u64) -> Tombstone {
     }
 }
 
-fn bury(store: &parts::PartStore, max: i64, position: u64) -> Arc<Manifest> {
+fn add_tombstone(store: &parts::PartStore, max: i64, position: u64) -> Arc<Manifest> {
     let add_tombstones = vec![tombstone(store, max, position)];
     store.update(|_| Ok(Edit { add_tombstones, ..Edit::default() })).unwrap()
 }
@@ -254,10 +254,10 @@ fn a_tombstone_lives_until_every_older_part_was_rewritten() {
     let scratch = Scratch::new();
     let store = open(&scratch.blobs(), &TestClock::new()).unwrap();
     flush(&store, &[0]).unwrap();
-    let buried = bury(&store, 500, 1);
+    let buried = add_tombstone(&store, 500, 1);
     assert_eq!(buried.tombstones[0].generation, 2);
     assert_eq!(buried.tombstones_for(&buried.parts[0]).count(), 1);
-    // A merge that began before the tombstone does not serve it.
+    // A merge that began before the tombstone does not apply it.
     let after = merge(&store).unwrap();
     assert_eq!(after.tombstones_for(&after.parts[0]).count(), 1);
     let id = after.parts[0].id;
@@ -273,15 +273,15 @@ fn a_tombstone_lives_until_every_older_part_was_rewritten() {
 fn a_tombstone_waits_for_rows_that_are_on_their_way() {
     let scratch = Scratch::new();
     let store = open(&scratch.blobs(), &TestClock::new()).unwrap();
-    bury(&store, 500, 10);
+    add_tombstone(&store, 500, 10);
     let later = store.update(|_| Ok(Edit::default())).unwrap();
-    assert_eq!(later.tombstones.len(), 1, "no part has the rows yet, but the log does");
+    assert_eq!(later.tombstones.len(), 1, "no part has the rows yet, but the write-ahead log has");
     let flushed = flush(&store, &[8, 9]).unwrap();
     assert_eq!(flushed.tombstones_for(&flushed.parts[0]).count(), 1);
 }
 
 #[test]
-fn another_signals_manifest_is_not_believed() {
+fn a_manifest_of_another_signal_is_refused() {
     let scratch = Scratch::new();
     let (blobs, clock) = (scratch.blobs(), TestClock::new());
     let store = open(&blobs, &clock).unwrap();

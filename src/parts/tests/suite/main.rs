@@ -1,5 +1,5 @@
-//! Parts and manifests against a disk that fails, files that rot, and writers that race.
-//! Everything here takes any `Blobs`, so that the simulated disk can stand under it.
+//! Parts and manifests with a failing disk, damaged files and racing writers. The tests take any
+//! `Blobs`, so that the simulated disk can be used.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop where they stand")]
 
 mod bounds;

@@ -1,5 +1,5 @@
-//! What the tests share: a scratch folder, a clock that stands still, and a tiny engine whose
-//! pages are lists of row numbers.
+//! Helpers that the tests share: a temporary folder, a clock that the test moves, and a minimal
+//! engine whose pages are lists of row numbers.
 
 use model::{Day, Signal, TenantId, TimeRange, Ulid, WalPosition};
 use parts::{Compression, Edit, Manifest, NewPart, PartError, PartStore, PartSummary, Site};
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) const ROWS_KIND: u16 = 1;
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
-/// Removed with everything in it at the end of the test.
+/// A folder that is removed with its content at the end of the test.
 #[derive(Debug)]
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
@@ -21,7 +21,7 @@ impl Scratch {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
         let name = format!("mirador-parts-{}-{number}", std::process::id());
-        // Memory where there is some: these tests sync thousands of times.
+        // In memory where that is available: these tests sync thousands of times.
         let memory = std::path::Path::new("/dev/shm");
         let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         Self(above.join(name))
@@ -44,8 +44,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Stands still until it is told otherwise. Real files have real ages, so it starts at the real
-/// time and is moved by hours.
+/// A clock that only moves when the test advances it. Real files have real ages, so it starts at
+/// the real time.
 #[derive(Debug)]
 pub(crate) struct TestClock(AtomicI64);
 
@@ -104,7 +104,7 @@ pub(crate) fn summary(rows: u64, level: u8, covered: u64) -> PartSummary {
     }
 }
 
-/// One page of row numbers.
+/// Writes one page of row numbers.
 pub(crate) fn write_rows(
     store: &PartStore,
     rows: &[u64],
@@ -126,7 +126,7 @@ pub(crate) fn flush(store: &PartStore, rows: &[u64]) -> Result<Arc<Manifest>, Pa
     store.update(|_| Ok(Edit { add: vec![part], covered, ..Edit::default() }))
 }
 
-/// Everything into one part.
+/// Merges all parts into one.
 pub(crate) fn merge(store: &PartStore) -> Result<Arc<Manifest>, PartError> {
     let snapshot = store.snapshot();
     let inputs: Vec<Ulid> = snapshot.parts.iter().map(|part| part.id).collect();
