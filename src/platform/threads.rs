@@ -7,7 +7,7 @@ mod helpers;
 pub use helpers::Helpers;
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, current};
 
 /// A thread that is joined when its owner drops it. The owner must tell the thread to stop first.
 #[derive(Debug)]
@@ -30,7 +30,9 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some(handle) = self.handle.take() {
+        let is_itself = |handle: &JoinHandle<()>| handle.thread().id() == current().id();
+        // A thread that drops its own owner ends by itself afterwards: it can't wait for that.
+        if let Some(handle) = self.handle.take().filter(|handle| !is_itself(handle)) {
             // The panic hook has reported the panic already, and a drop has no caller to pass it to.
             let _ = handle.join();
         }
@@ -60,6 +62,18 @@ pub fn scatter<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_may_drop_its_owner() {
+        let (give, given) = std::sync::mpsc::channel::<Worker>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let run = move || {
+            drop(given.recv());
+            tell.send(()).unwrap();
+        };
+        give.send(Worker::start("own", run).unwrap()).unwrap();
+        assert_eq!(told.recv(), Ok(()));
+    }
 
     #[test]
     fn scattered_work_answers_in_order() {

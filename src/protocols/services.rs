@@ -8,7 +8,7 @@ use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
 use model::{ErrorKind, TenantId};
 use platform::Clock;
 use promql::EngineOptions;
-use query::Budget;
+use query::{Budget, Pool};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
@@ -125,6 +125,8 @@ pub struct Services {
     pub version: &'static str,
     pub started_ms: i64,
     pub metric_options: MetricOptions,
+    /// The threads that queries run on.
+    pub query_pool: Arc<Pool>,
     /// The memory that all queries together may hold.
     pub query_memory: Arc<Budget>,
     /// How old a sample may be to be stored.
@@ -138,12 +140,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// With defaults, which let no query run: a server that is to answer them needs a pool.
     pub fn new(clock: Arc<dyn Clock>, version: &'static str) -> Self {
         Self {
             started_ms: clock.wall_ms(),
             clock,
             version,
             metric_options: MetricOptions::default(),
+            query_pool: Arc::new(Pool::without_threads()),
             query_memory: Arc::new(Budget::new(usize::MAX)),
             metric_retention: PerTenant::default(),
             config_text: String::new(),

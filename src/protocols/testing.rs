@@ -17,7 +17,9 @@ use metric_store::{Limits, MetricStore, StoreSettings};
 use parts::Site;
 use platform::sim::{Fault, Operation, SimClock, SimDisk};
 use platform::{Clock, DiskBlobs, Ids, SeededRandom};
+use query::{Pool, PoolSettings};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt as _;
@@ -93,6 +95,7 @@ impl Host for TestHost {
 /// What a test may change before its server is made.
 pub(crate) struct Setup {
     pub(crate) services: Services,
+    pub(crate) queries: PoolSettings,
     pub(crate) settings: ProtocolSettings,
 }
 
@@ -100,9 +103,13 @@ pub(crate) struct TestServer {
     router: Router,
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) metrics: MetricServices,
+    pub(crate) pool: Arc<Pool>,
     disk: SimDisk,
     runtime: tokio::runtime::Runtime,
 }
+
+/// An answer that is still to come.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Response>>>;
 
 /// An answer, read whole.
 #[derive(Debug)]
@@ -134,9 +141,12 @@ impl TestServer {
         clock.set_wall_ns(NOW_MS * 1_000_000);
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let services = Services::new(Arc::clone(&clock), "0.0.0");
-        let mut setup = Setup { services, settings: ProtocolSettings::default() };
+        let queries = PoolSettings { threads: 2, waiting_max: 100, tenant_waiting_max: 100 };
+        let mut setup = Setup { services, queries, settings: ProtocolSettings::default() };
         adjust(&mut setup);
-        let Setup { mut services, settings } = setup;
+        let Setup { mut services, queries, settings } = setup;
+        let pool = Arc::new(Pool::start(queries).unwrap());
+        services.query_pool = Arc::clone(&pool);
         let engine = services.metric_options.engine.clone();
         services.metric_options = settings.prometheus.metric_options(engine);
         let disk = SimDisk::with_clock(Arc::clone(&clock));
@@ -148,7 +158,7 @@ impl TestServer {
         let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
         let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { router, protocols, metrics, disk, runtime }
+        Self { router, protocols, metrics, pool, disk, runtime }
     }
 
     /// Sends what can't be stored, because the disk fails. Afterwards the disk is well again.
@@ -206,18 +216,32 @@ impl TestServer {
         })
     }
 
+    /// Sends a request without a body and lets its handler run until so many queries wait. Dropping
+    /// what this answers is what a client does that goes away.
+    pub(crate) fn begin(&self, line: &str, headers: &[(&str, &str)], waiting: usize) -> Answer {
+        let request = request(line, headers, Body::empty());
+        let mut answer: Answer = {
+            let router = self.router.clone();
+            Box::pin(async move { router.oneshot(request).await.unwrap() })
+        };
+        self.runtime.block_on(async {
+            while self.pool.load().waiting != waiting {
+                tokio::select! {
+                    biased;
+                    _ = &mut answer => panic!("it is answered"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        });
+        answer
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     async fn response(&self, line: &str, headers: &[(&str, &str)], body: Body) -> Response {
-        let (method, path) = line.split_once(' ').expect("METHOD PATH");
-        // Fixtures are written for people: characters that a URL can't hold are escaped here.
-        let path = [(' ', "%20"), ('"', "%22"), ('{', "%7B"), ('}', "%7D")]
-            .into_iter()
-            .fold(path.to_owned(), |path, (plain, escaped)| path.replace(plain, escaped));
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(body).unwrap();
-        self.router.clone().oneshot(request).await.unwrap()
+        self.router.clone().oneshot(request(line, headers, body)).await.unwrap()
     }
 
     /// Plays a fixture: requests (`>` lines: method and path, headers, an empty one, the body) with
@@ -266,4 +290,17 @@ impl TestServer {
         let body = request.get(blank + 1..).unwrap_or_default().join("\n");
         self.send(request[0], &headers, body)
     }
+}
+
+fn request(line: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let (method, path) = line.split_once(' ').expect("METHOD PATH");
+    // Fixtures are written for people: characters that a URL can't hold are escaped here.
+    let path = [(' ', "%20"), ('"', "%22"), ('{', "%7B"), ('}', "%7D")]
+        .into_iter()
+        .fold(path.to_owned(), |path, (plain, escaped)| path.replace(plain, escaped));
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).unwrap()
 }

@@ -22,7 +22,8 @@ pub struct PoolSettings {
     pub tenant_waiting_max: usize,
 }
 
-/// Dropping it drops the jobs that wait and waits for those that run.
+/// Dropping it drops the jobs that wait and waits for those that run. A job may own what owns the
+/// pool: where its thread drops that last, it waits for the other threads only.
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
@@ -74,6 +75,13 @@ impl Pool {
             pool._workers.push(worker);
         }
         Ok(pool)
+    }
+
+    /// A pool that takes no queries, for a server that is made but not started.
+    pub fn without_threads() -> Self {
+        let state = Mutex::new(State { queue: FairQueue::new(0, 0), running: 0, closed: true });
+        let shared = Arc::new(Shared { state, changed: Condvar::new() });
+        Self { shared, helpers: Helpers::none(), _workers: Vec::new() }
     }
 
     /// The threads that help a query with what can be split.
@@ -243,6 +251,24 @@ mod tests {
         note(&pool, "a1", &sender);
         drop((end, sender));
         assert_eq!(all(receiver), ["a1"]);
+    }
+
+    #[test]
+    fn a_job_may_be_the_last_owner_of_its_pool() {
+        let settings = PoolSettings { threads: 2, waiting_max: 10, tenant_waiting_max: 10 };
+        let pool = Arc::new(Pool::start(settings).unwrap());
+        let (tell, told) = channel();
+        let (go, wait) = channel::<()>();
+        let owned = Arc::clone(&pool);
+        let work = move || {
+            let _ = wait.recv();
+            drop(owned);
+            tell.send(()).unwrap();
+        };
+        pool.submit(&tenant("a"), CancelFlag::new(), work).unwrap();
+        drop(pool);
+        drop(go);
+        assert_eq!(told.recv(), Ok(()));
     }
 
     #[test]

@@ -6,9 +6,8 @@ use crate::routes;
 use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
-use platform::threads::Helpers;
 use protocols::{Machine, Protocol, Services};
-use query::Budget;
+use query::{Budget, Pool};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -79,9 +78,9 @@ impl App {
 pub fn protocols(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    helpers: Helpers,
+    pool: Arc<Pool>,
 ) -> (Arc<Services>, Vec<Protocol>) {
-    let services = Arc::new(services(config, clock, helpers));
+    let services = Arc::new(services(config, clock, pool));
     let protocols = protocols::all(&config.protocols, &services);
     (services, protocols)
 }
@@ -91,13 +90,14 @@ fn query_memory(config: &Config) -> usize {
     bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
-fn services(config: &Config, clock: &Arc<dyn Clock>, helpers: Helpers) -> Services {
+fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Services {
     // A query runs on its own thread and on those that help it: one for each core.
-    let threads = helpers.width();
+    let threads = pool.helpers().width();
     let mut services = Services::new(Arc::clone(clock), VERSION);
     let query_memory = query_memory(config);
     services.query_memory = Arc::new(Budget::new(query_memory));
-    let mut engine = config.promql.engine_options(helpers);
+    let mut engine = config.promql.engine_options(pool.helpers().clone());
+    services.query_pool = pool;
     // A query that could not have more memory even if it ran alone must not be told to try again.
     engine.memory_max = engine.memory_max.min(query_memory);
     services.metric_options = config.protocols.prometheus.metric_options(engine);

@@ -10,9 +10,9 @@ use crate::own_metrics_writer;
 use crate::routes;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use observe::{Level, LogFormat, Notice};
-use platform::threads::Helpers;
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::{MetricServices, Stopper};
+use query::Pool;
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -42,9 +42,12 @@ impl ServeError {
     }
 }
 
-/// What was cancelled gets this long to let go; who doesn't (a merge, say) ends with the process,
-/// as in a crash, which every file withstands.
+/// What was cancelled gets this long to end. What does not (a merge, for example) ends with the
+/// process, as in a crash, which every file withstands.
 const LET_GO: Duration = Duration::from_secs(1);
+
+/// With a single processor a long query would hold up all others.
+const QUERY_THREADS_MIN: usize = 2;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(config: Config) -> Result<(), ServeError> {
@@ -72,8 +75,12 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let mut signals = StopSignals::catch();
     let clock = Arc::clone(&machine.clock);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let helpers = Helpers::start("query-part", cores - 1).map_err(ServeError::Runtime)?;
-    let (services, protocols) = app::protocols(&config, &clock, helpers);
+    let pool = Pool::start(config.limits.pool_settings(cores.max(QUERY_THREADS_MIN)));
+    let pool = Arc::new(pool.map_err(ServeError::Runtime)?);
+    // Its threads end with the process: a query that looks at its cancel flag too late must not hold
+    // the stop up.
+    let _pool = ManuallyDrop::new(Arc::clone(&pool));
+    let (services, protocols) = app::protocols(&config, &clock, pool);
     let mut listeners = Listeners::bind(&config, &protocols).await?;
     let addresses = listeners.addresses();
     let app = Arc::new(App::new(config.clone(), clock, (services, protocols), addresses));

@@ -1,12 +1,14 @@
 //! What every HTTP API of a protocol needs, whatever its answers look like.
 //!
 //! Lives here: `context` (what an endpoint works with, and the trait by which a protocol says how
-//! its errors look), `run` (running an endpoint on a worker thread until its client goes away),
+//! its errors look), `run` (which thread an endpoint runs on, until its client goes away),
 //! `parameters` (query strings and forms), `stream` (answers that are sent while they are written),
-//! `quick` (queries that need no worker thread), `gzip`, `cors`, `json` (writers).
+//! `quick` (queries that need no other thread), `gzip`, `cors`, `json` (writers).
 //! Not here: statuses and error bodies, which are the protocol's own.
-//! Invariant: an endpoint may block, because it runs on a worker thread; the exception are queries
-//! that were answered within a millisecond several times in a row.
+//! Invariants: an endpoint may block, because it runs in the query pool or on a worker thread; the
+//! exceptions are those that read no store, and queries that were answered within a millisecond several
+//! times in a row. No thread of the query pool ever waits for a client: answers that are sent while they
+//! are written have threads of their own (`stream`).
 
 pub(crate) mod cors;
 pub(crate) mod gzip;
@@ -19,4 +21,6 @@ mod context;
 mod run;
 
 pub(crate) use context::{Api, ApiState, Context};
-pub(crate) use run::{StreamedEndpoint, mistake, run, run_query, run_streamed, stream_to};
+pub(crate) use run::{
+    StreamedEndpoint, mistake, run, run_here, run_in_pool, run_query, run_streamed, stream_to,
+};

@@ -1,4 +1,5 @@
-//! Running an endpoint: on a worker thread, and only as long as its client waits for the answer.
+//! Running an endpoint, only as long as its client waits for the answer: queries on the threads of the
+//! query pool, changes on a worker thread, and what is known at once on the thread that asks.
 
 use super::context::{Api, ApiState, Context};
 use super::gzip;
@@ -11,6 +12,7 @@ use axum::response::Response;
 use model::ErrorKind;
 use query::CancelFlag;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// An endpoint whose answer is sent while it is written.
 pub(crate) struct StreamedEndpoint<A: Api> {
@@ -34,8 +36,8 @@ pub(crate) fn mistake() -> ServiceError {
     ServiceError::new(ErrorKind::Bug, "a mistake in this program; its log says more")
 }
 
-/// Runs an endpoint that reads: on this thread when its query is known to be quick, and on a worker
-/// thread otherwise.
+/// Runs an endpoint that reads: on this thread when its query is known to be quick, and in the query
+/// pool otherwise.
 pub(crate) async fn run_query<A: Api>(
     api: Arc<A>,
     call: Call,
@@ -52,15 +54,49 @@ pub(crate) async fn run_query<A: Api>(
         }
         answer
     };
-    if !is_quick {
-        return run(api, call, timed).await;
+    match is_quick {
+        true => run_here(api, call, timed).await,
+        false => run_in_pool(api, call, timed).await,
     }
+}
+
+/// Runs an endpoint that needs next to no time, on this thread.
+pub(crate) async fn run_here<A: Api>(
+    api: Arc<A>,
+    call: Call,
+    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>,
+) -> Response {
     let accepts_gzip = gzip::is_accepted(&call.headers);
-    let response = answer(Arc::clone(&api), call, CancelFlag::new(), timed);
+    let response = answer(Arc::clone(&api), call, CancelFlag::new(), endpoint);
     finish(&*api, response, accepts_gzip).await
 }
 
-/// Runs an endpoint on a worker thread, which may block.
+/// Runs an endpoint on a thread of the query pool, when its tenant's turn comes. A client that goes
+/// away before that gives its place in the queue back.
+pub(crate) async fn run_in_pool<A: Api>(
+    api: Arc<A>,
+    call: Call,
+    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error> + Send + 'static,
+) -> Response {
+    let cancel = CancelFlag::new();
+    let _guard = CancelOnDrop(cancel.clone());
+    let accepts_gzip = gzip::is_accepted(&call.headers);
+    let tenant = call.tenant.clone();
+    let (tell, told) = oneshot::channel();
+    let work = {
+        let (api, cancel) = (Arc::clone(&api), cancel.clone());
+        // Its client may be gone: then nobody is told.
+        move || drop(tell.send(answer(api, call, cancel, endpoint)))
+    };
+    let response = match api.state().services.query_pool.submit(&tenant, cancel, work) {
+        // Without an answer when the endpoint panicked.
+        Ok(()) => told.await.unwrap_or_else(|_| A::failure(&mistake().into())),
+        Err(full) => A::failure(&ServiceError::new(full.kind(), full.to_string()).into()),
+    };
+    finish(&*api, response, accepts_gzip).await
+}
+
+/// Runs an endpoint that changes something on a worker thread, which may block for long.
 pub(crate) async fn run<A: Api>(
     api: Arc<A>,
     call: Call,

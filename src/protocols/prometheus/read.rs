@@ -7,7 +7,7 @@ use super::Prometheus;
 use super::envelope::{ApiError, Context};
 use super::selected::{Order, each_series};
 use crate::api::stream::{Head, Pieces};
-use crate::api::{Api as _, mistake, run, stream_to};
+use crate::api::{Api as _, mistake, run_in_pool, stream_to};
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -39,7 +39,7 @@ pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
         };
         return stream_to(prometheus, call, head, write).await;
     }
-    run(prometheus, call, move |context: &Context| samples(context, &request)).await
+    run_in_pool(prometheus, call, move |context: &Context| samples(context, &request)).await
 }
 
 fn request(call: &Call) -> Result<ReadRequest, ApiError> {

@@ -4,6 +4,8 @@ use crate::services::{Kept, PerTenant};
 use crate::testing::{NOW_MS, TestServer};
 use model::TenantId;
 use prost::Message;
+use query::{CancelFlag, PoolSettings};
+use std::sync::mpsc::{Sender, channel};
 use wire::proto::io::prometheus::client::{MetricFamily, MetricType};
 use wire::proto::prometheus::ReadResponse;
 use wire::protobuf::Writer;
@@ -114,6 +116,75 @@ fn forms_may_be_long_and_selectors_many_but_not_without_bounds() {
         let (status, text) = ask("series", many);
         assert!(status == 400 && text.contains("a request may have 1000 selectors"), "{text}");
     }
+}
+
+/// Keeps the only thread of the server's query pool busy until the sender is dropped.
+fn with_busy_pool(waiting_max: usize, tenant_waiting_max: usize) -> (TestServer, Sender<()>) {
+    let queries = PoolSettings { threads: 1, waiting_max, tenant_waiting_max };
+    let server = TestServer::new(|setup| setup.queries = queries);
+    server.play("import.txt");
+    let (end, ended) = channel::<()>();
+    let busy = move || assert!(ended.recv().is_err(), "nothing is sent");
+    server.pool.submit(&TenantId::default_tenant(), CancelFlag::new(), busy).unwrap();
+    while server.pool.load().running == 0 {
+        std::thread::yield_now();
+    }
+    (server, end)
+}
+
+const QUERY: &str = "GET /api/v1/query?query=sum(up)";
+const NOISY: &[(&str, &str)] = &[("x-scope-orgid", "noisy")];
+const QUIET: &[(&str, &str)] = &[("x-scope-orgid", "quiet")];
+
+#[test]
+fn a_tenant_that_floods_the_queue_is_refused_and_others_are_answered() {
+    let (server, end) = with_busy_pool(10, 3);
+    let noisy = [1, 2, 3].map(|waiting| server.begin(QUERY, NOISY, waiting));
+    let refused = server.send(QUERY, NOISY, "");
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"));
+    let text = refused.text();
+    assert!(text.contains(r#""errorType":"unavailable""#), "{text}");
+    assert!(text.contains("raise limits.tenant_queries_waiting"), "{text}");
+    let quiet = server.begin(QUERY, QUIET, 4);
+    drop(end);
+    assert_eq!(server.block_on(quiet).status(), 200);
+    for answer in noisy {
+        assert_eq!(server.block_on(answer).status(), 200);
+    }
+}
+
+#[test]
+fn a_full_queue_refuses_every_tenant_and_a_client_that_goes_away_makes_room() {
+    let (server, end) = with_busy_pool(2, 2);
+    let first = server.begin(QUERY, NOISY, 1);
+    let gone = server.begin("GET /api/v1/labels", NOISY, 2);
+    for path in ["query?query=up", "series?match[]=up", "status/tsdb"] {
+        let refused = server.send(&format!("GET /api/v1/{path}"), QUIET, "");
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"), "{path}");
+        assert!(refused.text().contains("raise limits.queries_waiting"), "{}", refused.text());
+    }
+    let read = server.send("POST /api/v1/read", &[SNAPPY, QUIET[0]], read_request(false));
+    assert_eq!(read.status, 503, "{}", read.text());
+    drop(gone);
+    let second = server.begin(QUERY, QUIET, 2);
+    drop(end);
+    assert_eq!(server.block_on(first).status(), 200);
+    assert_eq!(server.block_on(second).status(), 200);
+}
+
+#[test]
+fn writes_streams_and_what_is_known_do_not_wait_for_queries() {
+    let (server, end) = with_busy_pool(1, 1);
+    let waiting = server.begin(QUERY, &[], 1);
+    let body = snappy(&version1(&[(UP, 1.0, NOW_MS)]));
+    assert_eq!(server.send("POST /api/v1/write", &[SNAPPY], body).status, 204);
+    for path in ["/api/v1/export?match[]=up", "/federate?match[]=up", "/api/v1/status/buildinfo"] {
+        assert_eq!(server.send(&format!("GET {path}"), &[], "").status, 200, "{path}");
+    }
+    let chunks = server.send("POST /api/v1/read", &[SNAPPY], read_request(true));
+    assert_eq!(chunks.status, 200);
+    drop(end);
+    assert_eq!(server.block_on(waiting).status(), 200);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::config::{self, Config, ConfigError, Overrides};
 use crate::http::listener::ListenPlan;
 use crate::serve;
 use clap::{Args, Parser, Subcommand};
-use platform::threads::Helpers;
 use platform::{Clock, RealClock, RealDisk};
+use query::Pool;
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -130,7 +130,7 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
     }
     let config = load(flags)?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let (_, protocols) = app::protocols(&config, &clock, Helpers::none());
+    let (_, protocols) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
     ListenPlan::new(&config, &protocols)
         .map_err(|error| Failure { code: 2, error: error.into() })?;
     let text = toml::to_string(&config)?;

@@ -8,6 +8,7 @@ use protocols::ProtocolSettings;
 use protocols::section;
 use protocols::settings::{ByTenant, ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
 use protocols::{Kept, PerTenant};
+use query::PoolSettings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -137,6 +138,12 @@ section! {
         /// What all queries together may hold of the memory: a share of the machine's, or of the
         /// container's (`"25%"`), a size, or `"off"`. Beyond it queries are told to try again.
         query_memory: SizeLimit = SizeLimit::Percent(25),
+        /// Queries that may wait for a thread, of all tenants together; there are as many threads as
+        /// processors. Further ones are answered 503 and told to try again.
+        queries_waiting: usize = 1_000,
+        /// Queries of one tenant that may wait. Tenants take turns, so the queries of one delay those
+        /// of another by one query at most for each thread.
+        tenant_queries_waiting: usize = 500,
     }
 }
 
@@ -249,6 +256,16 @@ section! {
 /// `None` where everything is kept.
 fn age_ms(age: HumanDuration) -> Option<i64> {
     (!age.0.is_zero()).then(|| i64::try_from(age.0.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl LimitSettings {
+    pub fn pool_settings(&self, threads: usize) -> PoolSettings {
+        PoolSettings {
+            threads,
+            waiting_max: self.queries_waiting,
+            tenant_waiting_max: self.tenant_queries_waiting,
+        }
+    }
 }
 
 impl PromqlSettings {

@@ -9,12 +9,12 @@ use crate::routes;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use catalog::Scope;
-use platform::threads::Helpers;
 use platform::{Clock, RealClock};
 use protocols::{
     Accepted, Access, Body, Call, Handler, Listener, Protocol, Route, Stop, Stopper, Transport,
     bind, handler, reply,
 };
+use query::Pool;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -118,7 +118,7 @@ impl TestServer {
         config.listen.also.clear();
         adjust(&mut config);
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-        let (services, _) = app::protocols(&config, &clock, Helpers::none());
+        let (services, _) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
         let protocols = vec![protocol(listeners)];
         let mut sockets = Listeners::bind(&config, &protocols).await.unwrap();
         let own = std::mem::take(&mut sockets.of_protocols);

@@ -32,6 +32,9 @@ static PART_ROWS: GaugeFamily =
     GaugeFamily::new("mirador_part_rows", "Rows in parts.", &["signal"]);
 static PART_BYTES: GaugeFamily =
     GaugeFamily::new("mirador_part_bytes", "Size of the parts.", &["signal"]);
+static QUERIES_RUNNING: Gauge = Gauge::new("mirador_queries_running", "Queries that run.");
+static QUERIES_WAITING: Gauge =
+    Gauge::new("mirador_queries_waiting", "Queries that wait for a thread.");
 static DISK_FREE: Gauge = Gauge::new("mirador_disk_free_bytes", "Free space of the data folder.");
 
 /// Processor time only rises, but it is a fraction, which counters cannot hold: a gauge that is
@@ -71,6 +74,8 @@ pub(crate) static METRICS: &[&dyn Metric] = &[
     &PARTS,
     &PART_ROWS,
     &PART_BYTES,
+    &QUERIES_RUNNING,
+    &QUERIES_WAITING,
     &DISK_FREE,
 ];
 
@@ -101,6 +106,9 @@ pub(crate) fn refresh(app: &App) {
     START.set(app.started_ms as f64 / 1_000.0);
     BUILD.set(&[VERSION], 1.0);
     READY.set(f64::from(u8::from(app.lifecycle.phase() == crate::lifecycle::Phase::Ready)));
+    let queries = app.services.query_pool.load();
+    QUERIES_RUNNING.set(queries.running as f64);
+    QUERIES_WAITING.set(queries.waiting as f64);
     if let Some(stores) = app.stores() {
         whole(&DISK_FREE, stores.disk_free());
         for engine in stores.maintenance.engines() {
