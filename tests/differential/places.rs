@@ -6,7 +6,7 @@
 
 use super::answers::{self, TimedQuery, When};
 use super::data::{self, BASE, Maker};
-use super::{grammar, generated, times};
+use super::{generated, grammar, times};
 use crate::remote_write::{self, Histogram, Series};
 use crate::support::{Folder, Server, say};
 use platform::sim::test_seed;
