@@ -38,7 +38,7 @@ fn main() {
         let (log, clock, sender) = (Arc::clone(&log), clock.clone(), sender.clone());
         let run = move || {
             let waits = write(&log, &*clock, number as u64, count, bytes);
-            sender.send(waits).expect("somebody counts");
+            sender.send(waits).expect("the receiver counts");
         };
         Worker::start("writer", run).expect("a thread starts")
     };

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_fails_is_tried_less_and_less_often() {
+    fn a_failing_tenant_is_tried_less_and_less_often() {
         let mut schedule = Schedule::new(SETTINGS);
         let statuses = [status("bad", 600, 1), status("good", 1, 1)];
         let mut tried = Vec::new();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_cut_does_not_wait() {
+    fn a_requested_cut_does_not_wait() {
         let mut schedule = Schedule::new(SETTINGS);
         let wanted = TenantStatus { wants_cut: true, ..status("a", 0, 0) };
         assert_eq!(due(&mut schedule, 0, &[wanted]), ["a"]);

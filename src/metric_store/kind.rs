@@ -95,7 +95,7 @@ impl Kind for Metrics {
         let numbers = replayed.entry(batch.epoch).or_default();
         define(&head.context, numbers, &batch.definitions);
         let known = head.context.registry().len();
-        let mut rows = head.write().expect("nobody cuts during the replay");
+        let mut rows = head.write().expect("no cut happens during the replay");
         rows.reserve(known);
         match push_replayed(&mut rows, numbers, &batch) {
             0 => Ok(()),

@@ -141,7 +141,7 @@ fn a_lost_store_is_restored_loudly_or_refused() {
         assert!(damage.contains("restored from exports/"), "{damage}");
         drop(catalog);
         let catalog = copy.open(backend).unwrap();
-        assert_eq!(catalog.damage(), Some(damage), "until somebody acknowledges it");
+        assert_eq!(catalog.damage(), Some(damage), "until it is acknowledged");
         catalog.acknowledge_damage().unwrap();
         drop(catalog);
         assert_eq!(copy.open(backend).unwrap().damage(), None);

@@ -39,7 +39,7 @@ fn write(store: &MetricStore, tenant: &TenantId, segment: u64) {
 }
 
 #[test]
-fn the_trouble_of_one_tenant_is_not_that_of_the_next() {
+fn a_failing_tenant_does_not_stop_the_next() {
     let world = world();
     let tenants = ["first", "second"].map(|name| TenantId::new(name).unwrap());
     for segment in 1..3 {

@@ -41,7 +41,7 @@ fn stand_still(door: &Door) {
     let taken = door.lock().unwrap().take();
     if let Some(doors) = taken {
         doors.reached.send(()).unwrap();
-        doors.go_on.recv_timeout(PATIENCE).expect("somebody waits for the disk who must not");
+        doors.go_on.recv_timeout(PATIENCE).expect("an operation waits for the disk that must not");
     }
 }
 
@@ -92,7 +92,7 @@ fn meanwhile(door: &Door, work: impl FnOnce() + Send, others: impl FnOnce() + Se
     let (let_go, go_on) = sync_channel(1);
     *door.lock().unwrap() = Some(Doors { reached, go_on });
     let others = move || {
-        is_reached.recv_timeout(PATIENCE).expect("nobody came to the door");
+        is_reached.recv_timeout(PATIENCE).expect("the work never reached the door");
         others();
         let_go.send(()).unwrap();
     };

@@ -287,6 +287,6 @@ fn a_bad_page_costs_its_part_and_nothing_else() {
     drop((part, snapshot));
     clock.advance_ms(100 * crate::support::HOUR_MS);
     store.collect_garbage_now().unwrap();
-    assert!(path.exists(), "the file stays for whoever looks into it");
+    assert!(path.exists(), "the file is kept");
     assert_eq!(open(&blobs, &clock).unwrap().snapshot().quarantined.len(), 1);
 }
