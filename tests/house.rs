@@ -186,3 +186,29 @@ fn links_between_the_pages_lead_somewhere() {
         }
     }
 }
+
+/// What docs/how-to/add-an-engine.md promises: besides its own crate, an engine is in five files.
+/// The probe is an engine within the server; a metric store that languages and protocols read is
+/// named by them as well, which is not what an engine costs.
+#[test]
+fn an_engine_is_named_in_five_files() {
+    let server = root().join("src/server");
+    let mut files = vec![root().join("Cargo.toml"), server.join("Cargo.toml")];
+    rust_files(&server, &mut files);
+    let naming = |word: &str, own: &str| -> BTreeSet<String> {
+        let others = files.iter().filter(|file| !file.starts_with(server.join(own)));
+        let naming = others.filter(|file| std::fs::read_to_string(file).unwrap().contains(word));
+        naming.map(|file| file.strip_prefix(root()).unwrap().display().to_string()).collect()
+    };
+    let expected = [
+        "Cargo.toml",
+        "src/server/Cargo.toml",
+        "src/server/config/settings.rs",
+        "src/server/routes.rs",
+        "src/server/stores.rs",
+    ];
+    let metrics = naming("metric_store", "-");
+    assert_eq!(metrics, expected.map(str::to_owned).into());
+    let probe = naming("probe::", "probe");
+    assert!(probe.iter().all(|file| expected.contains(&file.as_str())), "{probe:?}");
+}

@@ -392,7 +392,7 @@ impl Future for CatchPanic {
             Ok(poll) => poll,
             Err(_) => {
                 PANICS.increment(&[self.path]);
-                let message = "a mistake in this program; its log says more";
+                let message = "a mistake in this program; the server's log says more";
                 Poll::Ready(reply::error(ErrorKind::Bug, message))
             }
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// The stores are being opened and the log replayed.
+    /// The stores are being opened and the write-ahead log replayed.
     Starting = 0,
     Ready = 1,
     /// Told to stop: what is in flight ends, nothing new should come.
@@ -59,7 +59,9 @@ impl Lifecycle {
             return None;
         }
         let (done, total) = self.progress();
-        Some(format!("the server is starting: {done} of {total} bytes of the log are replayed"))
+        Some(format!(
+            "the server is starting: {done} of {total} bytes of the write-ahead log are replayed"
+        ))
     }
 }
 

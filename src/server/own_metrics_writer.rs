@@ -1,15 +1,14 @@
-//! Writes the server's own metrics into its metric store, so that a newcomer's first query has an
+//! Writes the server's own metrics into its own store, so that a newcomer's first query has an
 //! answer.
 
 use crate::app::App;
 use crate::pages::own_metrics;
-use metric_store::MetricBatch;
 use model::{LabelsBuilder, METRIC_NAME, MetricKind, TenantId};
 use observe::{Metric, Point, PointValue};
 use protocols::MetricServices;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{MetadataRef, MetricSink as _};
+use wire::{MetadataRef, MetricSink};
 
 const JOB: &str = "mirador";
 
@@ -35,7 +34,7 @@ pub(crate) async fn keep_writing(app: Arc<App>, services: MetricServices, interv
 }
 
 struct Writer<'a> {
-    batch: &'a mut MetricBatch,
+    batch: &'a mut dyn MetricSink,
     instance: String,
     now_ms: i64,
 }

@@ -33,7 +33,7 @@ impl Drop for CancelOnDrop {
 
 /// What the client is told when a worker thread panicked.
 pub(crate) fn mistake() -> ServiceError {
-    ServiceError::new(ErrorKind::Bug, "a mistake in this program; its log says more")
+    ServiceError::new(ErrorKind::Bug, "a mistake in this program; the server's log says more")
 }
 
 /// Runs an endpoint that reads: on this thread when its query is known to be quick, and in the query

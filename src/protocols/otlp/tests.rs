@@ -76,7 +76,7 @@ fn what_may_succeed_later_is_unavailable() {
     let answer = server.send_to_broken_disk(GRPC, &[], framed(&body, 0));
     let (code, message) = grpc_status(&answer);
     assert_eq!(code, "14");
-    assert!(message.starts_with("the log takes no writes: "), "{message}");
+    assert!(message.starts_with("the write-ahead log takes no writes: "), "{message}");
     for kind in [ErrorKind::Overloaded, ErrorKind::Io, ErrorKind::Bug, ErrorKind::Corrupt] {
         let answer = export::failure(OtlpEncoding::Protobuf, kind, "no");
         let retry_after = &answer.headers()["retry-after"];

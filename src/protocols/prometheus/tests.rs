@@ -306,7 +306,7 @@ fn permanent_errors_are_400_and_passing_ones_503() {
     let answer = server.send_to_broken_disk("POST /api/v1/write", &[SNAPPY], good.clone());
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
     let text = answer.text();
-    assert!(text.starts_with("the log takes no writes: "), "{text}");
+    assert!(text.starts_with("the write-ahead log takes no writes: "), "{text}");
     assert_eq!(send(good).status, 204);
 }
 

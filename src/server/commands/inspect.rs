@@ -11,7 +11,7 @@ const FILE_MAX: u64 = 1 << 30;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InspectCommand {
-    /// A segment of the log: every batch with its place, tenant, signal and sizes
+    /// A segment of the write-ahead log: every batch with its place, tenant, signal and sizes
     Wal { file: PathBuf },
     /// A part: its footer and its pages
     Part {

@@ -323,8 +323,8 @@ mod tests {
             ),
             ("\n[wall]\n", "mirador.toml:2: unknown section [wall]: did you mean [wal]?"),
             (
-                "[wal]\nhead_size = \"1MiB\"",
-                "unknown setting wal.head_size: did you mean storage.head_size?",
+                "[wal]\nmerge_interval = \"1m\"",
+                "unknown setting wal.merge_interval: did you mean storage.merge_interval?",
             ),
             (
                 "[wal]\nsync = \"sometimes\"",

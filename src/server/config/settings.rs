@@ -37,7 +37,7 @@ pub enum LogFormatSetting {
     Json,
 }
 
-/// When the log is synced: `"always"`, an interval such as `"1s"`, or `"off"`.
+/// When the write-ahead log is synced: `"always"`, an interval such as `"1s"`, or `"off"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalSync {
     Always,
@@ -148,16 +148,16 @@ section! {
 }
 
 section! {
-    /// The log that makes acknowledged data durable.
+    /// The write-ahead log, which makes acknowledged data durable.
     WalSettings as "wal" {
         /// `"always"`: a success answer means synced to disk. An interval such as `"1s"`: the
         /// answer comes after the write, the sync within the interval; a power cut may lose that
         /// much, a crash of the server nothing. `"off"`: the system syncs when it likes.
         sync: WalSync = WalSync::Always,
-        /// How long a sync waits for company. 0: as soon as the one before it is done, which
-        /// already groups whatever arrived meanwhile. A minute at most.
+        /// How long a sync waits for further batches to share it. 0: it starts as soon as the one
+        /// before it is done, which already groups whatever arrived meanwhile. A minute at most.
         window: HumanDuration = HumanDuration::from_millis(0),
-        /// Size of one log file.
+        /// Size of one file of the write-ahead log.
         segment_size: ByteSize = ByteSize::mib(64),
         /// Memory for batches that wait for their sync; when it is full the server answers 503.
         queue_size: ByteSize = ByteSize::mib(64),
@@ -165,13 +165,16 @@ section! {
 }
 
 section! {
-    /// What is kept, and how.
+    /// How data moves from memory to parts. Each tenant of each signal has its own schedule.
     StorageSettings as "storage" {
-        /// The longest that data stays in memory and log alone before it is written to parts.
+        /// The longest that data stays in memory and the write-ahead log alone before it is written to
+        /// parts.
         flush_interval: HumanDuration = HumanDuration::from_secs(300),
-        /// Write parts earlier when the log has grown by this much.
+        /// A tenant is written to parts earlier when the write-ahead log behind its oldest row that
+        /// is only in memory has grown to this.
         flush_size: ByteSize = ByteSize::mib(256),
-        /// Write parts earlier when what is in memory alone takes this much.
+        /// The largest tenants of a signal are written to parts earlier when what is in memory alone
+        /// takes this much, over all tenants of the signal.
         head_size: ByteSize = ByteSize::mib(48),
         /// How often merging and retention are considered.
         merge_interval: HumanDuration = HumanDuration::from_secs(30),
@@ -248,7 +251,8 @@ section! {
 section! {
     /// For durability tests; leave it off.
     TestingSettings as "testing" {
-        /// Serve `/-/probe`, which stores opaque records through the log and parts like any signal.
+        /// Serve `/-/probe`, which stores opaque records through the write-ahead log and parts like any
+        /// signal.
         probe: bool = false,
     }
 }

@@ -66,7 +66,9 @@ async fn with_snapshots(
     match tokio::task::spawn_blocking(move || work(&stores.snapshots)).await {
         Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
         Ok(Err(error)) => reply::error(error.kind(), &error.to_string()),
-        Err(_) => reply::error(ErrorKind::Bug, "a mistake in this program; its log says more"),
+        Err(_) => {
+            reply::error(ErrorKind::Bug, "a mistake in this program; the server's log says more")
+        }
     }
 }
 
@@ -104,7 +106,9 @@ pub(crate) async fn forget_refused(app: Arc<App>, call: Call) -> Response {
         Ok(Ok(0)) => reply::error(ErrorKind::NotFound, "nothing was refused there"),
         Ok(Ok(count)) => reply::json(StatusCode::OK, &json!({ "given_up": count })),
         Ok(Err(error)) => reply::error(error.kind, &error.to_string()),
-        Err(_) => reply::error(ErrorKind::Bug, "a mistake in this program; its log says more"),
+        Err(_) => {
+            reply::error(ErrorKind::Bug, "a mistake in this program; the server's log says more")
+        }
     }
 }
 
@@ -167,7 +171,9 @@ async fn with_access(
     match tokio::task::spawn_blocking(move || work(&stores.access)).await {
         Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
         Ok(Err(error)) => reply::error(error.kind(), &error.to_string()),
-        Err(_) => reply::error(ErrorKind::Bug, "a mistake in this program; its log says more"),
+        Err(_) => {
+            reply::error(ErrorKind::Bug, "a mistake in this program; the server's log says more")
+        }
     }
 }
 

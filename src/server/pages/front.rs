@@ -29,7 +29,7 @@ struct Words {
     listeners: &'static str,
     data: &'static str,
     taken: &'static str,
-    log: &'static str,
+    wal: &'static str,
     stored: &'static str,
     columns: [&'static str; 5],
     nothing: &'static str,
@@ -46,13 +46,13 @@ const ENGLISH: Words = Words {
     ready: "ready",
     starting: "starting",
     stopping: "stopping",
-    degraded: "writes are refused: the log can't be written",
+    degraded: "writes are refused: the write-ahead log can't be written",
     server: "This server",
     version: "Version",
     listeners: "Listens on",
     data: "Data folder",
     taken: "Batches taken since the start",
-    log: "Log on disk",
+    wal: "Write-ahead log on disk",
     stored: "What is stored",
     columns: ["Signal", "Tenants", "In memory (rows)", "In parts (rows)", "Size of parts"],
     nothing: "This version stores no signal yet: see “What is not there yet” in the README.",
@@ -80,7 +80,7 @@ const KOREAN: Words = Words {
     listeners: "수신 주소",
     data: "데이터 폴더",
     taken: "시작 이후 받은 묶음",
-    log: "디스크의 로그",
+    wal: "디스크의 선행 기록 로그(WAL)",
     stored: "저장된 데이터",
     columns: ["신호", "테넌트", "메모리 (행)", "파트 (행)", "파트 크기"],
     nothing: "이 버전은 아직 저장하는 신호가 없습니다. README.ko.md의 “아직 없는 것”을 보세요.",
@@ -158,7 +158,7 @@ fn write_state(page: &mut String, app: &App, words: &Words) {
 
 fn write_server(page: &mut String, app: &App, words: &Words) {
     let addresses: Vec<String> = app.addresses.iter().map(ToString::to_string).collect();
-    let log = app.stores().map_or(0, |stores| stores.gateway.wal().size_bytes());
+    let wal = app.stores().map_or(0, |stores| stores.gateway.wal().size_bytes());
     let data = app.config.server.data.display().to_string();
     let _ = writeln!(page, "<h2>{}</h2>\n<table>", words.server);
     for (name, value) in [
@@ -166,7 +166,7 @@ fn write_server(page: &mut String, app: &App, words: &Words) {
         (words.listeners, addresses.join(", ")),
         (words.data, data),
         (words.taken, grouped(ingest::batches_taken())),
-        (words.log, size(log)),
+        (words.wal, size(wal)),
     ] {
         let _ = writeln!(page, "<tr><th>{name}</th><td>{}</td></tr>", escape(&value));
     }

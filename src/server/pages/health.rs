@@ -12,23 +12,23 @@ use wal::Health;
 /// 200 as long as the process answers: an orchestrator must not restart a server because its disk
 /// is full. The body says what is wrong.
 pub(crate) async fn healthy(app: Arc<App>, _: Call) -> Response {
-    let log = log_health(&app);
+    let wal = wal_health(&app);
     let damage = app.stores().and_then(|stores| stores.access.catalog.damage());
     let refused = app
         .stores()
         .map_or(0, |stores| stores.maintenance.refused().iter().map(|batches| batches.count).sum());
-    let degraded = log["state"] == "failed" || damage.is_some() || refused > 0;
+    let degraded = wal["state"] == "failed" || damage.is_some() || refused > 0;
     let status = if degraded { "degraded" } else { "healthy" };
     let body = json!({
         "status": status,
-        "log": log,
+        "write_ahead_log": wal,
         "catalog_damage": damage,
         "refused_batches": refused,
     });
     reply::json(StatusCode::OK, &body)
 }
 
-fn log_health(app: &App) -> Value {
+fn wal_health(app: &App) -> Value {
     let Some(stores) = app.stores() else {
         return json!({ "state": "opening" });
     };
@@ -38,7 +38,7 @@ fn log_health(app: &App) -> Value {
             "state": "failed",
             "since_ms": since_ms,
             "reason": &*reason,
-            "meaning": "writes are refused with 503, reads work; the log is tried again every second",
+            "meaning": "writes are refused with 503, reads work; the write-ahead log is tried again every second",
         }),
     }
 }
