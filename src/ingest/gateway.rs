@@ -17,9 +17,10 @@ pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
     &["reason"],
 );
 
-/// Batches of this size or more are encoded, compressed and applied on a thread that may block:
-/// that is about half a millisecond of work.
-const LARGE_BYTES: usize = 64 << 10;
+/// Batches of this size or more are encoded, compressed and applied on a thread that may block: that
+/// is about half a millisecond of work. Smaller ones do not pay for the change of threads, which takes
+/// a twentieth of the processor time of requests with 2,000 samples.
+const LARGE_BYTES: usize = 512 << 10;
 
 /// Batches committed since the start, for the front page.
 pub fn batches_taken() -> u64 {

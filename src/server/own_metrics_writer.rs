@@ -34,7 +34,7 @@ pub(crate) async fn keep_writing(app: Arc<App>, services: MetricServices, interv
 }
 
 struct Writer<'a> {
-    batch: &'a mut dyn MetricSink,
+    batch: &'a mut (dyn MetricSink + Send),
     instance: String,
     now_ms: i64,
 }
