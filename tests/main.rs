@@ -25,6 +25,7 @@ mod metrics_api;
 mod power_cut;
 mod prometheus;
 mod real_clients;
+mod refused;
 mod remote_write;
 mod serving;
 mod stopping;

@@ -311,13 +311,21 @@ impl Maintenance {
     // ── merging, retention, regular work ──
 
     /// Merges the parts of every tenant and returns how many parts were merged. After a failure of
-    /// one tenant the others are still merged, and the first failure is returned.
-    pub async fn merge(self: &Arc<Self>, request: MergeRequest) -> Result<usize, EngineError> {
+    /// one tenant the others are still merged, and the first failure is returned. Merges publish
+    /// further generations, after which less of the write-ahead log is needed: it is truncated.
+    pub async fn merge(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+        request: MergeRequest,
+    ) -> Result<usize, EngineError> {
         let merging = Arc::clone(&self.merging).lock_owned().await;
-        let this = Arc::clone(self);
+        let (this, gateway) = (Arc::clone(self), Arc::clone(gateway));
         let alone = async move {
             let _merging = merging;
-            this.merge_alone(request).await
+            let merged = this.merge_alone(request).await;
+            let barrier = this.flushing.lock().await.barrier;
+            this.truncate(&gateway, barrier).await?;
+            merged
         };
         to_its_end(alone).await
     }

@@ -571,7 +571,7 @@ async fn neither_a_flush_nor_retention_waits_for_a_merge() {
         assert_eq!(world.list.parts(&world.tenant), ["row"]);
         end.send(()).unwrap();
     };
-    let (merged, ()) = tokio::join!(world.maintenance.merge(request), others);
+    let (merged, ()) = tokio::join!(world.maintenance.merge(&world.gateway, request), others);
     assert_eq!(merged.unwrap(), 3);
 }
 
@@ -641,12 +641,29 @@ async fn refused_batches_stay_until_an_operator_gives_them_up() {
     assert!(!is_kept(&world));
 }
 
+/// A manifest that a merge publishes may be what the write-ahead log was still kept for.
+#[tokio::test]
+async fn a_merge_lets_go_of_the_write_ahead_log() {
+    let world = World::new(options());
+    for row in &enough_rows() {
+        world.commit(row).await.unwrap();
+    }
+    let needed = world.list.of(&world.tenant, |of_tenant| of_tenant.last_applied);
+    world.list.of(&world.tenant, |of_tenant| of_tenant.refused.extend(needed));
+    world.maintenance.flush(&world.gateway).await.unwrap();
+    let kept = world.gateway.wal().size_bytes();
+    world.list.of(&world.tenant, |of_tenant| of_tenant.refused.clear());
+    let request = MergeRequest { full: true, space: SPACE };
+    world.maintenance.merge(&world.gateway, request).await.unwrap();
+    assert!(world.gateway.wal().size_bytes() < kept / 10);
+}
+
 #[tokio::test]
 async fn merging_answers_what_the_engines_did() {
     let world = World::new(options());
     world.commit("row").await.unwrap();
     let request = MergeRequest { full: true, space: SPACE };
-    assert_eq!(world.maintenance.merge(request).await.unwrap(), 3);
+    assert_eq!(world.maintenance.merge(&world.gateway, request).await.unwrap(), 3);
     assert_eq!(world.list.rows().asked, ["merge", "merged"]);
     world.maintenance.tend().await.unwrap();
     assert_eq!(world.asked("tend"), 1);
@@ -748,7 +765,7 @@ async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
     world.list.rows().merge_until = Some(until);
     let request = MergeRequest { full: true, space: SPACE };
     {
-        let mut merge = std::pin::pin!(world.maintenance.merge(request));
+        let mut merge = std::pin::pin!(world.maintenance.merge(&world.gateway, request));
         let merging = async {
             while world.list.rows().asked.is_empty() {
                 tokio::task::yield_now().await;
@@ -760,7 +777,8 @@ async fn work_goes_on_undisturbed_when_its_caller_goes_away() {
         }
     }
     // A caller that is dropped while it waits for its turn starts no work.
-    let waiting = tokio::time::timeout(Duration::ZERO, world.maintenance.merge(request));
+    let waiting =
+        tokio::time::timeout(Duration::ZERO, world.maintenance.merge(&world.gateway, request));
     assert!(waiting.await.is_err());
     let list = Arc::clone(&world.list);
     let looked = world.maintenance.undisturbed(move || Ok(list.rows().asked.clone()));

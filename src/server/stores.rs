@@ -268,7 +268,7 @@ async fn keep_merging(stores: &Stores, merge_interval: Duration) {
     tick.tick().await;
     loop {
         tick.tick().await;
-        let _ = stores.maintenance.merge(stores.merge_request(false)).await;
+        let _ = stores.maintenance.merge(&stores.gateway, stores.merge_request(false)).await;
     }
 }
 

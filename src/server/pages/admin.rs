@@ -32,7 +32,7 @@ pub(crate) async fn merge(app: Arc<App>, _: Call) -> Response {
     let work = async {
         stores.maintenance.flush(&stores.gateway).await?;
         let dropped = stores.retain().await?;
-        let merged = stores.maintenance.merge(stores.merge_request(true)).await?;
+        let merged = stores.maintenance.merge(&stores.gateway, stores.merge_request(true)).await?;
         Ok::<_, engine::EngineError>((merged, dropped))
     };
     match work.await {

@@ -1,0 +1,49 @@
+//! An engine that is switched off, and on again: what was acknowledged to it stays in the write-ahead
+//! log until an operator gives it up.
+
+use crate::support::{Folder, Server};
+
+const OFF: &[&str] = &["--set", "testing.probe=false"];
+
+fn refused(server: &Server) -> serde_json::Value {
+    let answer: serde_json::Value =
+        serde_json::from_str(server.get("/api/admin/refused").text()).unwrap();
+    answer["refused"].clone()
+}
+
+#[test]
+fn an_engine_may_be_switched_off_and_on_again() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    assert_eq!(server.post("/-/probe", b"1 one\n2 two\n").status, 204);
+    assert_eq!(refused(&server), serde_json::json!([]));
+    server.kill();
+    for _ in 0..2 {
+        let server = Server::start_with(folder.path(), OFF);
+        let kept = refused(&server);
+        assert_eq!(
+            (&kept[0]["signal"], &kept[0]["batches"]),
+            (&"probe".into(), &1.into()),
+            "{kept}"
+        );
+        assert!(server.get("/healthy").text().contains("degraded"));
+        assert_eq!(server.metric("mirador_wal_refused_batches{signal=\"probe\"}"), 1.0);
+        // Before, two flushes let go of the batch.
+        for _ in 0..3 {
+            assert_eq!(server.post("/-/flush", b"").status, 200);
+        }
+        server.kill();
+    }
+    let server = Server::start(folder.path());
+    assert_eq!(server.stored_ids(), [1, 2]);
+    assert_eq!(refused(&server), serde_json::json!([]));
+    assert_eq!(server.post("/-/probe", b"3 three\n").status, 204);
+    server.kill();
+    let server = Server::start_with(folder.path(), OFF);
+    let give_up = |path: &str| server.connect().send("DELETE", path, &[], b"").status;
+    assert_eq!(give_up("/api/admin/refused/nonsense/default"), 400);
+    assert_eq!(give_up("/api/admin/refused/probe/nobody"), 404);
+    assert_eq!(give_up("/api/admin/refused/probe/default"), 200);
+    assert_eq!(refused(&server), serde_json::json!([]));
+    assert!(!server.get("/healthy").text().contains("degraded"));
+}
