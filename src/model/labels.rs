@@ -17,8 +17,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
-/// The labels that describe the metric's meaning rather than tell series apart; what changes the
-/// meaning of a value drops them together with the name.
+/// Labels that describe what a metric means and do not tell series apart. An operation that changes
+/// the meaning of a value drops them together with the name.
 pub const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// The longest name or value that can be encoded.
@@ -35,7 +35,8 @@ impl Labels {
         Self(EMPTY.clone())
     }
 
-    /// Sorts; of equal names the last one wins; empty values are left out.
+    /// Sorts the labels by name. Of equal names the last one wins; labels with empty values are left
+    /// out.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut builder = LabelsBuilder::new();
         for (name, value) in pairs {
@@ -69,7 +70,8 @@ impl Labels {
         Some(Self(bytes.into()))
     }
 
-    /// Of bytes that are canonical by their making; [`Labels::from_bytes`] is for all others.
+    /// Takes bytes that code of this project wrote in the canonical form; all other bytes go through
+    /// [`Labels::from_bytes`].
     pub fn from_canonical(bytes: &[u8]) -> Self {
         debug_assert!(Self::from_bytes(bytes).is_some(), "not canonical: {bytes:?}");
         Self(bytes.into())
@@ -84,7 +86,7 @@ impl Labels {
         Some(trusted_str(found.value))
     }
 
-    /// A label that is not there has the empty value.
+    /// The label's value; empty if there is no such label.
     pub fn value(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
@@ -93,7 +95,7 @@ impl Labels {
         self.value(METRIC_NAME)
     }
 
-    /// Without the labels that name and describe the metric.
+    /// A copy without the labels that name and describe the metric.
     pub fn without_metadata(&self) -> Self {
         let metadata = |name: &[u8]| METADATA_LABELS.iter().any(|known| known.as_bytes() == name);
         if self.pairs().any(|pair| metadata(pair.name)) {
@@ -254,7 +256,8 @@ fn trusted_str(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("labels are checked when they are made")
 }
 
-/// By name, then value, label for label; of two where one continues the other the shorter is first.
+/// Orders by name, then by value, label for label. If one set is the beginning of the other, the
+/// shorter one comes first.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
         compare_canonical(&self.0, &other.0)
@@ -390,8 +393,8 @@ impl LabelsBuilder {
     }
 }
 
-/// A fast hasher for keys that are byte strings made here. Not for keys that an enemy may choose
-/// in numbers: its seed is fixed.
+/// A fast hasher for byte strings. Its seed is fixed, so an attacker who may choose many keys can
+/// make them collide: not for such keys.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BytesHasher(u64);
 

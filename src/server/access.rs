@@ -1,4 +1,4 @@
-//! Who may come in: tokens and users, and the changes that an operator makes to them. The same
+//! Access: the tokens and users, and the changes that an operator makes to them. The same
 //! changes come over HTTP, through the control socket, and from the command line while no server
 //! runs.
 
@@ -87,7 +87,7 @@ impl AccessBook {
         self.users.set(name, password, scopes.clone(), tenants.clone(), now_ms)
     }
 
-    /// Exports and what else is due; blocking.
+    /// Does the catalog's maintenance that is due, such as its export. Blocking.
     pub fn maintain(&self) -> Result<(), CatalogError> {
         self.tokens.maintain()?;
         self.catalog.maintain(self.clock.wall_ms())

@@ -48,7 +48,7 @@ impl Lifecycle {
         self.log_bytes.store(total, Relaxed);
     }
 
-    /// Bytes of log that were replayed, of how many.
+    /// Bytes of the write-ahead log: replayed so far, and in total.
     pub fn progress(&self) -> (u64, u64) {
         (self.replayed_bytes.load(Relaxed), self.log_bytes.load(Relaxed))
     }

@@ -28,7 +28,7 @@ pub(crate) async fn keep_writing(app: Arc<App>, services: MetricServices, interv
         if !is_described {
             app.registry.metrics().iter().for_each(|metric| writer.describe(*metric));
         }
-        // A write-ahead log that takes no writes says so itself; the next tick tries again.
+        // The write-ahead log reports its own failures; the next tick tries again.
         is_described |= services.gateway.commit(batch).await.is_ok();
     }
 }

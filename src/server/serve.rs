@@ -33,7 +33,7 @@ pub(crate) enum ServeError {
 }
 
 impl ServeError {
-    /// 3 says: not here, not now, but nothing is broken.
+    /// 3 where another process holds the address or the data folder, 1 otherwise.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Open(OpenError::InUse { .. }) | Self::Listen(_) => 3,
@@ -42,8 +42,8 @@ impl ServeError {
     }
 }
 
-/// What was cancelled gets this long to end. What does not (a merge, for example) ends with the
-/// process, as in a crash, which every file withstands.
+/// How long cancelled work may take to end. Work that takes longer, such as a merge, ends with the
+/// process as in a crash, which every file format withstands.
 const LET_GO: Duration = Duration::from_secs(1);
 
 /// With a single processor a long query would hold up all others.
@@ -58,7 +58,7 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     let disk = Arc::new(RealDisk::open(&config.server.data).map_err(unusable)?);
     let lock = disk.lock(LOCK_FILE).map_err(unusable)?;
     let lock = lock.ok_or_else(|| OpenError::InUse { folder: folder.clone() })?;
-    // It goes with the process, after the last thread that may still write.
+    // The lock is released by the end of the process, after the last thread that may still write.
     let _lock = ManuallyDrop::new(lock);
     let machine = Machine { disk, clock, random: Arc::new(OsRandom) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -120,14 +120,14 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
             drain(times, &stopper, &mut serving, &mut signals).await;
             false
         }
-        // It ends when it is told to, which nobody did.
+        // Serving ends by itself only when it fails: no stop was requested.
         _ = &mut serving => true,
     };
     keeper.abort();
     let _ = keeper.await;
     drop(own_metrics);
     drop(operators);
-    // A panic in here was reported by the hook; there is nothing left to stop.
+    // The panic hook has reported a panic in `close`; there is nothing left to stop.
     let _ = tokio::task::spawn_blocking(move || stores.close()).await;
     Notice::info("stopped", &[]);
     if deaf { Err(ServeError::Deaf) } else { Ok(()) }
@@ -158,7 +158,7 @@ async fn drain(
     stopper.enforce();
 }
 
-/// Without it the server works, but `mirador token` can't reach it while it runs.
+/// Serves the control socket. Without it the server works, but `mirador token` can't reach it.
 fn operators_door(machine: &Machine, router: &axum::Router) -> Option<JoinHandle<()>> {
     match control::bind(machine.disk.root()) {
         Ok(listener) => Some(tokio::spawn(control::serve(listener, router.clone()))),
@@ -257,6 +257,6 @@ fn announce(app: &App) {
          \x20 settings  mirador --help, docs/config.md\n\
          \x20 stop      Ctrl-C\n\n"
     );
-    // Nobody to tell when standard output is closed.
+    // A closed standard output is no reason not to serve.
     let _ = io::stdout().write_all(text.as_bytes());
 }

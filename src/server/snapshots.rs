@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 
 const FOLDER: &str = "snapshots";
 const UNFINISHED: &str = ".tmp";
-/// Deletes that are cleaned up at the same time may take a blob away; then it begins again.
+/// The clean-up of deletes may remove a blob while a snapshot is made, which then begins again.
 const ATTEMPTS: usize = 5;
 const NAME_LENGTH_MAX: usize = 64;
 /// Deeper than any folder of a snapshot.

@@ -5,8 +5,8 @@
 //! Invariants: no recursion; nothing is copied but texts with escapes; an error names its line.
 //!
 //! Where the formats differ: OpenMetrics ends with `# EOF`, has `# UNIT`, and its timestamps are
-//! seconds; the older one's are milliseconds and it knows free comments. Exemplars are OpenMetrics',
-//! but pages have them that are sent under the older name: they are taken there too.
+//! seconds; the older one's are milliseconds and it allows free comments. Exemplars belong to
+//! OpenMetrics, but some exporters send them in the older format: they are read there too.
 
 use model::MetricKind;
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ pub enum TextFormat {
 }
 
 impl TextFormat {
-    /// From a `Content-Type` header; what says nothing is the older format.
+    /// The format that a `Content-Type` header names; the older one if it names neither.
     pub fn from_content_type(value: &str) -> Self {
         let media_type = value.split(';').next().unwrap_or("").trim();
         if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
@@ -29,7 +29,7 @@ impl TextFormat {
     }
 }
 
-/// A label whose texts had escapes is copied, all others are borrowed.
+/// Texts with escapes are copied, all others are borrowed from the page.
 pub type TextLabel<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub struct TextExemplar<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextSample<'a> {
     pub name: Cow<'a, str>,
-    /// As they stand, without the name.
+    /// In the order of the page, without the name.
     pub labels: Vec<TextLabel<'a>>,
     pub value: f64,
     pub timestamp_ms: Option<i64>,
@@ -52,12 +52,12 @@ pub struct TextSample<'a> {
     pub is_created: bool,
 }
 
-/// Told what is read, in the order of the lines.
+/// Receives what the parser reads, in the order of the lines.
 pub trait TextVisitor<'a> {
     fn kind(&mut self, metric: &str, kind: MetricKind);
     fn help(&mut self, metric: &str, help: &str);
     fn unit(&mut self, metric: &str, unit: &str);
-    /// The sample may be changed at will: its memory is used again for the next one.
+    /// The visitor may change the sample: the parser reuses its memory for the next one.
     fn sample(&mut self, sample: &mut TextSample<'a>);
 }
 
@@ -70,7 +70,7 @@ pub struct TextError {
 
 type Result<T> = std::result::Result<T, &'static str>;
 
-/// Reads a whole page of metrics. After an error what was read before it has been told already.
+/// Reads a whole page of metrics. Lines before an error have reached the visitor by then.
 pub fn parse_exposition<'a>(
     format: TextFormat,
     text: &'a str,
@@ -144,7 +144,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// `le="1"` and `le="1.0"` are one bucket: whoever wrote it, it is stored as a float.
+    /// `le="1"` and `le="1.0"` are one bucket, so both are stored as OpenMetrics writes floats.
     fn normalise_bound(&mut self) {
         let bound = match self.family.kind {
             MetricKind::Histogram => "le",

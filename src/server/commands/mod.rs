@@ -1,7 +1,7 @@
 //! The command line: what a person types, and the exit codes they get.
 //!
 //! 0: done. 1: it failed. 2: wrong usage or configuration. 3: the address or the data folder is
-//! taken by somebody else.
+//! in use by another process.
 
 mod access;
 mod inspect;
@@ -164,7 +164,7 @@ fn load(flags: &SettingFlags) -> Result<Config, Failure> {
 
 fn print(text: &str) -> Outcome {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // `mirador inspect … | head` is no failure.
+        // A reader that has closed the pipe (`mirador inspect … | head`) is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }

@@ -1,4 +1,5 @@
-//! `mirador test`: does what was written say what was meant? Without a server and without data.
+//! `mirador test`: compares answers of queries with the expected ones, without a server and without
+//! data.
 //!
 //! Here: scripts of PromQL in Prometheus' test language, whose reader and runner are in `promql`.
 
@@ -33,7 +34,7 @@ pub(super) fn run(config: &Config, command: &TestCommand) -> Outcome {
     }
 }
 
-/// How many answers were as expected, and how many things were wrong.
+/// How many answers were as expected, and how many failures there were.
 #[derive(Default)]
 struct Tally {
     passed: usize,

@@ -1,5 +1,5 @@
-//! Reading the settings: file, then environment, then flags; the later wins. A key that nobody
-//! knows is an error with its place and what was probably meant.
+//! Reading the settings: file, then environment, then flags; the later wins. An unknown
+//! key is an error with its place and the key that was probably meant.
 
 use super::settings::Config;
 use protocols::settings::HumanDuration;
@@ -10,10 +10,11 @@ use toml::{Table, Value};
 /// Environment variables of this form set one setting: `MIRADOR__WAL__SYNC=1s`.
 const ENVIRONMENT_PREFIX: &str = "MIRADOR__";
 
-/// More than a machine has ports, and far below what a counter of places can hold.
+/// More than a machine has ports, and far below what tokio's semaphore, which counts connections, can
+/// hold.
 const CONNECTIONS_MAX: usize = 1_000_000;
 
-/// Every write waits that long; clients have given up by then.
+/// Every write waits for the window of its sync; a client's timeout is shorter than this.
 const WAL_WINDOW_MAX: HumanDuration = HumanDuration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +213,7 @@ fn unknown_setting(section: &str, name: &str) -> String {
         suggest(&mut message, name, own.map(|s| s.name), |found| format!("{section}.{found}"));
         return message;
     }
-    // The right word in the wrong section.
+    // The setting's name may be right and its section wrong.
     for other in Config::sections() {
         if other.settings.iter().any(|setting| setting.name == name) {
             let _ = write!(message, ": did you mean {}.{name}?", other.name);

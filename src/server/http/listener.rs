@@ -86,7 +86,8 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
-/// Where the settings say to listen, and how: what can be said of that without a socket.
+/// The addresses and the encryption that the settings name, checked as far as that goes without
+/// opening a socket.
 pub(crate) struct ListenPlan {
     main: SocketAddr,
     also: Vec<SocketAddr>,
@@ -224,7 +225,7 @@ pub(super) async fn accept_loop<F>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Only a connection that is there needs a place: to make one closes another.
+                // A place is taken only after accepting, because making room closes an idle connection.
                 let place = tokio::select! {
                     () = stop.requested() => return,
                     place = connections.place(purpose) => place,

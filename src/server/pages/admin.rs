@@ -72,7 +72,7 @@ async fn with_snapshots(
     }
 }
 
-/// A disk that fails now may work later.
+/// Tells the caller to try again where a disk refuses: it may work later.
 fn retryable(kind: ErrorKind) -> ErrorKind {
     if kind == ErrorKind::Limit { ErrorKind::Overloaded } else { kind }
 }
@@ -186,7 +186,7 @@ fn last_segment(call: &Call) -> String {
     segment(call.path.rsplit('/').next().unwrap_or(""))
 }
 
-/// In a path a plus is a plus.
+/// Decodes a segment of a path, in which a plus is not a space.
 fn segment(encoded: &str) -> String {
     protocols::percent_decode(&encoded.replace('+', "%2b"))
 }

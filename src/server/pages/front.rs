@@ -1,5 +1,5 @@
-//! The front door: one plain page that shows a person that the server lives, in English or Korean
-//! as the browser asks. No script.
+//! The front page: the state of the server on one page without scripts, in English or Korean as the
+//! browser asks.
 
 use crate::app::{App, VERSION};
 use crate::http::{Call, reply};
@@ -230,7 +230,7 @@ fn grafana_file(url: &str) -> String {
     )
 }
 
-/// User text in a page is text, never markup.
+/// Escapes text for HTML, so that what users named is never markup.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! Is it alive, is it ready, what is it?
+//! `/healthy`, `/ready` and `/version`.
 
 use crate::app::{App, VERSION};
 use crate::http::{Call, reply};

@@ -1,4 +1,4 @@
-//! The server's own pages: health, metrics, the front door, administration.
+//! The server's own pages: health, metrics, the front page, administration.
 
 pub(crate) mod admin;
 pub(crate) mod front;

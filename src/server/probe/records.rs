@@ -1,4 +1,4 @@
-//! Probe records as bytes. One encoding serves log batches and part pages:
+//! Probe records as bytes. Batches of the write-ahead log and pages of parts have one encoding:
 //! `varint count, then per record: varint id, signed varint tick, length-prefixed text`.
 
 use codec::{ByteReader, ByteWriter, DecodeError};

@@ -1,7 +1,7 @@
 //! OTLP's JSON: lowerCamelCase keys, ids in hex, enums as numbers, 64-bit integers as text or
 //! number, bytes in base64. Unknown keys are passed over; the names of enums are refused.
 //!
-//! The shapes here are what serde fills; each turns into the noun that protobuf gives, too.
+//! serde fills the structs here; each becomes the type that the protobuf decoder yields as well.
 
 use super::common::{AnyValue, Attribute, Resource, Scope};
 use super::metrics::*;
@@ -11,7 +11,7 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
-/// What an object may come to in memory; see `MEMORY_PER_BYTE`.
+/// The memory that one object may take; see `MEMORY_PER_BYTE`.
 const OBJECT_SIZE: usize = 200;
 
 #[derive(Debug, thiserror::Error)]

@@ -52,12 +52,12 @@ pub fn xor_chunk(samples: &[(i64, f64)]) -> Vec<u8> {
     bits.bytes
 }
 
-/// A chunk of histograms ends here, as Prometheus', unless it has too few of them.
+/// A chunk of histograms ends at this size, as Prometheus' do, unless it has too few of them.
 const HISTOGRAM_CHUNK_BYTES: usize = 1_024;
 const HISTOGRAM_CHUNK_SAMPLES_MIN: usize = 10;
 
-/// Encodes as many of the histograms, from the first on, as one chunk takes; answers how many these
-/// are. Times must rise.
+/// Encodes as many of the first histograms as one chunk takes, and returns their number. Times must
+/// rise.
 pub fn histogram_chunk(samples: &[(i64, FloatHistogram)]) -> (usize, Vec<u8>) {
     let (first_ms, first) = &samples[0];
     let mut bits = Bits { bytes: vec![0, 0, reset_bits(first.reset_hint)], free: 0 };
@@ -104,8 +104,8 @@ fn values(histogram: &FloatHistogram) -> impl Iterator<Item = f64> + '_ {
     [count, zero_count, sum].into_iter().chain(sides).copied()
 }
 
-/// Whether `next` may stand in the chunk of the histogram before it. Readers take a counter that
-/// isn't the first of its chunk for one without a reset.
+/// Whether `next` may be in the chunk of the histogram before it. A reader assumes that counters do
+/// not reset inside a chunk, so a reset begins a new one.
 fn continues(before: &FloatHistogram, next: &FloatHistogram) -> bool {
     let is_alike = before.schema == next.schema
         && before.zero_threshold == next.zero_threshold
