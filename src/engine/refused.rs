@@ -3,7 +3,6 @@
 //! A manifest may cover positions after such a batch, so the manifest stores the batch's position:
 //! the next start tries the batch again, and the write-ahead log is kept from that position on.
 //! Layout: a version byte, a count, and per position two varints.
-//! a count, and per position two varints.
 
 use crate::EngineError;
 use codec::{ByteReader, ByteWriter, DecodeError};

@@ -113,11 +113,7 @@ impl<K: Kind> Tenant<K> {
     /// The heads and the manifest at one moment.
     pub fn view(&self, kind: &K) -> View<K> {
         self.split_before(kind, None);
-        let heads = {
-            let heads = self.heads();
-            let frozen = heads.frozen.iter().map(|frozen| Arc::clone(&frozen.head));
-            frozen.chain([Arc::clone(&heads.live)]).collect()
-        };
+        let heads = self.all_heads();
         // Read after the heads: rows that a flush moves in between are in this manifest.
         View::new(heads, self.store.snapshot())
     }

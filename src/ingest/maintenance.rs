@@ -1,6 +1,7 @@
 //! The maintenance of the engines: flushes, merges, retention, truncation of the write-ahead log.
 //!
-//! At most one flush, one merge and one retention run at a time; none waits for another kind. Work
+//! At most one flush, one merge and one retention run at a time. None waits for another kind, except
+//! that a merge, once done, waits for a running flush to truncate the write-ahead log. Work
 //! that has begun runs to its end under its lock, also if its caller is dropped; a caller that is
 //! dropped while it waits for its turn starts no work. A panic in the work is returned to the
 //! caller as an error.

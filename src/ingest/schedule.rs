@@ -42,6 +42,12 @@ struct FlushState {
     not_before: Moment,
 }
 
+impl FlushState {
+    fn new(now: Moment) -> Self {
+        Self { since: now, failures: 0, not_before: now }
+    }
+}
+
 impl Schedule {
     pub(crate) fn new(settings: FlushSettings) -> Self {
         Self { settings, tenants: HashMap::new() }
@@ -65,17 +71,16 @@ impl Schedule {
                 self.tenants.remove(&target);
                 continue;
             }
-            let fresh = FlushState { since: now, failures: 0, not_before: now };
-            let turn = *self.tenants.entry(target.clone()).or_insert(fresh);
-            if now < turn.not_before {
+            let state = *self.tenants.entry(target.clone()).or_insert(FlushState::new(now));
+            if now < state.not_before {
                 // A failing tenant's memory is no reason to write small parts of other tenants.
                 continue;
             }
             head_bytes += status.head.bytes;
             let lag = status.wal_unflushed_from.map_or(0, &wal_bytes_from);
             let is_due = status.wants_cut
-                || turn.failures > 0
-                || now.since(turn.since) >= self.settings.interval
+                || state.failures > 0
+                || now.since(state.since) >= self.settings.interval
                 || lag >= self.settings.wal_size;
             match is_due {
                 true => due.push((target, status.head.bytes)),
@@ -97,16 +102,14 @@ impl Schedule {
     }
 
     pub(crate) fn flushed(&mut self, target: &Target, now: Moment) {
-        let turn = FlushState { since: now, failures: 0, not_before: now };
-        self.tenants.insert(target.clone(), turn);
+        self.tenants.insert(target.clone(), FlushState::new(now));
     }
 
     pub(crate) fn failed(&mut self, target: &Target, now: Moment) {
-        let fresh = FlushState { since: now, failures: 0, not_before: now };
-        let turn = self.tenants.entry(target.clone()).or_insert(fresh);
-        let wait = RETRY_MIN.saturating_mul(1 << turn.failures.min(16)).min(RETRY_MAX);
-        turn.failures += 1;
-        turn.not_before = Moment(now.0 + wait);
+        let state = self.tenants.entry(target.clone()).or_insert(FlushState::new(now));
+        let wait = RETRY_MIN.saturating_mul(1 << state.failures.min(16)).min(RETRY_MAX);
+        state.failures += 1;
+        state.not_before = Moment(now.0 + wait);
     }
 }
 
