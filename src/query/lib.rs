@@ -20,6 +20,7 @@ mod control;
 mod duration;
 mod error;
 mod grid;
+mod groups;
 mod holding;
 pub mod mapping;
 mod notes;

@@ -7,21 +7,20 @@
 use super::{HistogramMean, HistogramSum, Mean, Outcome, quantile};
 use crate::bitmap::Bitmap;
 use crate::column::{Slot, StepColumn};
+use crate::groups::LabelGroups;
 use crate::holding::Weight;
 use crate::notes::{Combining, NoteSink, OperatorNote};
 use crate::operators::{AggregateOp, Grouping};
 use crate::position::Position;
 use crate::series::Series;
-use model::{BytesHash, FloatHistogram, KahanSum, LabelChoice, Labels};
-use std::collections::HashMap;
+use model::{FloatHistogram, KahanSum, Labels};
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Fold {
     op: AggregateOp,
-    choice: LabelChoice,
-    keys: HashMap<Vec<u8>, usize, BytesHash>,
-    key: Vec<u8>,
+    /// Numbers the groups as `groups` lists them.
+    numbers: LabelGroups,
     groups: Vec<Group>,
     steps: usize,
     position: Position,
@@ -88,9 +87,7 @@ impl Fold {
     pub fn new(op: AggregateOp, grouping: &Grouping, steps: usize, position: Position) -> Self {
         Self {
             op,
-            choice: grouping.choice(),
-            keys: HashMap::default(),
-            key: Vec::new(),
+            numbers: LabelGroups::new(grouping.choice()),
             groups: Vec::new(),
             steps,
             position,
@@ -104,14 +101,11 @@ impl Fold {
     }
 
     fn group(&mut self, labels: &Labels) -> usize {
-        self.key.clear();
-        labels.write_key(&self.choice, &mut self.key);
-        if let Some(index) = self.keys.get(&self.key) {
-            return *index;
+        let index = self.numbers.number(labels);
+        if index == self.groups.len() {
+            let labels = labels.chosen(&self.numbers.choice);
+            self.groups.push(Group::new(self.op, labels, self.steps));
         }
-        let index = self.groups.len();
-        self.keys.insert(self.key.clone(), index);
-        self.groups.push(Group::new(self.op, labels.chosen(&self.choice), self.steps));
         index
     }
 
@@ -146,15 +140,11 @@ impl Fold {
 
     /// Takes in what another fold of the same aggregation has collected.
     pub fn merge(&mut self, other: Self) {
-        let mut keys: Vec<(Vec<u8>, usize)> = other.keys.into_iter().collect();
-        keys.sort_unstable_by_key(|(_, index)| *index);
-        for ((key, _), group) in keys.into_iter().zip(other.groups) {
-            match self.keys.get(&key) {
-                Some(index) => self.groups[*index].merge(self.op, group),
-                None => {
-                    self.keys.insert(key, self.groups.len());
-                    self.groups.push(group);
-                }
+        for (key, group) in other.numbers.into_keys().zip(other.groups) {
+            let index = self.numbers.number_of_key(key);
+            match self.groups.get_mut(index) {
+                Some(known) => known.merge(self.op, group),
+                None => self.groups.push(group),
             }
         }
     }

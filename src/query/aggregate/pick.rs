@@ -3,6 +3,7 @@
 use crate::column::{Slot, StepColumn};
 use crate::control::Control;
 use crate::error::QueryError;
+use crate::groups::LabelGroups;
 use crate::holding::{Holding, Portions};
 use crate::notes::{NoteSink, OperatorNote};
 use crate::number::format_number;
@@ -63,7 +64,7 @@ impl Pick<'_> {
         if !self.check_parameter(parameter)? {
             return Ok(Vec::new());
         }
-        let groups = grouped(&series, &self.grouping.choice());
+        let groups = grouped(&series, self.grouping.choice());
         let picker = Picker { pick: self, series: &series };
         let steps = parameter.len();
         if steps == 1 {
@@ -132,21 +133,14 @@ impl Pick<'_> {
 }
 
 /// The series of each group, in their order.
-fn grouped(series: &[Series], choice: &LabelChoice) -> Vec<Vec<usize>> {
-    let mut keys: HashMap<Vec<u8>, usize, BytesHash> = HashMap::default();
+fn grouped(series: &[Series], choice: LabelChoice) -> Vec<Vec<usize>> {
+    let mut numbers = LabelGroups::new(choice);
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut key = Vec::new();
     for (index, one) in series.iter().enumerate() {
-        key.clear();
-        one.labels.write_key(choice, &mut key);
-        let group = match keys.get(&key) {
-            Some(group) => *group,
-            None => {
-                keys.insert(key.clone(), groups.len());
-                groups.push(Vec::new());
-                groups.len() - 1
-            }
-        };
+        let group = numbers.number(&one.labels);
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
         groups[group].push(index);
     }
     groups

@@ -8,6 +8,7 @@ use super::{Binary, Operand, Result, holds, on_numbers, put, trims};
 use crate::bitmap::Bitmap;
 use crate::column::StepColumn;
 use crate::error::QueryError;
+use crate::groups::LabelGroups;
 use crate::operators::{Cardinality, VectorMatching};
 use crate::series::{DUPLICATES, Series};
 use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METADATA_LABELS, METRIC_NAME};
@@ -96,21 +97,14 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     fn groups(&self) -> Vec<Group> {
-        let mut keys: HashMap<Vec<u8>, usize, BytesHash> = HashMap::default();
+        let mut numbers = LabelGroups::new(self.choice.clone());
         let mut groups: Vec<Group> = Vec::new();
-        let mut key = Vec::new();
         for (series, is_many) in [(self.many, true), (self.one, false)] {
             for (index, one) in series.iter().enumerate() {
-                key.clear();
-                one.labels.write_key(&self.choice, &mut key);
-                let group = match keys.get(&key) {
-                    Some(group) => *group,
-                    None => {
-                        keys.insert(key.clone(), groups.len());
-                        groups.push(Group::default());
-                        groups.len() - 1
-                    }
-                };
+                let group = numbers.number(&one.labels);
+                if group == groups.len() {
+                    groups.push(Group::default());
+                }
                 let side = if is_many { &mut groups[group].many } else { &mut groups[group].one };
                 side.push(index);
             }
