@@ -10,7 +10,7 @@
 #[expect(dead_code, reason = "other benches use the rest")]
 mod shared;
 
-use model::FloatHistogram;
+use model::{FloatHistogram, Unbounded};
 use platform::{Clock, Disk, Random, RealClock, SeededRandom};
 use shared::Arguments;
 use wire::protobuf::Writer;
@@ -55,7 +55,8 @@ fn main() {
     for _ in 0..rounds {
         let (cold, samples) = measure(&plain, |body, _| body.len());
         let (whole, _) = measure(&packed, |body, buffer| {
-            wire::decompress_into(Encoding::Snappy, body, LIMIT, buffer).expect("snappy");
+            wire::decompress_into(Encoding::Snappy, body, LIMIT, &mut Unbounded, buffer)
+                .expect("snappy");
             0
         });
         let snappy = unpack_only(&packed) / samples as f64;
@@ -91,7 +92,8 @@ fn unpack_only(bodies: &[Vec<u8>]) -> f64 {
     let mut buffer = Vec::new();
     let start = clock.now();
     for body in bodies {
-        wire::decompress_into(Encoding::Snappy, body, LIMIT, &mut buffer).expect("snappy");
+        wire::decompress_into(Encoding::Snappy, body, LIMIT, &mut Unbounded, &mut buffer)
+            .expect("snappy");
     }
     clock.now().since(start).as_secs_f64() * 1e9
 }

@@ -16,6 +16,7 @@ mod commands;
 mod damage;
 mod differential;
 mod disk_full;
+mod hostile;
 mod house;
 mod kill_ledger;
 mod kill_metrics;

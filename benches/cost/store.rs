@@ -3,7 +3,7 @@
 
 use engine::{Engine, Intake, MergeRequest};
 use metric_store::{Limits, MetricStore, Select, StoreSettings};
-use model::{Matcher, TenantId, TimeRange, WalPosition};
+use model::{Matcher, TenantId, TimeRange, Unbounded, WalPosition};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom};
@@ -56,7 +56,8 @@ impl Store {
     pub(crate) fn write(&mut self, body: &[u8]) -> usize {
         let Self { store, tenant, plain, payload, scratch, .. } = self;
         payload.clear();
-        wire::decompress_into(Encoding::Snappy, body, BODY_MAX, plain).expect("it is snappy");
+        wire::decompress_into(Encoding::Snappy, body, BODY_MAX, &mut Unbounded, plain)
+            .expect("it is snappy");
         let mut batch = store.batch(tenant, LIMITS);
         let decoded = wire::decode_write_v1(plain, &LabelLimits::NONE, scratch, &mut batch);
         let samples = decoded.expect("it is a write request").samples;

@@ -68,6 +68,11 @@ impl MetricStore {
 }
 
 impl MetricBatch {
+    /// The memory of what it holds.
+    pub fn bytes(&self) -> usize {
+        self.builder.size_bytes()
+    }
+
     fn slot(&self) -> SeriesSlot {
         self.slot.expect("a decoder names the series before its samples")
     }

@@ -2,7 +2,7 @@
 //!
 //! Lives here: tenants, signals, time ranges and days, part ids, positions in the write-ahead log,
 //! error kinds; labels, samples and native histograms with their arithmetic; label matchers,
-//! regular expressions and quoted strings as Go reads them.
+//! regular expressions and quoted strings as Go reads them; how work asks for memory.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
 //! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` is
 //! never empty; ids that one machine made sort in the order in which it made them.
@@ -14,6 +14,7 @@ mod labels;
 mod matcher;
 mod quote;
 mod regex;
+mod room;
 mod sample;
 mod signal;
 mod tenant;
@@ -34,6 +35,7 @@ pub use labels::{
 pub use matcher::{MatchOp, Matcher, matches_all};
 pub use quote::{quote_go, quote_rune_go, unquote_go};
 pub use regex::{AnchoredRegex, ReplacePattern, escape_regex};
+pub use room::{NoRoom, Room, Unbounded};
 pub use sample::{
     MetricKind, MetricMetadata, STALE_BITS, Sample, SampleValue, is_stale, stale_marker,
 };

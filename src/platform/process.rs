@@ -37,16 +37,43 @@ impl ProcessStats {
     }
 }
 
-/// The memory of the machine, or of the container that this process runs in; `None` when neither
-/// can be read.
+/// The memory that this process may have: that of the machine, or less where its container, its
+/// control groups or its address space are limited. `None` when nothing can be read.
 pub fn memory_bytes() -> Option<u64> {
-    const CONTAINER: [&str; 2] =
-        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = |path| fs::read_to_string(path).ok()?.trim().parse().ok();
-    let of_container = CONTAINER.into_iter().filter_map(limit).min();
+    let address_space = rustix::process::getrlimit(rustix::process::Resource::As).current;
     let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let of_machine = value_of(&machine, "MemTotal:").map(|kib| kib * 1024);
-    of_container.into_iter().chain(of_machine).min()
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let of_groups = group_limit(&groups, |path| fs::read_to_string(path).ok());
+    [address_space, of_machine, of_groups].into_iter().flatten().min()
+}
+
+/// The lowest limit of the control groups that a process belongs to, in version 1 or 2. Each group
+/// and all above it count. In a container the groups' own folder may be mounted as the root while
+/// the process still knows its groups by the names of the host: so the root is always looked at, and
+/// folders that are not there are passed over.
+fn group_limit(groups: &str, read: impl Fn(&str) -> Option<String>) -> Option<u64> {
+    const ROOTS: [(&str, &str); 3] = [
+        ("/sys/fs/cgroup", "memory.max"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        ("/sys/fs/cgroup/unified", "memory.max"),
+    ];
+    let has_memory = |line: &&str| {
+        let controllers = line.split(':').nth(1).unwrap_or("");
+        controllers.is_empty() || controllers.split(',').any(|name| name == "memory")
+    };
+    let mut limits = Vec::new();
+    for line in groups.lines().filter(has_memory).chain(["0::/"]) {
+        let path = line.splitn(3, ':').nth(2).unwrap_or("/").trim_end_matches('/');
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for group in ends.map(|end| &path[..end]) {
+            let text = ROOTS.map(|(root, file)| read(&format!("{root}{group}/{file}")));
+            limits.extend(
+                text.into_iter().flatten().filter_map(|text| text.trim().parse::<u64>().ok()),
+            );
+        }
+    }
+    limits.into_iter().min()
 }
 
 /// The machine's name; empty where it can't be read.
@@ -81,6 +108,33 @@ fn max_fds() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lowest_limit_of_all_groups_counts() {
+        let files = [
+            ("/sys/fs/cgroup/memory.max", "max"),
+            ("/sys/fs/cgroup/kube/memory.max", "4000"),
+            ("/sys/fs/cgroup/kube/pod/memory.max", "3000"),
+            ("/sys/fs/cgroup/kube/pod/one/memory.max", "max"),
+            ("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "2000\n"),
+        ];
+        let read = |path: &str| {
+            files.iter().find(|(known, _)| *known == path).map(|(_, text)| (*text).to_owned())
+        };
+        for (groups, expected) in [
+            ("0::/kube/pod/one\n", Some(3000)),
+            ("0::/kube\n", Some(4000)),
+            ("0::/\n", None),
+            ("12:cpu:/x\n4:memory,hugetlb:/docker/abc\n0::/\n", Some(2000)),
+            ("12:cpu:/kube\n", None),
+            ("", None),
+        ] {
+            assert_eq!(group_limit(groups, read), expected, "{groups}");
+        }
+        // Outside of a namespace for control groups the names are those of the host.
+        let mounted = |path: &str| (path == "/sys/fs/cgroup/memory.max").then(|| "512".to_owned());
+        assert_eq!(group_limit("0::/system.slice/docker-abc.scope\n", mounted), Some(512));
+    }
 
     #[test]
     fn a_running_process_has_figures() {

@@ -1,9 +1,8 @@
 //! The way of a metric batch into the store, the same for every protocol that writes metrics.
 
-use crate::api::mistake;
+use crate::Call;
 use crate::services::{ServiceError, Services};
 use metric_store::{MetricBatch, Written};
-use model::TenantId;
 use wire::Rejections;
 
 /// How much of a batch was stored.
@@ -29,17 +28,31 @@ impl From<Written> for Committed {
     }
 }
 
-/// Fills a batch on a worker thread and commits it. A client that goes away before the gateway has
-/// the batch takes it back; later it changes nothing, because the gateway ends what it began.
+/// Bytes that a batch may take for each byte of the request that it is made of: a series of few
+/// bytes and its sample are some sixteen bytes on the wire.
+const BATCH_PER_BYTE: usize = 4;
+
+/// Fills a batch when it is the request's turn, and commits it. A client that goes away before the
+/// gateway has the batch takes it back; later it changes nothing, because the gateway ends what it
+/// began.
 pub(crate) async fn commit<T: Send + 'static>(
     services: &Services,
-    tenant: &TenantId,
-    fill: impl FnOnce(&mut MetricBatch) -> Result<T, ServiceError> + Send + 'static,
+    call: Call,
+    fill: impl FnOnce(&Call, &mut MetricBatch) -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<(T, Committed), ServiceError> {
     let metrics = services.metrics()?;
-    let mut batch = metrics.batch(tenant);
-    let filling = move || fill(&mut batch).map(|beside| (batch, beside));
-    let filled = tokio::task::spawn_blocking(filling).await;
-    let (batch, beside) = filled.map_err(|_| mistake())??;
+    let mut batch = metrics.batch(&call.tenant);
+    let filling = move || {
+        let beside = fill(&call, &mut batch)?;
+        // The body is not needed any more: only the batch waits for the write-ahead log.
+        call.held.settle(batch.bytes())?;
+        Ok::<_, ServiceError>((batch, beside, call.held))
+    };
+    let (batch, beside, _held) = services.work_turns.run(filling).await??;
     Ok((beside, metrics.gateway.commit(batch).await?.into()))
+}
+
+/// Asks for the memory that the batch of a request of this length may take.
+pub(crate) fn room_for_batch(call: &Call, plain: usize) -> Result<(), ServiceError> {
+    Ok(call.held.take(plain.saturating_mul(BATCH_PER_BYTE))?)
 }

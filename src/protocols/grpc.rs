@@ -5,6 +5,7 @@
 //! four bytes, and itself; the status comes in trailers, behind the answer. Methods that stream are
 //! served by what tonic generates ([`serve`]).
 
+use crate::bounds::unpack;
 use crate::services::ServiceError;
 use crate::{Call, Principal, reply};
 use axum::body::{Body, Bytes};
@@ -61,8 +62,7 @@ pub(crate) fn message(call: &Call) -> Result<Vec<u8>, ServiceError> {
         _ => Encoding::from_header(call.header("grpc-encoding"))
             .ok_or_else(|| invalid("unknown grpc-encoding: send identity, gzip or zstd"))?,
     };
-    wire::decompress(encoding, message, call.decompressed_max)
-        .map_err(|error| ServiceError::new(error.kind(), error.to_string()))
+    unpack(call, encoding, message)
 }
 
 /// A successful answer to a unary request.

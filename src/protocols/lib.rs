@@ -2,12 +2,14 @@
 //!
 //! Lives here: the route table's types and the one way from a request to its handler, answers and
 //! the one translation from error kinds to statuses, what every HTTP API needs (`api`), what a
-//! protocol's own listeners are, how settings are declared.
+//! protocol's own listeners are, the memory and the turns of requests (`bounds`), how settings are
+//! declared.
 //! Not here: binding sockets, TLS, credentials (server); storage and languages (the crates below).
 //! Invariant: a handler is only reached through a [`Route`], and a `Route` always says who may
 //! call it.
 
 mod api;
+mod bounds;
 mod commit;
 pub mod grpc;
 mod guard;
@@ -24,11 +26,12 @@ mod stop;
 #[cfg(test)]
 mod testing;
 
+pub use bounds::{Held, RequestMemory, WorkTurns};
 pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{Protocol, ProtocolSettings, all};
 pub use route::{
-    Access, Answer, Body, BodyLimits, Bound, Call, Handler, Host, Identified, Refuse, Route,
-    StreamedBody, bind, not_found, percent_decode, router,
+    Access, Answer, Body, BodyLimits, Bound, Call, FromReserve, Handler, Host, Identified, Refuse,
+    Route, StreamedBody, bind, not_found, percent_decode, router,
 };
 pub use services::{
     Kept, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services, Snapshots,
@@ -39,4 +42,4 @@ pub use sockets::{
 pub use stop::{Stop, Stopper};
 
 /// The instruments of what all protocols share; a protocol brings its own.
-pub static METRICS: &[&[&dyn observe::Metric]] = &[route::METRICS, guard::METRICS];
+pub static METRICS: &[&[&dyn observe::Metric]] = &[route::METRICS, bounds::METRICS, guard::METRICS];

@@ -60,9 +60,10 @@ mod tests {
     use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 16] = [
+    const MECHANISM: [&str; 17] = [
         "Cargo.toml",
         "api",
+        "bounds",
         "commit",
         "fixtures",
         "grpc",

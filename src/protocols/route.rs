@@ -3,22 +3,22 @@
 //! Before a handler is called, these are checked in this order: whether the server is ready, who the
 //! caller is and what it may do, for which tenant it acts, and that the body is within its limits.
 
+use crate::bounds::{self, Held};
 use crate::principal::{self, Principal, Refusal};
 use crate::reply;
+use crate::services::Services;
 use crate::sockets::{Session, Upgrade};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use catalog::Scope;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
 use model::{ErrorKind, TenantId};
 use observe::{CounterFamily, Histogram, LATENCY_SECONDS, Metric};
-use platform::Clock;
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,9 +78,14 @@ pub struct BodyLimits {
     pub decompressed_max: usize,
 }
 
+/// Marks a request whose connection is one of the few beyond the limit: only pages that need no
+/// stores answer it.
+#[derive(Clone, Copy, Debug)]
+pub struct FromReserve;
+
 /// The server around the routes, which is asked before a handler is called.
 pub trait Host: Send + Sync + 'static {
-    fn clock(&self) -> &Arc<dyn Clock>;
+    fn services(&self) -> &Arc<Services>;
 
     /// Why the stores can't be used now, if they can't.
     fn unavailable(&self) -> Option<String>;
@@ -111,6 +116,8 @@ pub struct Call {
     pub stream: StreamedBody,
     /// The connection, where the request asks to use it for something else than HTTP.
     pub upgrade: Option<Upgrade>,
+    /// The memory that the body takes. What the handler makes of it is asked for here.
+    pub held: Held,
 }
 
 /// A body that is not read yet. The lock makes a call `Sync`, which a body alone is not; nobody ever
@@ -222,15 +229,26 @@ pub async fn not_found(request: Request) -> Response {
 }
 
 async fn answer(host: Arc<dyn Host>, route: Arc<Route<Bound>>, request: Request) -> Response {
-    let started = host.clock().now();
+    let services = host.services();
+    let started = services.clock.now();
     let method = request.method().clone();
     let response = match admit(&*host, &route, request).await {
-        Ok(call) => CatchPanic { path: route.path, inner: (route.handler)(call) }.await,
+        Ok(call) => handle(services, &route, call).await,
         Err(refusal) => *refusal,
     };
-    SECONDS.observe(host.clock().now().since(started).as_secs_f64());
+    SECONDS.observe(services.clock.now().since(started).as_secs_f64());
     REQUESTS.increment(&[route.path, method_name(&method), response.status().as_str()]);
     response
+}
+
+async fn handle(services: &Services, route: &Route<Bound>, call: Call) -> Response {
+    let content_type = call.headers.get(header::CONTENT_TYPE).cloned();
+    let response = CatchPanic { path: route.path, inner: (route.handler)(call) }.await;
+    let leaving = bounds::leave(&services.request_memory, response).await;
+    leaving.unwrap_or_else(|error| {
+        let headers = content_type.map(|value| (header::CONTENT_TYPE, value));
+        (route.refuse)(&headers.into_iter().collect(), error.kind(), &error.to_string())
+    })
 }
 
 /// Only known methods become label values, because clients may send any word as a method.
@@ -254,6 +272,11 @@ async fn admit(
             Box::new(reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
         }
     };
+    let is_page = !route.needs_stores && upgrade.is_none();
+    if !is_page && parts.extensions.get::<FromReserve>().is_some() {
+        let message = "all connections are taken: try again later, or raise limits.connections";
+        return Err(refuse(Refused::Kind(ErrorKind::Overloaded, message.to_owned())));
+    }
     if route.needs_stores
         && let Some(reason) = host.unavailable()
     {
@@ -261,19 +284,19 @@ async fn admit(
     }
     let principal = identify(host, route.access, &parts).await.map_err(|no| refuse(no.into()))?;
     let tenant = principal::tenant(&principal, &parts.headers).map_err(|no| refuse(no.into()))?;
-    let limits = host.body_limits();
+    let (services, limits) = (host.services(), host.body_limits());
     let mut stream = axum::body::Body::empty();
-    let body = match route.body {
-        Body::None => Bytes::new(),
+    let (body, held) = match route.body {
+        Body::None => (Bytes::new(), services.request_memory.hold()),
         Body::Streamed => {
             stream = body;
-            Bytes::new()
+            (Bytes::new(), services.request_memory.hold())
         }
         Body::Whole => {
-            let packed = read_body(&limits, body).await.map_err(refuse)?;
-            unpack(&limits, &parts.headers, packed).map_err(refuse)?
+            let read = read_body(services, &limits, &parts, body).await.map_err(refuse)?;
+            unpack(services, &limits, &parts.headers, read).await.map_err(refuse)?
         }
-        Body::AsSent => read_body(&limits, body).await.map_err(refuse)?,
+        Body::AsSent => read_body(services, &limits, &parts, body).await.map_err(refuse)?,
     };
     Ok(Call {
         peer: host.peer(&parts),
@@ -287,6 +310,7 @@ async fn admit(
         decompressed_max: limits.decompressed_max,
         stream: StreamedBody::new(stream),
         upgrade,
+        held,
     })
 }
 
@@ -318,41 +342,42 @@ async fn identify(host: &dyn Host, access: Access, parts: &Parts) -> Result<Prin
     Ok(principal)
 }
 
-async fn read_body(limits: &BodyLimits, body: axum::body::Body) -> Result<Bytes, Refused> {
-    let refuse = |kind, message: &str| Err(Refused::Kind(kind, message.to_owned()));
-    let most = limits.size_max;
-    let collected = Limited::new(body, most).collect();
-    match tokio::time::timeout(limits.timeout, collected).await {
-        Err(_) => {
-            let seconds = limits.timeout.as_secs_f64();
-            let message = format!(
-                "the body took longer than {seconds} s: raise limits.body_timeout for slow clients"
-            );
-            refuse(ErrorKind::Cancelled, &message)
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!(
-                "the body is larger than {most} bytes: send less at once, or raise limits.body_size"
-            );
-            refuse(ErrorKind::Limit, &message)
-        }
-        Ok(Err(_)) => refuse(ErrorKind::Invalid, "the body ended before it was complete"),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-    }
+async fn read_body(
+    services: &Services,
+    limits: &BodyLimits,
+    parts: &Parts,
+    body: axum::body::Body,
+) -> Result<(Bytes, Held), Refused> {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    let beside = parts.uri.path().len() + parts.headers.iter().map(header).sum::<usize>();
+    let memory = &services.request_memory;
+    let read = bounds::read_body(memory, body, limits.size_max, limits.timeout, beside).await;
+    read.map_err(|error| Refused::Kind(error.kind(), error.to_string()))
 }
 
-fn unpack(limits: &BodyLimits, headers: &HeaderMap, packed: Bytes) -> Result<Bytes, Refused> {
+/// Unpacks a body, off the threads that serve sockets.
+async fn unpack(
+    services: &Services,
+    limits: &BodyLimits,
+    headers: &HeaderMap,
+    (packed, held): (Bytes, Held),
+) -> Result<(Bytes, Held), Refused> {
     let encoding = headers.get(header::CONTENT_ENCODING).map_or(Ok(""), |value| value.to_str());
     let Some(encoding) = encoding.ok().and_then(Encoding::from_header) else {
         return Err(Refused::Encoding);
     };
     if encoding == Encoding::Identity {
-        return Ok(packed);
+        return Ok((packed, held));
     }
-    match wire::decompress(encoding, &packed, limits.decompressed_max) {
-        Ok(plain) => Ok(plain.into()),
-        Err(error) => Err(Refused::Kind(error.kind(), error.to_string())),
-    }
+    let most = limits.decompressed_max;
+    let work = move || {
+        let mut plain = Vec::new();
+        wire::decompress_into(encoding, &packed, most, &mut &held, &mut plain)?;
+        Ok((plain.into(), held))
+    };
+    let unpacked = services.work_turns.run(work).await;
+    let unpacked = unpacked.map_err(|error| Refused::Kind(error.kind, error.message))?;
+    unpacked.map_err(|error: wire::DecompressError| Refused::Kind(error.kind(), error.to_string()))
 }
 
 /// `+` becomes a space and `%41` an `A`; a `%` without two hexadecimal digits stays as it is.

@@ -3,9 +3,10 @@
 //!
 //! Not here: settings and state of one protocol, which the protocol itself holds.
 
+use crate::bounds::{RequestMemory, WorkTurns};
 use ingest::{Gateway, IngestError};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
-use model::{ErrorKind, TenantId};
+use model::{ErrorKind, NoRoom, TenantId};
 use platform::Clock;
 use promql::EngineOptions;
 use query::{Budget, Pool};
@@ -30,6 +31,12 @@ impl ServiceError {
 
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<NoRoom> for ServiceError {
+    fn from(error: NoRoom) -> Self {
         Self::new(error.kind(), error.to_string())
     }
 }
@@ -129,6 +136,10 @@ pub struct Services {
     pub query_pool: Arc<Pool>,
     /// The memory that all queries together may hold.
     pub query_memory: Arc<Budget>,
+    /// The memory of requests and their answers.
+    pub request_memory: Arc<RequestMemory>,
+    /// Turns for work on bodies.
+    pub work_turns: WorkTurns,
     /// How old a sample may be to be stored.
     pub metric_retention: PerTenant<Kept>,
     /// The running configuration as YAML, without secrets.
@@ -144,6 +155,8 @@ impl Services {
     pub fn new(clock: Arc<dyn Clock>, version: &'static str) -> Self {
         Self {
             started_ms: clock.wall_ms(),
+            request_memory: RequestMemory::new(usize::MAX, Arc::clone(&clock)),
+            work_turns: WorkTurns::new(1),
             clock,
             version,
             metric_options: MetricOptions::default(),

@@ -61,10 +61,10 @@ fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
 }
 
 /// Admits every request, except those that name a refusal in `x-test-refuse`.
-struct TestHost(Arc<dyn Clock>);
+struct TestHost(Arc<Services>);
 
 impl Host for TestHost {
-    fn clock(&self) -> &Arc<dyn Clock> {
+    fn services(&self) -> &Arc<Services> {
         &self.0
     }
 
@@ -152,12 +152,15 @@ impl TestServer {
         let disk = SimDisk::with_clock(Arc::clone(&clock));
         let metrics = open_metrics(&clock, &disk);
         services.open_metrics(metrics.clone());
-        let host: Arc<dyn Host> = Arc::new(TestHost(clock));
-        let mut protocols = all(&settings, &Arc::new(services));
+        let services = Arc::new(services);
+        let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services)));
+        let mut protocols = all(&settings, &services);
         protocols.extend(more);
         let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
         let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
         Self { router, protocols, metrics, pool, disk, runtime }
     }
 

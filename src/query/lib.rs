@@ -47,7 +47,7 @@ pub use notes::{Annotations, Combining, Extent, Note, NoteSink, Notes, OperatorN
 pub use number::{format_fixed_go, format_label_number, format_number, parse_number};
 pub use operators::{AggregateOp, BinaryOp, Cardinality, Grouping, VectorMatching};
 pub use parallel::in_parts;
-pub use pool::{Pool, PoolLoad, PoolSettings};
+pub use pool::{Pool, PoolLoad, PoolSettings, Turn};
 pub use position::{LineColumn, Position};
 pub use queue::QueueFull;
 pub use series::{DUPLICATES, Series, has_duplicates, merged};

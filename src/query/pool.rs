@@ -3,6 +3,12 @@
 //! A query is one job and stays on one thread, so a thread that runs a query never takes up another
 //! before the first is done. What can be split within a query is shared with the pool's helpers
 //! ([`Pool::helpers`]), which are threads of their own for the same reason.
+//!
+//! The threads step behind those that take data in, so that queries don't keep writes waiting.
+//!
+//! A caller may also run a query on a thread of its own when no other waits ([`Pool::turn_now`]): it
+//! counts as if one of the pool's threads ran it, so that never more queries run than there are
+//! threads.
 
 use crate::CancelFlag;
 use crate::queue::{FairQueue, Job, QueueFull};
@@ -41,8 +47,16 @@ struct Shared {
 
 struct State {
     queue: FairQueue,
+    /// Queries that run, on the pool's threads and on those of callers.
     running: usize,
+    running_max: usize,
     closed: bool,
+}
+
+impl State {
+    fn new(queue: FairQueue, running_max: usize) -> Self {
+        Self { queue, running: 0, running_max, closed: false }
+    }
 }
 
 impl std::fmt::Debug for State {
@@ -64,14 +78,14 @@ impl Pool {
     pub fn start(settings: PoolSettings) -> io::Result<Self> {
         let threads = settings.threads.max(1);
         let queue = FairQueue::new(settings.waiting_max, settings.tenant_waiting_max);
-        let state = Mutex::new(State { queue, running: 0, closed: false });
+        let state = Mutex::new(State::new(queue, threads));
         let shared = Arc::new(Shared { state, changed: Condvar::new() });
         // A query's own thread does a share too.
         let helpers = Helpers::start("query-part", threads - 1)?;
         let mut pool = Self { shared, helpers, _workers: Vec::with_capacity(threads) };
         for index in 0..threads {
             let shared = Arc::clone(&pool.shared);
-            let worker = Worker::start(&format!("query-{index}"), move || shared.work())?;
+            let worker = Worker::start_behind(&format!("query-{index}"), move || shared.work())?;
             pool._workers.push(worker);
         }
         Ok(pool)
@@ -79,7 +93,7 @@ impl Pool {
 
     /// A pool that takes no queries, for a server that is made but not started.
     pub fn without_threads() -> Self {
-        let state = Mutex::new(State { queue: FairQueue::new(0, 0), running: 0, closed: true });
+        let state = Mutex::new(State { closed: true, ..State::new(FairQueue::new(0, 0), 0) });
         let shared = Arc::new(Shared { state, changed: Condvar::new() });
         Self { shared, helpers: Helpers::none(), _workers: Vec::new() }
     }
@@ -99,27 +113,42 @@ impl Pool {
     ) -> Result<(), QueueFull> {
         let job = Job { cancel, work: Box::new(work) };
         let mut state = self.shared.lock();
-        let cancelled = match state.queue.check(tenant) {
-            Ok(()) => Vec::new(),
-            Err(_) => state.queue.remove_cancelled(),
-        };
-        let checked = state.queue.check(tenant);
-        let refused = match checked {
-            Ok(()) => {
-                state.queue.push(tenant, job);
-                None
-            }
-            Err(_) => Some(job),
-        };
+        let mut cancelled = Vec::new();
+        let pushed = state.queue.push(tenant, job).or_else(|(_, job)| {
+            cancelled = state.queue.remove_cancelled();
+            state.queue.push(tenant, job)
+        });
         drop(state);
         self.shared.changed.notify_one();
-        drop((cancelled, refused));
-        checked
+        // Dropping what a job owns may run any code, so the lock is not held.
+        drop(cancelled);
+        pushed.map_err(|(full, _)| full)
+    }
+
+    /// The right to run one query on the caller's own thread. `None` where others wait or all
+    /// threads run queries: then the query is to be submitted.
+    pub fn turn_now(&self) -> Option<Turn> {
+        let mut state = self.shared.lock();
+        let is_free = state.queue.len() == 0 && state.running < state.running_max;
+        is_free.then(|| {
+            state.running += 1;
+            Turn(Arc::clone(&self.shared))
+        })
     }
 
     pub fn load(&self) -> PoolLoad {
         let state = self.shared.lock();
         PoolLoad { waiting: state.queue.len(), running: state.running }
+    }
+}
+
+/// Held while a query runs on a thread that is not the pool's.
+#[derive(Debug)]
+pub struct Turn(Arc<Shared>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.ended();
     }
 }
 
@@ -147,7 +176,18 @@ impl Shared {
         while let Some(job) = self.next() {
             // The panic hook has written the message; the thread goes on with the next job.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
-            self.lock().running -= 1;
+            self.ended();
+        }
+    }
+
+    /// One query less runs.
+    fn ended(&self) {
+        let mut state = self.lock();
+        state.running -= 1;
+        let waits = state.queue.len() > 0;
+        drop(state);
+        if waits {
+            self.changed.notify_one();
         }
     }
 
@@ -158,7 +198,9 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            if let Some(job) = state.queue.pop() {
+            if state.running < state.running_max
+                && let Some(job) = state.queue.pop()
+            {
                 state.running += 1;
                 return Some(job);
             }
@@ -229,6 +271,30 @@ mod tests {
         note(&pool, "a3", &sender);
         drop((end, sender));
         assert_eq!(all(receiver), ["a2", "b1", "a3"]);
+    }
+
+    #[test]
+    fn a_turn_counts_like_a_thread() {
+        let settings = PoolSettings { threads: 2, waiting_max: 10, tenant_waiting_max: 10 };
+        let pool = Pool::start(settings).unwrap();
+        let (first, second) = (pool.turn_now().unwrap(), pool.turn_now().unwrap());
+        assert!(pool.turn_now().is_none());
+        let (sender, receiver) = channel();
+        note(&pool, "a1", &sender);
+        assert_eq!(pool.load(), PoolLoad { waiting: 1, running: 2 });
+        drop(first);
+        assert_eq!(receiver.recv(), Ok("a1"));
+        drop((second, sender));
+    }
+
+    #[test]
+    fn nobody_overtakes_those_who_wait() {
+        let (pool, end) = busy_pool(10, 10);
+        let (sender, receiver) = channel();
+        note(&pool, "a1", &sender);
+        assert!(pool.turn_now().is_none());
+        drop((end, sender));
+        assert_eq!(all(receiver), ["a1"]);
     }
 
     #[test]

@@ -58,8 +58,7 @@ impl FairQueue {
         self.count
     }
 
-    /// Whether one more job of the tenant fits in.
-    pub(crate) fn check(&self, tenant: &TenantId) -> Result<(), QueueFull> {
+    fn check(&self, tenant: &TenantId) -> Result<(), QueueFull> {
         if self.waiting.get(tenant).map_or(0, VecDeque::len) >= self.tenant_max {
             return Err(QueueFull::Tenant { limit: self.tenant_max });
         }
@@ -69,8 +68,11 @@ impl FairQueue {
         Ok(())
     }
 
-    /// The caller has checked that it fits in.
-    pub(crate) fn push(&mut self, tenant: &TenantId, job: Job) {
+    /// Gives the job back where it does not fit in.
+    pub(crate) fn push(&mut self, tenant: &TenantId, job: Job) -> Result<(), (QueueFull, Job)> {
+        if let Err(full) = self.check(tenant) {
+            return Err((full, job));
+        }
         self.count += 1;
         match self.waiting.get_mut(tenant) {
             Some(jobs) => jobs.push_back(job),
@@ -79,6 +81,7 @@ impl FairQueue {
                 self.waiting.insert(tenant.clone(), VecDeque::from([job]));
             }
         }
+        Ok(())
     }
 
     /// The first job of the tenant whose turn it is.
@@ -131,7 +134,7 @@ mod tests {
             .map(|name| {
                 let job = job();
                 let flag = job.cancel.clone();
-                queue.push(&tenant(name), job);
+                assert!(queue.push(&tenant(name), job).is_ok());
                 flag
             })
             .into();
@@ -153,10 +156,10 @@ mod tests {
         let (a, b) = (tenant("a"), tenant("b"));
         let first = job();
         let flag = first.cancel.clone();
-        queue.push(&a, first);
-        queue.push(&a, job());
-        assert_eq!(queue.check(&a), Err(QueueFull::Tenant { limit: 2 }));
-        queue.push(&b, job());
+        assert!(queue.push(&a, first).is_ok() && queue.push(&a, job()).is_ok());
+        let refused = queue.push(&a, job()).map_err(|(full, _)| full);
+        assert_eq!(refused, Err(QueueFull::Tenant { limit: 2 }));
+        assert!(queue.push(&b, job()).is_ok());
         assert_eq!(queue.check(&b), Err(QueueFull::All { limit: 3 }));
         assert!(queue.remove_cancelled().is_empty());
         flag.cancel();

@@ -6,7 +6,8 @@ use crate::routes;
 use crate::stores::Stores;
 use observe::Registry;
 use platform::Clock;
-use protocols::{Machine, Protocol, Services};
+use protocols::settings::SizeLimit;
+use protocols::{Machine, Protocol, RequestMemory, Services, WorkTurns};
 use query::{Budget, Pool};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -85,8 +86,8 @@ pub fn protocols(
     (services, protocols)
 }
 
-fn query_memory(config: &Config) -> usize {
-    let bytes = config.limits.query_memory.bytes(platform::memory_bytes);
+fn share_of_memory(limit: SizeLimit) -> usize {
+    let bytes = limit.bytes(platform::memory_bytes);
     bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
@@ -94,10 +95,13 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     // A query runs on its own thread and on those that help it: one for each core.
     let threads = pool.helpers().width();
     let mut services = Services::new(Arc::clone(clock), VERSION);
-    let query_memory = query_memory(config);
+    let query_memory = share_of_memory(config.limits.query_memory);
     services.query_memory = Arc::new(Budget::new(query_memory));
     let mut engine = config.promql.engine_options(pool.helpers().clone());
     services.query_pool = pool;
+    let request_memory = share_of_memory(config.limits.request_memory);
+    services.request_memory = RequestMemory::new(request_memory, Arc::clone(clock));
+    services.work_turns = WorkTurns::new(threads);
     // A query that could not have more memory even if it ran alone must not be told to try again.
     engine.memory_max = engine.memory_max.min(query_memory);
     services.metric_options = config.protocols.prometheus.metric_options(engine);

@@ -2,6 +2,9 @@
 
 use model::{LABEL_LENGTH_MAX, METRIC_NAME};
 
+/// Labels that no series has, whatever the limits.
+const LABELS_MAX: usize = 1 << 16;
+
 /// Bounds of one series' labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabelLimits {
@@ -17,6 +20,10 @@ impl LabelLimits {
         name_length_max: LABEL_LENGTH_MAX,
         value_length_max: LABEL_LENGTH_MAX,
     };
+
+    fn count_max(&self) -> usize {
+        self.count_max.min(LABELS_MAX)
+    }
 }
 
 /// Why a series' labels are refused.
@@ -30,8 +37,8 @@ pub enum BadLabels {
     Duplicate { name: String, metric: String },
     #[error("a label of a series is not UTF-8")]
     Utf8,
-    #[error("{metric:?} has {count} labels, the limit is {limit} (prometheus.labels_max)")]
-    TooMany { metric: String, count: usize, limit: usize },
+    #[error("{metric:?} has more than {limit} labels (prometheus.labels_max)")]
+    TooMany { metric: String, limit: usize },
     #[error(
         "label name {name:?} of {metric:?} is longer than {limit} bytes \
          (prometheus.label_name_size)"
@@ -70,6 +77,14 @@ fn shown(text: &str) -> String {
 
 pub(crate) type Pair<'a> = (&'a str, &'a str);
 
+/// Keeps a label of a series that is being read. What is refused for its many labels anyway takes no
+/// memory for each.
+pub(crate) fn keep_pair<'a>(pairs: &mut Vec<Pair<'a>>, pair: Pair<'a>, limits: &LabelLimits) {
+    if pairs.len() <= limits.count_max() {
+        pairs.push(pair);
+    }
+}
+
 /// Appends the canonical bytes of `pairs`: sorted, without empty values.
 pub(crate) fn append_labels(
     pairs: &mut [Pair<'_>],
@@ -92,9 +107,8 @@ fn check(pairs: &[Pair<'_>], limits: &LabelLimits) -> Result<(), BadLabels> {
         let found = pairs.iter().find(|(name, _)| *name == METRIC_NAME);
         shown(found.map_or("", |(_, value)| value))
     };
-    if pairs.len() > limits.count_max {
-        let (count, limit) = (pairs.len(), limits.count_max);
-        return Err(BadLabels::TooMany { metric: metric(), count, limit });
+    if pairs.len() > limits.count_max() {
+        return Err(BadLabels::TooMany { metric: metric(), limit: limits.count_max() });
     }
     for pair in pairs.windows(2) {
         if pair[0].0 == pair[1].0 {
@@ -178,7 +192,7 @@ mod tests {
             ),
             (
                 vec![("__name__", "up"), ("a", "1"), ("b", "1"), ("c", "1")],
-                "\"up\" has 4 labels, the limit is 3 (prometheus.labels_max)",
+                "\"up\" has more than 3 labels (prometheus.labels_max)",
             ),
             (
                 vec![("__name__", "up"), ("abcdefghijk", "1")],

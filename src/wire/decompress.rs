@@ -1,7 +1,7 @@
 //! Decompression with a limit, which is checked before memory is taken; streams are cut as soon as
-//! they pass it. A small body can't claim a lot of memory.
+//! they pass it. A small body can't claim a lot of memory: each step of growth is asked for.
 
-use model::ErrorKind;
+use model::{ErrorKind, NoRoom, Room, Unbounded};
 use std::io::{self, Read};
 
 /// How a body is compressed.
@@ -37,6 +37,8 @@ pub enum DecompressError {
          limits.decompressed_size"
     )]
     TooLarge { limit: usize },
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     #[error("body is not valid {encoding:?} data")]
     Malformed { encoding: Encoding, source: io::Error },
 }
@@ -45,6 +47,7 @@ impl DecompressError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::TooLarge { .. } => ErrorKind::Limit,
+            Self::NoRoom(error) => error.kind(),
             Self::Malformed { .. } => ErrorKind::Invalid,
         }
     }
@@ -60,50 +63,83 @@ pub fn decompress(
     limit: usize,
 ) -> Result<Vec<u8>, DecompressError> {
     let mut plain = Vec::new();
-    decompress_into(encoding, body, limit, &mut plain)?;
+    decompress_into(encoding, body, limit, &mut Unbounded, &mut plain)?;
     Ok(plain)
 }
 
-/// The same into a buffer whose memory is used again; what was in it is gone. Memory that one large
-/// body needed stays with the buffer: callers that keep buffers shrink them.
+/// The same into a buffer whose memory is used again; what was in it is gone. `room` is asked for
+/// what the buffer must grow by. Memory that one large body needed stays with the buffer: callers
+/// that keep buffers shrink them.
 pub fn decompress_into(
     encoding: Encoding,
     body: &[u8],
     limit: usize,
+    room: &mut dyn Room,
     plain: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
+    if encoding != Encoding::Snappy {
+        plain.clear();
+    }
     let malformed = |source| DecompressError::Malformed { encoding, source };
     match encoding {
         Encoding::Identity if body.len() > limit => Err(DecompressError::TooLarge { limit }),
         Encoding::Identity => {
-            plain.clear();
+            grow(plain, body.len(), room)?;
             plain.extend_from_slice(body);
             Ok(())
         }
         Encoding::Gzip => {
-            read_bounded(flate2::read::MultiGzDecoder::new(body), encoding, limit, plain)
+            let mut reader = flate2::read::MultiGzDecoder::new(body);
+            read_bounded(&mut reader, encoding, limit, room, plain)
         }
         Encoding::Deflate => {
-            read_bounded(flate2::read::ZlibDecoder::new(body), encoding, limit, plain)
+            let mut reader = flate2::read::ZlibDecoder::new(body);
+            read_bounded(&mut reader, encoding, limit, room, plain)
         }
         Encoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(malformed)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(malformed)?;
-            read_bounded(decoder, encoding, limit, plain)
+            read_bounded(&mut decoder, encoding, limit, room, plain)
         }
-        Encoding::Snappy => snappy(body, limit, plain),
+        Encoding::Snappy => snappy(body, limit, room, plain),
     }
 }
 
+/// Makes the buffer hold `capacity` bytes.
+fn grow(plain: &mut Vec<u8>, capacity: usize, room: &mut dyn Room) -> Result<(), NoRoom> {
+    let missing = capacity.saturating_sub(plain.capacity());
+    if missing > 0 {
+        room.take(missing)?;
+        plain.reserve_exact(capacity - plain.len());
+    }
+    Ok(())
+}
+
+/// The least that a buffer grows by.
+const STEP: usize = 64 << 10;
+
 fn read_bounded(
-    reader: impl Read,
+    reader: &mut impl Read,
     encoding: Encoding,
     limit: usize,
+    room: &mut dyn Room,
     plain: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
-    plain.clear();
-    let mut bounded = reader.take(limit as u64 + 1);
-    bounded.read_to_end(plain).map_err(|source| DecompressError::Malformed { encoding, source })?;
+    // One byte more than the limit shows that it is passed.
+    let most = limit.saturating_add(1);
+    while plain.len() < most {
+        let capacity = match plain.len() == plain.capacity() {
+            true => (2 * plain.capacity()).clamp(STEP, most.max(STEP)),
+            false => plain.capacity(),
+        };
+        grow(plain, capacity, room)?;
+        let free = capacity.min(most) - plain.len();
+        let read = reader.by_ref().take(free as u64).read_to_end(plain);
+        let read = read.map_err(|source| DecompressError::Malformed { encoding, source })?;
+        if read < free {
+            break;
+        }
+    }
     if plain.len() > limit {
         return Err(DecompressError::TooLarge { limit });
     }
@@ -111,7 +147,12 @@ fn read_bounded(
 }
 
 /// The format begins with the length it unpacks to: ten bytes can claim four gigabytes.
-fn snappy(body: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), DecompressError> {
+fn snappy(
+    body: &[u8],
+    limit: usize,
+    room: &mut dyn Room,
+    plain: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
     let malformed = |error: snap::Error| DecompressError::Malformed {
         encoding: Encoding::Snappy,
         source: io::Error::new(io::ErrorKind::InvalidData, error),
@@ -127,6 +168,7 @@ fn snappy(body: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), Decompre
         let source = io::Error::new(io::ErrorKind::InvalidData, text);
         return Err(DecompressError::Malformed { encoding: Encoding::Snappy, source });
     }
+    grow(plain, length, room)?;
     // Every byte is written by the decoder: only a buffer that grows needs zeros.
     plain.resize(length.max(plain.len()), 0);
     let written = snap::raw::Decoder::new().decompress(body, plain).map_err(malformed)?;
@@ -169,7 +211,7 @@ mod tests {
                 let packed = pack(encoding, &plain);
                 prop_assert_eq!(&decompress(encoding, &packed, plain.len()).unwrap(), &plain);
                 let mut used = vec![7; 100];
-                decompress_into(encoding, &packed, plain.len(), &mut used).unwrap();
+                decompress_into(encoding, &packed, plain.len(), &mut Unbounded, &mut used).unwrap();
                 prop_assert_eq!(&used, &plain);
             }
         }
@@ -191,6 +233,33 @@ mod tests {
             let packed = pack(encoding, &zeros);
             let error = decompress(encoding, &packed, 100_000).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Limit, "{encoding:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn memory_is_asked_for_before_it_is_taken() {
+        struct Counted {
+            taken: usize,
+            most: usize,
+        }
+        impl Room for Counted {
+            fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
+                self.taken += bytes;
+                let fits = self.taken <= self.most;
+                fits.then_some(()).ok_or_else(|| NoRoom::Busy("full".to_owned()))
+            }
+        }
+        let zeros = vec![0; 1_000_000];
+        for encoding in ALL {
+            let packed = pack(encoding, &zeros);
+            let mut plain = Vec::new();
+            let mut room = Counted { taken: 0, most: 300_000 };
+            let error = decompress_into(encoding, &packed, 1 << 30, &mut room, &mut plain);
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Overloaded, "{encoding:?}");
+            assert!(plain.capacity() <= 300_000, "{encoding:?}");
+            let mut room = Counted { taken: 0, most: usize::MAX };
+            decompress_into(encoding, &packed, 1 << 30, &mut room, &mut plain).unwrap();
+            assert!(plain == zeros && plain.capacity() < 2_100_000, "{encoding:?}");
         }
     }
 

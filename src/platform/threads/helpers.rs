@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A fixed number of threads, shared by all callers. Copies are handles to the same threads, which
-/// end when the last handle is dropped.
+/// end when the last handle is dropped. They step behind, as [`super::Worker::start_behind`] says.
 ///
 /// A caller never waits for a helper that has not begun: it only gets helpers that are idle, and
 /// works through whatever they leave.
@@ -30,7 +30,8 @@ impl Helpers {
             return Ok(Self::none());
         }
         let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
-        let pool = builder.thread_name(move |index| format!("{name}-{index}")).build();
+        let builder = builder.thread_name(move |index| format!("{name}-{index}"));
+        let pool = builder.start_handler(|_| super::step_behind()).build();
         let pool = pool.map_err(io::Error::other)?;
         Ok(Self(Some(Arc::new(Shared { pool, count, idle: AtomicUsize::new(count) }))))
     }

@@ -45,9 +45,9 @@ pub(crate) struct Context<A> {
 }
 
 impl<A: Api> Context<A> {
-    pub(super) fn new(api: Arc<A>, call: Call, cancel: CancelFlag) -> Self {
-        let parameters = Parameters::of(&call, api.state().services.clock.wall_ms());
-        Self { api, call, parameters, cancel }
+    pub(super) fn new(api: Arc<A>, call: Call, cancel: CancelFlag) -> Result<Self, ServiceError> {
+        let parameters = Parameters::of(&call, api.state().services.clock.wall_ms())?;
+        Ok(Self { api, call, parameters, cancel })
     }
 
     pub(crate) fn services(&self) -> &Services {

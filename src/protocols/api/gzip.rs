@@ -1,17 +1,19 @@
 //! Gzip of answers that are in memory as a whole. Streamed answers are packed by `stream`.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body_util::BodyExt as _;
+use query::CancelFlag;
 use std::io::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 /// Smaller answers gain nothing.
 const SIZE_MIN: usize = 1_024;
-/// Larger ones are packed on a worker thread.
-const IN_PLACE_MAX: usize = 32 << 10;
+/// How much is packed between two looks at the flag.
+const PIECE_SIZE: usize = 256 << 10;
 
 /// Whether the client of a request with these headers accepts gzip.
 pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
@@ -24,28 +26,43 @@ pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
 }
 
 /// Packs an answer for a client that accepts gzip, unless the answer is small or packed already.
-/// Either way the answer says that it depends on what the client accepts.
-pub(crate) async fn packed(mut response: Response, is_accepted: bool) -> Response {
+/// Either way the answer says that it depends on what the client accepts. To be called where work may
+/// take its time; it ends when the flag is raised.
+pub(crate) fn packed(mut response: Response, is_accepted: bool, cancel: &CancelFlag) -> Response {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     if !is_accepted || response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let Ok(plain) = body.collect().await.map(|body| body.to_bytes()) else {
-        return Response::from_parts(parts, Body::empty());
+    let plain = match whole(body) {
+        Ok(plain) => plain,
+        Err(body) => return Response::from_parts(parts, body),
     };
     if plain.len() < SIZE_MIN {
         return Response::from_parts(parts, plain.into());
     }
-    let is_small = plain.len() <= IN_PLACE_MAX;
-    let pack = move || {
-        let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
-        encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default()
-    };
-    let packed = match is_small {
-        true => pack(),
-        false => tokio::task::spawn_blocking(pack).await.unwrap_or_default(),
-    };
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+    for piece in plain.chunks(PIECE_SIZE) {
+        if cancel.is_cancelled() {
+            // Nobody reads the answer.
+            return Response::from_parts(parts, Body::empty());
+        }
+        encoder.write_all(piece).expect("memory takes everything");
+    }
+    let packed = encoder.finish().expect("memory takes everything");
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     Response::from_parts(parts, packed.into())
+}
+
+/// The bytes of a body that is in memory as a whole; any other body comes back.
+fn whole(mut body: Body) -> Result<Bytes, Body> {
+    let Some(length) = body.size_hint().exact() else { return Err(body) };
+    if length == 0 {
+        return Ok(Bytes::new());
+    }
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(&mut body).poll_frame(&mut context) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().map_err(|_| body),
+        _ => Err(body),
+    }
 }

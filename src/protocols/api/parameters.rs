@@ -4,7 +4,9 @@
 //! of which the number itself says which, RFC 3339 or its beginning, and relative to now.
 
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
+use crate::services::ServiceError;
 use crate::{Call, percent_decode};
+use model::ErrorKind;
 use query::parse_duration;
 
 /// A parameter that can't be read.
@@ -27,15 +29,32 @@ pub(crate) struct Parameters {
     now_ms: i64,
 }
 
+/// The longest form that is read, as with Prometheus.
+const FORM_MAX: usize = 10 << 20;
+/// More parameters than any client sends.
+const PAIRS_MAX: usize = 10_000;
+
 impl Parameters {
     /// The form's values come before the query string's.
-    pub(crate) fn of(call: &Call, now_ms: i64) -> Self {
-        let mut pairs = Vec::new();
-        if call.header("content-type").starts_with("application/x-www-form-urlencoded") {
-            read_pairs(&String::from_utf8_lossy(&call.body), &mut pairs);
+    pub(crate) fn of(call: &Call, now_ms: i64) -> Result<Self, ServiceError> {
+        let is_form = call.header("content-type").starts_with("application/x-www-form-urlencoded");
+        let form = if is_form { &*call.body } else { b"" };
+        if form.len() > FORM_MAX {
+            let message = format!("the form is larger than {FORM_MAX} bytes: ask for less at once");
+            return Err(ServiceError::new(ErrorKind::Limit, message));
         }
+        let count = [form, call.query.as_bytes()].map(pair_count).iter().sum::<usize>();
+        if count > PAIRS_MAX {
+            let message =
+                format!("there are more than {PAIRS_MAX} parameters: ask for less at once");
+            return Err(ServiceError::new(ErrorKind::Limit, message));
+        }
+        let texts = form.len() + call.query.len();
+        call.held.take(texts + count * size_of::<(String, String)>())?;
+        let mut pairs = Vec::with_capacity(count);
+        read_pairs(&String::from_utf8_lossy(form), &mut pairs);
         read_pairs(&call.query, &mut pairs);
-        Self { pairs, now_ms }
+        Ok(Self { pairs, now_ms })
     }
 
     /// Empty where it is missing.
@@ -101,6 +120,10 @@ impl Parameters {
             },
         }
     }
+}
+
+fn pair_count(form: &[u8]) -> usize {
+    form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).count()
 }
 
 fn read_pairs(text: &str, pairs: &mut Vec<(String, String)>) {

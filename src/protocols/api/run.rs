@@ -1,16 +1,19 @@
-//! Running an endpoint, only as long as its client waits for the answer: queries on the threads of the
-//! query pool, changes on a worker thread, and what is known at once on the thread that asks.
+//! Running an endpoint, only as long as its client waits for the answer: queries in the query pool,
+//! changes on a worker thread, and what is known at once on the thread that asks.
+//!
+//! Invariant: a query runs only in a turn of the query pool, and no thread that runs one serves
+//! sockets meanwhile.
 
 use super::context::{Api, ApiState, Context};
 use super::gzip;
-use super::quick::Key;
+use super::quick::{Key, LENGTH_MAX};
 use super::stream::{Head, Pieces, stream};
 use crate::Call;
 use crate::services::ServiceError;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use model::ErrorKind;
-use query::CancelFlag;
+use query::{CancelFlag, Turn};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -36,15 +39,35 @@ pub(crate) fn mistake() -> ServiceError {
     ServiceError::new(ErrorKind::Bug, "a mistake in this program; the server's log says more")
 }
 
-/// Runs an endpoint that reads: on this thread when its query is known to be quick, and in the query
-/// pool otherwise.
+/// A request with what its endpoint's run needs.
+struct Asked<A> {
+    api: Arc<A>,
+    call: Call,
+    cancel: CancelFlag,
+}
+
+impl<A: Api> Asked<A> {
+    /// The endpoint's answer as it is sent.
+    fn answer(self, endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>) -> Response {
+        let Self { api, call, cancel } = self;
+        let accepts_gzip = gzip::is_accepted(&call.headers);
+        let context = Context::new(Arc::clone(&api), call, cancel.clone());
+        let answered = context.map_err(A::Error::from).and_then(|context| endpoint(&context));
+        let response = answered.unwrap_or_else(|error| A::failure(&error));
+        api.state().cors.apply(gzip::packed(response, accepts_gzip, &cancel))
+    }
+}
+
+/// Runs an endpoint that reads on a thread of the query pool, when its tenant's turn comes. An
+/// endpoint that was quick before, whose turn it is at once, runs on the thread that read the request,
+/// which hands its sockets over to another meanwhile.
 pub(crate) async fn run_query<A: Api>(
     api: Arc<A>,
     call: Call,
     endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error> + Send + 'static,
 ) -> Response {
     let key = Key::of(&call);
-    let is_quick = key.is_some_and(|key| api.state().quick.is_quick(key));
+    let was_quick = key.is_some_and(|key| api.state().quick.is_quick(key));
     let timed = move |context: &Context<A>| {
         let ApiState { services, quick, .. } = context.api.state();
         let started = services.clock.now();
@@ -54,21 +77,43 @@ pub(crate) async fn run_query<A: Api>(
         }
         answer
     };
-    match is_quick {
-        true => run_here(api, call, timed).await,
-        false => run_in_pool(api, call, timed).await,
+    match was_quick.then(|| api.state().services.query_pool.turn_now()).flatten() {
+        Some(turn) => run_in_turn(turn, api, call, timed).await,
+        None => run_in_pool(api, call, timed).await,
     }
 }
 
-/// Runs an endpoint that needs next to no time, on this thread.
+/// Runs an endpoint on this thread. The task is one of its own, because the connection's task must go
+/// on to see whether its client goes away.
+async fn run_in_turn<A: Api>(
+    turn: Turn,
+    api: Arc<A>,
+    call: Call,
+    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error> + Send + 'static,
+) -> Response {
+    let cancel = CancelFlag::new();
+    let _guard = CancelOnDrop(cancel.clone());
+    let asked = Asked { api, call, cancel };
+    let work = async move {
+        tokio::task::block_in_place(|| {
+            let _turn = turn;
+            asked.answer(endpoint)
+        })
+    };
+    tokio::spawn(work).await.unwrap_or_else(|_| A::failure(&mistake().into()))
+}
+
+/// Runs an endpoint that needs next to no time, on this thread; a request that takes time to be read,
+/// in the query pool.
 pub(crate) async fn run_here<A: Api>(
     api: Arc<A>,
     call: Call,
-    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>,
+    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error> + Send + 'static,
 ) -> Response {
-    let accepts_gzip = gzip::is_accepted(&call.headers);
-    let response = answer(Arc::clone(&api), call, CancelFlag::new(), endpoint);
-    finish(&*api, response, accepts_gzip).await
+    match call.query.len() + call.body.len() <= LENGTH_MAX {
+        true => Asked { api, call, cancel: CancelFlag::new() }.answer(endpoint),
+        false => run_in_pool(api, call, endpoint).await,
+    }
 }
 
 /// Runs an endpoint on a thread of the query pool, when its tenant's turn comes. A client that goes
@@ -80,20 +125,16 @@ pub(crate) async fn run_in_pool<A: Api>(
 ) -> Response {
     let cancel = CancelFlag::new();
     let _guard = CancelOnDrop(cancel.clone());
-    let accepts_gzip = gzip::is_accepted(&call.headers);
     let tenant = call.tenant.clone();
     let (tell, told) = oneshot::channel();
-    let work = {
-        let (api, cancel) = (Arc::clone(&api), cancel.clone());
-        // Its client may be gone: then nobody is told.
-        move || drop(tell.send(answer(api, call, cancel, endpoint)))
-    };
-    let response = match api.state().services.query_pool.submit(&tenant, cancel, work) {
+    let asked = Asked { api: Arc::clone(&api), call, cancel: cancel.clone() };
+    // Its client may be gone: then nobody is told.
+    let work = move || drop(tell.send(asked.answer(endpoint)));
+    match api.state().services.query_pool.submit(&tenant, cancel, work) {
         // Without an answer when the endpoint panicked.
         Ok(()) => told.await.unwrap_or_else(|_| A::failure(&mistake().into())),
         Err(full) => A::failure(&ServiceError::new(full.kind(), full.to_string()).into()),
-    };
-    finish(&*api, response, accepts_gzip).await
+    }
 }
 
 /// Runs an endpoint that changes something on a worker thread, which may block for long.
@@ -104,27 +145,9 @@ pub(crate) async fn run<A: Api>(
 ) -> Response {
     let cancel = CancelFlag::new();
     let _guard = CancelOnDrop(cancel.clone());
-    let accepts_gzip = gzip::is_accepted(&call.headers);
-    let work = {
-        let api = Arc::clone(&api);
-        move || answer(api, call, cancel, endpoint)
-    };
-    let answered = tokio::task::spawn_blocking(work).await;
-    let response = answered.unwrap_or_else(|_| A::failure(&mistake().into()));
-    finish(&*api, response, accepts_gzip).await
-}
-
-fn answer<A: Api>(
-    api: Arc<A>,
-    call: Call,
-    cancel: CancelFlag,
-    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>,
-) -> Response {
-    endpoint(&Context::new(api, call, cancel)).unwrap_or_else(|error| A::failure(&error))
-}
-
-async fn finish<A: Api>(api: &A, response: Response, accepts_gzip: bool) -> Response {
-    api.state().cors.apply(gzip::packed(response, accepts_gzip).await)
+    let asked = Asked { api, call, cancel };
+    let answered = tokio::task::spawn_blocking(move || asked.answer(endpoint)).await;
+    answered.unwrap_or_else(|_| A::failure(&mistake().into()))
 }
 
 /// Runs an endpoint whose answer is sent while it is written.
@@ -148,9 +171,12 @@ pub(crate) async fn stream_to<A: Api>(
     write: impl FnOnce(&Context<A>, &mut Pieces<A::Error>) -> Result<(), A::Error> + Send + 'static,
 ) -> Response {
     let cancel = CancelFlag::new();
-    let context = Context::new(api, call, cancel.clone());
     let fail = |error: Option<A::Error>| A::failure(&error.unwrap_or_else(|| mistake().into()));
-    let sent = stream(head, cancel, move |pieces| write(&context, pieces), fail).await;
+    let write = {
+        let cancel = cancel.clone();
+        move |pieces: &mut Pieces<A::Error>| write(&Context::new(api, call, cancel)?, pieces)
+    };
+    let sent = stream(head, cancel, write, fail).await;
     let busy = |busy: super::stream::Busy| {
         A::failure(&ServiceError::new(ErrorKind::Overloaded, busy.to_string()).into())
     };

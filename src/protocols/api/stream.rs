@@ -1,9 +1,10 @@
-//! Answers that are too large to be built in memory: written on a worker thread, sent in pieces.
+//! Answers that are too large to be built in memory: written on a thread of their own, sent in
+//! pieces.
 //!
 //! Invariants: at most [`PIECES_WAITING`] pieces wait for the client, so memory does not grow with the
 //! answer. A client that goes away, or takes nothing for [`PATIENCE`], stops the writer at its next
 //! piece. An answer that can't be finished breaks the connection, so that no client mistakes a part
-//! for the whole. Every writer holds a worker thread, so there are at most [`STREAMS_MAX`] of them.
+//! for the whole. Every writer is a thread, so there are at most [`STREAMS_MAX`] of them.
 
 use crate::reply;
 use axum::body::{Body, Bytes, HttpBody};
@@ -12,6 +13,7 @@ use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::Frame;
+use platform::threads::Worker;
 use query::CancelFlag;
 use std::io::{self, Write as _};
 use std::pin::Pin;
@@ -27,7 +29,7 @@ const PIECES_WAITING: usize = 4;
 
 /// How long a writer waits for a client that reads nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A small share of the worker threads, so that other requests still get one.
+/// Threads of writers.
 const STREAMS_MAX: usize = 64;
 
 static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
@@ -84,7 +86,7 @@ impl<E> Pieces<E> {
     }
 
     fn tell(&self, message: Message<E>) -> Result<(), Gone> {
-        let sending = tokio::time::timeout(PATIENCE, self.sender.send(message));
+        let sending = async { tokio::time::timeout(PATIENCE, self.sender.send(message)).await };
         match self.runtime.block_on(sending) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Gone),
@@ -107,7 +109,7 @@ pub(crate) struct Head {
     pub(crate) is_gzip: bool,
 }
 
-/// Runs `write` on a worker thread. An error before the first piece becomes an ordinary answer, made
+/// Runs `write` on a thread of its own. An error before the first piece becomes an ordinary answer, made
 /// by `fail`, which is given `None` when the writer panicked.
 pub(crate) async fn stream<E: Send + 'static>(
     head: Head,
@@ -119,7 +121,7 @@ pub(crate) async fn stream<E: Send + 'static>(
     let (sender, mut receiver) = mpsc::channel(PIECES_WAITING);
     let runtime = Handle::current();
     let gzip = head.is_gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-    tokio::task::spawn_blocking(move || {
+    let work = move || {
         let _turn = turn;
         let out = Vec::with_capacity(PIECE_SIZE);
         let mut pieces = Pieces { sender, runtime, out, gzip };
@@ -128,7 +130,9 @@ pub(crate) async fn stream<E: Send + 'static>(
             Ok(()) => pieces.finish(),
             Err(error) => pieces.tell(Message::Failed(error)),
         };
-    });
+    };
+    // A thread of its own, because it waits for its client; it ends by itself.
+    Worker::start_behind("stream", work).map_err(|_| Busy)?.detach();
     let stop = StopWriting(cancel);
     let first = match receiver.recv().await {
         Some(Message::Failed(error)) => return Ok(fail(Some(error))),

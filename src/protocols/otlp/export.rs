@@ -2,6 +2,7 @@
 //! the number of records that were rejected, or to an error in the same encoding.
 
 use super::Otlp;
+use crate::bounds::unpack;
 use crate::services::ServiceError;
 use crate::{Call, grpc, reply};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -29,14 +30,8 @@ pub(super) trait Signal: 'static {
 pub(super) struct ExportRequest {
     pub(super) call: Call,
     pub(super) encoding: OtlpEncoding,
-    unpack: fn(&Call) -> Result<Vec<u8>, ServiceError>,
-}
-
-impl ExportRequest {
     /// The plain bytes, which takes time: to be called on a worker thread.
-    pub(super) fn unpacked(&self) -> Result<Vec<u8>, ServiceError> {
-        (self.unpack)(&self.call)
-    }
+    pub(super) unpack: fn(&Call) -> Result<Vec<u8>, ServiceError>,
 }
 
 pub(super) async fn http<S: Signal>(otlp: Arc<Otlp>, call: Call) -> Response {
@@ -81,8 +76,7 @@ fn content_encoding(call: &Call) -> Option<Encoding> {
 fn unpacked_body(call: &Call) -> Result<Vec<u8>, ServiceError> {
     let unknown = || ServiceError::new(ErrorKind::Invalid, UNKNOWN_ENCODING);
     let encoding = content_encoding(call).ok_or_else(unknown)?;
-    wire::decompress(encoding, &call.body, call.decompressed_max)
-        .map_err(|error| ServiceError::new(error.kind(), error.to_string()))
+    unpack(call, encoding, &call.body)
 }
 
 /// A refusal in the encoding of the request; in protobuf where the request has no known encoding.

@@ -18,9 +18,7 @@ use crate::api::{StreamedEndpoint, run_streamed};
 use crate::{Call, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
-use model::{
-    Buckets, CUSTOM_BUCKETS_SCHEMA, ErrorKind, FloatHistogram, Labels, METRIC_NAME, is_plain_name,
-};
+use model::{Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, METRIC_NAME, is_plain_name};
 use std::borrow::Cow;
 use std::sync::Arc;
 use wire::protobuf::Writer;
@@ -95,14 +93,17 @@ fn is_metric_name(name: &str) -> bool {
 /// As with Prometheus, a bad selector is answered in plain text.
 pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
     let now_ms = prometheus.services().clock.wall_ms();
-    let check = move || (selectors(&Parameters::of(&call, now_ms)).err(), call);
-    match tokio::task::spawn_blocking(check).await {
+    let check = move || {
+        let parameters = Parameters::of(&call, now_ms).map_err(ApiError::from);
+        (parameters.and_then(|parameters| selectors(&parameters)).err(), call)
+    };
+    match prometheus.services().work_turns.run(check).await {
         Ok((None, call)) => {
             let endpoint = StreamedEndpoint { content_type, write: federate };
             run_streamed(prometheus, call, endpoint).await
         }
         Ok((Some(error), _)) => reply::text(StatusCode::BAD_REQUEST, error.message + "\n"),
-        Err(_) => reply::plain_error(ErrorKind::Bug, "a mistake in this program"),
+        Err(error) => reply::plain_error(error.kind, &error.message),
     }
 }
 

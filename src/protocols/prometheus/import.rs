@@ -1,7 +1,7 @@
 //! `POST /api/v1/import/prometheus` (text) and `/api/v1/import` (JSON lines).
 
 use super::Prometheus;
-use crate::commit::{Committed, commit};
+use crate::commit::{Committed, commit, room_for_batch};
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::services::{ServiceError, Services};
 use crate::{Call, reply};
@@ -29,12 +29,11 @@ pub(super) async fn json_lines(prometheus: Arc<Prometheus>, call: Call) -> Respo
 }
 
 async fn import(prometheus: Arc<Prometheus>, call: Call, read: Read) -> Response {
-    let tenant = call.tenant.clone();
     let fill = {
         let prometheus = Arc::clone(&prometheus);
-        move |batch: &mut MetricBatch| fill(prometheus.services(), &call, read, batch)
+        move |call: &Call, batch: &mut MetricBatch| fill(prometheus.services(), call, read, batch)
     };
-    match commit(prometheus.services(), &tenant, fill).await {
+    match commit(prometheus.services(), call, fill).await {
         Ok((rejected, committed)) => answer(rejected, committed),
         Err(error) => reply::plain_error(error.kind, &error.message),
     }
@@ -59,6 +58,7 @@ fn fill(
     batch: &mut MetricBatch,
 ) -> Result<Rejections, ServiceError> {
     let now_ms = default_time(call, services.clock.wall_ms())?;
+    room_for_batch(call, call.body.len())?;
     let mut guard =
         Guard::new(batch, Window::now(services, &call.tenant)).with_labels(ExtraLabels::of(call)?);
     let limits = services.metric_options.labels;

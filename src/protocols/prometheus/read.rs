@@ -7,14 +7,16 @@ use super::Prometheus;
 use super::envelope::{ApiError, Context};
 use super::selected::{Order, each_series};
 use crate::api::stream::{Head, Pieces};
-use crate::api::{Api as _, mistake, run_in_pool, stream_to};
+use crate::api::{Api as _, run_in_pool, stream_to};
+use crate::bounds::unpack;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::{Call, reply};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use metric_store::SeriesSamples;
-use model::{Labels, MatchOp, Matcher, is_stale};
+use model::{FloatHistogram, Labels, MatchOp, Matcher, is_stale};
 use promql::QueryError;
+use query::{Holding, HoldingLimits, Weight};
 use std::sync::Arc;
 use wire::Encoding;
 use wire::remote_read::{
@@ -26,38 +28,85 @@ const STREAM: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedR
 
 /// A client that accepts chunks is sent them while they are made, any other one message.
 pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
-    let decode = move || (request(&call), call);
-    let (request, call) = match tokio::task::spawn_blocking(decode).await {
-        Ok((Ok(request), call)) => (request, call),
+    let decode = move || (Asked::of(&call), call);
+    let (asked, call) = match prometheus.services().work_turns.run(decode).await {
+        Ok((Ok(asked), call)) => (asked, call),
         Ok((Err(error), _)) => return Prometheus::failure(&error),
-        Err(_) => return Prometheus::failure(&mistake().into()),
+        Err(error) => return Prometheus::failure(&error.into()),
     };
-    if request.takes_chunks {
+    if asked.takes_chunks {
         let head = Head { content_type: STREAM, is_gzip: false };
         let write = move |context: &Context, pieces: &mut Pieces<ApiError>| {
-            chunks(context, &request, pieces)
+            chunks(context, &asked.queries, pieces)
         };
         return stream_to(prometheus, call, head, write).await;
     }
-    run_in_pool(prometheus, call, move |context: &Context| samples(context, &request)).await
+    run_in_pool(prometheus, call, move |context: &Context| samples(context, &asked.queries)).await
 }
 
-fn request(call: &Call) -> Result<ReadRequest, ApiError> {
-    let plain = wire::decompress(Encoding::Snappy, &call.body, call.decompressed_max)
-        .map_err(|error| ApiError::bad(error.to_string()))?;
-    decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))
+/// Regular expressions in one request: each takes time and memory to be made.
+const REGEXES_MAX: usize = 1_000;
+
+/// A request whose queries can all be answered: an error found later would break the answer off.
+struct Asked {
+    takes_chunks: bool,
+    queries: Vec<Query>,
 }
 
-/// Answers everything in one message.
-fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiError> {
-    let mut room = context.services().metric_options.engine.samples_max;
+struct Query {
+    range: (i64, i64),
+    matchers: Vec<Matcher>,
+}
+
+impl Asked {
+    fn of(call: &Call) -> Result<Self, ApiError> {
+        let plain = unpack(call, Encoding::Snappy, &call.body)?;
+        let ReadRequest { takes_chunks, queries } =
+            decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))?;
+        let is_regex =
+            |matcher: &&ReadMatcher| matches!(matcher.op, ReadMatch::Regex | ReadMatch::NotRegex);
+        let regexes = queries.iter().flat_map(|query| &query.matchers).filter(is_regex).count();
+        if regexes > REGEXES_MAX {
+            return Err(ApiError::bad(format!(
+                "the request has {regexes} regular expressions and may have {REGEXES_MAX}: send \
+                 fewer queries at once"
+            )));
+        }
+        let queries = queries.iter().map(Query::of).collect::<Result<_, _>>()?;
+        Ok(Self { takes_chunks, queries })
+    }
+}
+
+impl Query {
+    fn of(asked: &ReadQuery) -> Result<Self, ApiError> {
+        let matchers = asked.matchers.iter().map(matcher).collect::<Result<_, _>>()?;
+        let start_ms = asked.start_ms.clamp(TIME_MIN_MS, TIME_MAX_MS);
+        let range = (start_ms, asked.end_ms.clamp(start_ms, TIME_MAX_MS));
+        // Nothing lies in a range that ends before it begins.
+        let range = if asked.end_ms < asked.start_ms { (1, 0) } else { range };
+        Ok(Self { range, matchers })
+    }
+}
+
+/// Answers everything in one message. The series and the message made of them count as memory of a
+/// query.
+fn samples(context: &Context, queries: &[Query]) -> Result<Response, ApiError> {
+    let services = context.services();
+    let engine = &services.metric_options.engine;
+    let limits = HoldingLimits {
+        samples: engine.samples_max,
+        bytes: engine.memory_max,
+        bytes_setting: "promql.max_memory",
+    };
+    let holding = Holding::new(limits, Some(&services.query_memory));
     let mut results = Vec::new();
-    for query in &request.queries {
+    for query in queries {
         let mut result = Vec::new();
         answer(context, query, |series| {
-            let count = series.floats.len() + series.histograms.len();
-            let left = room.checked_sub(count).ok_or(query::QueryError::TooManySamples);
-            room = left.map_err(QueryError::from)?;
+            // The series, its message, and the packed message are there at the same time.
+            let weight = weight(&series);
+            let weight = Weight { bytes: 3 * weight.bytes, ..weight };
+            holding.take(weight).map_err(QueryError::from)?;
             result.push(series);
             Ok(())
         })?;
@@ -77,11 +126,11 @@ fn samples(context: &Context, request: &ReadRequest) -> Result<Response, ApiErro
 
 fn chunks(
     context: &Context,
-    request: &ReadRequest,
+    queries: &[Query],
     pieces: &mut Pieces<ApiError>,
 ) -> Result<(), ApiError> {
     let frame_size = context.api.settings.read_frame_size.length();
-    for (index, query) in request.queries.iter().enumerate() {
+    for (index, query) in queries.iter().enumerate() {
         answer(context, query, |series| {
             append_chunked_frames(index, &series, frame_size, &mut pieces.out);
             Ok(pieces.ready()?)
@@ -92,14 +141,12 @@ fn chunks(
 
 fn answer(
     context: &Context,
-    query: &ReadQuery,
+    query: &Query,
     mut take: impl FnMut(ReadSeries) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
-    let matchers = query.matchers.iter().map(matcher).collect::<Result<Vec<_>, _>>()?;
-    let start_ms = query.start_ms.clamp(TIME_MIN_MS, TIME_MAX_MS);
-    let range = (start_ms, query.end_ms.clamp(start_ms, TIME_MAX_MS));
-    each_series(context, &[matchers], range, Order::Labels, |labels, columns| {
-        let series = read_series(labels, columns, query);
+    let selectors = std::slice::from_ref(&query.matchers);
+    each_series(context, selectors, query.range, Order::Labels, |labels, columns| {
+        let series = read_series(labels, columns, query.range);
         match series.floats.is_empty() && series.histograms.is_empty() {
             true => Ok(()),
             false => take(series),
@@ -107,8 +154,19 @@ fn answer(
     })
 }
 
-fn read_series(labels: &Labels, columns: SeriesSamples<'_>, query: &ReadQuery) -> ReadSeries {
-    let kept = |time: i64| (query.start_ms..=query.end_ms).contains(&time);
+/// What a series takes in memory.
+fn weight(series: &ReadSeries) -> Weight {
+    // A float sample is sixteen bytes.
+    let histogram = |(_, one): &(i64, FloatHistogram)| 16 * one.sample_weight();
+    let histograms: usize = series.histograms.iter().map(histogram).sum();
+    Weight {
+        samples: series.floats.len() + series.histograms.len(),
+        bytes: series.labels.as_bytes().len() + size_of_val(&*series.floats) + histograms,
+    }
+}
+
+fn read_series(labels: &Labels, columns: SeriesSamples<'_>, range: (i64, i64)) -> ReadSeries {
+    let kept = |time: i64| (range.0..=range.1).contains(&time);
     let floats = columns.floats.times.iter().copied().zip(columns.floats.values.iter().copied());
     let histograms = columns.histograms.times.iter().copied().zip(columns.histograms.values);
     ReadSeries {

@@ -6,7 +6,7 @@
 
 use super::Prometheus;
 use crate::Call;
-use crate::commit::{Committed, commit};
+use crate::commit::{Committed, commit, room_for_batch};
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::reply;
 use crate::services::{ServiceError, Services};
@@ -74,9 +74,11 @@ pub(super) async fn write(prometheus: Arc<Prometheus>, call: Call) -> Response {
     let tenant = call.tenant.clone();
     let fill = {
         let prometheus = Arc::clone(&prometheus);
-        move |batch: &mut MetricBatch| fill(prometheus.services(), &call, version, encoding, batch)
+        move |call: &Call, batch: &mut MetricBatch| {
+            fill(prometheus.services(), call, version, encoding, batch)
+        }
     };
-    match commit(prometheus.services(), &tenant, fill).await {
+    match commit(prometheus.services(), call, fill).await {
         Ok((refused, committed)) => answer(version, refused, committed, |refused| {
             if let Some(unsaid) = SAID.admits(prometheus.services().clock.wall_ms()) {
                 observe::emit(&SeriesLeftOut { tenant: &tenant, refused, unsaid });
@@ -137,8 +139,9 @@ fn fill(
     let invalid = |message: String| ServiceError::new(ErrorKind::Invalid, message);
     let decoded: Decoded = BUFFERS.with_borrow_mut(|buffers| {
         let Buffers { plain, scratch } = buffers;
-        decompress_into(encoding, &call.body, call.decompressed_max, plain)
+        decompress_into(encoding, &call.body, call.decompressed_max, &mut &call.held, plain)
             .map_err(|error| ServiceError::new(error.kind(), error.to_string()))?;
+        room_for_batch(call, plain.len())?;
         let decoded = match version {
             Version::One => decode_write_v1(plain, &limits, scratch, &mut guard)
                 .map_err(|error| invalid(error.to_string()))?,

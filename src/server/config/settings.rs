@@ -120,7 +120,9 @@ section! {
 section! {
     /// Bounds that keep one client from harming the others.
     LimitSettings as "limits" {
-        /// Open connections over all listeners; more wait in the kernel.
+        /// Open connections over all listeners. Where all are taken, an idle one makes room; where
+        /// none is idle, further ones get the pages of the server itself (health, metrics), and 503
+        /// for everything else.
         connections: usize = 512,
         /// How long a connection may stay open between requests. When all connections are taken,
         /// the one that has been idle longest makes room before that.
@@ -131,10 +133,17 @@ section! {
         header_size: ByteSize = ByteSize::kib(32),
         /// Time for a request's body to arrive.
         body_timeout: HumanDuration = HumanDuration::from_secs(60),
+        /// How long an answer may wait for a client that reads nothing of it.
+        answer_timeout: HumanDuration = HumanDuration::from_secs(60),
         /// Size of a request's body as it arrives.
         body_size: ByteSize = ByteSize::mib(32),
         /// Size of a request's body after decompression.
         decompressed_size: ByteSize = ByteSize::mib(64),
+        /// What all requests together may hold of the memory beside what queries hold: bodies as they
+        /// arrive, what is made of them, answers until their clients have read them. A share of the
+        /// machine's memory, or of the container's, a size, or `"off"`. One request may take a
+        /// quarter of it. Where it ends, bodies and answers of the slowest clients are cut off.
+        request_memory: SizeLimit = SizeLimit::Percent(15),
         /// What all queries together may hold of the memory: a share of the machine's, or of the
         /// container's (`"25%"`), a size, or `"off"`. Beyond it queries are told to try again.
         query_memory: SizeLimit = SizeLimit::Percent(25),

@@ -4,14 +4,13 @@ use super::auth;
 use super::listener::Peer;
 use crate::app::App;
 use axum::http::request::Parts;
-use platform::Clock;
-use protocols::{BodyLimits, Host, Identified};
+use protocols::{BodyLimits, Host, Identified, Services};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Host for App {
-    fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+    fn services(&self) -> &Arc<Services> {
+        &self.services
     }
 
     fn unavailable(&self) -> Option<String> {

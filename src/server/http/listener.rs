@@ -1,21 +1,22 @@
 //! Sockets of HTTP: binding them, accepting from them, serving what comes in until told to stop.
 
-use super::connection::{
-    CONNECTIONS_OPEN, ConnectionGuard, ConnectionState, Connections, Purpose, WatchedSocket,
-};
+use super::connection::{CONNECTIONS_OPEN, ConnectionGuard, Connections, Purpose};
+use super::connection_state::{AnswerBody, ConnectionState, WatchedSocket};
 use super::protocol_listener::{self, Planned};
 use super::request_line::LenientSocket;
 use super::tls::{self, Tls, TlsError};
 use crate::config::{Config, LimitSettings};
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderValue, header::CONNECTION};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use observe::{Counter, Event, Fields, Level, Metric, emit};
-use protocols::{Protocol, Session, Stop};
+use protocols::{FromReserve, Protocol, Session, Stop};
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -201,8 +202,11 @@ fn builder(limits: &LimitSettings) -> Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(header_size).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .max_pending_accept_reset_streams(32)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        // What a client may send before it is read, and what may wait to be sent: for each stream,
+        // and for each connection.
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_send_buf_size(64 << 10)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
@@ -259,7 +263,8 @@ impl Server {
         let Some(tls) = &self.tls else {
             return self.serve(stream, peer, guard, state, watcher).await;
         };
-        match tokio::time::timeout(self.connections.patience.headers, tls.accept(stream)).await {
+        let patience = self.connections.patience_at(&guard.place).headers;
+        match tokio::time::timeout(patience, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, peer, guard, state, watcher).await,
             _ => ACCEPT_ERRORS.increment(),
         }
@@ -278,6 +283,8 @@ impl Server {
         let watched = WatchedSocket { socket, state: Arc::clone(&state) };
         let lenient = LenientSocket::new(watched, Arc::clone(&state));
         let router = self.router.clone();
+        let patience = self.connections.patience_at(&guard.place);
+        let is_reserve = guard.place.is_reserve;
         let (guard, stop) = (Arc::new(guard), self.stop.clone());
         let of_request = Arc::clone(&state);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
@@ -291,12 +298,21 @@ impl Server {
             async move {
                 let mut request: Request = request.map(axum::body::Body::new);
                 request.extensions_mut().insert(Peer(peer));
+                if is_reserve {
+                    request.extensions_mut().insert(FromReserve);
+                }
                 if let Some(session) = session {
                     request.extensions_mut().insert(session);
                 }
-                let reply = router.call(request).await;
-                drop(busy);
-                reply
+                let reply = router.call(request).await?;
+                let mut reply = match reply.body().is_end_stream() {
+                    true => reply,
+                    false => reply.map(|body| axum::body::Body::new(AnswerBody::new(body, busy))),
+                };
+                if is_reserve {
+                    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(reply)
             }
         });
         let connection =
@@ -305,7 +321,7 @@ impl Server {
         tokio::select! {
             // An error here is the client's: it went away or broke the protocol.
             _ = connection => {}
-            () = state.expired(self.connections.patience) => {}
+            () = state.expired(patience) => {}
         }
     }
 }

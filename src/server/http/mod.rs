@@ -9,6 +9,7 @@
 
 mod auth;
 pub(crate) mod connection;
+mod connection_state;
 mod host;
 pub mod listener;
 mod protocol_listener;

@@ -121,7 +121,7 @@ impl Tcp {
             let (tcp, stop) = (Arc::clone(&tcp), of_connection.clone());
             async move {
                 // Such a connection is never idle for the server, which can't see its requests.
-                let _held = (guard, super::connection::ConnectionState::busy(&state, false));
+                let _held = (guard, super::connection_state::ConnectionState::busy(&state, false));
                 let encrypted = tokio::time::timeout(handshake, tcp.encrypted(stream));
                 let Ok(Ok(socket)) = encrypted.await else { return ACCEPT_ERRORS.increment() };
                 let accepted = Accepted { socket, peer: Some(peer), stop: stop.clone() };

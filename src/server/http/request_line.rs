@@ -6,7 +6,7 @@
 //! counted. A head begins where the connection does, and after a request without a body was
 //! answered; where a body may still be coming, lines stay as they are.
 
-use super::connection::ConnectionState;
+use super::connection_state::ConnectionState;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for LenientSocket<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::connection::WatchedSocket;
+    use crate::http::connection_state::WatchedSocket;
     use platform::RealClock;
     use tokio::io::AsyncReadExt as _;
 

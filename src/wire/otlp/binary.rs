@@ -3,16 +3,39 @@
 use super::common::{AnyValue, Attribute, Resource, Scope};
 use super::metrics::*;
 use super::{MEMORY_FREE, MEMORY_PER_BYTE};
-use crate::protobuf::{Field, ProtobufError, Reader};
+use crate::protobuf::{Content, Field, ProtobufError, Reader};
+use model::{ErrorKind, NoRoom, Room};
 use std::borrow::Cow;
 
 /// How deep lists and maps may nest.
 const DEPTH_MAX: usize = 64;
 
-type Result<T> = std::result::Result<T, ProtobufError>;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OtlpBinaryError {
+    #[error(transparent)]
+    Protobuf(#[from] ProtobufError),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+}
 
-pub fn decode_otlp_metrics(request: &[u8]) -> Result<MetricsRequest<'_>> {
-    let mut memory = Memory { left: request.len() * MEMORY_PER_BYTE + MEMORY_FREE };
+impl OtlpBinaryError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Protobuf(_) => ErrorKind::Invalid,
+            Self::NoRoom(error) => error.kind(),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, OtlpBinaryError>;
+
+/// Asks `room` for the memory of what it builds, before it takes it.
+pub fn decode_otlp_metrics<'a>(
+    request: &'a [u8],
+    room: &mut dyn Room,
+) -> Result<MetricsRequest<'a>> {
+    let left = request.len() * MEMORY_PER_BYTE + MEMORY_FREE;
+    let mut memory = Memory { left, granted: 0, room };
     let mut out = MetricsRequest::default();
     each_field(Reader::new(request), |field| match field.number {
         1 => memory.push(&mut out.resource_metrics, field, resource_metrics),
@@ -22,14 +45,25 @@ pub fn decode_otlp_metrics(request: &[u8]) -> Result<MetricsRequest<'_>> {
 }
 
 /// The memory that the request may still take.
-struct Memory {
+struct Memory<'r> {
     left: usize,
+    /// What was granted and not taken yet: the room is asked for portions.
+    granted: usize,
+    room: &'r mut dyn Room,
 }
 
-impl Memory {
+impl Memory<'_> {
+    const PORTION: usize = 64 << 10;
+
     fn take(&mut self, bytes: usize) -> Result<()> {
         let refusal = ProtobufError::TooMany { what: "elements for its size", limit: self.left };
         self.left = self.left.checked_sub(bytes).ok_or(refusal)?;
+        if self.granted < bytes {
+            let portion = bytes.max(Self::PORTION);
+            self.room.take(portion)?;
+            self.granted += portion;
+        }
+        self.granted -= bytes;
         Ok(())
     }
 
@@ -57,15 +91,18 @@ fn each_field<'a>(
 }
 
 fn text<'a>(field: Field<'a>) -> Result<Cow<'a, str>> {
-    field.text().map(Cow::Borrowed)
+    Ok(Cow::Borrowed(field.text()?))
 }
 
-fn set<T>(place: &mut T, value: Result<T>) -> Result<()> {
-    *place = value?;
+fn set<T, E: Into<OtlpBinaryError>>(place: &mut T, value: std::result::Result<T, E>) -> Result<()> {
+    *place = value.map_err(Into::into)?;
     Ok(())
 }
 
-fn resource_metrics<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ResourceMetrics<'a>> {
+fn resource_metrics<'a>(
+    reader: Reader<'a>,
+    memory: &mut Memory<'_>,
+) -> Result<ResourceMetrics<'a>> {
     let mut out = ResourceMetrics::default();
     each_field(reader, |field| match field.number {
         1 => resource(field.message()?, &mut out.resource, memory),
@@ -76,14 +113,14 @@ fn resource_metrics<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<Resou
     Ok(out)
 }
 
-fn resource<'a>(reader: Reader<'a>, out: &mut Resource<'a>, memory: &mut Memory) -> Result<()> {
+fn resource<'a>(reader: Reader<'a>, out: &mut Resource<'a>, memory: &mut Memory<'_>) -> Result<()> {
     each_field(reader, |field| match field.number {
         1 => memory.push(&mut out.attributes, field, attribute),
         _ => Ok(()),
     })
 }
 
-fn scope_metrics<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ScopeMetrics<'a>> {
+fn scope_metrics<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<ScopeMetrics<'a>> {
     let mut out = ScopeMetrics::default();
     each_field(reader, |field| match field.number {
         1 => scope(field.message()?, &mut out.scope, memory),
@@ -94,7 +131,7 @@ fn scope_metrics<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ScopeMet
     Ok(out)
 }
 
-fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, memory: &mut Memory) -> Result<()> {
+fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, memory: &mut Memory<'_>) -> Result<()> {
     each_field(reader, |field| match field.number {
         1 => set(&mut out.name, text(field)),
         2 => set(&mut out.version, text(field)),
@@ -103,13 +140,13 @@ fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, memory: &mut Memory) -> Re
     })
 }
 
-fn attribute<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<Attribute<'a>> {
+fn attribute<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<Attribute<'a>> {
     attribute_at(reader, memory, 0)
 }
 
 fn attribute_at<'a>(
     reader: Reader<'a>,
-    memory: &mut Memory,
+    memory: &mut Memory<'_>,
     depth: usize,
 ) -> Result<Attribute<'a>> {
     let mut out = Attribute::default();
@@ -121,9 +158,13 @@ fn attribute_at<'a>(
     Ok(out)
 }
 
-fn any_value<'a>(reader: Reader<'a>, memory: &mut Memory, depth: usize) -> Result<AnyValue<'a>> {
+fn any_value<'a>(
+    reader: Reader<'a>,
+    memory: &mut Memory<'_>,
+    depth: usize,
+) -> Result<AnyValue<'a>> {
     if depth >= DEPTH_MAX {
-        return Err(ProtobufError::Depth);
+        return Err(ProtobufError::Depth.into());
     }
     let mut out = AnyValue::Empty;
     each_field(reader, |field| {
@@ -142,7 +183,7 @@ fn any_value<'a>(reader: Reader<'a>, memory: &mut Memory, depth: usize) -> Resul
     Ok(out)
 }
 
-fn array<'a>(field: Field<'a>, memory: &mut Memory, depth: usize) -> Result<Vec<AnyValue<'a>>> {
+fn array<'a>(field: Field<'a>, memory: &mut Memory<'_>, depth: usize) -> Result<Vec<AnyValue<'a>>> {
     let mut values = Vec::new();
     each_field(field.message()?, |field| match field.number {
         1 => memory.push(&mut values, field, |reader, memory| any_value(reader, memory, depth + 1)),
@@ -151,7 +192,7 @@ fn array<'a>(field: Field<'a>, memory: &mut Memory, depth: usize) -> Result<Vec<
     Ok(values)
 }
 
-fn map<'a>(field: Field<'a>, memory: &mut Memory, depth: usize) -> Result<Vec<Attribute<'a>>> {
+fn map<'a>(field: Field<'a>, memory: &mut Memory<'_>, depth: usize) -> Result<Vec<Attribute<'a>>> {
     let mut entries = Vec::new();
     each_field(field.message()?, |field| match field.number {
         1 => memory
@@ -161,7 +202,7 @@ fn map<'a>(field: Field<'a>, memory: &mut Memory, depth: usize) -> Result<Vec<At
     Ok(entries)
 }
 
-fn metric<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<OtlpMetric<'a>> {
+fn metric<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<OtlpMetric<'a>> {
     let mut out = OtlpMetric::default();
     each_field(reader, |field| match field.number {
         1 => set(&mut out.name, text(field)),
@@ -173,7 +214,7 @@ fn metric<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<OtlpMetric<'a>>
     Ok(out)
 }
 
-fn data<'a>(field: Field<'a>, memory: &mut Memory) -> Result<MetricData<'a>> {
+fn data<'a>(field: Field<'a>, memory: &mut Memory<'_>) -> Result<MetricData<'a>> {
     Ok(match field.number {
         5 => MetricData::Gauge(points(field, memory, number_point)?.points),
         7 => {
@@ -201,8 +242,8 @@ struct Points<T> {
 
 fn points<'a, T>(
     field: Field<'a>,
-    memory: &mut Memory,
-    read: impl Fn(Reader<'a>, &mut Memory) -> Result<T>,
+    memory: &mut Memory<'_>,
+    read: impl Fn(Reader<'a>, &mut Memory<'_>) -> Result<T>,
 ) -> Result<Points<T>> {
     let mut out =
         Points { points: Vec::new(), temporality: Temporality::default(), is_monotonic: false };
@@ -215,7 +256,7 @@ fn points<'a, T>(
     Ok(out)
 }
 
-fn number_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<NumberPoint<'a>> {
+fn number_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<NumberPoint<'a>> {
     let mut out = NumberPoint::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.start_ns, field.fixed64()),
@@ -230,15 +271,21 @@ fn number_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<NumberPoi
     Ok(out)
 }
 
-fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<HistogramPoint<'a>> {
+fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<HistogramPoint<'a>> {
     let mut out = HistogramPoint::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.start_ns, field.fixed64()),
         3 => set(&mut out.time_ns, field.fixed64()),
         4 => set(&mut out.count, field.fixed64()),
         5 => set(&mut out.sum, field.double().map(Some)),
-        6 => field.each_fixed64(|count| out.bucket_counts.push(count)),
-        7 => field.each_fixed64(|bits| out.explicit_bounds.push(f64::from_bits(bits))),
+        6 => {
+            memory.take(packed_length(field))?;
+            Ok(field.each_fixed64(|count| out.bucket_counts.push(count))?)
+        }
+        7 => {
+            memory.take(packed_length(field))?;
+            Ok(field.each_fixed64(|bits| out.explicit_bounds.push(f64::from_bits(bits)))?)
+        }
         8 => memory.push(&mut out.exemplars, field, exemplar),
         9 => memory.push(&mut out.attributes, field, attribute),
         10 => set(&mut out.flags, field.uint32()),
@@ -247,7 +294,10 @@ fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<Histog
     Ok(out)
 }
 
-fn exponential_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<ExponentialPoint<'a>> {
+fn exponential_point<'a>(
+    reader: Reader<'a>,
+    memory: &mut Memory<'_>,
+) -> Result<ExponentialPoint<'a>> {
     let mut out = ExponentialPoint::default();
     each_field(reader, |field| match field.number {
         1 => memory.push(&mut out.attributes, field, attribute),
@@ -267,19 +317,26 @@ fn exponential_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<Expo
     Ok(out)
 }
 
-fn buckets(field: Field<'_>, out: &mut ExponentialBuckets, memory: &mut Memory) -> Result<()> {
+/// The bytes of a packed list, at least one for each of its numbers; a number that is not packed is one.
+fn packed_length(field: Field<'_>) -> usize {
+    match field.content {
+        Content::Bytes(bytes) => bytes.len(),
+        _ => size_of::<u64>(),
+    }
+}
+
+fn buckets(field: Field<'_>, out: &mut ExponentialBuckets, memory: &mut Memory<'_>) -> Result<()> {
     each_field(field.message()?, |field| match field.number {
         1 => set(&mut out.offset, field.zigzag32()),
         2 => {
-            let before = out.counts.len();
-            field.each_varint(|count| out.counts.push(count))?;
-            memory.take((out.counts.len() - before) * size_of::<u64>())
+            memory.take(packed_length(field) * size_of::<u64>())?;
+            Ok(field.each_varint(|count| out.counts.push(count))?)
         }
         _ => Ok(()),
     })
 }
 
-fn summary_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<SummaryPoint<'a>> {
+fn summary_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<SummaryPoint<'a>> {
     let mut out = SummaryPoint::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.start_ns, field.fixed64()),
@@ -294,7 +351,7 @@ fn summary_point<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<SummaryP
     Ok(out)
 }
 
-fn quantile(reader: Reader<'_>, _: &mut Memory) -> Result<QuantileValue> {
+fn quantile(reader: Reader<'_>, _: &mut Memory<'_>) -> Result<QuantileValue> {
     let mut out = QuantileValue::default();
     each_field(reader, |field| match field.number {
         1 => set(&mut out.quantile, field.double()),
@@ -304,7 +361,7 @@ fn quantile(reader: Reader<'_>, _: &mut Memory) -> Result<QuantileValue> {
     Ok(out)
 }
 
-fn exemplar<'a>(reader: Reader<'a>, memory: &mut Memory) -> Result<OtlpExemplar<'a>> {
+fn exemplar<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<OtlpExemplar<'a>> {
     let mut out = OtlpExemplar::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.time_ns, field.fixed64()),

@@ -6,7 +6,7 @@
 use super::common::{AnyValue, Attribute, Resource, Scope};
 use super::metrics::*;
 use super::{MEMORY_FREE, MEMORY_PER_BYTE};
-use model::ErrorKind;
+use model::{ErrorKind, NoRoom, Room};
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
@@ -20,6 +20,8 @@ pub enum OtlpJsonError {
     Json(#[from] serde_json::Error),
     #[error("the body has too many objects for its size")]
     TooMany,
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl OtlpJsonError {
@@ -27,15 +29,21 @@ impl OtlpJsonError {
         match self {
             Self::Json(_) => ErrorKind::Invalid,
             Self::TooMany => ErrorKind::Limit,
+            Self::NoRoom(error) => error.kind(),
         }
     }
 }
 
-pub fn decode_otlp_metrics_json(request: &[u8]) -> Result<MetricsRequest<'_>, OtlpJsonError> {
+/// Asks `room` for the memory of what it builds, before it takes it.
+pub fn decode_otlp_metrics_json<'a>(
+    request: &'a [u8],
+    room: &mut dyn Room,
+) -> Result<MetricsRequest<'a>, OtlpJsonError> {
     let objects = request.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
     if objects * OBJECT_SIZE > request.len() * MEMORY_PER_BYTE + MEMORY_FREE {
         return Err(OtlpJsonError::TooMany);
     }
+    room.take(objects * OBJECT_SIZE)?;
     let shape: RequestShape<'_> = serde_json::from_slice(request)?;
     Ok(MetricsRequest { resource_metrics: all(shape.resource_metrics) })
 }

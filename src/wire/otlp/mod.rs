@@ -4,7 +4,7 @@
 //! `binary` and `json` (the two encodings), `response` (the answers).
 //! Not here: what becomes of a metric (protocols translate it), gRPC's framing.
 //! Invariants: texts are borrowed from the request where its encoding allows; what is built is at
-//! most a small multiple of the request ([`MEMORY_PER_BYTE`]); values nest to a bounded depth.
+//! most a small multiple of the request ([`MEMORY_PER_BYTE`]), and asked for before; values nest to a bounded depth.
 
 mod binary;
 mod common;
@@ -17,7 +17,7 @@ mod oracle_tests;
 #[cfg(test)]
 mod tests;
 
-pub use binary::decode_otlp_metrics;
+pub use binary::{OtlpBinaryError, decode_otlp_metrics};
 pub use common::{AnyValue, Attribute, Resource, Scope};
 pub use json::{OtlpJsonError, decode_otlp_metrics_json};
 pub use metrics::{

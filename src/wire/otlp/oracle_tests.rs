@@ -11,6 +11,7 @@ use crate::proto::opentelemetry::proto::collector::metrics::v1::ExportMetricsSer
 use crate::proto::opentelemetry::proto::common::v1::{self as common, any_value::Value};
 use crate::proto::opentelemetry::proto::metrics::v1 as proto;
 use crate::proto::opentelemetry::proto::resource::v1 as resource;
+use model::Unbounded;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -368,6 +369,6 @@ proptest! {
     fn metrics_are_read_as_prost_reads_them(request in request()) {
         let bytes = request.encode_to_vec();
         let by_prost = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
-        prop_assert_eq!(decode_otlp_metrics(&bytes).unwrap(), expected(&by_prost));
+        prop_assert_eq!(decode_otlp_metrics(&bytes, &mut Unbounded).unwrap(), expected(&by_prost));
     }
 }

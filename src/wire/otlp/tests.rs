@@ -1,12 +1,15 @@
 //! Both encodings are read into the same values; any bytes are read or refused.
 
-use super::{AnyValue, Attribute, OtlpEncoding, OtlpJsonError, PartialSuccess, StatusCode};
+use super::{
+    AnyValue, Attribute, OtlpBinaryError, OtlpEncoding, OtlpJsonError, PartialSuccess, StatusCode,
+};
 use super::{decode_otlp_metrics, decode_otlp_metrics_json, export_response, status_body};
 use crate::proto::opentelemetry::proto::collector::metrics::v1::ExportMetricsServiceRequest;
 use crate::proto::opentelemetry::proto::common::v1::{self as common, any_value::Value};
 use crate::proto::opentelemetry::proto::metrics::v1 as proto;
 use crate::proto::opentelemetry::proto::resource::v1::Resource;
 use crate::protobuf::{ProtobufError, Writer};
+use model::Unbounded;
 use proptest::prelude::*;
 use prost::Message;
 use proto::exponential_histogram_data_point::Buckets;
@@ -123,8 +126,8 @@ fn sizes() -> proto::Metric {
 #[test]
 fn both_encodings_say_the_same() {
     let binary = binary();
-    let from_binary = decode_otlp_metrics(&binary).unwrap();
-    let from_json = decode_otlp_metrics_json(JSON.as_bytes()).unwrap();
+    let from_binary = decode_otlp_metrics(&binary, &mut Unbounded).unwrap();
+    let from_json = decode_otlp_metrics_json(JSON.as_bytes(), &mut Unbounded).unwrap();
     assert_eq!(from_binary, from_json);
     let metrics = &from_json.resource_metrics[0].scope_metrics[0].metrics;
     assert_eq!(metrics.iter().map(|metric| metric.data.point_count()).sum::<usize>(), 2);
@@ -163,12 +166,13 @@ fn json_that_breaks_the_rules_is_refused() {
         let body = format!(
             r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"gauge":{{"dataPoints":[{value}]}}}}]}}]}}]}}"#
         );
-        let error = decode_otlp_metrics_json(body.as_bytes()).unwrap_err().to_string();
+        let error =
+            decode_otlp_metrics_json(body.as_bytes(), &mut Unbounded).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let named = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"sum":{
         "aggregationTemporality":"AGGREGATION_TEMPORALITY_DELTA"}}]}]}]}"#;
-    assert!(decode_otlp_metrics_json(named.as_bytes()).is_err());
+    assert!(decode_otlp_metrics_json(named.as_bytes(), &mut Unbounded).is_err());
 }
 
 #[test]
@@ -186,15 +190,21 @@ fn deep_values_and_sparse_bodies_are_refused() {
             resource.message(1, |attribute| attribute.bytes(2, &value));
         });
     });
-    let error = decode_otlp_metrics(&request.into_bytes()).unwrap_err();
-    assert_eq!(error, ProtobufError::Depth);
+    let error = decode_otlp_metrics(&request.into_bytes(), &mut Unbounded).unwrap_err();
+    assert_eq!(error, ProtobufError::Depth.into());
 
     let empty_points = [0x0a, 0x00].repeat(1_000_000);
-    assert!(matches!(decode_otlp_metrics(&empty_points), Err(ProtobufError::TooMany { .. })));
+    assert!(matches!(
+        decode_otlp_metrics(&empty_points, &mut Unbounded),
+        Err(OtlpBinaryError::Protobuf(ProtobufError::TooMany { .. }))
+    ));
     let deep = "[".repeat(100_000);
-    assert!(decode_otlp_metrics_json(deep.as_bytes()).is_err());
+    assert!(decode_otlp_metrics_json(deep.as_bytes(), &mut Unbounded).is_err());
     let sparse = format!("{{\"resourceMetrics\":[{}{{}}]}}", "{},".repeat(1_000_000));
-    assert!(matches!(decode_otlp_metrics_json(sparse.as_bytes()), Err(OtlpJsonError::TooMany)));
+    assert!(matches!(
+        decode_otlp_metrics_json(sparse.as_bytes(), &mut Unbounded),
+        Err(OtlpJsonError::TooMany)
+    ));
 }
 
 #[test]
@@ -225,8 +235,8 @@ fn answers_come_in_both_encodings() {
 proptest! {
     #[test]
     fn any_bytes_are_survived(bytes: Vec<u8>) {
-        let _ = decode_otlp_metrics(&bytes);
-        let _ = decode_otlp_metrics_json(&bytes);
+        let _ = decode_otlp_metrics(&bytes, &mut Unbounded);
+        let _ = decode_otlp_metrics_json(&bytes, &mut Unbounded);
     }
 
     #[test]
@@ -237,8 +247,8 @@ proptest! {
             let place = at.index(bytes.len());
             bytes[place] = byte;
             bytes.truncate(cut.index(bytes.len()) + 1);
-            let _ = decode_otlp_metrics(&bytes);
-            let _ = decode_otlp_metrics_json(&bytes);
+            let _ = decode_otlp_metrics(&bytes, &mut Unbounded);
+            let _ = decode_otlp_metrics_json(&bytes, &mut Unbounded);
         }
     }
 }

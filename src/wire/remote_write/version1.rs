@@ -1,7 +1,7 @@
 //! `prometheus.WriteRequest`: every series has the texts of its labels.
 
 use super::{EXEMPLAR_KIND, Pairs, WriteScratch, fast, native_histogram, sample};
-use crate::canonical::{BadLabels, LabelLimits, append_labels};
+use crate::canonical::{BadLabels, LabelLimits, append_labels, keep_pair};
 use crate::metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink};
 use crate::protobuf::{Field, ProtobufError, Reader};
 use model::{METRIC_NAME, MetricKind};
@@ -91,7 +91,7 @@ impl<'a> Decoder<'a, '_> {
         while let Some(field) = reader.next_field()? {
             if field.number == LABEL {
                 match label(field.message()?)? {
-                    Some(pair) => self.pairs.push(pair),
+                    Some(pair) => keep_pair(&mut self.pairs, pair, self.limits),
                     None => all_text = false,
                 }
             }
@@ -134,7 +134,7 @@ impl<'a> Decoder<'a, '_> {
         while let Some(field) = reader.next_field()? {
             match field.number {
                 1 => match label(field.message()?)? {
-                    Some(pair) => self.pairs.push(pair),
+                    Some(pair) => keep_pair(&mut self.pairs, pair, &LabelLimits::NONE),
                     None => all_text = false,
                 },
                 2 => value = field.double()?,

@@ -2,7 +2,7 @@
 
 use super::version1::kind;
 use super::{EXEMPLAR_KIND, Pairs, WriteScratch, native_histogram, sample};
-use crate::canonical::{BadLabels, LabelLimits, append_labels};
+use crate::canonical::{BadLabels, LabelLimits, append_labels, keep_pair};
 use crate::metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink};
 use crate::protobuf::{Field, ProtobufError, Reader};
 use model::METRIC_NAME;
@@ -16,8 +16,8 @@ const HISTOGRAM: u32 = 3;
 const EXEMPLAR: u32 = 4;
 const METADATA: u32 = 5;
 
-/// Two bytes of a request can make a symbol, which takes sixteen here: 64 MiB at most.
-const SYMBOLS_MAX: usize = 1 << 22;
+/// Two bytes of a request can make a symbol, which takes sixteen here: 16 MiB at most.
+const SYMBOLS_MAX: usize = 1 << 20;
 
 /// Why a version 2 request can't be read at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,7 +124,7 @@ impl<'a> Decoder<'a, '_> {
         let mut reader = Reader::new(message);
         while let Some(field) = reader.next_field()? {
             match field.number {
-                LABEL_REFS => refs.read(field, &self.symbols, &mut self.pairs)?,
+                LABEL_REFS => refs.read(field, &self.symbols, self.limits, &mut self.pairs)?,
                 SAMPLE => shape.samples += 1,
                 HISTOGRAM => shape.histograms += 1,
                 _ => {}
@@ -175,7 +175,7 @@ impl<'a> Decoder<'a, '_> {
         self.pairs.clear();
         while let Some(field) = reader.next_field()? {
             match field.number {
-                1 => refs.read(field, &self.symbols, &mut self.pairs)?,
+                1 => refs.read(field, &self.symbols, &LabelLimits::NONE, &mut self.pairs)?,
                 2 => value = field.double()?,
                 3 => timestamp_ms = field.signed()?,
                 _ => {}
@@ -234,6 +234,7 @@ impl<'a> References<'a> {
         &mut self,
         field: Field<'a>,
         symbols: &[&'a str],
+        limits: &LabelLimits,
         pairs: &mut Pairs<'a>,
     ) -> Result<(), ProtobufError> {
         field.each_varint(|reference| {
@@ -241,7 +242,7 @@ impl<'a> References<'a> {
             match (symbol, self.name.take()) {
                 (None, _) => self.is_bad = true,
                 (Some(name), None) => self.name = Some(name),
-                (Some(value), Some(name)) => pairs.push((name, value)),
+                (Some(value), Some(name)) => keep_pair(pairs, (name, value), limits),
             }
         })
     }

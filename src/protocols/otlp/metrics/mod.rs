@@ -13,12 +13,12 @@ use super::Otlp;
 use super::export::{ExportRequest, Signal};
 use crate::Call;
 use crate::api::mistake;
-use crate::commit::commit;
+use crate::bounds::Held;
+use crate::commit::{commit, room_for_batch};
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
 use crate::services::ServiceError;
 use delta::{DeltaDraft, DeltaLimits};
 use metric_store::MetricBatch;
-use model::ErrorKind;
 use std::sync::Arc;
 use translate::Translator;
 use wire::otlp::{
@@ -36,15 +36,18 @@ impl Signal for Metrics {
         otlp: Arc<Otlp>,
         request: ExportRequest,
     ) -> Result<PartialSuccess, ServiceError> {
-        let (services, tenant) = (Arc::clone(&otlp.services), request.call.tenant.clone());
-        let fill = move |batch: &mut MetricBatch| {
-            let plain = request.unpacked()?;
-            fill(&otlp, &request.call, &decode(request.encoding, &plain)?, batch)
+        let services = Arc::clone(&otlp.services);
+        let ExportRequest { call, encoding, unpack } = request;
+        let fill = move |call: &Call, batch: &mut MetricBatch| {
+            let plain = unpack(call)?;
+            let decoded = decode(encoding, &plain, &call.held)?;
+            room_for_batch(call, plain.len())?;
+            fill(&otlp, call, &decoded, batch)
         };
         // A task of its own: the sums of the deltas must be kept when the batch is stored, also
         // when the client goes away meanwhile.
         let done = tokio::spawn(async move {
-            let ((rejected, deltas), committed) = commit(&services, &tenant, fill).await?;
+            let ((rejected, deltas), committed) = commit(&services, call, fill).await?;
             deltas.keep();
             Ok::<_, ServiceError>((rejected, committed))
         });
@@ -54,11 +57,15 @@ impl Signal for Metrics {
     }
 }
 
-fn decode(encoding: OtlpEncoding, plain: &[u8]) -> Result<MetricsRequest<'_>, ServiceError> {
+fn decode<'a>(
+    encoding: OtlpEncoding,
+    plain: &'a [u8],
+    mut held: &Held,
+) -> Result<MetricsRequest<'a>, ServiceError> {
     match encoding {
-        OtlpEncoding::Protobuf => decode_otlp_metrics(plain)
-            .map_err(|error| ServiceError::new(ErrorKind::Invalid, error.to_string())),
-        OtlpEncoding::Json => decode_otlp_metrics_json(plain)
+        OtlpEncoding::Protobuf => decode_otlp_metrics(plain, &mut held)
+            .map_err(|error| ServiceError::new(error.kind(), error.to_string())),
+        OtlpEncoding::Json => decode_otlp_metrics_json(plain, &mut held)
             .map_err(|error| ServiceError::new(error.kind(), error.to_string())),
     }
 }
