@@ -119,3 +119,29 @@ fn bodies_that_never_end() {
     });
     others_are_served(&server);
 }
+
+#[test]
+fn imports_with_millions_of_labels_values_and_comments() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    let labels = [b"m{".to_vec(), b"a=\"\",".repeat(12 << 20), b"} 1\n".to_vec()].concat();
+    let zeros = b"0,".repeat(15 << 20);
+    let line: [&[u8]; 5] =
+        [b"{\"metric\":{},\"values\":[", &zeros, b"0],\"timestamps\":[", &zeros, b"0]}\n"];
+    let comments: Vec<u8> =
+        (0..3 << 20).flat_map(|i| format!("# TYPE m{i} gauge\n").into_bytes()).collect();
+    let bodies = [
+        ("/api/v1/import/prometheus", gzip([labels])),
+        ("/api/v1/import", gzip([line.concat()])),
+        ("/api/v1/import/prometheus", gzip([comments])),
+    ];
+    let replies = at_once(6, |index| {
+        let (path, body) = &bodies[index % 3];
+        let mut connection = Connection::open(server.address);
+        connection.send("POST", path, &[("content-encoding", "gzip")], body)
+    });
+    for reply in replies {
+        assert!(REFUSALS.contains(&reply.status), "{}: {}", reply.status, reply.text());
+    }
+    others_are_served(&server);
+}

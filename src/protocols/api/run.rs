@@ -170,13 +170,13 @@ pub(crate) async fn stream_to<A: Api>(
     head: Head,
     write: impl FnOnce(&Context<A>, &mut Pieces<A::Error>) -> Result<(), A::Error> + Send + 'static,
 ) -> Response {
-    let cancel = CancelFlag::new();
+    let (cancel, tenant) = (CancelFlag::new(), call.tenant.clone());
     let fail = |error: Option<A::Error>| A::failure(&error.unwrap_or_else(|| mistake().into()));
     let write = {
         let cancel = cancel.clone();
         move |pieces: &mut Pieces<A::Error>| write(&Context::new(api, call, cancel)?, pieces)
     };
-    let sent = stream(head, cancel, write, fail).await;
+    let sent = stream(&tenant, head, cancel, write, fail).await;
     let busy = |busy: super::stream::Busy| {
         A::failure(&ServiceError::new(ErrorKind::Overloaded, busy.to_string()).into())
     };

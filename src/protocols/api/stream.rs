@@ -4,7 +4,8 @@
 //! Invariants: at most [`PIECES_WAITING`] pieces wait for the client, so memory does not grow with the
 //! answer. A client that goes away, or takes nothing for [`PATIENCE`], stops the writer at its next
 //! piece. An answer that can't be finished breaks the connection, so that no client mistakes a part
-//! for the whole. Every writer is a thread, so there are at most [`STREAMS_MAX`] of them.
+//! for the whole. Every writer is a thread, so there are at most [`STREAMS_MAX`] of them, and
+//! half as many for one tenant.
 
 use crate::reply;
 use axum::body::{Body, Bytes, HttpBody};
@@ -13,14 +14,17 @@ use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::Frame;
+use model::TenantId;
 use platform::threads::Worker;
 use query::CancelFlag;
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 /// A piece is sent as soon as it is this large.
 const PIECE_SIZE: usize = 64 << 10;
@@ -31,13 +35,49 @@ const PIECES_WAITING: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Threads of writers.
 const STREAMS_MAX: usize = 64;
+/// Threads of writers for one tenant, whose clients may all be slow.
+const TENANT_STREAMS_MAX: usize = STREAMS_MAX / 2;
 
-static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
+/// How many answers are being written for each tenant.
+static STREAMS: Mutex<BTreeMap<TenantId, usize>> = Mutex::new(BTreeMap::new());
 
 /// The refusal when as many answers are being sent as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{STREAMS_MAX} large answers are being sent already, try again later")]
-pub(crate) struct Busy;
+#[error("{limit} large answers are being sent already: try again when one of them has been read")]
+pub(crate) struct Busy {
+    limit: usize,
+}
+
+/// The right to write one answer.
+#[derive(Debug)]
+struct StreamTurn(TenantId);
+
+impl StreamTurn {
+    fn take(tenant: &TenantId) -> Result<Self, Busy> {
+        let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+        if streams.values().sum::<usize>() >= STREAMS_MAX {
+            return Err(Busy { limit: STREAMS_MAX });
+        }
+        let own = streams.entry(tenant.clone()).or_default();
+        if *own >= TENANT_STREAMS_MAX {
+            return Err(Busy { limit: TENANT_STREAMS_MAX });
+        }
+        *own += 1;
+        Ok(Self(tenant.clone()))
+    }
+}
+
+impl Drop for StreamTurn {
+    fn drop(&mut self) {
+        let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = streams.get_mut(&self.0) {
+            *own -= 1;
+            if *own == 0 {
+                streams.remove(&self.0);
+            }
+        }
+    }
+}
 
 /// The client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,12 +152,13 @@ pub(crate) struct Head {
 /// Runs `write` on a thread of its own. An error before the first piece becomes an ordinary answer, made
 /// by `fail`, which is given `None` when the writer panicked.
 pub(crate) async fn stream<E: Send + 'static>(
+    tenant: &TenantId,
     head: Head,
     cancel: CancelFlag,
     write: impl FnOnce(&mut Pieces<E>) -> Result<(), E> + Send + 'static,
     fail: impl FnOnce(Option<E>) -> Response,
 ) -> Result<Response, Busy> {
-    let turn = STREAMS.try_acquire().map_err(|_| Busy)?;
+    let turn = StreamTurn::take(tenant)?;
     let (sender, mut receiver) = mpsc::channel(PIECES_WAITING);
     let runtime = Handle::current();
     let gzip = head.is_gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
@@ -132,7 +173,8 @@ pub(crate) async fn stream<E: Send + 'static>(
         };
     };
     // A thread of its own, because it waits for its client; it ends by itself.
-    Worker::start_behind("stream", work).map_err(|_| Busy)?.detach();
+    let started = Worker::start_behind("stream", work);
+    started.map_err(|_| Busy { limit: STREAMS_MAX })?.detach();
     let stop = StopWriting(cancel);
     let first = match receiver.recv().await {
         Some(Message::Failed(error)) => return Ok(fail(Some(error))),
@@ -228,7 +270,19 @@ mod tests {
         is_gzip: bool,
         write: impl FnOnce(&mut Pieces<&'static str>) -> Failing + Send + 'static,
     ) -> Response {
-        stream(head(is_gzip), CancelFlag::new(), write, fail).await.unwrap()
+        let tenant = TenantId::default_tenant();
+        stream(&tenant, head(is_gzip), CancelFlag::new(), write, fail).await.unwrap()
+    }
+
+    #[test]
+    fn one_tenant_gets_half_of_the_threads() {
+        let (one, other) = (TenantId::new("one").unwrap(), TenantId::new("other").unwrap());
+        let turns: Vec<_> =
+            (0..TENANT_STREAMS_MAX).map(|_| StreamTurn::take(&one).unwrap()).collect();
+        assert_eq!(StreamTurn::take(&one).unwrap_err(), Busy { limit: TENANT_STREAMS_MAX });
+        drop(StreamTurn::take(&other).unwrap());
+        drop(turns);
+        StreamTurn::take(&one).unwrap();
     }
 
     #[tokio::test]
@@ -268,7 +322,9 @@ mod tests {
             let _ = told.send(end);
             Err(end)
         };
-        let mut answer = stream(head(false), cancel.clone(), write, fail).await.unwrap();
+        let tenant = TenantId::default_tenant();
+        let answer = stream(&tenant, head(false), cancel.clone(), write, fail).await;
+        let mut answer = answer.unwrap();
         answer.body_mut().frame().await.unwrap().unwrap();
         drop(answer);
         assert_eq!(done.await, Ok("gone"));

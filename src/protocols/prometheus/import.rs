@@ -59,6 +59,7 @@ fn fill(
 ) -> Result<Rejections, ServiceError> {
     let now_ms = default_time(call, services.clock.wall_ms())?;
     room_for_batch(call, call.body.len())?;
+    call.held.take(memory_of_reading(&call.body))?;
     let mut guard =
         Guard::new(batch, Window::now(services, &call.tenant)).with_labels(ExtraLabels::of(call)?);
     let limits = services.metric_options.labels;
@@ -77,6 +78,21 @@ fn fill(
     rejected.merge(guard.rejected);
     count_refused(&rejected);
     Ok(rejected)
+}
+
+/// What a line may take while it is read, for each of its bytes: a value of a JSON line is two of them,
+/// a label of a text line five.
+const LINE_PER_BYTE: usize = 16;
+/// What is kept of a comment until the end, beside its text.
+const COMMENT_SIZE: usize = 200;
+
+/// What reading a body may take beside the batch: its longest line, and what is kept of comments and
+/// of `_created` lines.
+fn memory_of_reading(body: &[u8]) -> usize {
+    let lines = || body.split(|byte| *byte == b'\n');
+    let longest = lines().map(<[u8]>::len).max().unwrap_or(0);
+    let comments = lines().filter(|line| line.starts_with(b"#")).count();
+    body.len() + longest * LINE_PER_BYTE + comments * COMMENT_SIZE
 }
 
 /// `timestamp=` in milliseconds, for samples without a time of their own.
