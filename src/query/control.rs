@@ -11,19 +11,41 @@ const CHECKS_PER_LOOK: usize = 16;
 
 /// Raised when nobody wants the answer any more.
 #[derive(Clone, Debug, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
+pub struct CancelFlag {
+    raised: Arc<AtomicBool>,
+    expiry: Option<Expiry>,
+}
+
+/// When a flag raises itself.
+#[derive(Clone, Debug)]
+struct Expiry {
+    clock: Arc<dyn Clock>,
+    at: Moment,
+}
 
 impl CancelFlag {
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// A flag that raises itself after a time. Looking at it costs more, because it reads the clock.
+    pub fn expiring(clock: &Arc<dyn Clock>, after: Duration) -> Self {
+        let at = Moment(clock.now().0.saturating_add(after));
+        Self { raised: Arc::default(), expiry: Some(Expiry { clock: Arc::clone(clock), at }) }
+    }
+
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.raised.store(true, Ordering::Relaxed);
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.raised.load(Ordering::Relaxed) || self.expiry.as_ref().is_some_and(Expiry::is_over)
+    }
+}
+
+impl Expiry {
+    fn is_over(&self) -> bool {
+        self.clock.now() > self.at
     }
 }
 
@@ -106,6 +128,21 @@ mod tests {
         assert_eq!(control.check(), Ok(()));
         flag.cancel();
         assert_eq!(control.check(), Err(Stop::Cancelled));
+    }
+
+    #[test]
+    fn a_flag_may_raise_itself() {
+        let hand = Arc::new(HandClock::default());
+        let clock: Arc<dyn Clock> = hand.clone();
+        let flag = CancelFlag::expiring(&clock, Duration::from_millis(1));
+        let (copy, raised) = (flag.clone(), flag.clone());
+        *hand.0.lock().unwrap() = Duration::from_millis(1);
+        assert!(!copy.is_cancelled());
+        *hand.0.lock().unwrap() = Duration::from_millis(2);
+        assert!(copy.is_cancelled() && flag.is_cancelled());
+        *hand.0.lock().unwrap() = Duration::ZERO;
+        raised.cancel();
+        assert!(flag.is_cancelled());
     }
 
     #[test]

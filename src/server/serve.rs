@@ -49,6 +49,10 @@ const LET_GO: Duration = Duration::from_secs(1);
 /// With a single processor a long query would hold up all others.
 const QUERY_THREADS_MIN: usize = 2;
 
+fn query_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).max(QUERY_THREADS_MIN)
+}
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     init_log(&config);
@@ -61,7 +65,10 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     // The lock is released by the end of the process, after the last thread that may still write.
     let _lock = ManuallyDrop::new(lock);
     let machine = Machine { disk, clock, random: Arc::new(OsRandom) };
+    // Queries may be attempted on these threads, as many at once as there are query threads: one more
+    // always serves sockets.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(query_threads() + 1)
         .thread_name("mirador-io")
         .enable_all()
         .build()
@@ -74,8 +81,7 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
 async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let mut signals = StopSignals::catch();
     let clock = Arc::clone(&machine.clock);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = Pool::start(config.limits.pool_settings(cores.max(QUERY_THREADS_MIN)));
+    let pool = Pool::start(config.limits.pool_settings(query_threads()));
     let pool = Arc::new(pool.map_err(ServeError::Runtime)?);
     // Its threads end with the process: a query that looks at its cancel flag too late must not hold
     // the stop up.

@@ -4,8 +4,8 @@
 //!
 //! Dashboards send the same queries again and again, so the time that a query took before predicts
 //! the time that it will take. A query counts as quick after several quick answers in a row over a
-//! time range of about the same length; one slow answer resets the count. It is a guess that costs
-//! nothing but time when it is wrong: sockets are served by another thread, whatever a query takes.
+//! time range of about the same length and age; one slow answer resets the count. It is a guess: an
+//! attempt that turns out not to be quick is broken off (`run`).
 //!
 //! Invariant: the table has a fixed size. Two queries with the same place in it overwrite each
 //! other, which makes them slower but never wrong.
@@ -35,30 +35,33 @@ impl Default for QuickQueries {
     }
 }
 
+/// Ages below this many seconds are alike.
+const AGE_STEP: f64 = 4_096.0;
+
 /// A query without its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u64);
 
 impl Key {
     /// `None`: the request is too long to be looked up.
-    pub(crate) fn of(call: &Call) -> Option<Self> {
+    pub(crate) fn of(call: &Call, now_ms: i64) -> Option<Self> {
         let is_short = call.query.len() + call.body.len() <= LENGTH_MAX;
         let forms = [call.query.as_bytes(), &call.body];
-        is_short.then(|| Self::new(call.tenant.as_str(), &call.path, forms))
+        is_short.then(|| Self::new(call.tenant.as_str(), &call.path, forms, now_ms))
     }
 
-    fn new(tenant: &str, path: &str, forms: [&[u8]; 2]) -> Self {
+    fn new(tenant: &str, path: &str, forms: [&[u8]; 2], now_ms: i64) -> Self {
         let mut hasher = DefaultHasher::new();
         for text in [tenant, path] {
             hasher.write(text.as_bytes());
             hasher.write_u8(0);
         }
-        let (mut start, mut end) = (None, None);
+        let (mut start, mut end, mut time) = (None, None, None);
         for pair in forms.into_iter().flat_map(|form| form.split(|byte| *byte == b'&')) {
             match split_pair(pair) {
                 (b"start", value) => start = seconds(value),
                 (b"end", value) => end = seconds(value),
-                (b"time", _) => {}
+                (b"time", value) => time = seconds(value),
                 _ => {
                     hasher.write(pair);
                     hasher.write_u8(b'&');
@@ -67,7 +70,11 @@ impl Key {
         }
         // Twice the length may take twice the time.
         let length = start.zip(end).map_or(0.0, |(start, end)| (end - start).abs().log2().ceil());
+        // Where there was no data there may be some at another time.
+        let now = now_ms as f64 / 1_000.0;
+        let age = end.or(time).map_or(0.0, |end| (now - end).abs().max(AGE_STEP).log2().ceil());
         hasher.write_i64(length as i64);
+        hasher.write_i64(age as i64);
         Self(hasher.finish())
     }
 
@@ -113,7 +120,7 @@ mod tests {
     use super::*;
 
     fn key(path: &str, form: &str) -> Key {
-        Key::new("default", path, [form.as_bytes(), b""])
+        Key::new("default", path, [form.as_bytes(), b""], 10_000_000)
     }
 
     #[test]
@@ -125,8 +132,9 @@ mod tests {
         assert_ne!(one, range("query=up&start=1000&end=4600&step=1"));
         assert_ne!(one, range("query=down&start=1000&end=4600&step=15"));
         assert_ne!(one, key("/api/v1/query", "query=up&start=1000&end=4600&step=15"));
-        assert_ne!(one, Key::new("other", "/api/v1/query_range", [b"query=up", b""]));
-        assert_eq!(range("query=1&time=1"), range("query=1&time=now"));
+        assert_ne!(one, Key::new("other", "/api/v1/query_range", [b"query=up", b""], 10_000_000));
+        assert_eq!(range("query=1&time=9000"), range("query=1&time=10000"));
+        assert_ne!(range("query=1&time=9000"), range("query=1&time=1000000"));
     }
 
     #[test]

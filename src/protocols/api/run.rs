@@ -1,8 +1,8 @@
 //! Running an endpoint, only as long as its client waits for the answer: queries in the query pool,
 //! changes on a worker thread, and what is known at once on the thread that asks.
 //!
-//! Invariant: a query runs only in a turn of the query pool, and no thread that runs one serves
-//! sockets meanwhile.
+//! Invariants: a query runs only in a turn of the query pool. On a thread that serves sockets it gets
+//! a millisecond, and there is always another such thread.
 
 use super::context::{Api, ApiState, Context};
 use super::gzip;
@@ -13,8 +13,9 @@ use crate::services::ServiceError;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use model::ErrorKind;
-use query::{CancelFlag, Turn};
+use query::CancelFlag;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// An endpoint whose answer is sent while it is written.
@@ -39,6 +40,9 @@ pub(crate) fn mistake() -> ServiceError {
     ServiceError::new(ErrorKind::Bug, "a mistake in this program; the server's log says more")
 }
 
+/// How long a query may take on the thread that read it.
+const ATTEMPT: Duration = Duration::from_millis(1);
+
 /// A request with what its endpoint's run needs.
 struct Asked<A> {
     api: Arc<A>,
@@ -49,24 +53,34 @@ struct Asked<A> {
 impl<A: Api> Asked<A> {
     /// The endpoint's answer as it is sent.
     fn answer(self, endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>) -> Response {
+        self.answer_and_call(endpoint).0
+    }
+
+    /// The request comes back as well, unless it can't be read.
+    fn answer_and_call(
+        self,
+        endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>,
+    ) -> (Response, Option<Call>) {
         let Self { api, call, cancel } = self;
         let accepts_gzip = gzip::is_accepted(&call.headers);
-        let context = Context::new(Arc::clone(&api), call, cancel.clone());
-        let answered = context.map_err(A::Error::from).and_then(|context| endpoint(&context));
+        let (answered, call) = match Context::new(Arc::clone(&api), call, cancel.clone()) {
+            Ok(context) => (endpoint(&context), Some(context.call)),
+            Err(error) => (Err(error.into()), None),
+        };
         let response = answered.unwrap_or_else(|error| A::failure(&error));
-        api.state().cors.apply(gzip::packed(response, accepts_gzip, &cancel))
+        (api.state().cors.apply(gzip::packed(response, accepts_gzip, &cancel)), call)
     }
 }
 
-/// Runs an endpoint that reads on a thread of the query pool, when its tenant's turn comes. An
-/// endpoint that was quick before, whose turn it is at once, runs on the thread that read the request,
-/// which hands its sockets over to another meanwhile.
+/// Runs an endpoint that reads on a thread of the query pool, when its tenant's turn comes. One that
+/// was quick before and need not wait is attempted on the thread that read the request, because to
+/// hand it over and back costs more than it takes.
 pub(crate) async fn run_query<A: Api>(
     api: Arc<A>,
     call: Call,
-    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error> + Send + 'static,
+    endpoint: impl Fn(&Context<A>) -> Result<Response, A::Error> + Clone + Send + 'static,
 ) -> Response {
-    let key = Key::of(&call);
+    let key = Key::of(&call, api.state().services.clock.wall_ms());
     let was_quick = key.is_some_and(|key| api.state().quick.is_quick(key));
     let timed = move |context: &Context<A>| {
         let ApiState { services, quick, .. } = context.api.state();
@@ -77,30 +91,33 @@ pub(crate) async fn run_query<A: Api>(
         }
         answer
     };
-    match was_quick.then(|| api.state().services.query_pool.turn_now()).flatten() {
-        Some(turn) => run_in_turn(turn, api, call, timed).await,
-        None => run_in_pool(api, call, timed).await,
+    match was_quick {
+        true => attempt(api, call, timed).await,
+        false => run_in_pool(api, call, timed).await,
     }
 }
 
-/// Runs an endpoint on this thread. The task is one of its own, because the connection's task must go
-/// on to see whether its client goes away.
-async fn run_in_turn<A: Api>(
-    turn: Turn,
+/// Runs an endpoint on this thread for a millisecond at most; if it takes longer, it begins anew in
+/// the query pool. The turn that it needs is one of fewer than there are threads that serve sockets.
+async fn attempt<A: Api>(
     api: Arc<A>,
     call: Call,
-    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error> + Send + 'static,
+    endpoint: impl Fn(&Context<A>) -> Result<Response, A::Error> + Clone + Send + 'static,
 ) -> Response {
-    let cancel = CancelFlag::new();
-    let _guard = CancelOnDrop(cancel.clone());
-    let asked = Asked { api, call, cancel };
-    let work = async move {
-        tokio::task::block_in_place(|| {
-            let _turn = turn;
-            asked.answer(endpoint)
-        })
+    // A task that this thread woke last runs on no other thread: let it run first.
+    tokio::task::yield_now().await;
+    let services = Arc::clone(&api.state().services);
+    let Some(turn) = services.query_pool.turn_now() else {
+        return run_in_pool(api, call, endpoint).await;
     };
-    tokio::spawn(work).await.unwrap_or_else(|_| A::failure(&mistake().into()))
+    let cancel = CancelFlag::expiring(&services.clock, ATTEMPT);
+    let asked = Asked { api: Arc::clone(&api), call, cancel: cancel.clone() };
+    let (response, call) = asked.answer_and_call(&endpoint);
+    drop(turn);
+    match call {
+        Some(call) if cancel.is_cancelled() => run_in_pool(api, call, endpoint).await,
+        _ => response,
+    }
 }
 
 /// Runs an endpoint that needs next to no time, on this thread; a request that takes time to be read,
