@@ -1,8 +1,12 @@
 //! The catalog: JSON values under text keys, durable before they are acknowledged, exported after a
 //! change.
+//!
+//! A change is in the journal, synced, before it is in the store, and in both before it is acknowledged.
 
+use crate::assembly::Assembly;
 use crate::envelope::{self, STATE_KEY, State};
 use crate::export;
+use crate::journal::{self, Batch, Journal};
 use crate::recovery::{self, Backend, DAMAGE_KEY, Opened};
 use crate::store::{Change, Store};
 use crate::{CatalogError, migrations, telemetry};
@@ -39,6 +43,10 @@ pub struct Catalog {
 struct Inner {
     state: State,
     damage: Option<String>,
+    /// `None` before the first change and after a failed one: then another file is begun.
+    journal: Option<Journal>,
+    /// The exports and the journal tell the whole content.
+    is_covered: bool,
     /// Set by the first failed write: what the store then holds in memory may differ from its disk.
     stopped: bool,
     exported_sequence: Option<u64>,
@@ -59,14 +67,21 @@ impl Catalog {
         let locked = || CatalogError::Locked { folder: disk.root().display().to_string() };
         let lock = disk.lock(LOCK).map_err(CatalogError::io(LOCK))?.ok_or_else(locked)?;
         let Opened { store, state, damage } = recovery::open(&disk, backend, clock.wall_ms())?;
-        let exported_sequence = recovery::export_sequences(disk.as_ref())?.last().copied();
+        let assembly = Assembly::read(disk.as_ref())?;
+        let exported_sequence = assembly.exports.last().copied();
+        let is_new = state.sequence == 0 && assembly.exports.is_empty();
+        let is_covered =
+            is_new || assembly.assemble().is_ok_and(|told| told.sequence == state.sequence);
+        let is_exported = is_covered && exported_sequence == Some(state.sequence);
         let inner = Inner {
             state,
             damage,
+            journal: None,
+            is_covered,
             stopped: false,
             exported_sequence,
             exported_ms: clock.wall_ms(),
-            dirty_since_ms: (exported_sequence != Some(state.sequence)).then(|| clock.wall_ms()),
+            dirty_since_ms: (!is_exported).then(|| clock.wall_ms()),
             size_alarm: false,
         };
         telemetry::DEGRADED.set(f64::from(u8::from(inner.damage.is_some())));
@@ -141,16 +156,18 @@ impl Catalog {
     /// Writes an export and returns its path below the catalog's folder. Call it at shutdown and
     /// before any risky operation.
     pub fn export_now(&self) -> Result<String, CatalogError> {
-        let mut inner = self.inner();
+        self.export(&mut self.inner())
+    }
+
+    fn export(&self, inner: &mut Inner) -> Result<String, CatalogError> {
         let now_ms = self.clock.wall_ms();
         inner.exported_ms = now_ms;
         let sequence = inner.state.sequence;
         let path = recovery::export_path(sequence);
-        let store = self.store.as_ref();
-        let written = recovery::write_export(self.disk.as_ref(), store, sequence, now_ms);
-        match written.and_then(|()| self.prune_exports()) {
+        match self.write_export(inner, sequence, now_ms) {
             Ok(()) => {
                 inner.exported_sequence = Some(sequence);
+                inner.is_covered = true;
                 inner.dirty_since_ms = None;
                 telemetry::EXPORTS.increment();
             }
@@ -161,8 +178,25 @@ impl Catalog {
                 return Err(error);
             }
         }
-        self.check_size(&mut inner)?;
+        self.check_size(inner)?;
         Ok(path)
+    }
+
+    /// The journal's file is begun before: whoever finds an export alone knows that the journal behind
+    /// it is lost.
+    fn write_export(
+        &self,
+        inner: &mut Inner,
+        sequence: u64,
+        now_ms: i64,
+    ) -> Result<(), CatalogError> {
+        let disk = self.disk.as_ref();
+        if inner.journal.as_ref().is_none_or(|journal| journal.base() != sequence) {
+            inner.journal = None;
+            inner.journal = Some(Journal::begin(disk, sequence)?);
+        }
+        recovery::write_export(disk, self.store.as_ref(), sequence, now_ms)?;
+        self.prune()
     }
 
     /// Replaces the whole content by an export's. The old content is exported first. [`Tokens`] and
@@ -191,13 +225,14 @@ impl Catalog {
         size_of(self.disk.as_ref(), self.backend.as_str())
     }
 
-    /// Seals the values, updates the state entry, writes all of it as one batch, flushes.
+    /// Writes the changes to the journal and to the store, as one batch with the state entry.
     pub(crate) fn apply(&self, changes: &[Change]) -> Result<(), CatalogError> {
         let mut inner = self.inner();
         if inner.stopped {
             return Err(CatalogError::Stopped);
         }
-        let (batch, state) = self.prepare(inner.state, changes)?;
+        let (batch, state) = envelope::sealed_batch(self.store.as_ref(), inner.state, changes)?;
+        self.journal(&mut inner, Batch { sequence: state.sequence, changes: changes.to_vec() })?;
         let written = self.store.batch(&batch).and_then(|()| self.store.flush());
         if let Err(error) = written {
             inner.stopped = true;
@@ -214,42 +249,35 @@ impl Catalog {
         Ok(())
     }
 
-    fn prepare(
-        &self,
-        mut state: State,
-        changes: &[Change],
-    ) -> Result<(Vec<Change>, State), CatalogError> {
-        let mut last = BTreeMap::new();
-        for change in changes {
-            let (Change::Put(key, _) | Change::Delete(key)) = change;
-            last.insert(key.as_str(), change);
+    /// Makes a batch durable. After an error the store is as before, and the next batch gets a file of
+    /// its own.
+    fn journal(&self, inner: &mut Inner, batch: Batch) -> Result<(), CatalogError> {
+        if !inner.is_covered {
+            self.export(inner)?;
         }
-        let mut batch = Vec::with_capacity(last.len() + 1);
-        for (key, change) in last {
-            if let Some(old) = self.store.get(key)? {
-                state.remove(key, &old);
-            }
-            batch.push(match change {
-                Change::Put(key, value) => {
-                    let bytes = envelope::seal(key, value);
-                    state.add(key, &bytes);
-                    Change::Put(key.clone(), bytes)
-                }
-                Change::Delete(key) => Change::Delete(key.clone()),
-            });
+        let mut journal = match inner.journal.take() {
+            Some(journal) => journal,
+            None => Journal::begin(self.disk.as_ref(), inner.state.sequence)?,
+        };
+        if let Err(error) = journal.append(&batch) {
+            let place = journal::JOURNAL;
+            observe::emit(&telemetry::JournalFailed { place, error: &error });
+            return Err(error);
         }
-        state.sequence += 1;
-        batch.push(Change::Put(STATE_KEY.to_owned(), state.encode()));
-        Ok((batch, state))
+        inner.journal = Some(journal);
+        Ok(())
     }
 
-    fn prune_exports(&self) -> Result<(), CatalogError> {
-        let all = recovery::export_sequences(self.disk.as_ref())?;
-        for sequence in &all[..all.len().saturating_sub(EXPORTS_KEPT)] {
+    /// Removes old exports, and the journal before the oldest one that is kept.
+    fn prune(&self) -> Result<(), CatalogError> {
+        let disk = self.disk.as_ref();
+        let all = recovery::export_sequences(disk)?;
+        let (old, kept) = all.split_at(all.len().saturating_sub(EXPORTS_KEPT));
+        for sequence in old {
             let path = recovery::export_path(*sequence);
             self.disk.remove(&path).map_err(CatalogError::io(&path))?;
         }
-        Ok(())
+        kept.first().map_or(Ok(()), |oldest| journal::prune(disk, *oldest))
     }
 
     fn check_size(&self, inner: &mut Inner) -> Result<(), CatalogError> {

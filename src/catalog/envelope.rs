@@ -6,7 +6,9 @@
 //! over them, and the number of batches.
 
 use crate::CatalogError;
+use crate::store::{Change, Store};
 use codec::{ByteReader, ByteWriter, crc32c, crc32c_append, xxh3_64};
+use std::collections::BTreeMap;
 
 /// The key of the [`State`]. It is not part of the sum, nor of exports.
 pub(crate) const STATE_KEY: &str = "meta/state";
@@ -73,6 +75,36 @@ impl State {
             || reader.u64().map_err(|e| CatalogError::damaged(STATE_KEY, e.to_string()));
         Ok(Self { sequence: number()?, entries: number()?, sum: number()? })
     }
+}
+
+/// A write as the store gets it: its values sealed, and the state entry that belongs to it.
+pub(crate) fn sealed_batch(
+    store: &dyn Store,
+    mut state: State,
+    changes: &[Change],
+) -> Result<(Vec<Change>, State), CatalogError> {
+    let mut last = BTreeMap::new();
+    for change in changes {
+        let (Change::Put(key, _) | Change::Delete(key)) = change;
+        last.insert(key.as_str(), change);
+    }
+    let mut batch = Vec::with_capacity(last.len() + 1);
+    for (key, change) in last {
+        if let Some(old) = store.get(key)? {
+            state.remove(key, &old);
+        }
+        batch.push(match change {
+            Change::Put(key, value) => {
+                let bytes = seal(key, value);
+                state.add(key, &bytes);
+                Change::Put(key.clone(), bytes)
+            }
+            Change::Delete(key) => Change::Delete(key.clone()),
+        });
+    }
+    state.sequence += 1;
+    batch.push(Change::Put(STATE_KEY.to_owned(), state.encode()));
+    Ok((batch, state))
 }
 
 fn entry_hash(key: &str, sealed: &[u8]) -> u64 {

@@ -13,8 +13,10 @@ pub enum CatalogError {
     )]
     NewerSchema { found: u64, known: u64 },
     #[error(
-        "the catalog in {folder} can't be read ({reason}) and there is no export to restore; put a \
-         good copy there, or move the folder away to begin with an empty catalog"
+        "the catalog in {folder} can't be read without losing changes ({reason}). Put a good copy of \
+         the folder there. Or move {folder}/journal away to begin with the newest export: changes \
+         after it are lost, and tokens revoked after it are valid again. Or move {folder} away to \
+         begin with an empty catalog"
     )]
     Unrecoverable { folder: String, reason: String },
     #[error("catalog entry {key} is damaged: {what}")]

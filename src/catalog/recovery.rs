@@ -3,18 +3,25 @@
 //!
 //! 1. On sled, the remains of an interrupted snapshot (`snap.*.generating`) go to quarantine,
 //!    because sled takes them for a snapshot and refuses to open.
-//! 2. Open, and compare everything with the state entry and with the newest export's number.
+//! 2. Open, and compare everything with the state entry and with the newest export's number. Take from
+//!    the journal what the store does not have.
 //! 3. If that fails and the store is sled, its snapshots go to quarantine, sled replays its own
 //!    log, and step 2 is tried again. Then write the state entry unchanged: if a store can be read
 //!    but not written, its content moves to a new one. Nothing is lost by that.
-//! 4. If reading fails, the store goes to quarantine, the newest readable export takes its place,
-//!    and the catalog reports it (event, metric, `Catalog::damage`) until an administrator
-//!    acknowledges it.
-//! 5. If there is no readable export, opening fails, and every file stays where it is.
+//! 4. If reading fails, the content is put together from an export and the journal (assembly.rs), the
+//!    store goes to quarantine, and a new one takes its place. Nothing is lost by that either; an event
+//!    and a metric tell of it.
+//! 5. If the journal has a gap or is damaged, opening fails, and every file stays where it is: a catalog
+//!    that is older than it was would lose users and bring back revoked tokens. An operator who moves the
+//!    journal away decides for the newest export.
+//! 6. Without any journal (in a snapshot, or moved away) the newest readable export takes the place of a
+//!    store that can't be read, and the catalog reports it (event, metric, `Catalog::damage`) until an
+//!    administrator acknowledges it. If there is none, opening fails.
 //!
 //! A machine that refuses (no space, no permission, a lock) is not damage: opening fails with that
 //! error, and nothing is moved.
 
+use crate::assembly::{Assembled, Assembly};
 use crate::envelope::{self, STATE_KEY, State};
 use crate::export::{self, Export};
 use crate::redb_store::RedbStore;
@@ -73,7 +80,7 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(disk: &RealDisk, backend: Backend, now_ms: i64) -> Result<Opened, CatalogError> {
-    let opening = Opening { disk, backend, now_ms, exports: export_sequences(disk)? };
+    let opening = Opening { disk, backend, now_ms, assembly: Assembly::read(disk)? };
     // A marker that names no known backend is damaged, and is treated as missing.
     match opening.marker()?.as_deref().and_then(Backend::from_name) {
         Some(made_by) if made_by != backend => {
@@ -181,7 +188,7 @@ struct Opening<'a> {
     disk: &'a RealDisk,
     backend: Backend,
     now_ms: i64,
-    exports: Vec<u64>,
+    assembly: Assembly<'a>,
 }
 
 impl Opening<'_> {
@@ -207,8 +214,8 @@ impl Opening<'_> {
                 Err(_) => self.quarantine_store()?,
             }
         }
-        if !self.exports.is_empty() {
-            return self.restore("there is no store, only exports");
+        if !self.assembly.exports.is_empty() || !self.assembly.journals.is_empty() {
+            return self.restore("there is no store");
         }
         self.begin(Vec::new(), 0, None)
     }
@@ -274,18 +281,63 @@ impl Opening<'_> {
     fn try_open(&self) -> Result<Opened, CatalogError> {
         let store = self.backend.open(self.disk)?;
         let state = verify(store.as_ref())?;
-        let newest = self.exports.last().copied().unwrap_or(0);
+        let newest = self.assembly.newest_export();
         if state.sequence < newest {
             let text = format!("it is at change {}, an export has {newest}", state.sequence);
             return Err(CatalogError::damaged(STATE_KEY, text));
         }
+        let state = self.redo(store.as_ref(), state)?;
         let damage = store.get(DAMAGE_KEY)?;
         let damage = damage.map(|sealed| damage_text(&sealed)).transpose()?;
         Ok(Opened { store, state, damage })
     }
 
+    /// Gives the store what only the journal has: the change that a crash interrupted, or what the store
+    /// has lost by going back in time.
+    fn redo(&self, store: &dyn Store, mut state: State) -> Result<State, CatalogError> {
+        let journals = &self.assembly.journals;
+        if journals.is_empty() {
+            return Ok(state);
+        }
+        let batches = match journals.since(state.sequence) {
+            Ok(batches) => batches,
+            Err(reason) if journals.last_sequence() > state.sequence => {
+                return Err(CatalogError::damaged(STATE_KEY, format!("it is behind: {reason}")));
+            }
+            Err(reason) => {
+                observe::emit(&telemetry::JournalDamaged { reason: &reason });
+                return Ok(state);
+            }
+        };
+        for batch in &batches {
+            let (sealed, next) = envelope::sealed_batch(store, state, &batch.changes)?;
+            store.batch(&sealed)?;
+            state = next;
+        }
+        if !batches.is_empty() {
+            store.flush()?;
+            let (changes, sequence) = (batches.len(), state.sequence);
+            observe::emit(&telemetry::Redone { changes, sequence });
+        }
+        Ok(state)
+    }
+
     fn restore(&self, reason: &str) -> Result<Opened, CatalogError> {
-        for sequence in self.exports.iter().rev() {
+        if self.assembly.journals.is_empty() {
+            return self.restore_export(reason);
+        }
+        match self.assembly.assemble() {
+            Ok(Assembled { entries, sequence, from }) => {
+                self.quarantine_store()?;
+                observe::emit(&telemetry::Recovered { reason, from: &from, sequence });
+                self.begin(entries, sequence, None)
+            }
+            Err(gap) => Err(self.unrecoverable(format!("{reason}; and {gap}"))),
+        }
+    }
+
+    fn restore_export(&self, reason: &str) -> Result<Opened, CatalogError> {
+        for sequence in self.assembly.exports.iter().rev() {
             let path = export_path(*sequence);
             match read_export(self.disk, *sequence) {
                 Ok(export) => {
@@ -298,15 +350,18 @@ impl Opening<'_> {
                 }
             }
         }
-        let folder = self.disk.root().display().to_string();
-        Err(CatalogError::Unrecoverable { folder, reason: reason.to_owned() })
+        Err(self.unrecoverable(format!("{reason}; and there is no export that can be read")))
+    }
+
+    fn unrecoverable(&self, reason: String) -> CatalogError {
+        CatalogError::Unrecoverable { folder: self.disk.root().display().to_string(), reason }
     }
 
     fn begin_from(&self, export: Export, path: &str, why: &str) -> Result<Opened, CatalogError> {
-        let newest = self.exports.last().copied().unwrap_or(0);
+        let newest = self.assembly.newest_export();
         let text = format!(
             "the catalog was damaged ({why}) and restored from {path}: users, tokens and settings \
-             changed after it are missing"
+             changed after it are missing, and tokens revoked after it are valid again"
         );
         self.begin(export.entries, newest.max(export.sequence) + 1, Some(text))
     }

@@ -15,7 +15,7 @@ pub(crate) static DEGRADED: Gauge = Gauge::new(
 );
 pub(crate) static RECOVERIES: Counter = Counter::new(
     "mirador_catalog_recoveries_total",
-    "Times a damaged catalog was opened without loss: sled's log replayed, or the content moved to a new store.",
+    "Times a damaged catalog was opened without loss: sled's log replayed, the content moved to a new store, or put together from exports and journal.",
 );
 pub(crate) static EXPORTS: Counter =
     Counter::new("mirador_catalog_exports_total", "Exports of the catalog written.");
@@ -68,7 +68,66 @@ macro_rules! error_event {
 error_event!(SnapshotQuarantined, Warn, "catalog opened without its damaged snapshot", RECOVERIES);
 error_event!(ExportFailed, Error, "catalog export can't be written", EXPORT_ERRORS);
 error_event!(ExportUnreadable, Error, "catalog export can't be read", EXPORT_ERRORS);
+error_event!(JournalFailed, Error, "catalog journal can't be written", WRITE_ERRORS);
 error_event!(WriteFailed, Error, "catalog write failed, further writes are refused", WRITE_ERRORS);
+
+/// A crash came between journal and store, or the store went back in time.
+pub(crate) struct Redone {
+    pub(crate) changes: usize,
+    pub(crate) sequence: u64,
+}
+
+impl Event for Redone {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str =
+        "catalog took changes from its journal that its store did not have";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.integer("changes", self.changes as u64);
+        fields.integer("sequence", self.sequence);
+    }
+
+    fn count(&self) {
+        RECOVERIES.increment();
+    }
+}
+
+pub(crate) struct Recovered<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) from: &'a str,
+    pub(crate) sequence: u64,
+}
+
+impl Event for Recovered<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str =
+        "catalog was damaged and put together again from an export and its journal, without loss";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("from", self.from);
+        fields.integer("sequence", self.sequence);
+        fields.text("reason", self.reason);
+    }
+
+    fn count(&self) {
+        RECOVERIES.increment();
+    }
+}
+
+/// The store is good, so nothing is lost, and an export follows.
+pub(crate) struct JournalDamaged<'a> {
+    pub(crate) reason: &'a str,
+}
+
+impl Event for JournalDamaged<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str =
+        "catalog journal is damaged, the catalog goes on with its store and exports it again";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("reason", self.reason);
+    }
+}
 
 pub(crate) struct Rebuilt<'a> {
     pub(crate) place: &'a str,

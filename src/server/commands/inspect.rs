@@ -25,7 +25,7 @@ pub(super) enum InspectCommand {
     },
     /// A manifest: the parts, tombstones and quarantine of one generation
     Manifest { file: PathBuf },
-    /// An export of the catalog: its keys and values, without secrets
+    /// An export of the catalog or a file of its journal: keys and values, without secrets
     Catalog { file: PathBuf },
 }
 
@@ -40,7 +40,7 @@ pub(super) fn run(command: &InspectCommand) -> Outcome {
         }
         InspectCommand::Catalog { file } => {
             let (disk, name) = locate(file)?;
-            print(&catalog::describe_export(&disk.read_all(&name, FILE_MAX)?)?)
+            print(&catalog::describe(&disk.read_all(&name, FILE_MAX)?)?)
         }
     }
 }
