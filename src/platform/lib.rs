@@ -26,6 +26,6 @@ pub use blobs::{BlobInfo, BlobWriter, Blobs, DiskBlobs};
 pub use clock::{Clock, Moment, RealClock};
 pub use disk::{AppendFile, Disk, DiskEntry, DiskLock, ReadFile, Space, check_path};
 pub use ids::Ids;
-pub use process::{ProcessStats, host_name, memory_bytes, working_dir};
+pub use process::{ProcessStats, create_privately, host_name, memory_bytes, working_dir};
 pub use random::{OsRandom, Random, SeededRandom};
 pub use real::RealDisk;

@@ -76,6 +76,11 @@ fn group_limit(groups: &str, read: impl Fn(&str) -> Option<String>) -> Option<u6
     limits.into_iter().min()
 }
 
+/// From now on, what this process creates belongs to its user alone, whichever library creates it.
+pub fn create_privately() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// The machine's name; empty where it can't be read.
 pub fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()

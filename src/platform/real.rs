@@ -5,10 +5,13 @@ use crate::disk::{AppendFile, Disk, DiskEntry, DiskLock, ReadFile, Space, check_
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+
+/// The permissions of all but the owner.
+const OTHERS: u32 = 0o077;
 
 #[derive(Debug)]
 pub struct RealDisk {
@@ -25,6 +28,18 @@ impl RealDisk {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Takes a file's or folder's permissions away from everybody but its owner. Answers whether there
+    /// were any.
+    pub fn make_private(&self, path: &str) -> io::Result<bool> {
+        let full = self.full(path)?;
+        let mode = fs::metadata(&full)?.permissions().mode();
+        let is_open = mode & OTHERS != 0;
+        if is_open {
+            fs::set_permissions(&full, fs::Permissions::from_mode(mode & 0o7777 & !OTHERS))?;
+        }
+        Ok(is_open)
     }
 
     /// `""` names the root itself.

@@ -6,7 +6,8 @@ use catalog::{
     Backend, Catalog, CatalogError, NewToken, Scope, TenantAccess, TokenInfo, Tokens, UserInfo,
     Users,
 };
-use platform::{Clock, Random, RealDisk};
+use observe::Notice;
+use platform::{Clock, Disk, Random, RealDisk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -52,6 +53,32 @@ impl std::fmt::Debug for UserRequest {
     }
 }
 
+/// Folders in the catalog's folder are not deeper.
+const TREE_DEPTH: usize = 4;
+
+/// Closes what an earlier version left open to other users of the machine: the catalog holds hashes of
+/// secrets. What belongs to another user is told and left.
+fn close_to_others(disk: &RealDisk, path: &str, depth: usize) {
+    let inside =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    let closed = disk.make_private(path).and_then(|_| disk.list(path));
+    match closed {
+        Ok(entries) => {
+            for entry in entries {
+                match entry.is_dir && depth > 0 {
+                    true => close_to_others(disk, &inside(&entry.name), depth - 1),
+                    false => _ = disk.make_private(&inside(&entry.name)),
+                }
+            }
+        }
+        Err(error) => {
+            let place = disk.root().join(path);
+            let text = "the catalog is open to other users of the machine: chmod -R go= it";
+            Notice::warn(text, &[("folder", &place.display()), ("error", &error)]);
+        }
+    }
+}
+
 fn default_tenants() -> TenantAccess {
     TenantAccess::Only(BTreeSet::from([model::TenantId::default_tenant()]))
 }
@@ -66,7 +93,9 @@ impl AccessBook {
         let folder = data.join(CATALOG_DIR);
         let disk = RealDisk::open(&folder)
             .map_err(|source| CatalogError::Io { path: folder.display().to_string(), source })?;
-        let catalog = Arc::new(Catalog::open(Arc::new(disk), Backend::Sled, Arc::clone(&clock))?);
+        let disk = Arc::new(disk);
+        close_to_others(&disk, "", TREE_DEPTH);
+        let catalog = Arc::new(Catalog::open(disk, Backend::Sled, Arc::clone(&clock))?);
         let tokens = Tokens::open(Arc::clone(&catalog), Arc::clone(&random))?;
         let users = Users::open(Arc::clone(&catalog), random)?;
         Ok(Self { catalog, tokens, users, clock })

@@ -60,6 +60,7 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     let folder = config.server.data.display().to_string();
     let unusable = |source| OpenError::Folder { folder: folder.clone(), source };
     let disk = Arc::new(RealDisk::open(&config.server.data).map_err(unusable)?);
+    make_private(&disk);
     let lock = disk.lock(LOCK_FILE).map_err(unusable)?;
     let lock = lock.ok_or_else(|| OpenError::InUse { folder: folder.clone() })?;
     // The lock is released by the end of the process, after the last thread that may still write.
@@ -76,6 +77,23 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     let outcome = runtime.block_on(serve(config, machine));
     runtime.shutdown_timeout(LET_GO);
     outcome
+}
+
+/// A data folder that an earlier version made, or somebody else, may be open to other users of the
+/// machine. One that belongs to another user (a volume of a container) can't be closed from here.
+fn make_private(disk: &RealDisk) {
+    let folder = disk.root().display();
+    match disk.make_private("") {
+        Ok(false) => {}
+        Ok(true) => {
+            let text = "the data folder was open to other users of the machine: it is closed now";
+            Notice::warn(text, &[("folder", &folder)]);
+        }
+        Err(error) => {
+            let text = "the data folder is open to other users of the machine: chmod 700 it";
+            Notice::warn(text, &[("folder", &folder), ("error", &error)]);
+        }
+    }
 }
 
 async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {

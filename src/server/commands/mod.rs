@@ -95,6 +95,7 @@ fn bad_config(error: ConfigError) -> Failure {
 }
 
 pub fn run() -> ExitCode {
+    platform::create_privately();
     let line = CommandLine::parse();
     let outcome = match line.command {
         None | Some(Command::Serve) => serve_command(&line.settings),
