@@ -1,6 +1,7 @@
 //! An engine that is switched off, and on again: what was acknowledged to it stays in the write-ahead
 //! log until an operator gives it up.
 
+use crate::access::token;
 use crate::support::{Folder, Server};
 
 const OFF: &[&str] = &["--set", "testing.probe=false"];
@@ -46,4 +47,38 @@ fn an_engine_may_be_switched_off_and_on_again() {
     assert_eq!(give_up("/api/admin/refused/probe/default"), 200);
     assert_eq!(refused(&server), serde_json::json!([]));
     assert!(!server.get("/healthy").text().contains("degraded"));
+}
+
+/// An administrator of a tenant sees and gives up what was refused of that tenant alone.
+#[test]
+fn refused_batches_are_kept_apart_by_tenant() {
+    let folder = Folder::new();
+    let bearer = |scope: &str, tenant: &str| {
+        format!("Bearer {}", token(folder.path(), &["--scope", scope, "--tenant", tenant]))
+    };
+    let on = ["--set", "auth.mode=on"];
+    let server = Server::start_with(folder.path(), &on);
+    for tenant in ["a", "b"] {
+        let headers = [("authorization", bearer("write", tenant))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_eq!(server.connect().send("POST", "/-/probe", &headers, b"1 one\n").status, 204);
+    }
+    let (of_a, of_all) = (bearer("admin", "a"), bearer("admin", "*"));
+    server.kill();
+    let server = Server::start_with(folder.path(), &[&on[..], OFF].concat());
+    let send = |method: &str, path: &str, by: &str| {
+        server.connect().send(method, path, &[("authorization", by)], b"")
+    };
+    let tenants = |by: &str| -> Vec<String> {
+        let reply = send("GET", "/api/admin/refused", by);
+        let listed: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let refused = listed["refused"].as_array().unwrap().iter();
+        refused.map(|batches| batches["tenant"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(tenants(&of_a), ["a"]);
+    assert_eq!(send("DELETE", "/api/admin/refused/probe/b", &of_a).status, 403);
+    assert_eq!(tenants(&of_all), ["a", "b"]);
+    assert_eq!(send("DELETE", "/api/admin/refused/probe/a", &of_a).status, 200);
+    assert_eq!(tenants(&of_all), ["b"]);
+    assert_eq!(send("DELETE", "/api/admin/refused/probe/b", &of_all).status, 200);
 }

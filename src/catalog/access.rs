@@ -50,6 +50,15 @@ impl TenantAccess {
             Self::Only(tenants) => tenants.contains(tenant),
         }
     }
+
+    /// Whether everything that `other` allows is allowed here too.
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(tenants), Self::Only(others)) => tenants.is_superset(others),
+        }
+    }
 }
 
 impl TryFrom<Vec<String>> for TenantAccess {
@@ -85,9 +94,42 @@ pub struct Identity {
     pub name: String,
     pub scopes: BTreeSet<Scope>,
     pub tenants: TenantAccess,
+    /// When these rights end.
+    pub expires_ms: Option<i64>,
 }
 
 impl Identity {
+    /// Whoever may write to the data folder: holds everything.
+    pub fn operator() -> Self {
+        let (name, scopes) = ("operator".to_owned(), BTreeSet::from(Scope::ALL));
+        Self { name, scopes, tenants: TenantAccess::All, expires_ms: None }
+    }
+
+    /// Checks that these rights may be given by somebody who holds this identity: nobody gives what
+    /// they don't have, nor for longer than they have it.
+    pub fn check_gift(
+        &self,
+        scopes: &BTreeSet<Scope>,
+        tenants: &TenantAccess,
+        expires_ms: Option<i64>,
+    ) -> Result<(), CatalogError> {
+        let who = &self.name;
+        let refuse = |what: String| Err(CatalogError::NotYours(what));
+        if let Some(missing) = scopes.difference(&self.scopes).next() {
+            let scope = missing.as_str();
+            return refuse(format!("{who} can't give the scope {scope} without having it"));
+        }
+        if !self.tenants.includes(tenants) {
+            return refuse(format!("{who} can only give rights for tenants that it is bound to"));
+        }
+        if let Some(end) = self.expires_ms
+            && expires_ms.is_none_or(|until| until > end)
+        {
+            return refuse(format!("{who} expires at {end} and can't give rights beyond that"));
+        }
+        Ok(())
+    }
+
     pub fn may(&self, scope: Scope, tenant: &TenantId) -> bool {
         self.scopes.contains(&scope) && self.tenants.allows(tenant)
     }
@@ -136,9 +178,30 @@ mod tests {
     }
 
     #[test]
+    fn nobody_gives_more_than_they_have() {
+        let only = |name: &str| TenantAccess::Only(BTreeSet::from([TenantId::new(name).unwrap()]));
+        let scopes = BTreeSet::from([Scope::Admin, Scope::Read]);
+        let (name, tenants) = ("t".to_owned(), only("a"));
+        let holder = Identity { name, scopes: scopes.clone(), tenants, expires_ms: Some(100) };
+        let gives = |scopes: &[Scope], tenants: &TenantAccess, expires_ms| {
+            let scopes = scopes.iter().copied().collect();
+            holder.check_gift(&scopes, tenants, expires_ms).is_ok()
+        };
+        assert!(gives(&[Scope::Read], &only("a"), Some(100)));
+        assert!(!gives(&[Scope::Write], &only("a"), Some(100)));
+        assert!(!gives(&[Scope::Read], &only("b"), Some(100)));
+        assert!(!gives(&[Scope::Read], &TenantAccess::All, Some(100)));
+        assert!(!gives(&[Scope::Read], &only("a"), Some(101)));
+        assert!(!gives(&[Scope::Read], &only("a"), None));
+        let operator = Identity::operator();
+        assert!(operator.check_gift(&scopes, &TenantAccess::All, None).is_ok());
+    }
+
+    #[test]
     fn no_scope_includes_another() {
         let scopes = BTreeSet::from([Scope::Admin]);
-        let identity = Identity { name: "a".to_owned(), scopes, tenants: TenantAccess::All };
+        let (name, tenants) = ("a".to_owned(), TenantAccess::All);
+        let identity = Identity { name, scopes, tenants, expires_ms: None };
         assert!(identity.may(Scope::Admin, &TenantId::default_tenant()));
         assert!(!identity.may(Scope::Read, &TenantId::default_tenant()));
         assert_eq!(unhex(&hex(&[0, 15, 255])), Some(vec![0, 15, 255]));

@@ -47,6 +47,9 @@ pub enum CatalogError {
     NotFound(String),
     #[error("{0} is in the catalog already")]
     Exists(String),
+    /// The caller holds less than what it wants to give or change.
+    #[error("{0}")]
+    NotYours(String),
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
 }
@@ -61,6 +64,7 @@ impl CatalogError {
             }
             Self::Store { .. } | Self::Stopped | Self::Io { .. } => ErrorKind::Io,
             Self::NotFound(_) => ErrorKind::NotFound,
+            Self::NotYours(_) => ErrorKind::Forbidden,
             Self::Busy => ErrorKind::Overloaded,
         }
     }

@@ -148,8 +148,8 @@ impl Tokens {
             return None;
         }
         let Known { info, .. } = token;
-        let (name, scopes) = (info.name.clone(), info.scopes.clone());
-        let identity = Identity { name, scopes, tenants: info.tenants.clone() };
+        let TokenInfo { name, scopes, tenants, expires_ms, .. } = info.clone();
+        let identity = Identity { name, scopes, tenants, expires_ms };
         let stale =
             info.last_used_ms.is_none_or(|at| now_ms.saturating_sub(at) >= LAST_USED_EVERY_MS);
         drop(known);
@@ -157,6 +157,10 @@ impl Tokens {
             token.info.last_used_ms = Some(now_ms);
         }
         Some(identity)
+    }
+
+    pub fn get(&self, id: &str) -> Option<TokenInfo> {
+        self.read().get(id).map(|known| known.info.clone())
     }
 
     /// In the order of their ids.

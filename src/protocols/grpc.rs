@@ -145,7 +145,7 @@ mod tests {
     static ROUTES: &[Route<Handler<Watched>>] = &[Route {
         methods: &[Method::POST],
         path: PATH,
-        access: Access::Needs(Scope::Read),
+        access: Access::Tenant(Scope::Read),
         body: crate::Body::Streamed,
         needs_stores: false,
         handler: handler!(health),

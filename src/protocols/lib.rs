@@ -11,6 +11,7 @@
 mod api;
 mod bounds;
 mod commit;
+mod cors;
 pub mod grpc;
 mod guard;
 pub mod otlp;
@@ -27,11 +28,12 @@ mod stop;
 mod testing;
 
 pub use bounds::{Held, RequestMemory, WorkTurns};
+pub use cors::Cors;
 pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{Protocol, ProtocolSettings, all};
 pub use route::{
     Access, Answer, Body, BodyLimits, Bound, Call, FromReserve, Handler, Host, Identified, Refuse,
-    Route, StreamedBody, bind, not_found, percent_decode, router,
+    Route, StreamedBody, bind, not_found, percent_decode, percent_decode_segment, router,
 };
 pub use services::{
     Kept, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services, Snapshots,

@@ -8,7 +8,7 @@
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
-use crate::{Listener, Services, sections};
+use crate::{Cors, Listener, Services, sections};
 use observe::Metric;
 use std::fmt;
 use std::sync::Arc;
@@ -37,12 +37,20 @@ pub struct Protocol {
     pub instruments: &'static [&'static dyn Metric],
     /// Listeners of its own, those that its settings switch on.
     pub listeners: Vec<Listener>,
+    /// The sites whose pages may call it from browsers.
+    pub cors: Cors,
 }
 
 impl Protocol {
     /// A protocol without anything but a name.
     pub fn new(name: &'static str) -> Self {
-        Self { name, routes: Vec::new(), instruments: &[], listeners: Vec::new() }
+        Self {
+            name,
+            routes: Vec::new(),
+            instruments: &[],
+            listeners: Vec::new(),
+            cors: Cors::closed(),
+        }
     }
 }
 
@@ -60,11 +68,12 @@ mod tests {
     use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 17] = [
+    const MECHANISM: [&str; 18] = [
         "Cargo.toml",
         "api",
         "bounds",
         "commit",
+        "cors",
         "fixtures",
         "grpc",
         "guard",

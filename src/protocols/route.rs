@@ -1,9 +1,11 @@
 //! Routes: the tables of what is served, and the one way from a request to its handler.
 //!
-//! Before a handler is called, these are checked in this order: whether the server is ready, who the
-//! caller is and what it may do, for which tenant it acts, and that the body is within its limits.
+//! Before a handler is called, these are checked in this order: whether the server is ready, that the
+//! request does not come from a page that may not send it, who the caller is and what it may do, for
+//! which tenant it acts, and that the body is within its limits.
 
 use crate::bounds::{self, Held};
+use crate::cors::{Cors, Page};
 use crate::principal::{self, Principal, Refusal};
 use crate::reply;
 use crate::services::Services;
@@ -19,6 +21,7 @@ use catalog::Scope;
 use hyper::upgrade::OnUpgrade;
 use model::{ErrorKind, TenantId};
 use observe::{CounterFamily, Histogram, LATENCY_SECONDS, Metric};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,8 +53,30 @@ pub(crate) static METRICS: &[&dyn Metric] = &[&REQUESTS, &SECONDS, &PANICS];
 pub enum Access {
     /// Everybody, even when authentication is on, because the answer holds nothing of any tenant.
     Public,
-    /// Callers with this scope.
-    Needs(Scope),
+    /// It concerns the tenant that the call is for: callers with this scope for that tenant.
+    Tenant(Scope),
+    /// It concerns the server, and so every tenant: callers with this scope for all tenants.
+    Server(Scope),
+    /// It concerns tokens and users: callers with the scope `admin` who proved who they are. They see
+    /// what is bound to their tenants, and give what they hold.
+    Grants,
+}
+
+impl Access {
+    pub fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Public => None,
+            Self::Tenant(scope) | Self::Server(scope) => Some(scope),
+            Self::Grants => Some(Scope::Admin),
+        }
+    }
+
+    /// Whether a call may change something. What is read may be asked for with `POST` as well, because
+    /// queries are long.
+    fn is_change(self, method: &Method) -> bool {
+        let only_reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        !only_reads && !matches!(self.scope(), None | Some(Scope::Read))
+    }
 }
 
 /// What a route does with a request's body.
@@ -61,6 +86,9 @@ pub enum Body {
     None,
     /// It is read whole, unpacked, and bounded by the settings.
     Whole,
+    /// As `Whole`, and it must be announced as JSON, which a page of another site can't do without
+    /// asking first.
+    Json,
     /// It is read whole and bounded, but left as it was sent: the handler unpacks it.
     AsSent,
     /// The handler reads it while it comes in, and bounds what it takes: for gRPC methods whose
@@ -89,6 +117,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Why the stores can't be used now, if they can't.
     fn unavailable(&self) -> Option<String>;
+
+    /// Whether the request is addressed to this server, where that is checked.
+    fn admits_host(&self, parts: &Parts) -> Result<(), Refusal>;
 
     /// Who sends this request.
     fn identify<'a>(&'a self, parts: &'a Parts) -> Identified<'a>;
@@ -206,11 +237,16 @@ pub fn bind<S: Send + Sync + 'static>(
     routes.iter().map(bind).collect()
 }
 
-/// A router that serves these routes and nothing else; see [`not_found`].
-pub fn router(host: &Arc<dyn Host>, routes: &[Route<Bound>]) -> Router {
+/// A router that serves these routes and nothing else; see [`not_found`]. The sites of `cors` may call
+/// the paths that answer a preflight.
+pub fn router(host: &Arc<dyn Host>, routes: &[Route<Bound>], cors: &Cors) -> Router {
+    let is_preflight = |route: &&Route<Bound>| route.methods.contains(&Method::OPTIONS);
+    let open: BTreeSet<&str> = routes.iter().filter(is_preflight).map(|route| route.path).collect();
     let mut router = Router::new();
     for route in routes {
-        let served = Arc::new(route.clone());
+        let cors = if open.contains(route.path) { cors.clone() } else { Cors::closed() };
+        let tenant_at = route.path.split('/').position(|segment| segment == TENANT_SEGMENT);
+        let served = Arc::new(Served { route: route.clone(), cors, tenant_at });
         for method in route.methods {
             let filter = MethodFilter::try_from(method.clone()).expect("a method with a filter");
             let (host, served) = (Arc::clone(host), Arc::clone(&served));
@@ -222,20 +258,35 @@ pub fn router(host: &Arc<dyn Host>, routes: &[Route<Bound>]) -> Router {
     router
 }
 
+/// The segment of a route's path that names the tenant that the call is for.
+const TENANT_SEGMENT: &str = "{tenant}";
+
+/// A route with what follows from its table.
+struct Served {
+    route: Route<Bound>,
+    /// The sites whose pages may call it.
+    cors: Cors,
+    /// The segment of the path that names the tenant.
+    tenant_at: Option<usize>,
+}
+
 /// The fallback of the router that all tables are merged into.
 pub async fn not_found(request: Request) -> Response {
     REQUESTS.increment(&["other", method_name(request.method()), "404"]);
     reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
-async fn answer(host: Arc<dyn Host>, route: Arc<Route<Bound>>, request: Request) -> Response {
+async fn answer(host: Arc<dyn Host>, served: Arc<Served>, request: Request) -> Response {
     let services = host.services();
     let started = services.clock.now();
     let method = request.method().clone();
-    let response = match admit(&*host, &route, request).await {
-        Ok(call) => handle(services, &route, call).await,
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let route = &served.route;
+    let mut response = match admit(&*host, &served, request).await {
+        Ok(call) => handle(services, route, call).await,
         Err(refusal) => *refusal,
     };
+    served.cors.apply(origin.as_ref(), &mut response);
     SECONDS.observe(services.clock.now().since(started).as_secs_f64());
     REQUESTS.increment(&[route.path, method_name(&method), response.status().as_str()]);
     response
@@ -258,17 +309,13 @@ fn method_name(method: &Method) -> &str {
 }
 
 /// Checks a request; answers the call that its handler gets, or the refusal.
-async fn admit(
-    host: &dyn Host,
-    route: &Route<Bound>,
-    request: Request,
-) -> Result<Call, Box<Response>> {
+async fn admit(host: &dyn Host, served: &Served, request: Request) -> Result<Call, Box<Response>> {
+    let route = &served.route;
     let (mut parts, body) = request.into_parts();
     let upgrade = upgrade(host, &mut parts);
     let refuse = |no: Refused| match no {
         Refused::Kind(kind, message) => Box::new((route.refuse)(&parts.headers, kind, &message)),
-        Refused::Encoding => {
-            let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy";
+        Refused::Media(message) => {
             Box::new(reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
         }
     };
@@ -282,8 +329,12 @@ async fn admit(
     {
         return Err(refuse(Refused::Kind(ErrorKind::Overloaded, reason)));
     }
+    let is_upgrade = upgrade.is_some();
+    check_page(host, served, &parts, is_upgrade).map_err(|no| refuse(no.into()))?;
     let principal = identify(host, route.access, &parts).await.map_err(|no| refuse(no.into()))?;
-    let tenant = principal::tenant(&principal, &parts.headers).map_err(|no| refuse(no.into()))?;
+    let in_path = served.tenant_in(parts.uri.path());
+    let tenant = principal::tenant(route.access, &principal, &parts.headers, in_path.as_deref());
+    let tenant = tenant.map_err(|no| refuse(no.into()))?;
     let (services, limits) = (host.services(), host.body_limits());
     let mut stream = axum::body::Body::empty();
     let (body, held) = match route.body {
@@ -292,7 +343,8 @@ async fn admit(
             stream = body;
             (Bytes::new(), services.request_memory.hold())
         }
-        Body::Whole => {
+        Body::Whole | Body::Json => {
+            check_media(route.body, &parts.headers).map_err(refuse)?;
             let read = read_body(services, &limits, &parts, body).await.map_err(refuse)?;
             unpack(services, &limits, &parts.headers, read).await.map_err(refuse)?
         }
@@ -324,7 +376,7 @@ fn upgrade(host: &dyn Host, parts: &mut Parts) -> Option<Upgrade> {
 enum Refused {
     Kind(ErrorKind, String),
     /// 415, which is the status of no error kind.
-    Encoding,
+    Media(&'static str),
 }
 
 impl From<Refusal> for Refused {
@@ -333,12 +385,52 @@ impl From<Refusal> for Refused {
     }
 }
 
+impl Served {
+    /// The tenant that the path names.
+    fn tenant_in(&self, path: &str) -> Option<String> {
+        let segment = path.split('/').nth(self.tenant_at?)?;
+        Some(percent_decode_segment(segment))
+    }
+}
+
+/// Refuses what a page of another site has a browser send: everything that is addressed to a name that
+/// is not the server's, and changes and upgrades by pages that the protocol does not list.
+fn check_page(
+    host: &dyn Host,
+    served: &Served,
+    parts: &Parts,
+    is_upgrade: bool,
+) -> Result<(), Refusal> {
+    host.admits_host(parts)?;
+    if !is_upgrade && !served.route.access.is_change(&parts.method) {
+        return Ok(());
+    }
+    match Page(parts).foreign_origin() {
+        Some(origin) if !served.cors.admits(origin) => {
+            Err(Refusal::Site { origin: origin.chars().take(ORIGIN_SHOWN_MAX).collect() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Characters of an origin that a refusal shows.
+const ORIGIN_SHOWN_MAX: usize = 200;
+
+fn check_media(body: Body, headers: &HeaderMap) -> Result<(), Refused> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type.unwrap_or("").split(';').next().unwrap_or("");
+    if body == Body::Json && !media.trim().eq_ignore_ascii_case("application/json") {
+        return Err(Refused::Media("send the body with Content-Type: application/json"));
+    }
+    Ok(())
+}
+
 async fn identify(host: &dyn Host, access: Access, parts: &Parts) -> Result<Principal, Refusal> {
-    let Access::Needs(scope) = access else {
+    if access == Access::Public {
         return Ok(Principal::nobody());
-    };
+    }
     let principal = host.identify(parts).await?;
-    principal.may(scope)?;
+    principal.may(access)?;
     Ok(principal)
 }
 
@@ -364,7 +456,8 @@ async fn unpack(
 ) -> Result<(Bytes, Held), Refused> {
     let encoding = headers.get(header::CONTENT_ENCODING).map_or(Ok(""), |value| value.to_str());
     let Some(encoding) = encoding.ok().and_then(Encoding::from_header) else {
-        return Err(Refused::Encoding);
+        let message = "unknown Content-Encoding: send identity, gzip, deflate, zstd or snappy";
+        return Err(Refused::Media(message));
     };
     if encoding == Encoding::Identity {
         return Ok((packed, held));
@@ -400,6 +493,11 @@ pub fn percent_decode(text: &str) -> String {
         rest = tail;
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Decodes a segment of a path, in which a plus is not a space.
+pub fn percent_decode_segment(encoded: &str) -> String {
+    percent_decode(&encoded.replace('+', "%2b"))
 }
 
 /// Turns a panic of the handler into an answer with 500, and counts it.

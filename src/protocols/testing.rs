@@ -60,6 +60,13 @@ fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
     }
 }
 
+/// Holds everything.
+fn tester() -> Principal {
+    let mut tester = Principal::operator();
+    "tester".clone_into(&mut tester.name);
+    tester
+}
+
 /// Admits every request, except those that name a refusal in `x-test-refuse`.
 struct TestHost(Arc<Services>);
 
@@ -72,6 +79,10 @@ impl Host for TestHost {
         None
     }
 
+    fn admits_host(&self, _: &Parts) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     fn identify<'a>(&'a self, parts: &'a Parts) -> Identified<'a> {
         let refusal = match parts.headers.get("x-test-refuse").map(|value| value.as_bytes()) {
             None => None,
@@ -79,7 +90,7 @@ impl Host for TestHost {
             Some(b"scope") => Some(Refusal::Scope { who: "tester".to_owned(), scope: "write" }),
             Some(_) => Some(Refusal::Starting),
         };
-        Box::pin(async { refusal.map_or_else(|| Ok(Principal::almighty("tester")), Err) })
+        Box::pin(async { refusal.map_or_else(|| Ok(tester()), Err) })
     }
 
     fn body_limits(&self) -> BodyLimits {
@@ -156,7 +167,7 @@ impl TestServer {
         let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services)));
         let mut protocols = all(&settings, &services);
         protocols.extend(more);
-        let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes));
+        let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes, &one.cors));
         let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

@@ -1,10 +1,13 @@
 //! Access: the tokens and users, and the changes that an operator makes to them. The same
 //! changes come over HTTP, through the control socket, and from the command line while no server
 //! runs.
+//!
+//! Invariant: nobody gives, sees or takes away more than they hold. Every change is made in somebody's
+//! name (`by`), whose rights include those of the token or user that is changed, before and after.
 
 use catalog::{
-    Backend, Catalog, CatalogError, NewToken, Scope, TenantAccess, TokenInfo, Tokens, UserInfo,
-    Users,
+    Backend, Catalog, CatalogError, Identity, NewToken, Scope, TenantAccess, TokenInfo, Tokens,
+    UserInfo, Users,
 };
 use observe::Notice;
 use platform::{Clock, Disk, Random, RealDisk};
@@ -29,9 +32,10 @@ pub struct AccessBook {
 pub struct TokenRequest {
     pub name: String,
     pub scopes: BTreeSet<Scope>,
-    /// Names, or `["*"]` for all.
-    #[serde(default = "default_tenants")]
-    pub tenants: TenantAccess,
+    /// Names, or `["*"]` for all. Without it, the tenants of whoever creates the token; `default` where
+    /// that is all of them.
+    #[serde(default)]
+    pub tenants: Option<TenantAccess>,
     /// Milliseconds since 1970; without it the token is good until revoked.
     #[serde(default)]
     pub expires_ms: Option<i64>,
@@ -43,8 +47,9 @@ pub struct TokenRequest {
 pub struct UserRequest {
     pub password: String,
     pub scopes: BTreeSet<Scope>,
-    #[serde(default = "default_tenants")]
-    pub tenants: TenantAccess,
+    /// As of a token.
+    #[serde(default)]
+    pub tenants: Option<TenantAccess>,
 }
 
 impl std::fmt::Debug for UserRequest {
@@ -79,8 +84,14 @@ fn close_to_others(disk: &RealDisk, path: &str, depth: usize) {
     }
 }
 
-fn default_tenants() -> TenantAccess {
-    TenantAccess::Only(BTreeSet::from([model::TenantId::default_tenant()]))
+/// The tenants of a token or user for which none were named.
+fn own_tenants(by: &Identity) -> TenantAccess {
+    match &by.tenants {
+        TenantAccess::Only(_) => by.tenants.clone(),
+        TenantAccess::All => {
+            TenantAccess::Only(BTreeSet::from([model::TenantId::default_tenant()]))
+        }
+    }
 }
 
 impl AccessBook {
@@ -101,19 +112,66 @@ impl AccessBook {
         Ok(Self { catalog, tokens, users, clock })
     }
 
-    pub fn create_token(&self, request: TokenRequest) -> Result<NewToken, CatalogError> {
+    pub fn create_token(
+        &self,
+        by: &Identity,
+        request: TokenRequest,
+    ) -> Result<NewToken, CatalogError> {
         let TokenRequest { name, scopes, tenants, expires_ms } = request;
+        let tenants = tenants.unwrap_or_else(|| own_tenants(by));
+        by.check_gift(&scopes, &tenants, expires_ms)?;
         self.tokens.create(&name, scopes, tenants, self.clock.wall_ms(), expires_ms)
     }
 
-    pub fn list_tokens(&self) -> Vec<TokenInfo> {
-        self.tokens.list()
+    /// Those that are bound to tenants of the caller.
+    pub fn list_tokens(&self, by: &Identity) -> Vec<TokenInfo> {
+        let mut tokens = self.tokens.list();
+        tokens.retain(|token| by.tenants.includes(&token.tenants));
+        tokens
     }
 
-    pub fn set_user(&self, name: &str, request: &UserRequest) -> Result<UserInfo, CatalogError> {
+    /// A token that the caller may not see is not there.
+    pub fn revoke_token(&self, by: &Identity, id: &str) -> Result<(), CatalogError> {
+        let missing = || CatalogError::NotFound(format!("token {id}"));
+        let token = self.tokens.get(id).ok_or_else(missing)?;
+        if !by.tenants.includes(&token.tenants) {
+            return Err(missing());
+        }
+        self.tokens.revoke(id)
+    }
+
+    pub fn set_user(
+        &self,
+        by: &Identity,
+        name: &str,
+        request: UserRequest,
+    ) -> Result<UserInfo, CatalogError> {
         let UserRequest { password, scopes, tenants } = request;
-        let now_ms = self.clock.wall_ms();
-        self.users.set(name, password, scopes.clone(), tenants.clone(), now_ms)
+        let tenants = tenants.unwrap_or_else(|| own_tenants(by));
+        by.check_gift(&scopes, &tenants, None)?;
+        // The names of users are shared by all tenants.
+        if self.users.get(name).is_some_and(|old| !by.tenants.includes(&old.tenants)) {
+            let text = format!("there is a user {name} already; choose another name");
+            return Err(CatalogError::NotYours(text));
+        }
+        self.users.set(name, &password, scopes, tenants, self.clock.wall_ms())
+    }
+
+    /// Those that are bound to tenants of the caller.
+    pub fn list_users(&self, by: &Identity) -> Vec<UserInfo> {
+        let mut users = self.users.list();
+        users.retain(|user| by.tenants.includes(&user.tenants));
+        users
+    }
+
+    /// A user that the caller may not see is not there.
+    pub fn remove_user(&self, by: &Identity, name: &str) -> Result<(), CatalogError> {
+        let missing = || CatalogError::NotFound(format!("user {name}"));
+        let user = self.users.get(name).ok_or_else(missing)?;
+        if !by.tenants.includes(&user.tenants) {
+            return Err(missing());
+        }
+        self.users.remove(name)
     }
 
     /// Does the catalog's maintenance that is due, such as its export. Blocking.

@@ -1,6 +1,7 @@
 //! The running server as its handlers see it.
 
 use crate::config::{self, Config};
+use crate::http::names::HostNames;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::routes;
 use crate::stores::Stores;
@@ -21,6 +22,8 @@ pub struct App {
     pub registry: Registry,
     pub lifecycle: Lifecycle,
     pub addresses: Vec<SocketAddr>,
+    /// What requests may call this server.
+    pub(crate) names: HostNames,
     pub is_tls: bool,
     pub started_ms: i64,
     /// What the protocols see.
@@ -39,6 +42,7 @@ impl App {
         Self {
             is_tls: !config.tls.cert_file.as_os_str().is_empty(),
             registry: routes::registry(&protocols),
+            names: HostNames::new(&config, &addresses),
             services,
             protocols,
             config,

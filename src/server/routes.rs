@@ -9,13 +9,16 @@ use axum::http::Method;
 use catalog::Scope;
 use observe::Registry;
 use platform::RealClock;
-use protocols::{Handler, Host, Protocol, ProtocolSettings, Refuse, Services, handler};
+use protocols::{Cors, Handler, Host, Protocol, ProtocolSettings, Refuse, Services, handler};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const READ: Access = Access::Needs(Scope::Read);
-const WRITE: Access = Access::Needs(Scope::Write);
-const ADMIN: Access = Access::Needs(Scope::Admin);
+const READ: Access = Access::Tenant(Scope::Read);
+const WRITE: Access = Access::Tenant(Scope::Write);
+const ADMIN: Access = Access::Tenant(Scope::Admin);
+/// What the server tells of itself.
+const OF_SERVER: Access = Access::Server(Scope::Read);
+const SERVER_ADMIN: Access = Access::Server(Scope::Admin);
 const REFUSE: Refuse = protocols::reply::refuse;
 
 const fn page(
@@ -72,14 +75,14 @@ pub static ROUTES: &[Route] = &[
     page("/version", Access::Public, handler!(health::version), "Name and version"),
     page(
         "/metrics",
-        READ,
+        OF_SERVER,
         handler!(own_metrics::page),
         "The server's own metrics, Prometheus text or OpenMetrics",
     ),
     action(
         &[Method::POST],
         "/-/flush",
-        ADMIN,
+        SERVER_ADMIN,
         Body::None,
         handler!(admin::flush),
         "Writes everything in memory to parts; answers when done",
@@ -87,23 +90,23 @@ pub static ROUTES: &[Route] = &[
     action(
         &[Method::POST],
         "/-/merge",
-        ADMIN,
+        SERVER_ADMIN,
         Body::None,
         handler!(admin::merge),
         "Flushes, then merges each day into one part; answers when done",
     ),
     action(
-        &[Method::POST, Method::GET],
+        &[Method::POST],
         "/internal/force_flush",
-        ADMIN,
+        SERVER_ADMIN,
         Body::None,
         handler!(admin::flush),
         "`/-/flush` under VictoriaMetrics' name",
     ),
     action(
-        &[Method::POST, Method::GET],
+        &[Method::POST],
         "/internal/force_merge",
-        ADMIN,
+        SERVER_ADMIN,
         Body::None,
         handler!(admin::merge),
         "`/-/merge` under VictoriaMetrics' name",
@@ -111,7 +114,7 @@ pub static ROUTES: &[Route] = &[
     action(
         &[Method::GET],
         "/api/admin/snapshots",
-        ADMIN,
+        SERVER_ADMIN,
         Body::None,
         handler!(admin::list_snapshots),
         "Names of snapshots",
@@ -119,7 +122,7 @@ pub static ROUTES: &[Route] = &[
     action(
         &[Method::DELETE],
         "/api/admin/snapshots/{name}",
-        ADMIN,
+        SERVER_ADMIN,
         Body::None,
         handler!(admin::remove_snapshot),
         "Removes a snapshot",
@@ -141,9 +144,17 @@ pub static ROUTES: &[Route] = &[
         "Gives them up, so that the write-ahead log need not keep them",
     ),
     action(
+        &[Method::DELETE],
+        "/api/admin/catalog-damage",
+        SERVER_ADMIN,
+        Body::None,
+        handler!(admin::acknowledge_damage),
+        "What `/healthy` says of a damaged catalog has been seen to: it is not said any more",
+    ),
+    action(
         &[Method::GET],
         "/api/admin/tokens",
-        ADMIN,
+        Access::Grants,
         Body::None,
         handler!(admin::list_tokens),
         "API tokens, without their secrets",
@@ -151,15 +162,15 @@ pub static ROUTES: &[Route] = &[
     action(
         &[Method::POST],
         "/api/admin/tokens",
-        ADMIN,
-        Body::Whole,
+        Access::Grants,
+        Body::Json,
         handler!(admin::create_token),
         "Creates a token; its secret is in this answer and nowhere else",
     ),
     action(
         &[Method::DELETE],
         "/api/admin/tokens/{id}",
-        ADMIN,
+        Access::Grants,
         Body::None,
         handler!(admin::revoke_token),
         "Revokes a token",
@@ -167,7 +178,7 @@ pub static ROUTES: &[Route] = &[
     action(
         &[Method::GET],
         "/api/admin/users",
-        ADMIN,
+        Access::Grants,
         Body::None,
         handler!(admin::list_users),
         "Users with passwords, without them",
@@ -175,15 +186,15 @@ pub static ROUTES: &[Route] = &[
     action(
         &[Method::PUT],
         "/api/admin/users/{name}",
-        ADMIN,
-        Body::Whole,
+        Access::Grants,
+        Body::Json,
         handler!(admin::set_user),
         "Creates a user or changes password, scopes and tenants",
     ),
     action(
         &[Method::DELETE],
         "/api/admin/users/{name}",
-        ADMIN,
+        Access::Grants,
         Body::None,
         handler!(admin::remove_user),
         "Removes a user",
@@ -213,9 +224,9 @@ pub fn router(app: &Arc<App>) -> Router {
     // tonic's fallback is not ours: merge its routes under our table's.
     let host: Arc<dyn Host> = app.clone();
     let own = protocols::bind(app, ROUTES);
-    let mut router = protocols::router(&host, &own).merge(grpc.reset_fallback());
+    let mut router = protocols::router(&host, &own, &Cors::closed()).merge(grpc.reset_fallback());
     for protocol in &app.protocols {
-        router = router.merge(protocols::router(&host, &protocol.routes));
+        router = router.merge(protocols::router(&host, &protocol.routes, &protocol.cors));
     }
     router.fallback(protocols::not_found)
 }
@@ -251,30 +262,71 @@ pub fn reference_page() -> String {
     let mut page = String::from(
         "# Routes\n\nGenerated from the tables in `src/server/routes.rs` and `src/protocols`; a test keeps it fresh. Every \
          listener serves all of them, and gRPC's `grpc.health.v1.Health` beside them. With \
-         `auth.mode = \"off\"` everybody may call everything.\n\n\
+         `auth.mode = \"off\"` everybody may call everything but the routes of tokens and users.\n\n\
+         The second column says who may call a route: everybody; callers with a scope for the tenant that \
+         they ask about (*tenant*); callers with a scope for all tenants, because the route concerns the whole \
+         server (*server*); or callers with the scope `admin` who proved who they are, and who see and give \
+         only what they hold (*grants*). [security.md](security.md) explains them.\n\n\
          What is marked with † is served below `/prometheus` too. Browsers of other sites may ask for \
-         what is below `/api/v1` and needs the scope `read`, as `prometheus.cors_origin` says: each \
+         what is below `/api/v1` and needs the scope `read`, as `prometheus.cors_origins` says: each \
          such path answers `OPTIONS` to everybody.\n\n\
-         | route | scope | what it does |\n| --- | --- | --- |\n",
+         | route | who | what it does |\n| --- | --- | --- |\n",
     );
+    for Line { route, is_twin, access, about } in lines() {
+        let (mark, who) = (if is_twin { " †" } else { "" }, who(access));
+        let _ = writeln!(page, "| `{route}`{mark} | {who} | {about} |");
+    }
+    page
+}
+
+/// The routes of docs/security.md: those that take more than a scope for one tenant.
+pub fn rights_table() -> String {
+    use std::fmt::Write as _;
+    let mut table = String::from("| route | who |\n| --- | --- |\n");
+    for Line { route, access, .. } in lines() {
+        if matches!(access, Access::Public | Access::Server(_) | Access::Grants) {
+            let _ = writeln!(table, "| `{route}` | {} |", who(access));
+        }
+    }
+    table
+}
+
+fn who(access: Access) -> String {
+    match access {
+        Access::Public => "everybody".to_owned(),
+        Access::Tenant(scope) => format!("`{}`, tenant", scope.as_str()),
+        Access::Server(scope) => format!("`{}`, server", scope.as_str()),
+        Access::Grants => "`admin`, grants".to_owned(),
+    }
+}
+
+/// A line of the tables in the docs.
+struct Line {
+    /// Methods and path.
+    route: String,
+    /// It is served below `/prometheus` too.
+    is_twin: bool,
+    access: Access,
+    about: &'static str,
+}
+
+/// Every route, without preflights and without those that only repeat another one below a prefix.
+fn lines() -> Vec<Line> {
     let own = ROUTES.iter().map(|r| (r.methods, r.path, r.access, r.about));
     let protocols = default_protocols();
     let of_protocols = || protocols.iter().flat_map(|protocol| &protocol.routes);
     let twins: BTreeSet<&str> =
         of_protocols().filter_map(|route| route.path.strip_prefix("/prometheus")).collect();
     let of_protocols = of_protocols().map(|r| (r.methods, r.path, r.access, r.about));
-    for (methods, path, access, about) in own.chain(of_protocols) {
-        let is_twin = path.strip_prefix("/prometheus").is_some_and(|path| twins.contains(path));
-        if is_twin || methods == [Method::OPTIONS] {
-            continue;
-        }
+    let repeats =
+        |path: &str| path.strip_prefix("/prometheus").is_some_and(|path| twins.contains(path));
+    let listed = own.chain(of_protocols);
+    let listed =
+        listed.filter(|(methods, path, ..)| !repeats(path) && *methods != [Method::OPTIONS]);
+    let line = |(methods, path, access, about): (&[Method], &str, Access, &'static str)| {
         let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
-        let access = match access {
-            Access::Public => "everybody".to_owned(),
-            Access::Needs(scope) => format!("`{}`", scope.as_str()),
-        };
-        let (methods, mark) = (methods.join(", "), if twins.contains(path) { " †" } else { "" });
-        let _ = writeln!(page, "| `{methods} {path}`{mark} | {access} | {about} |");
-    }
-    page
+        let route = format!("{} {path}", methods.join(", "));
+        Line { route, is_twin: twins.contains(path), access, about }
+    };
+    listed.map(line).collect()
 }

@@ -1,6 +1,5 @@
 //! What an endpoint works with, and what a protocol says of itself so that it can be run.
 
-use super::cors::Cors;
 use super::parameters::Parameters;
 use super::quick::QuickQueries;
 use crate::Call;
@@ -24,13 +23,12 @@ pub(crate) trait Api: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct ApiState {
     pub(crate) services: Arc<Services>,
-    pub(crate) cors: Cors,
     pub(crate) quick: QuickQueries,
 }
 
 impl ApiState {
-    pub(crate) fn new(services: &Arc<Services>, cors: Cors) -> Self {
-        Self { services: Arc::clone(services), cors, quick: QuickQueries::default() }
+    pub(crate) fn new(services: &Arc<Services>) -> Self {
+        Self { services: Arc::clone(services), quick: QuickQueries::default() }
     }
 }
 

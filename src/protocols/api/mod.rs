@@ -3,14 +3,13 @@
 //! Lives here: `context` (what an endpoint works with, and the trait by which a protocol says how
 //! its errors look), `run` (which thread an endpoint runs on, until its client goes away),
 //! `parameters` (query strings and forms), `stream` (answers that are sent while they are written),
-//! `quick` (queries that need no other thread), `gzip`, `cors`, `json` (writers).
+//! `quick` (queries that need no other thread), `gzip`, `json` (writers).
 //! Not here: statuses and error bodies, which are the protocol's own.
 //! Invariants: an endpoint may block, because it runs in the query pool or on a worker thread; the
 //! exceptions are those that read no store, and queries that were answered within a millisecond several
 //! times in a row. No thread of the query pool ever waits for a client: answers that are sent while they
 //! are written have threads of their own (`stream`).
 
-pub(crate) mod cors;
 pub(crate) mod gzip;
 pub(crate) mod json;
 pub(crate) mod parameters;

@@ -63,12 +63,12 @@ impl<A: Api> Asked<A> {
     ) -> (Response, Option<Call>) {
         let Self { api, call, cancel } = self;
         let accepts_gzip = gzip::is_accepted(&call.headers);
-        let (answered, call) = match Context::new(Arc::clone(&api), call, cancel.clone()) {
+        let (answered, call) = match Context::new(api, call, cancel.clone()) {
             Ok(context) => (endpoint(&context), Some(context.call)),
             Err(error) => (Err(error.into()), None),
         };
         let response = answered.unwrap_or_else(|error| A::failure(&error));
-        (api.state().cors.apply(gzip::packed(response, accepts_gzip, &cancel)), call)
+        (gzip::packed(response, accepts_gzip, &cancel), call)
     }
 }
 
@@ -177,7 +177,7 @@ pub(crate) async fn run_streamed<A: Api>(
     let head = Head { content_type: (endpoint.content_type)(&call), is_gzip };
     let mut response = stream_to(Arc::clone(&api), call, head, endpoint.write).await;
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    api.state().cors.apply(response)
+    response
 }
 
 /// Sends what `write` writes, without any header beside those of `head`.

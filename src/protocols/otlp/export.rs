@@ -35,11 +35,6 @@ pub(super) struct ExportRequest {
 }
 
 pub(super) async fn http<S: Signal>(otlp: Arc<Otlp>, call: Call) -> Response {
-    let response = http_answer::<S>(Arc::clone(&otlp), call).await;
-    otlp.cors.apply(response)
-}
-
-async fn http_answer<S: Signal>(otlp: Arc<Otlp>, call: Call) -> Response {
     let Some(encoding) = OtlpEncoding::from_content_type(call.header("content-type")) else {
         let message = "send application/x-protobuf or application/json\n";
         return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);

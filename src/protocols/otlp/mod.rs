@@ -15,10 +15,10 @@ mod tests;
 
 pub use settings::{OtlpSettings, TranslationStrategy};
 
-use crate::api::cors::{Allowed, Cors};
+use crate::cors::{Allowed, Cors};
 use crate::route::bind;
-use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, Services, grpc, handler};
-use axum::http::Method;
+use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, Services, grpc, handler, reply};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use catalog::Scope;
 use metrics::{DeltaState, Metrics};
@@ -29,7 +29,6 @@ use std::sync::Arc;
 pub(crate) struct Otlp {
     services: Arc<Services>,
     settings: OtlpSettings,
-    cors: Cors,
     /// Shared with exports under way, which may take back what they added.
     deltas: Arc<DeltaState>,
 }
@@ -44,10 +43,10 @@ pub(crate) fn protocol(settings: &OtlpSettings, services: &Arc<Services>) -> Pro
     let otlp = Arc::new(Otlp {
         services: Arc::clone(services),
         settings: settings.clone(),
-        cors: Cors::new(&settings.cors_origin, CORS),
         deltas: Arc::default(),
     });
-    Protocol { routes: bind(&otlp, ROUTES), ..Protocol::new("otlp") }
+    let cors = Cors::new(&settings.cors_origins, CORS);
+    Protocol { routes: bind(&otlp, ROUTES), cors, ..Protocol::new("otlp") }
 }
 
 type OtlpRoute = Route<Handler<Otlp>>;
@@ -58,7 +57,7 @@ const fn route(
     refuse: Refuse,
     about: &'static str,
 ) -> OtlpRoute {
-    let (methods, access) = (&[Method::POST], Access::Needs(Scope::Write));
+    let (methods, access) = (&[Method::POST], Access::Tenant(Scope::Write));
     let (body, needs_stores) = (Body::AsSent, true);
     Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
@@ -90,6 +89,6 @@ static ROUTES: &[OtlpRoute] = &[
     preflight("/prometheus/api/v1/otlp/v1/metrics"),
 ];
 
-async fn options(otlp: Arc<Otlp>, _: Call) -> Response {
-    otlp.cors.preflight()
+async fn options(_: Arc<Otlp>, _: Call) -> Response {
+    reply::empty(StatusCode::NO_CONTENT)
 }

@@ -61,9 +61,9 @@ section! {
         promote_scope_metadata: bool = false,
         /// Delta points are added up. The sum of a series without points for this long starts again at 0.
         delta_expiry: HumanDuration = HumanDuration::from_secs(300),
-        /// The site whose pages may send metrics from browsers: the value of
-        /// `Access-Control-Allow-Origin` on the paths of OTLP over HTTP. Empty: none.
-        cors_origin: String = String::new(),
+        /// The sites whose pages may send metrics from browsers to the paths of OTLP over HTTP, as
+        /// browsers send them in `Origin`: `["https://shop.example"]`. `["*"]`: every site.
+        cors_origins: Vec<String> = Vec::new(),
         /// Series whose deltas are added up at the same time; more are rejected.
         delta_series_max: usize = 100_000,
     }

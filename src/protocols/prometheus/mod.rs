@@ -29,7 +29,7 @@ mod write;
 pub use settings::PrometheusSettings;
 
 use crate::api::ApiState;
-use crate::api::cors::{Allowed, Cors};
+use crate::cors::{Allowed, Cors};
 use crate::route::bind;
 use crate::{Protocol, Services};
 use std::sync::Arc;
@@ -54,7 +54,8 @@ const CORS: Allowed = Allowed {
 };
 
 pub(crate) fn protocol(settings: &PrometheusSettings, services: &Arc<Services>) -> Protocol {
-    let api = ApiState::new(services, Cors::new(&settings.cors_origin, CORS));
+    let api = ApiState::new(services);
+    let cors = Cors::new(&settings.cors_origins, CORS);
     let prometheus = Arc::new(Prometheus { settings: settings.clone(), api });
-    Protocol { routes: bind(&prometheus, routes::ROUTES), ..Protocol::new("prometheus") }
+    Protocol { routes: bind(&prometheus, routes::ROUTES), cors, ..Protocol::new("prometheus") }
 }

@@ -4,7 +4,7 @@ use super::envelope::{ApiError, Context, Data, refuse, succeeded};
 use super::{Prometheus, admin, export, federate, import, labels, query, read, status, write};
 use crate::api::{StreamedEndpoint, run, run_here, run_query, run_streamed};
 use crate::{Access, Body, Call, Handler, Refuse, Route, handler, reply};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use catalog::Scope;
 use std::sync::Arc;
@@ -24,9 +24,12 @@ const GET_POST: &[Method] = &[Method::GET, Method::POST];
 const OPTIONS: &[Method] = &[Method::OPTIONS];
 const CHANGE: &[Method] = &[Method::POST, Method::PUT];
 
-const READ: Access = Access::Needs(Scope::Read);
-const WRITE: Access = Access::Needs(Scope::Write);
-const ADMIN: Access = Access::Needs(Scope::Admin);
+const READ: Access = Access::Tenant(Scope::Read);
+const WRITE: Access = Access::Tenant(Scope::Write);
+const ADMIN: Access = Access::Tenant(Scope::Admin);
+/// What the server tells of itself.
+const OF_SERVER: Access = Access::Server(Scope::Read);
+const SERVER_ADMIN: Access = Access::Server(Scope::Admin);
 
 /// An endpoint that answers JSON without reading a store, as a handler.
 macro_rules! known {
@@ -80,8 +83,8 @@ macro_rules! streamed {
 }
 
 /// Answers the preflight request that a browser sends before a request from another site.
-async fn options(prometheus: Arc<Prometheus>, _: Call) -> Response {
-    prometheus.api.cors.preflight()
+async fn options(_: Arc<Prometheus>, _: Call) -> Response {
+    reply::empty(StatusCode::NO_CONTENT)
 }
 
 const fn route(
@@ -99,7 +102,7 @@ const fn route(
 /// Agents that write show the text of a refusal to people; clients that read expect JSON.
 const fn refusal(access: Access) -> Refuse {
     match access {
-        Access::Needs(Scope::Write) => reply::refuse_plainly,
+        Access::Tenant(Scope::Write) => reply::refuse_plainly,
         _ => refuse,
     }
 }
@@ -130,7 +133,7 @@ macro_rules! both {
 
 /// Whether pages of other sites may call it, as they may every route that reads.
 const fn is_read(route: &ApiRoute) -> bool {
-    matches!(route.access, Access::Needs(Scope::Read))
+    matches!(route.access, Access::Tenant(Scope::Read) | Access::Server(Scope::Read))
 }
 
 /// The pairs below, joined while compiling, with a preflight for every path that is read.
@@ -219,18 +222,30 @@ const PAIRS: &[[ApiRoute; 2]] = &[
         known!(status::build),
         "The version of Prometheus' API that is spoken"
     ),
-    both!(reading, [GET], "/api/v1/status/config", known!(status::config), "The configuration"),
     both!(
-        reading,
+        route,
+        [GET],
+        "/api/v1/status/config",
+        OF_SERVER,
+        Body::Whole,
+        known!(status::config),
+        "The configuration"
+    ),
+    both!(
+        route,
         [GET],
         "/api/v1/status/flags",
+        OF_SERVER,
+        Body::Whole,
         known!(status::flags),
         "Every setting, and Prometheus' names for some"
     ),
     both!(
-        reading,
+        route,
         [GET],
         "/api/v1/status/runtimeinfo",
+        OF_SERVER,
+        Body::Whole,
         json!(status::runtime),
         "When and where the server started"
     ),
@@ -325,7 +340,7 @@ const PAIRS: &[[ApiRoute; 2]] = &[
         route,
         [CHANGE],
         "/api/v1/admin/tsdb/snapshot",
-        ADMIN,
+        SERVER_ADMIN,
         Body::Whole,
         change!(admin::snapshot),
         "Keeps what is there now under a name"

@@ -21,9 +21,9 @@ section! {
         read_frame_size: ByteSize = ByteSize::mib(1),
         /// Let `/api/v1/admin/tsdb` delete series and take snapshots.
         admin_api: bool = false,
-        /// The sites whose pages may query from browsers: the value of
-        /// `Access-Control-Allow-Origin`. Empty: none.
-        cors_origin: String = "*".to_owned(),
+        /// The sites whose pages may query from browsers, as browsers send them in `Origin`:
+        /// `["https://grafana.example"]`. `["*"]` lets every site read what the browser can reach.
+        cors_origins: Vec<String> = Vec::new(),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn flags(context: &Context) -> Result<Data, ApiError> {
         ("query.max-samples", services.metric_options.engine.samples_max.to_string()),
         ("query.timeout", format_duration(services.metric_options.engine.timeout_ms)),
         ("storage.tsdb.retention.time", retention),
-        ("web.cors.origin", context.api.settings.cors_origin.clone()),
+        ("web.cors.origin", context.api.settings.cors_origins.join(",")),
         ("web.enable-admin-api", context.api.settings.admin_api.to_string()),
         ("web.enable-otlp-receiver", "true".to_owned()),
         ("web.enable-remote-write-receiver", "true".to_owned()),

@@ -521,19 +521,73 @@ fn large_answers_are_packed_for_who_takes_it() {
 
 #[test]
 fn browsers_of_other_sites_are_answered_as_the_setting_says() {
-    let open = TestServer::new(|_| {});
-    let answer = open.send("OPTIONS /api/v1/query", &[("origin", "http://x")], "");
-    assert_eq!(answer.status, 204);
-    assert_eq!(answer.header("access-control-allow-origin"), "*");
-    let closed = TestServer::new(|setup| setup.settings.prometheus.cors_origin.clear());
-    let answer = closed.send("GET /api/v1/query?query=1", &[], "");
+    let query = "GET /api/v1/query?query=1";
+    let allowed = |server: &TestServer, line: &str, origin: &str| {
+        let answer = server.send(line, &[("origin", origin)], "");
+        assert!(answer.status.is_success(), "{line}");
+        answer.header("access-control-allow-origin").to_owned()
+    };
+    let closed = TestServer::new(|_| {});
+    assert_eq!(allowed(&closed, query, "http://x"), "", "no site may unless it is listed");
+    assert_eq!(allowed(&closed, "OPTIONS /api/v1/query", "http://x"), "");
+    let listed = |origins: &[&str]| {
+        let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
+        TestServer::new(|setup| setup.settings.prometheus.cors_origins = origins)
+    };
+    let two = listed(&["https://a.example", "https://b.example"]);
+    for line in [query, "OPTIONS /api/v1/query"] {
+        assert_eq!(allowed(&two, line, "https://b.example"), "https://b.example");
+        assert_eq!(allowed(&two, line, "https://c.example"), "");
+    }
+    assert_eq!(allowed(&listed(&["*"]), query, "http://x"), "http://x");
+    let answer = two.send(query, &[], "");
     assert_eq!(answer.header("access-control-allow-origin"), "");
+    let varies = answer.headers.get_all("vary").iter().any(|value| value == "Origin");
+    assert!(varies, "caches must keep the answers apart");
+}
+
+/// What a page of another site can have a browser send without being asked first.
+#[test]
+fn pages_of_other_sites_change_nothing() {
+    let server = TestServer::new(|setup| {
+        setup.settings.prometheus.admin_api = true;
+        setup.settings.prometheus.cors_origins = vec!["https://a.example".to_owned()];
+    });
+    let changes = [
+        ("POST /api/v1/import/prometheus", "a 1\n"),
+        ("POST /api/v1/import", "{}"),
+        ("POST /api/v1/write", ""),
+        ("POST /v1/metrics", "{}"),
+        ("POST /api/v1/admin/tsdb/delete_series?match[]=up", ""),
+        ("POST /api/v1/admin/tsdb/snapshot", ""),
+    ];
+    for (line, body) in changes {
+        for page in [
+            ("origin", "http://evil.example"),
+            ("origin", "null"),
+            ("origin", "https://a.example"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            let headers = [("host", "localhost:9640"), ("content-type", "text/plain"), page];
+            let answer = server.send(line, &headers, body);
+            assert_eq!(answer.status, 403, "{line} by a page with {page:?}");
+        }
+    }
+    let count = server.send("GET /api/v1/query?query=count({__name__=~\".%2B\"})", &[], "");
+    assert!(count.text().contains("\"result\":[]"), "nothing was stored: {}", count.text());
+    for own in [&[][..], &[("host", "m:1"), ("origin", "http://m:1")]] {
+        let answer = server.send("POST /api/v1/import/prometheus", own, "a 1\n");
+        assert_eq!(answer.status, 204, "agents and the server's own pages: {own:?}");
+    }
+    let read = [("origin", "http://grafana:3000"), ("host", "mirador:9640")];
+    let answer = server.send("POST /api/v1/query?query=1", &read, "");
+    assert_eq!(answer.status, 200, "a proxy passes the origin of its own page on");
 }
 
 #[test]
 fn browsers_may_send_otlp_where_its_setting_says_so() {
     let origin = "https://shop.example";
-    let open = TestServer::new(|setup| setup.settings.otlp.cors_origin = origin.to_owned());
+    let open = TestServer::new(|setup| setup.settings.otlp.cors_origins = vec![origin.to_owned()]);
     let json = [("content-type", "application/json"), ("origin", origin)];
     for path in ["/v1/metrics", "/api/v1/otlp/v1/metrics", "/otlp/v1/metrics"] {
         let before = open.send(&format!("OPTIONS {path}"), &[("origin", origin)], "");
@@ -709,15 +763,17 @@ fn histograms_are_read_as_chunks_and_as_samples() {
 
 #[test]
 fn every_path_that_is_read_answers_a_preflight() {
-    let server = TestServer::new(|_| {});
+    let any = || vec!["*".to_owned()];
+    let server = TestServer::new(|setup| setup.settings.prometheus.cors_origins = any());
     let routes = server.protocols.iter().flat_map(|protocol| &protocol.routes);
-    let read = routes.filter(|route| {
-        route.access == crate::Access::Needs(catalog::Scope::Read) && route.path != "/"
-    });
+    let is_read = |route: &&crate::Route<crate::Bound>| {
+        route.access.scope() == Some(catalog::Scope::Read) && route.path != "/"
+    };
+    let read = routes.filter(is_read);
     for route in read {
         let path = route.path.replace("{name}", "job");
         let answer = server.send(&format!("OPTIONS {path}"), &[("origin", "http://x")], "");
         assert_eq!(answer.status, 204, "{path}");
-        assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "http://x", "{path}");
     }
 }

@@ -6,7 +6,7 @@ use crate::access::{AccessBook, TokenRequest, UserRequest};
 use crate::config::{Config, HumanDuration};
 use crate::control;
 use crate::stores::LOCK_FILE;
-use catalog::{Scope, TenantAccess};
+use catalog::{Identity, Scope, TenantAccess};
 use clap::{Args, Subcommand};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use serde_json::{Value, json};
@@ -77,24 +77,25 @@ pub(super) fn tokens(config: &Config, command: &TokenCommand) -> Outcome {
             let expires_ms =
                 expires.map(|time| RealClock::new().wall_ms() + time.0.as_millis() as i64);
             let (scopes, tenants) = (grant.scopes(), grant.tenants()?);
+            let tenants = Some(tenants);
             let request = TokenRequest { name: name.clone(), scopes, tenants, expires_ms };
             let body = serde_json::to_value(&request)?;
-            let answer = change(config, "POST", "/api/admin/tokens", &body, |access| {
-                let token = access.create_token(request.clone())?;
+            let answer = change(config, "POST", "/api/admin/tokens", &body, |access, by| {
+                let token = access.create_token(by, request.clone())?;
                 Ok(json!({ "token": token.secret() }))
             })?;
             print(&format!("{}\n", answer["token"].as_str().unwrap_or("")))
         }
         TokenCommand::List => {
-            let answer = change(config, "GET", "/api/admin/tokens", &Value::Null, |access| {
-                Ok(json!({ "tokens": access.list_tokens() }))
+            let answer = change(config, "GET", "/api/admin/tokens", &Value::Null, |access, by| {
+                Ok(json!({ "tokens": access.list_tokens(by) }))
             })?;
             print(&table(&answer["tokens"], &["id", "name", "scopes", "tenants", "last_used_ms"]))
         }
         TokenCommand::Revoke { id } => {
             let path = format!("/api/admin/tokens/{}", control::encoded(id));
-            change(config, "DELETE", &path, &Value::Null, |access| {
-                access.tokens.revoke(id)?;
+            change(config, "DELETE", &path, &Value::Null, |access, by| {
+                access.revoke_token(by, id)?;
                 Ok(Value::Null)
             })?;
             print("revoked\n")
@@ -105,26 +106,26 @@ pub(super) fn tokens(config: &Config, command: &TokenCommand) -> Outcome {
 pub(super) fn users(config: &Config, command: &UserCommand) -> Outcome {
     match command {
         UserCommand::Set { name, grant } => {
-            let (scopes, tenants) = (grant.scopes(), grant.tenants()?);
+            let (scopes, tenants) = (grant.scopes(), Some(grant.tenants()?));
             let request = UserRequest { password: read_password()?, scopes, tenants };
             let body = serde_json::to_value(&request)?;
             let path = format!("/api/admin/users/{}", control::encoded(name));
-            change(config, "PUT", &path, &body, |access| {
-                access.set_user(name, &request)?;
+            change(config, "PUT", &path, &body, |access, by| {
+                access.set_user(by, name, request.clone())?;
                 Ok(Value::Null)
             })?;
             print("set\n")
         }
         UserCommand::List => {
-            let answer = change(config, "GET", "/api/admin/users", &Value::Null, |access| {
-                Ok(json!({ "users": access.users.list() }))
+            let answer = change(config, "GET", "/api/admin/users", &Value::Null, |access, by| {
+                Ok(json!({ "users": access.list_users(by) }))
             })?;
             print(&table(&answer["users"], &["name", "scopes", "tenants"]))
         }
         UserCommand::Remove { name } => {
             let path = format!("/api/admin/users/{}", control::encoded(name));
-            change(config, "DELETE", &path, &Value::Null, |access| {
-                access.users.remove(name)?;
+            change(config, "DELETE", &path, &Value::Null, |access, by| {
+                access.remove_user(by, name)?;
                 Ok(Value::Null)
             })?;
             print("removed\n")
@@ -138,7 +139,7 @@ fn change(
     method: &str,
     path: &str,
     body: &Value,
-    here: impl FnOnce(&AccessBook) -> Result<Value, catalog::CatalogError>,
+    here: impl FnOnce(&AccessBook, &Identity) -> Result<Value, catalog::CatalogError>,
 ) -> Result<Value, Failure> {
     let folder = &config.server.data;
     let text = if body.is_null() { String::new() } else { body.to_string() };
@@ -154,7 +155,7 @@ fn change(
     let busy = "a server uses the data folder but does not answer on its control socket";
     let _lock = lock.ok_or(busy)?;
     let access = AccessBook::open(folder, Arc::new(RealClock::new()), Arc::new(OsRandom))?;
-    let answer = here(&access)?;
+    let answer = here(&access, &Identity::operator())?;
     access.catalog.export_now()?;
     Ok(answer)
 }

@@ -92,6 +92,11 @@ section! {
         /// Further addresses; `":4317"` takes the host of the main address. One that is already
         /// taken by somebody else is a warning, not a failure.
         also: Vec<String> = vec![":4317".to_owned(), ":4318".to_owned()],
+        /// Names that requests may call this server by, beside addresses and names without a dot. They are
+        /// checked while authentication is off: always on a server that only listens on loopback, on
+        /// others if names are listed here. A web page that points a name of its own at the server is
+        /// refused by that.
+        host_names: Vec<String> = Vec::new(),
         /// Listen on any address without authentication. Also `--insecure-listen`.
         insecure: bool = false,
     }
@@ -111,8 +116,9 @@ section! {
     /// Who may do what. Tokens: `mirador token`; passwords: `mirador user`.
     AuthSettings as "auth" {
         /// `"on"`: every request but `/healthy`, `/ready` and `/version` needs a token or a
-        /// password. `"off"`: everybody may do everything, which is only accepted on loopback or
-        /// with `listen.insecure`.
+        /// password. `"off"`: everybody may do everything but give rights, which is only accepted on
+        /// loopback or with `listen.insecure`. Tokens and users are then made on the machine alone
+        /// (`mirador token`, `mirador user`).
         mode: AuthMode = AuthMode::Off,
     }
 }

@@ -23,10 +23,10 @@ enum Credentials {
 
 pub(super) async fn identify(app: &App, parts: &Parts) -> Result<Principal, Refusal> {
     if parts.extensions.get::<Operator>().is_some() {
-        return Ok(Principal::almighty("operator"));
+        return Ok(Principal::operator());
     }
     if app.config.auth.mode == AuthMode::Off {
-        return Ok(Principal::almighty("anonymous"));
+        return Ok(Principal::anybody());
     }
     let stores = Arc::clone(app.stores().ok_or(Refusal::Starting)?);
     match credentials(&parts.headers) {

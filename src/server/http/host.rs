@@ -4,7 +4,7 @@ use super::auth;
 use super::listener::Peer;
 use crate::app::App;
 use axum::http::request::Parts;
-use protocols::{BodyLimits, Host, Identified, Services};
+use protocols::{BodyLimits, Host, Identified, Refusal, Services};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,6 +15,10 @@ impl Host for App {
 
     fn unavailable(&self) -> Option<String> {
         self.lifecycle.unavailable()
+    }
+
+    fn admits_host(&self, parts: &Parts) -> Result<(), Refusal> {
+        self.names.check(parts)
     }
 
     fn identify<'a>(&'a self, parts: &'a Parts) -> Identified<'a> {

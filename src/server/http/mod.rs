@@ -12,6 +12,7 @@ pub(crate) mod connection;
 mod connection_state;
 mod host;
 pub mod listener;
+pub(crate) mod names;
 mod protocol_listener;
 mod request_line;
 #[cfg(test)]

@@ -36,7 +36,7 @@ struct Echo;
 static ROUTES: &[Route<Handler<Echo>>] = &[Route {
     methods: &[Method::GET],
     path: "/echo",
-    access: Access::Needs(Scope::Read),
+    access: Access::Tenant(Scope::Read),
     body: Body::None,
     needs_stores: false,
     handler: handler!(upgrade),
@@ -144,7 +144,7 @@ impl TestServer {
     async fn ask_for_upgrade(&self) -> (TcpStream, String) {
         let mut socket = TcpStream::connect(self.http).await.unwrap();
         let request =
-            "GET /echo HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+            "GET /echo HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

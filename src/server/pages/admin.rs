@@ -6,12 +6,14 @@ use crate::http::{Call, reply};
 use crate::snapshots::{SnapshotError, Snapshots};
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::CatalogError;
+use catalog::{CatalogError, Identity};
 use engine::RefusedBatches;
-use model::{ErrorKind, Signal, TenantId};
+use model::{ErrorKind, Signal};
+use protocols::percent_decode_segment;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::task::JoinError;
 
 /// Writes the heads to parts and answers when that is done.
 pub(crate) async fn flush(app: Arc<App>, _: Call) -> Response {
@@ -77,7 +79,8 @@ fn retryable(kind: ErrorKind) -> ErrorKind {
     if kind == ErrorKind::Limit { ErrorKind::Overloaded } else { kind }
 }
 
-pub(crate) async fn list_refused(app: Arc<App>, _: Call) -> Response {
+/// Those of the tenants that the caller may act for.
+pub(crate) async fn list_refused(app: Arc<App>, call: Call) -> Response {
     let stores = app.stores().expect("the route needs stores");
     let entry = |batches: RefusedBatches| {
         json!({
@@ -87,21 +90,20 @@ pub(crate) async fn list_refused(app: Arc<App>, _: Call) -> Response {
             "position": batches.lowest.to_string(),
         })
     };
-    let refused: Vec<Value> = stores.maintenance.refused().into_iter().map(entry).collect();
+    let mut refused = stores.maintenance.refused();
+    refused.retain(|batches| call.principal.may_act_for(&batches.tenant));
+    let refused: Vec<Value> = refused.into_iter().map(entry).collect();
     reply::json(StatusCode::OK, &json!({ "refused": refused }))
 }
 
 pub(crate) async fn forget_refused(app: Arc<App>, call: Call) -> Response {
-    let mut segments = call.path.rsplit('/').map(segment);
-    let (tenant, signal) = (segments.next(), segments.next());
-    let signal = signal.and_then(|name| Signal::from_name(&name));
-    let tenant = tenant.and_then(|name| TenantId::new(&name).ok());
-    let (Some(signal), Some(tenant)) = (signal, tenant) else {
+    let signal = call.path.rsplit('/').nth(1).map(percent_decode_segment);
+    let Some(signal) = signal.and_then(|name| Signal::from_name(&name)) else {
         let message = "write /api/admin/refused/SIGNAL/TENANT as GET /api/admin/refused lists them";
         return reply::error(ErrorKind::Invalid, message);
     };
     let stores = Arc::clone(app.stores().expect("the route needs stores"));
-    let forget = move || stores.maintenance.forget_refused(signal, &tenant);
+    let forget = move || stores.maintenance.forget_refused(signal, &call.tenant);
     match tokio::task::spawn_blocking(forget).await {
         Ok(Ok(0)) => reply::error(ErrorKind::NotFound, "nothing was refused there"),
         Ok(Ok(count)) => reply::json(StatusCode::OK, &json!({ "given_up": count })),
@@ -112,16 +114,26 @@ pub(crate) async fn forget_refused(app: Arc<App>, call: Call) -> Response {
     }
 }
 
-pub(crate) async fn list_tokens(app: Arc<App>, _: Call) -> Response {
-    with_access(app, |access| Ok(json!({ "tokens": access.list_tokens() }))).await
+pub(crate) async fn acknowledge_damage(app: Arc<App>, _: Call) -> Response {
+    let stores = Arc::clone(app.stores().expect("the route needs stores"));
+    let acknowledge = move || stores.access.catalog.acknowledge_damage();
+    answered(
+        tokio::task::spawn_blocking(acknowledge)
+            .await
+            .map(|done| done.map(|()| json!({ "status": "acknowledged" }))),
+    )
+}
+
+pub(crate) async fn list_tokens(app: Arc<App>, call: Call) -> Response {
+    with_access(app, &call, |access, by| Ok(json!({ "tokens": access.list_tokens(by) }))).await
 }
 
 pub(crate) async fn create_token(app: Arc<App>, call: Call) -> Response {
     match parse::<TokenRequest>(&call) {
         Err(refusal) => *refusal,
         Ok(request) => {
-            with_access(app, |access| {
-                let token = access.create_token(request)?;
+            with_access(app, &call, |access, by| {
+                let token = access.create_token(by, request)?;
                 Ok(json!({ "token": token.secret(), "info": token.info }))
             })
             .await
@@ -131,15 +143,15 @@ pub(crate) async fn create_token(app: Arc<App>, call: Call) -> Response {
 
 pub(crate) async fn revoke_token(app: Arc<App>, call: Call) -> Response {
     let id = last_segment(&call);
-    with_access(app, move |access| {
-        access.tokens.revoke(&id)?;
+    with_access(app, &call, move |access, by| {
+        access.revoke_token(by, &id)?;
         Ok(json!({ "status": "revoked" }))
     })
     .await
 }
 
-pub(crate) async fn list_users(app: Arc<App>, _: Call) -> Response {
-    with_access(app, |access| Ok(json!({ "users": access.users.list() }))).await
+pub(crate) async fn list_users(app: Arc<App>, call: Call) -> Response {
+    with_access(app, &call, |access, by| Ok(json!({ "users": access.list_users(by) }))).await
 }
 
 pub(crate) async fn set_user(app: Arc<App>, call: Call) -> Response {
@@ -147,28 +159,36 @@ pub(crate) async fn set_user(app: Arc<App>, call: Call) -> Response {
     match parse::<UserRequest>(&call) {
         Err(refusal) => *refusal,
         Ok(request) => {
-            with_access(app, move |access| Ok(json!({ "user": access.set_user(&name, &request)? })))
-                .await
+            let set = move |access: &AccessBook, by: &Identity| {
+                Ok(json!({ "user": access.set_user(by, &name, request)? }))
+            };
+            with_access(app, &call, set).await
         }
     }
 }
 
 pub(crate) async fn remove_user(app: Arc<App>, call: Call) -> Response {
     let name = last_segment(&call);
-    with_access(app, move |access| {
-        access.users.remove(&name)?;
+    with_access(app, &call, move |access, by| {
+        access.remove_user(by, &name)?;
         Ok(json!({ "status": "removed" }))
     })
     .await
 }
 
-/// Runs a change of tokens or users where it may block.
+/// Runs a change of tokens or users in the caller's name, where it may block.
 async fn with_access(
     app: Arc<App>,
-    work: impl FnOnce(&AccessBook) -> Result<Value, CatalogError> + Send + 'static,
+    call: &Call,
+    work: impl FnOnce(&AccessBook, &Identity) -> Result<Value, CatalogError> + Send + 'static,
 ) -> Response {
     let stores = Arc::clone(app.stores().expect("the route needs stores"));
-    match tokio::task::spawn_blocking(move || work(&stores.access)).await {
+    let by = call.principal.grant().cloned().expect("the route asks for a caller with a grant");
+    answered(tokio::task::spawn_blocking(move || work(&stores.access, &by)).await)
+}
+
+fn answered(outcome: Result<Result<Value, CatalogError>, JoinError>) -> Response {
+    match outcome {
         Ok(Ok(value)) => reply::json(StatusCode::OK, &value),
         Ok(Err(error)) => reply::error(error.kind(), &error.to_string()),
         Err(_) => {
@@ -183,10 +203,5 @@ fn parse<T: DeserializeOwned>(call: &Call) -> Result<T, Box<Response>> {
 }
 
 fn last_segment(call: &Call) -> String {
-    segment(call.path.rsplit('/').next().unwrap_or(""))
-}
-
-/// Decodes a segment of a path, in which a plus is not a space.
-fn segment(encoded: &str) -> String {
-    protocols::percent_decode(&encoded.replace('+', "%2b"))
+    percent_decode_segment(call.path.rsplit('/').next().unwrap_or(""))
 }

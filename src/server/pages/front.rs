@@ -1,12 +1,14 @@
 //! The front page: the state of the server on one page without scripts, in English or Korean as the
-//! browser asks.
+//! browser asks. Callers who are bound to tenants see what is stored of these tenants, and nothing of the
+//! machine.
 
 use crate::app::{App, VERSION};
 use crate::http::{Call, reply};
 use crate::lifecycle::Phase;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use engine::EngineStats;
+use engine::{Engine, EngineStats};
+use protocols::Principal;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use wal::Health;
@@ -97,7 +99,7 @@ const KOREAN: Words = Words {
 
 pub(crate) async fn front(app: Arc<App>, call: Call) -> Response {
     let words = if prefers_korean(call.header("accept-language")) { &KOREAN } else { &ENGLISH };
-    let page = render(&app, words);
+    let page = render(&app, &call.principal, words);
     let response = reply::of(StatusCode::OK, "text/html; charset=utf-8", page);
     let response = reply::with_header(response, header::CONTENT_SECURITY_POLICY, POLICY);
     let response = reply::with_header(response, header::REFERRER_POLICY, "no-referrer");
@@ -118,7 +120,7 @@ fn prefers_korean(accept_language: &str) -> bool {
     first.is_some_and(|lang| lang.to_ascii_lowercase().starts_with("ko"))
 }
 
-fn render(app: &App, words: &Words) -> String {
+fn render(app: &App, reader: &Principal, words: &Words) -> String {
     let mut page = String::with_capacity(4_096);
     let _ = write!(
         page,
@@ -129,8 +131,10 @@ fn render(app: &App, words: &Words) -> String {
         words.lang, words.what
     );
     write_state(&mut page, app, words);
-    write_server(&mut page, app, words);
-    write_stored(&mut page, app, words);
+    if reader.is_unbound() {
+        write_server(&mut page, app, words);
+    }
+    write_stored(&mut page, app, reader, words);
     write_grafana(&mut page, app, words);
     let _ = write!(
         page,
@@ -173,13 +177,33 @@ fn write_server(page: &mut String, app: &App, words: &Words) {
     page.push_str("</table>\n");
 }
 
-fn write_stored(page: &mut String, app: &App, words: &Words) {
+/// What an engine holds of the tenants that the reader may act for.
+fn stats_for(reader: &Principal, engine: &dyn Engine) -> EngineStats {
+    if reader.is_unbound() {
+        return engine.stats();
+    }
+    let mut stats = EngineStats::default();
+    for status in engine.tenants().iter().filter(|status| reader.may_act_for(&status.tenant)) {
+        stats.tenants += 1;
+        stats.head = stats.head + status.head;
+    }
+    let manifests = engine.manifests();
+    let own = manifests.iter().filter(|manifest| reader.may_act_for(&manifest.tenant));
+    for part in own.flat_map(|manifest| &manifest.parts) {
+        stats.parts += 1;
+        stats.part_rows += part.rows;
+        stats.part_bytes += part.bytes;
+    }
+    stats
+}
+
+fn write_stored(page: &mut String, app: &App, reader: &Principal, words: &Words) {
     let _ = writeln!(page, "<h2>{}</h2>", words.stored);
     let engines: Vec<(model::Signal, EngineStats)> = app
         .stores()
         .into_iter()
         .flat_map(|stores| stores.maintenance.engines())
-        .map(|engine| (engine.signal(), engine.stats()))
+        .map(|engine| (engine.signal(), stats_for(reader, &**engine)))
         .collect();
     if engines.is_empty() {
         let _ = writeln!(page, "<p>{}</p>", words.nothing);
