@@ -3,6 +3,8 @@
 use crate::client::Reply;
 use crate::support::{BINARY, Folder, Server, run, skip};
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use catalog::Scope;
 use protocols::{Access, Route};
 use serde_json::{Value, json};
@@ -355,6 +357,46 @@ fn passwords_work_and_wrong_ones_do_not() {
         Ok(_) => assert_eq!(run(&mut curl).1, "200", "a token may stand where a password does"),
         Err(_) => skip("token as a password", "there is no curl on this machine"),
     }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+#[test]
+fn guessing_is_slowed_down_and_keeps_nobody_out() {
+    let folder = Folder::new();
+    let server = protected(folder.path());
+    let everything = ["--scope", "read,write,rules,admin", "--tenant", "*"];
+    let admin = bearer(folder.path(), &everything);
+    for name in ["kim", "lee"] {
+        let body = json!({ "password": "correct horse", "scopes": ["read"], "tenants": ["a"] });
+        assert_eq!(json(&server, "PUT", &format!("/api/admin/users/{name}"), &admin, &body).0, 200);
+    }
+    let status = |authorization: &str| {
+        server.connect().send("GET", "/-/probe", &[("authorization", authorization)], b"").status
+    };
+    assert_eq!(status(&basic("kim", "correct horse")), 200);
+    let guesses = |user: &str| -> Vec<u16> {
+        (0..30).map(|number| status(&basic(user, &format!("guess {number}")))).collect()
+    };
+    for user in ["kim", "lee", "nobody"] {
+        let answers = guesses(user);
+        assert_eq!(answers[..5], [401; 5], "{user}: {answers:?}");
+        // One guess more may pass for each second that the others took.
+        let refused = answers.iter().filter(|status| **status == 503).count();
+        assert!(refused > 15, "{user}: {answers:?}");
+    }
+    assert_eq!(status(&basic("kim", "correct horse")), 200, "who has logged in before passes");
+    let refused = server.connect().send(
+        "GET",
+        "/-/probe",
+        &[("authorization", &basic("lee", "correct horse"))],
+        b"",
+    );
+    assert!(refused.status == 503 && refused.header("retry-after").is_some());
+    assert!(refused.text().contains("too many wrong passwords"), "{}", refused.text());
+    assert_eq!(status(&admin), 200, "tokens are not passwords");
 }
 
 /// Nobody who could not say who they are has made a token that is good later.

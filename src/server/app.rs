@@ -1,6 +1,7 @@
 //! The running server as its handlers see it.
 
 use crate::config::{self, Config};
+use crate::http::attempts::Attempts;
 use crate::http::names::HostNames;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::routes;
@@ -24,6 +25,8 @@ pub struct App {
     pub addresses: Vec<SocketAddr>,
     /// What requests may call this server.
     pub(crate) names: HostNames,
+    /// Passwords that were wrong.
+    pub(crate) attempts: Attempts,
     pub is_tls: bool,
     pub started_ms: i64,
     /// What the protocols see.
@@ -42,6 +45,7 @@ impl App {
         Self {
             is_tls: !config.tls.cert_file.as_os_str().is_empty(),
             registry: routes::registry(&protocols),
+            attempts: Attempts::default(),
             names: HostNames::new(&config, &addresses),
             services,
             protocols,

@@ -3,6 +3,7 @@
 //! Credentials are a bearer token, or a user name with a password; a token may also stand where a
 //! client only knows passwords.
 
+use super::Peer;
 use crate::app::App;
 use crate::config::AuthMode;
 use crate::control::Operator;
@@ -11,8 +12,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use catalog::TOKEN_PREFIX;
+use catalog::{CatalogError, TOKEN_PREFIX};
 use protocols::{Principal, Refusal};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// What the `Authorization` header holds.
@@ -35,8 +37,19 @@ pub(super) async fn identify(app: &App, parts: &Parts) -> Result<Principal, Refu
         Some(Credentials::Password { password, .. }) if password.starts_with(TOKEN_PREFIX) => {
             by_token(app, &stores, &password)
         }
-        Some(Credentials::Password { user, password }) => by_password(stores, user, password).await,
+        Some(Credentials::Password { user, password }) => {
+            match stores.access.users.recognise(&user, &password) {
+                Some(known) => Ok(Principal::granted("user", known)),
+                None => by_password(app, stores, address(parts), user, password).await,
+            }
+        }
     }
+}
+
+/// Requests without an address share one.
+fn address(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<Peer>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 fn by_token(app: &App, stores: &Stores, token: &str) -> Result<Principal, Refusal> {
@@ -44,13 +57,23 @@ fn by_token(app: &App, stores: &Stores, token: &str) -> Result<Principal, Refusa
     Ok(Principal::granted("token", found))
 }
 
-/// Checking a password the first time takes tens of milliseconds on purpose: off the async threads.
+/// Checking a password the first time takes tens of milliseconds on purpose: off the async threads, and
+/// not for those who guess.
 async fn by_password(
+    app: &App,
     stores: Arc<Stores>,
+    address: IpAddr,
     user: String,
     password: String,
 ) -> Result<Principal, Refusal> {
-    let verify = move || stores.access.users.verify(&user, &password);
+    let clock = Arc::clone(&app.clock);
+    let attempt = app.attempts.begin(address, &user, clock.wall_ms())?;
+    // The attempt lasts as long as the check, also when the caller goes away.
+    let verify = move || {
+        let found = stores.access.users.verify(&user, &password)?;
+        attempt.end(found.is_some(), clock.wall_ms());
+        Ok::<_, CatalogError>(found)
+    };
     let found = tokio::task::spawn_blocking(verify).await.map_err(|_| Refusal::Wrong)??;
     Ok(Principal::granted("user", found.ok_or(Refusal::Wrong)?))
 }

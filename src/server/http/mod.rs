@@ -7,6 +7,7 @@
 //! Invariant: a handler is only reached through a `Route`, and a `Route` always says who may call
 //! it.
 
+pub(crate) mod attempts;
 mod auth;
 pub(crate) mod connection;
 mod connection_state;
