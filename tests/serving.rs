@@ -135,6 +135,61 @@ fn tls_serves_the_same() {
 }
 
 #[test]
+fn sighup_leaves_the_server_running() {
+    let folder = Folder::new();
+    let file = folder.path().join("mirador.toml");
+    std::fs::write(&file, "[log]\nlevel = \"info\"\n").unwrap();
+    let config = file.display().to_string();
+    let server = Server::start_with(&folder.path().join("data"), &["--config", &config]);
+    for text in ["[log]\nlevel = \"info\"\n", "[log]\nlevel = \"warn\"\n", "nonsense"] {
+        std::fs::write(&file, text).unwrap();
+        server.signal("-HUP");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(server.get("/ready").status, 200, "after {text}");
+    }
+    server.signal("-TERM");
+    assert_eq!(server.wait(), 0);
+}
+
+#[test]
+fn sighup_takes_a_new_certificate() {
+    let name = "TLS with another certificate";
+    if !installed("curl") || !installed("openssl") {
+        return skip(name, "there is no curl or openssl on this machine");
+    }
+    let folder = Folder::new();
+    let (cert, key) = (folder.path().join("c.crt"), folder.path().join("c.key"));
+    let make = || {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
+        openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+        openssl.arg("-keyout").arg(&key).arg("-out").arg(&cert);
+        assert_eq!(run(&mut openssl).0, 0);
+        std::fs::copy(&cert, folder.path().join("trusted.crt")).unwrap();
+    };
+    make();
+    let settings =
+        [format!("tls.cert_file={}", cert.display()), format!("tls.key_file={}", key.display())];
+    let flags = ["--set", &settings[0], "--set", &settings[1]];
+    let server = Server::start_with(&folder.path().join("data"), &flags);
+    let is_trusted = || {
+        let url = format!("https://localhost:{}/ready", server.address.port());
+        let mut curl = Command::new("curl");
+        curl.arg("-s").arg("--cacert").arg(folder.path().join("trusted.crt")).arg(&url);
+        run(&mut curl).0 == 0
+    };
+    assert!(is_trusted());
+    make();
+    assert!(!is_trusted(), "the server still shows the old one");
+    server.signal("-HUP");
+    wait_for("the new certificate", || is_trusted().then_some(()));
+    std::fs::write(&cert, "no certificate").unwrap();
+    server.signal("-HUP");
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(is_trusted(), "it goes on with the one that it has");
+}
+
+#[test]
 fn a_second_server_is_told_why_it_can_not_start() {
     let folder = Folder::new();
     let server = Server::start(folder.path());

@@ -14,6 +14,7 @@ mod lifecycle;
 mod own_metrics_writer;
 mod pages;
 pub mod probe;
+mod reload;
 pub mod routes;
 mod serve;
 mod snapshots;

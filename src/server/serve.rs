@@ -7,6 +7,7 @@ use crate::http::connection::Connections;
 use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
 use crate::own_metrics_writer;
+use crate::reload::{self, ReadConfig};
 use crate::routes;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use observe::{Level, LogFormat, Notice};
@@ -53,8 +54,8 @@ fn query_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).max(QUERY_THREADS_MIN)
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) fn run(config: Config) -> Result<(), ServeError> {
+/// Runs until SIGTERM or SIGINT. `read` reads the settings again, for SIGHUP.
+pub(crate) fn run(config: Config, read: ReadConfig) -> Result<(), ServeError> {
     init_log(&config);
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let folder = config.server.data.display().to_string();
@@ -74,7 +75,7 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;
-    let outcome = runtime.block_on(serve(config, machine));
+    let outcome = runtime.block_on(serve(config, read, machine));
     runtime.shutdown_timeout(LET_GO);
     outcome
 }
@@ -96,8 +97,9 @@ fn make_private(disk: &RealDisk) {
     }
 }
 
-async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
+async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(), ServeError> {
     let mut signals = StopSignals::catch();
+    let hangup = signal(SignalKind::hangup()).expect("SIGHUP can be caught");
     let clock = Arc::clone(&machine.clock);
     let pool = Pool::start(config.limits.pool_settings(query_threads()));
     let pool = Arc::new(pool.map_err(ServeError::Runtime)?);
@@ -106,6 +108,10 @@ async fn serve(config: Config, machine: Machine) -> Result<(), ServeError> {
     let _pool = ManuallyDrop::new(Arc::clone(&pool));
     let (services, protocols) = app::protocols(&config, &clock, pool);
     let mut listeners = Listeners::bind(&config, &protocols).await?;
+    let certificate = listeners.certificate.take();
+    // Dropping the set ends the task.
+    let mut reloading = JoinSet::new();
+    reloading.spawn(reload::on_hangup(hangup, config.clone(), certificate, read));
     let addresses = listeners.addresses();
     let app = Arc::new(App::new(config.clone(), clock, (services, protocols), addresses));
     let router = routes::router(&app);

@@ -122,7 +122,10 @@ pub fn run() -> ExitCode {
 
 fn serve_command(flags: &SettingFlags) -> Outcome {
     let config = load(flags)?;
-    serve::run(config).map_err(|error| Failure { code: error.exit_code(), error: Box::new(error) })
+    let again = flags.clone();
+    let read = Box::new(move || read(&again));
+    serve::run(config, read)
+        .map_err(|error| Failure { code: error.exit_code(), error: Box::new(error) })
 }
 
 fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
@@ -139,11 +142,15 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
 }
 
 fn load(flags: &SettingFlags) -> Result<Config, Failure> {
+    read(flags).map_err(bad_config)
+}
+
+fn read(flags: &SettingFlags) -> Result<Config, ConfigError> {
     let mut settings = Vec::new();
     for text in &flags.set {
         let Some((key, value)) = text.split_once('=') else {
-            let message = format!("--set {text}: write --set section.key=value");
-            return Err(Failure { code: 2, error: message.into() });
+            let (origin, message) = (format!("--set {text}"), "write --set section.key=value");
+            return Err(ConfigError::Invalid { origin, message: message.to_owned() });
         };
         settings.push((key.trim().to_owned(), value.trim().to_owned()));
     }
@@ -160,7 +167,7 @@ fn load(flags: &SettingFlags) -> Result<Config, Failure> {
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let overrides = Overrides { file: flags.config.clone(), environment, flags: settings };
-    config::load(&overrides).map_err(bad_config)
+    config::load(&overrides)
 }
 
 fn print(text: &str) -> Outcome {

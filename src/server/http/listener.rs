@@ -4,7 +4,7 @@ use super::connection::{CONNECTIONS_OPEN, ConnectionGuard, Connections, Purpose}
 use super::connection_state::{AnswerBody, ConnectionState, WatchedSocket};
 use super::protocol_listener::{self, Planned};
 use super::request_line::LenientSocket;
-use super::tls::{self, Tls, TlsError};
+use super::tls::{self, Certificate, Tls, TlsError};
 use crate::config::{Config, LimitSettings};
 use axum::Router;
 use axum::extract::Request;
@@ -77,6 +77,8 @@ impl Event for AlsoTaken<'_> {
 pub struct Listeners {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
+    /// The certificate that is shown, if there is one.
+    pub(crate) certificate: Option<Certificate>,
     /// The protocols' own, to be served once the stores are open.
     pub(crate) of_protocols: protocol_listener::Listeners,
 }
@@ -139,7 +141,8 @@ impl Listeners {
             }
         }
         let of_protocols = protocol_listener::Listeners::bind(of_protocols).await?;
-        Ok(Self { sockets, tls: tls.map(|tls| tls.http), of_protocols })
+        let (tls, certificate) = tls.map(|tls| (tls.http, tls.certificate)).unzip();
+        Ok(Self { sockets, tls, certificate, of_protocols })
     }
 
     /// The main address first.

@@ -18,7 +18,7 @@ mod protocol_listener;
 mod request_line;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 
 pub use listener::Peer;
 pub use protocols::{Access, Body, Call, reply};

@@ -1,0 +1,78 @@
+//! SIGHUP: takes over what can be changed while the server runs, and says what can't.
+//!
+//! The certificate of TLS is read again. Tokens and users need no signal: their changes hold at once.
+//! Every other setting is used where it was passed at start, so a change of it waits for a restart, which is
+//! said by name.
+
+use crate::config::{Config, ConfigError};
+use crate::http::tls::Certificate;
+use observe::Notice;
+use std::collections::BTreeMap;
+use tokio::signal::unix::Signal;
+
+/// Reads the settings as at start.
+pub(crate) type ReadConfig = Box<dyn Fn() -> Result<Config, ConfigError> + Send>;
+
+/// Acts on each signal; ends when its task is dropped.
+pub(crate) async fn on_hangup(
+    mut hangup: Signal,
+    running: Config,
+    certificate: Option<Certificate>,
+    read: ReadConfig,
+) {
+    while hangup.recv().await.is_some() {
+        if let Some(certificate) = &certificate {
+            reload_certificate(certificate);
+        }
+        match read() {
+            Ok(found) => report(&changed(&running, &found)),
+            Err(error) => {
+                let text =
+                    "SIGHUP: the settings can't be read, the server goes on with those it has";
+                Notice::error(text, &[("error", &error)]);
+            }
+        }
+    }
+}
+
+fn reload_certificate(certificate: &Certificate) {
+    match certificate.reload() {
+        Ok(()) => Notice::info("SIGHUP: the certificate was read again", &[]),
+        Err(error) => {
+            let text =
+                "SIGHUP: the certificate can't be read, the server goes on with the one it has";
+            Notice::error(text, &[("error", &error)]);
+        }
+    }
+}
+
+fn report(changed: &[String]) {
+    if changed.is_empty() {
+        return Notice::info("SIGHUP: no setting has changed", &[]);
+    }
+    let names = changed.join(", ");
+    let text = "SIGHUP: settings have changed that are only taken over by a restart";
+    Notice::warn(text, &[("settings", &names)]);
+}
+
+/// The names of settings that differ.
+fn changed(running: &Config, found: &Config) -> Vec<String> {
+    let running: BTreeMap<String, String> = running.flat().into_iter().collect();
+    let differs = |(name, value): &(String, String)| running.get(name) != Some(value);
+    found.flat().into_iter().filter(differs).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AuthMode;
+
+    #[test]
+    fn changed_settings_are_named() {
+        let (running, mut found) = (Config::default(), Config::default());
+        assert!(changed(&running, &found).is_empty());
+        found.auth.mode = AuthMode::On;
+        found.limits.connections = 7;
+        assert_eq!(changed(&running, &found), ["auth.mode", "limits.connections"]);
+    }
+}
