@@ -124,6 +124,7 @@ fn generated_pages_are_fresh() {
         ("docs/config.md", server::config::reference_page()),
         ("docs/mirador.example.toml", server::config::example_file()),
         ("docs/protocols.md", server::routes::reference_page()),
+        ("docs/security.md", page_with_rights()),
     ] {
         let file = root().join(path);
         if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -134,6 +135,16 @@ fn generated_pages_are_fresh() {
         let how = "UPDATE_DOCS=1 cargo test -p server generated";
         assert!(found == expected, "{path} is stale ({stale:?}): {how}");
     }
+}
+
+/// docs/security.md with the table between its marks as the tables of routes say it.
+fn page_with_rights() -> String {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let (before, rest) = page.split_once("<!-- generated ").unwrap();
+    let (mark, _) = rest.split_once('\n').unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    let table = server::routes::rights_table();
+    format!("{before}<!-- generated {mark}\n\n{table}\n<!-- end -->{after}")
 }
 
 /// Checks without a container engine that every file named in the container files exists.
