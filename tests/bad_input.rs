@@ -223,7 +223,7 @@ fn labels_that_are_wrong_are_named() {
         ("long value", labelled(&[name, (b"a", &long)]), "longer than 16384 bytes"),
         ("huge name", labelled(&[name, (&huge, b"1")]), "longer than 1024 bytes"),
         ("huge metric", labelled(&[(b"__name__", &huge)]), "longer than 16384 bytes"),
-        ("many", labelled(&[&[name][..], &many].concat()), "the limit is 100"),
+        ("many", labelled(&[&[name][..], &many].concat()), "more than 100 labels"),
     ];
     for (what, message, words) in wrong {
         let alone = victim.write(&message);
