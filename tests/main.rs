@@ -30,5 +30,6 @@ mod refused;
 mod remote_write;
 mod serving;
 mod stopping;
+mod supply_chain;
 mod support;
 mod tools;
