@@ -14,7 +14,7 @@ use engine::MergeRequest;
 use metric_store::{
     BATCH_SCHEMA, BatchBuilder, Limits, MetricStore, Scratch, Select, StoreSettings,
 };
-use model::{Matcher, Signal, TenantId, TimeRange};
+use model::{Matcher, Signal, TenantId, TimeRange, Unbounded};
 use parts::Site;
 use platform::{
     Blobs, Clock, Disk, DiskBlobs, Ids, OsRandom, ProcessStats, Random, ReadFile, RealClock,
@@ -286,7 +286,12 @@ impl Bench {
     fn largest_metric(&self) -> String {
         let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
         let selection = self.store.select(&self.tenant, &wanted).expect("it is read");
-        selection.cardinality(1).metrics.pop().map_or_else(String::new, |metric| metric.name)
+        selection
+            .cardinality(1, &mut Unbounded)
+            .unwrap()
+            .metrics
+            .pop()
+            .map_or_else(String::new, |metric| metric.name)
     }
 
     fn read_all(

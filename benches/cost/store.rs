@@ -87,7 +87,7 @@ impl Store {
     pub(crate) fn label_values(&self, label: &str, metric: Option<&str>) -> usize {
         let matchers: Vec<_> = metric.map(of_metric).into_iter().collect();
         let wanted = everything(&matchers);
-        let listed = self.store.label_values(&self.tenant, &wanted, label);
+        let listed = self.store.label_values(&self.tenant, &wanted, label, &mut Unbounded);
         listed.expect("they are listed").0.len()
     }
 

@@ -2,7 +2,7 @@
 
 use codec::DecodeError;
 use engine::EngineError;
-use model::ErrorKind;
+use model::{ErrorKind, NoRoom};
 use parts::PartError;
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum StoreError {
     Limit { limit: &'static str, tenant: String, most: u64, refused: u64 },
     #[error("values can't be encoded: {0}")]
     Encode(String),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl StoreError {
@@ -36,6 +38,7 @@ impl StoreError {
             Self::Batch(_) | Self::UndefinedSeries { .. } => ErrorKind::Corrupt,
             Self::Labels => ErrorKind::Invalid,
             Self::Limit { .. } => ErrorKind::Limit,
+            Self::NoRoom(refusal) => refusal.kind(),
             Self::Encode(_) => ErrorKind::Bug,
         }
     }

@@ -10,7 +10,7 @@ use crate::select::{self, Select, Selection};
 use crate::telemetry::{DELETES, SAMPLES_APPLIED};
 use crate::{SeriesStats, StoreError};
 use engine::{Engine, EngineError, Kind, LabelDelete};
-use model::{Labels, Matcher, MetricMetadata, TenantId, TimeRange, WalPosition};
+use model::{Labels, Matcher, MetricMetadata, Room, TenantId, TimeRange, WalPosition};
 use parts::{PartInfo, Site};
 use platform::Random;
 use std::collections::BTreeMap;
@@ -184,7 +184,7 @@ impl MetricStore {
         Ok(tenant.map_or(Ok(0), |tenant| self.store.erase_deleted(&tenant))?)
     }
 
-    // ── reading ──
+    // ── reading: what is listed needs `room`, or the answer is `StoreError::NoRoom` ──
 
     pub fn select(&self, tenant: &TenantId, wanted: &Select<'_>) -> Result<Selection, StoreError> {
         select::select(&self.store, tenant, wanted)
@@ -195,8 +195,9 @@ impl MetricStore {
         &self,
         tenant: &TenantId,
         wanted: &Select<'_>,
+        room: &mut dyn Room,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        select::label_names(&self.store, tenant, wanted)
+        select::label_names(&self.store, tenant, wanted, room)
     }
 
     /// The values of a label in order, and warnings about what could not be read.
@@ -205,15 +206,17 @@ impl MetricStore {
         tenant: &TenantId,
         wanted: &Select<'_>,
         label: &str,
+        room: &mut dyn Room,
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        select::label_values(&self.store, tenant, wanted, label)
+        select::label_values(&self.store, tenant, wanted, label, room)
     }
 
     pub fn metadata(
         &self,
         tenant: &TenantId,
+        room: &mut dyn Room,
     ) -> Result<BTreeMap<String, MetricMetadata>, StoreError> {
-        select::metadata(&self.store, tenant)
+        select::metadata(&self.store, tenant, room)
     }
 
     pub fn exemplars(
@@ -221,8 +224,9 @@ impl MetricStore {
         tenant: &TenantId,
         time: TimeRange,
         matchers: &[Matcher],
+        room: &mut dyn Room,
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StoreError> {
-        select::exemplars(&self.store, tenant, time, matchers)
+        select::exemplars(&self.store, tenant, time, matchers, room)
     }
 
     /// From the first to the last sample, in memory and in parts; deleted samples may count.

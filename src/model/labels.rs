@@ -105,6 +105,39 @@ impl Labels {
         }
     }
 
+    /// A copy in which the label has another value; an empty value removes it. Neither may be longer
+    /// than [`LABEL_LENGTH_MAX`].
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut bytes = Vec::with_capacity(self.length_with(name, value.len()));
+        let write = |bytes: &mut Vec<u8>| {
+            if !value.is_empty() {
+                write_label(name, value, bytes);
+            }
+        };
+        let mut is_written = false;
+        for pair in self.pairs() {
+            if !is_written && pair.name >= name.as_bytes() {
+                write(&mut bytes);
+                is_written = true;
+            }
+            if pair.name != name.as_bytes() {
+                bytes.extend_from_slice(pair.bytes);
+            }
+        }
+        if !is_written {
+            write(&mut bytes);
+        }
+        Self(bytes.into())
+    }
+
+    /// The most bytes that [`Self::with`] makes of a value of this length, for callers that reserve
+    /// memory before they use it.
+    pub fn length_with(&self, name: &str, value_length: usize) -> usize {
+        let lengths_of_texts = 8;
+        self.0.len() + name.len() + value_length + lengths_of_texts
+    }
+
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         self.filtered_pairs(|name| keep(trusted_str(name)))
     }
@@ -473,6 +506,18 @@ mod tests {
             };
             let (left, right) = (of(&left), of(&right));
             prop_assert_eq!(left.cmp(&right), left.iter().cmp(right.iter()));
+        }
+
+        #[test]
+        fn one_label_is_set_as_the_builder_sets_it(
+            pairs in prop::collection::vec(("[a-z]{1,3}", ".{0,300}"), 0..8),
+            (name, value) in ("[a-z]{1,3}", ".{0,300}"),
+        ) {
+            let labels = Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            let built = LabelsBuilder::from_labels(&labels).set(&name, &value).build();
+            let changed = labels.with(&name, &value);
+            prop_assert!(changed.as_bytes().len() <= labels.length_with(&name, value.len()));
+            prop_assert_eq!(changed, built);
         }
 
         #[test]

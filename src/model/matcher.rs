@@ -82,9 +82,17 @@ impl Matcher {
         }
     }
 
-    /// Whether its regular expression had to be compiled.
-    pub fn is_compiled(&self) -> bool {
-        self.regex.as_ref().is_some_and(AnchoredRegex::is_compiled)
+    /// The memory that its regular expression takes at most where it had to be compiled.
+    pub fn compiled_bytes(&self) -> Option<usize> {
+        self.regex.as_ref().and_then(AnchoredRegex::compiled_bytes)
+    }
+
+    /// The memory that a copy takes at most: compiled expressions are shared.
+    pub fn bytes(&self) -> usize {
+        // An expression that is a list holds its values beside its text.
+        let listed = self.regex.as_ref().and_then(AnchoredRegex::literals).unwrap_or_default();
+        let listed: usize = listed.iter().map(|text| text.len() + size_of::<String>()).sum();
+        size_of::<Self>() + self.name.len() + 2 * self.value.len() + listed
     }
 
     /// What every match of a regular expression starts with.

@@ -4,12 +4,12 @@
 use crate::annotations::Notes;
 use crate::error::QueryError;
 use crate::options::EngineOptions;
-use crate::selector::{SampleTime, Selector};
+use crate::selector::{SampleTime, Selector, Shift};
 use crate::storage::Column;
 use crate::types::{Edges, StringLiteral, ValueType};
 use crate::value::Value;
 use model::{FloatHistogram, Labels};
-use query::{Grid, Position, Series, merged};
+use query::{Grid, Holding, Position, Series, merged};
 use std::sync::Arc;
 
 /// A function's name, what it takes and what it gives.
@@ -251,8 +251,8 @@ pub(crate) struct Argument<'a> {
     pub(crate) value: Value,
     /// The argument itself, where it is a selector.
     pub(crate) selector: Option<&'a Selector>,
-    /// The first selector inside the argument.
-    pub(crate) first_selector: Option<&'a Selector>,
+    /// The time that the first selector inside the argument looks at.
+    pub(crate) first_shift: Option<Shift>,
     pub(crate) position: Position,
 }
 
@@ -263,13 +263,20 @@ pub(crate) struct Invocation<'a> {
     pub(crate) grid: Grid,
     pub(crate) notes: &'a Notes,
     pub(crate) options: &'a EngineOptions,
+    /// What the query holds: labels and columns are taken from it before they are made.
+    pub(crate) holding: &'a Holding,
     pub(crate) evaluation: &'a dyn Evaluation,
 }
 
 /// What a function may ask of the evaluation that it is part of.
 pub(crate) trait Evaluation {
     /// Whether the query may go on.
-    fn check(&self) -> Result<(), QueryError>;
+    fn check(&self) -> Result<(), QueryError> {
+        self.check_in_turn(0)
+    }
+
+    /// One of many checks in a row.
+    fn check_in_turn(&self, turn: usize) -> Result<(), QueryError>;
 
     /// The times of a selector's samples, in seconds, in place of their values.
     fn sample_times(

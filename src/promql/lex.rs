@@ -198,7 +198,8 @@ impl<'a> Lexer<'a> {
         loop {
             let trimmed = self.rest().trim_start_matches([' ', '\t', '\n', '\r']);
             self.at = self.input.len() - trimmed.len();
-            if !trimmed.starts_with('#') {
+            // Between brackets there are no comments.
+            if self.in_brackets || !trimmed.starts_with('#') {
                 return;
             }
             let length = trimmed.find(['\n', '\r']).unwrap_or(trimmed.len());

@@ -33,7 +33,7 @@ pub use engine::{
 };
 pub use error::{ParseError, QueryError};
 pub use options::{EngineOptions, ParseOptions};
-pub use parse::{COMPILED_MAX, DEPTH_MAX, LENGTH_MAX, parse, parse_metric, parse_selector};
+pub use parse::{DEPTH_MAX, LENGTH_MAX, parse, parse_metric, parse_selector, parse_within};
 pub use pretty::prettify;
 pub use storage::{SelectHints, Selection, Storage, StorageError};
 pub use store::TenantMetrics;

@@ -35,11 +35,22 @@ impl Selector {
         self.at_ms.unwrap_or(step_ms) - self.offset_ms
     }
 
+    pub(crate) fn shift(&self) -> Shift {
+        Shift { offset_ms: self.offset_ms, at_ms: self.at_ms }
+    }
+
     /// Whether every series it selects has the same name.
     pub(crate) fn has_one_name(&self) -> bool {
         let exact = MatchOp::Equal;
         self.matchers.iter().any(|matcher| matcher.is_metric_name() && matcher.op == exact)
     }
+}
+
+/// How the time that a selector looks at differs from that of the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shift {
+    pub(crate) offset_ms: i64,
+    pub(crate) at_ms: Option<i64>,
 }
 
 /// What a selector answers instead of its samples' values.

@@ -5,7 +5,7 @@
 //! lends them; one that must decode writes them into the caller's scratch, which is reused from
 //! series to series. There is no call per sample.
 
-use model::{ErrorKind, FloatHistogram, Labels, Matcher};
+use model::{ErrorKind, FloatHistogram, Labels, Matcher, Room};
 use std::sync::Arc;
 
 /// What a selection is for. A store may use it to read less; what it returns beyond the range is
@@ -117,6 +117,11 @@ pub trait Selection: Send + Sync {
     /// Cheap: labels are shared, not copied.
     fn labels(&self, index: usize) -> Labels;
 
+    /// Whether the name of a series is to be dropped at the end of the query.
+    fn drops_name(&self, _index: usize) -> bool {
+        false
+    }
+
     /// The columns of one series. Stale markers are included.
     fn columns<'s>(
         &'s self,
@@ -131,9 +136,11 @@ pub trait Selection: Send + Sync {
 }
 
 pub trait Storage: Send + Sync {
+    /// `room`: in the query's memory, for what finding the series takes.
     fn select<'a>(
         &'a self,
         hints: &SelectHints,
         matchers: &[Matcher],
+        room: &mut dyn Room,
     ) -> Result<Box<dyn Selection + 'a>, StorageError>;
 }

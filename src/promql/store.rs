@@ -4,7 +4,7 @@ use crate::storage::{
     Column, SampleDetail, Scratch, SelectHints, Selection, SeriesColumns, Storage, StorageError,
 };
 use metric_store::{MetricStore, Samples, Select, SeriesSamples, StoreError, Union};
-use model::{Labels, Matcher, TenantId, TimeRange};
+use model::{Labels, Matcher, Room, TenantId, TimeRange};
 
 /// The metrics of one tenant, or some of them.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ impl Storage for TenantMetrics<'_> {
         &'a self,
         hints: &SelectHints,
         matchers: &[Matcher],
+        room: &mut dyn Room,
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
         let time = TimeRange { min: hints.start_ms, max: hints.end_ms.max(hints.start_ms) };
         let values_needed = hints.detail != SampleDetail::Times;
@@ -38,7 +39,7 @@ impl Storage for TenantMetrics<'_> {
             [filter] => Ok(Box::new(narrowed(filter)?)),
             filters => {
                 let selections = filters.iter().map(narrowed).collect::<Result<_, _>>()?;
-                Ok(Box::new(Union::of(selections)))
+                Ok(Box::new(Union::of(selections, room)?))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The tree of a query as plain data, for tools that draw it: what Prometheus' `parse_query` shows.
 //! What a query leaves to be computed (`[step() * 2]`) is 0 here.
 
-use crate::ast::{At, Duration, Expr, TimeShift, VectorSelector};
+use crate::ast::{At, Duration, DurationExpr, DurationKind, Expr, TimeShift, VectorSelector};
 use crate::function::Function;
 use crate::types::Edges;
 use model::Matcher;
@@ -9,7 +9,7 @@ use query::{Cardinality, VectorMatching};
 use serde::Serialize;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Tree {
     Aggregation {
         expr: Box<Tree>,
@@ -34,6 +34,7 @@ pub enum Tree {
         #[serde(flatten)]
         selector: SelectorInfo,
         range: i64,
+        range_expr: Option<DurationTree>,
     },
     NumberLiteral {
         val: String,
@@ -49,7 +50,9 @@ pub enum Tree {
         #[serde(flatten)]
         shift: ShiftInfo,
         range: i64,
+        range_expr: Option<DurationTree>,
         step: i64,
+        step_expr: Option<DurationTree>,
     },
     UnaryExpr {
         expr: Box<Tree>,
@@ -72,11 +75,27 @@ pub struct SelectorInfo {
     pub smoothed: bool,
 }
 
+/// A duration that the query leaves to be computed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum DurationTree {
+    NumberLiteral {
+        val: String,
+    },
+    DurationExpr {
+        lhs: Option<Box<DurationTree>>,
+        op: &'static str,
+        rhs: Option<Box<DurationTree>>,
+        wrapped: bool,
+    },
+}
+
 /// Milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShiftInfo {
     pub offset: i64,
+    pub offset_expr: Option<DurationTree>,
     pub start_or_end: Option<&'static str>,
     pub timestamp: Option<i64>,
 }
@@ -146,12 +165,15 @@ impl Tree {
             Expr::Matrix(matrix) => Self::MatrixSelector {
                 selector: SelectorInfo::of(&matrix.selector),
                 range: millis(&matrix.range),
+                range_expr: DurationTree::of(&matrix.range),
             },
             Expr::Subquery(subquery) => Self::Subquery {
                 expr: Self::boxed(&subquery.inner),
                 shift: ShiftInfo::of(&subquery.shift),
                 range: millis(&subquery.range),
+                range_expr: DurationTree::of(&subquery.range),
                 step: subquery.step.as_ref().map_or(0, millis),
+                step_expr: subquery.step.as_ref().and_then(DurationTree::of),
             },
         }
     }
@@ -181,7 +203,34 @@ impl ShiftInfo {
             Some(At::Start) => (Some("start"), None),
             Some(At::End) => (Some("end"), None),
         };
-        Self { offset: millis(&shift.offset), start_or_end, timestamp }
+        let offset_expr = DurationTree::of(&shift.offset);
+        Self { offset: millis(&shift.offset), offset_expr, start_or_end, timestamp }
+    }
+}
+
+impl DurationTree {
+    fn of(duration: &Duration) -> Option<Self> {
+        match duration {
+            Duration::Millis(_) => None,
+            Duration::Computed(expr) => Some(Self::of_expr(expr)),
+        }
+    }
+
+    fn of_expr(expr: &DurationExpr) -> Self {
+        let boxed = |expr: &DurationExpr| Some(Box::new(Self::of_expr(expr)));
+        let (op, lhs, rhs) = match &expr.kind {
+            DurationKind::Number(number) => {
+                return Self::NumberLiteral { val: plain_number(number.value) };
+            }
+            DurationKind::Step => ("step", None, None),
+            DurationKind::Range => ("range", None, None),
+            DurationKind::Plus(inner) => ("+", None, boxed(inner)),
+            DurationKind::Minus(inner) => ("-", None, boxed(inner)),
+            DurationKind::MinOf(left, right) => ("min_of", boxed(left), boxed(right)),
+            DurationKind::MaxOf(left, right) => ("max_of", boxed(left), boxed(right)),
+            DurationKind::Binary(op, left, right) => (op.as_str(), boxed(left), boxed(right)),
+        };
+        Self::DurationExpr { lhs, op, rhs, wrapped: expr.wrapped }
     }
 }
 
@@ -252,7 +301,7 @@ mod tests {
         let selector = json!({
             "type": "matrixSelector", "name": "up", "range": 300_000, "offset": 60_000,
             "matchers": matchers, "timestamp": null, "startOrEnd": "start",
-            "anchored": false, "smoothed": false,
+            "anchored": false, "smoothed": false, "offsetExpr": null, "rangeExpr": null,
         });
         let function = json!({
             "name": "rate", "argTypes": ["matrix"], "variadic": 0, "returnType": "vector",
@@ -282,5 +331,17 @@ mod tests {
         assert_eq!((&found["op"], &found["without"]), (&json!("quantile"), &json!(true)));
         let subquery = &found["expr"]["args"][0];
         assert_eq!((&subquery["range"], &subquery["step"]), (&json!(3_600_000), &json!(0)));
+        assert_eq!((&subquery["rangeExpr"], &subquery["stepExpr"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn durations_that_are_computed_show_how() {
+        let found = tree("x[step() * 2] offset -(1m + 1s)");
+        let number = |value: &str| json!({"type": "numberLiteral", "val": value});
+        let expr = |op: &str, lhs: Value, rhs: Value, wrapped: bool| json!({"type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": wrapped});
+        let step = expr("step", Value::Null, Value::Null, false);
+        assert_eq!(found["rangeExpr"], expr("*", step, number("2"), false));
+        let sum = expr("+", number("60"), number("1"), true);
+        assert_eq!(found["offsetExpr"], expr("-", Value::Null, sum, false));
     }
 }

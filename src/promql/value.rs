@@ -14,7 +14,7 @@ impl Value {
     /// How much of the query's limits it takes.
     pub(crate) fn weight(&self) -> Weight {
         match self {
-            Self::Vector(series) => series.iter().map(|one| one.column.weight()).sum(),
+            Self::Vector(series) => series.iter().map(Series::weight).sum(),
             Self::Scalar(_) | Self::String(_) => Weight::default(),
         }
     }

@@ -33,7 +33,8 @@ pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{Protocol, ProtocolSettings, all};
 pub use route::{
     Access, Answer, Body, BodyLimits, Bound, Call, FromReserve, Handler, Host, Identified, Refuse,
-    Route, StreamedBody, bind, not_found, percent_decode, percent_decode_segment, router,
+    Route, StreamedBody, bind, not_found, percent_decode, percent_decode_bytes,
+    percent_decode_segment, router,
 };
 pub use services::{
     Kept, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services, Snapshots,

@@ -255,7 +255,26 @@ pub fn router(host: &Arc<dyn Host>, routes: &[Route<Bound>], cors: &Cors) -> Rou
             router = router.route(route.path, on(filter, handler));
         }
     }
-    router
+    router.method_not_allowed_fallback(async || {
+        reply::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n")
+    })
+}
+
+/// Where a path of an API leads that ends in a slash: to the same without it. Other paths are left
+/// alone, so that nobody can make this server send browsers to another site (`//elsewhere/`).
+fn without_slash(request: &Request) -> Option<Response> {
+    let path = request.uri().path();
+    let shorter = path.trim_end_matches('/');
+    let is_api = ["/api/", "/prometheus/api/"].iter().any(|root| shorter.starts_with(root));
+    if !is_api || shorter == path {
+        return None;
+    }
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = HeaderValue::from_str(&format!("{shorter}{query}")).ok()?;
+    // A permanent redirect that keeps the method, and with it the form that was posted.
+    let mut response = reply::empty(StatusCode::PERMANENT_REDIRECT);
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
 }
 
 /// The segment of a route's path that names the tenant that the call is for.
@@ -272,6 +291,10 @@ struct Served {
 
 /// The fallback of the router that all tables are merged into.
 pub async fn not_found(request: Request) -> Response {
+    if let Some(redirect) = without_slash(&request) {
+        REQUESTS.increment(&["other", method_name(request.method()), "308"]);
+        return redirect;
+    }
     REQUESTS.increment(&["other", method_name(request.method()), "404"]);
     reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
@@ -475,6 +498,11 @@ async fn unpack(
 
 /// `+` becomes a space and `%41` an `A`; a `%` without two hexadecimal digits stays as it is.
 pub fn percent_decode(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decode_bytes(text)).into_owned()
+}
+
+/// What need not be text.
+pub fn percent_decode_bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -492,7 +520,7 @@ pub fn percent_decode(text: &str) -> String {
         }
         rest = tail;
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 /// Decodes a segment of a path, in which a plus is not a space.

@@ -10,16 +10,14 @@ pub enum QueryError {
     Execution(String),
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
-    #[error(
-        "query needs more than {limit} bytes of memory: ask for fewer series or a longer step, or \
-         raise {setting}"
-    )]
-    TooMuchMemory { limit: usize, setting: &'static str },
+    /// `advice`: what to ask less of.
+    #[error("query needs more than {limit} bytes of memory: ask for {advice}, or raise {setting}")]
+    TooMuchMemory { limit: usize, advice: &'static str, setting: &'static str },
     #[error(
         "the queries that run at present need more than {limit} bytes of memory: try again, ask for \
-         fewer series or a longer step, or raise limits.query_memory"
+         {advice}, or raise limits.query_memory"
     )]
-    Busy { limit: usize },
+    Busy { limit: usize, advice: &'static str },
     #[error("{0} in expression evaluation")]
     Stopped(#[from] Stop),
 }

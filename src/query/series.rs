@@ -2,6 +2,7 @@
 
 use crate::column::StepColumn;
 use crate::error::QueryError;
+use crate::holding::Weight;
 use model::{BytesHash, Labels};
 use std::collections::{HashMap, HashSet};
 
@@ -21,6 +22,14 @@ impl Series {
     pub fn new(labels: Labels, column: StepColumn) -> Self {
         Self { labels, drop_name: false, column }
     }
+
+    /// How much of a query's limits it takes.
+    pub fn weight(&self) -> Weight {
+        self.column.weight() + Weight::labels(&self.labels) + Self::OWN
+    }
+
+    /// What a series takes beside its column and labels.
+    pub(crate) const OWN: Weight = Weight { samples: 0, bytes: size_of::<Self>() };
 
     /// The value no longer means what the name says: drop it, now or at the end.
     pub fn lose_name(&mut self, delayed: bool) {

@@ -3,8 +3,13 @@
 /// How many samples a query looked at, in all and at each of its steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SampleStats {
+    /// A sample counts in every window that it lies in.
     pub total: u64,
     pub per_step: Vec<u64>,
+    /// A sample of a series counts once for each time it is read: not again where the window of the
+    /// next step still has it.
+    pub read: u64,
+    pub read_per_step: Vec<u64>,
     /// The most that were held at once.
     pub peak: u64,
     pub series: u64,
@@ -12,27 +17,37 @@ pub struct SampleStats {
 
 impl SampleStats {
     pub fn with_steps(steps: usize) -> Self {
-        Self { per_step: vec![0; steps], ..Self::default() }
+        Self { per_step: vec![0; steps], read_per_step: vec![0; steps], ..Self::default() }
     }
 
-    pub fn add_at(&mut self, step: usize, samples: u64) {
+    /// Counts samples that a step looks at, and those of them that no earlier step has read.
+    pub fn add_at(&mut self, step: usize, samples: u64, read: u64) {
         self.total += samples;
-        if let Some(count) = self.per_step.get_mut(step) {
-            *count += samples;
+        self.read += read;
+        for (counts, amount) in [(&mut self.per_step, samples), (&mut self.read_per_step, read)] {
+            if let Some(count) = counts.get_mut(step) {
+                *count += amount;
+            }
         }
     }
 
-    /// Adds what a part of the query (another thread, a subquery) counted.
+    /// Adds what a part of the query (another thread) counted.
     pub fn merge(&mut self, other: &Self) {
         self.total += other.total;
+        self.read += other.read;
         self.series += other.series;
         self.peak = self.peak.max(other.peak);
-        if self.per_step.len() < other.per_step.len() {
-            self.per_step.resize(other.per_step.len(), 0);
-        }
-        for (mine, theirs) in self.per_step.iter_mut().zip(&other.per_step) {
-            *mine += theirs;
-        }
+        add_each(&mut self.per_step, &other.per_step);
+        add_each(&mut self.read_per_step, &other.read_per_step);
+    }
+}
+
+fn add_each(mine: &mut Vec<u64>, theirs: &[u64]) {
+    if mine.len() < theirs.len() {
+        mine.resize(theirs.len(), 0);
+    }
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine += theirs;
     }
 }
 
@@ -43,10 +58,11 @@ mod tests {
     #[test]
     fn parts_add_up() {
         let mut all = SampleStats::with_steps(2);
-        all.add_at(0, 3);
+        all.add_at(0, 3, 3);
         let mut part = SampleStats::with_steps(2);
-        part.add_at(1, 4);
+        part.add_at(1, 4, 1);
         all.merge(&part);
         assert_eq!((all.total, all.per_step), (7, vec![3, 4]));
+        assert_eq!((all.read, all.read_per_step), (4, vec![3, 1]));
     }
 }

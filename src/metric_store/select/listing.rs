@@ -13,7 +13,7 @@ use crate::part::{Dictionaries, MetricPart};
 use crate::postings::Postings;
 use crate::registry::ValueSeries;
 use crate::select::Select;
-use model::{Labels, METRIC_NAME, TenantId, TimeRange};
+use model::{Labels, METRIC_NAME, Room, TenantId, TimeRange};
 use std::collections::BTreeMap;
 
 /// What a listing found, in order, and its warnings.
@@ -23,8 +23,9 @@ pub(crate) fn label_names(
     store: &Store,
     tenant: &TenantId,
     wanted: &Select<'_>,
+    room: &mut dyn Room,
 ) -> Result<Listed, StoreError> {
-    list(store, tenant, wanted, None)
+    list(store, tenant, wanted, (None, room))
 }
 
 pub(crate) fn label_values(
@@ -32,8 +33,9 @@ pub(crate) fn label_values(
     tenant: &TenantId,
     wanted: &Select<'_>,
     label: &str,
+    room: &mut dyn Room,
 ) -> Result<Listed, StoreError> {
-    list(store, tenant, wanted, Some(label))
+    list(store, tenant, wanted, (Some(label), room))
 }
 
 /// Lists the values of a label, or the names of all labels.
@@ -41,17 +43,17 @@ struct Listing<'a> {
     matchers: Compiled<'a>,
     time: TimeRange,
     label: Option<&'a str>,
-    found: Texts,
+    found: Texts<'a>,
 }
 
 fn list(
     store: &Store,
     tenant: &TenantId,
     wanted: &Select<'_>,
-    label: Option<&str>,
+    (label, room): (Option<&str>, &mut dyn Room),
 ) -> Result<Listed, StoreError> {
     let (matchers, time) = (Compiled::new(wanted.matchers), wanted.time);
-    let mut listing = Listing { matchers, time, label, found: Texts::default() };
+    let mut listing = Listing { matchers, time, label, found: Texts::new(room) };
     let Some(tenant) = store.tenant(tenant) else { return Ok(Listed::default()) };
     let view = tenant.view(&store.kind);
     let mut warnings = view.manifest.warnings(time);
@@ -63,13 +65,14 @@ fn list(
         if let Err(error) = read() {
             warnings.push(tenant.quarantine_damaged(&store.kind, id, error)?);
         }
+        listing.found.check()?;
     }
     for head in &view.heads {
         if overlaps(&head.read(), time) {
             listing.add_head(head);
         }
     }
-    Ok((listing.found.into_sorted(), warnings))
+    Ok((listing.found.into_sorted()?, warnings))
 }
 
 impl Listing<'_> {

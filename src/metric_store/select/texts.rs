@@ -1,20 +1,41 @@
 //! A sorted set of texts, from which listings are made.
+//!
+//! Invariant: there is room for every text that is kept.
 
+use crate::StoreError;
+use model::{NoRoom, Room};
 use std::collections::BTreeSet;
 
 /// Most sources repeat the texts of earlier ones, in order: that takes one pass and no memory.
-#[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct Texts<'a> {
     sorted: Vec<String>,
     /// Texts that were added singly.
     loose: BTreeSet<String>,
+    room: &'a mut dyn Room,
+    /// Why there was no room for a text: from then on nothing is added.
+    refusal: Option<NoRoom>,
 }
 
-impl Texts {
+impl<'a> Texts<'a> {
+    pub(super) fn new(room: &'a mut dyn Room) -> Self {
+        Self { sorted: Vec::new(), loose: BTreeSet::new(), room, refusal: None }
+    }
+
     pub(super) fn add(&mut self, text: &str) {
-        if !self.loose.contains(text) {
-            self.loose.insert(text.to_owned());
+        if self.refusal.is_some() || self.loose.contains(text) {
+            return;
         }
+        match take(self.room, text) {
+            Ok(()) => {
+                self.loose.insert(text.to_owned());
+            }
+            Err(refusal) => self.refusal = Some(refusal),
+        }
+    }
+
+    /// An error where there was no room for everything.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.refusal.clone().map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
     /// Adds texts that come in order.
@@ -24,6 +45,12 @@ impl Texts {
         for text in texts {
             while known.next_if(|known| *known < text).is_some() {}
             if known.peek() != Some(&text) {
+                if self.refusal.is_none() {
+                    self.refusal = take(self.room, text).err();
+                }
+                if self.refusal.is_some() {
+                    break;
+                }
                 new.push(text.to_owned());
             }
         }
@@ -43,19 +70,25 @@ impl Texts {
     }
 
     /// The texts without the empty one.
-    pub(super) fn into_sorted(mut self) -> Vec<String> {
+    pub(super) fn into_sorted(mut self) -> Result<Vec<String>, StoreError> {
         let loose = std::mem::take(&mut self.loose);
         self.add_sorted(loose.iter().map(String::as_str));
+        self.check()?;
         if self.sorted.first().is_some_and(String::is_empty) {
             self.sorted.remove(0);
         }
-        self.sorted
+        Ok(self.sorted)
     }
+}
+
+fn take(room: &mut dyn Room, text: &str) -> Result<(), NoRoom> {
+    room.take(text.len() + size_of::<String>())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Unbounded;
     use proptest::prelude::*;
 
     proptest! {
@@ -63,7 +96,8 @@ mod tests {
         fn each_text_is_there_once_and_in_order(
             sources in prop::collection::vec((0u8..3, prop::collection::vec("[a-c]{0,2}", 0..12)), 0..6),
         ) {
-            let (mut texts, mut expected) = (Texts::default(), BTreeSet::new());
+            let mut room = Unbounded;
+            let (mut texts, mut expected) = (Texts::new(&mut room), BTreeSet::new());
             for (way, mut source) in sources {
                 expected.extend(source.iter().filter(|text| !text.is_empty()).cloned());
                 match way {
@@ -75,7 +109,7 @@ mod tests {
                     }
                 }
             }
-            prop_assert_eq!(texts.into_sorted(), expected.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(texts.into_sorted().unwrap(), expected.into_iter().collect::<Vec<_>>());
         }
     }
 }

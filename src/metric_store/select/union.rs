@@ -5,7 +5,7 @@
 
 use super::{Scratch, Selection, SeriesSamples};
 use crate::StoreError;
-use model::Labels;
+use model::{Labels, Room};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -19,9 +19,11 @@ pub struct Union {
 }
 
 impl Union {
-    pub fn of(selections: Vec<Selection>) -> Self {
-        let places = in_label_order(&selections).map(|(_, place)| place).collect();
-        Self { selections, places }
+    pub fn of(selections: Vec<Selection>, room: &mut dyn Room) -> Result<Self, StoreError> {
+        let length: usize = selections.iter().map(Selection::len).sum();
+        room.take(length * size_of::<(usize, usize)>())?;
+        let places = in_label_order(&selections, room)?.map(|(_, place)| place).collect();
+        Ok(Self { selections, places })
     }
 
     pub fn len(&self) -> usize {
@@ -53,11 +55,14 @@ impl Union {
 }
 
 /// The labels of each series, the number of its selection, and its number in that selection. If a
-/// selection is in the order of labels, its labels are only assembled when they are needed.
-pub fn in_label_order(
-    selections: &[Selection],
-) -> impl Iterator<Item = (Labels, (usize, usize))> + '_ {
-    Merged::of(selections.iter().map(ByLabels::of).collect())
+/// selection is in the order of labels, its labels are only assembled when they are needed;
+/// otherwise all of them need room.
+pub fn in_label_order<'a>(
+    selections: &'a [Selection],
+    room: &mut dyn Room,
+) -> Result<impl Iterator<Item = (Labels, (usize, usize))> + use<'a>, StoreError> {
+    let lists = selections.iter().map(|selection| ByLabels::of(selection, &mut *room));
+    Ok(Merged::of(lists.collect::<Result<_, _>>()?))
 }
 
 /// The series of one selection in the order of their labels.
@@ -67,13 +72,18 @@ enum ByLabels<'a> {
 }
 
 impl<'a> ByLabels<'a> {
-    fn of(selection: &'a Selection) -> Self {
+    fn of(selection: &'a Selection, room: &mut dyn Room) -> Result<Self, StoreError> {
         if selection.is_in_label_order() {
-            return Self::AsStored { selection, next: 0 };
+            return Ok(Self::AsStored { selection, next: 0 });
         }
-        let mut all: Vec<_> = (0..selection.len()).map(|i| (selection.labels(i), i)).collect();
+        let held = |index: usize| {
+            let labels = selection.labels(index);
+            room.take(labels.as_bytes().len() + 2 * size_of::<(Labels, usize)>())?;
+            Ok::<_, StoreError>((labels, index))
+        };
+        let mut all = (0..selection.len()).map(held).collect::<Result<Vec<_>, _>>()?;
         all.sort_unstable();
-        Self::Sorted(all.into_iter())
+        Ok(Self::Sorted(all.into_iter()))
     }
 }
 

@@ -54,6 +54,11 @@ impl FloatHistogram {
 
     fn trimmed(&self, limit: f64, keep: Keep) -> Self {
         let mut out = self.clone();
+        if limit.is_nan() {
+            // Nobody can say what lies below or above.
+            out.scale(f64::NAN);
+            return out;
+        }
         let mut tally = Tally::default();
         let linear = self.uses_custom_buckets();
         let (mut has_positive, mut has_negative) = (false, false);

@@ -5,42 +5,56 @@ use super::translate::translate;
 use regex::bytes::{Regex, RegexBuilder};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a compiled pattern may take.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// What a compiled pattern may take: the largest of these. The size of a pattern is the first that is
+/// enough for it, for the `regex` crate tells no sizes. Trying costs little, because compiling ends
+/// where the limit is reached.
+const SIZES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
+const COMPILED_BYTES_MAX: usize = SIZES[SIZES.len() - 1];
 const NESTING_MAX: u32 = 200;
+
+/// A pattern as the engine runs it.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) regex: Regex,
+    /// What it takes at most, with the states that matching keeps.
+    pub(super) bytes: usize,
+}
 
 /// In order of their last use. Shared and not copied: a copy of a `Regex` begins with an empty cache
 /// of states.
-static COMPILED: Mutex<Vec<(String, Arc<Regex>)>> = Mutex::new(Vec::new());
+static COMPILED: Mutex<Vec<(String, Arc<Compiled>)>> = Mutex::new(Vec::new());
 const COMPILED_KEPT: usize = 64;
 
 /// Compiles a pattern, or takes it from those that are kept.
-pub(super) fn compile(pattern: &str) -> Result<Arc<Regex>, String> {
+pub(super) fn compile(pattern: &str) -> Result<Arc<Compiled>, String> {
     let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let take = |mut kept: MutexGuard<'_, Vec<(String, Arc<Regex>)>>| {
+    let take = |mut kept: MutexGuard<'_, Vec<(String, Arc<Compiled>)>>| {
         let index = kept.iter().position(|(known, _)| known == pattern)?;
         Some(kept.remove(index).1)
     };
-    let regex = take(lock()).map_or_else(|| compile_anew(pattern).map(Arc::new), Ok)?;
+    let compiled = take(lock()).map_or_else(|| compile_anew(pattern).map(Arc::new), Ok)?;
     let mut kept = lock();
     if kept.len() >= COMPILED_KEPT {
         kept.remove(0);
     }
-    kept.push((pattern.to_owned(), Arc::clone(&regex)));
-    Ok(regex)
+    kept.push((pattern.to_owned(), Arc::clone(&compiled)));
+    Ok(compiled)
 }
 
-fn compile_anew(pattern: &str) -> Result<Regex, String> {
+fn compile_anew(pattern: &str) -> Result<Compiled, String> {
     let translated = translate(pattern)?;
     let anchored = format!("^(?s:{translated})$");
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(COMPILED_BYTES_MAX)
+    let build = |size: usize| {
+        let built = RegexBuilder::new(&anchored)
+            .size_limit(size)
             .dfa_size_limit(COMPILED_BYTES_MAX)
             .nest_limit(NESTING_MAX)
-            .build()
+            .build();
+        built.map(|regex| Compiled { regex, bytes: 2 * size })
     };
-    build(&anchored).map_err(|error| match error {
+    let mut built = SIZES.into_iter().map(build);
+    let is_last = |result: &Result<Compiled, regex::Error>| !matches!(result, Err(regex::Error::CompiledTooBig(size)) if *size < COMPILED_BYTES_MAX);
+    built.find(is_last).expect("the largest size is the last").map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => {
             format!("error parsing regexp: expression is too large: `{pattern}`")
         }

@@ -13,11 +13,10 @@ mod compile;
 mod replace;
 mod translate;
 
-pub use replace::ReplacePattern;
+pub use replace::{ReplacePattern, TooLong};
 pub use translate::escape_regex;
 
-use compile::compile;
-use regex::bytes::Regex;
+use compile::{Compiled, compile};
 use std::sync::Arc;
 
 /// A pattern that must match all of a value.
@@ -39,7 +38,7 @@ enum Form {
     /// `.*abc.*`
     Contains(String),
     Engine {
-        regex: Arc<Regex>,
+        compiled: Arc<Compiled>,
         prefix: String,
     },
 }
@@ -50,7 +49,7 @@ impl AnchoredRegex {
             return Ok(Self { form });
         }
         let prefix = literal_prefix(pattern);
-        Ok(Self { form: Form::Engine { regex: compile(pattern)?, prefix } })
+        Ok(Self { form: Form::Engine { compiled: compile(pattern)?, prefix } })
     }
 
     pub fn is_match(&self, value: &str) -> bool {
@@ -63,15 +62,18 @@ impl AnchoredRegex {
             Form::Prefix(prefix) => value.starts_with(prefix.as_str()),
             Form::Suffix(suffix) => value.ends_with(suffix.as_str()),
             Form::Contains(part) => value.contains(part.as_str()),
-            Form::Engine { regex, prefix } => {
-                value.starts_with(prefix.as_str()) && regex.is_match(value.as_bytes())
+            Form::Engine { compiled, prefix } => {
+                value.starts_with(prefix.as_str()) && compiled.regex.is_match(value.as_bytes())
             }
         }
     }
 
-    /// Whether the pattern has to be compiled, which takes time and memory.
-    pub fn is_compiled(&self) -> bool {
-        matches!(self.form, Form::Engine { .. })
+    /// The memory that the pattern takes at most where it had to be compiled.
+    pub fn compiled_bytes(&self) -> Option<usize> {
+        match &self.form {
+            Form::Engine { compiled, .. } => Some(compiled.bytes),
+            _ => None,
+        }
     }
 
     /// All values that match, sorted, where the pattern is a list of texts.
@@ -269,6 +271,14 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_what_is_compiled_is_known() {
+        let bytes = |pattern: &str| AnchoredRegex::new(pattern).unwrap().compiled_bytes();
+        assert_eq!(bytes("a|b"), None);
+        assert_eq!(bytes("a.c"), Some(32 << 10));
+        assert!(bytes(r"(\pL\d){20}") > Some(32 << 10));
+    }
+
+    #[test]
     fn literals_and_prefixes_are_known() {
         for (pattern, literals) in [
             ("b|a|b", Some(vec!["a", "b"])),
@@ -293,9 +303,10 @@ mod tests {
     #[test]
     fn templates_refer_to_groups() {
         let pattern = ReplacePattern::new("(?P<first>.*)-(.*)").unwrap();
-        let replace = |template| pattern.replace("a-b", template);
-        assert_eq!(replace("$2/${1}/${first}/$$/$"), Some("b/a/a/$/$".to_owned()));
-        assert_eq!(replace("$1x"), Some(String::new()));
-        assert_eq!(pattern.replace("ab", "x"), None);
+        let replace = |template| pattern.replace("a-b", template, 9);
+        assert_eq!(replace("$2/${1}/${first}/$$/$"), Some(Ok("b/a/a/$/$".to_owned())));
+        assert_eq!(replace("$1x"), Some(Ok(String::new())));
+        assert_eq!(pattern.replace("ab", "x", 9), None);
+        assert_eq!(replace(&"$1".repeat(10)), Some(Err(TooLong)));
     }
 }

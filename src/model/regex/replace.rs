@@ -1,30 +1,43 @@
 //! A pattern with groups and a template that names them, as `label_replace` has them.
 
-use super::compile::compile;
+use super::compile::{Compiled, compile};
 use super::translate::group_key;
-use regex::bytes::{Captures, Regex};
+use regex::bytes::Captures;
 use std::sync::Arc;
 
 /// A pattern that must match all of a value, with its groups.
 #[derive(Clone, Debug)]
-pub struct ReplacePattern(Arc<Regex>);
+pub struct ReplacePattern(Arc<Compiled>);
 
 impl ReplacePattern {
     pub fn new(pattern: &str) -> Result<Self, String> {
         compile(pattern).map(Self)
     }
 
-    /// `None` where the value does not match. `$1`, `${1}` and `${name}` stand for groups.
-    pub fn replace(&self, value: &str, template: &str) -> Option<String> {
-        let captures = self.0.captures(value.as_bytes())?;
-        Some(expand(template, &captures))
+    /// `None` where the value does not match. `$1`, `${1}` and `${name}` stand for groups. A group may
+    /// stand many times in the template: an error as soon as the result is longer than `length_max`.
+    pub fn replace(
+        &self,
+        value: &str,
+        template: &str,
+        length_max: usize,
+    ) -> Option<Result<String, TooLong>> {
+        let captures = self.0.regex.captures(value.as_bytes())?;
+        Some(expand(template, &captures, length_max))
     }
 }
 
-fn expand(template: &str, captures: &Captures<'_>) -> String {
+/// The result of a replacement is longer than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+fn expand(template: &str, captures: &Captures<'_>, length_max: usize) -> Result<String, TooLong> {
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find('$') {
+        if out.len() > length_max {
+            return Err(TooLong);
+        }
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix('$') {
@@ -41,7 +54,7 @@ fn expand(template: &str, captures: &Captures<'_>) -> String {
         }
     }
     out.push_str(rest);
-    out
+    if out.len() > length_max { Err(TooLong) } else { Ok(out) }
 }
 
 /// `name` or `{name}` at the start: the name and what follows.

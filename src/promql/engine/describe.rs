@@ -12,6 +12,7 @@ pub(super) fn describe(node: &Node) -> String {
         Node::Range(range) => format!("select {}", matchers_text(&range.selector)),
         Node::Subquery(_) => "subquery".to_owned(),
         Node::Negate(_) => "negate".to_owned(),
+        Node::Positive(_) => "plus".to_owned(),
         Node::Binary(binary) => format!("binary {}", binary.op.as_str()),
         Node::Call(call) => format!("call {}", call.function.name),
         Node::Aggregate(aggregate) => format!("aggregate {}", aggregate.op.as_str()),

@@ -20,7 +20,7 @@ use query::mapping::{map_floats, mapped, mapped_to_floats};
 use query::{
     AggregateOp, Control, Grid, Holding, SampleStats, Series, Trace, Weight, has_duplicates, merged,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -32,8 +32,9 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) notes: Notes,
     pub(crate) stats: RefCell<SampleStats>,
     pub(crate) trace: RefCell<Trace>,
-    /// The steps of the query itself.
-    pub(crate) query_grid: Grid,
+    /// The steps at which samples are counted: those of the query itself, or of the subquery that is
+    /// evaluated.
+    pub(crate) stats_grid: Cell<Grid>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -68,6 +69,7 @@ impl<'a> Evaluator<'a> {
                 Ok(Value::Vector(self.collect(&stream, grid)?))
             }
             Node::Negate(inner) => self.negate(self.evaluate(inner, grid)?),
+            Node::Positive(inner) => self.evaluate(inner, grid),
             Node::Binary(node) => self.binary(node, grid),
             Node::Call(call) => self.call(node, call, grid),
             Node::Aggregate(aggregate) => self.aggregate(aggregate, grid),
@@ -153,6 +155,7 @@ impl<'a> Evaluator<'a> {
                 grid,
                 notes: &self.notes,
                 options: self.options,
+                holding: self.holding,
                 evaluation: self,
             }),
             Body::Folded(_) => unreachable!("planning has replaced it"),
@@ -171,8 +174,8 @@ impl<'a> Evaluator<'a> {
             };
             let value =
                 if is_evaluated { self.evaluate(node, grid)? } else { Value::Vector(Vec::new()) };
-            let first_selector = node.first_selector();
-            Ok(Argument { value, selector, first_selector, position: *position })
+            let first_shift = node.first_shift();
+            Ok(Argument { value, selector, first_shift, position: *position })
         });
         arguments.collect()
     }
@@ -233,6 +236,7 @@ impl<'a> Evaluator<'a> {
             steps: grid.steps(),
             notes: &self.notes,
             control: self.control,
+            holding: self.holding,
         };
         Ok(match (left, right) {
             (Value::Scalar(left), Value::Scalar(right)) => {
@@ -261,6 +265,7 @@ impl<'a> Evaluator<'a> {
             parameter_position: aggregate.parameter_position,
             notes: &self.notes,
             control: self.control,
+            holding: self.holding,
         }
     }
 
@@ -294,8 +299,9 @@ impl<'a> Evaluator<'a> {
             _ => {
                 let series = self.vector(&aggregate.inner, grid)?;
                 let mut fold = new_fold(aggregate, grid);
+                let mut portions = self.holding.portions();
                 for one in &series {
-                    fold.add(one, &self.notes);
+                    fold.add(one, &self.notes, &mut portions)?;
                 }
                 fold
             }
@@ -327,8 +333,8 @@ fn is_inverted(node: &Node) -> bool {
 }
 
 impl Evaluation for Evaluator<'_> {
-    fn check(&self) -> Result<()> {
-        Ok(self.control.check()?)
+    fn check_in_turn(&self, turn: usize) -> Result<()> {
+        Ok(self.control.check_in_turn(turn)?)
     }
 
     fn sample_times(

@@ -1,5 +1,6 @@
-//! Histograms of which only counts and sums are needed. A store may leave out their buckets, which tell
-//! resets, so resets are looked for while the histograms are read and kept as hints.
+//! Histograms of which only counts and sums are needed. Their buckets tell resets, so resets are looked
+//! for while the histograms are read and kept as hints; the buckets are left out then, so that nothing
+//! is said about bounds that do not matter.
 
 use crate::storage::{Scratch, Selection, SeriesColumns, StorageError};
 use model::{FloatHistogram, Labels, ResetHint, is_stale};
@@ -47,17 +48,16 @@ impl Selection for Hinted<'_> {
 }
 
 fn with_hint(
-    histogram: &Arc<FloatHistogram>,
+    histogram: &FloatHistogram,
     previous: Option<&Arc<FloatHistogram>>,
 ) -> Arc<FloatHistogram> {
     let settled = histogram.reset_hint != ResetHint::Unknown || is_stale(histogram.sum);
-    match previous {
-        Some(previous) if !settled => {
-            let reset = histogram.is_reset_from(previous);
-            let mut hinted = (**histogram).clone();
-            hinted.reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
-            Arc::new(hinted)
-        }
-        _ => histogram.clone(),
-    }
+    let reset_hint = match previous {
+        Some(previous) if !settled && histogram.is_reset_from(previous) => ResetHint::Reset,
+        Some(_) if !settled => ResetHint::NotReset,
+        _ => histogram.reset_hint,
+    };
+    // The schema stays: exponential and custom buckets are not to be combined, whatever is asked of them.
+    let FloatHistogram { count, sum, schema, .. } = *histogram;
+    Arc::new(FloatHistogram { count, sum, schema, reset_hint, ..FloatHistogram::default() })
 }

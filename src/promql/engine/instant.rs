@@ -67,7 +67,7 @@ impl InstantCall<'_> {
         if steps == 1 {
             if let Some(value) = self.newest_float(column) {
                 out.set_float(0, value);
-                worker.stats.add_at(0, 1);
+                worker.stats.add_at(0, 1, 1);
             }
             return out;
         }
@@ -80,7 +80,7 @@ impl InstantCall<'_> {
             let value = column.values[samples.end - 1];
             if !is_stale(value) {
                 out.set_float(step, value);
-                stats.add_at(step, 1);
+                stats.add_at(step, 1, 1);
             }
         }
         out
@@ -135,7 +135,7 @@ impl InstantCall<'_> {
         if is_stale(value) {
             return;
         }
-        worker.stats.add_at(step, 1);
+        worker.stats.add_at(step, 1, 1);
         out.set_float(step, self.time_of(column, index).unwrap_or(value));
     }
 
@@ -151,7 +151,8 @@ impl InstantCall<'_> {
         if is_stale(histogram.sum) {
             return;
         }
-        worker.stats.add_at(step, histogram.sample_weight() as u64);
+        let weight = histogram.sample_weight() as u64;
+        worker.stats.add_at(step, weight, weight);
         match self.time_of(column, index) {
             Some(time) if self.times != Some(SampleTime::TakenOfFloats) => {
                 out.set_float(step, time);
@@ -176,13 +177,12 @@ impl InstantCall<'_> {
         worker: &mut Worker,
     ) -> StepColumn {
         let mut out = StepColumn::new(self.grid.steps());
-        let stale = |index: &usize| !is_stale(columns.floats.values[*index]);
-        let kept: Vec<usize> = (0..columns.floats.values.len()).filter(stale).collect();
-        let float_times: Vec<i64> = kept.iter().map(|index| columns.floats.times[*index]).collect();
-        let floats: Vec<f64> = kept.iter().map(|index| columns.floats.values[*index]).collect();
+        let mut clean = std::mem::take(&mut worker.clean);
+        let columns = clean.without_stale(columns, false);
+        let (float_times, floats) = (columns.floats.times, columns.floats.values);
         for step in 0..self.grid.steps() {
             let moment = self.selector.moment(self.grid.time(step));
-            let float = around(&float_times, moment, self.lookback_ms);
+            let float = around(float_times, moment, self.lookback_ms);
             let histogram = around(columns.histograms.times, moment, self.lookback_ms);
             match (float, histogram) {
                 (Around::Nothing, Around::Nothing) => {}
@@ -197,7 +197,7 @@ impl InstantCall<'_> {
                             false,
                         ),
                     };
-                    worker.stats.add_at(step, 1);
+                    worker.stats.add_at(step, 1, 1);
                     out.set_float(step, value);
                 }
                 (Around::Nothing, around) => {
@@ -209,6 +209,7 @@ impl InstantCall<'_> {
                 }
             }
         }
+        worker.clean = clean;
         out
     }
 
@@ -223,7 +224,8 @@ impl InstantCall<'_> {
     ) {
         let Some((a, b)) = around.points() else { return };
         let Column { times, values, .. } = columns.histograms;
-        worker.stats.add_at(step, values[a].sample_weight() as u64);
+        let weight = values[a].sample_weight() as u64;
+        worker.stats.add_at(step, weight, weight);
         if a == b {
             out.set_histogram(step, values[a].clone());
             return;

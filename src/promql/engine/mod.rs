@@ -19,7 +19,7 @@ use crate::annotations::Notes;
 use crate::ast::Expr;
 use crate::error::QueryError;
 use crate::options::EngineOptions;
-use crate::parse::parse;
+use crate::parse::parse_within;
 use crate::storage::Storage;
 use crate::types::ValueType;
 use crate::value::Value;
@@ -29,9 +29,9 @@ use plan::{Node, Planner};
 use platform::Clock;
 use query::{
     Annotations, Budget, CancelFlag, Control, Grid, HeldMemory, Holding, HoldingLimits,
-    SampleStats, Series, Slot, StepColumn, Trace, TraceNode, merged,
+    RegexBudget, SampleStats, Series, Slot, StepColumn, Trace, TraceNode, merged,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,17 +52,22 @@ pub struct Request<'a> {
     pub trace: bool,
     /// The memory that all queries share.
     pub memory: Option<Arc<Budget>>,
+    /// What the request's other parts left of its regular expressions.
+    pub regexes: RegexBudget,
 }
 
 impl<'a> Request<'a> {
     pub fn instant(query: &'a str, time_ms: i64) -> Self {
-        let times = QueryTimes::Instant { time_ms };
-        Self { query, times, cancel: CancelFlag::new(), trace: false, memory: None }
+        Self::new(query, QueryTimes::Instant { time_ms })
     }
 
     pub fn range(query: &'a str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
-        let times = QueryTimes::Range { start_ms, end_ms, step_ms };
-        Self { query, times, cancel: CancelFlag::new(), trace: false, memory: None }
+        Self::new(query, QueryTimes::Range { start_ms, end_ms, step_ms })
+    }
+
+    pub fn new(query: &'a str, times: QueryTimes) -> Self {
+        let (cancel, regexes) = (CancelFlag::new(), RegexBudget::default());
+        Self { query, times, cancel, trace: false, memory: None, regexes }
     }
 }
 
@@ -144,7 +149,8 @@ impl Engine {
         clock: &dyn Clock,
         request: &Request<'_>,
     ) -> Result<QueryResult, QueryError> {
-        let expr = parse(request.query, &self.options.parse)?;
+        let mut regexes = request.regexes.clone();
+        let expr = parse_within(request.query, &self.options.parse, &mut regexes)?;
         check_type(&expr, request.times)?;
         let (start_ms, end_ms, step_ms) = match request.times {
             QueryTimes::Instant { time_ms } => (time_ms, time_ms, 0),
@@ -159,6 +165,7 @@ impl Engine {
             samples: self.options.samples_max,
             bytes: self.options.memory_max,
             bytes_setting: "promql.max_memory",
+            bytes_advice: "fewer series, shorter labels or a longer step",
         };
         let holding = Holding::new(limits, request.memory.as_ref());
         let ev = Evaluator {
@@ -169,7 +176,7 @@ impl Engine {
             notes: Notes::default(),
             stats: RefCell::new(SampleStats::with_steps(grid.steps())),
             trace: RefCell::new(if request.trace { Trace::enabled() } else { Trace::default() }),
-            query_grid: grid,
+            stats_grid: Cell::new(grid),
         };
         let value = evaluate(&ev, &node, grid, request.times)?;
         let mut stats = ev.stats.into_inner();

@@ -5,7 +5,7 @@ use crate::ast::{At, Duration, DurationExpr, DurationKind, Expr, TimeShift, Vect
 use crate::error::QueryError;
 use crate::function::{Body, Buckets, Function, QueryTime};
 use crate::options::EngineOptions;
-use crate::selector::Selector;
+use crate::selector::{Selector, Shift};
 use crate::storage::SampleDetail;
 use crate::types::StringLiteral;
 use query::{AggregateOp, BinaryOp, Grouping, Position, VectorMatching, on_numbers};
@@ -21,6 +21,9 @@ pub(crate) enum Node {
     Range(RangeSelector),
     Subquery(Box<Subquery>),
     Negate(Box<Node>),
+    /// A selector with a plus before it: its values are the same, but it is no selector any more for
+    /// functions that look at one (`timestamp`, `absent`).
+    Positive(Box<Node>),
     Binary(Box<Binary>),
     Call(Call),
     Aggregate(Box<Aggregate>),
@@ -32,7 +35,6 @@ pub(crate) enum Node {
 pub(crate) struct RangeSelector {
     pub(crate) selector: Selector,
     pub(crate) range_ms: i64,
-    pub(crate) position: Position,
 }
 
 #[derive(Debug)]
@@ -96,18 +98,31 @@ impl Node {
         }
     }
 
-    pub(crate) fn first_selector(&self) -> Option<&Selector> {
+    /// The time that the first selector inside looks at, as the selector and the subqueries around it
+    /// move it.
+    pub(crate) fn first_shift(&self) -> Option<Shift> {
         match self {
             Self::Number(_) | Self::String(_) => None,
-            Self::Vector(selector) => Some(selector),
-            Self::Range(range) => Some(&range.selector),
-            Self::Subquery(subquery) => subquery.inner.first_selector(),
-            Self::Negate(inner) | Self::Invariant(inner) => inner.first_selector(),
-            Self::Binary(binary) => {
-                binary.left.first_selector().or_else(|| binary.right.first_selector())
+            Self::Vector(selector) => Some(selector.shift()),
+            Self::Range(range) => Some(range.selector.shift()),
+            Self::Subquery(subquery) => {
+                let inner = subquery.inner.first_shift()?;
+                Some(match inner.at_ms {
+                    Some(_) => inner,
+                    None => Shift {
+                        offset_ms: inner.offset_ms + subquery.offset_ms,
+                        at_ms: subquery.at_ms,
+                    },
+                })
             }
-            Self::Call(call) => call.arguments.iter().find_map(Node::first_selector),
-            Self::Aggregate(aggregate) => aggregate.inner.first_selector(),
+            Self::Negate(inner) | Self::Positive(inner) | Self::Invariant(inner) => {
+                inner.first_shift()
+            }
+            Self::Binary(binary) => {
+                binary.left.first_shift().or_else(|| binary.right.first_shift())
+            }
+            Self::Call(call) => call.arguments.iter().find_map(Node::first_shift),
+            Self::Aggregate(aggregate) => aggregate.inner.first_shift(),
         }
     }
 }
@@ -159,11 +174,12 @@ impl Planner<'_> {
             Expr::Paren(paren) => self.node(&paren.inner, detail),
             Expr::Unary(unary) => {
                 let inner = self.node(&unary.inner, detail)?;
-                if !unary.negative {
+                if !unary.negative && inner.node.selector().is_none() {
                     return Ok(inner);
                 }
                 let Planned { node, invariant, .. } = inner;
-                Ok(Planned::fixed_if(Node::Negate(Box::new(node)), invariant))
+                let sign = if unary.negative { Node::Negate } else { Node::Positive };
+                Ok(Planned::fixed_if(sign(Box::new(node)), invariant))
             }
             Expr::Vector(selector) => {
                 let selector = self.selector(selector, detail)?;
@@ -174,7 +190,7 @@ impl Planner<'_> {
                 let selector = self.selector(&matrix.selector, detail)?;
                 let range_ms = self.positive(&matrix.range)?;
                 let invariant = selector.at_ms.is_some();
-                let range = RangeSelector { selector, range_ms, position: expr.position() };
+                let range = RangeSelector { selector, range_ms };
                 Ok(Planned { node: Node::Range(range), invariant, wrap: false })
             }
             Expr::Subquery(subquery) => self.subquery(subquery),

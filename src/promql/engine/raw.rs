@@ -3,7 +3,6 @@
 use super::eval::Evaluator;
 use super::plan::{RangeSelector, Subquery};
 use super::{SampleOf, SampledSeries};
-use crate::annotations::Note;
 use crate::error::QueryError;
 use crate::functions::interpolation::interpolate;
 use crate::storage::{Column, Scratch};
@@ -30,8 +29,13 @@ pub(super) fn range_samples(
         let mut samples = span.histograms(columns.histograms);
         let has_histograms = !samples.is_empty();
         if has_histograms && span.edges != Edges::Plain {
-            let note = Note::MixedFloatsHistograms(labels.metric_name().to_owned());
-            ev.notes.add(note, range.position);
+            let word = if span.edges == Edges::Anchored { "anchored" } else { "smoothed" };
+            let message = format!(
+                "{word} modifier is not supported with histograms outside of a function: ask for {} \
+                 without it",
+                labels.metric_name()
+            );
+            return Err(QueryError::execution(message));
         }
         let floats = span.floats(columns.floats);
         samples.extend(floats.into_iter().map(|(time, value)| (time, SampleOf::Float(value))));
@@ -101,10 +105,10 @@ fn push(
     samples: Vec<(i64, SampleOf)>,
 ) -> Result<()> {
     if !samples.is_empty() {
-        // Printing takes as much memory again, which is counted here before it is needed.
-        let bytes = 2 * size_of_val(&*samples);
+        let count = samples.len() as u64;
+        let bytes = size_of_val(&*samples) + Weight::labels(&labels).bytes;
         ev.holding.take(Weight { samples: samples.len(), bytes })?;
-        ev.stats.borrow_mut().add_at(0, samples.len() as u64);
+        ev.stats.borrow_mut().add_at(0, count, count);
         result.push(SampledSeries { labels, samples });
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::selector::{SampleTime, Selector};
 use crate::storage::{SampleDetail, SelectHints, Selection};
 use crate::types::Edges;
 use query::aggregate::Fold;
-use query::{DUPLICATES, Grid, Position, Series, Weight, in_parts};
+use query::{DUPLICATES, Grid, Position, SampleStats, Series, Weight, in_parts};
 use std::collections::HashSet;
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -56,7 +56,10 @@ impl Stream<'_> {
             Err(error) => Err(error.into()),
         };
         worker.scratch = scratch;
-        series
+        let drops_name = selection.drops_name(index);
+        series.map(|series| {
+            series.map(|one| Series { drop_name: one.drop_name || drops_name, ..one })
+        })
     }
 }
 
@@ -121,7 +124,8 @@ impl<'a> Evaluator<'a> {
             range_ms,
             detail: selector.detail,
         };
-        let selection = self.storage.select(&hints, &selector.matchers)?;
+        let mut room = self.holding;
+        let selection = self.storage.select(&hints, &selector.matchers, &mut room)?;
         for warning in selection.warnings() {
             self.notes.add(Note::Storage(warning), Position::default());
         }
@@ -214,14 +218,30 @@ impl<'a> Evaluator<'a> {
         if inner.steps() == 0 {
             return Ok(Computed::new(Vec::new(), inner));
         }
-        let before = self.stats.borrow().clone();
-        let series = self.vector(&subquery.inner, inner)?;
-        // Its samples are counted where the windows look at them.
+        let outer = self.stats.replace(SampleStats::with_steps(inner.steps()));
+        let outer_grid = self.stats_grid.replace(inner);
+        let series = self.vector(&subquery.inner, inner);
+        self.stats_grid.set(outer_grid);
+        let counted = self.stats.replace(outer);
+        self.count_subquery(subquery, grid, inner, &counted);
+        Ok(Computed::new(series?, inner))
+    }
+
+    /// What a subquery looked at counts for the first step whose window has it; what the windows then
+    /// look at counts too.
+    fn count_subquery(&self, subquery: &Subquery, grid: Grid, inner: Grid, counted: &SampleStats) {
         let mut stats = self.stats.borrow_mut();
-        let series_count = stats.series;
-        *stats = before;
-        stats.series = series_count;
-        Ok(Computed::new(series, inner))
+        stats.series += counted.series;
+        if grid != self.stats_grid.get() {
+            return count_once(&mut stats, counted);
+        }
+        let mut step = 0;
+        for (index, time) in inner.times().enumerate() {
+            while step + 1 < grid.steps() && subquery.moment(grid.time(step)) < time {
+                step += 1;
+            }
+            stats.add_at(step, counted.per_step[index], counted.read_per_step[index]);
+        }
     }
 
     /// All series of a stream.
@@ -231,7 +251,7 @@ impl<'a> Evaluator<'a> {
             for index in range {
                 self.control.check_in_turn(index)?;
                 if let Some(series) = stream.produce(index, worker)? {
-                    portions.take(series.column.weight())?;
+                    portions.take(series.weight())?;
                     part.push(series);
                 }
             }
@@ -273,14 +293,10 @@ impl<'a> Evaluator<'a> {
     fn take_in(&self, worker: Worker, grid: Grid) {
         self.notes.merge(worker.notes);
         let mut stats = self.stats.borrow_mut();
-        if grid == self.query_grid {
+        if grid == self.stats_grid.get() {
             stats.merge(&worker.stats);
         } else {
-            // Another grid than the query's: a part evaluated once for all steps.
-            let steps = self.query_grid.steps();
-            for step in 0..steps {
-                stats.add_at(step, worker.stats.total);
-            }
+            count_once(&mut stats, &worker.stats);
         }
     }
 
@@ -305,17 +321,18 @@ impl<'a> Evaluator<'a> {
             for index in range {
                 self.control.check_in_turn(index)?;
                 if let Some(series) = stream.produce(index, worker)? {
-                    if may_collide && !seen.insert(series.labels.clone()) {
-                        return Err(QueryError::execution(DUPLICATES));
+                    if may_collide {
+                        portions.take(Weight::labels(&series.labels))?;
+                        if !seen.insert(series.labels.clone()) {
+                            return Err(QueryError::execution(DUPLICATES));
+                        }
                     }
                     // These samples are held for a moment only. They are counted until the fold is
                     // done, as in Prometheus, so that both refuse the same queries.
                     let samples = series.column.weight().samples;
                     portions.take(Weight { samples, bytes: 0 })?;
-                    let before = fold.weight();
-                    fold.add(&series, &worker.notes);
+                    fold.add(&series, &worker.notes, &mut portions)?;
                     worker.give_back(series.column);
-                    portions.take(fold.weight() - before)?;
                 }
             }
             portions.settle()?;
@@ -331,6 +348,14 @@ impl<'a> Evaluator<'a> {
             fold.merge(part);
         }
         Ok(fold)
+    }
+}
+
+/// Counts a part that is evaluated once for all steps: every step looks at its samples, which the first
+/// one reads.
+fn count_once(stats: &mut SampleStats, once: &SampleStats) {
+    for step in 0..stats.per_step.len() {
+        stats.add_at(step, once.total, if step == 0 { once.read } else { 0 });
     }
 }
 

@@ -32,6 +32,10 @@ impl Selection for Computed {
         self.series[index].labels.clone()
     }
 
+    fn drops_name(&self, index: usize) -> bool {
+        self.series[index].drop_name
+    }
+
     fn columns<'s>(
         &'s self,
         index: usize,

@@ -98,7 +98,14 @@ impl WindowCall {
             && histograms.times.is_empty()
             && floats.starts.is_empty()
         {
-            windows.iter().for_each(|(step, samples)| stats.add_at(step, samples.len() as u64));
+            let mut seen = 0;
+            for (step, samples) in windows.iter() {
+                stats.add_at(
+                    step,
+                    samples.len() as u64,
+                    not_seen(&samples, &mut seen).len() as u64,
+                );
+            }
             self.evaluate_columns(columnar, floats.values, windows, resets, &mut out);
             return Ok(out);
         }
@@ -112,6 +119,7 @@ impl WindowCall {
             all_position: self.all_position,
         };
         let mut scalars = vec![0.0; self.scalars.len()];
+        let (mut seen_floats, mut seen_histograms) = (0, 0);
         for step in cover(windows.steps(), histogram_windows.steps()) {
             let (of_floats, of_histograms) = (windows.at(step), histogram_windows.at(step));
             if of_floats.is_empty() && of_histograms.is_empty() {
@@ -120,6 +128,9 @@ impl WindowCall {
             for (slot, column) in scalars.iter_mut().zip(&self.scalars) {
                 *slot = column[step];
             }
+            let new_histograms = not_seen(&of_histograms, &mut seen_histograms);
+            let read = not_seen(&of_floats, &mut seen_floats).len() as u64
+                + histogram_weight(&histograms.values[new_histograms]);
             let end_ms = self.end_of(step);
             let window = Window {
                 floats: slice(floats, of_floats.clone()),
@@ -130,7 +141,8 @@ impl WindowCall {
                 scalars: &scalars,
                 resets: resets_in(resets, of_floats.clone()),
             };
-            stats.add_at(step, of_floats.len() as u64 + histogram_weight(window.histograms));
+            let looked_at = of_floats.len() as u64 + histogram_weight(window.histograms.values);
+            stats.add_at(step, looked_at, read);
             match (self.body.evaluate)(&window, &context)? {
                 Answer::Nothing => {}
                 Answer::Float(value) => out.set_float(step, value),
@@ -202,8 +214,15 @@ fn cover(one: Range<usize>, other: Range<usize>) -> Range<usize> {
     }
 }
 
-fn histogram_weight(histograms: Column<'_, Arc<FloatHistogram>>) -> u64 {
-    histograms.values.iter().map(|histogram| histogram.sample_weight() as u64).sum()
+/// The samples of a window that no window before it has.
+fn not_seen(samples: &Range<usize>, seen: &mut usize) -> Range<usize> {
+    let new = samples.start.max(*seen)..samples.end.max(*seen);
+    *seen = new.end;
+    new
+}
+
+fn histogram_weight(histograms: &[Arc<FloatHistogram>]) -> u64 {
+    histograms.iter().map(|histogram| histogram.sample_weight() as u64).sum()
 }
 
 /// The indexes at which a counter began anew: usually none, so that windows need not look.

@@ -1,7 +1,7 @@
 //! How fast queries are: 78,100 series of 240 samples in memory, one query at a time.
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
-use model::{Labels, LabelsBuilder, Matcher, matches_all};
+use model::{Labels, LabelsBuilder, Matcher, Room, matches_all};
 use platform::threads::Helpers;
 use platform::{Clock, RealClock};
 use promql::storage::{Column, Scratch, SeriesColumns};
@@ -51,6 +51,7 @@ impl Storage for Columns {
         &'a self,
         _: &SelectHints,
         matchers: &[Matcher],
+        _: &mut dyn Room,
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
         let matching = self.series.iter().filter(|(labels, _)| matches_all(matchers, labels));
         Ok(Box::new(Selected { times: &self.times, series: matching.collect() }))

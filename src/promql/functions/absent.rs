@@ -6,6 +6,7 @@ use crate::selector::Selector;
 use crate::value::Value;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use query::{Bitmap, Series, StepColumn};
+use std::collections::HashMap;
 
 /// One wherever a window has samples.
 pub(super) const PRESENT: WindowFunction = WindowFunction::of(|_, _| Ok(Answer::Float(1.0)));
@@ -32,17 +33,15 @@ pub(crate) fn inverted(series: &[Series], labels: Labels, steps: usize) -> Vec<S
     if column.is_empty() { Vec::new() } else { vec![Series::new(labels, column)] }
 }
 
-/// The labels that a missing series would have had: those asked for exactly, and only once.
+/// The labels that a missing series would have had: those asked for exactly, and in no other way.
 pub(crate) fn labels_of(selector: Option<&Selector>) -> Labels {
     let matchers: &[Matcher] = selector.map_or(&[], |selector| &selector.matchers);
     let mut builder = LabelsBuilder::new();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    matchers.iter().for_each(|matcher| *count.entry(&matcher.name).or_default() += 1);
     for matcher in matchers.iter().filter(|matcher| !matcher.is_metric_name()) {
-        if matcher.op == MatchOp::Equal && !seen.contains(&matcher.name.as_str()) {
+        if matcher.op == MatchOp::Equal && count[matcher.name.as_str()] == 1 {
             builder.set(&matcher.name, &matcher.value);
-            seen.push(&matcher.name);
-        } else {
-            builder.remove(&matcher.name);
         }
     }
     builder.build()

@@ -1,10 +1,10 @@
 //! Classic histograms: one series per bucket, told apart by the label `le`.
 
 use crate::annotations::{ForcedRange, Note, Notes};
-use model::{BytesHash, FloatHistogram, LabelChoice, Labels};
-use query::{Position, Series, Slot};
+use crate::error::QueryError;
+use model::{FloatHistogram, LabelChoice, Labels};
+use query::{LabelGroups, Portions, Position, Series, Slot};
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) const BUCKET_LABEL: &str = "le";
@@ -35,31 +35,31 @@ pub(crate) struct NativeSeries {
 }
 
 impl HistogramGroups {
-    pub(crate) fn new(series: &[Series]) -> Self {
-        let choice = LabelChoice::all_but([BUCKET_LABEL]);
+    pub(crate) fn new(series: &[Series], portions: &mut Portions<'_>) -> Result<Self, QueryError> {
+        let mut groups = LabelGroups::new(LabelChoice::all_but([BUCKET_LABEL]));
         let mut classic: Vec<(Labels, Vec<(usize, f64)>)> = Vec::new();
-        let mut keys: HashMap<Vec<u8>, usize, BytesHash> = HashMap::default();
         let mut malformed = Vec::new();
         for (index, one) in series.iter().enumerate() {
             let Some(bound) = parse_bound(one.labels.value(BUCKET_LABEL)) else {
                 malformed.push(index);
                 continue;
             };
-            let mut key = Vec::new();
-            one.labels.write_key(&choice, &mut key);
-            let group = *keys.entry(key).or_insert_with(|| {
-                classic.push((one.labels.chosen(&choice), Vec::new()));
-                classic.len() - 1
-            });
+            let group = groups.number(&one.labels, portions)?;
+            if group == classic.len() {
+                let length = one.labels.as_bytes().len();
+                let labels = portions.labels(length, || one.labels.chosen(groups.choice()))?;
+                classic.push((labels, Vec::new()));
+            }
             classic[group].1.push((index, bound));
         }
         let native = series.iter().enumerate().filter(|(_, one)| one.column.has_histograms());
-        let native = native.map(|(index, one)| NativeSeries {
-            index,
-            classic: keys.get(one.labels.as_bytes()).copied(),
+        let native = native.map(|(index, one)| {
+            let is_bucket = one.labels.get(BUCKET_LABEL).is_some();
+            let classic = if is_bucket { None } else { groups.find(&one.labels) };
+            NativeSeries { index, classic }
         });
         let native = native.collect();
-        Self { classic, native, malformed }
+        Ok(Self { classic, native, malformed })
     }
 
     /// The native histograms of a step. Where buckets of the same labels stand beside one, neither

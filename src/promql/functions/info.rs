@@ -17,7 +17,7 @@ use crate::value::Value;
 use model::{
     BytesHash, LabelChoice, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, escape_regex,
 };
-use query::{Series, StepColumn};
+use query::{Holding, LabelGroups, Portions, Series, StepColumn, Weight};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -33,8 +33,9 @@ pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
     let ignored: Vec<bool> =
         base.iter().map(|one| wanted.is_info_metric(one.labels.metric_name())).collect();
     let infos = select_infos(&call, &base, &ignored, &wanted)?;
-    let index = InfoIndex::new(&infos);
-    let mut output = Output::new(call.grid.steps());
+    let mut known: Vec<Option<Enriched>> = base.iter().map(|_| None).collect();
+    let mut output = Output::new(call.grid.steps(), call.holding);
+    let mut index = InfoIndex::new(&infos, &mut output.portions)?;
     for step in 0..call.grid.steps() {
         call.evaluation.check()?;
         let present = |one: &&Series| one.column.get(step).is_some();
@@ -47,7 +48,15 @@ pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
             let labels = if ignored[position] {
                 Some(one.labels.clone())
             } else {
-                enriched(&one.labels, &current, &infos, &index, &wanted)?
+                let found = index.groups.find(&one.labels).map(|group| &current[group]);
+                let found: Vec<usize> = found.into_iter().flatten().map(|(_, at)| *at).collect();
+                let latest = &mut known[position];
+                if latest.as_ref().is_none_or(|latest| latest.infos != found) {
+                    let infos = found.iter().map(|at| &infos[*at].labels);
+                    let labels = enriched(&one.labels, infos, &wanted, &mut output.portions)?;
+                    *latest = Some(Enriched { infos: found, labels });
+                }
+                latest.as_ref().and_then(|latest| latest.labels.clone())
             };
             if let Some(labels) = labels {
                 output.put(one, step, labels)?;
@@ -55,6 +64,12 @@ pub(super) fn info(mut call: Invocation<'_>) -> Result<Value> {
         }
     }
     Ok(Value::Vector(output.series))
+}
+
+/// What a base series became at the latest step: the same at most steps.
+struct Enriched {
+    infos: Vec<usize>,
+    labels: Option<Labels>,
 }
 
 /// What the second argument asks for.
@@ -99,7 +114,7 @@ fn select_infos(
 ) -> Result<Vec<Series>> {
     let mut matchers = wanted.names.clone();
     matchers.extend(wanted.data.iter().cloned());
-    let mut identified = false;
+    let (mut identified, mut portions) = (false, call.holding.portions());
     for name in IDENTIFYING {
         let values: BTreeSet<&str> = base
             .iter()
@@ -109,6 +124,9 @@ fn select_infos(
             .collect();
         if !values.is_empty() {
             identified = true;
+            // The pattern, and the list that is made of it.
+            let length: usize = values.iter().map(|value| 4 * value.len() + 32).sum();
+            portions.take(Weight::bytes(length))?;
             let quoted: Vec<String> = values.into_iter().map(escape_regex).collect();
             let matcher = Matcher::new(MatchOp::Regex, name, &quoted.join("|"));
             matchers.push(matcher.map_err(QueryError::execution)?);
@@ -118,7 +136,7 @@ fn select_infos(
         return Ok(Vec::new());
     }
     let mut selector = Selector::of_matchers(matchers, call.arguments[0].position);
-    if let Some(first) = call.arguments[0].first_selector {
+    if let Some(first) = call.arguments[0].first_shift {
         selector.offset_ms = first.offset_ms;
         selector.at_ms = first.at_ms;
     }
@@ -132,54 +150,55 @@ fn select_infos(
     }
 }
 
-/// Which info series belong to one instance and job, metric by metric.
+/// Which info series belong to one instance and job.
 struct InfoIndex {
-    by_identity: HashMap<Vec<u8>, Vec<usize>, BytesHash>,
-    identity: LabelChoice,
+    groups: LabelGroups,
+    /// The series of each group.
+    members: Vec<Vec<usize>>,
 }
 
-/// For each identity and info metric, the series that counts.
-type Current = HashMap<Vec<u8>, BTreeMap<String, usize>, BytesHash>;
+/// For each group and info metric, the series that counts.
+type Current<'a> = Vec<BTreeMap<&'a str, usize>>;
 
 impl InfoIndex {
-    fn new(infos: &[Series]) -> Self {
-        let mut index =
-            Self { by_identity: HashMap::default(), identity: LabelChoice::only(IDENTIFYING) };
+    fn new(infos: &[Series], portions: &mut Portions<'_>) -> Result<Self> {
+        let groups = LabelGroups::new(LabelChoice::only(IDENTIFYING));
+        let mut index = Self { groups, members: Vec::new() };
         for (position, one) in infos.iter().enumerate() {
-            let key = index.key(&one.labels);
-            index.by_identity.entry(key).or_default().push(position);
-        }
-        index
-    }
-
-    fn key(&self, labels: &Labels) -> Vec<u8> {
-        let mut key = Vec::new();
-        labels.write_key(&self.identity, &mut key);
-        key
-    }
-
-    fn at(&self, infos: &[Series], step: usize) -> Result<Current> {
-        let mut current = Current::default();
-        for (key, members) in &self.by_identity {
-            let mut metrics: BTreeMap<String, (usize, f64)> = BTreeMap::new();
-            for member in members {
-                let Some(taken) = infos[*member].column.float(step) else { continue };
-                let name = infos[*member].labels.metric_name().to_owned();
-                match metrics.get(&name) {
-                    Some((_, known)) if *known > taken => {}
-                    Some((other, known)) if *known == taken => {
-                        return Err(duplicate(&infos[*other], &infos[*member], taken));
-                    }
-                    _ => {
-                        metrics.insert(name, (*member, taken));
-                    }
-                }
+            let group = index.groups.number(&one.labels, portions)?;
+            if group == index.members.len() {
+                index.members.push(Vec::new());
             }
-            let metrics = metrics.into_iter().map(|(name, (member, _))| (name, member));
-            current.insert(key.clone(), metrics.collect());
+            index.members[group].push(position);
         }
-        Ok(current)
+        Ok(index)
     }
+
+    fn at<'a>(&self, infos: &'a [Series], step: usize) -> Result<Current<'a>> {
+        self.members.iter().map(|members| newest_of_each_metric(members, infos, step)).collect()
+    }
+}
+
+fn newest_of_each_metric<'a>(
+    members: &[usize],
+    infos: &'a [Series],
+    step: usize,
+) -> Result<BTreeMap<&'a str, usize>> {
+    let mut metrics: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for member in members {
+        let Some(taken) = infos[*member].column.float(step) else { continue };
+        let name = infos[*member].labels.metric_name();
+        match metrics.get(name) {
+            Some((_, known)) if *known > taken => {}
+            Some((other, known)) if *known == taken => {
+                return Err(duplicate(&infos[*other], &infos[*member], taken));
+            }
+            _ => {
+                metrics.insert(name, (*member, taken));
+            }
+        }
+    }
+    Ok(metrics.into_iter().map(|(name, (member, _))| (name, member)).collect())
 }
 
 fn duplicate(existing: &Series, new: &Series, seconds: f64) -> QueryError {
@@ -191,59 +210,71 @@ fn duplicate(existing: &Series, new: &Series, seconds: f64) -> QueryError {
 }
 
 /// The base labels with those of the info series; `None` where the series is to be left out.
-fn enriched(
+fn enriched<'a>(
     base: &Labels,
-    current: &Current,
-    infos: &[Series],
-    index: &InfoIndex,
+    found: impl Iterator<Item = &'a Labels>,
     wanted: &Wanted,
+    portions: &mut Portions<'_>,
 ) -> Result<Option<Labels>> {
-    let metrics = current.get(&index.key(base));
-    let found: Vec<usize> =
-        metrics.into_iter().flat_map(|metrics| metrics.values()).copied().collect();
-    if found.is_empty() {
+    let mut found = found.peekable();
+    if found.peek().is_none() {
         return Ok(wanted.allows_nothing().then(|| base.clone()));
     }
     let mut added: BTreeMap<&str, &str> = BTreeMap::new();
-    for member in found {
-        for (name, value) in infos[member].labels.iter() {
-            if name == METRIC_NAME || !wanted.takes(name) {
-                continue;
-            }
-            if added.get(name).is_some_and(|known| *known != value) {
-                return Err(QueryError::execution(format!("conflicting label: {name}")));
-            }
-            if base.get(name).is_none() {
-                added.insert(name, value);
-            }
+    for (name, value) in found.flat_map(Labels::iter) {
+        if name == METRIC_NAME || !wanted.takes(name) {
+            continue;
+        }
+        if added.get(name).is_some_and(|known| *known != value) {
+            return Err(QueryError::execution(format!("conflicting label: {name}")));
+        }
+        if base.get(name).is_none() {
+            added.insert(name, value);
         }
     }
-    let mut builder = LabelsBuilder::from_labels(base);
-    for (name, value) in added {
-        builder.set(name, value);
-    }
-    Ok(Some(builder.build()))
+    let length = added.iter().map(|(name, value)| name.len() + value.len() + 8).sum::<usize>();
+    let make = || {
+        let mut builder = LabelsBuilder::from_labels(base);
+        added.iter().for_each(|(name, value)| {
+            builder.set(name, value);
+        });
+        builder.build()
+    };
+    Ok(Some(portions.labels(base.as_bytes().len() + length, make)?))
 }
 
 /// Series whose labels may change from step to step.
-struct Output {
+struct Output<'a> {
     series: Vec<Series>,
     by_labels: HashMap<Labels, usize, BytesHash>,
-    steps: usize,
+    empty: StepColumn,
+    portions: Portions<'a>,
 }
 
-impl Output {
-    fn new(steps: usize) -> Self {
-        Self { series: Vec::new(), by_labels: HashMap::default(), steps }
+impl<'a> Output<'a> {
+    fn new(steps: usize, holding: &'a Holding) -> Self {
+        Self {
+            series: Vec::new(),
+            by_labels: HashMap::default(),
+            empty: StepColumn::new(steps),
+            portions: holding.portions(),
+        }
+    }
+
+    fn add(&mut self, from: &Series, labels: Labels) -> Result<usize> {
+        let mut one = Series::new(labels.clone(), self.empty.clone());
+        self.portions.take(one.weight())?;
+        one.drop_name = from.drop_name;
+        self.series.push(one);
+        self.by_labels.insert(labels, self.series.len() - 1);
+        Ok(self.series.len() - 1)
     }
 
     fn put(&mut self, from: &Series, step: usize, labels: Labels) -> Result<()> {
-        let index = *self.by_labels.entry(labels).or_insert_with_key(|labels| {
-            let mut one = Series::new(labels.clone(), StepColumn::new(self.steps));
-            one.drop_name = from.drop_name;
-            self.series.push(one);
-            self.series.len() - 1
-        });
+        let index = match self.by_labels.get(&labels) {
+            Some(index) => *index,
+            None => self.add(from, labels)?,
+        };
         let column = &mut self.series[index].column;
         if column.get(step).is_some() {
             let message = "vector cannot contain metrics with the same labelset";

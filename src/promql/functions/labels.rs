@@ -3,8 +3,8 @@
 use crate::error::QueryError;
 use crate::function::Invocation;
 use crate::value::Value;
-use model::{LABEL_LENGTH_MAX, LabelsBuilder, METRIC_NAME, ReplacePattern};
-use query::{Series, merged};
+use model::{LABEL_LENGTH_MAX, METRIC_NAME, ReplacePattern, TooLong};
+use query::{Portions, Series, merged};
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -16,9 +16,13 @@ pub(super) fn replace(mut call: Invocation<'_>) -> Result<Value> {
     };
     check_name(&call, 1, "destination", "label_replace")?;
     let mut series = call.take_vector(0);
-    for one in &mut series {
-        if let Some(value) = regex.replace(one.labels.value(&source), &template) {
-            set_label(one, &target, &value)?;
+    let mut portions = call.holding.portions();
+    for (turn, one) in series.iter_mut().enumerate() {
+        call.evaluation.check_in_turn(turn)?;
+        let replaced = regex.replace(one.labels.value(&source), &template, LABEL_LENGTH_MAX);
+        if let Some(value) = replaced {
+            let value = value.map_err(|TooLong| too_long(&target))?;
+            set_label(one, &target, &value, &mut portions)?;
         }
     }
     Ok(Value::Vector(merged(series)?))
@@ -32,10 +36,17 @@ pub(super) fn join(mut call: Invocation<'_>) -> Result<Value> {
     check_name(&call, 1, "destination", "label_join")?;
     let sources: Vec<String> = (3..call.arguments.len()).map(|index| call.text(index)).collect();
     let mut series = call.take_vector(0);
-    for one in &mut series {
+    let mut portions = call.holding.portions();
+    for (turn, one) in series.iter_mut().enumerate() {
+        call.evaluation.check_in_turn(turn)?;
         let values: Vec<&str> = sources.iter().map(|source| one.labels.value(source)).collect();
+        let separators = values.len().saturating_sub(1) * separator.len();
+        let length = values.iter().map(|value| value.len()).sum::<usize>() + separators;
+        if length > LABEL_LENGTH_MAX {
+            return Err(too_long(&target));
+        }
         let value = values.join(&separator);
-        set_label(one, &target, &value)?;
+        set_label(one, &target, &value, &mut portions)?;
     }
     Ok(Value::Vector(merged(series)?))
 }
@@ -50,11 +61,20 @@ fn check_name(call: &Invocation<'_>, index: usize, role: &str, function: &str) -
     Ok(())
 }
 
-fn set_label(series: &mut Series, name: &str, value: &str) -> Result<()> {
-    if value.len() > LABEL_LENGTH_MAX {
-        return Err(QueryError::execution(format!("value of label {name} is too long")));
-    }
-    series.labels = LabelsBuilder::from_labels(&series.labels).set(name, value).build();
+fn too_long(name: &str) -> QueryError {
+    QueryError::execution(format!(
+        "value of label {name} is longer than {LABEL_LENGTH_MAX} bytes: join or replace with less"
+    ))
+}
+
+fn set_label(
+    series: &mut Series,
+    name: &str,
+    value: &str,
+    portions: &mut Portions<'_>,
+) -> Result<()> {
+    let length = series.labels.length_with(name, value.len());
+    series.labels = portions.labels(length, || series.labels.with(name, value))?;
     if name == METRIC_NAME {
         // A name that was set on purpose is kept.
         series.drop_name = false;

@@ -1,6 +1,6 @@
 //! Numbers to numbers, where the standard library has no function of just this kind.
 
-use std::f64::consts::PI;
+use std::f64::consts::{LN_2, PI};
 
 /// Keeps zero and NaN as they are.
 pub(super) fn sign(value: f64) -> f64 {
@@ -24,12 +24,29 @@ pub(super) fn radians(degrees: f64) -> f64 {
 
 pub(super) fn asinh(value: f64) -> f64 {
     // The library's own loses the sign of zero and overflows early.
-    if value == 0.0 || !value.is_finite() { value } else { value.asinh() }
+    if value == 0.0 || !value.is_finite() {
+        value
+    } else if value.abs() > LARGE {
+        (value.abs().ln() + LN_2).copysign(value)
+    } else {
+        value.asinh()
+    }
 }
 
-/// The larger of two; NaN where one is NaN, plus zero above minus zero.
+/// From here on the inverse hyperbolic functions are a logarithm to the last bit; the library's own
+/// square the number, which overflows.
+const LARGE: f64 = (1_u64 << 28) as f64;
+
+pub(super) fn acosh(value: f64) -> f64 {
+    if value > LARGE { value.ln() + LN_2 } else { value.acosh() }
+}
+
+/// The larger of two; NaN where one is NaN, unless the other is infinite and so the larger whatever it
+/// is compared with; plus zero above minus zero.
 pub(crate) fn max(left: f64, right: f64) -> f64 {
-    if left.is_nan() || right.is_nan() {
+    if left == f64::INFINITY || right == f64::INFINITY {
+        f64::INFINITY
+    } else if left.is_nan() || right.is_nan() {
         f64::NAN
     } else if left == right {
         if left.is_sign_positive() { left } else { right }
@@ -38,7 +55,7 @@ pub(crate) fn max(left: f64, right: f64) -> f64 {
     }
 }
 
-/// The smaller of two; NaN where one is NaN, minus zero below plus zero.
+/// The smaller of two; NaN where one is NaN and none is minus infinity; minus zero below plus zero.
 pub(crate) fn min(left: f64, right: f64) -> f64 {
     -max(-left, -right)
 }
@@ -50,6 +67,8 @@ mod tests {
     #[test]
     fn extremes_take_nan_along() {
         assert!(max(1.0, f64::NAN).is_nan() && min(f64::NAN, 1.0).is_nan());
+        assert_eq!(max(f64::NAN, f64::INFINITY), f64::INFINITY);
+        assert_eq!(min(f64::NEG_INFINITY, f64::NAN), f64::NEG_INFINITY);
         assert_eq!((max(1.0, 2.0), min(1.0, 2.0)), (2.0, 1.0));
         assert!(max(-0.0, 0.0).is_sign_positive() && min(-0.0, 0.0).is_sign_negative());
     }

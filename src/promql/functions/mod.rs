@@ -83,7 +83,7 @@ static FUNCTIONS: [Function; 90] = [
     columns("absent", &[Vector], Vector, absent::absent),
     window("absent_over_time", absent::ABSENT),
     map("acos", f64::acos),
-    map("acosh", f64::acosh),
+    map("acosh", math::acosh),
     map("asin", f64::asin),
     map("asinh", math::asinh),
     map("atan", f64::atan),

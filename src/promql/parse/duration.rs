@@ -117,7 +117,12 @@ impl Parser<'_> {
         let TokenKind::Operator(op @ (BinaryOp::Add | BinaryOp::Sub)) = self.token.kind else {
             return self.duration_operand();
         };
-        let start = self.advance()?.start;
+        let (start, mut op) = (self.advance()?.start, op);
+        // Further signs: two that are negative cancel out.
+        while let TokenKind::Operator(next @ (BinaryOp::Add | BinaryOp::Sub)) = self.token.kind {
+            self.advance()?;
+            op = if next == op { BinaryOp::Add } else { BinaryOp::Sub };
+        }
         let inner = self.duration_operand()?;
         self.with_sign(op, start, inner)
     }

@@ -3,7 +3,7 @@
 //! Errors are the first thing that is wrong, in Prometheus' words, with its position. What is
 //! grammatical but meaningless (wrong types, two names) is found afterwards, in `check`.
 //! Invariants: nesting is bounded by [`DEPTH_MAX`], the text by [`LENGTH_MAX`],
-//! what regular expressions take by [`COMPILED_MAX`].
+//! what regular expressions take by the request's [`RegexBudget`].
 
 mod check;
 mod duration;
@@ -18,7 +18,8 @@ use crate::options::ParseOptions;
 use crate::types::StringLiteral;
 use model::{Labels, Matcher, quote_go, unquote_go};
 use query::{
-    AggregateOp, BinaryOp, Cardinality, Position, VectorMatching, parse_duration, parse_number,
+    AggregateOp, BinaryOp, Cardinality, Position, RegexBudget, VectorMatching, parse_duration,
+    parse_number,
 };
 
 /// How deep expressions may nest.
@@ -27,13 +28,18 @@ pub const DEPTH_MAX: usize = 200;
 /// times the memory of its text.
 pub const LENGTH_MAX: usize = 1 << 20;
 
-/// How many regular expressions of a query may have to be compiled: a worst one takes 2 ms and
-/// 300 KB.
-pub const COMPILED_MAX: usize = 500;
-
 /// Parses and checks an expression.
 pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(query, options)?;
+    parse_within(query, options, &mut RegexBudget::default())
+}
+
+/// Parses and checks an expression whose request has other regular expressions too.
+pub fn parse_within(
+    query: &str,
+    options: &ParseOptions,
+    regexes: &mut RegexBudget,
+) -> Result<Expr, ParseError> {
+    let mut parser = Parser::new(query, options, regexes)?;
     let result = parser.whole_expression().and_then(|mut expr| {
         check::check(&mut expr, query)?;
         Ok(expr)
@@ -42,17 +48,17 @@ pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseError> {
 }
 
 /// Parses `up{job="api"}`, as in `match[]`.
-pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+pub fn parse_selector(text: &str, regexes: &mut RegexBudget) -> Result<Vec<Matcher>, ParseError> {
     let options = ParseOptions::default();
-    let mut parser = Parser::new(text, &options)?;
+    let mut parser = Parser::new(text, &options, regexes)?;
     let selector = parser.whole_selector();
     selector.map(|selector| selector.matchers).map_err(|error| error.in_query(text))
 }
 
 /// Parses `up{job="api"}` as the name of one series.
 pub fn parse_metric(text: &str) -> Result<Labels, ParseError> {
-    let options = ParseOptions::default();
-    let mut parser = Parser::new(text, &options)?;
+    let (options, mut regexes) = (ParseOptions::default(), RegexBudget::default());
+    let mut parser = Parser::new(text, &options, &mut regexes)?;
     parser.whole_metric().map_err(|error| error.in_query(text))
 }
 
@@ -67,15 +73,19 @@ pub(crate) struct Parser<'a> {
     depth: usize,
     /// Arguments of how many aggregations are being read; errors inside say so.
     aggregations: usize,
-    /// Regular expressions so far that are more than lists.
-    compiled: usize,
+    /// What is left of the request's regular expressions.
+    regexes: &'a mut RegexBudget,
     /// What a duration that is being read is for.
     duration: Option<duration::Wanted<'static>>,
     options: &'a ParseOptions,
 }
 
 impl<'a> Parser<'a> {
-    pub(crate) fn new(text: &'a str, options: &'a ParseOptions) -> Parsed<Self> {
+    pub(crate) fn new(
+        text: &'a str,
+        options: &'a ParseOptions,
+        regexes: &'a mut RegexBudget,
+    ) -> Parsed<Self> {
         if text.len() > LENGTH_MAX {
             let length = text.len();
             let message = format!(
@@ -92,7 +102,7 @@ impl<'a> Parser<'a> {
             last_end: 0,
             depth: 0,
             aggregations: 0,
-            compiled: 0,
+            regexes,
             duration: None,
             options,
         })
@@ -491,6 +501,8 @@ fn is_metric_word(kind: TokenKind) -> bool {
 fn is_label_word(kind: TokenKind) -> bool {
     match kind {
         TokenKind::Identifier | TokenKind::MetricIdentifier => true,
+        // Prometheus' grammar leaves out this one.
+        TokenKind::Keyword(Keyword::Without) => false,
         TokenKind::Aggregate(_) | TokenKind::Keyword(_) => true,
         TokenKind::Operator(op) => op.is_set() || op == BinaryOp::Atan2,
         _ => false,

@@ -96,10 +96,6 @@ impl Parser<'_> {
         self.advance()?;
         let word = if edges == Edges::Anchored { "anchored" } else { "smoothed" };
         let position = expr.position();
-        if !self.options.experimental_functions {
-            let message = format!("{word} modifier is experimental and not enabled");
-            return self.error(position, message);
-        }
         let selector = match &mut expr {
             Expr::Vector(selector) => selector,
             Expr::Matrix(matrix) => &mut matrix.selector,

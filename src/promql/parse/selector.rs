@@ -1,6 +1,6 @@
 //! Selectors (`up{job="api"}`) and the names of single series.
 
-use super::{COMPILED_MAX, Parsed, Parser, is_metric_word};
+use super::{Parsed, Parser, is_metric_word};
 use crate::ast::{TimeShift, VectorSelector};
 use crate::lex::{Token, TokenKind};
 use crate::types::Edges;
@@ -74,15 +74,10 @@ impl<'a> Parser<'a> {
     }
 
     fn counted(&mut self, matcher: Matcher, position: Position) -> Parsed<Matcher> {
-        self.compiled += usize::from(matcher.is_compiled());
-        if self.compiled > COMPILED_MAX {
-            let message = format!(
-                "query has more than {COMPILED_MAX} regular expressions that are no plain list \
-                 of values (a|b|c); ask in parts"
-            );
-            return self.error(position, message);
+        match self.regexes.take(&matcher) {
+            Ok(()) => Ok(matcher),
+            Err(too_many) => self.error(position, too_many.to_string()),
         }
-        Ok(matcher)
     }
 
     pub(super) fn whole_metric(&mut self) -> Parsed<Labels> {

@@ -201,10 +201,19 @@ fn long_queries_are_read_whole_or_refused_with_advice() {
     }
     parsed(&terms[0]);
 
-    let storm = |count: usize| format!("up{{{}}}", "a=~\"\\\\pL{8}\",".repeat(count));
-    parsed(&storm(COMPILED_MAX));
-    let message = refused(&storm(LENGTH_MAX / 20));
-    assert!(message.contains("more than 500 regular expressions"), "{message}");
+    let storm = |pattern: &str, count: usize| {
+        format!("up{{{}}}", format!("a=~\"{pattern}\",").repeat(count))
+    };
+    assert!(
+        refused("up[# minutes\n5m]").contains("unexpected character in duration expression: '#'")
+    );
+    parsed(&storm("api-.*-[0-9]+", RegexBudget::COUNT_MAX));
+    for (pattern, count) in
+        [("api-.*-[0-9]+", RegexBudget::COUNT_MAX + 1), (r"\\pL{20}", RegexBudget::COUNT_MAX)]
+    {
+        let message = refused(&storm(pattern, count));
+        assert!(message.contains("too many regular expressions"), "{message}");
+    }
 }
 
 #[test]
@@ -466,7 +475,7 @@ proptest! {
         if let Ok(expr) = parse(&query, &ParseOptions::everything()) {
             prop_assert_eq!(parsed(&expr.to_string()), expr);
         }
-        let _ = parse_selector(&query);
+        let _ = parse_selector(&query, &mut RegexBudget::default());
         let _ = parse_metric(&query);
     }
 

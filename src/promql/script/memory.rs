@@ -6,7 +6,7 @@ use crate::storage::{
     Column, Scratch, SelectHints, Selection, SeriesColumns, Storage, StorageError,
 };
 use model::{
-    FloatHistogram, Labels, Matcher, ResetHint, SampleValue, custom_bounds_match, is_stale,
+    FloatHistogram, Labels, Matcher, ResetHint, Room, SampleValue, custom_bounds_match, is_stale,
     matches_all,
 };
 use std::collections::BTreeMap;
@@ -178,6 +178,7 @@ impl Storage for MemoryStorage {
         &'a self,
         hints: &SelectHints,
         matchers: &[Matcher],
+        _: &mut dyn Room,
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
         let matching = self.series.iter().filter(|(labels, _)| matches_all(matchers, labels));
         Ok(Box::new(MemorySelection {

@@ -8,9 +8,10 @@ use platform::threads::Helpers;
 use query::{Budget, Slot, StepColumn};
 use std::sync::Arc;
 
-const CASES: [(&str, &str); 15] = [
+const CASES: [(&str, &str); 16] = [
     ("aggregations.test", include_str!("../cases/aggregations.test")),
     ("collisions.test", include_str!("../cases/collisions.test")),
+    ("corners.test", include_str!("../cases/corners.test")),
     ("fill.test", include_str!("../cases/fill.test")),
     ("histograms.test", include_str!("../cases/histograms.test")),
     ("info.test", include_str!("../cases/info.test")),
@@ -201,6 +202,30 @@ fn limits_hold() {
 }
 
 #[test]
+fn samples_are_counted_where_they_are_read_and_where_they_are_looked_at() {
+    let mut storage = MemoryStorage::new();
+    let labels = LabelsBuilder::default().set("__name__", "x").build();
+    (0..11).for_each(|at| storage.append(&labels, at * 60_000, 0, SampleValue::Float(1.0)));
+    storage.commit();
+    let ask = |query: &str| {
+        let request = Request::range(query, 240_000, 360_000, 60_000);
+        Engine::new(options()).run(&storage, &RealClock::new(), &request).unwrap().stats
+    };
+    let stats = ask("x");
+    assert_eq!((stats.total, stats.read), (3, 3));
+    let stats = ask("sum_over_time(x[3m])");
+    assert_eq!((stats.total, stats.per_step), (9, vec![3, 3, 3]));
+    assert_eq!((stats.read, stats.read_per_step), (5, vec![3, 1, 1]));
+    // Of the subquery 5 samples, of which the first window has 3; of its windows 9.
+    let stats = ask("sum_over_time(x[3m:1m])");
+    assert_eq!((stats.total, stats.per_step), (14, vec![6, 4, 4]));
+    assert_eq!((stats.read, stats.read_per_step), (10, vec![6, 2, 2]));
+    let stats = ask("sum_over_time(x[3m] @ 240)");
+    assert_eq!((stats.total, stats.per_step), (9, vec![3, 3, 3]));
+    assert_eq!((stats.read, stats.read_per_step), (3, vec![3, 0, 0]));
+}
+
+#[test]
 fn queries_share_memory() {
     let mut storage = MemoryStorage::new();
     let labels = LabelsBuilder::default().set("__name__", "x").build();
@@ -217,12 +242,74 @@ fn queries_share_memory() {
     assert!(all.held() > 16_000, "results are held as long as they are there");
     assert!(matches!(
         ask("x").unwrap_err(),
-        QueryError::Evaluation(query::QueryError::Busy { limit: 20_000 })
+        QueryError::Evaluation(query::QueryError::Busy { limit: 20_000, .. })
     ));
     drop(first);
     ask("x").unwrap();
     drop(second);
     assert_eq!(all.held(), 0);
+}
+
+/// A hundred series with labels of 100 KB each.
+fn long_labels() -> MemoryStorage {
+    let mut storage = MemoryStorage::new();
+    for id in 0..100_i64 {
+        let mut builder = LabelsBuilder::default();
+        builder.set("id", &id.to_string()).set("le", "+Inf").set("instance", &id.to_string());
+        let short = builder.set("__name__", "short").build();
+        let info = builder.set("__name__", "target_info").set("data", &"i".repeat(50_000)).build();
+        builder.remove("data");
+        let long = builder.set("__name__", "long").set("text", &"x".repeat(100_000)).build();
+        for labels in [short, long, info] {
+            storage.append(&labels, 0, 0, SampleValue::Float(1.0));
+        }
+    }
+    storage.commit();
+    storage
+}
+
+/// Each of these made gigabytes, or could have, while only its columns were counted.
+#[test]
+fn labels_count_in_the_memory_of_a_query() {
+    let storage = long_labels();
+    let all = Arc::new(Budget::new(1 << 30));
+    let ask = |query: &str, memory_max: usize| {
+        let options = EngineOptions { memory_max, delayed_name_removal: false, ..options() };
+        let request = Request { memory: Some(Arc::clone(&all)), ..Request::instant(query, 0) };
+        Engine::new(options).run(&storage, &RealClock::new(), &request)
+    };
+    let nested = |call: &str, rest: &str| {
+        (0..20).fold("short".to_owned(), |inner, _| format!("{call}({inner}, {rest})"))
+    };
+    for (query, enough) in [
+        (nested("label_replace", r#""id", "$1$1", "id", "(.*)""#), 8 << 30),
+        (nested("label_join", r#""id", "", "id", "id""#), 8 << 30),
+        (r#"label_replace(long, "copy", "$1", "text", "(.*)")"#.to_owned(), 64 << 20),
+        (r#"label_join(long, "copy", "", "text")"#.to_owned(), 64 << 20),
+        (r#"sum by (id, text) (long)"#.to_owned(), 64 << 20),
+        (r#"sum by (id, text) (-long)"#.to_owned(), 64 << 20),
+        (r#"quantile by (id, text) (0.5, long)"#.to_owned(), 64 << 20),
+        (r#"topk by (id, text) (1, long)"#.to_owned(), 64 << 20),
+        (r#"count_values by (id, text) ("value", long)"#.to_owned(), 64 << 20),
+        (r#"long * on (id) group_left () short"#.to_owned(), 64 << 20),
+        (r#"short * on (id) group_left (text) long"#.to_owned(), 64 << 20),
+        (r#"long and on (text, id) long"#.to_owned(), 64 << 20),
+        (r#"histogram_quantile(0.5, long)"#.to_owned(), 64 << 20),
+        (r#"histogram_quantiles(long, "q", 0.1, 0.2)"#.to_owned(), 96 << 20),
+        (r#"info(long)"#.to_owned(), 64 << 20),
+        (r#"sort_by_label(long, "text") or short"#.to_owned(), 64 << 20),
+    ] {
+        let short = query.chars().rev().take(60).collect::<Vec<_>>();
+        let short: String = short.into_iter().rev().collect();
+        let refused = ask(&query, 14 << 20).map(|result| result.stats);
+        let refused = refused.expect_err(&short).to_string();
+        assert!(refused.contains("promql.max_memory"), "{short}: {refused}");
+        if enough < 1 << 30 {
+            ask(&query, enough).expect(&short);
+        }
+        assert_eq!(all.held(), 0, "{short}");
+    }
+    ask("long", 14 << 20).unwrap();
 }
 
 /// Series of every kind under the names that random queries ask for.

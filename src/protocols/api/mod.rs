@@ -2,8 +2,8 @@
 //!
 //! Lives here: `context` (what an endpoint works with, and the trait by which a protocol says how
 //! its errors look), `run` (which thread an endpoint runs on, until its client goes away),
-//! `parameters` (query strings and forms), `stream` (answers that are sent while they are written),
-//! `quick` (queries that need no other thread), `gzip`, `json` (writers).
+//! `parameters` (query strings and forms; `multipart`: forms in parts), `stream` (answers that are sent
+//! while they are written), `quick` (queries that need no other thread), `gzip`, `json` (writers).
 //! Not here: statuses and error bodies, which are the protocol's own.
 //! Invariants: an endpoint may block, because it runs in the query pool or on a worker thread; the
 //! exceptions are those that read no store, and queries that were answered within a millisecond several
@@ -12,6 +12,7 @@
 
 pub(crate) mod gzip;
 pub(crate) mod json;
+mod multipart;
 pub(crate) mod parameters;
 pub(crate) mod quick;
 pub(crate) mod stream;

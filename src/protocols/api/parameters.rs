@@ -3,6 +3,7 @@
 //! Times are written as Prometheus' and VictoriaMetrics' clients write them: seconds, smaller units
 //! of which the number itself says which, RFC 3339 or its beginning, and relative to now.
 
+use super::multipart;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::services::ServiceError;
 use crate::{Call, percent_decode};
@@ -37,22 +38,31 @@ const PAIRS_MAX: usize = 10_000;
 impl Parameters {
     /// The form's values come before the query string's.
     pub(crate) fn of(call: &Call, now_ms: i64) -> Result<Self, ServiceError> {
-        let is_form = call.header("content-type").starts_with("application/x-www-form-urlencoded");
-        let form = if is_form { &*call.body } else { b"" };
-        if form.len() > FORM_MAX {
+        let content_type = call.header("content-type");
+        let is_form = content_type.starts_with("application/x-www-form-urlencoded");
+        let is_in_parts = content_type.starts_with("multipart/form-data");
+        let body = if is_form || is_in_parts { &*call.body } else { b"" };
+        if body.len() > FORM_MAX {
             let message = format!("the form is larger than {FORM_MAX} bytes: ask for less at once");
             return Err(ServiceError::new(ErrorKind::Limit, message));
         }
+        let parts = if is_in_parts { body } else { b"" };
+        let form = if is_form { body } else { b"" };
+        // One more than may be tells whether there are more.
+        let fields = multipart::fields(content_type, parts, PAIRS_MAX + 1);
         let count = [form, call.query.as_bytes()].map(pair_count).iter().sum::<usize>();
+        let count = count + fields.len();
         if count > PAIRS_MAX {
             let message =
                 format!("there are more than {PAIRS_MAX} parameters: ask for less at once");
             return Err(ServiceError::new(ErrorKind::Limit, message));
         }
-        let texts = form.len() + call.query.len();
+        let texts = body.len() + call.query.len();
         call.held.take(texts + count * size_of::<(String, String)>())?;
         let mut pairs = Vec::with_capacity(count);
         read_pairs(&String::from_utf8_lossy(form), &mut pairs);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        pairs.extend(fields.into_iter().map(|(name, value)| (name, text(value))));
         read_pairs(&call.query, &mut pairs);
         Ok(Self { pairs, now_ms })
     }

@@ -5,7 +5,7 @@
 //! a millisecond, and there is always another such thread.
 
 use super::context::{Api, ApiState, Context};
-use super::gzip;
+use super::gzip::{self, Packing};
 use super::quick::{Key, LENGTH_MAX};
 use super::stream::{Head, Pieces, stream};
 use crate::Call;
@@ -62,13 +62,13 @@ impl<A: Api> Asked<A> {
         endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>,
     ) -> (Response, Option<Call>) {
         let Self { api, call, cancel } = self;
-        let accepts_gzip = gzip::is_accepted(&call.headers);
+        let accepted = Packing::accepted(&call.headers);
         let (answered, call) = match Context::new(api, call, cancel.clone()) {
             Ok(context) => (endpoint(&context), Some(context.call)),
             Err(error) => (Err(error.into()), None),
         };
         let response = answered.unwrap_or_else(|error| A::failure(&error));
-        (gzip::packed(response, accepts_gzip, &cancel), call)
+        (gzip::packed(response, accepted, &cancel), call)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 fn switched_on(context: &Context) -> Result<(), ApiError> {
     let message = "admin APIs disabled: prometheus.admin_api switches them on".to_owned();
-    let disabled = || ApiError { kind: ErrorType::Unavailable, message };
+    let disabled = || ApiError { kind: ErrorType::SwitchedOff, message };
     context.api.settings.admin_api.then_some(()).ok_or_else(disabled)
 }
 
@@ -20,6 +20,9 @@ pub(super) fn delete_series(context: &Context) -> Result<Response, ApiError> {
     switched_on(context)?;
     let query = series_query(&context.parameters)?;
     let (metrics, tenant) = (context.metrics()?, &context.call.tenant);
+    if query.is_empty() {
+        return Ok(reply::empty(StatusCode::NO_CONTENT));
+    }
     let MetricServices { store, gateway, .. } = metrics;
     let resolve =
         |matchers: &Vec<Matcher>| store.resolve_delete(tenant, matchers, query.time()).transpose();

@@ -21,6 +21,8 @@ pub(super) enum ErrorType {
     Timeout,
     Internal,
     Unavailable,
+    /// A setting switches it off: asking again would not help.
+    SwitchedOff,
     NotFound,
 }
 
@@ -35,6 +37,7 @@ impl ErrorType {
             Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::SwitchedOff => ("unavailable", StatusCode::FORBIDDEN),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
         }
     }

@@ -23,7 +23,8 @@ pub(super) fn export(context: &Context, pieces: &mut Pieces<ApiError>) -> Result
     let line_samples = context.parameters.count("max_rows_per_line")?.unwrap_or(LINE_SAMPLES);
     let range = (query.start_ms, query.end_ms);
     let wanted = query.start_ms..=query.end_ms;
-    each_series(context, &query.selectors, range, Order::Labels, |labels, columns| {
+    let memory = context.listing_memory();
+    each_series(context, &query.selectors, range, Order::Labels, &memory, |labels, columns| {
         let floats = columns.floats;
         let points = floats.times.iter().copied().zip(floats.values.iter().copied());
         let kept: Vec<_> =

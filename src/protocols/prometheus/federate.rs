@@ -19,6 +19,8 @@ use crate::{Call, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, METRIC_NAME, is_plain_name};
+use promql::QueryError;
+use query::{Holding, Weight};
 use std::borrow::Cow;
 use std::sync::Arc;
 use wire::protobuf::Writer;
@@ -115,10 +117,11 @@ fn federate(context: &Context, pieces: &mut Pieces<ApiError>) -> Result<(), ApiE
     let start_ms = end_ms.saturating_sub(lookback_ms).saturating_add(1);
     let range = (start_ms, end_ms);
     let selectors = selectors(&context.parameters)?;
-    let mut page = Page::new(Form::of(&context.call));
-    each_series(context, &selectors, range, Order::Metric, |labels, columns| {
+    let memory = context.listing_memory();
+    let mut page = Page::new(Form::of(&context.call), &memory);
+    each_series(context, &selectors, range, Order::Metric, &memory, |labels, columns| {
         if let Some((time_ms, newest)) = newest(&columns, range) {
-            page.add(labels, time_ms, &newest, &mut pieces.out);
+            page.add(labels, time_ms, &newest, &mut pieces.out)?;
         }
         Ok(pieces.ready()?)
     })?;
@@ -131,19 +134,29 @@ const UNTYPED: u64 = 3;
 const HISTOGRAM: u64 = 4;
 
 /// The family of metrics that is being written.
-struct Page {
+struct Page<'a> {
     form: Form,
+    memory: &'a Holding,
+    /// What the family in protobuf takes.
+    held: Weight,
     name: String,
     /// In protobuf a family is one message, with floats apart from histograms.
     families: [Writer; 2],
 }
 
-impl Page {
-    fn new(form: Form) -> Self {
-        Self { form, name: String::new(), families: [Writer::new(), Writer::new()] }
+impl<'a> Page<'a> {
+    fn new(form: Form, memory: &'a Holding) -> Self {
+        let (name, families) = (String::new(), [Writer::new(), Writer::new()]);
+        Self { form, memory, held: Weight::default(), name, families }
     }
 
-    fn add(&mut self, labels: &Labels, time_ms: i64, value: &Newest<'_>, out: &mut Vec<u8>) {
+    fn add(
+        &mut self,
+        labels: &Labels,
+        time_ms: i64,
+        value: &Newest<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ApiError> {
         let is_new = labels.metric_name() != self.name;
         if is_new {
             self.end(out);
@@ -151,6 +164,7 @@ impl Page {
         }
         let labels = shown_labels(self.form, labels);
         if self.form.is_protobuf {
+            self.hold(weight_of(&labels, value))?;
             let family = usize::from(matches!(value, Newest::Histogram(_)));
             let metric = &mut self.families[family];
             metric.message(4, |metric| write_metric(metric, &labels, time_ms, value));
@@ -160,6 +174,12 @@ impl Page {
             json::number(out, *value);
             out.extend_from_slice(format!(" {time_ms}\n").as_bytes());
         }
+        Ok(())
+    }
+
+    fn hold(&mut self, weight: Weight) -> Result<(), ApiError> {
+        self.held = self.held + weight;
+        Ok(self.memory.take(weight).map_err(QueryError::from)?)
     }
 
     /// Ends the family.
@@ -177,7 +197,18 @@ impl Page {
             out.extend_from_slice(&head);
             out.extend_from_slice(&metrics);
         }
+        self.memory.give_back(std::mem::take(&mut self.held));
     }
+}
+
+/// A series in protobuf, in a buffer that grows by doubling.
+fn weight_of(labels: &[ShownLabel<'_>], value: &Newest<'_>) -> Weight {
+    let labels = labels.iter().map(|(name, value)| name.len() + value.len() + 12).sum::<usize>();
+    let numbers = match value {
+        Newest::Float(_) => 2,
+        Newest::Histogram(histogram) => 8 + 3 * histogram.sample_weight(),
+    };
+    Weight::bytes(2 * (labels + numbers * size_of::<f64>()))
 }
 
 fn write_length(out: &mut Vec<u8>, mut length: usize) {

@@ -2,41 +2,50 @@
 
 use super::envelope::{ApiError, Context, Data};
 use super::listing::{self, Listing, ListingQuery};
+use super::memory::{take, write_list};
 use super::selectors::{filters, listing_query, series_query};
 use crate::api::json;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
-use crate::percent_decode;
-use model::{METRIC_NAME, MetricMetadata};
+use crate::percent_decode_bytes;
+use model::{METRIC_NAME, MetricMetadata, quote_go};
+use query::{Holding, RegexBudget};
 use std::collections::BTreeSet;
 
 pub(super) fn series(context: &Context) -> Result<Data, ApiError> {
     let query = series_query(&context.parameters)?;
-    let found = listing::series(context, &query)?;
+    let memory = context.listing_memory();
+    let found = listing::series(context, &query, &memory)?;
     let mut data = Data::default();
-    json::list(&mut data.json, &found.items, json::labels);
+    write_list(&mut data.json, &found.items, &memory, json::labels)?;
     Ok(annotated(data, found))
 }
 
 pub(super) fn names(context: &Context) -> Result<Data, ApiError> {
-    let found = listing::label_names(context, &listing_query(&context.parameters)?)?;
-    Ok(text_list(found))
+    let query = listing_query(&context.parameters)?;
+    let memory = context.listing_memory();
+    text_list(listing::label_names(context, &query, &memory)?, &memory)
 }
 
 pub(super) fn values(context: &Context) -> Result<Data, ApiError> {
     let path = context.call.path.trim_end_matches("/values");
-    let escaped = percent_decode(&path.rsplit('/').next().unwrap_or("").replace('+', "%2B"));
-    let name = unescape_name(&escaped);
+    let escaped = percent_decode_bytes(&path.rsplit('/').next().unwrap_or("").replace('+', "%2B"));
+    let name = String::from_utf8(escaped).map_err(|error| {
+        let quoted = quote_go(error.as_bytes());
+        ApiError::bad(format!("invalid label name: {quoted}: names of labels are UTF-8"))
+    })?;
+    let name = unescape_name(&name);
     if name.is_empty() {
         return Err(ApiError::bad("invalid label name: \"\""));
     }
-    let found = listing::label_values(context, &listing_query(&context.parameters)?, &name)?;
-    Ok(text_list(found))
+    let query = listing_query(&context.parameters)?;
+    let memory = context.listing_memory();
+    text_list(listing::label_values(context, &query, &name, &memory)?, &memory)
 }
 
-fn text_list(found: Listing<String>) -> Data {
+fn text_list(found: Listing<String>, memory: &Holding) -> Result<Data, ApiError> {
     let mut data = Data::default();
-    json::texts(&mut data.json, &found.items);
-    annotated(data, found)
+    write_list(&mut data.json, &found.items, memory, |out, text| json::text(out, text))?;
+    Ok(annotated(data, found))
 }
 
 fn annotated<T>(mut data: Data, found: Listing<T>) -> Data {
@@ -74,12 +83,13 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
     let each_max = parameters.count("limit_per_metric")?.unwrap_or(usize::MAX);
     let (metric, limit) = (parameters.text("metric"), parameters.limit()?);
-    let seen = seen_metrics(context)?;
+    let memory = context.listing_memory();
+    let seen = seen_metrics(context, &memory)?;
     let is_wanted = |family: &String| {
         let is_seen = seen.as_ref().is_none_or(|seen| is_family_of(family, seen));
         is_seen && (metric.is_empty() || metric == family)
     };
-    let found = context.metrics()?.store.metadata(&context.call.tenant)?;
+    let found = context.metrics()?.store.metadata(&context.call.tenant, &mut &memory)?;
     let found = found.iter().filter(|(family, _)| is_wanted(family)).take(limit);
     let mut data = Data::default();
     let out = &mut data.json;
@@ -88,23 +98,26 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
         if index > 0 {
             out.push(b',');
         }
+        let before = out.len();
         json::text(out, name);
         out.push(b':');
         json::list(out, std::iter::once(metadata).take(each_max), write_metadata);
+        take(&memory, out.len() - before)?;
     }
     out.push(b'}');
     Ok(data)
 }
 
 /// The metrics that the filters of this request let through. `None`: all.
-fn seen_metrics(context: &Context) -> Result<Option<BTreeSet<String>>, ApiError> {
-    let selectors = filters(&context.parameters)?;
+fn seen_metrics(context: &Context, memory: &Holding) -> Result<Option<BTreeSet<String>>, ApiError> {
+    let selectors = filters(&context.parameters, &mut RegexBudget::default())?;
     if selectors.is_empty() {
         return Ok(None);
     }
     let (start_ms, end_ms, limit) = (TIME_MIN_MS, TIME_MAX_MS, usize::MAX);
     let query = ListingQuery { selectors, start_ms, end_ms, limit };
-    Ok(Some(listing::label_values(context, &query, METRIC_NAME)?.items.into_iter().collect()))
+    let seen = listing::label_values(context, &query, METRIC_NAME, memory)?;
+    Ok(Some(seen.items.into_iter().collect()))
 }
 
 /// Whether one of the metrics bears the family's name, as it is or with a suffix of its kind.

@@ -1,8 +1,10 @@
 //! Names, values, series and exemplars of several selectors together, each once and in order.
 
 use super::envelope::{ApiError, Context};
+use super::memory::take;
 use metric_store::{Exemplar, Select, Selection, in_label_order};
 use model::{Labels, Matcher, TimeRange};
+use query::Holding;
 
 /// What a listing is about: the series that match any of the selectors (or all series, when there is
 /// no selector) and have samples between the two times, both included.
@@ -35,6 +37,11 @@ impl<T> Listing<T> {
 type Listed = (Vec<String>, Vec<String>);
 
 impl ListingQuery {
+    /// The end lies before the start, so that there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.end_ms < self.start_ms
+    }
+
     pub(super) fn time(&self) -> TimeRange {
         TimeRange { min: self.start_ms, max: self.end_ms.max(self.start_ms) }
     }
@@ -56,6 +63,9 @@ impl ListingQuery {
         &self,
         list: impl Fn(&Select<'_>) -> Result<Listed, ApiError>,
     ) -> Result<Listing<String>, ApiError> {
+        if self.is_empty() {
+            return Ok(Listing::default());
+        }
         let (mut found, mut warnings) = (Vec::new(), Vec::new());
         for (mut names, of_names) in self.of_each(list)? {
             found.append(&mut names);
@@ -68,42 +78,57 @@ impl ListingQuery {
     }
 }
 
-pub(super) fn series(context: &Context, query: &ListingQuery) -> Result<Listing<Labels>, ApiError> {
+pub(super) fn series(
+    context: &Context,
+    query: &ListingQuery,
+    memory: &Holding,
+) -> Result<Listing<Labels>, ApiError> {
+    if query.is_empty() {
+        return Ok(Listing::default());
+    }
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
     let selections = query.of_each(|wanted| Ok(store.select(tenant, wanted)?))?;
     let warnings = selections.iter().flat_map(Selection::warnings).collect();
     // One more tells whether there is more.
     let wanted = query.limit.saturating_add(1);
-    let found = in_label_order(&selections).map(|(labels, _)| labels).take(wanted);
-    Ok(Listing::of(found.collect(), query.limit, warnings))
+    let in_order = in_label_order(&selections, &mut &*memory)?;
+    let mut found = Vec::new();
+    for (labels, _) in in_order.take(wanted) {
+        take(memory, labels.as_bytes().len() + 4 * size_of::<usize>())?;
+        found.push(labels);
+    }
+    Ok(Listing::of(found, query.limit, warnings))
 }
 
 pub(super) fn label_names(
     context: &Context,
     query: &ListingQuery,
+    memory: &Holding,
 ) -> Result<Listing<String>, ApiError> {
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
-    query.names(|wanted| Ok(store.label_names(tenant, wanted)?))
+    query.names(|wanted| Ok(store.label_names(tenant, wanted, &mut &*memory)?))
 }
 
 pub(super) fn label_values(
     context: &Context,
     query: &ListingQuery,
     name: &str,
+    memory: &Holding,
 ) -> Result<Listing<String>, ApiError> {
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
-    query.names(|wanted| Ok(store.label_values(tenant, wanted, name)?))
+    query.names(|wanted| Ok(store.label_values(tenant, wanted, name, &mut &*memory)?))
 }
 
 /// The exemplars of each series that a selector matches.
 pub(super) fn exemplars(
     context: &Context,
     query: &ListingQuery,
+    memory: &Holding,
 ) -> Result<Vec<(Labels, Vec<Exemplar>)>, ApiError> {
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
     let mut found = Vec::new();
     for selector in &query.selectors {
-        found.extend(store.exemplars(tenant, query.time(), selector)?);
+        found.extend(store.exemplars(tenant, query.time(), selector, &mut &*memory)?);
     }
     // A series that several selectors match is found several times, with the same exemplars.
     found.sort_by(|(left, _), (right, _)| left.cmp(right));

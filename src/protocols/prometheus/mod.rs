@@ -3,7 +3,7 @@
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
 //! (JSON lines out), `federate`, `read` (remote read), `selected` (the raw series that these three
 //! send), `query`, `labels`, `status`, `admin` (the HTTP API), with `selectors`, `listing` (what
-//! several selectors find), `envelope` and `histogram_json` under them.
+//! several selectors find), `memory` (what that takes), `envelope` and `histogram_json` under them.
 //! Not here: what every HTTP API needs (`api`), decoding (wire), the language (promql), storage.
 
 mod admin;
@@ -15,6 +15,7 @@ mod histogram_json;
 mod import;
 mod labels;
 mod listing;
+mod memory;
 mod query;
 mod read;
 mod routes;

@@ -3,6 +3,7 @@
 use super::envelope::{ApiError, Context, Data};
 use super::histogram_json;
 use super::listing::{self, ListingQuery};
+use super::memory;
 use super::selectors::{filters, narrow, time_range};
 use crate::api::json::{self, Moment, Moments};
 use crate::reply;
@@ -13,9 +14,9 @@ use model::{FloatHistogram, Labels};
 use promql::tree::Tree;
 use promql::{
     Engine, EngineOptions, QueryError, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
-    SampledSeries, TenantMetrics, VectorSample, parse, prettify,
+    SampledSeries, TenantMetrics, VectorSample, parse, parse_within, prettify,
 };
-use query::{SampleStats, Series, Slot, TraceNode};
+use query::{RegexBudget, SampleStats, Series, Slot, TraceNode};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -55,12 +56,15 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     let limit = context.parameters.limit()?;
     let engine = Engine::new(options(context)?);
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
-    let storage = TenantMetrics { store, tenant, filters: filters(&context.parameters)? };
+    let mut regexes = RegexBudget::default();
+    let filters = filters(&context.parameters, &mut regexes)?;
+    let storage = TenantMetrics { store, tenant, filters };
     let digits = context.parameters.digits("round_digits")?;
     let query = context.parameters.text("query");
     let trace = matches!(context.parameters.text("trace"), "1" | "true");
     let memory = Some(Arc::clone(&context.services().query_memory));
-    let request = Request { query, times, cancel: context.cancel.clone(), trace, memory };
+    let cancel = context.cancel.clone();
+    let request = Request { query, times, cancel, trace, memory, regexes };
     let clock = &*context.services().clock;
     let started = clock.now();
     let mut result = engine.run(&storage, clock, &request)?;
@@ -99,8 +103,21 @@ fn options(context: &Context) -> Result<EngineOptions, ApiError> {
     {
         options.lookback_ms = lookback_ms;
     }
+    match context.call.header(USE_START_TIMESTAMPS) {
+        "" => {}
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => options.start_timestamps = true,
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => options.start_timestamps = false,
+        other => {
+            let message =
+                format!("invalid header {USE_START_TIMESTAMPS}: {other:?}: send true or false");
+            return Err(ApiError::bad(message));
+        }
+    }
     Ok(options)
 }
+
+/// Whether counters of this query begin where their start timestamps say, whatever the setting.
+const USE_START_TIMESTAMPS: &str = "x-prometheus-use-start-timestamps";
 
 /// VictoriaMetrics' `round_digits`: rounds to that many digits behind the point.
 fn round(value: &mut QueryValue, digits: i32) {
@@ -189,8 +206,7 @@ fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryErro
             let write = |out: &mut Vec<u8>, series: &Series| write_steps(out, &moments, series);
             return write_list(out, series, result, write);
         }
-        // The memory of their text was reserved with them.
-        QueryValue::Samples(series) => json::list(out, series, write_samples),
+        QueryValue::Samples(series) => return write_list(out, series, result, write_samples),
     }
     Ok(())
 }
@@ -287,40 +303,54 @@ fn write_stats(out: &mut Vec<u8>, stats: &SampleStats, each: Option<QueryTimes>,
          \"execTotalTime\":{seconds}}},\"samples\":{{"
     );
     out.extend_from_slice(head.as_bytes());
-    if let Some(times) = each {
-        let (start_ms, step_ms) = match times {
-            QueryTimes::Instant { time_ms } => (time_ms, 0),
-            QueryTimes::Range { start_ms, step_ms, .. } => (start_ms, step_ms),
-        };
-        out.extend_from_slice(b"\"totalQueryableSamplesPerStep\":");
-        json::list(out, (0i64..).zip(&stats.per_step), |out, (step, count)| {
-            out.push(b'[');
-            json::time(out, start_ms + step * step_ms);
-            write!(out, ",{count}]").expect("memory takes everything");
-        });
-        out.push(b',');
+    for (name, total, per_step) in [
+        ("totalQueryableSamples", stats.total, &stats.per_step),
+        ("samplesRead", stats.read, &stats.read_per_step),
+    ] {
+        if let Some(times) = each {
+            write_steps_of_stats(out, name, times, per_step);
+        }
+        write!(out, "\"{name}\":{total},").expect("memory takes everything");
     }
-    let tail =
-        format!("\"totalQueryableSamples\":{},\"peakSamples\":{}}}}}", stats.total, stats.peak);
-    out.extend_from_slice(tail.as_bytes());
+    write!(out, "\"peakSamples\":{}}}}}", stats.peak).expect("memory takes everything");
+}
+
+fn write_steps_of_stats(out: &mut Vec<u8>, name: &str, times: QueryTimes, per_step: &[u64]) {
+    let (start_ms, step_ms) = match times {
+        QueryTimes::Instant { time_ms } => (time_ms, 0),
+        QueryTimes::Range { start_ms, step_ms, .. } => (start_ms, step_ms),
+    };
+    write!(out, "\"{name}PerStep\":").expect("memory takes everything");
+    json::list(out, (0i64..).zip(per_step), |out, (step, count)| {
+        out.push(b'[');
+        json::time(out, start_ms + step * step_ms);
+        write!(out, ",{count}]").expect("memory takes everything");
+    });
+    out.push(b',');
 }
 
 /// The exemplars of all series that the query selects.
 pub(super) fn exemplars(context: &Context) -> Result<Data, ApiError> {
     let parameters = &context.parameters;
     let (start_ms, end_ms) = time_range(parameters)?;
-    let expr = parse(parameters.text("query"), &context.services().metric_options.engine.parse)
+    if end_ms < start_ms {
+        return Err(ApiError::bad("end timestamp must not be before start timestamp"));
+    }
+    let (options, mut regexes) =
+        (&context.services().metric_options.engine.parse, RegexBudget::default());
+    let expr = parse_within(parameters.text("query"), options, &mut regexes)
         .map_err(|error| ApiError::parameter("query", &error.to_string()))?;
     let selectors = expr.selectors().into_iter().filter(|selector| !selector.labels_only);
     let selectors: Vec<_> = selectors.map(|selector| selector.matchers.clone()).collect();
     if selectors.is_empty() {
         return Ok(Data::of("[]"));
     }
-    let selectors = narrow(parameters, selectors)?;
+    let selectors = narrow(parameters, selectors, &mut regexes)?;
     let query = ListingQuery { selectors, start_ms, end_ms, limit: usize::MAX };
-    let found = listing::exemplars(context, &query)?;
+    let memory = context.listing_memory();
+    let found = listing::exemplars(context, &query, &memory)?;
     let mut data = Data::default();
-    json::list(&mut data.json, &found, write_exemplars);
+    memory::write_list(&mut data.json, &found, &memory, write_exemplars)?;
     Ok(data)
 }
 

@@ -16,7 +16,7 @@ use axum::response::Response;
 use metric_store::SeriesSamples;
 use model::{FloatHistogram, Labels, MatchOp, Matcher, is_stale};
 use promql::QueryError;
-use query::{Holding, HoldingLimits, Weight};
+use query::{Holding, RegexBudget, Weight};
 use std::sync::Arc;
 use wire::Encoding;
 use wire::remote_read::{
@@ -44,9 +44,6 @@ pub(super) async fn serve(prometheus: Arc<Prometheus>, call: Call) -> Response {
     run_in_pool(prometheus, call, move |context: &Context| samples(context, &asked.queries)).await
 }
 
-/// Regular expressions in one request: each takes time and memory to be made.
-const REGEXES_MAX: usize = 1_000;
-
 /// A request whose queries can all be answered: an error found later would break the answer off.
 struct Asked {
     takes_chunks: bool,
@@ -63,23 +60,21 @@ impl Asked {
         let plain = unpack(call, Encoding::Snappy, &call.body)?;
         let ReadRequest { takes_chunks, queries } =
             decode_read_request(&plain).map_err(|error| ApiError::bad(error.to_string()))?;
-        let is_regex =
-            |matcher: &&ReadMatcher| matches!(matcher.op, ReadMatch::Regex | ReadMatch::NotRegex);
-        let regexes = queries.iter().flat_map(|query| &query.matchers).filter(is_regex).count();
-        if regexes > REGEXES_MAX {
-            return Err(ApiError::bad(format!(
-                "the request has {regexes} regular expressions and may have {REGEXES_MAX}: send \
-                 fewer queries at once"
-            )));
-        }
-        let queries = queries.iter().map(Query::of).collect::<Result<_, _>>()?;
+        let mut regexes = RegexBudget::default();
+        let queries = queries.iter().map(|query| Query::of(query, &mut regexes));
+        let queries = queries.collect::<Result<_, _>>()?;
         Ok(Self { takes_chunks, queries })
     }
 }
 
 impl Query {
-    fn of(asked: &ReadQuery) -> Result<Self, ApiError> {
-        let matchers = asked.matchers.iter().map(matcher).collect::<Result<_, _>>()?;
+    fn of(asked: &ReadQuery, regexes: &mut RegexBudget) -> Result<Self, ApiError> {
+        let counted = |asked: &ReadMatcher| {
+            let matcher = matcher(asked)?;
+            regexes.take(&matcher).map_err(|too_many| ApiError::bad(too_many.to_string()))?;
+            Ok::<_, ApiError>(matcher)
+        };
+        let matchers = asked.matchers.iter().map(counted).collect::<Result<_, _>>()?;
         let start_ms = asked.start_ms.clamp(TIME_MIN_MS, TIME_MAX_MS);
         let range = (start_ms, asked.end_ms.clamp(start_ms, TIME_MAX_MS));
         // Nothing lies in a range that ends before it begins.
@@ -91,22 +86,15 @@ impl Query {
 /// Answers everything in one message. The series and the message made of them count as memory of a
 /// query.
 fn samples(context: &Context, queries: &[Query]) -> Result<Response, ApiError> {
-    let services = context.services();
-    let engine = &services.metric_options.engine;
-    let limits = HoldingLimits {
-        samples: engine.samples_max,
-        bytes: engine.memory_max,
-        bytes_setting: "promql.max_memory",
-    };
-    let holding = Holding::new(limits, Some(&services.query_memory));
+    let memory = context.listing_memory();
     let mut results = Vec::new();
     for query in queries {
         let mut result = Vec::new();
-        answer(context, query, |series| {
+        answer(context, query, &memory, |series| {
             // The series, its message, and the packed message are there at the same time.
             let weight = weight(&series);
             let weight = Weight { bytes: 3 * weight.bytes, ..weight };
-            holding.take(weight).map_err(QueryError::from)?;
+            memory.take(weight).map_err(QueryError::from)?;
             result.push(series);
             Ok(())
         })?;
@@ -129,9 +117,10 @@ fn chunks(
     queries: &[Query],
     pieces: &mut Pieces<ApiError>,
 ) -> Result<(), ApiError> {
+    let memory = context.listing_memory();
     let frame_size = context.api.settings.read_frame_size.length();
     for (index, query) in queries.iter().enumerate() {
-        answer(context, query, |series| {
+        answer(context, query, &memory, |series| {
             append_chunked_frames(index, &series, frame_size, &mut pieces.out);
             Ok(pieces.ready()?)
         })?;
@@ -142,10 +131,11 @@ fn chunks(
 fn answer(
     context: &Context,
     query: &Query,
+    memory: &Holding,
     mut take: impl FnMut(ReadSeries) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let selectors = std::slice::from_ref(&query.matchers);
-    each_series(context, selectors, query.range, Order::Labels, |labels, columns| {
+    each_series(context, selectors, query.range, Order::Labels, memory, |labels, columns| {
         let series = read_series(labels, columns, query.range);
         match series.floats.is_empty() && series.histograms.is_empty() {
             true => Ok(()),

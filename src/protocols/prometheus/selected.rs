@@ -2,11 +2,12 @@
 //! one series are in memory at a time.
 
 use super::envelope::{ApiError, Context};
+use super::memory::take as hold;
 use crate::api::stream::Gone;
 use metric_store::{Scratch, Select, SeriesSamples, StoreError, in_label_order};
 use model::{FloatHistogram, Labels, Matcher, TimeRange, is_stale};
 use promql::QueryError;
-use query::Stop;
+use query::{Holding, Stop};
 use std::sync::Arc;
 
 impl From<Gone> for ApiError {
@@ -29,8 +30,12 @@ pub(super) fn each_series(
     selectors: &[Vec<Matcher>],
     (start_ms, end_ms): (i64, i64),
     order: Order,
+    memory: &Holding,
     mut take: impl FnMut(&Labels, SeriesSamples<'_>) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
+    if end_ms < start_ms {
+        return Ok(());
+    }
     let store = &context.metrics()?.store;
     let time = TimeRange { min: start_ms, max: end_ms.max(start_ms) };
     let select = |matchers: &Vec<Matcher>| {
@@ -45,11 +50,15 @@ pub(super) fn each_series(
         }
         take(&labels, selections[selection].read(index, &mut scratch).map_err(failed)?)
     };
-    let mut by_labels = in_label_order(&selections);
+    let mut by_labels = in_label_order(&selections, &mut &*memory)?;
     match order {
         Order::Labels => by_labels.try_for_each(read),
         Order::Metric => {
-            let mut all: Vec<_> = by_labels.collect();
+            let mut all = Vec::new();
+            for one in by_labels {
+                hold(memory, one.0.as_bytes().len() + 2 * size_of_val(&one))?;
+                all.push(one);
+            }
             // A stable sort keeps the order of labels within a metric.
             all.sort_by(|(left, _), (right, _)| left.metric_name().cmp(right.metric_name()));
             all.into_iter().try_for_each(read)

@@ -6,53 +6,65 @@ use super::listing::ListingQuery;
 use crate::api::parameters::Parameters;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use model::{MatchOp, Matcher};
-use promql::{COMPILED_MAX, ParseError, parse_selector};
+use promql::{ParseError, parse_selector};
+use query::RegexBudget;
 
-/// The store looks for each of them by itself.
+/// The store looks for each of them by itself. Selectors and filters multiply.
 const SELECTORS_MAX: usize = 1_000;
+/// What the selectors of a request may take, all filters joined to each.
+const SELECTORS_BYTES_MAX: usize = 64 << 20;
 
 /// `match[]`, each narrowed by the request's filters.
 pub(super) fn selectors(parameters: &Parameters) -> Result<Vec<Vec<Matcher>>, ApiError> {
-    let mut selectors = Vec::new();
-    let mut compiled = 0;
+    let (mut selectors, mut regexes) = (Vec::new(), RegexBudget::default());
     for text in parameters.all("match[]") {
-        let selector = selector(text)?;
-        compiled += selector.iter().filter(|matcher| matcher.is_compiled()).count();
-        if compiled > COMPILED_MAX || selectors.len() >= SELECTORS_MAX {
-            let message = format!(
-                "too many: a request may have {SELECTORS_MAX} selectors and {COMPILED_MAX} \
-                 regular expressions other than plain lists of values (a|b|c); split the request"
-            );
-            return Err(ApiError::parameter("match[]", &message));
+        if selectors.len() >= SELECTORS_MAX {
+            return Err(too_many("match[]"));
         }
-        selectors.push(selector);
+        selectors.push(selector(text, &mut regexes)?);
     }
-    narrow(parameters, selectors)
+    narrow(parameters, selectors, &mut regexes)
 }
 
+/// `regexes`: what the selectors left of the request's.
 pub(super) fn narrow(
     parameters: &Parameters,
     selectors: Vec<Vec<Matcher>>,
+    regexes: &mut RegexBudget,
 ) -> Result<Vec<Vec<Matcher>>, ApiError> {
-    Ok(narrowed(selectors, &filters(parameters)?))
+    narrowed(selectors, &filters(parameters, regexes)?)
 }
 
 /// The filters that `extra_label` and `extra_filters[]` put on every series: one of them must match.
 /// None: every series passes.
-pub(super) fn filters(parameters: &Parameters) -> Result<Vec<Vec<Matcher>>, ApiError> {
+pub(super) fn filters(
+    parameters: &Parameters,
+    regexes: &mut RegexBudget,
+) -> Result<Vec<Vec<Matcher>>, ApiError> {
     let labels = parameters.all("extra_label").map(extra_label).collect::<Result<Vec<_>, _>>()?;
-    let filters = parameters.all("extra_filters[]").chain(parameters.all("extra_filters"));
-    let filters = filters.filter(|text| !text.is_empty()).map(|text| {
+    let texts = parameters.all("extra_filters[]").chain(parameters.all("extra_filters"));
+    let mut filters = Vec::new();
+    for text in texts.filter(|text| !text.is_empty()) {
+        if filters.len() >= SELECTORS_MAX {
+            return Err(too_many("extra_filters[]"));
+        }
         let invalid =
             |error: ParseError| ApiError::parameter("extra_filters[]", &error.to_string());
-        parse_selector(text).map_err(invalid)
-    });
-    let filters = filters.collect::<Result<Vec<_>, _>>()?;
-    Ok(match (labels.is_empty(), filters.is_empty()) {
-        (true, _) => filters,
-        (false, true) => vec![labels],
+        filters.push(parse_selector(text, regexes).map_err(invalid)?);
+    }
+    match (labels.is_empty(), filters.is_empty()) {
+        (true, _) => Ok(filters),
+        (false, true) => Ok(vec![labels]),
         (false, false) => narrowed(filters, &[labels]),
-    })
+    }
+}
+
+fn too_many(parameter: &str) -> ApiError {
+    let message = format!(
+        "too many: a request may have {SELECTORS_MAX} selectors of {SELECTORS_BYTES_MAX} bytes \
+         together, each match[] counted once for each extra_filters[]; split the request"
+    );
+    ApiError::parameter(parameter, &message)
 }
 
 /// [`listing_query`], for requests that must name the series that they are about.
@@ -70,14 +82,11 @@ pub(super) fn listing_query(parameters: &Parameters) -> Result<ListingQuery, Api
     Ok(ListingQuery { selectors, start_ms, end_ms, limit: parameters.limit()? })
 }
 
-/// `start` and `end`; all of time where they are missing.
+/// `start` and `end`; all of time where they are missing. Where the end lies before the start there is
+/// nothing.
 pub(super) fn time_range(parameters: &Parameters) -> Result<(i64, i64), ApiError> {
     let start_ms = parameters.time("start", TIME_MIN_MS)?;
-    let end_ms = parameters.time("end", TIME_MAX_MS)?;
-    if end_ms < start_ms {
-        return Err(ApiError::bad("end timestamp must not be before start timestamp"));
-    }
-    Ok((start_ms, end_ms))
+    Ok((start_ms, parameters.time("end", TIME_MAX_MS)?))
 }
 
 /// `name=value`.
@@ -90,21 +99,36 @@ fn extra_label(text: &str) -> Result<Matcher, ApiError> {
 }
 
 /// Every selector joined with every filter, so that a series must match both. No selector means
-/// every series.
-fn narrowed(selectors: Vec<Vec<Matcher>>, filters: &[Vec<Matcher>]) -> Vec<Vec<Matcher>> {
+/// every series. How many there will be is checked before they are made.
+fn narrowed(
+    selectors: Vec<Vec<Matcher>>,
+    filters: &[Vec<Matcher>],
+) -> Result<Vec<Vec<Matcher>>, ApiError> {
     match filters {
-        [] => selectors,
-        _ if selectors.is_empty() => filters.to_vec(),
-        _ => selectors
-            .iter()
-            .flat_map(|selector| filters.iter().map(|filter| [&selector[..], filter].concat()))
-            .collect(),
+        [] => return Ok(selectors),
+        _ if selectors.is_empty() => return Ok(filters.to_vec()),
+        _ => {}
     }
+    let count = selectors.len().saturating_mul(filters.len());
+    let bytes = bytes_of(&selectors).saturating_mul(filters.len());
+    let bytes = bytes.saturating_add(bytes_of(filters).saturating_mul(selectors.len()));
+    if count > SELECTORS_MAX || bytes > SELECTORS_BYTES_MAX {
+        return Err(too_many("match[]"));
+    }
+    let join = |selector: &Vec<Matcher>| {
+        let joined = filters.iter().map(|filter| [&selector[..], filter].concat());
+        joined.collect::<Vec<_>>()
+    };
+    Ok(selectors.iter().flat_map(join).collect())
 }
 
-fn selector(text: &str) -> Result<Vec<Matcher>, ApiError> {
-    let matchers =
-        parse_selector(text).map_err(|error| ApiError::parameter("match[]", &error.to_string()))?;
+fn bytes_of(selectors: &[Vec<Matcher>]) -> usize {
+    selectors.iter().flatten().map(Matcher::bytes).sum()
+}
+
+fn selector(text: &str, regexes: &mut RegexBudget) -> Result<Vec<Matcher>, ApiError> {
+    let matchers = parse_selector(text, regexes)
+        .map_err(|error| ApiError::parameter("match[]", &error.to_string()))?;
     if matchers.iter().all(|matcher| matcher.matches("")) {
         let message = "match[] must contain at least one non-empty matcher";
         return Err(ApiError::parameter("match[]", message));

@@ -164,6 +164,9 @@ pub(super) fn wal_replay(_: &Context) -> Result<Data, ApiError> {
 
 pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
     let limit = match context.parameters.count("topN")? {
+        None if context.parameters.text("limit") == "0" => {
+            return Err(ApiError::bad("limit must be a positive number"));
+        }
         None => context.parameters.count("limit")?.unwrap_or(STATISTICS_DEFAULT),
         Some(limit) => limit,
     };
@@ -205,7 +208,9 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
 fn cardinality(context: &Context, limit: usize) -> Result<Cardinality, ApiError> {
     let (time, matchers) = (TimeRange::EVERYTHING, &only_selector(context)?);
     let wanted = Select { time, matchers, values_needed: false };
-    Ok(context.metrics()?.store.select(&context.call.tenant, &wanted)?.cardinality(limit))
+    let memory = context.listing_memory();
+    let selection = context.metrics()?.store.select(&context.call.tenant, &wanted)?;
+    Ok(selection.cardinality(limit, &mut &memory)?)
 }
 
 /// The one selector of a request for statistics, which VictoriaMetrics lets narrow them. The counts of
@@ -228,7 +233,24 @@ fn write_count(out: &mut Vec<u8>, one: &NameCount) {
     out.extend_from_slice(format!(",\"value\":{}}}", one.count).as_bytes());
 }
 
-pub(super) fn rules(_: &Context) -> Result<Data, ApiError> {
+pub(super) fn rules(context: &Context) -> Result<Data, ApiError> {
+    let parameters = &context.parameters;
+    match parameters.text("type") {
+        "" | "alert" | "record" => {}
+        other => {
+            let message = format!("not supported value {other:?}: ask for alert or record");
+            return Err(ApiError::parameter("type", &message));
+        }
+    }
+    match parameters.text("group_limit") {
+        "" if !parameters.text("group_next_token").is_empty() => {
+            let message = "group_limit needs to be set in order to paginate over the groups";
+            return Err(ApiError::parameter("group_next_token", message));
+        }
+        "" => {}
+        text if text.parse::<u64>().is_ok_and(|limit| limit > 0) => {}
+        _ => return Err(ApiError::parameter("group_limit", "must be a number greater than 0")),
+    }
     data(&value!({ "groups": [] }))
 }
 

@@ -5,6 +5,7 @@ use crate::testing::{NOW_MS, TestServer};
 use model::TenantId;
 use prost::Message;
 use query::{CancelFlag, PoolSettings};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use wire::proto::io::prometheus::client::{MetricFamily, MetricType};
 use wire::proto::prometheus::ReadResponse;
@@ -112,10 +113,161 @@ fn forms_may_be_long_and_selectors_many_but_not_without_bounds() {
     assert!(status == 200 && text.contains(r#""value":[1700000000,"1"]"#), "{text}");
 
     assert_eq!(ask("series", "match[]=up&".repeat(1_000)).0, 200);
-    for many in ["match[]=up&".repeat(1_001), "match[]={a=~\".x\"}&".repeat(501)] {
+    let filtered = |selectors: usize, filters: usize| {
+        "match[]=up&".repeat(selectors) + &"extra_filters[]={job=\"api\"}&".repeat(filters)
+    };
+    assert_eq!(ask("series", filtered(25, 40)).0, 200);
+    let long = "x".repeat(200_000);
+    let multiplied = format!("{}extra_filters[]={{a=\"{long}\"}}", "match[]=up&".repeat(1_000));
+    for many in ["match[]=up&".repeat(1_001), filtered(1_000, 5_000), filtered(26, 40), multiplied]
+    {
         let (status, text) = ask("series", many);
         assert!(status == 400 && text.contains("a request may have 1000 selectors"), "{text}");
     }
+}
+
+/// Those of the query, of `match[]` and of `extra_filters[]` together.
+#[test]
+fn regular_expressions_have_one_budget_per_request() {
+    let server = server();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let ask = |path: &str, body: String| {
+        let answer = server.send(&format!("POST /api/v1/{path}"), &form, body);
+        (answer.status.as_u16(), answer.text())
+    };
+    let filters = |count: usize| "&extra_filters[]={a=~\".x\"}".repeat(count);
+    let selector = |count: usize| format!("{{{}}}", "a=~\".x\",".repeat(count));
+    assert_eq!(ask("series", format!("match[]={}{}", selector(400), filters(1))).0, 200);
+    assert_eq!(ask("query", format!("query={}{}", selector(400), filters(100))).0, 200);
+    for (path, body) in [
+        ("series", "match[]={a=~\".x\"}&".repeat(501)),
+        ("series", format!("match[]={}{}", selector(500), filters(1))),
+        ("query", format!("query={}{}", selector(401), filters(100))),
+        ("query", format!("query=up{}", filters(501))),
+        ("query_exemplars", format!("query={}{}", selector(401), filters(100))),
+        ("query", format!("query=up&extra_filters[]={{{}}}", "a=~\"\\\\pL{20}\",".repeat(499))),
+    ] {
+        let (status, text) = ask(path, body);
+        assert!(status == 400 && text.contains("too many regular expressions"), "{path}: {text}");
+    }
+}
+
+/// Series whose labels sort before the name, so that listing them in order needs all at once.
+#[test]
+fn what_is_listed_counts_against_the_memory_of_queries() {
+    let server = TestServer::new(|setup| {
+        setup.services.metric_options.engine.memory_max = 20_000;
+        setup.services.query_memory = Arc::new(query::Budget::new(1 << 20));
+    });
+    let lines: String = (0..200)
+        .map(|id| {
+            format!("m{id}{{A=\"{}{id}\",l{id}=\"{}\"}} 1\n", "v".repeat(300), "w".repeat(60))
+        })
+        .collect();
+    assert_eq!(server.send("POST /api/v1/import/prometheus", &[], lines).status, 204);
+    let metadata: String =
+        (0..200).map(|id| format!("# HELP m{id} {}\nm{id} 1\n", "h".repeat(300))).collect();
+    assert_eq!(server.send("POST /api/v1/import/prometheus", &[], metadata).status, 204);
+    for path in [
+        "/api/v1/series?match[]={A!=\"\"}",
+        "/api/v1/series?match[]={A!=\"\"}&limit=1",
+        "/api/v1/label/A/values",
+        "/api/v1/label/A/values?match[]={A!=\"\"}",
+        "/api/v1/labels?match[]={A!=\"\"}&match[]={A=~\".+\"}&match[]={A=~\"v.*\"}",
+        "/api/v1/metadata",
+        "/api/v1/status/tsdb",
+        "/api/v1/export?match[]={A!=\"\"}",
+        "/federate?match[]={A!=\"\"}",
+        "/api/v1/query?query={A!=\"\"}",
+        "/api/v1/query?query={A!=\"\"}[1h]",
+    ] {
+        let answer = server.send(&format!("GET {path}"), &[], "");
+        let text: String = answer.text().chars().take(300).collect();
+        assert_eq!(answer.status, 422, "{path}: {text}");
+        assert!(text.contains("needs more than 20000 bytes of memory: ask for fewer"), "{text}");
+        assert!(text.contains("raise promql.max_memory"), "{text}");
+    }
+    let few = server.send("GET /api/v1/series?match[]={A!=\"\",__name__=\"m1\"}", &[], "");
+    assert_eq!(few.status, 200);
+    server.flush();
+    for path in ["/api/v1/label/A/values", "/api/v1/metadata", "/api/v1/status/tsdb"] {
+        assert_eq!(server.send(&format!("GET {path}"), &[], "").status, 422, "{path}");
+    }
+}
+
+#[test]
+fn a_listing_waits_for_others_when_memory_is_short() {
+    let all = Arc::new(query::Budget::new(1_000));
+    let shared = Arc::clone(&all);
+    let server = TestServer::new(move |setup| setup.services.query_memory = shared);
+    server.play("import.txt");
+    let labels = || server.send("GET /api/v1/labels", &[], "");
+    assert_eq!(labels().status, 200);
+    let other = all.reserve(1_000).unwrap();
+    let refused = labels();
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "2"));
+    assert!(refused.text().contains("raise limits.query_memory"), "{}", refused.text());
+    drop(other);
+    assert_eq!((labels().status.as_u16(), all.held()), (200, 0));
+}
+
+#[test]
+fn forms_may_come_in_parts() {
+    let body =
+        "--cut\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\ncount(up)\r\n--cut--\r\n";
+    let headers = [("content-type", "multipart/form-data; boundary=cut")];
+    let answer = server().send("POST /api/v1/query", &headers, body);
+    assert!(answer.text().contains(r#""value":[1700000000,"2"]"#), "{}", answer.text());
+}
+
+#[test]
+fn answers_are_packed_as_their_client_accepts() {
+    use std::io::Read as _;
+    let server = server();
+    let ask = |accepted: &str| {
+        server.send("GET /api/v1/status/flags", &[("accept-encoding", accepted)], "")
+    };
+    let many = TestServer::new(|setup| {
+        let setting = |number: i32| (format!("a.setting.{number}"), "x".repeat(100));
+        setup.services.settings = (0..100).map(setting).collect();
+    });
+    let deflated = many.send("GET /api/v1/status/flags", &[("accept-encoding", "deflate, br")], "");
+    assert_eq!(deflated.header("content-encoding"), "deflate");
+    let mut plain = String::new();
+    flate2::read::ZlibDecoder::new(&deflated.body[..]).read_to_string(&mut plain).unwrap();
+    assert!(plain.contains("a.setting.99"));
+    let both = many.send("GET /api/v1/status/flags", &[("accept-encoding", "deflate, gzip")], "");
+    assert_eq!(both.header("content-encoding"), "gzip");
+    assert_eq!(ask("deflate").header("content-encoding"), "", "small answers are not packed");
+}
+
+#[test]
+fn a_slash_at_the_end_leads_to_the_path_without_it() {
+    let server = server();
+    for (asked, location) in [
+        ("/api/v1/query/?query=up", "/api/v1/query?query=up"),
+        ("/prometheus/api/v1/labels/", "/prometheus/api/v1/labels"),
+    ] {
+        let answer = server.send(&format!("POST {asked}"), &[], "");
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (308, location));
+    }
+    for path in ["//api/v1/query/", "/elsewhere/", "/"] {
+        assert_eq!(server.send(&format!("GET {path}"), &[], "").status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_header_chooses_start_timestamps_for_one_query() {
+    let server = server();
+    let ask = |value: &str| {
+        let headers = [("X-Prometheus-Use-Start-Timestamps", value)];
+        server.send("GET /api/v1/query?query=rate(http_requests_total[1m])", &headers, "")
+    };
+    for value in ["true", "false", "1", "0"] {
+        assert_eq!(ask(value).status, 200, "{value}");
+    }
+    let refused = ask("perhaps");
+    assert!(refused.status == 400 && refused.text().contains("send true or false"));
 }
 
 /// Keeps the only thread of the server's query pool busy until the sender is dropped.

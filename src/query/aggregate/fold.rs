@@ -7,14 +7,17 @@
 use super::{HistogramMean, HistogramSum, Mean, Outcome, quantile};
 use crate::bitmap::Bitmap;
 use crate::column::{Slot, StepColumn};
+use crate::error::QueryError;
 use crate::groups::LabelGroups;
-use crate::holding::Weight;
+use crate::holding::{Portions, Weight};
 use crate::notes::{Combining, NoteSink, OperatorNote};
 use crate::operators::{AggregateOp, Grouping};
 use crate::position::Position;
 use crate::series::Series;
 use model::{FloatHistogram, KahanSum, Labels};
 use std::sync::Arc;
+
+type Result<T> = std::result::Result<T, QueryError>;
 
 #[derive(Debug)]
 pub struct Fold {
@@ -94,29 +97,37 @@ impl Fold {
         }
     }
 
-    /// Estimated: sums are kept with what rounding would have lost.
-    pub fn weight(&self) -> Weight {
-        let samples = self.groups.len() * self.steps;
-        Weight { samples, bytes: samples * 24 }
+    /// The accumulators of a group. Estimated: sums are kept with what rounding would have lost.
+    fn weight_of_group(&self) -> Weight {
+        Weight { samples: self.steps, bytes: self.steps * 24 + size_of::<Group>() }
     }
 
-    fn group(&mut self, labels: &Labels) -> usize {
-        let index = self.numbers.number(labels);
+    fn group(&mut self, labels: &Labels, portions: &mut Portions<'_>) -> Result<usize> {
+        let index = self.numbers.number(labels, portions)?;
         if index == self.groups.len() {
-            let labels = labels.chosen(&self.numbers.choice);
+            portions.take(self.weight_of_group())?;
+            let choice = self.numbers.choice();
+            let labels = portions.labels(labels.as_bytes().len(), || labels.chosen(choice))?;
             self.groups.push(Group::new(self.op, labels, self.steps));
         }
-        index
+        Ok(index)
     }
 
-    pub fn add(&mut self, series: &Series, notes: &dyn NoteSink) {
-        let index = self.group(&series.labels);
+    /// Takes what it keeps from the query's memory first.
+    pub fn add(
+        &mut self,
+        series: &Series,
+        notes: &dyn NoteSink,
+        portions: &mut Portions<'_>,
+    ) -> Result<()> {
+        let index = self.group(&series.labels, portions)?;
         let (op, position) = (self.op, self.position);
         let group = &mut self.groups[index];
         group.drop_name |= series.drop_name;
+        portions.take(group.floats.growth_by(&series.column))?;
         if !series.column.has_histograms() {
             group.floats.add_column(op, &series.column);
-            return;
+            return Ok(());
         }
         for (step, slot) in series.column.iter() {
             if group.is_incompatible(step) {
@@ -136,6 +147,7 @@ impl Fold {
                 }
             }
         }
+        Ok(())
     }
 
     /// Takes in what another fold of the same aggregation has collected.
@@ -283,6 +295,13 @@ impl Floats {
             AggregateOp::Quantile => Self::All(vec![Vec::new(); steps]),
             _ => Self::Count(vec![0; steps]),
         }
+    }
+
+    /// What a column adds: only quantiles need all values.
+    fn growth_by(&self, column: &StepColumn) -> Weight {
+        let is_all = matches!(self, Self::All(_));
+        // A list that grows is at most half empty.
+        Weight::bytes(if is_all { 2 * size_of::<f64>() * column.count() } else { 0 })
     }
 
     fn steps(&self) -> usize {

@@ -19,8 +19,8 @@ pub use quantile::{nan_first, quantile};
 mod tests {
     use super::*;
     use crate::{
-        AggregateOp, CancelFlag, Control, Grouping, NoteSink, OperatorNote, Position, Series,
-        StepColumn,
+        AggregateOp, CancelFlag, Control, Grouping, Holding, HoldingLimits, NoteSink, OperatorNote,
+        Position, Series, StepColumn,
     };
     use model::Labels;
     use platform::sim::SimClock;
@@ -44,15 +44,26 @@ mod tests {
         Series::new(labels, column)
     }
 
+    fn unlimited() -> Holding {
+        let limits = HoldingLimits {
+            samples: usize::MAX,
+            bytes: usize::MAX,
+            bytes_setting: "a.setting",
+            bytes_advice: "less",
+        };
+        Holding::new(limits, None)
+    }
+
     fn by_group() -> Grouping {
         Grouping { labels: vec!["group".to_owned()], without: false }
     }
 
     fn folded(op: AggregateOp, parts: &[&[Series]]) -> Vec<(String, Vec<Option<f64>>)> {
-        let mut whole: Option<Fold> = None;
+        let (mut whole, holding): (Option<Fold>, _) = (None, unlimited());
         for part in parts {
             let mut fold = Fold::new(op, &by_group(), 3, Position::default());
-            part.iter().for_each(|one| fold.add(one, &NoNotes));
+            let mut portions = holding.portions();
+            part.iter().for_each(|one| fold.add(one, &NoNotes, &mut portions).unwrap());
             match &mut whole {
                 None => whole = Some(fold),
                 Some(whole) => whole.merge(fold),
@@ -109,6 +120,7 @@ mod tests {
             parameter_position: Position::default(),
             notes: &NoNotes,
             control: &control,
+            holding: &unlimited(),
         };
         let all = vec![
             series(1, 0, &[Some(1.0), Some(5.0)]),

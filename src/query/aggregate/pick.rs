@@ -4,13 +4,13 @@ use crate::column::{Slot, StepColumn};
 use crate::control::Control;
 use crate::error::QueryError;
 use crate::groups::LabelGroups;
-use crate::holding::{Holding, Portions};
+use crate::holding::{Holding, Portions, Weight};
 use crate::notes::{NoteSink, OperatorNote};
 use crate::number::format_number;
 use crate::operators::{AggregateOp, Grouping};
 use crate::position::Position;
 use crate::series::Series;
-use model::{BytesHash, LABEL_LENGTH_MAX, LabelChoice, Labels, LabelsBuilder, format_float_go};
+use model::{BytesHash, LABEL_LENGTH_MAX, LabelChoice, Labels, format_float_go};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use xxhash_rust::xxh64::xxh64;
@@ -26,6 +26,7 @@ pub struct Pick<'a> {
     pub parameter_position: Position,
     pub notes: &'a dyn NoteSink,
     pub control: &'a Control<'a>,
+    pub holding: &'a Holding,
 }
 
 impl std::fmt::Debug for Pick<'_> {
@@ -64,18 +65,23 @@ impl Pick<'_> {
         if !self.check_parameter(parameter)? {
             return Ok(Vec::new());
         }
-        let groups = grouped(&series, self.grouping.choice());
+        let mut portions = self.holding.portions();
+        let groups = grouped(&series, self.grouping.choice(), &mut portions)?;
         let picker = Picker { pick: self, series: &series };
         let steps = parameter.len();
         if steps == 1 {
             return Ok(picker.instant(&groups, parameter[0]));
         }
+        let empty = StepColumn::new(steps);
         let mut columns: Vec<Option<StepColumn>> = vec![None; series.len()];
         for (step, parameter) in parameter.iter().enumerate() {
             self.control.check()?;
             for group in &groups {
                 for index in picker.chosen(group, step, *parameter) {
-                    let column = columns[index].get_or_insert_with(|| StepColumn::new(steps));
+                    if columns[index].is_none() {
+                        portions.take(empty.weight())?;
+                    }
+                    let column = columns[index].get_or_insert_with(|| empty.clone());
                     if let Some(slot) = series[index].column.get(step) {
                         column.set(step, slot);
                     }
@@ -133,17 +139,22 @@ impl Pick<'_> {
 }
 
 /// The series of each group, in their order.
-fn grouped(series: &[Series], choice: LabelChoice) -> Vec<Vec<usize>> {
+fn grouped(
+    series: &[Series],
+    choice: LabelChoice,
+    portions: &mut Portions<'_>,
+) -> Result<Vec<Vec<usize>>> {
     let mut numbers = LabelGroups::new(choice);
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, one) in series.iter().enumerate() {
-        let group = numbers.number(&one.labels);
+        let group = numbers.number(&one.labels, portions)?;
         if group == groups.len() {
+            portions.take(Weight::bytes(size_of::<Vec<usize>>()))?;
             groups.push(Vec::new());
         }
         groups[group].push(index);
     }
-    groups
+    Ok(groups)
 }
 
 struct Picker<'a> {
@@ -288,16 +299,11 @@ pub fn count_values(
     steps: usize,
     (control, holding): (&Control<'_>, &Holding),
 ) -> Result<Vec<Series>> {
-    let mut grouping = grouping.clone();
-    if !grouping.without {
-        grouping.labels.push(label.to_owned());
-    }
-    let choice = grouping.choice();
-    let mut counted = Counted::new(steps, holding);
+    let mut counted = Counted::new(label, grouping, steps, holding);
     for one in series {
         control.check()?;
         // Values repeat from step to step far more often than not.
-        let mut known: HashMap<String, usize> = HashMap::new();
+        let (mut known, mut known_bytes) = (HashMap::<String, usize>::new(), 0);
         for (step, slot) in one.column.iter() {
             let text = match slot {
                 Slot::Float(value) => format_number(value),
@@ -309,8 +315,11 @@ pub fn count_values(
             let index = match known.get(&text) {
                 Some(index) => *index,
                 None => {
-                    let labels = LabelsBuilder::from_labels(&one.labels).set(label, &text).build();
-                    let index = counted.index_of(labels.chosen(&choice))?;
+                    let index = counted.index_of(&one.labels, &text)?;
+                    if known_bytes > KNOWN_BYTES_MAX {
+                        (known, known_bytes) = (HashMap::new(), 0);
+                    }
+                    known_bytes += text.len();
                     known.insert(text, index);
                     index
                 }
@@ -324,27 +333,62 @@ pub fn count_values(
     Ok(counted.series)
 }
 
+/// The values of one series that are known at once.
+const KNOWN_BYTES_MAX: usize = 1 << 20;
+
 /// The series that `count_values` makes.
 struct Counted<'a> {
-    by_labels: HashMap<Labels, usize, BytesHash>,
+    label: &'a str,
+    /// `false` where the grouping drops the label again.
+    is_shown: bool,
+    /// All labels of the result but the one with the value.
+    choice: LabelChoice,
+    /// By the value and the labels of the group.
+    numbers: HashMap<Vec<u8>, usize, BytesHash>,
     series: Vec<Series>,
     empty: StepColumn,
     portions: Portions<'a>,
+    /// The latest key; its memory is reused.
+    key: Vec<u8>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(steps: usize, holding: &'a Holding) -> Self {
-        let (by_labels, series) = (HashMap::default(), Vec::new());
-        Self { by_labels, series, empty: StepColumn::new(steps), portions: holding.portions() }
+    fn new(label: &'a str, grouping: &Grouping, steps: usize, holding: &'a Holding) -> Self {
+        let mut others = grouping.clone();
+        let is_shown = !others.without || others.choice().keeps(label);
+        match others.without {
+            true => others.labels.push(label.to_owned()),
+            false => others.labels.retain(|name| name != label),
+        }
+        Self {
+            label,
+            is_shown,
+            choice: others.choice(),
+            numbers: HashMap::default(),
+            series: Vec::new(),
+            empty: StepColumn::new(steps),
+            portions: holding.portions(),
+            key: Vec::new(),
+        }
     }
 
-    fn index_of(&mut self, labels: Labels) -> Result<usize> {
-        if let Some(index) = self.by_labels.get(&labels) {
+    /// The series of a group that counts one value.
+    fn index_of(&mut self, labels: &Labels, text: &str) -> Result<usize> {
+        let text = if self.is_shown { text } else { "" };
+        self.key.clear();
+        self.key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.key.extend_from_slice(text.as_bytes());
+        labels.write_key(&self.choice, &mut self.key);
+        if let Some(index) = self.numbers.get(&self.key) {
             return Ok(*index);
         }
-        self.portions.take(self.empty.weight())?;
-        self.series.push(Series::new(labels.clone(), self.empty.clone()));
-        self.by_labels.insert(labels, self.series.len() - 1);
+        let entry = 2 * size_of::<(Vec<u8>, usize)>() + self.key.len();
+        self.portions.take(self.empty.weight() + Series::OWN + Weight::bytes(entry))?;
+        let length = labels.length_with(self.label, text.len());
+        let make = || labels.chosen(&self.choice).with(self.label, text);
+        let labels = self.portions.labels(length, make)?;
+        self.series.push(Series::new(labels, self.empty.clone()));
+        self.numbers.insert(self.key.clone(), self.series.len() - 1);
         Ok(self.series.len() - 1)
     }
 }
@@ -365,7 +409,12 @@ mod tests {
         let clock: &dyn Clock = &RealClock::new();
         let control = Control::new(clock, None, CancelFlag::new());
         let count = |bytes: usize| {
-            let limits = HoldingLimits { samples: usize::MAX, bytes, bytes_setting: "a.setting" };
+            let limits = HoldingLimits {
+                samples: usize::MAX,
+                bytes,
+                bytes_setting: "a.setting",
+                bytes_advice: "less",
+            };
             let holding = Holding::new(limits, None);
             let grouping = Grouping::default();
             count_values(&series, "value", &grouping, STEPS, (&control, &holding))

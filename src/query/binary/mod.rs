@@ -6,6 +6,7 @@ mod vectors;
 use crate::column::{Slot, StepColumn};
 use crate::control::Control;
 use crate::error::QueryError;
+use crate::holding::Holding;
 use crate::notes::{Combining, NoteSink, OperatorNote};
 use crate::operators::{BinaryOp, VectorMatching};
 use crate::position::Position;
@@ -29,6 +30,7 @@ pub struct Binary<'a> {
     pub steps: usize,
     pub notes: &'a dyn NoteSink,
     pub control: &'a Control<'a>,
+    pub holding: &'a Holding,
 }
 
 impl std::fmt::Debug for Binary<'_> {
@@ -283,7 +285,7 @@ fn put(column: &mut StepColumn, step: usize, value: OutcomeValue) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CancelFlag, Cardinality};
+    use crate::{CancelFlag, Cardinality, HoldingLimits};
     use model::Labels;
     use platform::sim::SimClock;
     use std::cell::RefCell;
@@ -302,14 +304,32 @@ mod tests {
         Series::new(labels, StepColumn::from_values(values.to_vec()))
     }
 
+    type Found = Vec<(String, Vec<f64>)>;
+
     fn on_vectors(
         op: BinaryOp,
         matching: &VectorMatching,
         left: &[Series],
         right: &[Series],
-    ) -> Result<Vec<(String, Vec<f64>)>> {
+    ) -> Result<Found> {
+        on_vectors_within(usize::MAX, op, matching, (left, right))
+    }
+
+    fn on_vectors_within(
+        bytes: usize,
+        op: BinaryOp,
+        matching: &VectorMatching,
+        (left, right): (&[Series], &[Series]),
+    ) -> Result<Found> {
         let (clock, notes) = (SimClock::new(), Noted::default());
         let control = Control::new(&clock, None, CancelFlag::new());
+        let limits = HoldingLimits {
+            samples: usize::MAX,
+            bytes,
+            bytes_setting: "a.setting",
+            bytes_advice: "less",
+        };
+        let holding = Holding::new(limits, None);
         let binary = Binary {
             op,
             return_bool: false,
@@ -319,6 +339,7 @@ mod tests {
             steps: 2,
             notes: &notes,
             control: &control,
+            holding: &holding,
         };
         let result = binary.on_vectors(left.to_vec(), right.to_vec())?;
         assert!(notes.0.into_inner().is_empty());
@@ -346,6 +367,24 @@ mod tests {
         assert_eq!(found, [(labels("error"), vec![0.1, 0.1]), (labels("warn"), vec![0.3, 0.2])]);
         let swapped = on_vectors(BinaryOp::Div, &matching, &right, &left).unwrap_err();
         assert!(swapped.to_string().starts_with("found duplicate series"), "{swapped}");
+    }
+
+    /// A thousand series take over one long label.
+    #[test]
+    fn labels_that_are_taken_over_count() {
+        let matching = VectorMatching {
+            cardinality: Cardinality::ManyToOne,
+            on: true,
+            include: vec!["long".to_owned()],
+            ..VectorMatching::default()
+        };
+        let named = |number: usize| series(&[("n", &number.to_string())], &[1.0, 2.0]);
+        let many: Vec<Series> = (0..1_000).map(named).collect();
+        let one = [series(&[("long", &"x".repeat(10_000))], &[1.0, 1.0])];
+        let within = |bytes| on_vectors_within(bytes, BinaryOp::Mul, &matching, (&many, &one));
+        assert_eq!(within(16 << 20).unwrap().len(), 1_000);
+        let refused = within(4 << 20).unwrap_err();
+        assert!(matches!(refused, QueryError::TooMuchMemory { .. }), "{refused}");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use super::Binary;
 use super::vectors::signature_choice;
 use crate::bitmap::Bitmap;
 use crate::error::QueryError;
+use crate::groups::LabelGroups;
+use crate::holding::Weight;
 use crate::operators::BinaryOp;
 use crate::series::{DUPLICATES, Series};
 use model::{BytesHash, Labels};
@@ -15,24 +17,24 @@ pub(super) fn evaluate(
     right: Vec<Series>,
 ) -> Result<Vec<Series>, QueryError> {
     let (op, steps) = (binary.op, binary.steps);
-    let choice = signature_choice(binary.matching());
-    let key = |series: &Series| {
-        let mut key = Vec::new();
-        series.labels.write_key(&choice, &mut key);
-        key
-    };
-    let (others, kept) = if op == BinaryOp::Or { (&left, &right) } else { (&right, &left) };
-    let mut present: HashMap<Vec<u8>, Bitmap, BytesHash> = HashMap::default();
-    for series in others {
-        let there = present.entry(key(series)).or_insert_with(|| Bitmap::new(steps));
-        there.union(series.column.present());
+    let mut portions = binary.holding.portions();
+    let mut groups = LabelGroups::new(signature_choice(binary.matching()));
+    // For each group the steps at which the other side has a sample.
+    let mut present: Vec<Bitmap> = Vec::new();
+    for series in if op == BinaryOp::Or { &left } else { &right } {
+        let group = groups.number(&series.labels, &mut portions)?;
+        if group == present.len() {
+            let none = Bitmap::new(steps);
+            portions.take(Weight::bytes(none.bytes() + size_of::<Bitmap>()))?;
+            present.push(none);
+        }
+        present[group].union(series.column.present());
     }
-    let keys: Vec<Vec<u8>> = kept.iter().map(key).collect();
     let want_present = op == BinaryOp::And;
     let (all, filtered) = if op == BinaryOp::Or { (left, right) } else { (Vec::new(), left) };
     let mut result = all;
-    for (mut series, key) in filtered.into_iter().zip(keys) {
-        let there = present.get(&key);
+    for mut series in filtered {
+        let there = groups.find(&series.labels).map(|group| &present[group]);
         for step in 0..steps {
             let found = there.is_some_and(|steps| steps.get(step));
             if found != want_present {

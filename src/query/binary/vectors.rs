@@ -9,9 +9,11 @@ use crate::bitmap::Bitmap;
 use crate::column::StepColumn;
 use crate::error::QueryError;
 use crate::groups::LabelGroups;
+use crate::holding::{Portions, Weight};
 use crate::operators::{Cardinality, VectorMatching};
 use crate::series::{DUPLICATES, Series};
 use model::{BytesHash, LabelChoice, Labels, LabelsBuilder, METADATA_LABELS, METRIC_NAME};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 /// The labels that two series must share to be matched.
@@ -45,10 +47,11 @@ pub(super) fn evaluate(
         fill_many: matching.fill_left,
         active: active_steps(&many, &one, matching, binary.steps),
     };
-    let mut output = Output::new(binary.steps, binary.delayed_names);
-    for (turn, group) in sides.groups().into_iter().enumerate() {
+    let mut output = Output::new(binary);
+    let groups = sides.groups(&mut output.portions)?;
+    for (turn, group) in groups.into_iter().enumerate() {
         binary.control.check_in_turn(turn)?;
-        if !sides.evaluate_plain(&group, &mut output) {
+        if !sides.evaluate_plain(&group, &mut output)? {
             sides.evaluate_group(&group, &mut output)?;
         }
     }
@@ -96,51 +99,53 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn groups(&self) -> Vec<Group> {
+    fn groups(&self, portions: &mut Portions<'_>) -> Result<Vec<Group>> {
         let mut numbers = LabelGroups::new(self.choice.clone());
         let mut groups: Vec<Group> = Vec::new();
         for (series, is_many) in [(self.many, true), (self.one, false)] {
             for (index, one) in series.iter().enumerate() {
-                let group = numbers.number(&one.labels);
+                let group = numbers.number(&one.labels, portions)?;
                 if group == groups.len() {
+                    portions.take(Weight::bytes(size_of::<Group>()))?;
                     groups.push(Group::default());
                 }
                 let side = if is_many { &mut groups[group].many } else { &mut groups[group].one };
                 side.push(index);
             }
         }
-        groups
+        Ok(groups)
     }
 
     /// The most common groups: series of floats, one of them on the one side, and nothing filled.
     /// Whole columns are combined at once. `false` where a group is not that simple.
-    fn evaluate_plain(&self, group: &Group, output: &mut Output) -> bool {
+    fn evaluate_plain(&self, group: &Group, output: &mut Output<'_>) -> Result<bool> {
         let filled = self.fill_one.or(self.fill_many).is_some();
         let [one] = group.one.as_slice() else {
-            return !filled && group.one.is_empty();
+            return Ok(!filled && group.one.is_empty());
         };
         let one_column = &self.one[*one].column;
         let explicit = self.matching.cardinality != Cardinality::OneToOne;
         let floats = |many: &usize| !self.many[*many].column.has_histograms();
         let plain = !filled && !trims(self.binary.op) && (explicit || group.many.len() < 2);
         if !plain || one_column.has_histograms() || !group.many.iter().all(floats) {
-            return false;
+            return Ok(false);
         }
-        let labels = |many: &usize| self.result_labels(Some(*many), Some(*one));
-        let all: Vec<Labels> = group.many.iter().map(labels).collect();
+        let portions = &mut output.portions;
+        let labels = |many: &usize| self.result_labels(Some(*many), Some(*one), portions);
+        let all: Vec<Labels> = group.many.iter().map(labels).collect::<Result<_>>()?;
         if !all_differ(&all) || all.iter().any(|labels| output.by_labels.contains_key(labels)) {
-            return false;
+            return Ok(false);
         }
         for (many, labels) in group.many.iter().zip(&all) {
             let columns = (&self.many[*many].column, one_column);
             let (left, right) = if self.swapped { (columns.1, columns.0) } else { columns };
             let column = self.on_columns(left, right);
             if !column.is_empty() {
-                let index = output.add(labels, self.drops_name());
+                let index = output.add(labels, self.drops_name())?;
                 output.series[index].column = column;
             }
         }
-        true
+        Ok(true)
     }
 
     fn on_columns(&self, left: &StepColumn, right: &StepColumn) -> StepColumn {
@@ -166,7 +171,7 @@ impl Sides<'_> {
         self.binary.delayed_names && self.binary.return_bool
     }
 
-    fn evaluate_group(&self, group: &Group, output: &mut Output) -> Result<()> {
+    fn evaluate_group(&self, group: &Group, output: &mut Output<'_>) -> Result<()> {
         let mut metrics: HashMap<(Option<usize>, Option<usize>), Labels> = HashMap::new();
         for step in (0..self.binary.steps).filter(|step| self.active[*step]) {
             let one = self.only_one(group, step)?;
@@ -215,7 +220,7 @@ impl Sides<'_> {
         step: usize,
         metrics: &mut HashMap<(Option<usize>, Option<usize>), Labels>,
         (matched, any): (&mut HashSet<Labels, BytesHash>, &mut bool),
-        output: &mut Output,
+        output: &mut Output<'_>,
     ) -> Result<()> {
         let many_operand = self.operand(self.many, many, step, self.fill_many);
         let one_operand = self.operand(self.one, one, step, self.fill_one);
@@ -227,7 +232,12 @@ impl Sides<'_> {
         let Some(outcome) = outcome else {
             return Ok(());
         };
-        let labels = metrics.entry((many, one)).or_insert_with(|| self.result_labels(many, one));
+        let labels = match metrics.entry((many, one)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(self.result_labels(many, one, &mut output.portions)?)
+            }
+        };
         let twice = if self.matching.cardinality == Cardinality::OneToOne {
             std::mem::replace(any, true)
         } else {
@@ -271,7 +281,12 @@ impl Sides<'_> {
     }
 
     /// The labels of the many side, less what the operation makes untrue, plus what is included.
-    fn result_labels(&self, many: Option<usize>, one: Option<usize>) -> Labels {
+    fn result_labels(
+        &self,
+        many: Option<usize>,
+        one: Option<usize>,
+        portions: &mut Portions<'_>,
+    ) -> Result<Labels> {
         let filled = |other: Option<usize>, series: &[Series]| {
             let other = other.expect("one side is there");
             series[other].labels.chosen(&self.choice)
@@ -284,7 +299,15 @@ impl Sides<'_> {
             Some(index) => self.one[index].labels.clone(),
             None => filled(many, self.many),
         };
-        let mut builder = LabelsBuilder::from_labels(&many_labels);
+        let included = self.matching.include.iter();
+        let included: usize =
+            included.map(|name| name.len() + one_labels.value(name).len() + 8).sum();
+        let length = many_labels.as_bytes().len() + included;
+        portions.labels(length, || self.joined_labels(&many_labels, &one_labels))
+    }
+
+    fn joined_labels(&self, many_labels: &Labels, one_labels: &Labels) -> Labels {
+        let mut builder = LabelsBuilder::from_labels(many_labels);
         if self.binary.op.changes_meaning() {
             METADATA_LABELS.iter().for_each(|name| {
                 builder.remove(name);
@@ -315,22 +338,24 @@ fn all_differ(labels: &[Labels]) -> bool {
 
 /// Result series. At a single step with delayed names equal labels are still told apart: they may
 /// be aggregated away before they collide.
-struct Output {
+struct Output<'a> {
     series: Vec<Series>,
     by_labels: HashMap<Labels, usize, BytesHash>,
     by_pair: HashMap<(Option<usize>, Option<usize>), usize>,
     apart: bool,
-    steps: usize,
+    empty: StepColumn,
+    portions: Portions<'a>,
 }
 
-impl Output {
-    fn new(steps: usize, delayed: bool) -> Self {
+impl<'a> Output<'a> {
+    fn new(binary: &Binary<'a>) -> Self {
         Self {
             series: Vec::new(),
             by_labels: HashMap::default(),
             by_pair: HashMap::new(),
-            apart: delayed && steps == 1,
-            steps,
+            apart: binary.delayed_names && binary.steps == 1,
+            empty: StepColumn::new(binary.steps),
+            portions: binary.holding.portions(),
         }
     }
 
@@ -345,7 +370,7 @@ impl Output {
             Some(index) => *index,
             None => {
                 let known = self.by_labels.get(labels).copied().filter(|_| !self.apart);
-                let index = known.unwrap_or_else(|| self.add(labels, drop_name));
+                let index = known.map_or_else(|| self.add(labels, drop_name), Ok)?;
                 self.by_pair.insert(pair, index);
                 index
             }
@@ -357,11 +382,13 @@ impl Output {
         Ok(column)
     }
 
-    fn add(&mut self, labels: &Labels, drop_name: bool) -> usize {
-        let mut series = Series::new(labels.clone(), StepColumn::new(self.steps));
+    /// Adds a series whose labels are held already.
+    fn add(&mut self, labels: &Labels, drop_name: bool) -> Result<usize> {
+        self.portions.take(self.empty.weight() + Series::OWN)?;
+        let mut series = Series::new(labels.clone(), self.empty.clone());
         series.drop_name = drop_name;
         self.series.push(series);
         self.by_labels.insert(labels.clone(), self.series.len() - 1);
-        self.series.len() - 1
+        Ok(self.series.len() - 1)
     }
 }

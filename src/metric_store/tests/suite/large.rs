@@ -2,7 +2,7 @@
 
 use crate::world::{TODAY_MS, World};
 use metric_store::{Exemplar, HistogramSample, Scratch, Select};
-use model::{Buckets, FloatHistogram, Labels, MetricKind, MetricMetadata, TimeRange};
+use model::{Buckets, FloatHistogram, Labels, MetricKind, MetricMetadata, TimeRange, Unbounded};
 use parts::PAGE_RAW_MAX;
 use platform::sim::{SimClock, SimDisk};
 use std::sync::Arc;
@@ -79,7 +79,10 @@ fn exemplars() {
         world.write_batch(fill).unwrap();
     };
     in_two_parts_and_in_one(write, |world| {
-        let found = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
+        let found = world
+            .store
+            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1.len(), STEPS * each);
     });
@@ -97,6 +100,6 @@ fn metadata() {
         world.write_batch(fill).unwrap();
     };
     in_two_parts_and_in_one(write, |world| {
-        assert_eq!(world.store.metadata(&world.tenant).unwrap().len(), STEPS);
+        assert_eq!(world.store.metadata(&world.tenant, &mut Unbounded).unwrap().len(), STEPS);
     });
 }

@@ -4,6 +4,7 @@ use crate::world::{LIMITS, Row, TODAY_MS, World, labels};
 use metric_store::{BatchBuilder, Exemplar, Limits, Scratch, Select, StoreError};
 use model::{
     ErrorKind, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, STALE_BITS, TimeRange,
+    Unbounded,
 };
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
 use std::collections::BTreeSet;
@@ -20,7 +21,10 @@ fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
     let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
     let values: Vec<String> = values.into_iter().collect();
     // A listing reads dictionaries and lists instead of series, and must return the same.
-    assert_eq!(world.store.label_values(&world.tenant, &wanted, "number").unwrap().0, values);
+    assert_eq!(
+        world.store.label_values(&world.tenant, &wanted, "number", &mut Unbounded).unwrap().0,
+        values
+    );
     values
 }
 
@@ -127,22 +131,35 @@ fn exemplars_and_metadata_come_back() {
     world.flush().unwrap();
     write(&mut world, "new", TODAY_MS + 1);
     in_every_state(&mut world, |world, state| {
-        let known = world.store.metadata(&world.tenant).unwrap();
+        let known = world.store.metadata(&world.tenant, &mut Unbounded).unwrap();
         assert_eq!(known["metric_0"], metadata("new"), "{state}");
-        let all = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
+        let all = world
+            .store
+            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .unwrap();
         assert_eq!(all, [(labels(0), vec![exemplar(TODAY_MS), exemplar(TODAY_MS + 1)])], "{state}");
         let one = [Matcher::equal("number", "0")];
-        let found = world.store.exemplars(&world.tenant, TimeRange::at(TODAY_MS), &one).unwrap();
+        let found = world
+            .store
+            .exemplars(&world.tenant, TimeRange::at(TODAY_MS), &one, &mut Unbounded)
+            .unwrap();
         assert_eq!(found.len(), 1, "{state}");
         let other = [Matcher::equal("number", "1")];
         assert!(
-            world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &other).unwrap().is_empty()
+            world
+                .store
+                .exemplars(&world.tenant, TimeRange::EVERYTHING, &other, &mut Unbounded)
+                .unwrap()
+                .is_empty()
         );
     });
     let disk = world.disk.crash(CrashPolicy::LoseUnsynced);
     drop(world);
     let world = World::open(disk, Arc::new(SimClock::new()), 2).unwrap();
-    assert_eq!(world.store.metadata(&world.tenant).unwrap()["metric_0"], metadata("new"));
+    assert_eq!(
+        world.store.metadata(&world.tenant, &mut Unbounded).unwrap()["metric_0"],
+        metadata("new")
+    );
 }
 
 #[test]
@@ -184,7 +201,7 @@ fn statistics_count_what_there_is() {
     in_every_state(&mut world, |world, state| {
         let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
         let selection = world.store.select(&world.tenant, &wanted).unwrap();
-        let cardinality = selection.cardinality(2);
+        let cardinality = selection.cardinality(2, &mut Unbounded).unwrap();
         assert_eq!(cardinality.series, 25, "{state}");
         let shown = |counts: &[metric_store::NameCount]| -> Vec<String> {
             counts.iter().map(|entry| format!("{} {}", entry.name, entry.count)).collect()
@@ -192,11 +209,13 @@ fn statistics_count_what_there_is() {
         assert_eq!(shown(&cardinality.metrics), ["metric_0 10", "metric_1 10"], "{state}");
         assert_eq!(shown(&cardinality.labels), ["number 25", "__name__ 3"], "{state}");
         assert_eq!(shown(&cardinality.pairs)[0], "__name__=metric_0 10", "{state}");
-        let names = world.store.label_names(&world.tenant, &wanted).unwrap().0;
+        let names = world.store.label_names(&world.tenant, &wanted, &mut Unbounded).unwrap().0;
         assert_eq!(names, ["__name__", "number", "zone"], "{state}");
         let matchers = [Matcher::equal("number", "3")];
         let wanted = Select { matchers: &matchers, ..wanted };
-        let values = |label| world.store.label_values(&world.tenant, &wanted, label).unwrap().0;
+        let values = |label| {
+            world.store.label_values(&world.tenant, &wanted, label, &mut Unbounded).unwrap().0
+        };
         assert_eq!(values("number"), ["3"], "{state}");
         assert_eq!(values("__name__").len(), 1, "{state}");
         assert_eq!(values("missing").len(), 0, "{state}");
@@ -298,9 +317,15 @@ fn reading_an_unknown_tenant_creates_nothing() {
         let tenant = model::TenantId::new(&format!("tenant-{number}")).unwrap();
         let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
         assert!(world.store.select(&tenant, &wanted).unwrap().is_empty());
-        assert!(world.store.label_names(&tenant, &wanted).unwrap().0.is_empty());
-        assert!(world.store.metadata(&tenant).unwrap().is_empty());
-        assert!(world.store.exemplars(&tenant, TimeRange::EVERYTHING, &[]).unwrap().is_empty());
+        assert!(world.store.label_names(&tenant, &wanted, &mut Unbounded).unwrap().0.is_empty());
+        assert!(world.store.metadata(&tenant, &mut Unbounded).unwrap().is_empty());
+        assert!(
+            world
+                .store
+                .exemplars(&tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+                .unwrap()
+                .is_empty()
+        );
         let delete = world.store.resolve_delete(&tenant, &[], TimeRange::EVERYTHING).unwrap();
         assert!(delete.is_none());
     }
@@ -314,7 +339,10 @@ fn a_deleted_exemplar_is_gone_in_every_state_and_a_kept_one_stands_once() {
         Exemplar { labels, time_ms, value }
     };
     let check = |world: &World, context: &str| {
-        let found = world.store.exemplars(&world.tenant, TimeRange::EVERYTHING, &[]).unwrap();
+        let found = world
+            .store
+            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .unwrap();
         let found: Vec<_> = found.iter().flat_map(|(_, all)| all.clone()).collect();
         let kept = [exemplar(TODAY_MS + 9, 1.0), exemplar(TODAY_MS + 9, 2.0)];
         assert_eq!(found, kept, "{context}");
