@@ -288,7 +288,7 @@ impl Bench {
         let selection = self.store.select(&self.tenant, &wanted).expect("it is read");
         selection
             .cardinality(1, &mut Unbounded)
-            .unwrap()
+            .expect("there is room")
             .metrics
             .pop()
             .map_or_else(String::new, |metric| metric.name)

@@ -127,7 +127,7 @@ fn snapshots_need_their_setting() {
     let folder = Folder::new();
     let server = Server::start(folder.path());
     let reply = server.post("/api/v1/admin/tsdb/snapshot", b"");
-    assert_eq!(reply.status, 503);
+    assert_eq!(reply.status, 403);
     assert!(reply.text().contains("admin APIs disabled"), "{}", reply.text());
 }
 

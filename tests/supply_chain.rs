@@ -4,7 +4,7 @@
 //! The packages are those that are built for the platform of this machine; the sources are those of
 //! every package in Cargo.lock. docs/adr/0014 says why cargo-deny is not needed for it.
 
-use crate::support::root;
+use crate::support::{root, skip};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -320,7 +320,7 @@ fn an_advisory_is_about_versions_that_are_not_patched() {
 #[test]
 fn no_advisory_is_about_a_package_here() {
     let Some(database) = std::env::var_os("ADVISORY_DB") else {
-        println!("SKIPPED advisories: ADVISORY_DB names no copy of RustSec's database");
+        skip("advisories", "ADVISORY_DB names no copy of RustSec's database");
         return;
     };
     let crates = Path::new(&database).join("crates");

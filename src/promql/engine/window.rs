@@ -1,6 +1,5 @@
 //! Window functions over one series: windows slide over its columns from step to step.
 
-use super::clocks::Windows;
 use super::worker::Worker;
 use crate::annotations::Note;
 use crate::error::QueryError;
@@ -81,35 +80,41 @@ impl WindowCall {
         worker: &mut Worker,
     ) -> Result<StepColumn> {
         let SeriesColumns { floats, histograms } = columns;
-        let mut out = worker.column(self.grid.steps());
-        let (before, after) = self.reach();
-        let span = |step: usize| {
-            let end = self.end_of(step);
-            (end - self.range_ms - before, end + after)
-        };
-        let Worker { float_clocks, histogram_clocks, resets, notes, stats, .. } = worker;
-        let windows = float_clocks.windows(floats.times, self.grid.steps(), span);
-        resets.clear();
+        worker.resets.clear();
         if self.body.counter {
-            find_resets(floats, resets);
+            find_resets(floats, &mut worker.resets);
         }
-        if let Some(columnar) = self.body.columnar
-            && self.edges == Edges::Plain
-            && histograms.times.is_empty()
-            && floats.starts.is_empty()
-        {
-            let mut seen = 0;
-            for (step, samples) in windows.iter() {
-                stats.add_at(
-                    step,
-                    samples.len() as u64,
-                    not_seen(&samples, &mut seen).len() as u64,
-                );
+        match self.body.columnar {
+            Some(columnar)
+                if self.edges == Edges::Plain
+                    && histograms.times.is_empty()
+                    && floats.starts.is_empty() =>
+            {
+                Ok(self.evaluate_columns(columnar, floats, worker))
             }
-            self.evaluate_columns(columnar, floats.values, windows, resets, &mut out);
-            return Ok(out);
+            _ => self.evaluate_windows(labels, columns, worker),
         }
-        let histogram_windows = histogram_clocks.windows(histograms.times, self.grid.steps(), span);
+    }
+
+    /// The first moment (not included) and the last of which a step wants samples.
+    fn span(&self, step: usize) -> (i64, i64) {
+        let ((before, after), end) = (self.reach(), self.end_of(step));
+        (end - self.range_ms - before, end + after)
+    }
+
+    /// Window by window.
+    fn evaluate_windows(
+        &self,
+        labels: &Labels,
+        columns: SeriesColumns<'_>,
+        worker: &mut Worker,
+    ) -> Result<StepColumn> {
+        let SeriesColumns { floats, histograms } = columns;
+        let mut out = worker.column(self.grid.steps());
+        let Worker { float_clocks, histogram_clocks, resets, notes, stats, .. } = worker;
+        let (steps, span) = (self.grid.steps(), |step| self.span(step));
+        let windows = float_clocks.windows(floats.times, steps, span);
+        let histogram_windows = histogram_clocks.windows(histograms.times, steps, span);
         let context = WindowContext {
             labels,
             range_ms: self.range_ms,
@@ -156,21 +161,28 @@ impl WindowCall {
     fn evaluate_columns(
         &self,
         columnar: Columnar,
-        values: &[f64],
-        windows: &mut Windows,
-        resets: &[u32],
-        out: &mut StepColumn,
-    ) {
+        floats: Column<'_, f64>,
+        worker: &mut Worker,
+    ) -> StepColumn {
+        let mut out = worker.column(self.grid.steps());
+        let Worker { float_clocks, resets, stats, .. } = worker;
+        let windows = float_clocks.windows(floats.times, self.grid.steps(), |step| self.span(step));
+        let (values, mut seen) = (floats.values, 0);
+        for (step, samples) in windows.iter() {
+            let read = not_seen(&samples, &mut seen).len();
+            stats.add_at(step, samples.len() as u64, read as u64);
+        }
         match columnar {
             Columnar::Growth(growth) => {
                 let stretches = windows.stretches(self.range_ms, growth, |step| self.end_of(step));
-                stretches.grow(values, resets, growth, out);
+                stretches.grow(values, resets, growth, &mut out);
             }
-            Columnar::Resets => count_pairs(values, windows.iter(), fell, out),
-            Columnar::Changes => count_pairs(values, windows.iter(), changed, out),
-            Columnar::Least => slide(values, windows.iter(), |v, best| v < best, out),
-            Columnar::Greatest => slide(values, windows.iter(), |v, best| v > best, out),
+            Columnar::Resets => count_pairs(values, windows.iter(), fell, &mut out),
+            Columnar::Changes => count_pairs(values, windows.iter(), changed, &mut out),
+            Columnar::Least => slide(values, windows.iter(), |v, best| v < best, &mut out),
+            Columnar::Greatest => slide(values, windows.iter(), |v, best| v > best, &mut out),
         }
+        out
     }
 
     /// Rates of what does not look like a counter are probably a mistake.
