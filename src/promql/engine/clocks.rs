@@ -8,6 +8,7 @@
 
 use crate::function::Growth;
 use crate::functions::rate::plain::{Stretches, WindowAt};
+use query::SampleStats;
 use std::ops::Range;
 
 /// How many clocks are kept.
@@ -25,6 +26,15 @@ pub(crate) struct Windows {
     bounds: Vec<(u32, u32)>,
     /// Computed for the first series that needs them.
     stretches: Option<Stretches>,
+    /// How many series have looked at these windows since their samples were last counted.
+    series: u64,
+}
+
+/// The samples of a window that no window before it has.
+pub(crate) fn not_seen(samples: &Range<usize>, seen: &mut usize) -> Range<usize> {
+    let new = samples.start.max(*seen)..samples.end.max(*seen);
+    *seen = new.end;
+    new
 }
 
 impl Windows {
@@ -72,6 +82,23 @@ impl Windows {
         self.stretches.insert(known)
     }
 
+    /// To be called for each series whose samples in these windows are to be counted: all are counted
+    /// together later, because most series share their windows.
+    pub(crate) fn look_at_all(&mut self) {
+        self.series += 1;
+    }
+
+    fn count_into(&mut self, counted: &mut SampleStats) {
+        let (series, mut seen) = (std::mem::take(&mut self.series), 0);
+        if series == 0 {
+            return;
+        }
+        for (step, samples) in self.iter() {
+            let read = not_seen(&samples, &mut seen).len() as u64;
+            counted.add_at(step, samples.len() as u64 * series, read * series);
+        }
+    }
+
     /// The steps beyond which no window has samples.
     pub(crate) fn steps(&self) -> Range<usize> {
         self.first_step..self.first_step + self.bounds.len()
@@ -108,6 +135,7 @@ fn first_step_where(steps: usize, is_true: impl Fn(usize) -> bool) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Clocks {
     kept: Vec<Windows>,
+    counted: SampleStats,
 }
 
 impl Clocks {
@@ -120,12 +148,20 @@ impl Clocks {
     ) -> &mut Windows {
         if self.kept.is_empty() {
             self.kept.resize_with(KEPT, Windows::default);
+            self.counted = SampleStats::with_steps(steps);
         }
         let windows = &mut self.kept[place(times, steps)];
         if windows.times != times {
+            windows.count_into(&mut self.counted);
             windows.fill(times, steps, span);
         }
         windows
+    }
+
+    /// What was looked at in whole windows.
+    pub(crate) fn take_counted(&mut self) -> SampleStats {
+        self.kept.iter_mut().for_each(|windows| windows.count_into(&mut self.counted));
+        std::mem::take(&mut self.counted)
     }
 }
 

@@ -276,6 +276,7 @@ impl<'a> Evaluator<'a> {
         let results = in_parts(&self.options.helpers, count, cost, |range| {
             let mut worker = Worker::new(grid.steps());
             let result = work(range, &mut worker);
+            worker.finish();
             (result, worker)
         });
         let mut out = Vec::with_capacity(results.len());

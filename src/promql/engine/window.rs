@@ -1,5 +1,6 @@
 //! Window functions over one series: windows slide over its columns from step to step.
 
+use super::clocks::not_seen;
 use super::worker::Worker;
 use crate::annotations::Note;
 use crate::error::QueryError;
@@ -165,13 +166,10 @@ impl WindowCall {
         worker: &mut Worker,
     ) -> StepColumn {
         let mut out = worker.column(self.grid.steps());
-        let Worker { float_clocks, resets, stats, .. } = worker;
+        let Worker { float_clocks, resets, .. } = worker;
         let windows = float_clocks.windows(floats.times, self.grid.steps(), |step| self.span(step));
-        let (values, mut seen) = (floats.values, 0);
-        for (step, samples) in windows.iter() {
-            let read = not_seen(&samples, &mut seen).len();
-            stats.add_at(step, samples.len() as u64, read as u64);
-        }
+        windows.look_at_all();
+        let values = floats.values;
         match columnar {
             Columnar::Growth(growth) => {
                 let stretches = windows.stretches(self.range_ms, growth, |step| self.end_of(step));
@@ -224,13 +222,6 @@ fn cover(one: Range<usize>, other: Range<usize>) -> Range<usize> {
         (_, true) => one,
         _ => one.start.min(other.start)..one.end.max(other.end),
     }
-}
-
-/// The samples of a window that no window before it has.
-fn not_seen(samples: &Range<usize>, seen: &mut usize) -> Range<usize> {
-    let new = samples.start.max(*seen)..samples.end.max(*seen);
-    *seen = new.end;
-    new
 }
 
 fn histogram_weight(histograms: &[Arc<FloatHistogram>]) -> u64 {

@@ -26,6 +26,12 @@ impl Worker {
         Self { stats: SampleStats::with_steps(steps), ..Self::default() }
     }
 
+    /// To be called when there is no more work.
+    pub(crate) fn finish(&mut self) {
+        let counted = self.float_clocks.take_counted();
+        self.stats.merge(&counted);
+    }
+
     /// An empty column.
     pub(crate) fn column(&mut self, steps: usize) -> StepColumn {
         match self.spare.take() {
