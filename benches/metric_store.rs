@@ -14,7 +14,7 @@ use engine::MergeRequest;
 use metric_store::{
     BATCH_SCHEMA, BatchBuilder, Limits, MetricStore, Scratch, Select, StoreSettings,
 };
-use model::{Matcher, Signal, TenantId, TimeRange, Unbounded};
+use model::{Matcher, Signal, TenantId, TimeRange, TimeUnit, Unbounded};
 use parts::Site;
 use platform::{
     Blobs, Clock, Disk, DiskBlobs, Ids, OsRandom, ProcessStats, Random, ReadFile, RealClock,
@@ -230,7 +230,7 @@ impl Bench {
         for attempt in ["cold", "warm"] {
             for values_needed in [false, true] {
                 let (series, samples, time) =
-                    self.read_all(&[], TimeRange::EVERYTHING, values_needed);
+                    self.read_all(&[], TimeUnit::Millis.everything(), values_needed);
                 let values = if values_needed { "with values" } else { "without values" };
                 println!(
                     "everything of {what}, {attempt}, {values}: {series} series, {samples} samples, \
@@ -247,7 +247,7 @@ impl Bench {
     /// Reads the last five minutes, as `count({__name__=~".+"})` does.
     fn read_instant(&mut self, what: &str) {
         let last = self.last_time;
-        let range = TimeRange { min: last - 300_000, max: last };
+        let range = TimeUnit::Millis.between(last - 300_000, last);
         let (_, _, first) = self.read_all(&[], range, false);
         let (series, samples, best) = self.best_of(&[], range, false);
         println!(
@@ -274,7 +274,7 @@ impl Bench {
         let last = self.last_time;
         let name = self.metric.clone().unwrap_or_else(|| self.largest_metric());
         let matchers = [Matcher::equal("__name__", &name)];
-        let range = TimeRange { min: last - 3_600_000, max: last };
+        let range = TimeUnit::Millis.between(last - 3_600_000, last);
         let (series, samples, time) = self.best_of(&matchers, range, true);
         println!(
             "one hour of {name} of {what}, best of {}: {series} series, {samples} samples, {:.2} ms",
@@ -284,7 +284,8 @@ impl Bench {
     }
 
     fn largest_metric(&self) -> String {
-        let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
+        let wanted =
+            Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: false };
         let selection = self.store.select(&self.tenant, &wanted).expect("it is read");
         selection
             .cardinality(1, &mut Unbounded)

@@ -3,7 +3,7 @@
 
 use engine::{Engine, Intake, MergeRequest};
 use metric_store::{Limits, MetricStore, Select, StoreSettings};
-use model::{Matcher, TenantId, TimeRange, Unbounded, WalPosition};
+use model::{Matcher, TenantId, TimeUnit, Unbounded, WalPosition};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom};
@@ -119,5 +119,5 @@ fn of_metric(metric: &str) -> Matcher {
 }
 
 fn everything(matchers: &[Matcher]) -> Select<'_> {
-    Select { time: TimeRange::EVERYTHING, matchers, values_needed: false }
+    Select { time: TimeUnit::Millis.everything(), matchers, values_needed: false }
 }

@@ -44,7 +44,8 @@ impl<K: Kind> Store<K> {
     }
 
     pub fn today(&self) -> Day {
-        Day::of(self.site.clock.wall_ms().saturating_mul(ticks_per_ms::<K>()), K::SIGNAL)
+        let now = K::SIGNAL.time_unit().of_ms(self.site.clock.wall_ms());
+        Day::of(now, K::SIGNAL)
     }
 
     /// Records deletes, each as a time range and the engine's own encoding of the rows. All of them
@@ -110,10 +111,6 @@ impl<K: Kind> Store<K> {
             || EngineError::new(ErrorKind::NotFound, format!("there is no tenant {name}"));
         self.tenant(name).ok_or_else(missing)
     }
-}
-
-fn ticks_per_ms<K: Kind>() -> i64 {
-    K::SIGNAL.ticks_per_second() / 1_000
 }
 
 impl<K: Kind> Engine for Store<K> {

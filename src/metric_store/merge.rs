@@ -9,7 +9,7 @@ use crate::part::{Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, Par
 use crate::registry::part_order;
 use crate::values::Effort;
 use engine::{InputFailed, LabelDeletes, PartOrigin};
-use model::{Labels, MetricMetadata, TimeRange, Ulid};
+use model::{Labels, MetricMetadata, TimeUnit, Ulid};
 use parts::{LEVEL_MAX, Manifest, MergePlan, NewPart, Part, PartStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Cursor {
 
     fn read(&mut self, into: &mut Columns) -> Result<(), StoreError> {
         let place = (self.group, self.series);
-        self.part.read(place, TimeRange::EVERYTHING, true, into, &mut self.scratch)
+        self.part.read(place, TimeUnit::Millis.everything(), true, into, &mut self.scratch)
     }
 
     fn advance(&mut self) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@
 //! error kinds; labels, samples and native histograms with their arithmetic; label matchers,
 //! regular expressions and quoted strings as Go reads them; how work asks for memory.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
-//! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` is
-//! never empty; ids that one machine made sort in the order in which it made them.
+//! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` knows its
+//! unit and is never empty; ids that one machine made sort in the order in which it made them.
 
 mod error;
 mod histogram;
@@ -41,6 +41,6 @@ pub use sample::{
 };
 pub use signal::Signal;
 pub use tenant::{TenantError, TenantId};
-pub use time::{Day, TimeRange};
+pub use time::{Day, TimeRange, TimeUnit};
 pub use ulid::Ulid;
 pub use wal_position::WalPosition;

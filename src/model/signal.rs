@@ -1,5 +1,6 @@
 //! The kinds of telemetry.
 
+use crate::TimeUnit;
 use std::fmt;
 
 /// The kind of telemetry that a batch, a part or a manifest holds. The number is part of the file
@@ -39,11 +40,11 @@ impl Signal {
         Self::ALL.into_iter().find(|signal| signal.as_str() == name)
     }
 
-    /// Each signal counts time in its own ticks: milliseconds for metrics, nanoseconds for the rest.
-    pub fn ticks_per_second(self) -> i64 {
+    /// The unit in which the signal counts time.
+    pub fn time_unit(self) -> TimeUnit {
         match self {
-            Self::Metrics | Self::Probe => 1_000,
-            Self::Logs | Self::Traces => 1_000_000_000,
+            Self::Metrics | Self::Probe => TimeUnit::Millis,
+            Self::Logs | Self::Traces => TimeUnit::Nanos,
         }
     }
 }

@@ -5,39 +5,96 @@ use std::fmt;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A closed range of ticks (`Signal::ticks_per_second`): both ends belong to it.
+/// The length of a tick. Every signal counts in one unit ([`Signal::time_unit`]), and only this type
+/// converts between units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeUnit {
+    Millis,
+    Nanos,
+}
+
+impl TimeUnit {
+    const fn ticks_per_ms(self) -> i64 {
+        match self {
+            Self::Millis => 1,
+            Self::Nanos => 1_000_000,
+        }
+    }
+
+    const fn ticks_per_day(self) -> i64 {
+        SECONDS_PER_DAY * 1_000 * self.ticks_per_ms()
+    }
+
+    /// The millisecond in which the tick lies.
+    pub fn to_ms(self, tick: i64) -> i64 {
+        tick.div_euclid(self.ticks_per_ms())
+    }
+
+    /// The first tick of the millisecond, or the nearest one that a tick can name.
+    pub fn of_ms(self, ms: i64) -> i64 {
+        ms.saturating_mul(self.ticks_per_ms())
+    }
+
+    /// `None` where the ends stand the wrong way round: a range is never empty.
+    pub fn range(self, min: i64, max: i64) -> Option<TimeRange> {
+        (min <= max).then_some(TimeRange { min, max, unit: self })
+    }
+
+    /// The range between two ticks, whichever comes first.
+    pub fn between(self, one: i64, other: i64) -> TimeRange {
+        TimeRange { min: one.min(other), max: one.max(other), unit: self }
+    }
+
+    pub fn at(self, tick: i64) -> TimeRange {
+        TimeRange { min: tick, max: tick, unit: self }
+    }
+
+    pub fn everything(self) -> TimeRange {
+        TimeRange { min: i64::MIN, max: i64::MAX, unit: self }
+    }
+}
+
+/// A closed range of ticks of one unit: both ends belong to it. A [`TimeUnit`] makes it. To compare
+/// ranges of different units is a mistake in this program, and panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     pub min: i64,
     pub max: i64,
+    unit: TimeUnit,
 }
 
 impl TimeRange {
-    pub const EVERYTHING: Self = Self { min: i64::MIN, max: i64::MAX };
-
-    /// `None` where the ends stand the wrong way round: a range is never empty.
-    pub fn new(min: i64, max: i64) -> Option<Self> {
-        (min <= max).then_some(Self { min, max })
+    pub fn unit(self) -> TimeUnit {
+        self.unit
     }
 
-    pub fn at(tick: i64) -> Self {
-        Self { min: tick, max: tick }
+    /// The millisecond of the last tick.
+    pub fn max_ms(self) -> i64 {
+        self.unit.to_ms(self.max)
     }
 
+    /// The tick is one of the range's unit.
     pub fn contains(self, tick: i64) -> bool {
         self.min <= tick && tick <= self.max
     }
 
     pub fn covers(self, other: Self) -> bool {
+        self.check_unit(other);
         self.min <= other.min && other.max <= self.max
     }
 
     pub fn overlaps(self, other: Self) -> bool {
+        self.check_unit(other);
         self.min <= other.max && other.min <= self.max
     }
 
     pub fn union(self, other: Self) -> Self {
-        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+        self.check_unit(other);
+        Self { min: self.min.min(other.min), max: self.max.max(other.max), unit: self.unit }
+    }
+
+    fn check_unit(self, other: Self) {
+        assert!(self.unit == other.unit, "ranges of different time units can't be compared");
     }
 }
 
@@ -47,14 +104,15 @@ pub struct Day(pub i64);
 
 impl Day {
     pub fn of(tick: i64, signal: Signal) -> Self {
-        Self(tick.div_euclid(SECONDS_PER_DAY * signal.ticks_per_second()))
+        Self(tick.div_euclid(signal.time_unit().ticks_per_day()))
     }
 
     /// Every tick of the day; the first and the last day a tick can name are cut at its ends.
     pub fn range(self, signal: Signal) -> TimeRange {
-        let length = i128::from(SECONDS_PER_DAY * signal.ticks_per_second());
+        let unit = signal.time_unit();
+        let length = i128::from(unit.ticks_per_day());
         let start = i128::from(self.0) * length;
-        TimeRange { min: clamp(start), max: clamp(start + length - 1) }
+        TimeRange { min: clamp(start), max: clamp(start + length - 1), unit }
     }
 }
 
@@ -107,10 +165,33 @@ mod tests {
 
     #[test]
     fn ranges_are_closed() {
-        let range = TimeRange::new(10, 20).unwrap();
+        let unit = TimeUnit::Millis;
+        let range = unit.range(10, 20).unwrap();
         assert!(range.contains(10) && range.contains(20) && !range.contains(21));
-        assert!(range.overlaps(TimeRange::at(20)) && !range.overlaps(TimeRange::at(21)));
-        assert!(range.covers(TimeRange { min: 11, max: 20 }));
-        assert_eq!(TimeRange::new(2, 1), None);
+        assert!(range.overlaps(unit.at(20)) && !range.overlaps(unit.at(21)));
+        assert!(range.covers(unit.between(20, 11)));
+        assert_eq!(unit.range(2, 1), None);
+    }
+
+    #[test]
+    fn ticks_become_milliseconds_in_one_place() {
+        assert_eq!(TimeUnit::Millis.to_ms(-1), -1);
+        assert_eq!(TimeUnit::Nanos.to_ms(-1), -1, "the millisecond before 1970");
+        assert_eq!(TimeUnit::Nanos.to_ms(1_999_999), 1);
+        assert_eq!(TimeUnit::Nanos.between(0, 5_000_000).max_ms(), 5);
+        assert_eq!(TimeUnit::Nanos.of_ms(3), 3_000_000);
+        assert_eq!(TimeUnit::Nanos.of_ms(i64::MAX), i64::MAX);
+    }
+
+    /// Of two signals, say: a range of milliseconds never silently selects nanoseconds.
+    #[test]
+    fn units_do_not_mix() {
+        let (metrics, logs) = (Signal::Metrics.time_unit().at(5), Signal::Logs.time_unit().at(5));
+        let mixed: [fn(TimeRange, TimeRange) -> bool; 3] =
+            [TimeRange::overlaps, TimeRange::covers, |one, other| one.union(other) == one];
+        for compare in mixed {
+            assert!(std::panic::catch_unwind(|| compare(metrics, logs)).is_err());
+        }
+        assert_ne!(metrics, logs);
     }
 }

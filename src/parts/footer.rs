@@ -2,7 +2,7 @@
 
 use crate::PartError;
 use codec::{ByteReader, ByteWriter, DecodeError, crc32c_append};
-use model::{Day, Signal, TenantId, TimeRange, Ulid, WalPosition};
+use model::{Day, Signal, TenantId, TimeRange, TimeUnit, Ulid, WalPosition};
 
 pub const PART_FORMAT_VERSION: u16 = 1;
 
@@ -98,7 +98,7 @@ pub(crate) fn decode_footer(footer: &[u8]) -> Result<(PartMeta, usize), DecodeEr
         schema: reader.u16()?,
         level: reader.u8()?,
         day: Day(reader.varint_signed()?),
-        time: decode_time(&mut reader)?,
+        time: decode_time(&mut reader, signal.time_unit())?,
         rows: reader.varint()?,
         series: reader.varint()?,
         tombstones_applied: reader.varint()?,
@@ -125,9 +125,13 @@ pub(crate) fn decode_signal(reader: &mut ByteReader<'_>) -> Result<Signal, Decod
     Signal::from_code(reader.u8()?).ok_or(wrong)
 }
 
-pub(crate) fn decode_time(reader: &mut ByteReader<'_>) -> Result<TimeRange, DecodeError> {
+/// The files hold bare ticks: their signal says which unit.
+pub(crate) fn decode_time(
+    reader: &mut ByteReader<'_>,
+    unit: TimeUnit,
+) -> Result<TimeRange, DecodeError> {
     let wrong = reader.value_error("a time range that ends before it begins");
-    TimeRange::new(reader.varint_signed()?, reader.varint_signed()?).ok_or(wrong)
+    unit.range(reader.varint_signed()?, reader.varint_signed()?).ok_or(wrong)
 }
 
 pub(crate) fn encode_tail(footer: &[u8]) -> [u8; TAIL_LENGTH] {

@@ -4,7 +4,7 @@ use crate::PartError;
 use crate::footer::{decode_signal, decode_tenant, decode_time};
 use crate::manifest::{Damage, Manifest, PartInfo, QuarantinedPart, Tombstone};
 use codec::{ByteReader, ByteWriter, DecodeError, crc32c};
-use model::{Day, TimeRange, Ulid, WalPosition};
+use model::{Day, TimeRange, TimeUnit, Ulid, WalPosition};
 
 pub const MANIFEST_FORMAT_VERSION: u16 = 1;
 
@@ -56,15 +56,19 @@ pub(crate) fn decode(key: &str, bytes: &[u8]) -> Result<Manifest, PartError> {
 }
 
 fn decode_body(mut reader: ByteReader<'_>) -> Result<Manifest, DecodeError> {
+    let generation = reader.u64()?;
+    let tenant = decode_tenant(&mut reader)?;
+    let signal = decode_signal(&mut reader)?;
+    let unit = signal.time_unit();
     let manifest = Manifest {
-        generation: reader.u64()?,
-        tenant: decode_tenant(&mut reader)?,
-        signal: decode_signal(&mut reader)?,
+        generation,
+        tenant,
+        signal,
         created_ms: reader.varint_signed()?,
         covered: WalPosition { segment: reader.varint()?, offset: reader.varint()? },
-        parts: read_list(&mut reader, read_part)?,
-        tombstones: read_list(&mut reader, read_tombstone)?,
-        quarantined: read_list(&mut reader, read_quarantined)?,
+        parts: read_list(&mut reader, |reader| read_part(reader, unit))?,
+        tombstones: read_list(&mut reader, |reader| read_tombstone(reader, unit))?,
+        quarantined: read_list(&mut reader, |reader| read_quarantined(reader, unit))?,
         damage: read_list(&mut reader, read_damage)?,
         engine_state: reader.prefixed()?.to_vec(),
     };
@@ -82,7 +86,7 @@ fn write_list<T>(writer: &mut ByteWriter, list: &[T], write: fn(&mut ByteWriter,
 
 fn read_list<T>(
     reader: &mut ByteReader<'_>,
-    read: fn(&mut ByteReader<'_>) -> Result<T, DecodeError>,
+    read: impl Fn(&mut ByteReader<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
     // Every item takes at least one byte, so the count can't exceed the remaining bytes; memory
     // grows only with items that are really there.
@@ -107,14 +111,14 @@ fn write_part(writer: &mut ByteWriter, part: &PartInfo) {
     writer.prefixed(&part.bounds);
 }
 
-fn read_part(reader: &mut ByteReader<'_>) -> Result<PartInfo, DecodeError> {
+fn read_part(reader: &mut ByteReader<'_>, unit: TimeUnit) -> Result<PartInfo, DecodeError> {
     Ok(PartInfo {
         id: Ulid(reader.u128()?),
         bytes: reader.varint()?,
         schema: reader.u16()?,
         level: reader.u8()?,
         day: Day(reader.varint_signed()?),
-        time: decode_time(reader)?,
+        time: decode_time(reader, unit)?,
         rows: reader.varint()?,
         series: reader.varint()?,
         tombstones_applied: reader.varint()?,
@@ -132,10 +136,10 @@ fn write_tombstone(writer: &mut ByteWriter, tombstone: &Tombstone) {
     writer.varint(tombstone.generation);
 }
 
-fn read_tombstone(reader: &mut ByteReader<'_>) -> Result<Tombstone, DecodeError> {
+fn read_tombstone(reader: &mut ByteReader<'_>, unit: TimeUnit) -> Result<Tombstone, DecodeError> {
     Ok(Tombstone {
         id: Ulid(reader.u128()?),
-        time: decode_time(reader)?,
+        time: decode_time(reader, unit)?,
         matcher: reader.prefixed()?.to_vec(),
         created_ms: reader.varint_signed()?,
         position: WalPosition { segment: reader.varint()?, offset: reader.varint()? },
@@ -149,9 +153,12 @@ fn write_quarantined(writer: &mut ByteWriter, part: &QuarantinedPart) {
     writer.varint_signed(part.since_ms);
 }
 
-fn read_quarantined(reader: &mut ByteReader<'_>) -> Result<QuarantinedPart, DecodeError> {
+fn read_quarantined(
+    reader: &mut ByteReader<'_>,
+    unit: TimeUnit,
+) -> Result<QuarantinedPart, DecodeError> {
     Ok(QuarantinedPart {
-        info: read_part(reader)?,
+        info: read_part(reader, unit)?,
         reason: reader.text()?.to_owned(),
         since_ms: reader.varint_signed()?,
     })
@@ -182,7 +189,7 @@ mod tests {
             id: u128, bytes: u64, schema: u16, level: u8, day: i64, a: i64, b: i64, rows: u64,
             series: u64, tombstones_applied: u64, bounds: Vec<u8>,
         ) -> PartInfo {
-            let time = TimeRange { min: a.min(b), max: a.max(b) };
+            let time = TimeUnit::Nanos.between(a, b);
             let (id, day) = (Ulid(id), Day(day));
             PartInfo {
                 id, bytes, schema, level, day, time, rows, series, tombstones_applied, bounds,
@@ -201,7 +208,7 @@ mod tests {
         ) -> Manifest {
             let tombstone = |(id, matcher): (u128, Vec<u8>)| Tombstone {
                 id: Ulid(id),
-                time: TimeRange::at(id as i64),
+                time: TimeUnit::Nanos.at(id as i64),
                 matcher,
                 created_ms: 5,
                 position: WalPosition { segment: 7, offset: 8 },

@@ -38,13 +38,12 @@ pub fn plan_retention<'m>(
     let (mut drop, mut kept) = (BTreeSet::new(), Vec::new());
     for manifest in manifests {
         let oldest = retention.oldest(manifest);
-        let last = |part: &PartInfo| to_ms(part.time.max, manifest.signal);
-        let is_too_old = |part: &PartInfo| oldest.is_some_and(|oldest| last(part) < oldest);
+        let is_too_old = |part: &PartInfo| oldest.is_some_and(|oldest| part.time.max_ms() < oldest);
         let quarantined = manifest.quarantined.iter().map(|part| &part.info);
         for part in manifest.parts.iter().chain(quarantined) {
             match is_too_old(part) {
                 true => drop.extend([part.id]),
-                false => kept.push((last(part), part)),
+                false => kept.push(part),
             }
         }
     }
@@ -54,26 +53,22 @@ pub fn plan_retention<'m>(
     drop
 }
 
-fn to_ms(tick: i64, signal: Signal) -> i64 {
-    tick.div_euclid(signal.ticks_per_second() / 1_000)
-}
-
-/// The parts to drop for the size, from parts with the millisecond of their last row.
-fn over_size(parts: Vec<(i64, &PartInfo)>, bytes_max: u64, beside: u64) -> Vec<Ulid> {
-    let mut bytes: u64 = parts.iter().map(|(_, part)| part.bytes).sum();
-    let mut days: BTreeMap<Day, Vec<(i64, &PartInfo)>> = BTreeMap::new();
-    parts.into_iter().for_each(|part| days.entry(part.1.day).or_default().push(part));
+/// The parts to drop for the size.
+fn over_size(parts: Vec<&PartInfo>, bytes_max: u64, beside: u64) -> Vec<Ulid> {
+    let mut bytes: u64 = parts.iter().map(|part| part.bytes).sum();
+    let mut days: BTreeMap<Day, Vec<&PartInfo>> = BTreeMap::new();
+    parts.into_iter().for_each(|part| days.entry(part.day).or_default().push(part));
     let mut drop = Vec::new();
     while bytes.saturating_add(beside) > bytes_max
         && days.len() > 1
         && let Some((_, oldest)) = days.pop_first()
     {
-        bytes -= oldest.iter().map(|(_, part)| part.bytes).sum::<u64>();
-        drop.extend(oldest.iter().map(|(_, part)| part.id));
+        bytes -= oldest.iter().map(|part| part.bytes).sum::<u64>();
+        drop.extend(oldest.iter().map(|part| part.id));
     }
     let mut newest = days.into_values().next().unwrap_or_default();
-    newest.sort_by_key(|(last, part)| (*last, part.id));
-    for (_, part) in newest {
+    newest.sort_by_key(|part| (part.time.max_ms(), part.id));
+    for part in newest {
         if bytes <= bytes_max {
             break;
         }
@@ -87,7 +82,7 @@ fn over_size(parts: Vec<(i64, &PartInfo)>, bytes_max: u64, beside: u64) -> Vec<U
 mod tests {
     use super::*;
     use crate::manifest::QuarantinedPart;
-    use model::TimeRange;
+    use model::TimeUnit;
 
     fn part(id: u128, day: i64, max: i64, bytes: u64) -> PartInfo {
         PartInfo {
@@ -96,7 +91,7 @@ mod tests {
             schema: 1,
             level: 0,
             day: Day(day),
-            time: TimeRange { min: 0, max },
+            time: TimeUnit::Millis.between(0, max),
             rows: 1,
             series: 1,
             tombstones_applied: 0,
@@ -181,12 +176,11 @@ mod tests {
     #[test]
     fn signals_share_the_size_and_the_age() {
         let mut logs = Manifest::empty(TenantId::default_tenant(), Signal::Logs);
-        let nanoseconds = |ms: i64| ms * 1_000_000;
-        logs.parts = vec![
-            part(6, 1, nanoseconds(11), 5),
-            part(7, 3, nanoseconds(29), 5),
-            part(8, 3, nanoseconds(31), 5),
-        ];
+        let of_logs = |id, day, ms| {
+            let unit = Signal::Logs.time_unit();
+            PartInfo { time: unit.at(unit.of_ms(ms)), ..part(id, day, 0, 5) }
+        };
+        logs.parts = vec![of_logs(6, 1, 11), of_logs(7, 3, 29), of_logs(8, 3, 31)];
         let check = |oldest_ms: Option<i64>, bytes_max: Option<u64>, expected: &[u128]| {
             assert_eq!(dropped(&[&manifest(), &logs], &retention(oldest_ms, bytes_max)), expected);
         };

@@ -4,7 +4,7 @@ use crate::storage::{
     Column, SampleDetail, Scratch, SelectHints, Selection, SeriesColumns, Storage, StorageError,
 };
 use metric_store::{MetricStore, Samples, Select, SeriesSamples, StoreError, Union};
-use model::{Labels, Matcher, Room, TenantId, TimeRange};
+use model::{Labels, Matcher, Room, TenantId, TimeUnit};
 
 /// The metrics of one tenant, or some of them.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Storage for TenantMetrics<'_> {
         matchers: &[Matcher],
         room: &mut dyn Room,
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
-        let time = TimeRange { min: hints.start_ms, max: hints.end_ms.max(hints.start_ms) };
+        let time = TimeUnit::Millis.between(hints.start_ms, hints.end_ms.max(hints.start_ms));
         let values_needed = hints.detail != SampleDetail::Times;
         let select = |matchers: &[Matcher]| {
             self.store.select(self.tenant, &Select { time, matchers, values_needed })

@@ -1,5 +1,5 @@
 use super::*;
-use model::{Signal, TenantId, TimeRange, Ulid, WalPosition};
+use model::{Signal, TenantId, TimeUnit, Ulid, WalPosition};
 use parts::Tombstone;
 use platform::{Random, SeededRandom};
 
@@ -13,7 +13,7 @@ fn part(id: u128, day: i64, level: u8, bytes: u64) -> PartInfo {
         schema: 1,
         level,
         day: Day(day),
-        time: TimeRange::at(0),
+        time: TimeUnit::Millis.at(0),
         rows: 1,
         series: 1,
         tombstones_applied: 0,
@@ -120,7 +120,7 @@ fn parts_with_deleted_rows_are_rewritten_where_they_are() {
     let parts = vec![part(1, 7, LEVEL_MAX, 10), applied, part(3, 7, 0, 10)];
     let tombstone = Tombstone {
         id: Ulid(9),
-        time: TimeRange::at(0),
+        time: TimeUnit::Millis.at(0),
         matcher: Vec::new(),
         created_ms: 0,
         position: WalPosition::default(),

@@ -14,7 +14,7 @@ mod runs;
 use crate::batch::{Exemplar, HistogramSample};
 use crate::columns::{Column, Columns};
 use clocks::{Clocks, NO_CLOCK};
-use model::{Day, MetricMetadata, STALE_BITS, Signal, TimeRange};
+use model::{Day, MetricMetadata, STALE_BITS, Signal, TimeRange, TimeUnit};
 use runs::{Run, ValueArena};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -233,7 +233,7 @@ impl Head {
             self.days.insert(day);
             self.day = Some(day.range(Signal::Metrics));
         }
-        let at = TimeRange::at(time);
+        let at = TimeUnit::Millis.at(time);
         self.time = Some(self.time.map_or(at, |range| range.union(at)));
     }
 

@@ -16,7 +16,7 @@ mod writer;
 
 use crate::StoreError;
 use codec::{ByteReader, ByteWriter, DecodeError};
-use model::TimeRange;
+use model::{TimeRange, TimeUnit};
 use parts::PartError;
 
 pub(crate) use dictionary::{Dictionaries, Dictionary};
@@ -97,7 +97,8 @@ fn decode_group(reader: &mut ByteReader<'_>) -> Result<GroupEntry, DecodeError> 
     let rows = reader.varint()?;
     let wrong = reader.value_error("a group ends before it begins");
     let min = reader.varint_signed()?;
-    let time = TimeRange::new(min, min.wrapping_add_unsigned(reader.varint()?)).ok_or(wrong)?;
+    let time =
+        TimeUnit::Millis.range(min, min.wrapping_add_unsigned(reader.varint()?)).ok_or(wrong)?;
     let names = decode_place(reader)?;
     let columns = decode_place(reader)?;
     let values = decode_place(reader)?;
@@ -135,7 +136,7 @@ mod tests {
                 metric,
                 series,
                 rows,
-                time: TimeRange { min: one.min(other), max: one.max(other) },
+                time: TimeUnit::Millis.between(one, other),
                 names: places.0,
                 columns: places.1,
                 values: places.2,

@@ -12,7 +12,7 @@ use crate::histograms::encode_histogram;
 use crate::values::{self, Effort};
 use codec::{ByteWriter, xxh3_128};
 use engine::PartOrigin;
-use model::{FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange};
+use model::{FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange, TimeUnit};
 use parts::{Compression, NewPart, PartStore, PartWriter};
 use std::collections::HashMap;
 
@@ -233,7 +233,7 @@ impl PartBuilder {
     ) -> Result<(), StoreError> {
         self.exemplars.prefixed(series.as_bytes());
         encode_exemplar(exemplar, &mut self.exemplars);
-        let at = TimeRange::at(exemplar.time_ms);
+        let at = TimeUnit::Millis.at(exemplar.time_ms);
         self.time = Some(self.time.map_or(at, |range| range.union(at)));
         if self.exemplars.len() >= PAGE_BYTES { self.end_exemplars() } else { Ok(()) }
     }
@@ -264,7 +264,7 @@ impl PartBuilder {
         }
         let Self { writer, origin, .. } = self;
         let day_start = origin.day.range(model::Signal::Metrics).min;
-        let time = self.time.unwrap_or(TimeRange::at(day_start));
+        let time = self.time.unwrap_or(TimeUnit::Millis.at(day_start));
         let summary = origin.summary(PART_SCHEMA, time, self.rows, self.series);
         Ok(Some(writer.finish(summary)?))
     }
@@ -373,8 +373,9 @@ impl Group {
 
     fn see(&mut self, times: &[i64]) {
         self.rows += times.len() as u64;
-        let range =
-            TimeRange::new(times[0], times[times.len() - 1]).unwrap_or(TimeRange::at(times[0]));
+        let range = TimeUnit::Millis
+            .range(times[0], times[times.len() - 1])
+            .unwrap_or(TimeUnit::Millis.at(times[0]));
         self.time = Some(self.time.map_or(range, |time| time.union(range)));
     }
 }

@@ -7,7 +7,7 @@ use crate::kind::Store;
 use crate::matcher::Compiled;
 use crate::part::MetricPart;
 use engine::LabelDeletes;
-use model::{Labels, Matcher, MetricMetadata, NoRoom, Room, TenantId, TimeRange};
+use model::{Labels, Matcher, MetricMetadata, NoRoom, Room, TenantId, TimeRange, TimeUnit};
 use std::collections::BTreeMap;
 
 /// The metadata of metrics; for each metric, what arrived last.
@@ -28,7 +28,7 @@ pub(crate) fn metadata(
     };
     let Some(tenant) = store.tenant(tenant) else { return Ok(known) };
     let view = tenant.view(&store.kind);
-    for id in parts_by_age(&view.manifest, TimeRange::EVERYTHING) {
+    for id in parts_by_age(&view.manifest, TimeUnit::Millis.everything()) {
         let read = || {
             let part = tenant.store.part(&view.manifest, id)?;
             MetricPart::open(part, &store.kind.caches)?.metadata()

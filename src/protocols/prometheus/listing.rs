@@ -3,7 +3,7 @@
 use super::envelope::{ApiError, Context};
 use super::memory::take;
 use metric_store::{Exemplar, Select, Selection, in_label_order};
-use model::{Labels, Matcher, TimeRange};
+use model::{Labels, Matcher, TimeRange, TimeUnit};
 use query::Holding;
 
 /// What a listing is about: the series that match any of the selectors (or all series, when there is
@@ -43,7 +43,7 @@ impl ListingQuery {
     }
 
     pub(super) fn time(&self) -> TimeRange {
-        TimeRange { min: self.start_ms, max: self.end_ms.max(self.start_ms) }
+        TimeUnit::Millis.between(self.start_ms, self.end_ms.max(self.start_ms))
     }
 
     /// What each selector asks of the store; where there is none, everything.

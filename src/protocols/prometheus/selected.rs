@@ -5,7 +5,7 @@ use super::envelope::{ApiError, Context};
 use super::memory::take as hold;
 use crate::api::stream::Gone;
 use metric_store::{Scratch, Select, SeriesSamples, StoreError, in_label_order};
-use model::{FloatHistogram, Labels, Matcher, TimeRange, is_stale};
+use model::{FloatHistogram, Labels, Matcher, TimeUnit, is_stale};
 use promql::QueryError;
 use query::{Holding, Stop};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) fn each_series(
         return Ok(());
     }
     let store = &context.metrics()?.store;
-    let time = TimeRange { min: start_ms, max: end_ms.max(start_ms) };
+    let time = TimeUnit::Millis.between(start_ms, end_ms.max(start_ms));
     let select = |matchers: &Vec<Matcher>| {
         store.select(&context.call.tenant, &Select { time, matchers, values_needed: true })
     };

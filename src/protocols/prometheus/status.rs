@@ -4,7 +4,7 @@ use super::envelope::{ApiError, Context, Data};
 use super::selectors::selectors;
 use crate::api::json;
 use metric_store::{Cardinality, NameCount, Select};
-use model::{Matcher, TimeRange};
+use model::{Matcher, TimeUnit};
 use query::format_duration;
 use serde_json::json as value;
 use std::collections::BTreeMap;
@@ -206,7 +206,7 @@ pub(super) fn statistics(context: &Context) -> Result<Data, ApiError> {
 
 /// Who causes how many series, with at most `limit` lines in each table.
 fn cardinality(context: &Context, limit: usize) -> Result<Cardinality, ApiError> {
-    let (time, matchers) = (TimeRange::EVERYTHING, &only_selector(context)?);
+    let (time, matchers) = (TimeUnit::Millis.everything(), &only_selector(context)?);
     let wanted = Select { time, matchers, values_needed: false };
     let memory = context.listing_memory();
     let selection = context.metrics()?.store.select(&context.call.tenant, &wanted)?;

@@ -6,7 +6,7 @@ use engine::{
     BatchKind, EngineError, FlushOrigin, Head, HeadSize, InputFailed, Intake, Kind, MergeOrder,
     PartOrigin, Store, Tenant,
 };
-use model::{Day, ErrorKind, Signal, TenantId, TimeRange, Ulid, WalPosition};
+use model::{Day, ErrorKind, Signal, TenantId, TimeRange, TimeUnit, Ulid, WalPosition};
 use parts::{Compression, Manifest, MergePlan, NewPart, PartStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ fn write(
         let bytes = records::encode(page.iter().copied());
         writer.page(PAGE, Some(page[0].0), &bytes, Compression::Zstd { level: 1 })?;
     }
-    let ticks = rows.iter().map(|(_, record)| TimeRange::at(record.tick));
+    let ticks = rows.iter().map(|(_, record)| TimeUnit::Millis.at(record.tick));
     let time = ticks.reduce(TimeRange::union).expect("a part has rows");
     Ok(writer.finish(origin.summary(SCHEMA, time, rows.len() as u64, 0))?)
 }
@@ -130,7 +130,8 @@ pub fn read_all(
 ) -> Result<(Records, Vec<String>), EngineError> {
     let Some(tenant) = store.tenant(tenant) else { return Ok(Default::default()) };
     let view = tenant.view(&store.kind);
-    let (mut found, mut warnings) = (Records::new(), view.manifest.warnings(TimeRange::EVERYTHING));
+    let (mut found, mut warnings) =
+        (Records::new(), view.manifest.warnings(TimeUnit::Millis.everything()));
     for part in &view.manifest.parts {
         match read(&tenant.store, &view.manifest, part.id) {
             Ok(records) => found.extend(records),

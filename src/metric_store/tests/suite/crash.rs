@@ -1,7 +1,7 @@
 //! Power cuts at operations of a script: what was acknowledged must survive.
 
 use crate::world::{Row, Rows, TODAY_MS, World, labels};
-use model::{Matcher, TimeRange};
+use model::{Matcher, TimeUnit};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use std::error::Error;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn script(world: &mut World, ledger: &mut Ledger) -> Result<(), Box<dyn Error>> 
             8 => {
                 let matcher = Matcher::equal("number", "3");
                 ledger.deleting = Some(matcher.clone());
-                world.delete(std::slice::from_ref(&matcher), TimeRange::at(TODAY_MS))?;
+                world.delete(std::slice::from_ref(&matcher), TimeUnit::Millis.at(TODAY_MS))?;
                 ledger.deleted = Some(matcher);
             }
             _ => {}
@@ -67,7 +67,7 @@ fn count_operations(seed: u64) -> u64 {
     let mut world = World::open(disk.clone(), Arc::new(SimClock::new()), seed).unwrap();
     let mut ledger = Ledger::default();
     script(&mut world, &mut ledger).unwrap();
-    ledger.check(&world.rows(TimeRange::EVERYTHING).unwrap(), "without a crash");
+    ledger.check(&world.rows(TimeUnit::Millis.everything()).unwrap(), "without a crash");
     assert_eq!(labels(3).value("number"), "3");
     disk.operations()
 }
@@ -94,10 +94,10 @@ fn what_was_acknowledged_survives_every_power_cut() {
             drop(run);
             let world = World::open(survived, clock, seed + 1)
                 .unwrap_or_else(|error| panic!("{context}: {error}"));
-            ledger.check(&world.rows(TimeRange::EVERYTHING).unwrap(), &context);
+            ledger.check(&world.rows(TimeUnit::Millis.everything()).unwrap(), &context);
             world.flush().unwrap();
             world.merge(true).unwrap();
-            ledger.check(&world.rows(TimeRange::EVERYTHING).unwrap(), &context);
+            ledger.check(&world.rows(TimeUnit::Millis.everything()).unwrap(), &context);
         }
     }
 }

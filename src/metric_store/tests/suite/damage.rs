@@ -2,7 +2,7 @@
 
 use crate::world::{Row, Rows, TODAY_MS, World};
 use metric_store::{Scratch, Select};
-use model::{Matcher, TimeRange};
+use model::{Matcher, TimeUnit};
 use platform::Disk;
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Random, SeededRandom};
@@ -61,13 +61,14 @@ fn a_flipped_bit_never_changes_an_answer() {
         let known = disk.list(&manifests).unwrap();
         let mut world = World::open(disk.clone(), Arc::new(SimClock::new()), seed).unwrap();
         world.whole = false;
-        let found = world.rows(TimeRange::EVERYTHING).unwrap();
+        let found = world.rows(TimeUnit::Millis.everything()).unwrap();
         for (key, row) in &found {
             assert_eq!(all.get(key), Some(row), "round {round}, bit {at}: a wrong value");
         }
         if found.len() < all.len() {
             assert!(found.len() >= 900, "round {round}, bit {at}: the other part is not served");
-            let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: true };
+            let wanted =
+                Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
             let selection = world.store.select(&world.tenant, &wanted).unwrap();
             assert!(!selection.warnings().is_empty(), "round {round}, bit {at}: no warning");
             noticed += 1;
@@ -99,7 +100,7 @@ fn damage_that_a_merge_finds_quarantines_the_part() {
     world.merge(true).unwrap();
     assert_eq!(world.engine.stats().quarantined, 1);
     let wanted = Select {
-        time: TimeRange::EVERYTHING,
+        time: TimeUnit::Millis.everything(),
         matchers: &[Matcher::equal("number", "0")],
         values_needed: true,
     };

@@ -6,7 +6,7 @@
 
 use crate::world::{Row, Rows, TODAY_MS, World, labels};
 use metric_store::{BatchBuilder, Exemplar};
-use model::{Labels, MetricKind, MetricMetadata, STALE_BITS, TimeRange, Unbounded};
+use model::{Labels, MetricKind, MetricMetadata, STALE_BITS, TimeUnit, Unbounded};
 use platform::Disk;
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
 use std::path::{Path, PathBuf};
@@ -110,10 +110,10 @@ fn fixtures_of_version_2_are_read() {
     let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
     assert_eq!(world.engine.stats().parts, 2, "a merged part and a flushed one");
     for state in ["unchanged", "merged"] {
-        assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap(), expected(), "{state}");
+        assert_eq!(world.rows(TimeUnit::Millis.everything()).unwrap(), expected(), "{state}");
         let exemplars = world
             .store
-            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .exemplars(&world.tenant, TimeUnit::Millis.everything(), &[], &mut Unbounded)
             .unwrap();
         assert_eq!(exemplars, [(labels(0), (0..4).map(exemplar).collect())], "{state}");
         let known = world.store.metadata(&world.tenant, &mut Unbounded).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::world::{TODAY_MS, World};
 use metric_store::{Exemplar, HistogramSample, Scratch, Select};
-use model::{Buckets, FloatHistogram, Labels, MetricKind, MetricMetadata, TimeRange, Unbounded};
+use model::{Buckets, FloatHistogram, Labels, MetricKind, MetricMetadata, TimeUnit, Unbounded};
 use parts::PAGE_RAW_MAX;
 use platform::sim::{SimClock, SimDisk};
 use std::sync::Arc;
@@ -49,7 +49,8 @@ fn histograms_of_one_metric() {
         world.write_batch(fill).unwrap();
     };
     in_two_parts_and_in_one(write, |world| {
-        let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: true };
+        let wanted =
+            Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
         let selection = world.store.select(&world.tenant, &wanted).unwrap();
         assert_eq!(selection.len(), series);
         let mut scratch = Scratch::default();
@@ -81,7 +82,7 @@ fn exemplars() {
     in_two_parts_and_in_one(write, |world| {
         let found = world
             .store
-            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .exemplars(&world.tenant, TimeUnit::Millis.everything(), &[], &mut Unbounded)
             .unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1.len(), STEPS * each);

@@ -1,7 +1,7 @@
 //! Random writes, cuts, flushes, merges, deletes and restarts, with a `BTreeMap` as the model.
 
 use crate::world::{DAY_MS, Row, Rows, TODAY_MS, World, labels};
-use model::{Matcher, STALE_BITS, TimeRange};
+use model::{Matcher, STALE_BITS, TimeRange, TimeUnit};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Random, SeededRandom};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ fn any_rows(random: &SeededRandom, now: i64) -> Vec<(u32, i64, Row)> {
 fn any_range(random: &SeededRandom, now: i64) -> TimeRange {
     let one = now - random.below(3 * DAY_MS as u64) as i64;
     let other = now - random.below(DAY_MS as u64 / 4) as i64;
-    TimeRange { min: one.min(other), max: one.max(other) }
+    TimeUnit::Millis.between(one, other)
 }
 
 fn delete(world: &World, model: &mut Rows, random: &SeededRandom, now: i64) {
@@ -135,12 +135,12 @@ fn the_store_is_a_map() {
                 check(&world, &model, any_range(&random, now), step);
             }
         }
-        check(&world, &model, TimeRange::EVERYTHING, 1_000);
+        check(&world, &model, TimeUnit::Millis.everything(), 1_000);
         world.flush().unwrap();
         world.merge(true).unwrap();
-        check(&world, &model, TimeRange::EVERYTHING, 1_001);
+        check(&world, &model, TimeUnit::Millis.everything(), 1_001);
         assert!(world.store.erase_deleted(&world.tenant).is_ok());
-        check(&world, &model, TimeRange::EVERYTHING, 1_002);
+        check(&world, &model, TimeUnit::Millis.everything(), 1_002);
     }
 }
 
@@ -163,9 +163,9 @@ fn a_merge_of_parts_is_a_sort_of_rows() {
         model.extend(rows.into_iter().map(|(series, time, row)| ((series, time), row)));
         world.flush().unwrap();
         world.merge(false).unwrap();
-        check(&world, &model, TimeRange::EVERYTHING, flush);
+        check(&world, &model, TimeUnit::Millis.everything(), flush);
     }
     world.merge(true).unwrap();
     assert_eq!(world.engine.stats().parts, 1);
-    check(&world, &model, TimeRange::EVERYTHING, 1_000);
+    check(&world, &model, TimeUnit::Millis.everything(), 1_000);
 }

@@ -2,7 +2,7 @@
 //! that can't be interpreted, retention during merges.
 
 use crate::world::{Row, TODAY_MS, World, cut_all, flush_all};
-use model::{ErrorKind, Matcher, Signal, TenantId, TimeRange, WalPosition};
+use model::{ErrorKind, Matcher, Signal, TenantId, TimeUnit, WalPosition};
 use parts::{Compression, Edit, PartStore, Retention, Site, Tombstone, plan_retention};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
 use platform::{Disk, DiskBlobs, Ids, SeededRandom};
@@ -25,7 +25,7 @@ fn row(series: u32, step: i64) -> (u32, i64, Row) {
 }
 
 fn count(world: &World) -> usize {
-    world.rows(TimeRange::EVERYTHING).unwrap().len()
+    world.rows(TimeUnit::Millis.everything()).unwrap().len()
 }
 
 /// The tenant's parts and manifests, opened independently of the store.
@@ -49,16 +49,16 @@ fn a_delete_whose_outcome_was_unknown_is_whole_or_was_never_there() {
         world.write(&[row(1, 1), row(2, 1)]).unwrap();
         world.disk.fail_next(operation, Fault::Eio);
         let one = [Matcher::equal("number", "1")];
-        assert!(world.delete(&one, TimeRange::EVERYTHING).is_err(), "{operation:?}");
+        assert!(world.delete(&one, TimeUnit::Millis.everything()).is_err(), "{operation:?}");
         // The delete does not apply to later samples.
         world.write(&[row(1, 2)]).unwrap();
         world.flush().unwrap();
-        let rows = world.rows(TimeRange::EVERYTHING).unwrap();
+        let rows = world.rows(TimeUnit::Millis.everything()).unwrap();
         let of_one: Vec<i64> =
             rows.keys().filter(|(series, _)| *series == 1).map(|(_, at)| at - TODAY_MS).collect();
         assert!(of_one == [0, 1, 2] || of_one == [2], "{operation:?}: {of_one:?}");
         let after = reopened(world);
-        assert_eq!(after.rows(TimeRange::EVERYTHING).unwrap(), rows, "{operation:?}");
+        assert_eq!(after.rows(TimeUnit::Millis.everything()).unwrap(), rows, "{operation:?}");
     }
 }
 
@@ -69,13 +69,13 @@ fn deletes_are_refused_before_they_fill_the_memory() {
     let mut refused = None;
     for step in 0..40 {
         world.write(&[row(1, step), row(2, step)]).unwrap();
-        if let Err(error) = world.delete(&one, TimeRange::EVERYTHING) {
+        if let Err(error) = world.delete(&one, TimeUnit::Millis.everything()) {
             refused = refused.or(Some((step, error.kind())));
         }
     }
     assert_eq!(refused, Some((16, ErrorKind::Overloaded)));
     world.flush().unwrap();
-    world.delete(&one, TimeRange::EVERYTHING).unwrap();
+    world.delete(&one, TimeUnit::Millis.everything()).unwrap();
     assert_eq!(count(&world), 40);
 }
 
@@ -89,7 +89,7 @@ fn a_tombstone_that_can_not_be_read_does_not_bring_samples_back() {
     let store = parts_of(&world);
     let tombstone = Tombstone {
         id: store.mint_id(),
-        time: TimeRange::EVERYTHING,
+        time: TimeUnit::Millis.everything(),
         matcher: b"of a newer version".to_vec(),
         created_ms: 0,
         position: world.end(),
@@ -191,7 +191,7 @@ fn reading_and_deleting_create_no_tenants() {
     let mut world = world();
     world.tenant = TenantId::new("nobody").unwrap();
     assert_eq!(count(&world), 0);
-    world.delete(&[Matcher::equal("number", "1")], TimeRange::EVERYTHING).unwrap();
+    world.delete(&[Matcher::equal("number", "1")], TimeUnit::Millis.everything()).unwrap();
     assert_eq!(world.store.erase_deleted(&world.tenant).unwrap(), 0);
     cut_all(&*world.engine, world.end());
     flush_all(&*world.engine).unwrap();

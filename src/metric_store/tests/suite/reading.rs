@@ -3,7 +3,7 @@
 use crate::world::{LIMITS, Row, TODAY_MS, World, labels};
 use metric_store::{BatchBuilder, Exemplar, Limits, Scratch, Select, StoreError};
 use model::{
-    ErrorKind, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, STALE_BITS, TimeRange,
+    ErrorKind, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, STALE_BITS, TimeUnit,
     Unbounded,
 };
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
@@ -15,7 +15,7 @@ fn world() -> World {
 }
 
 fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
-    let wanted = Select { time: TimeRange::EVERYTHING, matchers, values_needed: false };
+    let wanted = Select { time: TimeUnit::Millis.everything(), matchers, values_needed: false };
     let selection = world.store.select(&world.tenant, &wanted).unwrap();
     let values = (0..selection.len()).map(|i| selection.labels(i).value("number").to_owned());
     let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
@@ -88,7 +88,7 @@ fn without_values_times_and_stale_markers_are_true() {
         world.write(&[row(entry), (1, row(entry).1, row((0, &bits[0])).2)]).unwrap();
     }
     in_every_state(&mut world, |world, state| {
-        let time = TimeRange { min: TODAY_MS + 15_000, max: TODAY_MS + 45_000 };
+        let time = TimeUnit::Millis.between(TODAY_MS + 15_000, TODAY_MS + 45_000);
         let wanted = Select { time, matchers: &[], values_needed: false };
         let selection = world.store.select(&world.tenant, &wanted).unwrap();
         assert_eq!(selection.len(), 2, "{state}");
@@ -135,20 +135,20 @@ fn exemplars_and_metadata_come_back() {
         assert_eq!(known["metric_0"], metadata("new"), "{state}");
         let all = world
             .store
-            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .exemplars(&world.tenant, TimeUnit::Millis.everything(), &[], &mut Unbounded)
             .unwrap();
         assert_eq!(all, [(labels(0), vec![exemplar(TODAY_MS), exemplar(TODAY_MS + 1)])], "{state}");
         let one = [Matcher::equal("number", "0")];
         let found = world
             .store
-            .exemplars(&world.tenant, TimeRange::at(TODAY_MS), &one, &mut Unbounded)
+            .exemplars(&world.tenant, TimeUnit::Millis.at(TODAY_MS), &one, &mut Unbounded)
             .unwrap();
         assert_eq!(found.len(), 1, "{state}");
         let other = [Matcher::equal("number", "1")];
         assert!(
             world
                 .store
-                .exemplars(&world.tenant, TimeRange::EVERYTHING, &other, &mut Unbounded)
+                .exemplars(&world.tenant, TimeUnit::Millis.everything(), &other, &mut Unbounded)
                 .unwrap()
                 .is_empty()
         );
@@ -199,7 +199,8 @@ fn statistics_count_what_there_is() {
     let row = |series: u32| (series, TODAY_MS, Row { bits: 7, start: 0 });
     world.write(&(0..25).map(row).collect::<Vec<_>>()).unwrap();
     in_every_state(&mut world, |world, state| {
-        let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
+        let wanted =
+            Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: false };
         let selection = world.store.select(&world.tenant, &wanted).unwrap();
         let cardinality = selection.cardinality(2, &mut Unbounded).unwrap();
         assert_eq!(cardinality.series, 25, "{state}");
@@ -231,9 +232,9 @@ fn retention_drops_old_days() {
         world.flush().unwrap();
     }
     assert_eq!(world.retain(Some(TODAY_MS - crate::world::DAY_MS), None), 1);
-    assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap().len(), 2);
+    assert_eq!(world.rows(TimeUnit::Millis.everything()).unwrap().len(), 2);
     assert_eq!(world.retain(None, Some(1)), 2);
-    assert!(world.rows(TimeRange::EVERYTHING).unwrap().is_empty());
+    assert!(world.rows(TimeUnit::Millis.everything()).unwrap().is_empty());
 }
 
 /// Series that the write-ahead log defines in an earlier epoch are found again.
@@ -243,7 +244,7 @@ fn restarts_in_a_row_lose_nothing() {
     let clock = Arc::new(SimClock::new());
     for restart in 0..6 {
         let mut world = World::open(disk.clone(), clock.clone(), restart).unwrap();
-        assert_eq!(world.rows(TimeRange::EVERYTHING).unwrap().len() as u64, restart * 10);
+        assert_eq!(world.rows(TimeUnit::Millis.everything()).unwrap().len() as u64, restart * 10);
         let time = TODAY_MS + restart as i64 * 15_000;
         let row = |series: u32| (series, time, Row { bits: restart, start: 0 });
         world.write(&(0..10).map(row).collect::<Vec<_>>()).unwrap();
@@ -262,7 +263,7 @@ fn threads_share_a_selection() {
     world.write(&(0..40).map(row).collect::<Vec<_>>()).unwrap();
     world.flush().unwrap();
     world.write(&[(3, TODAY_MS + 1, Row { bits: 9, start: 0 })]).unwrap();
-    let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: true };
+    let wanted = Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
     let selection = Arc::new(world.store.select(&world.tenant, &wanted).unwrap());
     let (sender, receiver) = std::sync::mpsc::channel();
     let workers: Vec<_> = (0..4)
@@ -300,7 +301,7 @@ fn selections_know_whether_they_are_in_the_order_of_labels() {
         };
         world.write_batch(write).unwrap();
         in_every_state(&mut world, |world, state| {
-            let time = TimeRange::EVERYTHING;
+            let time = TimeUnit::Millis.everything();
             let wanted = Select { time, matchers: &[], values_needed: false };
             let selection = world.store.select(&world.tenant, &wanted).unwrap();
             assert_eq!(selection.is_in_label_order(), is_in_order, "{state} {odd:?}");
@@ -315,18 +316,20 @@ fn reading_an_unknown_tenant_creates_nothing() {
     let world = world();
     for number in 0..50 {
         let tenant = model::TenantId::new(&format!("tenant-{number}")).unwrap();
-        let wanted = Select { time: TimeRange::EVERYTHING, matchers: &[], values_needed: false };
+        let wanted =
+            Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: false };
         assert!(world.store.select(&tenant, &wanted).unwrap().is_empty());
         assert!(world.store.label_names(&tenant, &wanted, &mut Unbounded).unwrap().0.is_empty());
         assert!(world.store.metadata(&tenant, &mut Unbounded).unwrap().is_empty());
         assert!(
             world
                 .store
-                .exemplars(&tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+                .exemplars(&tenant, TimeUnit::Millis.everything(), &[], &mut Unbounded)
                 .unwrap()
                 .is_empty()
         );
-        let delete = world.store.resolve_delete(&tenant, &[], TimeRange::EVERYTHING).unwrap();
+        let delete =
+            world.store.resolve_delete(&tenant, &[], TimeUnit::Millis.everything()).unwrap();
         assert!(delete.is_none());
     }
     assert_eq!(world.engine.stats().tenants, 0);
@@ -341,7 +344,7 @@ fn a_deleted_exemplar_is_gone_in_every_state_and_a_kept_one_stands_once() {
     let check = |world: &World, context: &str| {
         let found = world
             .store
-            .exemplars(&world.tenant, TimeRange::EVERYTHING, &[], &mut Unbounded)
+            .exemplars(&world.tenant, TimeUnit::Millis.everything(), &[], &mut Unbounded)
             .unwrap();
         let found: Vec<_> = found.iter().flat_map(|(_, all)| all.clone()).collect();
         let kept = [exemplar(TODAY_MS + 9, 1.0), exemplar(TODAY_MS + 9, 2.0)];
@@ -360,7 +363,7 @@ fn a_deleted_exemplar_is_gone_in_every_state_and_a_kept_one_stands_once() {
         if cuts_first {
             world.cut();
         }
-        world.delete(&[Matcher::equal("number", "1")], TimeRange::at(TODAY_MS)).unwrap();
+        world.delete(&[Matcher::equal("number", "1")], TimeUnit::Millis.at(TODAY_MS)).unwrap();
         check(&world, "head");
         world.flush().unwrap();
         check(&world, "part");

@@ -8,7 +8,7 @@ use crate::world::{
 };
 use engine::Engine;
 use metric_store::{BATCH_SCHEMA, BatchBuilder, MetricStore, Scratch, Select, StoreSettings};
-use model::{Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange, WalPosition};
+use model::{Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange, TimeUnit, WalPosition};
 use parts::{Retention, Site, plan_retention};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;
@@ -217,7 +217,7 @@ impl Writer {
 
     fn delete(&mut self, life: &Life) {
         let (one, other) = (any_time(&self.random, self.now), any_time(&self.random, self.now));
-        let range = TimeRange { min: one.min(other), max: one.max(other) };
+        let range = TimeUnit::Millis.between(one, other);
         let series = self.number * 10 + self.random.below(10) as u32;
         let matchers = [owner(self.number), Matcher::equal("number", &series.to_string())];
         // A failed delete may have happened or not; once repeated, it has.
@@ -233,7 +233,7 @@ impl Writer {
     }
 
     fn check(&self, life: &Life, step: usize) {
-        let found = life.rows(&[owner(self.number)], TimeRange::EVERYTHING);
+        let found = life.rows(&[owner(self.number)], TimeUnit::Millis.everything());
         // Read after the rows: retention may have run in between.
         let kept_from = life.kept_from.load(Ordering::SeqCst);
         for (key, row) in &self.model {
@@ -286,8 +286,11 @@ impl Lockstep {
         let matchers = [Matcher::equal("__name__", "lockstep")];
         while !self.stop.load(Ordering::SeqCst) {
             let acknowledged = self.done.load(Ordering::SeqCst) as usize;
-            let wanted =
-                Select { time: TimeRange::EVERYTHING, matchers: &matchers, values_needed: true };
+            let wanted = Select {
+                time: TimeUnit::Millis.everything(),
+                matchers: &matchers,
+                values_needed: true,
+            };
             let selection = life.store.select(&life.tenant, &wanted).unwrap();
             assert!(selection.warnings().is_empty(), "{:?}", selection.warnings());
             let mut counts = Vec::new();

@@ -154,7 +154,7 @@ fn a_damaged_manifest_falls_back_and_is_reported() {
         let snapshot = store.snapshot();
         assert_eq!(snapshot.generation, newest.generation - 1);
         assert!(snapshot.is_degraded());
-        assert_eq!(snapshot.warnings(model::TimeRange::at(5)).len(), 1);
+        assert_eq!(snapshot.warnings(model::TimeUnit::Millis.at(5)).len(), 1);
         assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2, 3]);
         assert_eq!(
             snapshot.covered, wal_needed_from,
@@ -239,7 +239,7 @@ fn a_manifest_can_be_rebuilt_from_the_parts() {
     let snapshot = store.snapshot();
     assert_eq!(read_rows(&store, &snapshot).unwrap(), [0, 1, 2]);
     assert_eq!(snapshot.covered.offset, 3, "the write-ahead log brings row 3 again");
-    assert_eq!(snapshot.warnings(model::TimeRange::at(0)).len(), 2);
+    assert_eq!(snapshot.warnings(model::TimeUnit::Millis.at(0)).len(), 2);
     assert_eq!(flush(&store, &[3]).unwrap().parts.len(), 3);
 }
 
@@ -281,9 +281,12 @@ fn a_bad_page_costs_its_part_and_nothing_else() {
     let after = store.quarantine(bad, &error.to_string()).unwrap();
     assert_eq!(store.quarantine(bad, "again").unwrap().generation, after.generation);
     assert_eq!(read_rows(&store, &after).unwrap(), [1]);
-    let warnings = after.warnings(model::TimeRange::at(500));
+    let warnings = after.warnings(model::TimeUnit::Millis.at(500));
     assert!(warnings[0].contains("checksum"), "{warnings:?}");
-    assert!(after.warnings(model::TimeRange::at(5_000)).is_empty(), "another time misses nothing");
+    assert!(
+        after.warnings(model::TimeUnit::Millis.at(5_000)).is_empty(),
+        "another time misses nothing"
+    );
     drop((part, snapshot));
     clock.advance_ms(100 * crate::support::HOUR_MS);
     store.collect_garbage_now().unwrap();

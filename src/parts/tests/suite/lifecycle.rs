@@ -4,7 +4,7 @@ use crate::support::{
     HOUR_MS, ROWS_KIND, Scratch, TestClock, flush, merge, open, part_files, read_rows, summary,
     write_rows,
 };
-use model::{Signal, TimeRange, Ulid, WalPosition};
+use model::{Signal, TimeUnit, Ulid, WalPosition};
 use parts::{Compression, Edit, Manifest, PageBuffer, Part, PartError, PartSummary, Tombstone};
 use platform::threads::Worker;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -60,7 +60,7 @@ fn a_writer_refuses_what_a_reader_could_not_read() {
     let big = vec![0; parts::PAGE_RAW_MAX + 1];
     let refused = writer.page(3, None, &big, Compression::Lz4);
     assert!(matches!(refused, Err(PartError::Limit { .. })));
-    let time = TimeRange { min: 0, max: 86_400_000 };
+    let time = TimeUnit::Millis.between(0, 86_400_000);
     let refused = writer.finish(PartSummary { time, ..summary(1, 0, 0) });
     assert!(matches!(refused, Err(PartError::Refused(_))), "a part stays within its day");
     assert_eq!(part_files(blobs.as_ref()), 0, "nothing is left of a part that was not finished");
@@ -236,7 +236,7 @@ fn old_generations_are_deleted() {
 fn tombstone(store: &parts::PartStore, max: i64, position: u64) -> Tombstone {
     Tombstone {
         id: store.mint_id(),
-        time: TimeRange { min: 0, max },
+        time: TimeUnit::Millis.between(0, max),
         matcher: b"all".to_vec(),
         created_ms: 1,
         position: WalPosition { segment: 0, offset: position },

@@ -1,7 +1,7 @@
 //! Helpers that the tests share: a temporary folder, a clock that the test moves, and a minimal
 //! engine whose pages are lists of row numbers.
 
-use model::{Day, Signal, TenantId, TimeRange, Ulid, WalPosition};
+use model::{Day, Signal, TenantId, TimeUnit, Ulid, WalPosition};
 use parts::{Compression, Edit, Manifest, NewPart, PartError, PartStore, PartSummary, Site};
 use platform::{Blobs, Clock, DiskBlobs, Ids, Moment, RealDisk, SeededRandom};
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ pub(crate) fn summary(rows: u64, level: u8, covered: u64) -> PartSummary {
         schema: 1,
         level,
         day: Day(0),
-        time: TimeRange { min: 0, max: 1_000 },
+        time: TimeUnit::Millis.between(0, 1_000),
         rows,
         series: 1,
         tombstones_applied: 0,
