@@ -15,6 +15,7 @@
 mod gateway;
 mod maintenance;
 mod replay;
+mod retention_clock;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod tests;
 pub use gateway::{Gateway, IngestError, batches_taken};
 pub use maintenance::{FlushReport, Maintenance};
 pub use replay::ReplayReport;
+pub use retention_clock::{ClockTrust, RetentionClock};
 pub use schedule::FlushSettings;
 
 /// The metrics of this crate.
@@ -33,4 +35,6 @@ pub static METRICS: &[&dyn observe::Metric] = &[
     &maintenance::FAILURES,
     &maintenance::TRUNCATED,
     &replay::REFUSED_BATCHES,
+    &retention_clock::TRUSTED,
+    &retention_clock::JUMPS,
 ];

@@ -8,6 +8,7 @@
 
 use crate::gateway::Gateway;
 use crate::replay::{self, REFUSED_BATCHES, ReplayReport, Unclaimed};
+use crate::retention_clock::{ClockTrust, RetentionClock};
 use crate::schedule::{FlushSettings, Schedule, Target};
 use engine::{Engine, EngineError, MergeRequest, RefusedBatches, TenantStatus};
 use model::{ErrorKind, Signal, TenantId, WalPosition};
@@ -78,6 +79,7 @@ const ROTATE_BYTES: u64 = 1 << 20;
 pub struct Maintenance {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
+    retention_clock: RetentionClock,
     unclaimed: Unclaimed,
     /// Work that needs several locks takes them in this order.
     merging: Arc<Mutex<()>>,
@@ -94,15 +96,25 @@ struct Flushing {
 }
 
 impl Maintenance {
+    /// `recorded_ms` is the time that [`Maintenance::retention_time`] had when it was last recorded;
+    /// without one, the time of the newest manifest stands for it.
     pub fn new(
         engines: Vec<Arc<dyn Engine>>,
         clock: Arc<dyn Clock>,
         settings: FlushSettings,
+        recorded_ms: Option<i64>,
     ) -> Self {
+        let published = || {
+            let manifests = engines.iter().flat_map(|engine| engine.manifests());
+            manifests.filter(|m| m.generation > 0).map(|manifest| manifest.created_ms).max()
+        };
+        let recorded_ms = recorded_ms.or_else(published);
+        let retention_clock = RetentionClock::new(Arc::clone(&clock), recorded_ms);
         let flushing = Flushing { schedule: Schedule::new(settings), barrier: WalPosition::START };
         Self {
             engines,
             clock,
+            retention_clock,
             unclaimed: Unclaimed::default(),
             merging: Arc::default(),
             retaining: Arc::default(),
@@ -347,13 +359,29 @@ impl Maintenance {
         failed.map_or(Ok(merged), Err)
     }
 
+    /// The time by which retention measures ages, in milliseconds since 1970.
+    pub fn retention_time(&self) -> i64 {
+        self.retention_clock.now_ms()
+    }
+
+    /// Whether that time follows the wall clock.
+    pub fn clock_trust(&self) -> ClockTrust {
+        self.retention_clock.trust()
+    }
+
     /// Drops parts that are too old and, of all engines together, the oldest parts above the size
-    /// limit. Returns how many. Does not wait for a merge that reads them.
-    pub async fn retain(self: &Arc<Self>, retention: Retention) -> Result<usize, EngineError> {
+    /// limit. Returns how many. Does not wait for a merge that reads them. `limits` is given
+    /// [`Maintenance::retention_time`], and may block.
+    pub async fn retain(
+        self: &Arc<Self>,
+        limits: impl FnOnce(i64) -> Retention + Send + 'static,
+    ) -> Result<usize, EngineError> {
         let retaining = Arc::clone(&self.retaining).lock_owned().await;
         let this = Arc::clone(self);
         let alone = async move {
             let _retaining = retaining;
+            let now_ms = this.retention_time();
+            let retention = blocking(move || Ok(limits(now_ms))).await?;
             this.retain_alone(retention).await
         };
         to_its_end(alone).await

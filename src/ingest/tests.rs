@@ -1,7 +1,7 @@
 //! Tests of gateway and maintenance on the simulated disk, with an engine that is a list per
 //! tenant.
 
-use crate::{FlushSettings, Gateway, IngestError, Maintenance};
+use crate::{ClockTrust, FlushSettings, Gateway, IngestError, Maintenance};
 use engine::{
     BatchKind, Engine, EngineError, EngineStats, HeadSize, Intake, MergeRequest, RefusedBatches,
     TenantStatus,
@@ -9,7 +9,7 @@ use engine::{
 use model::{Day, ErrorKind, Signal, TenantId, Ulid, WalPosition};
 use parts::{Compression, Edit, Manifest, PartStore, PartSummary, Retention, Site};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
-use platform::{Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
+use platform::{Clock, Disk, DiskBlobs, Ids, Random, SeededRandom, Space};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -180,6 +180,9 @@ impl Engine for ListEngine {
             let manifest = store.snapshot();
             let remove: Vec<Ulid> = manifest.named().filter(|id| parts.contains(id)).collect();
             dropped += remove.len();
+            if remove.is_empty() {
+                continue;
+            }
             let edit = Edit { remove, ..Edit::default() };
             store.update(|_| Ok(edit))?;
         }
@@ -273,7 +276,7 @@ impl World {
         let (wal, _) = open_wal(&disk, options);
         let (clock, list) = (Arc::new(SimClock::new()), Arc::new(ListEngine::new(Signal::Probe)));
         let engine: Arc<dyn Engine> = list.clone();
-        let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS));
+        let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS, None));
         let gateway = Arc::new(Gateway::new(Arc::new(wal), WalPosition::START));
         let tenant = TenantId::default_tenant();
         Self { disk, clock, list, gateway, maintenance, tenant }
@@ -567,7 +570,7 @@ async fn neither_a_flush_nor_retention_waits_for_a_merge() {
     let request = MergeRequest { full: true, space: SPACE };
     let others = async {
         world.maintenance.flush(&world.gateway).await.unwrap();
-        world.maintenance.retain(Retention::default()).await.unwrap();
+        world.maintenance.retain(|_| Retention::default()).await.unwrap();
         assert_eq!(world.list.parts(&world.tenant), ["row"]);
         end.send(()).unwrap();
     };
@@ -582,7 +585,7 @@ fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
     list.of(&world.tenant, |of_tenant| of_tenant.covered = covered);
     let engine: Arc<dyn Engine> = list.clone();
     let clock = world.clock.clone();
-    let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS));
+    let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS, None));
     let (wal, replay) = open_wal(disk, options());
     let mut told = (0, 0);
     let report = maintenance.replay(replay, |done, total| told = (done, total)).unwrap();
@@ -714,12 +717,13 @@ async fn engines_share_the_size_of_the_disk() {
         Arc::new(list)
     });
     let engines = lists.iter().map(|list| Arc::clone(list) as Arc<dyn Engine>).collect();
-    let maintenance = Arc::new(Maintenance::new(engines, world.clock.clone(), SETTINGS));
+    let maintenance = Arc::new(Maintenance::new(engines, world.clock.clone(), SETTINGS, None));
     let days = || {
         let manifests = lists.iter().flat_map(|list| list.manifests());
         manifests.map(|m| m.parts.iter().map(|p| p.day.0).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
-    let retain = |bytes_max| Retention { bytes_max: Some(bytes_max), ..Retention::default() };
+    let retain =
+        |bytes_max| move |_| Retention { bytes_max: Some(bytes_max), ..Retention::default() };
     assert_eq!(maintenance.retain(retain(700_000)).await.unwrap(), 0);
     assert_eq!(
         maintenance.retain(retain(450_000)).await.unwrap(),
@@ -729,6 +733,40 @@ async fn engines_share_the_size_of_the_disk() {
     assert_eq!(days(), [vec![4, 5], vec![3, 5]]);
     assert_eq!(maintenance.retain(retain(350_000)).await.unwrap(), 1);
     assert_eq!(days(), [vec![4, 5], vec![5]]);
+}
+
+/// The wall clock jumps 60 days ahead: nothing is dropped at once, and everything that is too old
+/// after a day in which the clock kept its pace.
+#[tokio::test]
+async fn a_wall_clock_that_jumps_drops_nothing() {
+    let world = World::new(options());
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
+    let blobs = Arc::new(DiskBlobs::open(disk, "blobs").unwrap());
+    let ids = Ids::new(world.clock.clone(), Arc::new(SeededRandom::new(3)));
+    let site = Site::new(blobs, world.clock.clone(), Arc::new(ids));
+    let signal = Signal::Metrics;
+    let today = Day::of(world.clock.wall_ms(), signal).0;
+    let list = Arc::new(ListEngine::new(signal));
+    list.rows().stored.push(stored(&site, signal, &[today - 20, today - 1, today]));
+    let start = || {
+        let engines = vec![Arc::clone(&list) as Arc<dyn Engine>];
+        Arc::new(Maintenance::new(engines, world.clock.clone(), SETTINGS, None))
+    };
+    let fifteen_days = move |now_ms: i64| {
+        let oldest_ms = BTreeMap::from([(signal, now_ms - 15 * 86_400_000)]);
+        Retention { oldest_ms, ..Retention::default() }
+    };
+    let maintenance = start();
+    assert_eq!(maintenance.retain(fifteen_days).await.unwrap(), 1);
+    world.clock.set_wall_ns(world.clock.wall_ns() + 60 * 86_400_000_000_000);
+    assert_eq!(maintenance.retain(fifteen_days).await.unwrap(), 0);
+    assert!(matches!(maintenance.clock_trust(), ClockTrust::Distrusted { .. }));
+    // Nor does a start drop anything: the newest manifest is 60 days old.
+    let maintenance = start();
+    assert_eq!(maintenance.retain(fifteen_days).await.unwrap(), 0);
+    world.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(maintenance.retain(fifteen_days).await.unwrap(), 2);
+    assert_eq!(maintenance.clock_trust(), ClockTrust::Trusted);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use catalog::CatalogError;
 use engine::{Engine, EngineError, MergeRequest};
 use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
 use metric_store::{MetricStore, StoreSettings};
-use model::{ErrorKind, Signal, TenantId};
+use model::{Signal, TenantId};
 use observe::Notice;
 use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
@@ -22,6 +22,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
+/// Where the catalog keeps the time that retention trusted last.
+const RETENTION_TIME_KEY: &str = "retention/time_ms";
 const WAL_DIR: &str = "wal";
 pub(crate) const BLOB_DIR: &str = "blobs";
 
@@ -69,7 +71,6 @@ pub struct Stores {
     disk: Arc<RealDisk>,
     metric_retention: PerTenant<Kept>,
     retention_size: SizeLimit,
-    clock: Arc<dyn Clock>,
 }
 
 impl Stores {
@@ -81,7 +82,8 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let Engines { files, metric_store, probe, maintenance } = Engines::open(config, machine)?;
+        let Engines { files, metric_store, probe, maintenance } =
+            Engines::open(config, machine, access.catalog.get(RETENTION_TIME_KEY)?)?;
         let known = maintenance.wal_covered();
         let options = LogOptions {
             reserve_bytes: wal_reserve(disk),
@@ -102,7 +104,7 @@ impl Stores {
             random: Arc::clone(random),
             working: Mutex::default(),
         });
-        let (disk, clock) = (disk.clone(), Arc::clone(clock));
+        let disk = disk.clone();
         Ok(Self {
             access,
             gateway,
@@ -113,7 +115,6 @@ impl Stores {
             disk,
             metric_retention: config.metric_retention(),
             retention_size: config.retention.size,
-            clock,
         })
     }
 
@@ -127,9 +128,8 @@ impl Stores {
         }
     }
 
-    /// What may be kept now, by the settings and the disk. Blocking.
-    pub fn retention(&self) -> Retention {
-        let now_ms = self.clock.wall_ms();
+    /// What may be kept at this time, by the settings and the disk. Blocking.
+    pub fn retention(&self, now_ms: i64) -> Retention {
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
         let bytes_max = self.retention_size.bytes(total);
@@ -151,9 +151,17 @@ impl Stores {
     /// Drops what may not be kept any more. Answers how many parts.
     pub async fn retain(self: &Arc<Self>) -> Result<usize, EngineError> {
         let stores = Arc::clone(self);
-        let retention = tokio::task::spawn_blocking(move || stores.retention()).await;
-        let panicked = |_| EngineError::new(ErrorKind::Bug, "retention could not be worked out");
-        self.maintenance.retain(retention.map_err(panicked)?).await
+        self.maintenance.retain(move |now_ms| stores.retention(now_ms)).await
+    }
+
+    /// Records the time of retention about once an hour, for the next start. Blocking.
+    fn record_retention_time(&self) -> Result<(), CatalogError> {
+        let now_ms = self.maintenance.retention_time();
+        let recorded_ms = self.access.catalog.get::<i64>(RETENTION_TIME_KEY)?;
+        if recorded_ms.is_none_or(|recorded_ms| now_ms.abs_diff(recorded_ms) >= 3_600_000) {
+            self.access.catalog.put(RETENTION_TIME_KEY, &now_ms)?;
+        }
+        Ok(())
     }
 
     pub fn merge_request(&self, full: bool) -> MergeRequest {
@@ -184,7 +192,12 @@ struct Engines {
 }
 
 impl Engines {
-    fn open(config: &Config, machine: &Machine) -> Result<Self, OpenError> {
+    /// `retention_ms` is the time that retention trusted last.
+    fn open(
+        config: &Config,
+        machine: &Machine,
+        retention_ms: Option<i64>,
+    ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let unusable =
             |source| OpenError::Folder { folder: disk.root().display().to_string(), source };
@@ -199,7 +212,8 @@ impl Engines {
         let mut engines = vec![metric_store.engine()];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
         let settings = flush_settings(&config.storage);
-        let maintenance = Arc::new(Maintenance::new(engines, Arc::clone(clock), settings));
+        let maintenance = Maintenance::new(engines, Arc::clone(clock), settings, retention_ms);
+        let maintenance = Arc::new(maintenance);
         Ok(Self { files, metric_store, probe, maintenance })
     }
 }
@@ -278,6 +292,11 @@ async fn keep_retaining(stores: &Arc<Stores>, merge_interval: Duration) {
     loop {
         tick.tick().await;
         let _ = stores.retain().await;
+        let recording = Arc::clone(stores);
+        let recorded = tokio::task::spawn_blocking(move || recording.record_retention_time()).await;
+        if let Ok(Err(error)) = recorded {
+            Notice::warn("the time of retention could not be recorded", &[("error", &error)]);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::http::{Call, reply};
 use crate::lifecycle::Phase;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use ingest::ClockTrust;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use wal::Health;
@@ -17,11 +18,16 @@ pub(crate) async fn healthy(app: Arc<App>, _: Call) -> Response {
     let refused = app
         .stores()
         .map_or(0, |stores| stores.maintenance.refused().iter().map(|batches| batches.count).sum());
-    let degraded = wal["state"] == "failed" || damage.is_some() || refused > 0;
+    let clock = clock(&app);
+    let degraded = wal["state"] == "failed"
+        || clock["state"] == "distrusted"
+        || damage.is_some()
+        || refused > 0;
     let status = if degraded { "degraded" } else { "healthy" };
     let body = json!({
         "status": status,
         "write_ahead_log": wal,
+        "clock": clock,
         "catalog_damage": damage,
         "refused_batches": refused,
     });
@@ -39,6 +45,24 @@ fn wal_health(app: &App) -> Value {
             "since_ms": since_ms,
             "reason": &*reason,
             "meaning": "writes are refused with 503, reads work; the write-ahead log is tried again every second",
+        }),
+    }
+}
+
+fn clock(app: &App) -> Value {
+    let Some(stores) = app.stores() else {
+        return json!({ "state": "opening" });
+    };
+    match stores.maintenance.clock_trust() {
+        ClockTrust::Trusted => json!({ "state": "trusted" }),
+        ClockTrust::Distrusted { wall_ms, expected_ms, trusted_in } => json!({
+            "state": "distrusted",
+            "wall_ms": wall_ms,
+            "expected_ms": expected_ms,
+            "trusted_in_seconds": trusted_in.as_secs(),
+            "meaning": "the wall clock is more than a day away from the time that is expected: \
+                retention by age goes by the earlier one until the clock is back or has kept pace \
+                for a day; set the machine's clock, or wait if it is right",
         }),
     }
 }
