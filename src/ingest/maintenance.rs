@@ -12,7 +12,9 @@ use crate::retention_clock::{ClockTrust, RetentionClock};
 use crate::schedule::{FlushSettings, Schedule, Target};
 use engine::{Engine, EngineError, MergeRequest, RefusedBatches, TenantStatus};
 use model::{ErrorKind, Signal, TenantId, WalPosition};
-use observe::{Counter, CounterFamily, Event, Fields, Histogram, LATENCY_SECONDS, Level, emit};
+use observe::{
+    Counter, CounterFamily, Event, Fields, Histogram, LATENCY_SECONDS, Level, emit, with_causes,
+};
 use parts::{Retention, plan_retention};
 use platform::Clock;
 use std::sync::Arc;
@@ -70,6 +72,19 @@ impl Event for WorkFailed<'_> {
     fn count(&self) {
         FAILURES.increment(&[self.work, self.signal.as_str()]);
     }
+}
+
+/// Reports a failure. The error that is returned names the tenant and every cause: the answer to an
+/// operator is one line.
+fn failure(
+    work: &'static str,
+    signal: Signal,
+    tenant: Option<&TenantId>,
+    error: &EngineError,
+) -> EngineError {
+    emit(&WorkFailed { work, signal, tenant, error });
+    let of_tenant = tenant.map_or(String::new(), |tenant| format!(" of tenant {tenant}"));
+    EngineError::new(error.kind, format!("{signal}{of_tenant}: {}", with_causes(error)))
 }
 
 /// The current segment is only ended for a truncation if it has at least this many bytes.
@@ -279,8 +294,7 @@ impl Maintenance {
                     flushed.push(target);
                 }
                 Err(error) => {
-                    let (signal, tenant) = (target.0, Some(&target.1));
-                    emit(&WorkFailed { work: "flush", signal, tenant, error: &error });
+                    let error = failure("flush", target.0, Some(&target.1), &error);
                     schedule.failed(&target, self.clock.now());
                     failed = failed.or(Some(error));
                 }
@@ -350,8 +364,7 @@ impl Maintenance {
             match blocking(move || engine.merge(&tenant, &request)).await {
                 Ok(parts) => merged += parts,
                 Err(error) => {
-                    let tenant = Some(&status.tenant);
-                    emit(&WorkFailed { work: "merge", signal, tenant, error: &error });
+                    let error = failure("merge", signal, Some(&status.tenant), &error);
                     failed = failed.or(Some(error));
                 }
             }
@@ -397,8 +410,7 @@ impl Maintenance {
             match blocking(move || engine.drop_parts(&parts)).await {
                 Ok(count) => dropped += count,
                 Err(error) => {
-                    emit(&WorkFailed { work: "retention", signal, tenant: None, error: &error });
-                    failed = failed.or(Some(error));
+                    failed = failed.or(Some(failure("retention", signal, None, &error)));
                 }
             }
         }

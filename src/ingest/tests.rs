@@ -144,7 +144,9 @@ impl Engine for ListEngine {
         let is_broken = rows.broken.contains(tenant);
         let of_tenant = rows.tenants.entry(tenant.clone()).or_default();
         if !of_tenant.frozen.is_empty() && is_broken {
-            return Err(EngineError::new(ErrorKind::Io, "no part could be written"));
+            let source = std::io::Error::other("the disk is on fire");
+            let error = parts::PartError::Io { key: "blobs/part".to_owned(), source };
+            return Err(error.into());
         }
         for (end, mut frozen) in std::mem::take(&mut of_tenant.frozen) {
             of_tenant.parts.append(&mut frozen);
@@ -536,7 +538,11 @@ async fn a_tenant_that_fails_is_no_trouble_of_the_others() {
     assert_eq!(world.asked("cut"), 1, "what could not be written is not cut again");
     assert!((5..12).contains(&world.asked("flush")), "it is tried less and less often");
     world.clock.advance(Duration::from_secs(300));
-    world.flush_due().await;
+    let error = world.maintenance.flush_due(&world.gateway).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "probe of tenant bad: can't read or write blobs/part: the disk is on fire"
+    );
     assert_eq!(world.list.parts(&world.tenant).len(), 20, "one flush for all of them");
     world.list.rows().broken.clear();
     world.clock.advance(Duration::from_secs(60));

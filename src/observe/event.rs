@@ -99,13 +99,18 @@ impl Fields<'_> {
 
     /// An error with all its causes.
     pub fn error(&mut self, error: &dyn std::error::Error) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        self.fields.push(("error", Field::Text(text)));
+        self.fields.push(("error", Field::Text(with_causes(error))));
     }
+}
+
+/// The error and every cause behind it, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }

@@ -15,7 +15,7 @@ mod registry;
 mod seldom;
 mod text;
 
-pub use event::{Event, Field, Fields, Level, Notice, emit};
+pub use event::{Event, Field, Fields, Level, Notice, emit, with_causes};
 pub use log::{LogFormat, LogSettings, init_log};
 pub use metric::{
     Counter, CounterFamily, Gauge, GaugeFamily, Histogram, LATENCY_SECONDS, Metric, MetricKind,
