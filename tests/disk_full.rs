@@ -2,6 +2,8 @@
 //! there is space, with everything that was acknowledged.
 
 use crate::support::{Folder, Server, say, skip, wait_for};
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,6 +20,16 @@ impl SmallDisk {
 
     fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// Writes a file until nothing fits any more.
+    fn fill(&self) {
+        let mut file = File::create(self.path().join("filler")).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.path().join("filler")).unwrap();
     }
 }
 
@@ -79,6 +91,44 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     all_there(&server);
     server.kill();
     all_there(&Server::start_with(&data, &settings));
+}
+
+/// A start on a disk without a free byte: the server is ready, reads, refuses writes, and takes them
+/// once there is space.
+#[test]
+fn a_start_on_a_full_disk_reads_and_recovers_by_itself() {
+    let Some(disk) = SmallDisk::mount("24m") else {
+        skip("start on a full disk", "this process may not mount a tmpfs");
+        return;
+    };
+    let data = disk.path().join("data");
+    let server = Server::start(&data);
+    let body: String = (0..100).map(|id| format!("{id} kept\n")).collect();
+    assert_eq!(server.post("/-/probe", body.as_bytes()).status, 204);
+    server.kill();
+    disk.fill();
+
+    Server::start(&data).kill();
+    let server = Server::start(&data);
+    assert_eq!(server.stored_ids(), (0..100).collect::<Vec<u64>>());
+    let refusal = server.post("/-/probe", b"100 refused\n");
+    assert_eq!(refusal.status, 503, "{}", refusal.text());
+    assert!(refusal.header("retry-after").is_some());
+    assert!(server.get("/healthy").text().contains("\"degraded\""));
+    let token = br#"{"name":"t","scopes":["read"]}"#;
+    let refusal = server.post("/api/admin/tokens", token);
+    assert_eq!(refusal.status, 503, "{}", refusal.text());
+
+    disk.empty();
+    wait_for("the write-ahead log to recover", || {
+        (server.post("/-/probe", b"101 again\n").status == 204).then_some(())
+    });
+    assert_eq!(server.post("/api/admin/tokens", token).status, 200);
+    assert!(server.get("/healthy").text().contains("\"healthy\""));
+    server.kill();
+    let server = Server::start(&data);
+    assert_eq!(server.stored_ids().len(), 101);
+    assert!(server.get("/api/admin/tokens").text().contains("\"t\""));
 }
 
 fn mix(seed: u64) -> u64 {

@@ -9,7 +9,7 @@ use crate::export;
 use crate::journal::{self, Batch, Journal};
 use crate::recovery::{self, Backend, DAMAGE_KEY, Opened};
 use crate::store::{Change, Store};
-use crate::{CatalogError, migrations, telemetry};
+use crate::{CatalogError, migrations, reserve, telemetry};
 use platform::{Clock, Disk, DiskLock, RealDisk};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -66,6 +66,7 @@ impl Catalog {
     ) -> Result<Self, CatalogError> {
         let locked = || CatalogError::Locked { folder: disk.root().display().to_string() };
         let lock = disk.lock(LOCK).map_err(CatalogError::io(LOCK))?.ok_or_else(locked)?;
+        reserve::release_if_needed(&disk)?;
         let Opened { store, state, damage } = recovery::open(&disk, backend, clock.wall_ms())?;
         let assembly = Assembly::read(disk.as_ref())?;
         let exported_sequence = assembly.exports.last().copied();
@@ -88,6 +89,7 @@ impl Catalog {
         let inner = Mutex::new(inner);
         let catalog = Self { disk, clock, backend, store, inner, _lock: lock };
         migrations::run(&catalog)?;
+        reserve::refill(&catalog.disk)?;
         Ok(catalog)
     }
 
@@ -144,10 +146,12 @@ impl Catalog {
         self.apply(&changes)
     }
 
-    /// Exports five seconds after a change and hourly, and checks the size. Call it about every
+    /// Exports five seconds after a change and hourly, checks the size, and keeps the space that the
+    /// next opening may need. Call it about every
     /// second; most calls do nothing.
     pub fn maintain(&self, now_ms: i64) -> Result<(), CatalogError> {
         if self.inner().export_is_due(now_ms) {
+            reserve::refill(&self.disk)?;
             self.export_now()?;
         }
         Ok(())
@@ -230,6 +234,9 @@ impl Catalog {
         let mut inner = self.inner();
         if inner.stopped {
             return Err(CatalogError::Stopped);
+        }
+        if !reserve::has_space(&self.disk) {
+            return Err(CatalogError::Full);
         }
         let (batch, state) = envelope::sealed_batch(self.store.as_ref(), inner.state, changes)?;
         self.journal(&mut inner, Batch { sequence: state.sequence, changes: changes.to_vec() })?;

@@ -33,6 +33,8 @@ pub enum CatalogError {
     },
     #[error("the catalog refuses writes since one failed; repair the disk, then restart")]
     Stopped,
+    #[error("the disk is full: users, tokens and settings can't be changed until there is space")]
+    Full,
     #[error("can't read or write {path}")]
     Io {
         path: String,
@@ -65,7 +67,7 @@ impl CatalogError {
             Self::Store { .. } | Self::Stopped | Self::Io { .. } => ErrorKind::Io,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NotYours(_) => ErrorKind::Forbidden,
-            Self::Busy => ErrorKind::Overloaded,
+            Self::Busy | Self::Full => ErrorKind::Overloaded,
         }
     }
 

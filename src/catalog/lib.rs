@@ -25,6 +25,7 @@ mod journal;
 mod migrations;
 mod recovery;
 mod redb_store;
+mod reserve;
 mod sled_store;
 mod store;
 mod telemetry;

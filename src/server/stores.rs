@@ -22,8 +22,9 @@ use tokio::time::{Interval, MissedTickBehavior};
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
-/// Where the catalog keeps the time that retention trusted last.
-const RETENTION_TIME_KEY: &str = "retention/time_ms";
+/// The time that retention trusted last: docs/formats/retention-time.md. A file of its own, because it is
+/// written every hour also on a full disk, where a failed write would stop the catalog.
+const RETENTION_TIME_FILE: &str = "retention-time";
 const WAL_DIR: &str = "wal";
 pub(crate) const BLOB_DIR: &str = "blobs";
 
@@ -83,7 +84,7 @@ impl Stores {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
         let Engines { files, metric_store, probe, maintenance } =
-            Engines::open(config, machine, access.catalog.get(RETENTION_TIME_KEY)?)?;
+            Engines::open(config, machine, recorded_retention_time(disk))?;
         let known = maintenance.wal_covered();
         let options = LogOptions {
             reserve_bytes: wal_reserve(disk),
@@ -155,11 +156,11 @@ impl Stores {
     }
 
     /// Records the time of retention about once an hour, for the next start. Blocking.
-    fn record_retention_time(&self) -> Result<(), CatalogError> {
+    fn record_retention_time(&self) -> io::Result<()> {
         let now_ms = self.maintenance.retention_time();
-        let recorded_ms = self.access.catalog.get::<i64>(RETENTION_TIME_KEY)?;
+        let recorded_ms = recorded_retention_time(&self.disk);
         if recorded_ms.is_none_or(|recorded_ms| now_ms.abs_diff(recorded_ms) >= 3_600_000) {
-            self.access.catalog.put(RETENTION_TIME_KEY, &now_ms)?;
+            self.disk.replace(RETENTION_TIME_FILE, format!("{now_ms}\n").as_bytes())?;
         }
         Ok(())
     }
@@ -216,6 +217,12 @@ impl Engines {
         let maintenance = Arc::new(maintenance);
         Ok(Self { files, metric_store, probe, maintenance })
     }
+}
+
+/// An unreadable file counts as a missing one: retention is only more careful without it.
+fn recorded_retention_time(disk: &RealDisk) -> Option<i64> {
+    let bytes = disk.read_all(RETENTION_TIME_FILE, 64).ok()?;
+    String::from_utf8(bytes).ok()?.trim_end().parse().ok()
 }
 
 fn report_replay(report: ReplayReport) {
