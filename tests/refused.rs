@@ -81,4 +81,55 @@ fn refused_batches_are_kept_apart_by_tenant() {
     assert_eq!(send("DELETE", "/api/admin/refused/probe/a", &of_a).status, 200);
     assert_eq!(tenants(&of_all), ["b"]);
     assert_eq!(send("DELETE", "/api/admin/refused/probe/b", &of_all).status, 200);
+/// A segment that somebody deleted: the start serves the rest, and tells what is missing wherever one looks,
+/// until an operator has read it.
+#[test]
+fn a_missing_segment_is_told_until_an_operator_has_read_it() {
+    let folder = Folder::new();
+    let start = || {
+        Server::start_with(
+            folder.path(),
+            &["--set", "wal.segment_size=1MiB", "--set", "storage.flush_interval=1h"],
+        )
+    };
+    let server = start();
+    let noise = |id: u64| {
+        (0..40_000u64)
+            .map(|i| format!("{:x}", (id + 7) * (i + 3) * 0x9E37_79B9))
+            .collect::<String>()
+    };
+    for id in 0..12 {
+        let line = format!("{id} {}\n", noise(id));
+        assert_eq!(server.post("/-/probe", line.as_bytes()).status, 204);
+    }
+    let now = server.post("/api/v1/import/prometheus", b"up 1\n");
+    assert!(now.status < 300, "{}", now.text());
+    server.kill();
+    let wal = folder.path().join("wal");
+    let mut segments: Vec<_> =
+        std::fs::read_dir(&wal).unwrap().map(|e| e.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    segments.sort();
+    assert!(segments.len() > 3, "{segments:?}");
+    std::fs::remove_file(&segments[1]).unwrap();
+
+    let up = |server: &Server| server.get("/api/v1/query?query=up").text().to_owned();
+    for _ in 0..2 {
+        let server = start();
+        let kept = server.stored_ids().len();
+        assert!((1..12).contains(&kept), "{kept}");
+        assert!(server.get("/healthy").text().contains("degraded"));
+        assert!(up(&server).contains("rows may be missing"), "{}", up(&server));
+        assert!(refused(&server)[0]["missing"][0].as_str().unwrap().contains("write-ahead log"));
+        // The gap itself is gone once its surroundings are truncated.
+        assert_eq!(server.post("/-/flush", b"").status, 200);
+        assert_eq!(server.post("/-/flush", b"").status, 200);
+        server.kill();
+    }
+    let server = start();
+    let give_up = |path: &str| server.connect().send("DELETE", path, &[], b"").status;
+    assert_eq!(give_up("/api/admin/refused/metrics/default"), 200);
+    assert!(!up(&server).contains("rows may be missing"));
+    assert_eq!(give_up("/api/admin/refused/probe/default"), 200);
+    assert!(!server.get("/healthy").text().contains("degraded"));
 }

@@ -57,11 +57,18 @@ pub trait Engine: Debug + Send + Sync {
     /// them. Returns how many were dropped.
     fn drop_parts(&self, parts: &BTreeSet<Ulid>) -> Result<usize, EngineError>;
 
-    /// Batches of the write-ahead log that could not be applied, by tenant.
+    /// Records that the write-ahead log lost batches below `end`: answers of each tenant whose
+    /// manifest does not cover that position carry the text until an operator has read it (see
+    /// [`Engine::forget_refused`]). If that can't be written now, it is still so in this process,
+    /// and the first failure is returned.
+    fn note_loss(&self, end: WalPosition, text: &str) -> Result<(), EngineError>;
+
+    /// Batches of the write-ahead log that could not be applied, and what is known to be missing, by
+    /// tenant.
     fn refused(&self) -> Vec<RefusedBatches>;
 
-    /// Gives up the tenant's refused batches, so that the write-ahead log need not keep them.
-    /// Returns how many there were.
+    /// Gives up the tenant's refused batches, so that the write-ahead log need not keep them, and
+    /// what is missing, so that answers no longer say so. Returns how many of both there were.
     fn forget_refused(&self, tenant: &TenantId) -> Result<usize, EngineError>;
 
     fn stats(&self) -> EngineStats;
@@ -135,13 +142,17 @@ pub struct TenantStatus {
     pub wal_unflushed_from: Option<WalPosition>,
 }
 
-/// Batches of one tenant that stay in the write-ahead log because they could not be applied.
+/// What one tenant's answers lack: batches that stay in the write-ahead log because they could not
+/// be applied, and rows that are lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedBatches {
     pub signal: Signal,
     pub tenant: TenantId,
     pub count: usize,
-    pub lowest: WalPosition,
+    /// The position of the first of these batches.
+    pub lowest: Option<WalPosition>,
+    /// What else is missing, for people.
+    pub missing: Vec<String>,
 }
 
 /// Figures for the front page and the metrics.

@@ -193,22 +193,34 @@ impl<K: Kind> Engine for Store<K> {
         dropped.into_iter().sum()
     }
 
+    fn note_loss(&self, end: WalPosition, text: &str) -> Result<(), EngineError> {
+        // A failure of one tenant does not stop the others.
+        let tenants = self.tenants.all();
+        let concerned = tenants.iter().filter(|t| t.store.snapshot().covered < end);
+        let noted: Vec<_> = concerned.map(|tenant| tenant.store.note_damage(text)).collect();
+        Ok(noted.into_iter().collect::<Result<(), _>>()?)
+    }
+
     fn refused(&self) -> Vec<RefusedBatches> {
         let of_tenant = |tenant: &Arc<Tenant<K>>| {
-            let refused = tenant.refused();
-            let lowest = refused.lowest()?;
-            let (signal, tenant, count) = (K::SIGNAL, tenant.name().clone(), refused.len());
-            Some(RefusedBatches { signal, tenant, count, lowest })
+            let (refused, manifest) = (tenant.refused(), tenant.store.snapshot());
+            let missing = manifest.damage.iter().map(|damage| damage.text.clone()).collect();
+            let (lowest, count) = (refused.lowest(), refused.len());
+            let tenant = tenant.name().clone();
+            let found = RefusedBatches { signal: K::SIGNAL, tenant, count, lowest, missing };
+            (count > 0 || !found.missing.is_empty()).then_some(found)
         };
         self.tenants.all().iter().filter_map(of_tenant).collect()
     }
 
     fn forget_refused(&self, tenant: &TenantId) -> Result<usize, EngineError> {
         let Some(tenant) = self.tenant(tenant) else { return Ok(0) };
-        let forgotten = tenant.forget_refused();
+        let missing = tenant.store.snapshot().damage.len();
+        let forgotten = tenant.forget_refused() + missing;
         if forgotten > 0 {
             let engine_state = Some(tenant.refused().encode());
-            tenant.store.update(|_| Ok(Edit { engine_state, ..Edit::default() }))?;
+            let forget_damage = missing > 0;
+            tenant.store.update(|_| Ok(Edit { engine_state, forget_damage, ..Edit::default() }))?;
             // Publishes once more, so that the generation before the newest does not list them
             // either.
             tenant.store.collect_garbage_now()?;

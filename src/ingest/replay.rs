@@ -5,7 +5,7 @@ use model::{Signal, TenantId, WalPosition};
 use observe::{Event, Fields, GaugeFamily, Level, emit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use wal::{Progress, Replay, Replayed, WalError};
+use wal::{Loss, Progress, Replay, ReplaySummary, Replayed, WalError};
 
 pub(crate) static REFUSED_BATCHES: GaugeFamily = GaugeFamily::new(
     "mirador_wal_refused_batches",
@@ -66,7 +66,8 @@ impl Unclaimed {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = |((signal, tenant), (count, lowest)): (&(Signal, TenantId), &(usize, _))| {
             let (signal, tenant, count, lowest) = (*signal, tenant.clone(), *count, *lowest);
-            RefusedBatches { signal, tenant, count, lowest }
+            let (lowest, missing) = (Some(lowest), Vec::new());
+            RefusedBatches { signal, tenant, count, lowest, missing }
         };
         all.iter().map(entry).collect()
     }
@@ -99,7 +100,40 @@ pub(crate) fn replay(
         progress(done_bytes, total_bytes);
     }
     engines.iter().for_each(|engine| engine.end_replay());
+    note_loss(engines, &replay.summary());
     Ok(report)
+}
+
+/// The write-ahead log does not know which tenants the lost batches were of.
+fn note_loss(engines: &[Arc<dyn Engine>], summary: &ReplaySummary) {
+    let Some(Loss { from, end }) = summary.loss else { return };
+    let (gaps, bytes) = (summary.gaps, summary.corrupt_bytes);
+    let text = format!(
+        "rows may be missing: the write-ahead log was damaged between {from} and {end} \
+         ({gaps} gaps where segments are missing, {bytes} unreadable bytes); \
+         DELETE /api/admin/refused/SIGNAL/TENANT ends this warning"
+    );
+    for engine in engines {
+        if let Err(error) = engine.note_loss(end, &text) {
+            emit(&LossNotNoted { signal: engine.signal(), error: &error });
+        }
+    }
+}
+
+struct LossNotNoted<'a> {
+    signal: Signal,
+    error: &'a EngineError,
+}
+
+impl Event for LossNotNoted<'_> {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "the loss of batches of the write-ahead log could not be recorded: \
+        answers tell of it until the next start";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("signal", self.signal);
+        fields.error(self.error);
+    }
 }
 
 fn replay_one(

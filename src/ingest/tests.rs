@@ -191,12 +191,17 @@ impl Engine for ListEngine {
         Ok(dropped)
     }
 
+    fn note_loss(&self, _: WalPosition, _: &str) -> Result<(), EngineError> {
+        self.rows().asked.push("loss");
+        Ok(())
+    }
+
     fn refused(&self) -> Vec<RefusedBatches> {
         let rows = self.rows();
         let refused = rows.tenants.iter().filter_map(|(tenant, of_tenant)| {
-            let lowest = *of_tenant.refused.first()?;
-            let (signal, count) = (self.signal, of_tenant.refused.len());
-            Some(RefusedBatches { signal, tenant: tenant.clone(), count, lowest })
+            let lowest = Some(*of_tenant.refused.first()?);
+            let (signal, count, missing) = (self.signal, of_tenant.refused.len(), Vec::new());
+            Some(RefusedBatches { signal, tenant: tenant.clone(), count, lowest, missing })
         });
         refused.collect()
     }

@@ -86,6 +86,9 @@ pub struct Edit {
     pub add_tombstones: Vec<Tombstone>,
     pub quarantine: Vec<(Ulid, String)>,
     pub engine_state: Option<Vec<u8>>,
+    /// Texts about what is missing, which answers carry until `forget_damage`. A text that the
+    /// manifest has already is not added again.
+    pub add_damage: Vec<String>,
     pub forget_damage: bool,
 }
 
@@ -204,8 +207,17 @@ impl Manifest {
         if edit.forget_damage {
             next.damage.clear();
         }
+        next.add_damage(&edit.add_damage, now_ms);
         next.drop_applied_tombstones();
         Ok(next)
+    }
+
+    pub(crate) fn add_damage(&mut self, texts: &[String], now_ms: i64) {
+        for text in texts {
+            if self.damage.iter().all(|known| known.text != *text) {
+                self.damage.push(Damage { found_ms: now_ms, text: text.clone() });
+            }
+        }
     }
 
     fn remove(&mut self, ids: &[Ulid]) -> Result<(), PartError> {

@@ -200,6 +200,23 @@ impl PartStore {
         Ok(manifest)
     }
 
+    /// Records that rows are missing: answers carry the text from now on, also if it can't be
+    /// written now; the next generation writes it then.
+    pub fn note_damage(&self, text: &str) -> Result<(), PartError> {
+        let mut writing = self.writing();
+        let current = self.snapshot();
+        if current.damage.iter().any(|known| known.text == text) {
+            return Ok(());
+        }
+        let mut noted = (*current).clone();
+        noted.add_damage(&[text.to_owned()], self.clock.wall_ms());
+        let noted = Arc::new(noted);
+        let previous = self.shared().previous.clone();
+        self.shared().replace(Arc::clone(&noted), previous, &self.open);
+        self.settle(&mut writing)?;
+        self.publish_edit(&mut writing, &noted, &Edit::default()).map(|_| ())
+    }
+
     /// The write-ahead log may be truncated below this position. It is the position that the
     /// generation *before* the newest covers: if the newest manifest is damaged, the write-ahead
     /// log still has the rows that only it knew. Does not wait for the disk.

@@ -2,6 +2,7 @@
 //! with one write, syncs once and answers each of them.
 
 use crate::WalError;
+use crate::chain::Chain;
 use crate::log::{LogOptions, Shared, State, SyncPolicy};
 use crate::segment::{HEADER_BYTES, Header};
 use crate::telemetry::{
@@ -76,8 +77,11 @@ pub(crate) struct Committer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: LogOptions,
+    pub(crate) chain: Arc<Chain>,
     /// A new segment gets this number or a higher one.
     pub(crate) next_sequence: u64,
+    /// The newest segment that stays; a new one is linked to it. 0 for none.
+    pub(crate) previous: u64,
     /// `None` after a failure, until a new segment is open.
     pub(crate) segment: Option<SegmentWriter>,
     pub(crate) progress: Working,
@@ -261,6 +265,7 @@ impl Committer {
         let segment = loop {
             let header = Header {
                 sequence: self.next_sequence,
+                previous: self.previous,
                 salt: self.random.next_u64(),
                 created_ns: self.clock.wall_ns(),
             };
@@ -274,6 +279,8 @@ impl Committer {
         };
         let start = WalPosition { segment: segment.sequence(), offset: segment.end };
         self.next_sequence = start.segment + 1;
+        self.previous = start.segment;
+        self.chain.extend(start.segment);
         self.segment = Some(segment);
         self.progress.last_sync = Some(self.clock.now());
         self.shared.lock().set_end(start);
@@ -335,8 +342,10 @@ impl Committer {
     fn give_up_segment(&mut self) {
         if let Some(segment) = self.segment.take()
             && !segment.acknowledged
+            && self.chain.retract(segment.previous()).is_ok()
             && self.disk.remove(&segment.path).is_ok()
         {
+            self.previous = segment.previous();
             self.shared.lock().forget_segment(segment.sequence());
         }
     }

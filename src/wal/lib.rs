@@ -15,6 +15,7 @@
 //! a folder to `fixtures/`.
 
 mod batch;
+mod chain;
 mod committer;
 mod error;
 mod inspect;
@@ -32,5 +33,5 @@ pub use batch::{Batch, PAYLOAD_BYTES_MAX, Packing, StoredBatch};
 pub use error::WalError;
 pub use inspect::{Inspected, inspect};
 pub use log::{Health, Log, LogOptions, SegmentInfo, SyncPolicy};
-pub use replay::{Progress, Replay, ReplaySummary, Replayed};
+pub use replay::{Loss, Progress, Replay, ReplaySummary, Replayed};
 pub use telemetry::METRICS;

@@ -1,9 +1,10 @@
 //! The write-ahead log as its callers see it.
 
 use crate::batch::{BATCH_HEADER_BYTES, check_size};
+use crate::chain::{Chain, gaps};
 use crate::committer::{Committer, Done, Pending, Working};
 use crate::reader::{Opened, SegmentReader};
-use crate::segment::{FRAME_BYTES, parse_segment_name, segment_name};
+use crate::segment::{FRAME_BYTES, SegmentLinks, parse_segment_name, segment_name};
 use crate::telemetry::{HEALTHY, QUEUE_BYTES, SEGMENTS, SIZE_BYTES, UncleanStop};
 use crate::{Batch, PAYLOAD_BYTES_MAX, Packing, Replay, WalError};
 use codec::ByteWriter;
@@ -192,6 +193,7 @@ const ROTATE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Log {
     shared: Arc<Shared>,
+    chain: Arc<Chain>,
     disk: Arc<dyn Disk>,
     options: LogOptions,
     committer: Mutex<Option<Worker>>,
@@ -210,20 +212,27 @@ impl Log {
         let folder = &options.folder;
         disk.create_dirs(folder).map_err(|error| WalError::io("create", folder, error))?;
         let found = list_segments(&*disk, folder)?;
-        let clean_stop = check_segments(&*disk, folder, &found)?;
+        let (clean_stop, links) = check_segments(&*disk, folder, &found)?;
+        let chain = Chain::open(Arc::clone(&disk), folder);
+        let chain = Arc::new(chain.map_err(|error| WalError::io("list", folder, error))?);
+        let gaps = gaps(chain.ends(), &links);
         let last = found.last().map_or(0, |segment| segment.sequence);
+        let expected = chain.ends().map_or(0, |ends| ends.newest);
         if !clean_stop {
             emit(&UncleanStop { segment: last });
         }
         let shared = Arc::new(Shared::new(&found));
-        let replay = Replay::new(Arc::clone(&disk), folder, found, clean_stop);
+        let mut replay = Replay::new(Arc::clone(&disk), folder, found, clean_stop);
+        replay.note_gaps(&gaps);
         let mut committer = Committer {
             shared: Arc::clone(&shared),
             disk: Arc::clone(&disk),
             clock,
             random,
             options: options.clone(),
-            next_sequence: (last + 1).max(options.first_segment),
+            chain: Arc::clone(&chain),
+            next_sequence: (last.max(expected) + 1).max(options.first_segment),
+            previous: last,
             segment: None,
             progress: Working::default(),
         };
@@ -231,7 +240,7 @@ impl Log {
         let committer = Worker::start("wal", move || committer.run())
             .map_err(|error| WalError::io("start the thread of", &options.folder, error))?;
         let committer = Mutex::new(Some(committer));
-        Ok((Self { shared, disk, options, committer }, replay))
+        Ok((Self { shared, chain, disk, options, committer }, replay))
     }
 
     /// Writes a batch. `on_done` is called exactly once: with the batch's position when the batch
@@ -340,6 +349,11 @@ impl Log {
             let bound = position.segment.min(state.end.segment);
             state.segments.range(..bound).map(|(sequence, _)| *sequence).collect()
         };
+        if !below.is_empty() {
+            let folder = &self.options.folder;
+            let shortened = self.chain.shorten(position.segment.min(self.end().segment));
+            shortened.map_err(|error| WalError::io("rename the chain of", folder, error))?;
+        }
         for sequence in &below {
             let path = format!("{}/{}", self.options.folder, segment_name(*sequence));
             match self.disk.remove(&path) {
@@ -409,21 +423,25 @@ fn list_segments(disk: &dyn Disk, folder: &str) -> Result<Vec<SegmentInfo>, WalE
 }
 
 /// Refuses a folder that a newer version wrote, before anything is written. Returns whether the
-/// last stop was clean.
+/// last stop was clean, and how the segments are linked.
 fn check_segments(
     disk: &dyn Disk,
     folder: &str,
     segments: &[SegmentInfo],
-) -> Result<bool, WalError> {
-    let mut clean = true;
+) -> Result<(bool, Vec<SegmentLinks>), WalError> {
+    let (mut clean, mut links) = (true, Vec::new());
     for SegmentInfo { sequence, .. } in segments {
         let path = format!("{folder}/{}", segment_name(*sequence));
         clean = match SegmentReader::open(disk, &path, Some(*sequence))? {
             Opened::Segment(mut reader) => {
+                links.push(reader.header.links());
                 reader.is_sealed().map_err(|error| WalError::io("read", &path, error))?
             }
-            Opened::Unborn { .. } | Opened::Unreadable { .. } => false,
+            Opened::Unborn { .. } | Opened::Unreadable { .. } => {
+                links.push(SegmentLinks { sequence: *sequence, previous: 0 });
+                false
+            }
         };
     }
-    Ok(clean)
+    Ok((clean, links))
 }

@@ -1,10 +1,11 @@
 //! Reads the whole write-ahead log back, batch by batch, in the order of writing.
 
 use crate::batch::StoredBatch;
+use crate::chain::Gap;
 use crate::log::SegmentInfo;
 use crate::reader::{Opened, SegmentReader, Step};
 use crate::segment::{FRAME_BYTES, segment_name};
-use crate::telemetry::{Corruption, REPLAYED, TornTail};
+use crate::telemetry::{Corruption, Missing, REPLAYED, TornTail};
 use crate::{Batch, Packing, WalError};
 use model::{Signal, TenantId, WalPosition};
 use observe::emit;
@@ -59,6 +60,17 @@ pub struct ReplaySummary {
     /// Damaged ranges before a valid frame, unreadable segments, and batches that did not unpack.
     pub corrupt_ranges: u64,
     pub corrupt_bytes: u64,
+    /// Places where at least one segment is missing.
+    pub gaps: u64,
+    /// Where acknowledged batches may be missing; `None` if nothing was damaged.
+    pub loss: Option<Loss>,
+}
+
+/// From the beginning of the first to the end of the last range that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    pub from: WalPosition,
+    pub end: WalPosition,
 }
 
 /// A batch without its bytes, which can only be borrowed once the search is over.
@@ -90,6 +102,19 @@ impl Replay {
             progress: Progress { done_bytes: 0, total_bytes },
             summary: ReplaySummary { clean_stop, ..ReplaySummary::default() },
         }
+    }
+
+    pub(crate) fn note_gaps(&mut self, gaps: &[Gap]) {
+        for Gap { from, end } in gaps.iter().copied() {
+            self.summary.gaps += 1;
+            self.lost(from, end);
+            emit(&Missing { from, end });
+        }
+    }
+
+    fn lost(&mut self, from: WalPosition, end: WalPosition) {
+        let before = self.summary.loss.unwrap_or(Loss { from, end });
+        self.summary.loss = Some(Loss { from: before.from.min(from), end: before.end.max(end) });
     }
 
     /// Skips every batch below `position`; segments wholly below it are not even read. Call it
@@ -219,6 +244,7 @@ impl Replay {
     fn corrupt(&mut self, position: WalPosition, bytes: u64) {
         self.summary.corrupt_ranges += 1;
         self.summary.corrupt_bytes += bytes;
+        self.lost(position, WalPosition { offset: position.offset + bytes, ..position });
         emit(&Corruption { position, bytes });
     }
 }

@@ -27,9 +27,19 @@ pub(crate) fn parse_segment_name(name: &str) -> Option<u64> {
     (segment_name(sequence) == name).then_some(sequence)
 }
 
+/// How a segment is linked to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentLinks {
+    pub(crate) sequence: u64,
+    pub(crate) previous: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) sequence: u64,
+    /// The segment that was written before; 0 if there is none, or a version without links wrote
+    /// this one.
+    pub(crate) previous: u64,
     pub(crate) salt: u64,
     pub(crate) created_ns: i64,
 }
@@ -39,13 +49,25 @@ impl Header {
         let mut copy = ByteWriter::with_capacity(HEADER_COPY_BYTES);
         copy.raw(MAGIC);
         copy.u32(VERSION);
-        copy.u32(0);
+        copy.u32(self.distance());
         copy.u64(self.sequence);
         copy.u64(self.salt);
         copy.u64(self.created_ns as u64);
         copy.u32(crc32c(&copy.bytes));
         copy.bytes.resize(HEADER_COPY_BYTES, 0);
         copy.bytes.repeat(2)
+    }
+
+    pub(crate) fn links(&self) -> SegmentLinks {
+        SegmentLinks { sequence: self.sequence, previous: self.previous }
+    }
+
+    /// From the previous segment, or 0.
+    fn distance(&self) -> u32 {
+        match self.previous {
+            0 => 0,
+            previous => u32::try_from(self.sequence - previous).unwrap_or(0),
+        }
     }
 
     /// The first copy with a valid checksum; `None` if neither has one.
@@ -66,7 +88,7 @@ impl Header {
         }
         let mut reader = ByteReader::new(&signed[MAGIC.len()..]);
         let mut next = || reader.u32().expect("40 bytes hold all fields");
-        let (version, _) = (next(), next());
+        let (version, distance) = (next(), next());
         if version != VERSION {
             return Err(WalError::Newer {
                 what: "write-ahead log segment version",
@@ -75,7 +97,12 @@ impl Header {
             });
         }
         let mut next = || reader.u64().expect("40 bytes hold all fields");
-        Ok(Some(Self { sequence: next(), salt: next(), created_ns: next() as i64 }))
+        let (sequence, salt, created_ns) = (next(), next(), next() as i64);
+        let previous = match distance {
+            0 => 0,
+            _ => sequence.saturating_sub(u64::from(distance)),
+        };
+        Ok(Some(Self { sequence, previous, salt, created_ns }))
     }
 }
 

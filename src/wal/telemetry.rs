@@ -49,6 +49,10 @@ pub(crate) static CORRUPT_BYTES: Counter = Counter::new(
     "mirador_wal_corrupt_bytes_total",
     "Bytes in the corrupt ranges of the write-ahead log.",
 );
+pub(crate) static GAPS: Counter = Counter::new(
+    "mirador_wal_gaps_total",
+    "Places of the write-ahead log at which a segment is missing, found at start.",
+);
 pub(crate) static REPLAYED: Counter =
     Counter::new("mirador_wal_replayed_batches_total", "Batches replayed at start.");
 pub(crate) static UNCLEAN_STOPS: Counter = Counter::new(
@@ -74,6 +78,7 @@ pub const METRICS: &[&dyn Metric] = &[
     &TORN_TAILS,
     &CORRUPT_RANGES,
     &CORRUPT_BYTES,
+    &GAPS,
     &REPLAYED,
     &UNCLEAN_STOPS,
     &SEGMENTS,
@@ -97,6 +102,27 @@ impl Event for TornTail {
 
     fn count(&self) {
         TORN_TAILS.increment();
+    }
+}
+
+/// One or more segments are not there, although nothing says that they were deleted.
+pub(crate) struct Missing {
+    pub(crate) from: WalPosition,
+    pub(crate) end: WalPosition,
+}
+
+impl Event for Missing {
+    const LEVEL: Level = Level::Error;
+    const MESSAGE: &'static str = "a segment of the write-ahead log is missing, and the batches in it: \
+        if it can be restored from a copy, stop the server, put it back, and start again";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("from", self.from);
+        fields.text("end", self.end);
+    }
+
+    fn count(&self) {
+        GAPS.increment();
     }
 }
 

@@ -65,6 +65,10 @@ impl SegmentWriter {
         self.header.sequence
     }
 
+    pub(crate) fn previous(&self) -> u64 {
+        self.header.previous
+    }
+
     /// How many of the batches fit below the size limit. A batch that is larger than the limit gets
     /// a segment of its own.
     pub(crate) fn fitting(&self, group: &[Pending], segment_bytes: u64) -> usize {

@@ -87,7 +87,8 @@ pub(crate) async fn list_refused(app: Arc<App>, call: Call) -> Response {
             "signal": batches.signal.as_str(),
             "tenant": batches.tenant.as_str(),
             "batches": batches.count,
-            "position": batches.lowest.to_string(),
+            "position": batches.lowest.map(|position| position.to_string()),
+            "missing": batches.missing,
         })
     };
     let mut refused = stores.maintenance.refused();

@@ -15,13 +15,14 @@ use wal::Health;
 pub(crate) async fn healthy(app: Arc<App>, _: Call) -> Response {
     let wal = wal_health(&app);
     let damage = app.stores().and_then(|stores| stores.access.catalog.damage());
-    let refused = app
-        .stores()
-        .map_or(0, |stores| stores.maintenance.refused().iter().map(|batches| batches.count).sum());
+    let refused = app.stores().map_or(Vec::new(), |stores| stores.maintenance.refused());
+    let missing = refused.iter().filter(|batches| !batches.missing.is_empty()).count();
+    let refused: usize = refused.iter().map(|batches| batches.count).sum();
     let clock = clock(&app);
     let degraded = wal["state"] == "failed"
         || clock["state"] == "distrusted"
         || damage.is_some()
+        || missing > 0
         || refused > 0;
     let status = if degraded { "degraded" } else { "healthy" };
     let body = json!({
@@ -30,6 +31,7 @@ pub(crate) async fn healthy(app: Arc<App>, _: Call) -> Response {
         "clock": clock,
         "catalog_damage": damage,
         "refused_batches": refused,
+        "tenants_with_missing_rows": missing,
     });
     reply::json(StatusCode::OK, &body)
 }

@@ -1,7 +1,8 @@
 use super::*;
+use crate::Loss;
 use crate::segment::HEADER_BYTES;
 use ::model::WalPosition;
-use platform::sim::test_seed;
+use platform::sim::{CrashPolicy, test_seed};
 
 /// Some segments whose last stop was not clean, and the batches in them.
 fn written(count: u64) -> (SimDisk, Vec<(WalPosition, Owned)>) {
@@ -13,7 +14,7 @@ fn written(count: u64) -> (SimDisk, Vec<(WalPosition, Owned)>) {
         (log.append_wait(&owned.batch()).unwrap(), owned)
     };
     let all = (0..count).map(append).collect();
-    (disk.crash(platform::sim::CrashPolicy::LoseUnsynced), all)
+    (disk.crash(CrashPolicy::LoseUnsynced), all)
 }
 
 #[test]
@@ -148,12 +149,56 @@ fn one_bad_sector_in_a_header_costs_nothing() {
     }
 }
 
+/// The first, one in the middle, or the newest: it is noticed, and the rest is read.
 #[test]
-fn a_missing_segment_is_only_missing() {
-    let (disk, all) = written(60);
-    disk.remove(&segment_paths(&disk)[1]).unwrap();
-    let (found, _) = read(&disk);
-    assert_eq!(found, all.into_iter().filter(|(at, _)| at.segment != 2).collect::<Vec<_>>());
+fn a_missing_segment_is_noticed_and_only_missing() {
+    let disk = SimDisk::new();
+    let random = SeededRandom::new(60);
+    let written: Vec<Owned> = (0..60).map(|_| Owned::random(&random, 400)).collect();
+    let (log, _) = open(&disk);
+    let all: Vec<_> = append_all(&log, &written).into_iter().zip(written).collect();
+    drop(log);
+    let last = all[all.len() - 1].0.segment;
+    for missing in 1..=last {
+        let disk = copy_with_chain(&disk);
+        disk.remove(&segment_paths(&disk)[missing as usize - 1]).unwrap();
+        let (found, summary) = read(&disk);
+        let expected: Vec<_> =
+            all.iter().filter(|(at, _)| at.segment != missing).cloned().collect();
+        assert_eq!(found, expected);
+        let at = |segment| WalPosition { segment, offset: 0 };
+        let loss = Loss { from: at(missing), end: at(missing + 1) };
+        assert_eq!((summary.gaps, summary.loss), (1, Some(loss)), "{missing}");
+    }
+}
+
+/// Also where a power cut undoes deletions.
+#[test]
+fn truncated_segments_are_not_missing() {
+    let torn = (0..20).map(|seed| CrashPolicy::Torn { seed });
+    for policy in torn.chain([CrashPolicy::LoseUnsynced, CrashPolicy::KeepAll]) {
+        let disk = SimDisk::new();
+        let (log, _) = open(&disk);
+        let random = SeededRandom::new(5);
+        for number in 0..60 {
+            let position = log.append_wait(&Owned::random(&random, 400).batch()).unwrap();
+            if number % 20 == 0 {
+                log.truncate_before(position).unwrap();
+            }
+        }
+        let disk = disk.crash(policy);
+        for start in 0..3 {
+            assert_eq!(read(&disk).1.gaps, 0, "{policy:?}, start {start}");
+        }
+    }
+}
+
+fn copy_with_chain(disk: &SimDisk) -> SimDisk {
+    let copy = copy_of(disk);
+    let listed = disk.list("wal").unwrap();
+    let chain = listed.iter().find(|entry| entry.name.ends_with(".chain")).unwrap();
+    copy.overwrite(&format!("wal/{}", chain.name), b"").unwrap();
+    copy
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn batches(found: Vec<(WalPosition, Owned)>) -> Vec<Owned> {
 
 fn segment_paths(disk: &SimDisk) -> Vec<String> {
     let names = disk.list("wal").unwrap().into_iter().map(|entry| entry.name);
-    names.map(|name| format!("wal/{name}")).collect()
+    names.filter(|name| name.ends_with(".log")).map(|name| format!("wal/{name}")).collect()
 }
 
 fn wait_until_healthy(log: &Log) {
