@@ -1,6 +1,6 @@
 //! Clients that send too much, send too slowly, or send nonsense.
 
-use crate::support::{Folder, Server, wait_for};
+use crate::support::{Folder, Server, say, wait_for};
 use std::time::Duration;
 
 #[test]
@@ -92,4 +92,77 @@ fn nonsense_closes_the_connection_and_nothing_else() {
     wait_for("the connections to go", || {
         (server.metric("mirador_http_connections_open") <= 1.0).then_some(())
     });
+}
+
+/// The figure that the limit goes by is the memory that the process really takes: with long label
+/// values, and with ordinary series.
+#[test]
+fn the_memory_of_heads_is_known() {
+    let long = |number: u64| format!("m{{v=\"{number:0>4000}\"}} 1\n");
+    check_memory("long label values", 500, long);
+    let ordinary = |number: u64| {
+        let (job, instance) = (number % 7, number / 50);
+        format!(
+            "m{{job=\"job-{job}\",instance=\"host-{instance}:9100\",n=\"{number}\"}} {number}\n"
+        )
+    };
+    check_memory("ordinary series", 5_000, ordinary);
+}
+
+fn check_memory(what: &str, lines: u64, line: impl Fn(u64) -> String) {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "storage.flush_interval=1h"]);
+    let write = |batch: u64| {
+        let body: String = (batch * lines..(batch + 1) * lines).map(&line).collect();
+        let reply = server.post("/api/v1/import/prometheus", body.as_bytes());
+        assert!(reply.status < 300, "{}", reply.text());
+    };
+    // A measurement a second; the allocator returns memory after one.
+    let settled = || {
+        std::thread::sleep(Duration::from_secs(4));
+        let metric = |name| server.metric(name);
+        [metric("process_resident_memory_bytes"), metric("mirador_metrics_head_bytes")]
+    };
+    write(0);
+    let before = settled();
+    (1..40).for_each(write);
+    let after = settled();
+    let [process, heads] = [after[0] - before[0], after[1] - before[1]];
+    say(&format!("{what}: heads have {heads} bytes more, the process {process}"));
+    assert!((0.75..1.25).contains(&(heads / process)), "{heads} is not near {process}");
+}
+
+#[test]
+fn labels_that_do_not_fit_are_refused() {
+    let folder = Folder::new();
+    let settings = ["--set", "storage.head_memory=64MiB", "--set", "storage.flush_interval=1h"];
+    let server = Server::start_with(folder.path(), &settings);
+    let write = |batch: u64| {
+        let line = |number: u64| format!("m{{v=\"{number:0>4000}\"}} 1\n");
+        let body: String = (batch * 500..batch * 500 + 500).map(line).collect();
+        server.post("/api/v1/import/prometheus", body.as_bytes())
+    };
+    // 500 series of 4,000 bytes, which the labels hold and the index.
+    let taken = (0..100).take_while(|batch| write(*batch).status < 300).count();
+    assert!((12..=17).contains(&taken), "{taken}");
+    let refusal = write(100);
+    assert_eq!(refusal.status, 503, "{}", refusal.text());
+    assert!(refusal.header("retry-after").is_some());
+    assert!(refusal.text().contains("storage.head_memory"), "{}", refusal.text());
+    assert!(write(1).status < 300, "series that are known are still written");
+}
+
+#[test]
+fn a_tenant_too_many_is_refused_for_good() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "storage.tenants=2"]);
+    let write = |tenant: &str| {
+        let path = "/api/v1/import/prometheus";
+        server.connect().send("POST", path, &[("x-scope-orgid", tenant)], b"up 1\n")
+    };
+    assert!(write("a").status < 300 && write("b").status < 300);
+    let refusal = write("c");
+    assert_eq!(refusal.status, 403, "{}", refusal.text());
+    assert!(refusal.text().contains("storage.tenants"), "{}", refusal.text());
+    assert!(write("a").status < 300);
 }

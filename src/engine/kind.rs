@@ -36,6 +36,15 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
 
     fn size(head: &Head<Self>) -> HeadSize;
 
+    /// The memory that the tenant's heads take with all that belongs to them; unlike
+    /// [`Kind::size`], also what a flush does not free.
+    fn memory(tenant: &Tenant<Self>) -> u64 {
+        tenant.all_heads().iter().map(|head| Self::size(head).bytes).sum()
+    }
+
+    /// Called about once a second with the memory of all tenants.
+    fn measured(&self, _bytes: u64) {}
+
     /// Adds a batch of the write-ahead log to the head. If some of it can't be added, the rest is
     /// added all the same, and an error returned.
     fn replay(

@@ -40,6 +40,6 @@ pub use kind::{InputFailed, Kind};
 pub use label_delete::{LabelDelete, LabelDeletes, LabelValues};
 pub use origin::{FlushOrigin, PartOrigin};
 pub use plan::{MergeOrder, plan_erasures, plan_merges};
-pub use store::Store;
+pub use store::{Store, TenantLimit};
 pub use tenant::Tenant;
 pub use view::View;

@@ -16,17 +16,35 @@ pub struct Store<K: Kind> {
     pub kind: K,
     site: Site,
     tenants: Tenants<Tenant<K>>,
+    limit: TenantLimit,
+}
+
+/// How many tenants may come to exist by being written to, and the setting that says so. Each has
+/// files and a schedule of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantLimit {
+    pub most: usize,
+    pub setting: &'static str,
+}
+
+impl TenantLimit {
+    pub const NONE: Self = Self { most: usize::MAX, setting: "" };
 }
 
 impl<K: Kind> Store<K> {
     /// Opens the tenants that have manifests. `replay` then brings the batches of the write-ahead
     /// log.
     pub fn open(kind: K, site: Site) -> Result<Self, EngineError> {
-        let store = Self { kind, site, tenants: Tenants::default() };
+        let store = Self { kind, site, tenants: Tenants::default(), limit: TenantLimit::NONE };
         for name in tenants_with(store.site.blobs.as_ref(), K::SIGNAL)? {
             store.tenant_or_new(&name)?;
         }
         Ok(store)
+    }
+
+    /// What was there before, and what the write-ahead log holds, is taken in any number.
+    pub fn with_limit(self, limit: TenantLimit) -> Self {
+        Self { limit, ..self }
     }
 
     /// The tenant, if it has any data: reading creates no tenant.
@@ -34,7 +52,25 @@ impl<K: Kind> Store<K> {
         self.tenants.get(name)
     }
 
-    /// The tenant; created if it does not exist. For writers.
+    /// The tenant of a new batch; created if it does not exist and the limit allows one more.
+    pub fn tenant_for_batch(&self, name: &TenantId) -> Result<Arc<Tenant<K>>, EngineError> {
+        if let Some(tenant) = self.tenant(name) {
+            return Ok(tenant);
+        }
+        let TenantLimit { most, setting } = self.limit;
+        if self.tenants.len() >= most {
+            // Not a matter of time, so the sender should not try again.
+            let signal = K::SIGNAL;
+            let message = format!(
+                "tenant {name} would be one more than the {most} tenants of {signal} that \
+                 `{setting}` allows: write to one of those, or raise it"
+            );
+            return Err(EngineError::new(ErrorKind::Forbidden, message));
+        }
+        self.tenant_or_new(name)
+    }
+
+    /// The tenant; created if it does not exist. For what was accepted before.
     pub fn tenant_or_new(&self, name: &TenantId) -> Result<Arc<Tenant<K>>, EngineError> {
         self.tenants.get_or_open(name, || Tenant::open(&self.kind, &self.site, name))
     }
@@ -145,7 +181,10 @@ impl<K: Kind> Engine for Store<K> {
     }
 
     fn tenants(&self) -> Vec<TenantStatus> {
-        self.tenants.all().iter().map(|tenant| tenant.status()).collect()
+        let tenants = self.tenants.all();
+        let memory = tenants.iter().map(|tenant| K::memory(tenant)).sum();
+        self.kind.measured(memory);
+        tenants.iter().map(|tenant| tenant.status()).collect()
     }
 
     fn cut(&self, tenant: &TenantId, end: WalPosition) {

@@ -20,6 +20,10 @@ impl<T> Tenants<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

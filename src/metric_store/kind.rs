@@ -4,8 +4,10 @@ use crate::activity::Activity;
 use crate::apply::{define, push_replayed};
 use crate::batch::format::{self, BATCH_SCHEMA};
 use crate::head::Head;
+use crate::memory::MemoryBudget;
 use crate::part::Caches;
 use crate::series::SeriesContext;
+use crate::telemetry::HEAD_BYTES;
 use crate::{StoreError, flush, merge};
 use engine::{
     EngineError, FlushOrigin, HeadSize, InputFailed, Kind, LabelDelete, MergeOrder, PartOrigin,
@@ -26,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) caches: Arc<Caches>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) memory: MemoryBudget,
 }
 
 /// What a tenant keeps beside its heads and parts.
@@ -82,6 +85,19 @@ impl Kind for Metrics {
     fn size(head: &MetricHead) -> HeadSize {
         let rows = head.read();
         HeadSize { rows: rows.rows, bytes: rows.sample_bytes() as u64 }
+    }
+
+    fn memory(tenant: &Tenant) -> u64 {
+        let heads = tenant.all_heads();
+        let rows: usize = heads.iter().map(|head| head.read().bytes()).sum();
+        // The live head comes last. A frozen one may have an older registry, for the time of a flush.
+        let live = heads.last().map_or(0, |live| live.context.registry().bytes());
+        (rows + live) as u64
+    }
+
+    fn measured(&self, bytes: u64) {
+        HEAD_BYTES.set(bytes as f64);
+        self.memory.measured(bytes);
     }
 
     fn replay(

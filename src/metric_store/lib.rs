@@ -24,6 +24,7 @@ mod histograms;
 mod intake;
 mod kind;
 mod matcher;
+mod memory;
 mod merge;
 mod part;
 mod postings;
@@ -38,6 +39,7 @@ mod values;
 pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
 pub use intake::{MetricBatch, Written};
+pub use memory::HeadMemory;
 pub use select::{Samples, Scratch, Select, Selection, SeriesSamples, Union, in_label_order};
 pub use statistics::{Cardinality, NameCount, SeriesStats};
 pub use store::{

@@ -175,6 +175,12 @@ impl Registry {
         series + self.index_bytes + self.table.len() * 8
     }
 
+    /// Roughly the memory that new series with so many bytes of labels may take: their values may
+    /// all be new to the index.
+    pub(crate) fn bytes_of_new(series: usize, label_bytes: usize) -> usize {
+        2 * label_bytes + series * (size_of::<Entry>() + LIST_BYTES)
+    }
+
     /// Whether the series of the metric, or of all, are in the order of parts.
     pub(crate) fn is_sorted(&self, metric: Option<&str>) -> bool {
         let sorted = |series: &MetricSeries| series.sorted == series.numbers.len();

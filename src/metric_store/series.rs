@@ -6,6 +6,7 @@
 
 use crate::StoreError;
 use crate::batch::{BatchBuilder, REFUSED};
+use crate::memory::MemoryBudget;
 use crate::registry::Registry;
 use crate::telemetry::{SERIES_CREATED, SERIES_REFUSED};
 use codec::xxh3_64;
@@ -52,6 +53,7 @@ impl SeriesContext {
         &self,
         batch: &mut BatchBuilder,
         series_max: u64,
+        memory: &MemoryBudget,
     ) -> Result<u64, StoreError> {
         let mut missing = Vec::new();
         batch.numbers.clear();
@@ -73,7 +75,11 @@ impl SeriesContext {
                 }
             }
         }
-        if missing.is_empty() { Ok(0) } else { self.add_series(batch, &missing, series_max) }
+        if missing.is_empty() {
+            Ok(0)
+        } else {
+            self.add_series(batch, &missing, series_max, memory)
+        }
     }
 
     fn add_series(
@@ -81,9 +87,12 @@ impl SeriesContext {
         batch: &mut BatchBuilder,
         missing: &[u32],
         series_max: u64,
+        memory: &MemoryBudget,
     ) -> Result<u64, StoreError> {
+        let labels: usize = missing.iter().map(|slot| batch.labels(*slot).len()).sum();
+        memory.check_series(Registry::bytes_of_new(missing.len(), labels))?;
         let mut registry = self.registry_mut();
-        let known = registry.len();
+        let (known, bytes) = (registry.len(), registry.bytes());
         let mut refused = 0;
         for slot in missing {
             let bytes = batch.labels(*slot);
@@ -98,6 +107,7 @@ impl SeriesContext {
             batch.numbers[*slot as usize] = number;
             batch.defined.push(*slot);
         }
+        memory.add(bytes, registry.bytes());
         SERIES_CREATED.add((registry.len() - known) as u64);
         SERIES_REFUSED.add(refused);
         Ok(refused)

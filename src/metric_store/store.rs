@@ -5,11 +5,12 @@ use crate::batch::format::encode;
 use crate::batch::{BatchBuilder, Counts, Exemplar};
 use crate::intake::Builders;
 use crate::kind::{MetricHead, Metrics, Store, Tenant};
+use crate::memory::{HeadMemory, MemoryBudget};
 use crate::part::Caches;
 use crate::select::{self, Select, Selection};
 use crate::telemetry::{DELETES, SAMPLES_APPLIED};
 use crate::{SeriesStats, StoreError};
-use engine::{Engine, EngineError, Kind, LabelDelete};
+use engine::{Engine, EngineError, Kind, LabelDelete, TenantLimit};
 use model::{Labels, Matcher, MetricMetadata, Room, TenantId, TimeRange, WalPosition};
 use parts::{PartInfo, Site};
 use platform::Random;
@@ -20,11 +21,17 @@ use std::sync::Arc;
 pub struct StoreSettings {
     /// The most memory for decoded pages of parts.
     pub cache_bytes: usize,
+    pub tenants: TenantLimit,
+    pub head_memory: HeadMemory,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { cache_bytes: 48 << 20 }
+        Self {
+            cache_bytes: 48 << 20,
+            tenants: TenantLimit::NONE,
+            head_memory: HeadMemory { bytes_max: u64::MAX, setting: "" },
+        }
     }
 }
 
@@ -81,8 +88,10 @@ impl MetricStore {
         settings: StoreSettings,
     ) -> Result<Self, StoreError> {
         let caches = Arc::new(Caches::new(settings.cache_bytes));
-        let kind = Metrics { caches, random, clock: Arc::clone(&site.clock) };
-        Ok(Self { store: Arc::new(Store::open(kind, site)?), builders: Arc::default() })
+        let memory = MemoryBudget::new(settings.head_memory);
+        let kind = Metrics { caches, random, clock: Arc::clone(&site.clock), memory };
+        let store = Store::open(kind, site)?.with_limit(settings.tenants);
+        Ok(Self { store: Arc::new(store), builders: Arc::default() })
     }
 
     /// The store as an engine, for the maintenance.
@@ -101,9 +110,11 @@ impl MetricStore {
         batch: &mut BatchBuilder,
         payload: &mut Vec<u8>,
     ) -> Result<Prepared, StoreError> {
-        let tenant = self.store.tenant_or_new(tenant)?;
+        let memory = &self.store.kind.memory;
+        memory.check_samples()?;
+        let tenant = self.store.tenant_for_batch(tenant)?;
         let head = tenant.live(&self.store.kind);
-        let series = head.context.resolve(batch, limits.active_series_max)?;
+        let series = head.context.resolve(batch, limits.active_series_max, memory)?;
         let refused = (series > 0).then(|| Refused {
             series,
             counts: batch.drop_refused(),
@@ -126,10 +137,12 @@ impl MetricStore {
         position: WalPosition,
     ) -> Result<(), StoreError> {
         let Prepared { tenant, mut head, limits, .. } = prepared;
-        while !push(&head, batch) {
+        let memory = &self.store.kind.memory;
+        while !push(&head, batch, memory) {
             // A cut happened in between. The batch is above it, so it belongs to the next head.
             head = tenant.live(&self.store.kind);
-            head.context.resolve(batch, limits.active_series_max)?;
+            // The batch is in the write-ahead log already, so memory is no reason to refuse it.
+            head.context.resolve(batch, limits.active_series_max, &MemoryBudget::unlimited())?;
             batch.drop_refused();
         }
         tenant.note_applied(position);
@@ -263,11 +276,13 @@ impl MetricStore {
 
 /// Pushes the batch into the head against which it was resolved; false if a cut has sealed that
 /// head.
-fn push(head: &MetricHead, batch: &BatchBuilder) -> bool {
+fn push(head: &MetricHead, batch: &BatchBuilder, memory: &MemoryBudget) -> bool {
     let known = head.context.registry().len();
     let Some(mut rows) = head.write() else { return false };
+    let before = rows.bytes();
     rows.reserve(known);
     push_batch(&mut rows, batch);
+    memory.add(before, rows.bytes());
     drop(rows);
     if !batch.defined.is_empty() {
         let registry = head.context.registry();

@@ -1,6 +1,6 @@
 //! The metrics of this crate.
 
-use observe::{Counter, Metric};
+use observe::{Counter, Gauge, Metric};
 
 pub(crate) static SERIES_CREATED: Counter = Counter::new(
     "mirador_metrics_series_created_total",
@@ -17,6 +17,11 @@ pub(crate) static DELETES: Counter = Counter::new(
     "Deletes of samples that were requested and recorded.",
 );
 
+pub(crate) static HEAD_BYTES: Gauge = Gauge::new(
+    "mirador_metrics_head_bytes",
+    "Memory of the heads of all tenants, with the labels of their series and the indexes over them.",
+);
+
 /// Every metric of this crate, for the server's registry.
 pub static METRICS: &[&dyn Metric] =
-    &[&SERIES_CREATED, &SERIES_REFUSED, &SAMPLES_APPLIED, &DELETES];
+    &[&SERIES_CREATED, &SERIES_REFUSED, &SAMPLES_APPLIED, &DELETES, &HEAD_BYTES];

@@ -44,7 +44,7 @@ fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
     let blobs = Arc::new(DiskBlobs::open(shared.clone(), "blobs").unwrap());
     let ids = Arc::new(Ids::new(Arc::clone(clock), random.clone()));
     let site = Site::new(blobs, Arc::clone(clock), ids);
-    let settings = StoreSettings { cache_bytes: 1 << 20 };
+    let settings = StoreSettings { cache_bytes: 1 << 20, ..StoreSettings::default() };
     let store = MetricStore::open(site, random.clone(), settings).unwrap();
     let options = LogOptions { retry: Duration::from_millis(1), ..LogOptions::default() };
     let (wal, _) = Log::open(shared, Arc::clone(clock), random, options).unwrap();

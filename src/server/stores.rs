@@ -5,13 +5,13 @@ use crate::config::{Config, StorageSettings, WalSettings, WalSync};
 use crate::probe::{Probe, ProbeStore};
 use crate::snapshots::Snapshots;
 use catalog::CatalogError;
-use engine::{Engine, EngineError, MergeRequest};
+use engine::{Engine, EngineError, MergeRequest, TenantLimit};
 use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
-use metric_store::{MetricStore, StoreSettings};
+use metric_store::{HeadMemory, MetricStore, StoreSettings};
 use model::{Signal, TenantId};
 use observe::Notice;
 use parts::{Retention, Site};
-use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space};
+use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space, memory_bytes};
 use protocols::settings::SizeLimit;
 use protocols::{Kept, MetricServices, PerTenant};
 use std::io;
@@ -205,7 +205,14 @@ impl Engines {
         let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
         let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
         let site = Site::new(files.clone(), Arc::clone(clock), ids);
-        let settings = StoreSettings { cache_bytes: config.metrics.cache_size.length() };
+        let settings = StoreSettings {
+            cache_bytes: config.metrics.cache_size.length(),
+            tenants: TenantLimit { most: config.storage.tenants, setting: "storage.tenants" },
+            head_memory: HeadMemory {
+                bytes_max: config.storage.head_memory.bytes(memory_bytes).unwrap_or(u64::MAX),
+                setting: "storage.head_memory",
+            },
+        };
         let metric_store = MetricStore::open(site.clone(), Arc::clone(random), settings)
             .map_err(|e| OpenError::Parts(e.into()))?;
         let probe = config.testing.probe.then(|| ProbeStore::open(Probe, site));

@@ -191,6 +191,15 @@ section! {
         /// The largest tenants of a signal are written to parts earlier when what is in memory alone
         /// takes this much, over all tenants of the signal.
         head_size: ByteSize = ByteSize::mib(48),
+        /// What heads may take of the memory with the labels of their series and the indexes over
+        /// them: a share of the machine's, or of the container's (`"50%"`), a size, or `"off"`.
+        /// Beyond it, batches with new series are answered 503 and told to try again, and beyond a
+        /// quarter more all batches.
+        head_memory: SizeLimit = SizeLimit::Percent(50),
+        /// Tenants of a signal. A batch for a further one is refused with 403; those that exist, and
+        /// what was acknowledged, stay. Each tenant has files and a schedule of its own: to write a
+        /// thousand to parts takes about four seconds.
+        tenants: usize = 1_000,
         /// How often merging and retention are considered.
         merge_interval: HumanDuration = HumanDuration::from_secs(30),
     }

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod fixtures;
 mod large;
+mod memory;
 mod model_test;
 mod promises;
 mod reading;

@@ -149,7 +149,7 @@ fn a_batch_of_a_newer_version_outlives_flushes_and_restarts() {
         let refused = world.engine.refused();
         assert_eq!(
             (refused.len(), refused[0].count, refused[0].lowest),
-            (1, 1, position),
+            (1, 1, Some(position)),
             "{round}"
         );
         assert_eq!(world.log.segments()[0].sequence, position.segment, "{round}");

@@ -70,7 +70,7 @@ impl Life {
         let random = Arc::new(SeededRandom::new(seed));
         let clock = Arc::clone(&disks.clock);
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
-        let settings = StoreSettings { cache_bytes: 1 << 20 };
+        let settings = StoreSettings { cache_bytes: 1 << 20, ..StoreSettings::default() };
         let site = Site::new(blobs, clock.clone(), ids);
         let store = MetricStore::open(site, random.clone(), settings)?;
         let engine = store.engine();

@@ -81,7 +81,7 @@ fn slow_store() -> (MetricStore, Arc<Slow>) {
     let blobs = Arc::new(Slow { inside, append: Door::default(), delete: Door::default() });
     let (clock, random) = (Arc::new(SimClock::new()), Arc::new(SeededRandom::new(1)));
     let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
-    let settings = StoreSettings { cache_bytes: 1 << 20 };
+    let settings = StoreSettings { cache_bytes: 1 << 20, ..StoreSettings::default() };
     let store = MetricStore::open(Site::new(blobs.clone(), clock, ids), random, settings).unwrap();
     (store, blobs)
 }

@@ -1,9 +1,9 @@
 //! A store, its write-ahead log and its disk, and the rows that it should hold.
 
-use engine::{Engine, EngineError, MergeRequest};
+use engine::{Engine, EngineError, MergeRequest, TenantLimit};
 use metric_store::{
-    BATCH_SCHEMA, BatchBuilder, HistogramSample, Limits, MetricStore, Scratch, Select, StoreError,
-    StoreSettings,
+    BATCH_SCHEMA, BatchBuilder, HeadMemory, HistogramSample, Limits, MetricStore, Scratch, Select,
+    StoreError, StoreSettings,
 };
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Matcher, Signal, TenantId, TimeRange,
@@ -47,13 +47,28 @@ pub(crate) struct World {
     end: WalPosition,
 }
 
+const SETTINGS: StoreSettings = StoreSettings {
+    cache_bytes: 1 << 20,
+    tenants: TenantLimit::NONE,
+    head_memory: HeadMemory { bytes_max: u64::MAX, setting: "" },
+};
+
 impl World {
     pub(crate) fn open(
         disk: SimDisk,
         clock: Arc<SimClock>,
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
-        Self::open_with(disk, clock, seed, |refused| Err(refused.into()))
+        Self::open_with(disk, clock, seed, SETTINGS, |refused| Err(refused.into()))
+    }
+
+    pub(crate) fn open_limited(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        settings: StoreSettings,
+    ) -> Result<Self, Box<dyn Error>> {
+        let seed = disk.operations();
+        Self::open_with(disk, clock, seed, settings, |refused| Err(refused.into()))
     }
 
     /// Continues after refused batches, as a server does.
@@ -62,20 +77,20 @@ impl World {
         clock: Arc<SimClock>,
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
-        Self::open_with(disk, clock, seed, |_| Ok(()))
+        Self::open_with(disk, clock, seed, SETTINGS, |_| Ok(()))
     }
 
     fn open_with(
         disk: SimDisk,
         clock: Arc<SimClock>,
         seed: u64,
+        settings: StoreSettings,
         on_refused: impl Fn(EngineError) -> Result<(), Box<dyn Error>>,
     ) -> Result<Self, Box<dyn Error>> {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&shared), "blobs")?);
         let random = Arc::new(SeededRandom::new(seed));
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
-        let settings = StoreSettings { cache_bytes: 1 << 20 };
         let site = Site::new(blobs, clock.clone(), ids);
         let store = MetricStore::open(site, random.clone(), settings)?;
         let engine = store.engine();
