@@ -62,7 +62,8 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
         origin: &FlushOrigin,
     ) -> Result<Vec<NewPart>, EngineError>;
 
-    /// Merges parts into one, without deleted rows; `None` if no row is left. The inputs of the
+    /// Merges parts into one, or a few where one can't hold all, without deleted rows; none if no
+    /// row is left. The inputs of the
     /// plan are in the order of their age.
     fn merge(
         &self,
@@ -70,7 +71,7 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
         manifest: &Arc<Manifest>,
         plan: &MergePlan,
         origin: PartOrigin,
-    ) -> Result<Option<NewPart>, InputFailed>;
+    ) -> Result<Vec<NewPart>, InputFailed>;
 
     /// Checks the tombstone's bytes that the engine wrote: a tenant with an unreadable tombstone is
     /// not opened.

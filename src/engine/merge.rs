@@ -31,8 +31,7 @@ impl<K: Kind> Tenant<K> {
             Ok(add) => add,
             Err(failed) => return self.input_failed(kind, failed),
         };
-        let edit =
-            Edit { add: add.into_iter().collect(), remove: plan.inputs.clone(), ..Edit::default() };
+        let edit = Edit { add, remove: plan.inputs.clone(), ..Edit::default() };
         let published = self.store.update(|current| {
             let gone = plan.inputs.iter().find(|id| current.part(**id).is_none());
             gone.map_or(Ok(edit), |id| Err(PartError::NoSuchPart(*id)))

@@ -139,6 +139,17 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
+    /// The histograms from this index on, without the floats.
+    pub(crate) fn histograms_from(&self, index: usize) -> Self {
+        let Column { times, values, starts } = &self.histograms;
+        let histograms = Column {
+            times: times[index..].to_vec(),
+            values: values[index..].to_vec(),
+            starts: starts.get(index..).unwrap_or_default().to_vec(),
+        };
+        Self { histograms, ..Self::default() }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.floats.clear();
         self.histograms.clear();

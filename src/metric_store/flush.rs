@@ -4,7 +4,7 @@ use crate::StoreError;
 use crate::columns::Columns;
 use crate::head::{Head, Seen};
 use crate::kind::MetricHead;
-use crate::part::PartBuilder;
+use crate::part::PartSplitter;
 use crate::values::Effort;
 use engine::FlushOrigin;
 use model::{Day, MetricMetadata, Signal};
@@ -29,7 +29,7 @@ pub(crate) fn write(
     }
     let mut parts = Vec::new();
     for (index, day) in days.into_iter().enumerate() {
-        let mut builder = PartBuilder::new(store, origin.of_day(day), Effort::Quick)?;
+        let mut builder = PartSplitter::new(store, origin.of_day(day), Effort::Quick)?;
         let of_day = series.get(&day).map_or(&[][..], Vec::as_slice);
         write_day(&mut builder, frozen, &rows, of_day, day)?;
         // Metadata of metrics has no time: it goes into the first part.
@@ -59,7 +59,7 @@ fn series_by_day(frozen: &MetricHead) -> BTreeMap<Day, Vec<u32>> {
 }
 
 fn write_day(
-    builder: &mut PartBuilder,
+    builder: &mut PartSplitter<'_>,
     frozen: &MetricHead,
     rows: &Head,
     series: &[u32],

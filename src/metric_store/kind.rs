@@ -134,7 +134,7 @@ impl Kind for Metrics {
         manifest: &Arc<Manifest>,
         plan: &MergePlan,
         origin: PartOrigin,
-    ) -> Result<Option<NewPart>, InputFailed> {
+    ) -> Result<Vec<NewPart>, InputFailed> {
         merge::merge(&tenant.store, manifest, plan, origin)
     }
 

@@ -1,11 +1,11 @@
-//! Merges parts into one part.
+//! Merges parts into one part, or a few where one can't hold all.
 //!
 //! A merge holds one group of each input and one of the output in memory, however large the parts.
 
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::columns::Columns;
-use crate::part::{Caches, Dictionaries, GroupNames, MetricPart, PartBuilder, PartScratch};
+use crate::part::{Caches, Dictionaries, GroupNames, MetricPart, PartScratch, PartSplitter};
 use crate::registry::part_order;
 use crate::values::Effort;
 use engine::{InputFailed, LabelDeletes, PartOrigin};
@@ -17,16 +17,16 @@ use std::sync::Arc;
 /// How many bytes of its inputs a merge may cache. A group's values are read once, in order.
 const MERGE_CACHE_BYTES: usize = 16 << 20;
 
-/// Merges the plan's inputs, which are ordered from the oldest; `None` if deletes leave no row.
+/// Merges the plan's inputs, which are ordered from the oldest; no part if deletes leave no row.
 pub(crate) fn merge(
     store: &PartStore,
     manifest: &Manifest,
     plan: &MergePlan,
     origin: PartOrigin,
-) -> Result<Option<NewPart>, InputFailed> {
+) -> Result<Vec<NewPart>, InputFailed> {
     let mut merge = Merge::open(store, manifest, plan)?;
     let effort = if plan.level >= LEVEL_MAX { Effort::Last } else { Effort::Merge };
-    let mut builder = PartBuilder::new(store, origin, effort)?;
+    let mut builder = PartSplitter::new(store, origin, effort)?;
     let (mut merged, mut samples, mut buffer) = Default::default();
     while let Some(labels) = merge.next_series() {
         merge.read_series(&labels, &mut merged, &mut samples, &mut buffer)?;

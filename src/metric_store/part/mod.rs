@@ -11,6 +11,7 @@ mod columns;
 mod dictionary;
 mod names;
 mod reader;
+mod splitter;
 mod times;
 mod writer;
 
@@ -22,7 +23,8 @@ use parts::PartError;
 pub(crate) use dictionary::{Dictionaries, Dictionary};
 pub(crate) use names::GroupNames;
 pub(crate) use reader::{Borrowed, Caches, MetricPart, PartScratch};
-pub(crate) use writer::PartBuilder;
+pub(crate) use splitter::PartSplitter;
+use writer::PartBuilder;
 
 /// The version of the pages' content.
 pub(crate) const PART_SCHEMA: u16 = 2;

@@ -7,14 +7,15 @@ use super::{GROUP_SERIES_MAX, GroupEntry, PART_SCHEMA, Place, encode_groups, kin
 use crate::StoreError;
 use crate::batch::Exemplar;
 use crate::batch::format::{encode_exemplar, encode_metadata};
-use crate::columns::Columns;
+use crate::columns::{Column, Columns};
 use crate::histograms::encode_histogram;
 use crate::values::{self, Effort};
 use codec::{ByteWriter, xxh3_128};
 use engine::PartOrigin;
 use model::{FloatHistogram, Labels, MetricMetadata, STALE_BITS, TimeRange, TimeUnit};
-use parts::{Compression, NewPart, PartStore, PartWriter};
+use parts::{Compression, NewPart, PAGE_RAW_MAX, PartStore, PartWriter};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A page is ended when it exceeds this.
 const PAGE_BYTES: usize = 128 << 10;
@@ -25,6 +26,13 @@ const GROUP_VALUES: usize = 1 << 18;
 /// A group also ends when its histograms exceed this, because a reader of one histogram reads those
 /// of the whole group.
 const GROUP_HISTOGRAM_BYTES: usize = 1 << 20;
+
+/// The histograms of one series in a part end when they exceed this: with those of the group before
+/// them they still fit into a page.
+const SERIES_HISTOGRAM_BYTES: usize = PAGE_RAW_MAX / 2;
+
+/// Bounds of what one histogram takes when it is encoded are far below the other half.
+const _: () = assert!(GROUP_HISTOGRAM_BYTES + SERIES_HISTOGRAM_BYTES < PAGE_RAW_MAX - PAGE_BYTES);
 
 /// The directory is split into pages of this many groups.
 const GROUPS_PER_PAGE: usize = 1 << 14;
@@ -117,10 +125,15 @@ impl PartBuilder {
         })
     }
 
-    /// Adds a series. Series must come in the order of parts; one without samples is skipped.
-    pub(crate) fn series(&mut self, labels: &Labels, samples: &Columns) -> Result<(), StoreError> {
+    /// Adds a series, and returns the histograms for which the part has no place. Series must come in
+    /// the order of parts; one without samples is skipped.
+    pub(crate) fn series(
+        &mut self,
+        labels: &Labels,
+        samples: &Columns,
+    ) -> Result<Option<Columns>, StoreError> {
         if samples.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let group = &self.group;
         let full = group.values.len() >= GROUP_VALUES
@@ -132,9 +145,10 @@ impl PartBuilder {
         }
         self.group.names.push(labels, &mut self.dictionaries);
         self.add_floats(samples)?;
-        self.add_histograms(samples)?;
+        let stored = self.add_histograms(&samples.histograms)?;
         self.series += 1;
-        Ok(())
+        let is_whole = stored == samples.histograms.times.len();
+        Ok((!is_whole).then(|| samples.histograms_from(stored)))
     }
 
     fn add_floats(&mut self, samples: &Columns) -> Result<(), StoreError> {
@@ -156,26 +170,36 @@ impl PartBuilder {
         Ok(())
     }
 
-    fn add_histograms(&mut self, samples: &Columns) -> Result<(), StoreError> {
-        let histograms = &samples.histograms;
+    /// Returns how many of the histograms have a place.
+    fn add_histograms(
+        &mut self,
+        histograms: &Column<Arc<FloatHistogram>>,
+    ) -> Result<usize, StoreError> {
         if histograms.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let index = self.group.columns.series.len() as u32 - 1;
-        let times = self.times.number(&mut self.writer, &histograms.times)?;
         let bytes = &mut self.group.histograms;
         let offset = bytes.len() as u32;
         let empty = FloatHistogram::default();
-        let mut before = &empty;
+        let (mut before, mut stored) = (&empty, 0);
         for histogram in &histograms.values {
             encode_histogram(histogram, before, bytes);
             before = histogram;
+            stored += 1;
+            if bytes.len() - offset as usize > SERIES_HISTOGRAM_BYTES {
+                break;
+            }
         }
+        let seen = &histograms.times[..stored];
+        let times = self.times.number(&mut self.writer, seen)?;
+        let bytes = &self.group.histograms;
         let column = HistogramColumn { times, offset, length: bytes.len() as u32 - offset };
-        let runs = columns::start_runs(&histograms.starts);
+        let starts = &histograms.starts[..stored.min(histograms.starts.len())];
+        let runs = columns::start_runs(starts);
         self.group.columns.histograms.insert(index, (column, runs));
-        self.group.see(&histograms.times);
-        Ok(())
+        self.group.see(seen);
+        Ok(stored)
     }
 
     fn end_group(&mut self) -> Result<(), StoreError> {

@@ -80,14 +80,14 @@ impl Kind for Probe {
         manifest: &Arc<Manifest>,
         plan: &MergePlan,
         origin: PartOrigin,
-    ) -> Result<Option<NewPart>, InputFailed> {
+    ) -> Result<Vec<NewPart>, InputFailed> {
         let mut records = Records::new();
         for id in &plan.inputs {
             let found = read(&tenant.store, manifest, *id).map_err(InputFailed::of(*id))?;
             records.extend(found);
         }
         let rows: Vec<(u64, &Record)> = records.iter().map(|(id, record)| (*id, record)).collect();
-        Ok(Some(write(&tenant.store, origin, &rows)?))
+        Ok(vec![write(&tenant.store, origin, &rows)?])
     }
 
     fn check_tombstone(_: &[u8]) -> Result<(), EngineError> {

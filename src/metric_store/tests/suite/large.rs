@@ -62,6 +62,58 @@ fn histograms_of_one_metric() {
     });
 }
 
+/// More than fits into a page: the merge goes on, in two parts, and so does a merge after it.
+#[test]
+fn histograms_of_one_series() {
+    let steps = 160;
+    let histogram = |step: usize| {
+        let bucket = |index: i32| (index, f64::from((index * 7_919 + step as i32) % 1_000) + 0.1);
+        let positive = Buckets::from_entries((0..64_000).map(bucket));
+        FloatHistogram { positive, sum: step as f64, ..FloatHistogram::default() }
+    };
+    let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
+    for step in 0..steps {
+        let fill = |batch: &mut metric_store::BatchBuilder| {
+            for number in 0..2 {
+                let slot = batch.series(labels(number).as_bytes());
+                let time_ms = TODAY_MS + step as i64;
+                match number {
+                    0 => {
+                        let histogram = Arc::new(histogram(step));
+                        let sample = HistogramSample { time_ms, start_ms: 5, histogram };
+                        batch.histogram(slot, sample);
+                    }
+                    _ => batch.sample(slot, time_ms, 1.0),
+                }
+            }
+        };
+        world.write_batch(fill).unwrap();
+        if step % 40 == 39 {
+            world.flush().unwrap();
+        }
+    }
+    let check = |world: &World| {
+        let wanted =
+            Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
+        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        assert_eq!(selection.len(), 2);
+        let mut scratch = Scratch::default();
+        let read = selection.read(0, &mut scratch).unwrap();
+        assert_eq!(read.histograms.values.len(), steps);
+        let found = read.histograms.values.iter().enumerate();
+        found.for_each(|(step, found)| assert!(**found == histogram(step), "{step}"));
+        assert!(read.histograms.starts.iter().all(|start| *start == 5));
+        assert_eq!(selection.read(1, &mut scratch).unwrap().floats.values.len(), steps);
+    };
+    check(&world);
+    for _ in 0..2 {
+        world.merge(true).unwrap();
+        let parts = world.engine.stats().parts;
+        assert!((2..=4).contains(&parts), "{parts}");
+        check(&world);
+    }
+}
+
 #[test]
 fn exemplars() {
     let trace = "x".repeat(100_000);
