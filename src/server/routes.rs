@@ -133,7 +133,7 @@ pub static ROUTES: &[Route] = &[
         ADMIN,
         Body::None,
         handler!(admin::list_refused),
-        "Batches that are kept in the write-ahead log because they could not be taken back",
+        "Batches that are kept in the write-ahead log because they could not be taken back, and what else answers lack",
     ),
     action(
         &[Method::DELETE],
@@ -141,7 +141,7 @@ pub static ROUTES: &[Route] = &[
         ADMIN,
         Body::None,
         handler!(admin::forget_refused),
-        "Gives them up, so that the write-ahead log need not keep them",
+        "Gives them up, so that the write-ahead log need not keep them, and ends the warnings in answers",
     ),
     action(
         &[Method::DELETE],
