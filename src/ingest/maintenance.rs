@@ -210,9 +210,9 @@ impl Maintenance {
         let (this, gateway) = (Arc::clone(self), Arc::clone(gateway));
         to_its_end(async move {
             let statuses = this.statuses().await?;
-            let targets = this.due(&mut flushing.schedule, &gateway, statuses);
+            let targets = this.due(&mut flushing.schedule, &gateway, &statuses);
             if targets.is_empty() {
-                return this.truncate(&gateway, flushing.barrier).await;
+                return this.truncate_by(&statuses, &gateway, flushing.barrier).await;
             }
             this.flush_targets(&gateway, flushing, targets).await.map(|_| ())
         })
@@ -223,7 +223,7 @@ impl Maintenance {
         &self,
         schedule: &mut Schedule,
         gateway: &Gateway,
-        statuses: Vec<(Signal, TenantStatus)>,
+        statuses: &[(Signal, TenantStatus)],
     ) -> Vec<Target> {
         let now = self.clock.now();
         let mut due = Vec::new();
@@ -325,8 +325,20 @@ impl Maintenance {
         if gateway.wal().segments().len() < 2 {
             return Ok(());
         }
-        // Asked after the barrier, so every batch below it is part of some tenant's status.
         let statuses = self.statuses().await?;
+        self.truncate_by(&statuses, gateway, barrier).await
+    }
+
+    /// The statuses were asked after the barrier, so every batch below it is part of one of them.
+    async fn truncate_by(
+        &self,
+        statuses: &[(Signal, TenantStatus)],
+        gateway: &Gateway,
+        barrier: WalPosition,
+    ) -> Result<(), EngineError> {
+        if gateway.wal().segments().len() < 2 {
+            return Ok(());
+        }
         let needed = statuses.iter().filter_map(|(_, status)| status.wal_needed_from);
         let bound = needed.chain(self.unclaimed.lowest()).fold(barrier, WalPosition::min);
         let wal = Arc::clone(gateway.wal());

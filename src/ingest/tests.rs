@@ -27,6 +27,7 @@ struct ListEngine {
 struct Rows {
     tenants: BTreeMap<TenantId, OfTenant>,
     asked: Vec<&'static str>,
+    statuses_asked: usize,
     /// Flushes of these tenants fail.
     broken: BTreeSet<TenantId>,
     /// The next cut panics.
@@ -108,6 +109,7 @@ impl Engine for ListEngine {
     }
 
     fn tenants(&self) -> Vec<TenantStatus> {
+        self.rows().statuses_asked += 1;
         let status = |(tenant, of_tenant): (&TenantId, &OfTenant)| {
             let bytes = of_tenant.head.iter().map(|row| row.len() as u64).sum();
             let unflushed = of_tenant.unflushed_from();
@@ -553,6 +555,19 @@ async fn a_tenant_that_fails_is_no_trouble_of_the_others() {
     world.clock.advance(Duration::from_secs(60));
     world.flush_due().await;
     assert_eq!(world.list.parts(&bad).len(), 1);
+}
+
+/// It happens once a second, and looks at every tenant.
+#[tokio::test]
+async fn a_tick_without_work_asks_once() {
+    let world = World::new(options());
+    world.commit("row").await.unwrap();
+    world.gateway.wal().rotate();
+    world.commit("row").await.unwrap();
+    assert!(world.gateway.wal().segments().len() > 1);
+    world.flush_due().await;
+    assert_eq!(world.list.rows().statuses_asked, 1);
+    assert!(world.gateway.wal().segments().len() > 1, "the rows are not in parts yet");
 }
 
 /// Metadata, or a batch whose rows were all refused, leaves no rows to write, but the write-ahead
