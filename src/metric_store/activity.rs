@@ -1,7 +1,7 @@
 //! Tracks which series were written recently, so that the labels of idle series do not stay in
 //! memory.
 //!
-//! A window lasts an hour. At its end, if enough series were idle, a registry without them is
+//! A window lasts an hour, or less while memory is short. At its end, if enough series were idle, a registry without them is
 //! built, outside of all locks that batches need, and the next cut installs it. If an idle series
 //! is written again in the meantime, it is added again as a new series.
 
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// The length of a window.
 const IDLE: Duration = Duration::from_secs(3_600);
+/// The same while memory is short: longer than the pauses between two samples of nearly all series.
+const IDLE_IF_SHORT: Duration = Duration::from_secs(300);
 /// A new registry is built when at least one in this many series is idle.
 const IDLE_SHARE: usize = 4;
 
@@ -54,10 +56,11 @@ impl Activity {
     }
 
     /// At the end of the window, builds a registry without the idle series if there are many.
-    pub(crate) fn thin(tenant: &Tenant, live: &MetricHead, now: Moment) {
+    pub(crate) fn thin(tenant: &Tenant, live: &MetricHead, now: Moment, is_short: bool) {
+        let window = if is_short { IDLE_IF_SHORT } else { IDLE };
         let busy = {
             let mut activity = tenant.state.activity();
-            if now.since(activity.began) < IDLE || activity.thinned.is_some() {
+            if now.since(activity.began) < window || activity.thinned.is_some() {
                 return;
             }
             activity.began = now;

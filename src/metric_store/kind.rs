@@ -149,7 +149,7 @@ impl Kind for Metrics {
     fn tend(&self, tenant: &Tenant) {
         let live = tenant.live(self);
         tenant.state.activity().note(&live);
-        Activity::thin(tenant, &live, self.clock.now());
+        Activity::thin(tenant, &live, self.clock.now(), self.memory.is_short());
     }
 
     fn wants_cut(state: &TenantSeries) -> bool {

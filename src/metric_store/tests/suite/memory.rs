@@ -49,6 +49,29 @@ fn labels_that_do_not_fit_into_the_memory_are_refused() {
     assert_eq!(world.rows(TimeUnit::Millis.everything()).unwrap().len(), taken);
 }
 
+/// Series that are no longer written make room within minutes, not within the hour that they may stay
+/// otherwise.
+#[test]
+fn short_memory_lets_idle_series_go_sooner() {
+    let head_memory = HeadMemory { bytes_max: 8 << 20, setting: "storage.head_memory" };
+    let settings = StoreSettings { head_memory, ..StoreSettings::default() };
+    let (disk, clock) = (SimDisk::new(), Arc::new(SimClock::new()));
+    let mut world = World::open_limited(disk, clock.clone(), settings).unwrap();
+    let mut taken = 0;
+    while world.write_batch(|batch| fill(batch, taken..taken + 50)).is_ok() {
+        taken += 50;
+    }
+    let mut minutes = 0;
+    while world.write_batch(|batch| fill(batch, 10_000..10_050)).is_err() {
+        clock.advance(std::time::Duration::from_secs(60));
+        world.write_batch(|batch| fill(batch, 0..10)).unwrap();
+        world.flush().unwrap();
+        minutes += 1;
+        assert!(minutes <= 15, "still no room");
+    }
+    assert!(minutes > 1, "{minutes}");
+}
+
 #[test]
 fn a_tenant_too_many_is_refused_and_the_others_go_on() {
     let tenants = TenantLimit { most: 2, setting: "storage.tenants" };
