@@ -119,7 +119,7 @@ fn inspect_shows_every_kind_of_file() {
     server.post("/-/flush", b"");
     server.post("/-/probe", b"2 two\n");
     mirador(folder.path(), &["token", "create", "t", "--scope", "read"]);
-    let wal = folder.path().join("wal/0000000000000001.log");
+    let wal = folder.path().join("wal/0000000000000001.log").display().to_string();
     let (code, shown, words) = inspect("wal", &wal);
     assert_eq!(code, 0, "{words}");
     assert!(shown.contains("tenant=default signal=probe schema=1"), "{shown}");

@@ -81,8 +81,10 @@ fn refused_batches_are_kept_apart_by_tenant() {
     assert_eq!(send("DELETE", "/api/admin/refused/probe/a", &of_a).status, 200);
     assert_eq!(tenants(&of_all), ["b"]);
     assert_eq!(send("DELETE", "/api/admin/refused/probe/b", &of_all).status, 200);
-/// A segment that somebody deleted: the start serves the rest, and tells what is missing wherever one looks,
-/// until an operator has read it.
+}
+
+/// A segment that somebody deleted: the start serves the rest, and tells what is missing wherever one
+/// looks, until an operator has read it.
 #[test]
 fn a_missing_segment_is_told_until_an_operator_has_read_it() {
     let folder = Folder::new();
