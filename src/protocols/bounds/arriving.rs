@@ -167,7 +167,7 @@ mod tests {
         let (bytes, held) = read(&memory, body, 1_000).await.unwrap();
         assert_eq!(bytes, vec![b'x'; 800]);
         assert_eq!(memory.held(), 10 + 300 + 1_000);
-        assert!(held.take(3_000).is_err());
+        assert!(held.take(4_000).is_err());
         drop((bytes, held));
         assert_eq!(memory.held(), 0);
         let (sender, body) = slow_body();

@@ -106,7 +106,7 @@ mod tests {
         let rest = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(rest.len(), 150_000 - PIECE_SIZE);
         assert_eq!(memory.held(), 0);
-        assert!(leave(&memory, answer(300_000)).await.is_err(), "more than a request may have");
+        assert!(leave(&memory, answer(600_000)).await.is_err(), "more than a request may have");
     }
 
     #[tokio::test]

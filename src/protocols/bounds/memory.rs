@@ -1,6 +1,6 @@
 //! The memory of requests: their bodies as they arrive, what is made of them, and their answers until
 //! the clients have read them. One limit for all together (`limits.request_memory`), of which a
-//! single request may take a quarter.
+//! single request may take half.
 //!
 //! A *transfer* is a body that arrives or an answer that is sent: how long it takes, its client
 //! decides. Where the memory ends, transfers are cut off to make room, first those that hold much for
@@ -29,7 +29,7 @@ static CUT_OFF: Counter = Counter::new(
 pub(crate) static METRICS: &[&dyn Metric] = &[&HELD, &CUT_OFF];
 
 /// The share of the limit that one request may take.
-const OWN_SHARE: usize = 4;
+const OWN_SHARE: usize = 2;
 /// The share of the limit that is made free at once, so that the table is looked through seldom.
 const ROOM_SHARE: usize = 16;
 
@@ -113,7 +113,7 @@ impl RequestMemory {
             return Ok(());
         }
         Err(NoRoom::Own(format!(
-            "this takes more than the {} bytes of memory that one request may have, a quarter of \
+            "this takes more than the {} bytes of memory that one request may have, half of \
              limits.request_memory: send or ask for less at once, or raise it",
             self.own_max()
         )))
@@ -292,7 +292,7 @@ mod tests {
         let (memory, _) = memory(100);
         let held = memory.hold();
         held.take(20).unwrap();
-        assert_eq!(held.take(6).unwrap_err().kind(), model::ErrorKind::Limit);
+        assert_eq!(held.take(31).unwrap_err().kind(), model::ErrorKind::Limit);
         held.settle(25).unwrap();
         held.settle(10).unwrap();
         assert_eq!(memory.held(), 10);
@@ -317,7 +317,7 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         assert_eq!(young.take(5), Ok(()));
         assert_eq!(memory.held(), 95);
-        assert_eq!(young.take(6).unwrap_err().kind(), model::ErrorKind::Limit);
+        assert_eq!(young.take(31).unwrap_err().kind(), model::ErrorKind::Limit);
         let more = memory.hold();
         more.take(25).unwrap();
         assert!(young.arrived().is_err());

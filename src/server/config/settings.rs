@@ -147,12 +147,12 @@ section! {
         decompressed_size: ByteSize = ByteSize::mib(64),
         /// What all requests together may hold of the memory beside what queries hold: bodies as they
         /// arrive, what is made of them, answers until their clients have read them. A share of the
-        /// machine's memory, or of the container's, a size, or `"off"`. One request may take a
-        /// quarter of it. Where it ends, bodies and answers of the slowest clients are cut off.
+        /// machine's memory, or of the container's, a size, or `"off"`. One request may take
+        /// half of it. Where it ends, bodies and answers of the slowest clients are cut off.
         request_memory: SizeLimit = SizeLimit::Percent(15),
         /// What all queries together may hold of the memory: a share of the machine's, or of the
-        /// container's (`"25%"`), a size, or `"off"`. Beyond it queries are told to try again.
-        query_memory: SizeLimit = SizeLimit::Percent(25),
+        /// container's (`"20%"`), a size, or `"off"`. Beyond it queries are told to try again.
+        query_memory: SizeLimit = SizeLimit::Percent(20),
         /// Queries that may wait for a thread, of all tenants together; there are as many threads as
         /// processors. Further ones are answered 503 and told to try again.
         queries_waiting: usize = 1_000,
@@ -192,10 +192,10 @@ section! {
         /// takes this much, over all tenants of the signal.
         head_size: ByteSize = ByteSize::mib(48),
         /// What heads may take of the memory with the labels of their series and the indexes over
-        /// them: a share of the machine's, or of the container's (`"50%"`), a size, or `"off"`.
+        /// them: a share of the machine's, or of the container's (`"35%"`), a size, or `"off"`.
         /// Beyond it, batches with new series are answered 503 and told to try again, and beyond a
         /// quarter more all batches.
-        head_memory: SizeLimit = SizeLimit::Percent(50),
+        head_memory: SizeLimit = SizeLimit::Percent(35),
         /// Tenants of a signal. A batch for a further one is refused with 403; those that exist, and
         /// what was acknowledged, stay. Each tenant has files and a schedule of its own: to write a
         /// thousand to parts takes about four seconds.
