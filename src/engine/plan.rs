@@ -5,8 +5,8 @@
 //!    neighbours in age, because newer rows replace older ones.
 //! 2. `FAN_IN` parts of one level make one of the next level; the levels end at `LEVEL_MAX`.
 //! 3. A day that is over is finished: its parts below the last level become one part of that level.
-//!    A single late part is not rewritten until a second one arrives. `FAN_IN` parts of the last
-//!    level, which late rows create, are merged into one.
+//!    A single late part is not rewritten until a second one arrives. Parts of the last level with
+//!    `FAN_IN` different ages, which late rows create, are merged into one.
 //! 4. No merge writes more than `BYTES_MAX`; a larger day continues by rule 2.
 //! 5. A merge waits while it would use the reserve of free space.
 //!
@@ -16,7 +16,7 @@ use crate::{Age, MergeRequest};
 use model::Day;
 use parts::{LEVEL_MAX, Manifest, MergePlan, PartInfo};
 use platform::Space;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FAN_IN: usize = 8;
 
@@ -87,7 +87,9 @@ fn finish_day(order: MergeOrder, day: Day, parts: &[&PartInfo], today: Day) -> F
         return Finish::NotYet;
     }
     let is_settled = |part: &&PartInfo| part.level >= LEVEL_MAX;
-    let settled = parts.iter().copied().filter(|part| is_settled(part)).count();
+    // Parts of one age are what one merge left: it could not put them together, nor could another.
+    let settled: BTreeSet<Age> = parts.iter().copied().filter(is_settled).map(Age::of).collect();
+    let settled = settled.len();
     let rest: Vec<&PartInfo> = match order {
         _ if settled >= FAN_IN => parts.to_vec(),
         MergeOrder::Any => parts.iter().copied().filter(|part| !is_settled(part)).collect(),

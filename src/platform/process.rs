@@ -40,12 +40,19 @@ impl ProcessStats {
 /// The memory that this process may have: that of the machine, or less where its container, its
 /// control groups or its address space are limited. `None` when nothing can be read.
 pub fn memory_bytes() -> Option<u64> {
-    let address_space = rustix::process::getrlimit(rustix::process::Resource::As).current;
     let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let of_machine = value_of(&machine, "MemTotal:").map(|kib| kib * 1024);
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let of_groups = group_limit(&groups, |path| fs::read_to_string(path).ok());
-    [address_space, of_machine, of_groups].into_iter().flatten().min()
+    [of_address_space(), of_machine, of_groups].into_iter().flatten().min()
+}
+
+/// What a limited address space leaves. A process begins with some that holds no memory (code, stacks),
+/// and later its allocator keeps ranges whose memory it has given back: half is left for those.
+fn of_address_space() -> Option<u64> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current?;
+    let begun = ProcessStats::read().virtual_bytes.unwrap_or(0);
+    Some(limit.saturating_sub(begun) / 2)
 }
 
 /// The lowest limit of the control groups that a process belongs to, in version 1 or 2. Each group

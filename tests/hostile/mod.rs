@@ -1,8 +1,8 @@
 //! What a single client did to the whole server once, replayed against a real server with little
 //! memory: the server lives, others are served, and the answer says what to do.
 //!
-//! The server may have a gigabyte of address space beyond what it has when it idles. Its limits
-//! follow from that, as they would in a container.
+//! The server is in a control group of a gigabyte where one can be made, and has otherwise a gigabyte
+//! of address space beyond what it has when it idles. Its limits follow from that, as in a container.
 
 mod bodies;
 mod connections;
@@ -12,9 +12,11 @@ use crate::client::Connection;
 use crate::remote_write::{Series, send};
 use crate::support::{Folder, Server, command, say};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// A fixed time, as the other tests have.
@@ -39,14 +41,59 @@ fn idle_kib() -> u64 {
     })
 }
 
-/// A server with little address space.
-fn start(data: &Path, more: &[&str]) -> Server {
+/// A server with little memory. Its control group goes after it.
+struct Limited {
+    server: Server,
+    _group: Option<ControlGroup>,
+}
+
+impl Deref for Limited {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+struct ControlGroup(String);
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+fn start(data: &Path, more: &[&str]) -> Limited {
     let plain = command(data, more);
+    let group = control_group();
+    let limit = match &group {
+        Some(ControlGroup(group)) => format!("echo $$ > {group}/cgroup.procs"),
+        None => format!("ulimit -v {}", idle_kib() + ROOM_KIB),
+    };
     let mut limited = Command::new("sh");
-    limited.arg("-c").arg(format!("ulimit -v {}; exec \"$0\" \"$@\"", idle_kib() + ROOM_KIB));
+    limited.arg("-c").arg(format!("{limit} && exec \"$0\" \"$@\""));
     limited.arg(plain.get_program()).args(plain.get_args());
     limited.stdout(Stdio::piped()).stderr(Stdio::piped());
-    Server::spawn(limited).unwrap_or_else(|text| panic!("no start: {text}"))
+    let server = Server::spawn(limited).unwrap_or_else(|text| panic!("no start: {text}"));
+    Limited { server, _group: group }
+}
+
+/// Makes a control group of a gigabyte, in version 1 or 2.
+fn control_group() -> Option<ControlGroup> {
+    const ROOTS: [(&str, &str); 2] =
+        [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("mirador-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    ROOTS.into_iter().find_map(|(root, limit)| {
+        // Elsewhere a folder would be just a folder.
+        let is_root = Path::new(root).join("cgroup.procs").exists();
+        let group = format!("{root}/{name}");
+        (is_root && std::fs::create_dir(&group).is_ok()).then_some(())?;
+        let bytes = (ROOM_KIB * 1024).to_string();
+        let group = ControlGroup(group);
+        let limited = std::fs::write(format!("{}/{limit}", group.0), bytes).is_ok();
+        limited.then_some(group)
+    })
 }
 
 fn sample(value: f64) -> Vec<u8> {

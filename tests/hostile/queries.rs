@@ -132,3 +132,87 @@ fn a_bad_matcher_of_remote_read_is_told_before_the_stream_begins() {
     let reply = server.connect().send("POST", "/api/v1/read", &headers, &snappy(&body));
     assert_eq!(reply.status, 400, "{}", reply.text());
 }
+
+/// The statuses that say that a query wants too much.
+const REFUSALS: [u16; 4] = [400, 413, 422, 503];
+
+fn refused(server: &Server, path: &str, form: &str, says: &str) {
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let reply = server.connect().send("POST", path, &headers, form.as_bytes());
+    assert!(REFUSALS.contains(&reply.status), "{}: {}", reply.status, reply.text());
+    assert!(reply.text().contains(says), "{}", reply.text());
+}
+
+#[test]
+fn labels_that_double() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    fill(&server);
+    let time = super::TIME_MS / 1_000 + 3_500;
+    let replaced = (0..30).fold("m".to_owned(), |inner, _| {
+        format!("label_replace({inner}, \"a\", \"$1$1\", \"a\", \"(.*)\")")
+    });
+    let begun = "label_replace(m, \"a\", \"xxxxxxxxxxxxxxxx\", \"\", \"\")";
+    let replaced = replaced.replacen('m', begun, 1);
+    let joined = (0..30).fold(begun.to_owned(), |inner, _| {
+        format!("label_join({inner}, \"a\", \"-\", \"a\", \"a\", \"a\")")
+    });
+    for query in [replaced, joined] {
+        refused(&server, "/api/v1/query", &format!("query={}&time={time}", encoded(&query)), "");
+    }
+    others_are_served(&server);
+}
+
+#[test]
+fn selectors_times_filters() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    fill(&server);
+    let selectors = "match[]=m&".repeat(1_000);
+    let filters = "extra_filters[]={i=~\"1.*\"}&".repeat(8_000);
+    for path in ["/api/v1/series", "/api/v1/labels"] {
+        refused(&server, path, &format!("{selectors}{filters}"), "");
+    }
+    others_are_served(&server);
+}
+
+/// Series with label values of sixteen kilobytes: kilobytes of body, gigabytes of labels.
+#[test]
+fn series_with_long_labels() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    let long = "x".repeat(16_000);
+    let mut statuses = Vec::new();
+    for batch in 0..70 {
+        let series: Vec<Series> = (0..1_000)
+            .map(|index| {
+                let id = format!("{batch}-{index}-{long}");
+                Series::new(&[("__name__", "long"), ("id", &id)]).sample(super::TIME_MS, 1.0)
+            })
+            .collect();
+        statuses.push(crate::remote_write::send(server.address, &request(&series)).status);
+    }
+    assert!(statuses.iter().all(|status| [204, 503].contains(status)), "{statuses:?}");
+    assert!(statuses.contains(&503), "a gigabyte of labels does not fit");
+    for path in
+        ["/api/v1/series?match[]=long", "/api/v1/label/id/values", "/api/v1/query?query=long"]
+    {
+        let replies = at_once(4, |_| server.get(path).status);
+        assert!(replies.iter().all(|status| *status == 200 || REFUSALS.contains(status)));
+    }
+    assert_eq!(server.get("/healthy").status, 200);
+}
+
+/// Joins of everything with itself, in the memory of a small container.
+#[test]
+fn joins_at_the_same_time() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    fill(&server);
+    let end = super::TIME_MS / 1_000 + 3_500;
+    let query = encoded("m * on(i) m");
+    let path = format!("/api/v1/query_range?query={query}&start={}&end={end}&step=1", end - 3_400);
+    let statuses = at_once(8, |_| server.get(&path).status);
+    assert!(statuses.iter().all(|status| *status == 200 || REFUSALS.contains(status)));
+    others_are_served(&server);
+}

@@ -69,6 +69,20 @@ fn neighbours_are_merged() {
     check(&[3], true, 5, &[]);
 }
 
+/// A merge leaves several parts where one can't hold all. To merge them again would not end.
+#[test]
+fn what_one_merge_left_is_not_merged_again() {
+    let mut parts = parts(&[3; 12]);
+    let age = parts[0].bounds.clone();
+    parts[..6].iter_mut().for_each(|part| part.bounds.clone_from(&age));
+    for order in [MergeOrder::Age, MergeOrder::Any] {
+        assert!(plans(order, &parts, false, 6).is_empty());
+        assert_eq!(plans(order, &parts[4..], false, 6).len(), 0);
+    }
+    parts[4].bounds = Age::at(WalPosition { segment: 1, offset: 4 }).encode();
+    assert_eq!(plans(MergeOrder::Age, &parts, false, 6).len(), 1);
+}
+
 #[test]
 fn a_day_too_large_for_one_merge_goes_on_by_levels() {
     let mut parts = parts(&[2, 2, 0, 0, 0, 0, 0, 0, 0, 0]);

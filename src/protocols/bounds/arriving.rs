@@ -1,7 +1,7 @@
 //! Bodies as they arrive.
 
 use super::memory::{Held, RequestMemory};
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use http_body_util::BodyExt as _;
 use model::{ErrorKind, NoRoom};
 use std::sync::Arc;
@@ -45,6 +45,9 @@ pub(crate) async fn read_body(
 ) -> Result<(Bytes, Held), BodyError> {
     let transfer = memory.begin();
     transfer.take(beside)?;
+    // Clients mostly say how long their body is: the buffer need not grow beyond that.
+    let announced = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
+    let capacity_max = announced.map_or(size_max, |length| length.min(size_max));
     let reading = async {
         let mut arrived = Arrived::default();
         let mut body = body;
@@ -54,8 +57,8 @@ pub(crate) async fn read_body(
             if piece.len() > size_max - arrived.len() {
                 return Err(BodyError::TooLarge { limit: size_max });
             }
-            transfer.take(arrived.growth(piece.len(), size_max))?;
-            arrived.add(piece, size_max);
+            transfer.take(arrived.growth(piece.len(), capacity_max))?;
+            arrived.add(piece, capacity_max);
         }
         Ok(arrived.into_bytes())
     };
@@ -80,27 +83,27 @@ impl Arrived {
     }
 
     /// By how much memory grows when a piece of this length is added.
-    fn growth(&self, length: usize, size_max: usize) -> usize {
+    fn growth(&self, length: usize, capacity_max: usize) -> usize {
         match self.first.is_empty() {
             true => length,
-            false => self.capacity_with(length, size_max) - self.all.capacity(),
+            false => self.capacity_with(length, capacity_max) - self.all.capacity(),
         }
     }
 
-    fn capacity_with(&self, length: usize, size_max: usize) -> usize {
+    fn capacity_with(&self, length: usize, capacity_max: usize) -> usize {
         let needed = self.len() + length;
         match needed <= self.all.capacity() {
             true => self.all.capacity(),
-            false => needed.max((2 * needed).min(size_max)),
+            false => needed.max((2 * needed).min(capacity_max)),
         }
     }
 
-    fn add(&mut self, piece: Bytes, size_max: usize) {
+    fn add(&mut self, piece: Bytes, capacity_max: usize) {
         if self.first.is_empty() {
             self.first = piece;
             return;
         }
-        let capacity = self.capacity_with(piece.len(), size_max);
+        let capacity = self.capacity_with(piece.len(), capacity_max);
         self.all.reserve_exact(capacity - self.all.len());
         if self.all.is_empty() {
             self.all.extend_from_slice(&self.first);

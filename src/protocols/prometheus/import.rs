@@ -83,16 +83,20 @@ fn fill(
 /// What a line may take while it is read, for each of its bytes: a value of a JSON line is two of them,
 /// a label of a text line five.
 const LINE_PER_BYTE: usize = 16;
-/// What is kept of a comment until the end, beside its text.
+/// What is kept of a comment, or of a `_created` line, beside its text.
 const COMMENT_SIZE: usize = 200;
+const CREATED: &[u8] = b"_created";
 
 /// What reading a body may take beside the batch: its longest line, and what is kept of comments and
 /// of `_created` lines.
 fn memory_of_reading(body: &[u8]) -> usize {
     let lines = || body.split(|byte| *byte == b'\n');
     let longest = lines().map(<[u8]>::len).max().unwrap_or(0);
-    let comments = lines().filter(|line| line.starts_with(b"#")).count();
-    body.len() + longest * LINE_PER_BYTE + comments * COMMENT_SIZE
+    let comments = lines().filter(|line| line.starts_with(b"#"));
+    let comments = comments.map(|line| line.len() + COMMENT_SIZE).sum::<usize>();
+    let is_created = |line: &&[u8]| line.windows(CREATED.len()).any(|part| part == CREATED);
+    let created = lines().filter(is_created).map(|line| line.len() + COMMENT_SIZE).sum::<usize>();
+    longest * LINE_PER_BYTE + comments + created
 }
 
 /// `timestamp=` in milliseconds, for samples without a time of their own.
