@@ -104,8 +104,6 @@ async fn attempt<A: Api>(
     call: Call,
     endpoint: impl Fn(&Context<A>) -> Result<Response, A::Error> + Clone + Send + 'static,
 ) -> Response {
-    // A task that this thread woke last runs on no other thread: let it run first.
-    tokio::task::yield_now().await;
     let services = Arc::clone(&api.state().services);
     let Some(turn) = services.query_pool.turn_now() else {
         return run_in_pool(api, call, endpoint).await;

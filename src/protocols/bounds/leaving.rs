@@ -1,6 +1,9 @@
 //! Answers until their clients have read them.
+//!
+//! The rest of an answer is a transfer, which can be cut off. The piece that was handed over last waits
+//! in its connection until the client makes room: it counts until the connection lets go of it.
 
-use super::memory::{RequestMemory, TransferGuard};
+use super::memory::{Held, RequestMemory, TransferGuard};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -34,17 +37,41 @@ pub(crate) async fn leave(
     };
     let trailers = collected.trailers().cloned();
     let bytes = collected.to_bytes();
+    if bytes.len() <= PIECE_SIZE && trailers.is_none() {
+        let held = memory.hold();
+        held.take(bytes.len())?;
+        return Ok(Response::from_parts(parts, Piece { bytes, _held: held }.into_bytes().into()));
+    }
     let transfer = memory.begin();
     transfer.take(bytes.len())?;
     let left = bytes.len();
     *transfer.shared.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
-    Ok(Response::from_parts(parts, Body::new(Leaving { transfer, left, is_first: true, trailers })))
+    let memory = Arc::clone(memory);
+    Ok(Response::from_parts(parts, Body::new(Leaving { memory, transfer, left, trailers })))
+}
+
+/// A piece of an answer that counts until it is dropped.
+struct Piece {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Piece {
+    fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
 }
 
 struct Leaving {
+    memory: Arc<RequestMemory>,
     transfer: TransferGuard,
     left: usize,
-    is_first: bool,
     trailers: Option<HeaderMap>,
 }
 
@@ -64,14 +91,15 @@ impl HttpBody for Leaving {
             let message = "the answer was cut off because others needed the memory";
             return Poll::Ready(Some(Err(io::Error::other(message))));
         };
-        let piece = match bytes.len() <= PIECE_SIZE && self.is_first {
-            true => std::mem::take(bytes),
-            // A copy: a slice would keep the whole answer in memory after it was cut off.
-            false => Bytes::copy_from_slice(&bytes.split_to(bytes.len().min(PIECE_SIZE))),
-        };
+        // A copy: a slice would keep the whole answer in memory after it was cut off.
+        let piece = Bytes::copy_from_slice(&bytes.split_to(bytes.len().min(PIECE_SIZE)));
         drop(answer);
-        self.is_first = false;
         self.left -= piece.len();
+        let held = self.memory.hold();
+        if let Err(error) = held.take(piece.len()) {
+            return Poll::Ready(Some(Err(io::Error::other(error))));
+        }
+        let piece = Piece { bytes: piece, _held: held }.into_bytes();
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -102,9 +130,17 @@ mod tests {
         assert_eq!(memory.held(), 150_000);
         assert_eq!(response.body().size_hint().exact(), Some(150_000));
         let first = response.body_mut().frame().await.unwrap().unwrap();
-        assert_eq!(first.into_data().unwrap().len(), PIECE_SIZE);
+        let first = first.into_data().unwrap();
+        assert_eq!(first.len(), PIECE_SIZE);
+        assert_eq!(memory.held(), 150_000 + PIECE_SIZE);
+        drop(first);
         let rest = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(rest.len(), 150_000 - PIECE_SIZE);
+        assert_eq!(memory.held(), 0);
+        let small = leave(&memory, answer(2_000)).await.unwrap().into_body();
+        let small = small.collect().await.unwrap().to_bytes();
+        assert_eq!((small.len(), memory.held()), (2_000, 2_000));
+        drop(small);
         assert_eq!(memory.held(), 0);
         assert!(leave(&memory, answer(600_000)).await.is_err(), "more than a request may have");
     }
@@ -121,7 +157,8 @@ mod tests {
         for response in unread {
             whole += usize::from(response.into_body().collect().await.is_ok());
         }
-        assert_eq!(whole, 4);
+        // What is read takes a piece more, which may cut off another.
+        assert!((3..=4).contains(&whole), "{whole}");
         assert_eq!(memory.held(), 0);
     }
 
