@@ -95,7 +95,11 @@ impl Holding {
     }
 
     pub fn portions(&self) -> Portions<'_> {
-        Portions { holding: self, owed: Weight::default() }
+        Portions {
+            holding: self,
+            owed: Weight::default(),
+            bytes: Portions::BYTES.min(self.bytes.limit() / Portions::OF_LIMIT),
+        }
     }
 
     /// The memory, to be kept as long as the result is.
@@ -139,18 +143,22 @@ impl Holding {
 pub struct Portions<'a> {
     holding: &'a Holding,
     owed: Weight,
+    /// Bytes that are counted at once.
+    bytes: usize,
 }
 
 impl Portions<'_> {
     const SAMPLES: usize = 16_384;
     const BYTES: usize = 1 << 20;
+    /// A portion is at most this part of the limit.
+    const OF_LIMIT: usize = 64;
     const LONG_LABELS: usize = 64 << 10;
     /// The pairs of a `LabelsBuilder`, and the bytes that become labels.
     const COPIES: usize = 2;
 
     pub fn take(&mut self, weight: Weight) -> Result<()> {
         self.owed = self.owed + weight;
-        if self.owed.samples < Self::SAMPLES && self.owed.bytes < Self::BYTES {
+        if self.owed.samples < Self::SAMPLES && self.owed.bytes < self.bytes {
             return Ok(());
         }
         self.settle()
@@ -174,10 +182,21 @@ impl Portions<'_> {
 /// A query's memory is room for a store, which knows no queries.
 impl Room for &Holding {
     fn take(&mut self, bytes: usize) -> std::result::Result<(), NoRoom> {
-        Holding::take(self, Weight::bytes(bytes)).map_err(|refusal| match refusal {
-            QueryError::Busy { .. } => NoRoom::Busy(refusal.to_string()),
-            refusal => NoRoom::Own(refusal.to_string()),
-        })
+        Holding::take(self, Weight::bytes(bytes)).map_err(no_room)
+    }
+}
+
+/// For stores that ask for each small thing.
+impl Room for Portions<'_> {
+    fn take(&mut self, bytes: usize) -> std::result::Result<(), NoRoom> {
+        Portions::take(self, Weight::bytes(bytes)).map_err(no_room)
+    }
+}
+
+fn no_room(refusal: QueryError) -> NoRoom {
+    match refusal {
+        QueryError::Busy { .. } => NoRoom::Busy(refusal.to_string()),
+        refusal => NoRoom::Own(refusal.to_string()),
     }
 }
 

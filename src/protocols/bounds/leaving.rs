@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 const COUNTED_MIN: u64 = 1_024;
 /// An answer is handed to its connection in pieces, so that it is known to be on its way until the
 /// last of them is taken.
-const PIECE_SIZE: usize = 64 << 10;
+const PIECE_SIZE: usize = 256 << 10;
 
 /// Counts an answer that is in memory as a whole until its client has read it. Answers that are
 /// written while they are sent have bounds of their own.
@@ -125,34 +125,35 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_counted_until_it_is_read() {
-        let memory = RequestMemory::new(1 << 20, Arc::new(SimClock::new()));
-        let mut response = leave(&memory, answer(150_000)).await.unwrap();
-        assert_eq!(memory.held(), 150_000);
-        assert_eq!(response.body().size_hint().exact(), Some(150_000));
+        let memory = RequestMemory::new(2 << 20, Arc::new(SimClock::new()));
+        let mut response = leave(&memory, answer(500_000)).await.unwrap();
+        assert_eq!(memory.held(), 500_000);
+        assert_eq!(response.body().size_hint().exact(), Some(500_000));
         let first = response.body_mut().frame().await.unwrap().unwrap();
         let first = first.into_data().unwrap();
         assert_eq!(first.len(), PIECE_SIZE);
-        assert_eq!(memory.held(), 150_000 + PIECE_SIZE);
+        assert_eq!(memory.held(), 500_000 + PIECE_SIZE);
         drop(first);
         let rest = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(rest.len(), 150_000 - PIECE_SIZE);
+        assert_eq!(rest.len(), 500_000 - PIECE_SIZE);
+        drop(rest);
         assert_eq!(memory.held(), 0);
         let small = leave(&memory, answer(2_000)).await.unwrap().into_body();
         let small = small.collect().await.unwrap().to_bytes();
         assert_eq!((small.len(), memory.held()), (2_000, 2_000));
         drop(small);
         assert_eq!(memory.held(), 0);
-        assert!(leave(&memory, answer(600_000)).await.is_err(), "more than a request may have");
+        assert!(leave(&memory, answer(1_200_000)).await.is_err(), "more than a request may have");
     }
 
     #[tokio::test]
     async fn an_answer_that_nobody_reads_gives_way() {
-        let memory = RequestMemory::new(1_000_000, Arc::new(SimClock::new()));
+        let memory = RequestMemory::new(4_000_000, Arc::new(SimClock::new()));
         let mut unread = Vec::new();
         for _ in 0..8 {
-            unread.push(leave(&memory, answer(240_000)).await.unwrap());
+            unread.push(leave(&memory, answer(960_000)).await.unwrap());
         }
-        assert!(memory.held() <= 1_000_000);
+        assert!(memory.held() <= 4_000_000);
         let mut whole = 0;
         for response in unread {
             whole += usize::from(response.into_body().collect().await.is_ok());
@@ -165,11 +166,11 @@ mod tests {
     #[tokio::test]
     async fn trailers_follow_their_answer() {
         let trailers = async { Some(Ok::<_, std::convert::Infallible>(HeaderMap::new())) };
-        let body = http_body_util::Full::new(Bytes::from(vec![0; 5_000])).with_trailers(trailers);
-        let memory = RequestMemory::new(1 << 20, Arc::new(SimClock::new()));
+        let body = http_body_util::Full::new(Bytes::from(vec![0; 500_000])).with_trailers(trailers);
+        let memory = RequestMemory::new(2 << 20, Arc::new(SimClock::new()));
         let response = leave(&memory, Response::new(Body::new(body))).await.unwrap();
         let collected = response.into_body().collect().await.unwrap();
         assert!(collected.trailers().is_some());
-        assert_eq!(collected.to_bytes().len(), 5_000);
+        assert_eq!(collected.to_bytes().len(), 500_000);
     }
 }

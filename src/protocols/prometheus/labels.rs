@@ -89,7 +89,7 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
         let is_seen = seen.as_ref().is_none_or(|seen| is_family_of(family, seen));
         is_seen && (metric.is_empty() || metric == family)
     };
-    let found = context.metrics()?.store.metadata(&context.call.tenant, &mut &memory)?;
+    let found = context.metrics()?.store.metadata(&context.call.tenant, &mut memory.portions())?;
     let found = found.iter().filter(|(family, _)| is_wanted(family)).take(limit);
     let mut data = Data::default();
     let out = &mut data.json;

@@ -91,7 +91,7 @@ pub(super) fn series(
     let warnings = selections.iter().flat_map(Selection::warnings).collect();
     // One more tells whether there is more.
     let wanted = query.limit.saturating_add(1);
-    let in_order = in_label_order(&selections, &mut &*memory)?;
+    let in_order = in_label_order(&selections, &mut memory.portions())?;
     let mut found = Vec::new();
     for (labels, _) in in_order.take(wanted) {
         take(memory, labels.as_bytes().len() + 4 * size_of::<usize>())?;
@@ -106,7 +106,7 @@ pub(super) fn label_names(
     memory: &Holding,
 ) -> Result<Listing<String>, ApiError> {
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
-    query.names(|wanted| Ok(store.label_names(tenant, wanted, &mut &*memory)?))
+    query.names(|wanted| Ok(store.label_names(tenant, wanted, &mut memory.portions())?))
 }
 
 pub(super) fn label_values(
@@ -116,7 +116,7 @@ pub(super) fn label_values(
     memory: &Holding,
 ) -> Result<Listing<String>, ApiError> {
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
-    query.names(|wanted| Ok(store.label_values(tenant, wanted, name, &mut &*memory)?))
+    query.names(|wanted| Ok(store.label_values(tenant, wanted, name, &mut memory.portions())?))
 }
 
 /// The exemplars of each series that a selector matches.
@@ -128,7 +128,7 @@ pub(super) fn exemplars(
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
     let mut found = Vec::new();
     for selector in &query.selectors {
-        found.extend(store.exemplars(tenant, query.time(), selector, &mut &*memory)?);
+        found.extend(store.exemplars(tenant, query.time(), selector, &mut memory.portions())?);
     }
     // A series that several selectors match is found several times, with the same exemplars.
     found.sort_by(|(left, _), (right, _)| left.cmp(right));

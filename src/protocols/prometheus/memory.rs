@@ -34,13 +34,13 @@ pub(super) fn write_list<T>(
     memory: &Holding,
     write: impl Fn(&mut Vec<u8>, T),
 ) -> Result<(), ApiError> {
-    let mut taken = Ok(());
+    let (mut portions, mut taken) = (memory.portions(), Ok(()));
     json::list(out, items, |out, item| {
         if taken.is_ok() {
             let before = out.len();
             write(out, item);
-            taken = take(memory, out.len() - before);
+            taken = portions.take(Weight::bytes(out.len() - before));
         }
     });
-    taken
+    Ok(taken.and_then(|()| portions.settle()).map_err(QueryError::from)?)
 }

@@ -50,7 +50,7 @@ pub(super) fn each_series(
         }
         take(&labels, selections[selection].read(index, &mut scratch).map_err(failed)?)
     };
-    let mut by_labels = in_label_order(&selections, &mut &*memory)?;
+    let mut by_labels = in_label_order(&selections, &mut memory.portions())?;
     match order {
         Order::Labels => by_labels.try_for_each(read),
         Order::Metric => {

@@ -210,7 +210,7 @@ fn cardinality(context: &Context, limit: usize) -> Result<Cardinality, ApiError>
     let wanted = Select { time, matchers, values_needed: false };
     let memory = context.listing_memory();
     let selection = context.metrics()?.store.select(&context.call.tenant, &wanted)?;
-    Ok(selection.cardinality(limit, &mut &memory)?)
+    Ok(selection.cardinality(limit, &mut memory.portions())?)
 }
 
 /// The one selector of a request for statistics, which VictoriaMetrics lets narrow them. The counts of
