@@ -240,7 +240,7 @@ impl<'a> Evaluator<'a> {
             while step + 1 < grid.steps() && subquery.moment(grid.time(step)) < time {
                 step += 1;
             }
-            stats.add_at(step, counted.per_step[index], counted.read_per_step[index]);
+            stats.add_at(step, counted.per_step[index], counted.read_at(index));
         }
     }
 
@@ -356,7 +356,7 @@ impl<'a> Evaluator<'a> {
 /// one reads.
 fn count_once(stats: &mut SampleStats, once: &SampleStats) {
     for step in 0..stats.per_step.len() {
-        stats.add_at(step, once.total, if step == 0 { once.read } else { 0 });
+        stats.add_at(step, once.total, if step == 0 { once.read() } else { 0 });
     }
 }
 

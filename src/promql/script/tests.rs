@@ -212,20 +212,20 @@ fn samples_are_counted_where_they_are_read_and_where_they_are_looked_at() {
         Engine::new(options()).run(&storage, &RealClock::new(), &request).unwrap().stats
     };
     let stats = ask("x");
-    assert_eq!((stats.total, stats.read), (3, 3));
+    assert_eq!((stats.total, stats.read()), (3, 3));
     // One after the other, and all steps at once.
     for query in ["sum_over_time(x[3m])", "max_over_time(x[3m])", "sum(increase(x[3m]))"] {
         let stats = ask(query);
-        assert_eq!((stats.total, stats.per_step), (9, vec![3, 3, 3]), "{query}");
-        assert_eq!((stats.read, stats.read_per_step), (5, vec![3, 1, 1]), "{query}");
+        assert_eq!((stats.total, stats.per_step.clone()), (9, vec![3, 3, 3]), "{query}");
+        assert_eq!((stats.read(), stats.read_per_step()), (5, vec![3, 1, 1]), "{query}");
     }
     // Of the subquery 5 samples, of which the first window has 3; of its windows 9.
     let stats = ask("sum_over_time(x[3m:1m])");
-    assert_eq!((stats.total, stats.per_step), (14, vec![6, 4, 4]));
-    assert_eq!((stats.read, stats.read_per_step), (10, vec![6, 2, 2]));
+    assert_eq!((stats.total, stats.per_step.clone()), (14, vec![6, 4, 4]));
+    assert_eq!((stats.read(), stats.read_per_step()), (10, vec![6, 2, 2]));
     let stats = ask("sum_over_time(x[3m] @ 240)");
-    assert_eq!((stats.total, stats.per_step), (9, vec![3, 3, 3]));
-    assert_eq!((stats.read, stats.read_per_step), (3, vec![3, 0, 0]));
+    assert_eq!((stats.total, stats.per_step.clone()), (9, vec![3, 3, 3]));
+    assert_eq!((stats.read(), stats.read_per_step()), (3, vec![3, 0, 0]));
 }
 
 #[test]

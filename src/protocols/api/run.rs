@@ -2,7 +2,7 @@
 //! changes on a worker thread, and what is known at once on the thread that asks.
 //!
 //! Invariants: a query runs only in a turn of the query pool. On a thread that serves sockets it gets
-//! a millisecond, and there is always another such thread.
+//! two milliseconds, and there is always another such thread.
 
 use super::context::{Api, ApiState, Context};
 use super::gzip::{self, Packing};
@@ -40,8 +40,9 @@ pub(crate) fn mistake() -> ServiceError {
     ServiceError::new(ErrorKind::Bug, "a mistake in this program; the server's log says more")
 }
 
-/// How long a query may take on the thread that read it.
-const ATTEMPT: Duration = Duration::from_millis(1);
+/// How long a query may take on the thread that read it: twice what is expected of one that was quick,
+/// so that few attempts are in vain.
+const ATTEMPT: Duration = Duration::from_millis(2);
 
 /// A request with what its endpoint's run needs.
 struct Asked<A> {
@@ -97,7 +98,7 @@ pub(crate) async fn run_query<A: Api>(
     }
 }
 
-/// Runs an endpoint on this thread for a millisecond at most; if it takes longer, it begins anew in
+/// Runs an endpoint on this thread for two milliseconds at most; if it takes longer, it begins anew in
 /// the query pool. The turn that it needs is one of fewer than there are threads that serve sockets.
 async fn attempt<A: Api>(
     api: Arc<A>,

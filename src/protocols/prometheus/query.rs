@@ -305,7 +305,7 @@ fn write_stats(out: &mut Vec<u8>, stats: &SampleStats, each: Option<QueryTimes>,
     out.extend_from_slice(head.as_bytes());
     for (name, total, per_step) in [
         ("totalQueryableSamples", stats.total, &stats.per_step),
-        ("samplesRead", stats.read, &stats.read_per_step),
+        ("samplesRead", stats.read(), &stats.read_per_step()),
     ] {
         if let Some(times) = each {
             write_steps_of_stats(out, name, times, per_step);
