@@ -147,11 +147,10 @@ impl Catalog {
     }
 
     /// Exports five seconds after a change and hourly, checks the size, and keeps the space that the
-    /// next opening may need. Call it about every
-    /// second; most calls do nothing.
+    /// next opening may need on a disk that fills. Call it about every second; most calls do nothing.
     pub fn maintain(&self, now_ms: i64) -> Result<(), CatalogError> {
+        reserve::refill(&self.disk)?;
         if self.inner().export_is_due(now_ms) {
-            reserve::refill(&self.disk)?;
             self.export_now()?;
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! Space that the catalog sets aside, so that it can be opened on a full disk.
 //!
 //! sled writes up to a segment of half a megabyte whenever it is opened, and a store whose write has
-//! failed takes no further ones until a restart. So the folder holds a file without meaning that is
-//! given back before the store is opened on a full disk, and the catalog refuses a change for which
-//! there may be no space before the store sees it.
+//! failed takes no further ones until a restart. So while a disk is nearly full the folder holds a
+//! file without meaning that is given back before the store is opened on a full disk, and the catalog
+//! refuses a change for which there may be no space before the store sees it.
 
 use crate::CatalogError;
 use platform::{Disk, RealDisk};
@@ -11,6 +11,8 @@ use std::io::{self, ErrorKind};
 
 const FILE: &str = "reserve";
 const BYTES: u64 = 1 << 20;
+/// With less free space than this a disk is nearly full.
+const NEARLY_FULL: u64 = 256 << 20;
 /// The file grows by this, so that on a nearly full disk it takes what there is.
 const STEP: usize = 64 << 10;
 
@@ -25,8 +27,11 @@ pub(crate) fn release_if_needed(disk: &RealDisk) -> Result<(), CatalogError> {
     }
 }
 
-/// Takes the reserve again, as much of it as there is space for.
+/// Takes the reserve on a nearly full disk, as much of it as there is space for.
 pub(crate) fn refill(disk: &RealDisk) -> Result<(), CatalogError> {
+    if disk.space().is_ok_and(|space| space.free >= NEARLY_FULL) {
+        return Ok(());
+    }
     let listed = disk.list("").map_err(CatalogError::io(FILE))?;
     let found = listed.iter().find(|entry| entry.name == FILE);
     if found.is_some_and(|entry| entry.len >= BYTES) || (found.is_some() && !has_space(disk)) {

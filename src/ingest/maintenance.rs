@@ -94,7 +94,7 @@ const ROTATE_BYTES: u64 = 1 << 20;
 pub struct Maintenance {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
-    retention_clock: RetentionClock,
+    retention_clock: Arc<RetentionClock>,
     unclaimed: Unclaimed,
     /// Work that needs several locks takes them in this order.
     merging: Arc<Mutex<()>>,
@@ -124,7 +124,7 @@ impl Maintenance {
             manifests.filter(|m| m.generation > 0).map(|manifest| manifest.created_ms).max()
         };
         let recorded_ms = recorded_ms.or_else(published);
-        let retention_clock = RetentionClock::new(Arc::clone(&clock), recorded_ms);
+        let retention_clock = Arc::new(RetentionClock::new(Arc::clone(&clock), recorded_ms));
         let flushing = Flushing { schedule: Schedule::new(settings), barrier: WalPosition::START };
         Self {
             engines,
@@ -387,6 +387,11 @@ impl Maintenance {
     /// The time by which retention measures ages, in milliseconds since 1970.
     pub fn retention_time(&self) -> i64 {
         self.retention_clock.now_ms()
+    }
+
+    /// The clock of that time, by which what arrives is too old or too new as well.
+    pub fn retention_clock(&self) -> Arc<RetentionClock> {
+        Arc::clone(&self.retention_clock)
     }
 
     /// Whether that time follows the wall clock.

@@ -92,6 +92,12 @@ impl RetentionClock {
 
     /// The time by which ages are measured. Reads the clocks and draws the conclusions.
     pub fn now_ms(&self) -> i64 {
+        self.range_ms().0
+    }
+
+    /// The earliest and the latest time that it may be: both are the wall clock's while that is
+    /// trusted. What is too old by the first and what is too new by the second is so by any clock.
+    pub fn range_ms(&self) -> (i64, i64) {
         let now = self.read();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let anchor = *state.anchor.get_or_insert(now);
@@ -102,14 +108,14 @@ impl RetentionClock {
                 state.anchor = Some(now);
             }
             TRUSTED.set(1.0);
-            return now.wall_ms;
+            return (now.wall_ms, now.wall_ms);
         }
         match state.probation.filter(|probation| probation.agrees(now)) {
             Some(probation) if now.at.since(probation.at) >= PROBATION => {
                 (state.anchor, state.probation) = (Some(now), None);
                 TRUSTED.set(1.0);
                 emit(&ClockTrusted { wall_ms: now.wall_ms });
-                return now.wall_ms;
+                return (now.wall_ms, now.wall_ms);
             }
             Some(_) => {}
             None => {
@@ -119,7 +125,8 @@ impl RetentionClock {
                 emit(&ClockDistrusted { wall_ms: now.wall_ms, expected_ms });
             }
         }
-        now.wall_ms.min(anchor.expected_ms(now.at))
+        let expected_ms = anchor.expected_ms(now.at);
+        (now.wall_ms.min(expected_ms), now.wall_ms.max(expected_ms))
     }
 
     /// What the last reading concluded.
@@ -203,6 +210,7 @@ mod tests {
         let before = clock.now_ms();
         jump(&machine, 60);
         assert_eq!(clock.now_ms(), before);
+        assert_eq!(clock.range_ms(), (before, machine.wall_ms()));
         assert!(!is_trusted(&clock));
         machine.advance(Duration::from_secs(3));
         assert_eq!(clock.now_ms(), before + 3_000, "the monotonic clock goes on");
@@ -279,6 +287,7 @@ mod tests {
         let right = machine.wall_ns();
         machine.set_wall_ns(0);
         assert_eq!(clock.now_ms(), 0);
+        assert_eq!(clock.range_ms(), (0, right / 1_000_000), "samples of now are not too new");
         machine.set_wall_ns(right);
         assert_eq!(clock.now_ms(), machine.wall_ms());
         assert!(is_trusted(&clock));

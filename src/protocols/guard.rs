@@ -41,15 +41,20 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// That of a tenant.
+    /// That of a tenant. While the wall clock is distrusted, only what is too old or too new by any
+    /// clock is refused, because senders drop what is refused.
     pub(crate) fn now(services: &Services, tenant: &TenantId) -> Self {
-        let now_ms = services.clock.wall_ms();
+        let wall_ms = services.clock.wall_ms();
+        let metrics = services.metrics();
+        let (earliest_ms, latest_ms) =
+            metrics.map_or((wall_ms, wall_ms), |metrics| metrics.retention_clock.range_ms());
         let kept = *services.metric_retention.of(tenant);
         let grace_ms = services.metric_options.future_grace_ms;
-        let oldest_ms = kept.age_ms.map_or(TIME_MIN_MS, |age_ms| now_ms.saturating_sub(age_ms));
+        let oldest_ms =
+            kept.age_ms.map_or(TIME_MIN_MS, |age_ms| earliest_ms.saturating_sub(age_ms));
         Self {
             oldest_ms: oldest_ms.max(TIME_MIN_MS),
-            latest_ms: now_ms.saturating_add(grace_ms).min(TIME_MAX_MS),
+            latest_ms: latest_ms.saturating_add(grace_ms).min(TIME_MAX_MS),
             kept,
             grace_ms,
         }

@@ -4,7 +4,7 @@
 //! Not here: settings and state of one protocol, which the protocol itself holds.
 
 use crate::bounds::{RequestMemory, WorkTurns};
-use ingest::{Gateway, IngestError};
+use ingest::{Gateway, IngestError, RetentionClock};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
 use model::{ErrorKind, NoRoom, TenantId};
 use platform::Clock;
@@ -96,6 +96,8 @@ pub struct MetricServices {
     pub store: MetricStore,
     pub gateway: Arc<Gateway>,
     pub limits: PerTenant<Limits>,
+    /// By which samples are too old or too new.
+    pub retention_clock: Arc<RetentionClock>,
     pub snapshots: Arc<dyn Snapshots>,
 }
 

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
-use ingest::Gateway;
+use ingest::{Gateway, RetentionClock};
 use metric_store::{Limits, MetricStore, StoreSettings};
 use parts::Site;
 use platform::sim::{Fault, Operation, SimClock, SimDisk};
@@ -56,6 +56,7 @@ fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
             active_series_max: 1_000_000,
             setting: "metrics.active_series_max",
         }),
+        retention_clock: Arc::new(RetentionClock::new(Arc::clone(clock), None)),
         snapshots: Arc::new(NamedSnapshots),
     }
 }

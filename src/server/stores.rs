@@ -125,6 +125,7 @@ impl Stores {
             store: self.metric_store.clone(),
             gateway: Arc::clone(&self.gateway),
             limits: config.metric_limits(),
+            retention_clock: self.maintenance.retention_clock(),
             snapshots: self.snapshots.clone(),
         }
     }
