@@ -27,6 +27,11 @@ impl ServiceError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
+
+    /// What a client is told when a thread panicked.
+    pub(crate) fn mistake() -> Self {
+        Self::new(ErrorKind::Bug, "a mistake in this program; the server's log says more")
+    }
 }
 
 impl From<StoreError> for ServiceError {

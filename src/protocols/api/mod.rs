@@ -22,5 +22,5 @@ mod run;
 
 pub(crate) use context::{Api, ApiState, Context};
 pub(crate) use run::{
-    StreamedEndpoint, mistake, run, run_here, run_in_pool, run_query, run_streamed, stream_to,
+    StreamedEndpoint, run, run_here, run_in_pool, run_query, run_streamed, stream_to,
 };

@@ -35,11 +35,6 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// What the client is told when a worker thread panicked.
-pub(crate) fn mistake() -> ServiceError {
-    ServiceError::new(ErrorKind::Bug, "a mistake in this program; the server's log says more")
-}
-
 /// How long a query may take on the thread that read it: twice what is expected of one that was quick,
 /// so that few attempts are in vain.
 const ATTEMPT: Duration = Duration::from_millis(2);
@@ -148,7 +143,7 @@ pub(crate) async fn run_in_pool<A: Api>(
     let work = move || drop(tell.send(asked.answer(endpoint)));
     match api.state().services.query_pool.submit(&tenant, cancel, work) {
         // Without an answer when the endpoint panicked.
-        Ok(()) => told.await.unwrap_or_else(|_| A::failure(&mistake().into())),
+        Ok(()) => told.await.unwrap_or_else(|_| A::failure(&ServiceError::mistake().into())),
         Err(full) => A::failure(&ServiceError::new(full.kind(), full.to_string()).into()),
     }
 }
@@ -163,7 +158,7 @@ pub(crate) async fn run<A: Api>(
     let _guard = CancelOnDrop(cancel.clone());
     let asked = Asked { api, call, cancel };
     let answered = tokio::task::spawn_blocking(move || asked.answer(endpoint)).await;
-    answered.unwrap_or_else(|_| A::failure(&mistake().into()))
+    answered.unwrap_or_else(|_| A::failure(&ServiceError::mistake().into()))
 }
 
 /// Runs an endpoint whose answer is sent while it is written.
@@ -187,7 +182,9 @@ pub(crate) async fn stream_to<A: Api>(
     write: impl FnOnce(&Context<A>, &mut Pieces<A::Error>) -> Result<(), A::Error> + Send + 'static,
 ) -> Response {
     let (cancel, tenant) = (CancelFlag::new(), call.tenant.clone());
-    let fail = |error: Option<A::Error>| A::failure(&error.unwrap_or_else(|| mistake().into()));
+    let fail = |error: Option<A::Error>| {
+        A::failure(&error.unwrap_or_else(|| ServiceError::mistake().into()))
+    };
     let write = {
         let cancel = cancel.clone();
         move |pieces: &mut Pieces<A::Error>| write(&Context::new(api, call, cancel)?, pieces)

@@ -1,7 +1,6 @@
 //! Turns for work on bodies: unpacking them, decoding them, filling batches. It takes the time of a
 //! processor, so more of it at once than there are processors would only take more memory.
 
-use crate::api::mistake;
 use crate::services::ServiceError;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -23,11 +22,12 @@ impl WorkTurns {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| mistake())?;
+        let turn =
+            Arc::clone(&self.0).acquire_owned().await.map_err(|_| ServiceError::mistake())?;
         let in_turn = move || {
             let _turn = turn;
             work()
         };
-        tokio::task::spawn_blocking(in_turn).await.map_err(|_| mistake())
+        tokio::task::spawn_blocking(in_turn).await.map_err(|_| ServiceError::mistake())
     }
 }

@@ -12,7 +12,6 @@ pub(super) use delta::DeltaState;
 use super::Otlp;
 use super::export::{ExportRequest, Signal};
 use crate::Call;
-use crate::api::mistake;
 use crate::bounds::Held;
 use crate::commit::{commit, room_for_batch};
 use crate::guard::{ExtraLabels, Guard, Window, count_refused};
@@ -51,7 +50,7 @@ impl Signal for Metrics {
             deltas.keep();
             Ok::<_, ServiceError>((rejected, committed))
         });
-        let (mut rejected, committed) = done.await.map_err(|_| mistake())??;
+        let (mut rejected, committed) = done.await.map_err(|_| ServiceError::mistake())??;
         rejected.merge(committed.rejected);
         Ok(PartialSuccess { rejected: rejected.count, message: rejected.summary() })
     }
