@@ -4,6 +4,14 @@ use super::{at_once, gzip, health_takes, others_are_served, start};
 use crate::client::Connection;
 use crate::remote_write::{HEADERS, field, number, snappy};
 use crate::support::Folder;
+use axum::body::Bytes;
+use axum::http::Request;
+use http_body::Frame;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// What is allowed to be the answer to a request that wants too much.
@@ -144,4 +152,61 @@ fn imports_with_millions_of_labels_values_and_comments() {
         assert!(REFUSALS.contains(&reply.status), "{}: {}", reply.status, reply.text());
     }
     others_are_served(&server);
+}
+
+/// A hundred bodies at once in one connection of HTTP/2, none of which ends.
+#[test]
+fn streams_that_never_end() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let requests: Vec<_> = (0..100)
+            .map(|_| {
+                let request = Request::post(format!("http://{}/api/v1/write", server.address))
+                    .header("content-type", "application/x-protobuf")
+                    .header("content-encoding", "snappy");
+                sender.send_request(request.body(Endless(30 << 20)).unwrap())
+            })
+            .collect();
+        let all = async {
+            for request in requests {
+                // Cut off for others, most of them.
+                let _ = request.await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(5), all).await;
+        tokio::task::spawn_blocking({
+            let address = server.address;
+            move || assert!(health_takes(address) < Duration::from_secs(4))
+        })
+        .await
+        .unwrap();
+        connection.abort();
+    });
+    others_are_served(&server);
+}
+
+/// So many bytes, and then silence.
+struct Endless(usize);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.0 == 0 {
+            return Poll::Pending;
+        }
+        let piece = self.0.min(64 << 10);
+        self.0 -= piece;
+        Poll::Ready(Some(Ok(Frame::data(vec![b'x'; piece].into()))))
+    }
 }
