@@ -16,7 +16,7 @@ use promql::{
     Engine, EngineOptions, QueryError, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
     SampledSeries, TenantMetrics, VectorSample, parse, parse_within, prettify,
 };
-use query::{RegexBudget, SampleStats, Series, Slot, TraceNode};
+use query::{CancelFlag, RegexBudget, SampleStats, Series, Slot, Stop, TraceNode};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     }
     let was_cut = cut(&mut result.value, limit);
     let mut data = Data::default();
-    write_result(&mut data.json, &result)?;
+    write_result(&mut data.json, &result, &context.cancel)?;
     let stats = context.parameters.text("stats");
     if !stats.is_empty() {
         write_stats(&mut data.json, &result.stats, (stats == "all").then_some(times), took);
@@ -183,7 +183,11 @@ fn cut(value: &mut QueryValue, limit: usize) -> bool {
 }
 
 /// Writes all but the closing brace, before which statistics may follow.
-fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryError> {
+fn write_result(
+    out: &mut Vec<u8>,
+    result: &QueryResult,
+    cancel: &CancelFlag,
+) -> Result<(), QueryError> {
     let name = match result.value {
         QueryValue::Scalar { .. } => "scalar",
         QueryValue::String { .. } => "string",
@@ -200,22 +204,27 @@ fn write_result(out: &mut Vec<u8>, result: &QueryResult) -> Result<(), QueryErro
             json::text(out, value);
             out.push(b']');
         }
-        QueryValue::Vector(samples) => return write_list(out, samples, result, write_sample),
+        QueryValue::Vector(samples) => {
+            return write_list(out, samples, (result, cancel), write_sample);
+        }
         QueryValue::Matrix { times_ms, series } => {
             let moments = Moments::new(times_ms);
             let write = |out: &mut Vec<u8>, series: &Series| write_steps(out, &moments, series);
-            return write_list(out, series, result, write);
+            return write_list(out, series, (result, cancel), write);
         }
-        QueryValue::Samples(series) => return write_list(out, series, result, write_samples),
+        QueryValue::Samples(series) => {
+            return write_list(out, series, (result, cancel), write_samples);
+        }
     }
     Ok(())
 }
 
-/// Writes items as long as the query's memory limit allows, because the answer counts towards it.
+/// Writes items as long as the query's memory limit allows, because the answer counts towards it, and
+/// as long as somebody waits for them.
 fn write_list<T>(
     out: &mut Vec<u8>,
     items: &[T],
-    result: &QueryResult,
+    (result, cancel): (&QueryResult, &CancelFlag),
     write: impl Fn(&mut Vec<u8>, &T),
 ) -> Result<(), QueryError> {
     let mut taken = Ok(());
@@ -223,7 +232,10 @@ fn write_list<T>(
         if taken.is_ok() {
             let before = out.len();
             write(out, item);
-            taken = result.hold(out.len() - before);
+            taken = match cancel.is_cancelled() {
+                true => Err(Stop::Cancelled.into()),
+                false => result.hold(out.len() - before),
+            };
         }
     });
     taken
