@@ -108,7 +108,7 @@ fn work_ends_when_its_client_goes() {
             assert!(took < Duration::from_secs(2), "{path}: {took:?}");
         }
     }
-    assert!(status_kib(server.pid(), "VmRSS:") > 0);
+    others_are_served(&server);
 }
 
 #[test]
@@ -158,7 +158,8 @@ fn labels_that_double() {
         format!("label_join({inner}, \"a\", \"-\", \"a\", \"a\", \"a\")")
     });
     for query in [replaced, joined] {
-        refused(&server, "/api/v1/query", &format!("query={}&time={time}", encoded(&query)), "");
+        let form = format!("query={}&time={time}", encoded(&query));
+        refused(&server, "/api/v1/query", &form, "bytes of memory: ask for fewer series");
     }
     others_are_served(&server);
 }
@@ -171,7 +172,7 @@ fn selectors_times_filters() {
     let selectors = "match[]=m&".repeat(1_000);
     let filters = "extra_filters[]={i=~\"1.*\"}&".repeat(8_000);
     for path in ["/api/v1/series", "/api/v1/labels"] {
-        refused(&server, path, &format!("{selectors}{filters}"), "");
+        refused(&server, path, &format!("{selectors}{filters}"), "too many");
     }
     others_are_served(&server);
 }

@@ -33,7 +33,7 @@ const OWN_SHARE: usize = 2;
 /// The share of the limit that is made free at once, so that the table is looked through seldom.
 const ROOM_SHARE: usize = 16;
 
-/// How much of the memory one request or transfer is given, and the clock that tells its age.
+/// The memory that requests share.
 #[derive(Debug)]
 pub struct RequestMemory {
     limit: usize,
@@ -77,12 +77,8 @@ impl RequestMemory {
         Arc::new(Self { limit, clock, state: Mutex::default() })
     }
 
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
-
     /// What one request may take.
-    pub fn own_max(&self) -> usize {
+    fn own_max(&self) -> usize {
         self.limit / OWN_SHARE
     }
 

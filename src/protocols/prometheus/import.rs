@@ -85,18 +85,24 @@ fn fill(
 const LINE_PER_BYTE: usize = 16;
 /// What is kept of a comment, or of a `_created` line, beside its text.
 const COMMENT_SIZE: usize = 200;
-const CREATED: &[u8] = b"_created";
+const CREATED: &str = "_created";
 
-/// What reading a body may take beside the batch: its longest line, and what is kept of comments and
-/// of `_created` lines.
+/// What reading a body may take beside the batch: its longest line, and what is kept of comments.
 fn memory_of_reading(body: &[u8]) -> usize {
-    let lines = || body.split(|byte| *byte == b'\n');
-    let longest = lines().map(<[u8]>::len).max().unwrap_or(0);
-    let comments = lines().filter(|line| line.starts_with(b"#"));
-    let comments = comments.map(|line| line.len() + COMMENT_SIZE).sum::<usize>();
-    let is_created = |line: &&[u8]| line.windows(CREATED.len()).any(|part| part == CREATED);
-    let created = lines().filter(is_created).map(|line| line.len() + COMMENT_SIZE).sum::<usize>();
-    longest * LINE_PER_BYTE + comments + created
+    let (mut longest, mut comments) = (0, 0);
+    for line in body.split(|byte| *byte == b'\n') {
+        longest = longest.max(line.len());
+        if line.starts_with(b"#") {
+            comments += line.len() + COMMENT_SIZE;
+        }
+    }
+    longest * LINE_PER_BYTE + comments
+}
+
+/// What is kept of `_created` lines.
+fn memory_of_starts(text: &str) -> usize {
+    let created = text.lines().filter(|line| line.contains(CREATED));
+    created.map(|line| line.len() + COMMENT_SIZE).sum()
 }
 
 /// `timestamp=` in milliseconds, for samples without a time of their own.
@@ -150,7 +156,8 @@ fn read_text(call: &Call, into: &mut Importing<'_>) -> Result<(), ServiceError> 
     let format = TextFormat::from_content_type(call.header("content-type"));
     let text = utf8(call)?;
     let invalid = |error: TextError| ServiceError::new(ErrorKind::Invalid, error.to_string());
-    if format == TextFormat::OpenMetrics && text.contains("_created") {
+    if format == TextFormat::OpenMetrics && text.contains(CREATED) {
+        call.held.take(memory_of_starts(text))?;
         parse_exposition(format, text, &mut into.starts).map_err(invalid)?;
     }
     parse_exposition(format, text, into).map_err(invalid)
