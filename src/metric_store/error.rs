@@ -1,7 +1,7 @@
 //! The errors of the store.
 
 use codec::DecodeError;
-use engine::EngineError;
+use engine::{EngineError, HeadsFull};
 use model::{ErrorKind, NoRoom};
 use parts::PartError;
 
@@ -24,11 +24,8 @@ pub enum StoreError {
          were refused; drop labels that change often, or raise it"
     )]
     Limit { limit: &'static str, tenant: String, most: u64, refused: u64 },
-    #[error(
-        "the series in memory take {used} bytes, limit `{setting}` allows {bytes_max}: send the \
-         batch again later, drop labels that change often, or raise the limit"
-    )]
-    Memory { setting: &'static str, used: u64, bytes_max: u64 },
+    #[error(transparent)]
+    Memory(#[from] HeadsFull),
     #[error("values can't be encoded: {0}")]
     Encode(String),
     #[error(transparent)]
@@ -44,7 +41,7 @@ impl StoreError {
             Self::Labels => ErrorKind::Invalid,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::NoRoom(refusal) => refusal.kind(),
-            Self::Memory { .. } => ErrorKind::Overloaded,
+            Self::Memory(_) => ErrorKind::Overloaded,
             Self::Encode(_) => ErrorKind::Bug,
         }
     }

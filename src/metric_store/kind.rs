@@ -4,13 +4,13 @@ use crate::activity::Activity;
 use crate::apply::{define, push_replayed};
 use crate::batch::format::{self, BATCH_SCHEMA};
 use crate::head::Head;
-use crate::memory::MemoryBudget;
 use crate::part::Caches;
 use crate::series::SeriesContext;
 use crate::telemetry::HEAD_BYTES;
 use crate::{StoreError, flush, merge};
 use engine::{
-    EngineError, FlushOrigin, HeadSize, InputFailed, Kind, LabelDelete, MergeOrder, PartOrigin,
+    EngineError, FlushOrigin, HeadSize, InputFailed, Kind, LabelDelete, MemoryBudget, MergeOrder,
+    PartOrigin,
 };
 use model::{Signal, Ulid};
 use parts::{Manifest, MergePlan, NewPart};

@@ -24,7 +24,6 @@ mod histograms;
 mod intake;
 mod kind;
 mod matcher;
-mod memory;
 mod merge;
 mod part;
 mod postings;
@@ -39,7 +38,6 @@ mod values;
 pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
 pub use intake::{MetricBatch, Written};
-pub use memory::HeadMemory;
 pub use select::{Samples, Scratch, Select, Selection, SeriesSamples, Union, in_label_order};
 pub use statistics::{Cardinality, NameCount, SeriesStats};
 pub use store::{

@@ -6,10 +6,10 @@
 
 use crate::StoreError;
 use crate::batch::{BatchBuilder, REFUSED};
-use crate::memory::MemoryBudget;
 use crate::registry::Registry;
 use crate::telemetry::{SERIES_CREATED, SERIES_REFUSED};
 use codec::xxh3_64;
+use engine::MemoryBudget;
 use model::Labels;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -90,7 +90,7 @@ impl SeriesContext {
         memory: &MemoryBudget,
     ) -> Result<u64, StoreError> {
         let labels: usize = missing.iter().map(|slot| batch.labels(*slot).len()).sum();
-        memory.check_series(Registry::bytes_of_new(missing.len(), labels))?;
+        memory.check_new(Registry::bytes_of_new(missing.len(), labels))?;
         let mut registry = self.registry_mut();
         let (known, bytes) = (registry.len(), registry.bytes());
         let mut refused = 0;

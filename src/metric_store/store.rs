@@ -5,12 +5,11 @@ use crate::batch::format::encode;
 use crate::batch::{BatchBuilder, Counts, Exemplar};
 use crate::intake::Builders;
 use crate::kind::{MetricHead, Metrics, Store, Tenant};
-use crate::memory::{HeadMemory, MemoryBudget};
 use crate::part::Caches;
 use crate::select::{self, Select, Selection};
 use crate::telemetry::{DELETES, SAMPLES_APPLIED};
 use crate::{SeriesStats, StoreError};
-use engine::{Engine, EngineError, Kind, LabelDelete, TenantLimit};
+use engine::{Engine, EngineError, HeadMemory, Kind, LabelDelete, MemoryBudget, TenantLimit};
 use model::{Labels, Matcher, MetricMetadata, Room, TenantId, TimeRange, WalPosition};
 use parts::{PartInfo, Site};
 use platform::Random;
@@ -30,7 +29,7 @@ impl Default for StoreSettings {
         Self {
             cache_bytes: 48 << 20,
             tenants: TenantLimit::NONE,
-            head_memory: HeadMemory { bytes_max: u64::MAX, setting: "" },
+            head_memory: HeadMemory::UNLIMITED,
         }
     }
 }
@@ -111,7 +110,7 @@ impl MetricStore {
         payload: &mut Vec<u8>,
     ) -> Result<Prepared, StoreError> {
         let memory = &self.store.kind.memory;
-        memory.check_samples()?;
+        memory.check_known()?;
         let tenant = self.store.tenant_for_batch(tenant)?;
         let head = tenant.live(&self.store.kind);
         let series = head.context.resolve(batch, limits.active_series_max, memory)?;

@@ -12,6 +12,7 @@
 mod canonical;
 mod decompress;
 mod exposition;
+mod log_sink;
 mod metric_sink;
 pub mod otlp;
 pub mod proto;
@@ -25,6 +26,7 @@ pub use exposition::{
     TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, float_text,
     parse_exposition,
 };
+pub use log_sink::LogSink;
 pub use metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink, Rejections};
 pub use protobuf::ProtobufError;
 pub use remote_write::{

@@ -1,8 +1,8 @@
 //! Limits of what a store takes: tenants, and the memory of heads.
 
 use crate::world::{TODAY_MS, World};
-use engine::TenantLimit;
-use metric_store::{BatchBuilder, HeadMemory, StoreSettings};
+use engine::{HeadMemory, TenantLimit};
+use metric_store::{BatchBuilder, StoreSettings};
 use model::{ErrorKind, Labels, TenantId, TimeUnit};
 use platform::sim::{SimClock, SimDisk};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! A store, its write-ahead log and its disk, and the rows that it should hold.
 
-use engine::{Engine, EngineError, MergeRequest, TenantLimit};
+use engine::{Engine, EngineError, HeadMemory, MergeRequest, TenantLimit};
 use metric_store::{
-    BATCH_SCHEMA, BatchBuilder, HeadMemory, HistogramSample, Limits, MetricStore, Scratch, Select,
-    StoreError, StoreSettings,
+    BATCH_SCHEMA, BatchBuilder, HistogramSample, Limits, MetricStore, Scratch, Select, StoreError,
+    StoreSettings,
 };
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Matcher, Signal, TenantId, TimeRange,
@@ -50,7 +50,7 @@ pub(crate) struct World {
 const SETTINGS: StoreSettings = StoreSettings {
     cache_bytes: 1 << 20,
     tenants: TenantLimit::NONE,
-    head_memory: HeadMemory { bytes_max: u64::MAX, setting: "" },
+    head_memory: HeadMemory::UNLIMITED,
 };
 
 impl World {

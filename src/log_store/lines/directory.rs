@@ -1,0 +1,126 @@
+//! What a row group records about its lines beside the columns: templates, the template of each row,
+//! and where each column is.
+
+use super::column::{Form, Stamp};
+use super::split::{SLOT, SLOTS_MAX};
+use codec::{ByteReader, ByteWriter, DecodeError};
+use columns::{TextList, decode_codes, encode_codes};
+
+/// Where a column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ColumnPlace {
+    pub(crate) form: Form,
+    pub(crate) stamp: Stamp,
+    /// The page among those of its kind of the row group, and where in it.
+    pub(crate) page: u32,
+    pub(crate) start: u32,
+    pub(crate) length: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LinesDirectory {
+    pub(crate) templates: TextList,
+    /// The template of each row.
+    pub(crate) rows: Vec<u32>,
+    /// How many rows each template has.
+    pub(crate) counts: Vec<u32>,
+    /// The first column of each template, and behind the last one the number of columns.
+    pub(crate) firsts: Vec<u32>,
+    pub(crate) columns: Vec<ColumnPlace>,
+    /// How many pages of texts and of packed columns there are.
+    pub(crate) pages: [u32; 2],
+}
+
+/// Where the columns of one kind of page are, as they are written one after the other.
+#[derive(Debug, Default)]
+struct Places {
+    page: u32,
+    start: u32,
+}
+
+impl LinesDirectory {
+    pub(crate) fn slots_of(template: &[u8]) -> usize {
+        template.iter().filter(|byte| **byte == SLOT).count()
+    }
+
+    pub(crate) fn encode(&self, writer: &mut ByteWriter) {
+        writer.varint(self.templates.len() as u64);
+        self.templates.encode(writer);
+        encode_codes(&self.rows, self.templates.len() as u32, writer);
+        self.pages.iter().for_each(|pages| writer.varint(u64::from(*pages)));
+        let mut places = [Places::default(), Places::default()];
+        for column in &self.columns {
+            let ColumnPlace { form, stamp, page, length, .. } = *column;
+            let of_kind = &mut places[usize::from(form.is_packed())];
+            writer.u8(form as u8 | if page != of_kind.page { NEXT_PAGE } else { 0 });
+            of_kind.page = page;
+            stamp.encode(writer);
+            writer.varint(u64::from(length));
+        }
+    }
+
+    /// Reads the directory of `rows` lines.
+    pub(crate) fn decode(reader: &mut ByteReader<'_>, rows: usize) -> Result<Self, DecodeError> {
+        let count = reader.length(rows)?;
+        let mut directory = Self::default();
+        directory.templates.decode(reader, count)?;
+        decode_codes(reader, rows, count as u32, &mut directory.rows)?;
+        for pages in &mut directory.pages {
+            *pages = reader.length(rows * SLOTS_MAX + 1)? as u32;
+        }
+        directory.count()?;
+        directory.read_columns(reader)?;
+        Ok(directory)
+    }
+
+    fn count(&mut self) -> Result<(), DecodeError> {
+        self.counts.resize(self.templates.len(), 0);
+        self.rows.iter().for_each(|template| self.counts[*template as usize] += 1);
+        let mut first = 0;
+        for template in self.templates.iter() {
+            self.firsts.push(first);
+            first += Self::slots_of(template) as u32;
+        }
+        self.firsts.push(first);
+        Ok(())
+    }
+
+    fn read_columns(&mut self, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
+        let count = *self.firsts.last().unwrap_or(&0) as usize;
+        let mut places = [Places::default(), Places::default()];
+        for _ in 0..count {
+            let wrong = reader.value_error("not a column of lines");
+            let code = reader.u8()?;
+            let form = Form::from_code(code & !NEXT_PAGE).ok_or(wrong)?;
+            let kind = usize::from(form.is_packed());
+            let place = &mut places[kind];
+            if code & NEXT_PAGE != 0 {
+                *place = Places { page: place.page + 1, start: 0 };
+            }
+            let stamp = Stamp::decode(reader)?;
+            let length = reader.length(u32::MAX as usize)? as u32;
+            let end = place.start.checked_add(length).ok_or(wrong)?;
+            if place.page >= self.pages[kind] {
+                return Err(wrong);
+            }
+            let (page, start) = (place.page, place.start);
+            self.columns.push(ColumnPlace { form, stamp, page, start, length });
+            place.start = end;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn columns_of(&self, template: usize) -> std::ops::Range<usize> {
+        self.firsts[template] as usize..self.firsts[template + 1] as usize
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        let numbers = self.rows.len() + self.counts.len() + self.firsts.len();
+        self.templates.memory()
+            + numbers * size_of::<u32>()
+            + self.columns.len() * size_of::<ColumnPlace>()
+    }
+}
+
+/// The column is the first one of its kind's next page.
+const NEXT_PAGE: u8 = 0x80;

@@ -1,0 +1,24 @@
+//! The column of lines of a row group.
+//!
+//! A line is a template and the texts in its slots. The template is what the program that wrote it
+//! printed each time; slots hold what differed. Lines of one template are kept as columns, one for
+//! each slot, so that numbers lie beside numbers and ids beside ids, and a search looks only at
+//! templates and columns that can hold what is searched for. `docs/adr/0016-lines-as-templates.md` has
+//! the figures.
+//!
+//! Lives here: `split` takes a line apart. `builder` collects and encodes the lines of a row group.
+//! `column` is the texts of one slot. `reader` puts lines together. `search` finds the rows whose lines
+//! hold a text without putting them together.
+//! Invariants: every line comes back byte for byte, whatever it holds.
+
+mod builder;
+mod column;
+mod directory;
+mod reader;
+mod search;
+mod split;
+
+pub(crate) use builder::{EncodedLines, LinesBuilder};
+pub(crate) use directory::LinesDirectory;
+pub(crate) use reader::{ColumnPages, Lines};
+pub(crate) use search::{Needle, search};

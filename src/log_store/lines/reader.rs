@@ -1,0 +1,193 @@
+//! Puts the lines of a row group together again. Columns are read when they are needed.
+
+use super::column::{Column, NOT_ASCII};
+use super::directory::LinesDirectory;
+use super::split::SLOT;
+use crate::error::StoreError;
+use crate::row_set::RowSet;
+use codec::ByteReader;
+use columns::TextList;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// Where the pages of columns are.
+pub(crate) trait ColumnPages {
+    /// A page of columns of a row group, by its place among those of its kind.
+    fn column_page(&self, is_packed: bool, page: u32) -> Result<Vec<u8>, StoreError>;
+}
+
+/// The lines of one row group, as one thread reads them.
+pub(crate) struct Lines<P> {
+    pub(crate) directory: Arc<LinesDirectory>,
+    source: P,
+    pages: [Vec<OnceCell<Vec<u8>>>; 2],
+    columns: Vec<OnceCell<Column>>,
+    ordinals: OnceCell<Vec<u32>>,
+}
+
+fn cells<T>(count: usize) -> Vec<OnceCell<T>> {
+    let mut cells = Vec::new();
+    cells.resize_with(count, OnceCell::new);
+    cells
+}
+
+impl<P: ColumnPages> Lines<P> {
+    pub(crate) fn new(directory: Arc<LinesDirectory>, source: P) -> Self {
+        let pages = directory.pages.map(|count| cells(count as usize));
+        let columns = cells(directory.columns.len());
+        Self { directory, source, pages, columns, ordinals: OnceCell::new() }
+    }
+
+    /// The column with this number in the row group.
+    pub(crate) fn column(&self, index: usize) -> Result<&Column, StoreError> {
+        if let Some(column) = self.columns[index].get() {
+            return Ok(column);
+        }
+        let place = self.directory.columns[index];
+        let page = self.page(place.form.is_packed(), place.page)?;
+        let mut reader = ByteReader::new(page);
+        reader.bytes(place.start as usize)?;
+        let bytes = reader.bytes(place.length as usize)?;
+        let rows = self.directory.counts[self.template_of_column(index)] as usize;
+        let column = Column::decode(place.form, bytes, rows)?;
+        Ok(self.columns[index].get_or_init(|| column))
+    }
+
+    fn template_of_column(&self, index: usize) -> usize {
+        // The first template whose columns end behind it.
+        self.directory.firsts.partition_point(|first| *first as usize <= index) - 1
+    }
+
+    fn page(&self, is_packed: bool, page: u32) -> Result<&[u8], StoreError> {
+        let cell = &self.pages[usize::from(is_packed)][page as usize];
+        if let Some(bytes) = cell.get() {
+            return Ok(bytes);
+        }
+        let bytes = self.source.column_page(is_packed, page)?;
+        Ok(cell.get_or_init(|| bytes))
+    }
+
+    /// For each row, how many rows of its template come before it.
+    pub(crate) fn ordinals(&self) -> &[u32] {
+        self.ordinals.get_or_init(|| {
+            let mut next = vec![0; self.directory.templates.len()];
+            let ordinal = |template: &u32| {
+                let next = &mut next[*template as usize];
+                *next += 1;
+                *next - 1
+            };
+            self.directory.rows.iter().map(ordinal).collect()
+        })
+    }
+
+    /// Appends the line of a row.
+    pub(crate) fn append(&self, row: usize, line: &mut Vec<u8>) -> Result<(), StoreError> {
+        let template = self.directory.rows[row] as usize;
+        self.append_of(template, self.ordinals()[row] as usize, line)
+    }
+
+    /// Appends the line of a template's row.
+    pub(crate) fn append_of(
+        &self,
+        template: usize,
+        ordinal: usize,
+        line: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let directory = &*self.directory;
+        let columns = directory.firsts[template] as usize..;
+        let text = directory.templates.get(template);
+        let mut segments = text.split(|byte| *byte == SLOT);
+        line.extend_from_slice(segments.next().unwrap_or_default());
+        for (column, segment) in columns.zip(segments) {
+            self.column(column)?.append(ordinal, line);
+            line.extend_from_slice(segment);
+        }
+        Ok(())
+    }
+
+    /// The rows whose lines may hold bytes beyond ASCII.
+    pub(crate) fn not_ascii(&self) -> RowSet {
+        let directory = &*self.directory;
+        let is_beyond = |template: usize| {
+            let columns = &directory.columns[directory.columns_of(template)];
+            !directory.templates.get(template).is_ascii()
+                || columns.iter().any(|column| column.stamp.classes & NOT_ASCII != 0)
+        };
+        let templates: Vec<bool> = (0..directory.templates.len()).map(is_beyond).collect();
+        let rows = &directory.rows;
+        RowSet::of(rows.len(), |row| templates[rows[row] as usize])
+    }
+
+    /// Appends the lines of some rows.
+    pub(crate) fn collect(
+        &self,
+        rows: impl Iterator<Item = usize>,
+        lines: &mut TextList,
+    ) -> Result<(), StoreError> {
+        for row in rows {
+            self.append(row, &mut lines.bytes)?;
+            lines.ends.push(lines.bytes.len() as u32);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::LinesBuilder;
+    use super::*;
+    use crate::lines::builder::EncodedLines;
+    use codec::ByteWriter;
+    use columns::Effort;
+    use proptest::prelude::*;
+
+    pub(crate) struct Pages(pub(crate) [Vec<Vec<u8>>; 2]);
+
+    impl ColumnPages for &Pages {
+        fn column_page(&self, is_packed: bool, page: u32) -> Result<Vec<u8>, StoreError> {
+            Ok(self.0[usize::from(is_packed)][page as usize].clone())
+        }
+    }
+
+    /// Writes and reads lines.
+    pub(crate) fn written(lines: &[Vec<u8>]) -> (Arc<LinesDirectory>, Pages) {
+        let mut builder = LinesBuilder::default();
+        builder.push(b"an earlier row group 17");
+        builder.clear();
+        lines.iter().for_each(|line| builder.push(line));
+        let EncodedLines { directory, texts, packed, .. } = builder.encode(Effort::Last);
+        let mut writer = ByteWriter::default();
+        directory.encode(&mut writer);
+        let mut reader = ByteReader::new(&writer.bytes);
+        let directory = LinesDirectory::decode(&mut reader, lines.len()).unwrap();
+        reader.finish().unwrap();
+        (Arc::new(directory), Pages([texts, packed]))
+    }
+
+    pub(crate) fn any_line() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            "[a-b]{1,2}[0-9]{0,2}[ =.]{0,2}[a-b0-9]{0,3}( 결제| API호출)?"
+                .prop_map(String::into_bytes),
+            r#"\{"a": ?"[ab0-9 ]{0,3}", ?"b":(\{"c":[0-9]{1,3}\}|\[1, 2\]|true)\}"#
+                .prop_map(String::into_bytes),
+            prop::collection::vec(any::<u8>(), 0..6),
+            Just(Vec::new()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn lines_come_back(lines in prop::collection::vec(any_line(), 1..300)) {
+            let (directory, pages) = written(&lines);
+            let read = Lines::new(directory, &pages);
+            let mut back = TextList::default();
+            read.collect(0..lines.len(), &mut back).unwrap();
+            prop_assert_eq!(back.iter().collect::<Vec<_>>(), lines.iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn any_bytes_are_a_directory_or_an_error(bytes: Vec<u8>, rows in 0usize..99) {
+            let _ = LinesDirectory::decode(&mut ByteReader::new(&bytes), rows);
+        }
+    }
+}

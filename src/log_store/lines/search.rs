@@ -1,0 +1,407 @@
+//! Finds the lines of a row group that hold a text, without putting lines together.
+//!
+//! For each template there are three verdicts: every line holds the text, because the template does;
+//! none can; or it depends on slots. A text may lie in one slot, or begin in one, go on through the
+//! template and further slots, and end in one. Each such place is a list of tests of slots that all
+//! have to hold. Stamps rule most of them out before a column is read.
+
+use super::column::{Column, Stamp, classes_of};
+use super::reader::{ColumnPages, Lines};
+use super::split::SLOT;
+use crate::error::StoreError;
+use crate::row_set::RowSet;
+use columns::TextList;
+use memchr::memmem::Finder;
+use std::borrow::Cow;
+
+/// A text that is searched for.
+#[derive(Clone, Debug)]
+pub(crate) struct Needle {
+    text: Vec<u8>,
+    /// ASCII letters match in both cases; `text` is in lower case.
+    ignore_case: bool,
+    finder: Finder<'static>,
+}
+
+impl Needle {
+    pub(crate) fn new(text: &str, ignore_case: bool) -> Self {
+        let text = text.as_bytes();
+        let text = if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
+        let finder = Finder::new(&text).into_owned();
+        Self { text, ignore_case, finder }
+    }
+
+    fn folded<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        match self.ignore_case {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        }
+    }
+
+    /// Whether a text that is not in a column holds it.
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.finder.find(&self.folded(text)).is_some()
+    }
+}
+
+/// What has to hold of the text in a slot; ranges are of the needle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Contains,
+    BeginsWith,
+    EndsWith,
+    Equals,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SlotTest {
+    slot: usize,
+    relation: Relation,
+    /// The piece of the needle.
+    start: usize,
+    end: usize,
+}
+
+/// The places in a template at which a needle may lie.
+#[derive(Debug, Default)]
+struct Places {
+    is_always: bool,
+    /// There are more than are listed.
+    is_cut: bool,
+    /// Any of them, of each all tests.
+    any_of: Vec<Vec<SlotTest>>,
+}
+
+/// More places than this in one template are not told apart: its lines are put together.
+const PLACES_MAX: usize = 64;
+
+/// The rows whose lines hold the text.
+pub(crate) fn search<P: ColumnPages>(
+    lines: &Lines<P>,
+    needle: &Needle,
+) -> Result<RowSet, StoreError> {
+    let directory = &*lines.directory;
+    let mut of_templates = Vec::with_capacity(directory.templates.len());
+    for template in 0..directory.templates.len() {
+        of_templates.push(rows_of_template(lines, template, needle)?);
+    }
+    let mut found = RowSet::none(directory.rows.len());
+    if of_templates.iter().all(|found| matches!(found, Found::None)) {
+        return Ok(found);
+    }
+    let mut next = vec![0usize; of_templates.len()];
+    for (row, template) in directory.rows.iter().enumerate() {
+        let template = *template as usize;
+        let is_found = match &of_templates[template] {
+            Found::All => true,
+            Found::None => false,
+            Found::Some(ordinals) => {
+                next[template] += 1;
+                ordinals.contains(next[template] - 1)
+            }
+        };
+        if is_found {
+            found.insert(row);
+        }
+    }
+    Ok(found)
+}
+
+/// Which rows of one template were found.
+enum Found {
+    All,
+    None,
+    Some(RowSet),
+}
+
+fn rows_of_template<P: ColumnPages>(
+    lines: &Lines<P>,
+    template: usize,
+    needle: &Needle,
+) -> Result<Found, StoreError> {
+    let directory = &*lines.directory;
+    let columns = directory.columns_of(template);
+    let text = needle.folded(directory.templates.get(template));
+    let stamps = columns.clone().map(|column| directory.columns[column].stamp).collect();
+    let places =
+        PlaceFinder { segments: text.split(|byte| *byte == SLOT).collect(), stamps, needle }.find();
+    if places.is_always {
+        return Ok(Found::All);
+    }
+    if places.any_of.is_empty() {
+        return Ok(Found::None);
+    }
+    let rows = directory.counts[template] as usize;
+    let mut found = RowSet::none(rows);
+    if places.is_cut {
+        let mut line = Vec::new();
+        for ordinal in 0..rows {
+            line.clear();
+            lines.append_of(template, ordinal, &mut line)?;
+            if needle.is_in(&line) {
+                found.insert(ordinal);
+            }
+        }
+        return Ok(Found::Some(found));
+    }
+    for tests in &places.any_of {
+        let mut all: Option<RowSet> = None;
+        for test in tests {
+            let column = lines.column(columns.start + test.slot)?;
+            let passed = passing(column, rows, test, needle);
+            all = Some(match all {
+                Some(before) => before.and(&passed),
+                None => passed,
+            });
+        }
+        if let Some(all) = all {
+            found = found.or(&all);
+        }
+    }
+    Ok(Found::Some(found))
+}
+
+/// Finds the places of a needle in one template.
+struct PlaceFinder<'f> {
+    /// What stands before, between and behind the slots.
+    segments: Vec<&'f [u8]>,
+    stamps: Vec<Stamp>,
+    needle: &'f Needle,
+}
+
+impl PlaceFinder<'_> {
+    fn find(&self) -> Places {
+        let mut places = Places::default();
+        let needle = &self.needle.text;
+        let is_in = |segment: &&[u8]| self.needle.finder.find(segment).is_some();
+        if needle.is_empty() || self.segments.iter().any(is_in) {
+            places.is_always = true;
+            return places;
+        }
+        let mut tests = Vec::new();
+        for slot in 0..self.stamps.len() {
+            self.begin_in_segment(slot, &mut tests, &mut places);
+            self.begin_in_slot(slot, &mut tests, &mut places);
+        }
+        places
+    }
+
+    /// The needle begins in the segment before a slot and reaches the slot.
+    fn begin_in_segment(&self, slot: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
+        let (segment, needle) = (self.segments[slot], &self.needle.text);
+        for length in 1..=segment.len().min(needle.len() - 1) {
+            if segment[segment.len() - length..] == needle[..length] {
+                self.go_on(slot, length, tests, places);
+            }
+        }
+    }
+
+    /// The needle begins in a slot.
+    fn begin_in_slot(&self, slot: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
+        let needle = &self.needle.text;
+        self.place(
+            SlotTest { slot, relation: Relation::Contains, start: 0, end: needle.len() },
+            tests,
+            places,
+        );
+        for length in 1..needle.len() {
+            let test = SlotTest { slot, relation: Relation::EndsWith, start: 0, end: length };
+            if !self.is_possible(&test) {
+                break;
+            }
+            if let Some(reached) = self.through_segment(slot + 1, length) {
+                tests.push(test);
+                self.reach(slot + 1, reached, tests, places);
+                tests.pop();
+            }
+        }
+    }
+
+    /// The needle has been matched up to `at`, which is where a slot begins.
+    fn go_on(&self, slot: usize, at: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
+        let needle = &self.needle.text;
+        let rest = SlotTest { slot, relation: Relation::BeginsWith, start: at, end: needle.len() };
+        self.place(rest, tests, places);
+        for end in at..needle.len() {
+            let test = SlotTest { slot, relation: Relation::Equals, start: at, end };
+            let Some(reached) = self.through_segment(slot + 1, end) else { continue };
+            if self.is_possible(&test) {
+                tests.push(test);
+                self.reach(slot + 1, reached, tests, places);
+                tests.pop();
+            }
+        }
+    }
+
+    /// Where the needle is matched up to if the segment follows at `at`; `None` if it does not fit.
+    fn through_segment(&self, segment: usize, at: usize) -> Option<usize> {
+        let (segment, rest) = (self.segments[segment], &self.needle.text[at..]);
+        let length = segment.len().min(rest.len());
+        (segment[..length] == rest[..length]).then_some(at + length)
+    }
+
+    /// The needle has been matched up to `at`, which is the end of the needle or of a segment.
+    fn reach(&self, segment: usize, at: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
+        if at == self.needle.text.len() {
+            self.keep(tests, places);
+        } else if segment < self.stamps.len() {
+            self.go_on(segment, at, tests, places);
+        }
+    }
+
+    fn place(&self, test: SlotTest, tests: &mut Vec<SlotTest>, places: &mut Places) {
+        if self.is_possible(&test) {
+            tests.push(test);
+            self.keep(tests, places);
+            tests.pop();
+        }
+    }
+
+    fn keep(&self, tests: &[SlotTest], places: &mut Places) {
+        match places.any_of.len() < PLACES_MAX {
+            true => places.any_of.push(tests.to_vec()),
+            false => places.is_cut = true,
+        }
+    }
+
+    /// Whether any text with the stamp of the slot can pass.
+    fn is_possible(&self, test: &SlotTest) -> bool {
+        let stamp = self.stamps[test.slot];
+        let piece = &self.needle.text[test.start..test.end];
+        let length = piece.len() as u32;
+        let fits = match test.relation {
+            Relation::Equals => (stamp.shortest..=stamp.longest).contains(&length),
+            _ => length <= stamp.longest,
+        };
+        fits && self.has_classes(stamp.classes, piece)
+    }
+
+    fn has_classes(&self, classes: u8, piece: &[u8]) -> bool {
+        if !self.needle.ignore_case {
+            return classes_of(piece) & !classes == 0;
+        }
+        let upper = classes_of(&piece.to_ascii_uppercase());
+        let lower = classes_of(piece);
+        // Of each letter one case is enough, so only classes without letters must be there.
+        let has_letters = lower != upper;
+        classes_of(&only_others(piece)) & !classes == 0 && (!has_letters || classes & LETTERS != 0)
+    }
+}
+
+/// The bits of classes of letters.
+const LETTERS: u8 = 2 | 4 | 8 | 16;
+
+fn only_others(piece: &[u8]) -> Vec<u8> {
+    piece.iter().copied().filter(|byte| !byte.is_ascii_alphabetic()).collect()
+}
+
+/// The rows of a column whose text passes.
+fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> RowSet {
+    let piece = &needle.text[test.start..test.end];
+    let passes = |text: &[u8]| {
+        let text = needle.folded(text);
+        match test.relation {
+            Relation::Contains => memchr::memmem::find(&text, piece).is_some(),
+            Relation::BeginsWith => text.starts_with(piece),
+            Relation::EndsWith => text.ends_with(piece),
+            Relation::Equals => *text == *piece,
+        }
+    };
+    match column {
+        Column::Same(text) if passes(text) => RowSet::all(rows),
+        Column::Same(_) => RowSet::none(rows),
+        Column::Texts(texts) if test.relation == Relation::Contains && !needle.ignore_case => {
+            holding(texts, piece)
+        }
+        Column::Texts(texts) => RowSet::of(rows, |row| passes(texts.get(row))),
+        Column::Dictionary(column) => {
+            let passing: Vec<bool> = column.values.iter().map(passes).collect();
+            RowSet::of(rows, |row| passing.get(column.codes[row] as usize) == Some(&true))
+        }
+        Column::Numbers(..) => {
+            let mut text = Vec::new();
+            RowSet::of(rows, |row| {
+                text.clear();
+                column.append(row, &mut text);
+                passes(&text)
+            })
+        }
+    }
+}
+
+/// The texts that hold a piece: all are searched at once.
+fn holding(texts: &TextList, piece: &[u8]) -> RowSet {
+    let mut found = RowSet::none(texts.len());
+    let finder = Finder::new(piece);
+    let (mut from, mut row) = (0, 0);
+    while let Some(at) = finder.find(&texts.bytes[from..]) {
+        let start = from + at;
+        row += texts.ends[row..].partition_point(|end| *end as usize <= start);
+        if start + piece.len() <= texts.ends[row] as usize {
+            found.insert(row);
+            from = texts.ends[row] as usize;
+            row += 1;
+        } else {
+            from = start + 1;
+        }
+        if row >= texts.len() {
+            break;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reader::tests::{any_line, written};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(lines: &[Vec<u8>], text: &str, ignore_case: bool) -> Vec<usize> {
+        let (directory, pages) = written(lines);
+        let read = Lines::new(directory, &pages);
+        search(&read, &Needle::new(text, ignore_case)).unwrap().iter().collect()
+    }
+
+    fn expected(lines: &[Vec<u8>], text: &str, ignore_case: bool) -> Vec<usize> {
+        let fold =
+            |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
+        let text = fold(text.as_bytes());
+        let holds = |line: &[u8]| memchr::memmem::find(&fold(line), &text).is_some();
+        (0..lines.len()).filter(|row| holds(&lines[*row])).collect()
+    }
+
+    #[test]
+    fn a_text_may_lie_across_slots() {
+        let lines: Vec<Vec<u8>> =
+            ["user u7 from 10.0.3.44 port 80", "user u17 from 10.0.3.4 port 8", "결제 7"]
+                .map(|line| line.as_bytes().to_vec())
+                .to_vec();
+        for text in ["u7 from 1", "7 from 10.0.3.4", "4 port 8", ".3.4 ", "user u", "제 7", "", "x"]
+        {
+            assert_eq!(found(&lines, text, false), expected(&lines, text, false), "{text}");
+        }
+        assert_eq!(found(&lines, "U7 FROM", true), [0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn the_same_is_found_as_in_whole_lines(
+            lines in prop::collection::vec(any_line(), 1..80),
+            texts in prop::collection::vec("[aAbB0-9 =.]{1,5}|제|\"b\":|[0-9]{1,3}\\}|\": \"[ab]", 1..6),
+            from in any::<prop::sample::Index>(), start in 0usize..20, length in 1usize..12,
+        ) {
+            let line = String::from_utf8_lossy(&lines[from.index(lines.len())]).into_owned();
+            let own: String = line.chars().skip(start).take(length).collect();
+            for text in texts.into_iter().chain([own]) {
+                for ignore_case in [false, true] {
+                    prop_assert_eq!(
+                        found(&lines, &text, ignore_case), expected(&lines, &text, ignore_case),
+                        "{:?} {}", text, ignore_case
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Reads a part of logs.
+
+use super::index::{Piece, decode_overview, decode_streams};
+use super::{Caches, GroupHead, PART_SCHEMA, PartIndex, page};
+use crate::error::StoreError;
+use crate::lines::{ColumnPages, LinesDirectory};
+use codec::{ByteReader, DecodeError};
+use columns::{IdPage, TextColumn, decode_numbers, hash_id};
+use model::{ErrorKind, Ulid};
+use parts::{PageBuffer, Part};
+use std::sync::Arc;
+
+/// An open part, its index, and the caches.
+#[derive(Clone, Debug)]
+pub(crate) struct LogPart {
+    pub(crate) id: Ulid,
+    part: Arc<Part>,
+    caches: Arc<Caches>,
+    pub(crate) index: Arc<PartIndex>,
+}
+
+impl LogPart {
+    pub(crate) fn open(part: Arc<Part>, caches: &Arc<Caches>) -> Result<Self, StoreError> {
+        let (id, schema) = (part.meta().id, part.meta().summary.schema);
+        if schema != PART_SCHEMA {
+            let message = format!(
+                "part {id} of logs has schema {schema}, this program knows schema {PART_SCHEMA}: \
+                 start a newer mirador"
+            );
+            return Err(engine::EngineError::new(ErrorKind::Invalid, message).into());
+        }
+        let index = caches.get(id, Piece::Index, || {
+            let index = read_index(&part)?;
+            let memory = index.memory();
+            Ok::<_, StoreError>((index, memory))
+        })?;
+        Ok(Self { id, part, caches: Arc::clone(caches), index })
+    }
+
+    /// The row groups in which an identifier, given as bytes, may occur.
+    pub(crate) fn groups_with(&self, id: &[u8]) -> Result<Vec<u32>, StoreError> {
+        let Some(query) = self.index.ids else { return Ok(Vec::new()) };
+        let cut = query.cut(hash_id(id));
+        let pages = self.part.pages_of(page::IDS)?;
+        let (mut low, mut high) = (0, pages.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.part.entry(pages[middle])?.key.is_some_and(|key| key <= cut) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let Some(page) = low.checked_sub(1).map(|at| pages[at]) else { return Ok(Vec::new()) };
+        let page = self.caches.get(self.id, Piece::Ids(page), || {
+            let bytes = self.part.page(page)?;
+            let page = IdPage::decode(&mut ByteReader::new(&bytes))?;
+            let memory = page.memory();
+            Ok::<_, StoreError>((page, memory))
+        })?;
+        Ok(page.groups(cut).to_vec())
+    }
+
+    pub(crate) fn group(&self, number: u32) -> Result<Group, StoreError> {
+        let page = self.index.groups[number as usize].page;
+        let head = self.caches.get(self.id, Piece::Group(number), || {
+            let head = GroupHead::decode(&self.part.page(page)?)?;
+            let memory = head.memory();
+            Ok::<_, StoreError>((head, memory))
+        })?;
+        Ok(Group { part: self.clone(), number, head })
+    }
+}
+
+fn read_index(part: &Part) -> Result<PartIndex, StoreError> {
+    let missing = || wrong("a part without an overview");
+    let overview = *part.pages_of(page::OVERVIEW)?.first().ok_or_else(missing)?;
+    let mut index = decode_overview(&part.page(overview)?)?;
+    for page in part.pages_of(page::STREAMS)? {
+        decode_streams(&part.page(*page)?, &mut index.streams)?;
+    }
+    let streams = index.streams.len();
+    if index.groups.iter().any(|group| group.last_stream as usize >= streams) {
+        return Err(wrong("a row group names a stream that is not in the part").into());
+    }
+    Ok(index)
+}
+
+fn wrong(what: &'static str) -> DecodeError {
+    DecodeError::Value { offset: 0, what }
+}
+
+/// A row group of a part. Its columns are read on demand.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    part: LogPart,
+    number: u32,
+    pub(crate) head: Arc<GroupHead>,
+}
+
+impl Group {
+    pub(crate) fn rows(&self) -> usize {
+        self.head.rows as usize
+    }
+
+    /// Fills `times` with the time of each row.
+    pub(crate) fn times(
+        &self,
+        times: &mut Vec<i64>,
+        buffer: &mut PageBuffer,
+    ) -> Result<(), StoreError> {
+        let bytes = self.part.part.page_into(self.head.times, buffer)?;
+        let mut numbers = Vec::new();
+        let mut reader = ByteReader::new(bytes);
+        decode_numbers(&mut reader, self.rows(), &mut numbers)?;
+        let mut time = 0i64;
+        times.clear();
+        times.extend(numbers.iter().map(|number| {
+            time = time.wrapping_add((number >> 1) as i64 ^ -((number & 1) as i64));
+            time
+        }));
+        Ok(())
+    }
+
+    /// Fills `column` with the field; false if no line here has it.
+    pub(crate) fn field(
+        &self,
+        name: &str,
+        column: &mut TextColumn,
+        buffer: &mut PageBuffer,
+    ) -> Result<bool, StoreError> {
+        if let Some(place) = self.head.fields.iter().find(|field| field.name == name) {
+            let bytes = self.part.part.page_into(place.page, buffer)?;
+            let mut reader = ByteReader::new(bytes);
+            column.decode(&mut reader, self.rows())?;
+            return Ok(true);
+        }
+        let mut found = false;
+        self.rare_fields(buffer, |rare, bytes| {
+            if rare == name {
+                found = true;
+                column.decode(&mut ByteReader::new(bytes), self.rows())?;
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The names of all fields.
+    pub(crate) fn field_names(&self, buffer: &mut PageBuffer) -> Result<Vec<String>, StoreError> {
+        let mut names: Vec<String> = self.head.fields.iter().map(|f| f.name.clone()).collect();
+        self.rare_fields(buffer, |name, _| {
+            names.push(name.to_owned());
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
+    fn rare_fields(
+        &self,
+        buffer: &mut PageBuffer,
+        mut each: impl FnMut(&str, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(page) = self.head.rare_fields else { return Ok(()) };
+        let mut reader = ByteReader::new(self.part.part.page_into(page, buffer)?);
+        for _ in 0..reader.length(reader.remaining())? {
+            let name = reader.text()?;
+            each(name, reader.prefixed()?)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn lines(&self) -> Result<Arc<LinesDirectory>, StoreError> {
+        self.part.caches.get(self.part.id, Piece::Lines(self.number), || {
+            let bytes = self.part.part.page(self.head.lines)?;
+            let mut reader = ByteReader::new(&bytes);
+            let directory = LinesDirectory::decode(&mut reader, self.rows())?;
+            reader.finish()?;
+            let memory = directory.memory();
+            Ok((directory, memory))
+        })
+    }
+}
+
+impl ColumnPages for Group {
+    fn column_page(&self, is_packed: bool, number: u32) -> Result<Vec<u8>, StoreError> {
+        let first = self.head.columns[usize::from(is_packed)];
+        let index = first.checked_add(number).ok_or(wrong("a page beyond the part"))?;
+        let kind = if is_packed { page::LINE_NUMBERS } else { page::LINE_TEXTS };
+        if self.part.part.entry(index)?.kind != kind {
+            return Err(wrong("a page of columns that holds something else").into());
+        }
+        Ok(self.part.part.page(index)?)
+    }
+}

@@ -1,0 +1,116 @@
+//! A set of rows of a row group or block.
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowSet {
+    words: Vec<u64>,
+    rows: usize,
+}
+
+impl RowSet {
+    pub(crate) fn none(rows: usize) -> Self {
+        Self { words: vec![0; rows.div_ceil(64)], rows }
+    }
+
+    pub(crate) fn all(rows: usize) -> Self {
+        let mut set = Self { words: vec![u64::MAX; rows.div_ceil(64)], rows };
+        set.trim();
+        set
+    }
+
+    /// How many rows there are, in the set or not.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn of(rows: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
+        let mut set = Self::none(rows);
+        for row in 0..rows {
+            set.words[row / 64] |= u64::from(holds(row)) << (row % 64);
+        }
+        set
+    }
+
+    /// No row behind the last one is in a set.
+    fn trim(&mut self) {
+        if let (Some(last), rest @ 1..) = (self.words.last_mut(), self.rows % 64) {
+            *last &= (1 << rest) - 1;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, row: usize) -> bool {
+        self.words[row / 64] >> (row % 64) & 1 == 1
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, row: usize) {
+        self.words[row / 64] |= 1 << (row % 64);
+    }
+
+    pub(crate) fn insert_range(&mut self, range: std::ops::Range<usize>) {
+        range.for_each(|row| self.insert(row));
+    }
+
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(left, right)| *left &= right);
+        self
+    }
+
+    pub(crate) fn or(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(left, right)| *left |= right);
+        self
+    }
+
+    pub(crate) fn not(mut self) -> Self {
+        self.words.iter_mut().for_each(|word| *word = !*word);
+        self.trim();
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// How many rows of a range are in the set.
+    pub(crate) fn count(&self, range: std::ops::Range<usize>) -> usize {
+        range.filter(|row| self.contains(*row)).count()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.words.iter().enumerate().flat_map(|(index, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros() as usize;
+                (rest != 0).then(|| {
+                    rest &= rest - 1;
+                    index * 64 + bit
+                })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn sets_are_sets(left: BTreeSet<u8>, right: BTreeSet<u8>) {
+            let set = |rows: &BTreeSet<u8>| RowSet::of(256, |row| rows.contains(&(row as u8)));
+            let listed = |set: &RowSet| set.iter().map(|row| row as u8).collect::<BTreeSet<u8>>();
+            prop_assert_eq!(listed(&set(&left)), left.clone());
+            prop_assert_eq!(listed(&set(&left).and(&set(&right))), &left & &right);
+            prop_assert_eq!(listed(&set(&left).or(&set(&right))), &left | &right);
+            prop_assert_eq!(set(&left).not().len(), 256 - left.len());
+            prop_assert_eq!(RowSet::all(77).len(), 77);
+            prop_assert!(RowSet::all(77).not().is_empty());
+        }
+    }
+}

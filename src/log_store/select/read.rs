@@ -1,0 +1,371 @@
+//! The rows of one piece.
+
+use super::{Needs, Origin, Place, Selection, Source};
+use crate::condition::{Prepared, of_block, of_column};
+use crate::delete::LogDeletes;
+use crate::error::StoreError;
+use crate::head::Block;
+use crate::lines::{ColumnPages, Lines};
+use crate::part::{Group, LogPart};
+use crate::row_set::RowSet;
+use columns::{ABSENT, Interner, TextColumn, TextList};
+use model::{Labels, TimeRange};
+use parts::PageBuffer;
+
+/// The buffers of a reading thread, reused from piece to piece.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    times: Vec<i64>,
+    streams: Vec<u32>,
+    lines: TextList,
+    fields: Vec<LogField>,
+    /// How many of `fields` belong to the present piece.
+    used: usize,
+    interner: Interner,
+    page: PageBuffer,
+}
+
+/// A field of the rows.
+#[derive(Debug, Default)]
+pub struct LogField {
+    pub name: String,
+    /// Distinct values, and for each row a code, or [`columns::ABSENT`].
+    pub column: TextColumn,
+}
+
+/// The lines of a piece that were selected, in order of stream and time.
+#[derive(Debug)]
+pub struct LogRows<'s> {
+    pub times: &'s [i64],
+    pub streams: &'s [u32],
+    /// Empty when not needed.
+    pub lines: &'s TextList,
+    /// Those needed that some line has.
+    pub fields: &'s [LogField],
+}
+
+impl Scratch {
+    fn clear(&mut self) {
+        self.times.clear();
+        self.streams.clear();
+        self.lines.clear();
+        self.used = 0;
+    }
+
+    fn rows(&self) -> LogRows<'_> {
+        LogRows {
+            times: &self.times,
+            streams: &self.streams,
+            lines: &self.lines,
+            fields: &self.fields[..self.used],
+        }
+    }
+
+    /// The next field's buffers.
+    fn field(&mut self, name: &str) -> &mut LogField {
+        if self.used == self.fields.len() {
+            self.fields.push(LogField::default());
+        }
+        self.used += 1;
+        let field = &mut self.fields[self.used - 1];
+        field.name.clear();
+        field.name.push_str(name);
+        field
+    }
+}
+
+impl Selection {
+    /// Reads a piece. All conditions hold of the rows, and all lie within the selected time. A piece
+    /// that is damaged has no rows, and is told in [`Selection::warnings`].
+    pub fn read<'s>(
+        &self,
+        piece: usize,
+        scratch: &'s mut Scratch,
+    ) -> Result<LogRows<'s>, StoreError> {
+        scratch.clear();
+        let Place { source, index } = self.places[piece];
+        let source = &self.sources[source as usize];
+        match &source.from {
+            Origin::Head(blocks) => self.read_block(source, &blocks[index as usize], scratch),
+            Origin::Part(part) => {
+                if let Err(error) = self.read_group(source, part, index, scratch) {
+                    scratch.clear();
+                    self.part_failed(part.id, error)?;
+                }
+            }
+        }
+        Ok(scratch.rows())
+    }
+
+    // ── blocks of heads ──
+
+    fn read_block(&self, source: &Source, block: &Block, scratch: &mut Scratch) {
+        let wanted: Vec<usize> =
+            (0..block.rows.len()).filter(|row| self.holds(source, block, *row)).collect();
+        for row in &wanted {
+            let stream = source.streams[block.rows.streams[*row] as usize].unwrap_or_default();
+            scratch.streams.push(stream);
+            scratch.times.push(block.rows.times[*row]);
+            if self.needs.lines {
+                scratch.lines.push(block.rows.line(*row));
+            }
+        }
+        for (number, name) in block.rows.names.iter().enumerate() {
+            if wants(&self.needs, name) && !wanted.is_empty() {
+                block_field(block, number as u32, name, &wanted, scratch);
+            }
+        }
+    }
+
+    fn holds(&self, source: &Source, block: &Block, row: usize) -> bool {
+        let rows = &block.rows;
+        let Some(stream) = source.streams[rows.streams[row] as usize] else { return false };
+        if !self.time.contains(rows.times[row]) {
+            return false;
+        }
+        let labels = self.labels(stream);
+        let holds = |condition: &Prepared| holds_in_block(condition, block, row, labels);
+        self.conditions.iter().all(holds) && !is_deleted(&source.deletes, block, row, labels)
+    }
+
+    // ── row groups of parts ──
+
+    fn read_group(
+        &self,
+        source: &Source,
+        part: &LogPart,
+        index: u32,
+        scratch: &mut Scratch,
+    ) -> Result<(), StoreError> {
+        let group = part.group(index)?;
+        let info = &part.index.groups[index as usize];
+        let mut rows = wanted_runs(source, &group);
+        let streams = &part.index.streams;
+        for condition in &self.conditions {
+            if let Prepared::Field(matcher) = condition
+                && !rows.is_empty()
+            {
+                let exempt = runs_with_label(&group, streams, &matcher.name);
+                let column = read_field(&group, &matcher.name, &mut scratch.page)?;
+                rows = rows.and(&of_column(matcher, column.as_ref(), &exempt));
+            }
+        }
+        let on_lines = self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let lines = match on_lines || self.needs.lines || !source.deletes.is_empty() {
+            true => Some(Lines::new(group.lines()?, group.clone())),
+            false => None,
+        };
+        if let Some(lines) = &lines {
+            for condition in &self.conditions {
+                rows = condition.of_group(lines, rows)?;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut times = std::mem::take(&mut scratch.times);
+        group.times(&mut times, &mut scratch.page)?;
+        if !self.time.covers(info.time) {
+            rows = rows.and(&RowSet::of(times.len(), |row| self.time.contains(times[row])));
+        }
+        if let Some(lines) = &lines
+            && !source.deletes.is_empty()
+        {
+            let of_rows = streams_of_rows(&group);
+            let field = |name: &str| read_field(&group, name, &mut PageBuffer::default()).ok()?;
+            let context = (&times, &of_rows, streams.as_slice());
+            if let Some(deleted) = deleted_rows(&source.deletes, info.time, context, lines, field)?
+            {
+                rows = rows.and(&deleted.not());
+            }
+        }
+        self.collect(source, &group, &rows, times, lines.as_ref(), scratch)
+    }
+
+    /// Puts the columns of the wanted rows into the buffers.
+    fn collect(
+        &self,
+        source: &Source,
+        group: &Group,
+        rows: &RowSet,
+        mut times: Vec<i64>,
+        lines: Option<&Lines<Group>>,
+        scratch: &mut Scratch,
+    ) -> Result<(), StoreError> {
+        let is_all = rows.len() == times.len();
+        push_streams(source, group, rows, &mut scratch.streams);
+        if !is_all {
+            let kept: Vec<i64> = rows.iter().map(|row| times[row]).collect();
+            times = kept;
+        }
+        scratch.times = times;
+        if let (Some(lines), true) = (lines, self.needs.lines) {
+            lines.collect(rows.iter(), &mut scratch.lines)?;
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for name in self.fields_of(group, &mut scratch.page)? {
+            let mut page = std::mem::take(&mut scratch.page);
+            let field = scratch.field(&name);
+            let is_there = group.field(&name, &mut field.column, &mut page)?;
+            if is_there && !is_all {
+                let codes = &field.column.codes;
+                let kept: Vec<u32> = rows.iter().map(|row| codes[row]).collect();
+                field.column.codes = kept;
+            }
+            scratch.page = page;
+            if !is_there {
+                scratch.used -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn fields_of(&self, group: &Group, page: &mut PageBuffer) -> Result<Vec<String>, StoreError> {
+        match &self.needs.fields {
+            Some(names) => Ok(names.iter().cloned().collect()),
+            None => group.field_names(page),
+        }
+    }
+}
+
+fn wants(needs: &Needs, name: &str) -> bool {
+    needs.fields.as_ref().is_none_or(|names| names.contains(name))
+}
+
+fn holds_in_block(condition: &Prepared, block: &Block, row: usize, labels: &Labels) -> bool {
+    match condition {
+        Prepared::Field(matcher) => {
+            labels.get(&matcher.name).is_some() || of_block(matcher, &block.rows, row)
+        }
+        condition => condition.holds_of_line(block.rows.line(row)),
+    }
+}
+
+fn is_deleted(deletes: &LogDeletes, block: &Block, row: usize, labels: &Labels) -> bool {
+    let time = block.rows.times[row];
+    deletes.at(block.time).any(|(of, delete)| {
+        let holds = |condition| holds_in_block(&Prepared::of(condition), block, row, labels);
+        of.contains(time) && delete.concerns(labels) && delete.conditions.iter().all(holds)
+    })
+}
+
+fn block_field(block: &Block, number: u32, name: &str, wanted: &[usize], scratch: &mut Scratch) {
+    let mut interner = std::mem::take(&mut scratch.interner);
+    interner.clear();
+    let column = &mut scratch.field(name).column;
+    column.codes.clear();
+    for row in wanted {
+        let value = block.rows.fields(*row).find(|(of, _)| *of == number);
+        column.codes.push(value.map_or(ABSENT, |(_, value)| interner.number(value)));
+    }
+    column.values.clone_from(interner.texts());
+    let is_there = !interner.is_empty();
+    scratch.interner = interner;
+    if !is_there {
+        scratch.used -= 1;
+    }
+}
+
+/// The rows of the streams that matched.
+fn wanted_runs(source: &Source, group: &Group) -> RowSet {
+    runs_where(group, |stream| source.streams[stream as usize].is_some())
+}
+
+fn runs_with_label(group: &Group, streams: &[Labels], name: &str) -> RowSet {
+    runs_where(group, |stream| streams[stream as usize].get(name).is_some())
+}
+
+fn runs_where(group: &Group, holds: impl Fn(u32) -> bool) -> RowSet {
+    if group.head.runs.iter().all(|run| holds(run.stream)) {
+        return RowSet::all(group.rows());
+    }
+    let (mut rows, mut start) = (RowSet::none(group.rows()), 0);
+    for run in &group.head.runs {
+        let end = start + run.rows as usize;
+        if holds(run.stream) {
+            rows.insert_range(start..end);
+        }
+        start = end;
+    }
+    rows
+}
+
+fn read_field(
+    group: &Group,
+    name: &str,
+    page: &mut PageBuffer,
+) -> Result<Option<TextColumn>, StoreError> {
+    let mut column = TextColumn::default();
+    Ok(group.field(name, &mut column, page)?.then_some(column))
+}
+
+fn streams_of_rows(group: &Group) -> Vec<u32> {
+    let mut streams = Vec::with_capacity(group.rows());
+    for run in &group.head.runs {
+        streams.resize(streams.len() + run.rows as usize, run.stream);
+    }
+    streams
+}
+
+/// Appends the numbers in the selection of the rows' streams.
+fn push_streams(source: &Source, group: &Group, rows: &RowSet, into: &mut Vec<u32>) {
+    let (mut start, is_all) = (0, rows.len() == rows.rows());
+    for run in &group.head.runs {
+        let end = start + run.rows as usize;
+        if let Some(number) = source.streams[run.stream as usize] {
+            let count = match is_all {
+                true => run.rows as usize,
+                false => rows.count(start..end),
+            };
+            into.resize(into.len() + count, number);
+        }
+        start = end;
+    }
+}
+
+/// The rows of a row group that deletes concern; `None` if there are none. `rows` is for each row its
+/// time and the place of its stream, and the labels of those.
+pub(crate) fn deleted_rows<P: ColumnPages, C: std::borrow::Borrow<TextColumn>>(
+    deletes: &LogDeletes,
+    time: TimeRange,
+    rows: (&Vec<i64>, &Vec<u32>, &[Labels]),
+    lines: &Lines<P>,
+    mut field: impl FnMut(&str) -> Option<C>,
+) -> Result<Option<RowSet>, StoreError> {
+    let (times, streams, labels) = rows;
+    let mut deleted: Option<RowSet> = None;
+    for (of, delete) in deletes.at(time) {
+        let is_concerned = |stream: u32| delete.concerns(&labels[stream as usize]);
+        let mut concerned = RowSet::none(times.len());
+        let mut at = 0;
+        for run in streams.chunk_by(|left, right| left == right) {
+            if is_concerned(run[0]) {
+                let inside = (at..at + run.len()).filter(|row| of.contains(times[*row]));
+                inside.for_each(|row| concerned.insert(row));
+            }
+            at += run.len();
+        }
+        for condition in &delete.conditions {
+            concerned = match Prepared::of(condition) {
+                Prepared::Field(matcher) => {
+                    let exempt = RowSet::of(times.len(), |row| {
+                        labels[streams[row] as usize].get(&matcher.name).is_some()
+                    });
+                    let column = field(&matcher.name);
+                    let column = column.as_ref().map(std::borrow::Borrow::borrow);
+                    concerned.and(&of_column(&matcher, column, &exempt))
+                }
+                condition => condition.of_group(lines, concerned)?,
+            };
+        }
+        if !concerned.is_empty() {
+            deleted = Some(deleted.map_or(concerned.clone(), |before| before.or(&concerned)));
+        }
+    }
+    Ok(deleted)
+}

@@ -1,0 +1,255 @@
+//! The store against a list of lines: whatever is written, flushed, merged, deleted and read again after
+//! a restart, a selection has exactly the lines that the list has.
+
+use crate::world::{DAY_NS, TODAY_NS, World};
+use log_store::{Condition, LogDelete, Needs, Order, Scratch, Select};
+use model::{Labels, MatchOp, Matcher, TimeUnit};
+use platform::sim::{SimClock, SimDisk};
+use proptest::prelude::*;
+use regex::bytes::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use wire::LogSink;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    app: u8,
+    time: i64,
+    text: Vec<u8>,
+    fields: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(Vec<Line>),
+    Flush,
+    Merge(bool),
+    Reopen,
+    Delete(Wanted),
+    Select(Wanted),
+}
+
+#[derive(Clone, Debug)]
+struct Wanted {
+    start: i64,
+    end: i64,
+    matchers: Vec<Matcher>,
+    conditions: Vec<Condition>,
+}
+
+fn labels_of(app: u8) -> Labels {
+    // One of the streams has a label of the name that lines have as a field.
+    let level = if app == 3 { "label" } else { "" };
+    Labels::from_pairs([("app", format!("a{app}").as_str()), ("level", level)])
+}
+
+fn any_time() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        5 => 0i64..1_000_000_000,
+        1 => (-DAY_NS..DAY_NS),
+    ]
+    .prop_map(|offset| TODAY_NS + offset)
+}
+
+fn any_line() -> impl Strategy<Value = Line> {
+    let text = prop_oneof![
+        "(user|User) [a-c][0-9]{1,2} from 10\\.0\\.[0-9]\\.[0-9]( 결제가)?"
+            .prop_map(String::into_bytes),
+        r#"\{"level":"(info|error)","n":[0-9]{1,4},"id":"[0-9a-f]{8}"\}"#
+            .prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    let fields = prop::collection::btree_map("level|trace_id|x", "info|error|[0-9a-f]{16}|", 0..3);
+    (0u8..5, any_time(), text, fields).prop_map(|(app, time, text, fields)| Line {
+        app,
+        time,
+        text,
+        fields,
+    })
+}
+
+fn any_wanted() -> impl Strategy<Value = Wanted> {
+    let matcher = prop_oneof![
+        Just(Matcher::new(MatchOp::Regex, "app", "a.*").unwrap()),
+        (0u8..6).prop_map(|app| Matcher::equal("app", &format!("a{app}"))),
+        Just(Matcher::not_equal("level", "label")),
+    ];
+    let text = "user|r [a-c]|10\\.0|0\\.[0-9]|결제|error|\"n\":|[0-9a-f]{2}|";
+    let texts = prop::collection::vec(text, 1..3);
+    let patterns = [
+        "(?i)USER",
+        "user [a-b]1",
+        "from .* 결",
+        "\"n\":[0-9]{3}",
+        "^$",
+        "k",
+        "(?i)ERROR",
+        "a|[0-9]+",
+    ];
+    let regex = prop::sample::select(patterns.to_vec())
+        .prop_map(|pattern| Arc::new(Regex::new(pattern).unwrap()));
+    let field = ("level|trace_id|x|none", "info|error|label|[0-9a-f]{16}|")
+        .prop_map(|(name, value)| Condition::Field(Matcher::equal(&name, &value)));
+    let condition = prop_oneof![
+        (texts.clone(), any::<bool>())
+            .prop_map(|(texts, ignore_case)| Condition::Contains { texts, ignore_case }),
+        texts.prop_map(|texts| Condition::Lacks { texts }),
+        (regex, any::<bool>()).prop_map(|(regex, negated)| Condition::Matches { regex, negated }),
+        field,
+    ];
+    let conditions = prop::collection::vec(condition, 0..3);
+    (any_time(), any_time(), prop::collection::vec(matcher, 0..2), conditions).prop_map(
+        |(one, other, matchers, conditions)| Wanted {
+            start: one.min(other),
+            end: one.max(other),
+            matchers,
+            conditions,
+        },
+    )
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => prop::collection::vec(any_line(), 1..60).prop_map(Step::Write),
+        2 => Just(Step::Flush),
+        2 => any::<bool>().prop_map(Step::Merge),
+        1 => Just(Step::Reopen),
+        1 => any_wanted().prop_map(Step::Delete),
+        4 => any_wanted().prop_map(Step::Select),
+    ]
+}
+
+fn contains(line: &[u8], text: &str, ignore_case: bool) -> bool {
+    let pattern = regex::escape(text);
+    let pattern = if ignore_case { format!("(?i){pattern}") } else { pattern };
+    Regex::new(&pattern).unwrap().is_match(line)
+}
+
+fn holds(condition: &Condition, line: &Line) -> bool {
+    match condition {
+        Condition::Contains { texts, ignore_case } => {
+            texts.iter().any(|text| contains(&line.text, text, *ignore_case))
+        }
+        Condition::Lacks { texts } => !texts.iter().any(|text| contains(&line.text, text, false)),
+        Condition::Matches { regex, negated } => regex.is_match(&line.text) != *negated,
+        Condition::Field(matcher) => {
+            let value = line.fields.get(&matcher.name).map_or("", String::as_str);
+            labels_of(line.app).get(&matcher.name).is_some() || matcher.matches(value)
+        }
+    }
+}
+
+impl Wanted {
+    fn wants(&self, line: &Line) -> bool {
+        (self.start..=self.end).contains(&line.time)
+            && self.matchers.iter().all(|matcher| matcher.matches_labels(&labels_of(line.app)))
+            && self.conditions.iter().all(|condition| holds(condition, line))
+    }
+}
+
+fn write(world: &mut World, lines: &[Line]) {
+    let fill = |batch: &mut log_store::LogBatch| {
+        for line in lines {
+            batch.stream(labels_of(line.app).as_bytes());
+            let fields: Vec<(&str, &str)> =
+                line.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+            batch.line(line.time, &line.text, &fields);
+        }
+    };
+    world.write(fill).unwrap();
+}
+
+/// The lines of a selection, sorted; checks what holds of every selection.
+fn read(world: &World, wanted: &Wanted, order: Order) -> Vec<Line> {
+    let needs = Needs { lines: true, fields: None };
+    let select = Select {
+        time: TimeUnit::Nanos.between(wanted.start, wanted.end),
+        matchers: &wanted.matchers,
+        conditions: &wanted.conditions,
+        order,
+        needs: &needs,
+    };
+    let selection = world.store.select(&world.tenant, &select).unwrap();
+    assert_eq!(selection.warnings(), Vec::<String>::new());
+    let pieces = selection.pieces();
+    match order {
+        Order::NewestFirst => assert!(pieces.is_sorted_by(|a, b| a.time.max >= b.time.max)),
+        Order::OldestFirst => assert!(pieces.is_sorted_by(|a, b| a.time.min <= b.time.min)),
+    }
+    let (mut scratch, mut lines) = (Scratch::default(), Vec::new());
+    for (index, piece) in pieces.iter().enumerate() {
+        let rows = selection.read(index, &mut scratch).unwrap();
+        let keys: Vec<(u32, i64)> =
+            rows.streams.iter().copied().zip(rows.times.iter().copied()).collect();
+        assert!(keys.chunk_by(|a, b| a.0 == b.0).all(|run| run.is_sorted()));
+        let runs: Vec<u32> = keys.chunk_by(|a, b| a.0 == b.0).map(|run| run[0].0).collect();
+        assert_eq!(runs.iter().collect::<BTreeSet<_>>().len(), runs.len(), "streams are adjacent");
+        for (row, (stream, time)) in keys.into_iter().enumerate() {
+            assert!(piece.time.contains(time));
+            let app = selection.labels(stream).value("app")[1..].parse().unwrap();
+            let fields = rows.fields.iter().filter_map(|field| {
+                let value = String::from_utf8(field.column.get(row)?.to_vec()).unwrap();
+                Some((field.name.clone(), value))
+            });
+            lines.push(Line {
+                app,
+                time,
+                text: rows.lines.get(row).to_vec(),
+                fields: fields.collect(),
+            });
+        }
+    }
+    lines.sort();
+    lines
+}
+
+fn run(steps: Vec<Step>, seed: u64) {
+    let (clock, disk) = (Arc::new(SimClock::new()), SimDisk::new());
+    let mut world = World::open(disk.clone(), clock.clone(), seed).unwrap();
+    let mut lines: Vec<Line> = Vec::new();
+    for (number, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Write(more) => {
+                write(&mut world, &more);
+                lines.extend(more);
+            }
+            Step::Flush => world.flush().unwrap(),
+            Step::Merge(full) => drop(world.merge(full).unwrap()),
+            Step::Reopen => {
+                drop(world);
+                world = World::open(disk.clone(), clock.clone(), seed + number as u64 + 1).unwrap();
+            }
+            Step::Delete(wanted) => {
+                let time = TimeUnit::Nanos.between(wanted.start, wanted.end);
+                let (matchers, conditions) = (wanted.matchers.clone(), wanted.conditions.clone());
+                world.delete(time, LogDelete { matchers, conditions }).unwrap();
+                lines.retain(|line| !wanted.wants(line));
+            }
+            Step::Select(wanted) => {
+                let mut expected: Vec<Line> =
+                    lines.iter().filter(|line| wanted.wants(line)).cloned().collect();
+                expected.sort();
+                assert_eq!(read(&world, &wanted, Order::NewestFirst), expected);
+                assert_eq!(read(&world, &wanted, Order::OldestFirst), expected);
+            }
+        }
+    }
+    let all = Wanted {
+        start: TODAY_NS - 2 * DAY_NS,
+        end: TODAY_NS + 2 * DAY_NS,
+        matchers: Vec::new(),
+        conditions: Vec::new(),
+    };
+    lines.sort();
+    assert_eq!(read(&world, &all, Order::NewestFirst), lines);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn a_selection_has_the_lines_that_were_written(
+        steps in prop::collection::vec(any_step(), 1..25), seed in 0u64..1_000,
+    ) {
+        run(steps, seed);
+    }
+}
