@@ -34,7 +34,7 @@ pub use labels::{
 };
 pub use matcher::{MatchOp, Matcher, matches_all};
 pub use quote::{quote_go, quote_rune_go, unquote_go};
-pub use regex::{AnchoredRegex, ReplacePattern, TooLong, escape_regex};
+pub use regex::{AnchoredRegex, ReplacePattern, SearchRegex, TooLong, escape_regex};
 pub use room::{NoRoom, Room, Unbounded};
 pub use sample::{
     MetricKind, MetricMetadata, STALE_BITS, Sample, SampleValue, is_stale, stale_marker,

@@ -28,6 +28,11 @@ impl RegexBudget {
     /// Counts the expression of a matcher. Plain lists are not compiled and count nothing.
     pub fn take(&mut self, matcher: &Matcher) -> Result<(), TooManyRegexes> {
         let Some(bytes) = matcher.compiled_bytes() else { return Ok(()) };
+        self.take_compiled(bytes)
+    }
+
+    /// Counts an expression that takes so many bytes.
+    pub fn take_compiled(&mut self, bytes: usize) -> Result<(), TooManyRegexes> {
         self.count = self.count.checked_sub(1).ok_or(TooManyRegexes)?;
         self.bytes = self.bytes.checked_sub(bytes).ok_or(TooManyRegexes)?;
         Ok(())

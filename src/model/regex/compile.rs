@@ -12,6 +12,15 @@ const SIZES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
 const COMPILED_BYTES_MAX: usize = SIZES[SIZES.len() - 1];
 const NESTING_MAX: u32 = 200;
 
+/// Where in a text a pattern may match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It must match all of the text; `.` matches line ends too.
+    Whole,
+    /// It may match any part; `.` matches no line ends, unless the pattern says so.
+    Part,
+}
+
 /// A pattern as the engine runs it.
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -22,30 +31,35 @@ pub(super) struct Compiled {
 
 /// In order of their last use. Shared and not copied: a copy of a `Regex` begins with an empty cache
 /// of states.
-static COMPILED: Mutex<Vec<(String, Arc<Compiled>)>> = Mutex::new(Vec::new());
+static COMPILED: Mutex<Kept> = Mutex::new(Vec::new());
 const COMPILED_KEPT: usize = 64;
+type Kept = Vec<((Reach, String), Arc<Compiled>)>;
 
 /// Compiles a pattern, or takes it from those that are kept.
-pub(super) fn compile(pattern: &str) -> Result<Arc<Compiled>, String> {
+pub(super) fn compile(pattern: &str, reach: Reach) -> Result<Arc<Compiled>, String> {
     let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let take = |mut kept: MutexGuard<'_, Vec<(String, Arc<Compiled>)>>| {
-        let index = kept.iter().position(|(known, _)| known == pattern)?;
+    let take = |mut kept: MutexGuard<'_, Kept>| {
+        let is_it = |known: &(Reach, String)| known.0 == reach && known.1 == pattern;
+        let index = kept.iter().position(|(known, _)| is_it(known))?;
         Some(kept.remove(index).1)
     };
-    let compiled = take(lock()).map_or_else(|| compile_anew(pattern).map(Arc::new), Ok)?;
+    let compiled = take(lock()).map_or_else(|| compile_anew(pattern, reach).map(Arc::new), Ok)?;
     let mut kept = lock();
     if kept.len() >= COMPILED_KEPT {
         kept.remove(0);
     }
-    kept.push((pattern.to_owned(), Arc::clone(&compiled)));
+    kept.push(((reach, pattern.to_owned()), Arc::clone(&compiled)));
     Ok(compiled)
 }
 
-fn compile_anew(pattern: &str) -> Result<Compiled, String> {
+fn compile_anew(pattern: &str, reach: Reach) -> Result<Compiled, String> {
     let translated = translate(pattern)?;
-    let anchored = format!("^(?s:{translated})$");
+    let text = match reach {
+        Reach::Whole => format!("^(?s:{translated})$"),
+        Reach::Part => translated.clone(),
+    };
     let build = |size: usize| {
-        let built = RegexBuilder::new(&anchored)
+        let built = RegexBuilder::new(&text)
             .size_limit(size)
             .dfa_size_limit(COMPILED_BYTES_MAX)
             .nest_limit(NESTING_MAX)

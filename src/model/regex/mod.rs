@@ -1,22 +1,24 @@
 //! Regular expressions as RE2 and Go understand them, run by the `regex` crate.
 //!
 //! Both are linear-time engines with nearly one syntax; where they differ the pattern is rewritten
-//! or refused. Patterns always match whole values, and `.` matches line ends too.
+//! or refused.
 //!
-//! Lives here: [`AnchoredRegex`], and the simple patterns that need no engine. Most patterns of real
+//! Lives here: [`AnchoredRegex`], whose pattern matches whole values, and the simple patterns that need no engine. Most patterns of real
 //! queries are literals, alternations of literals or a literal with `.*` beside it. `translate`:
 //! Go's syntax to that of the crate. `compile`: the patterns compiled last are kept. `replace`: a
-//! pattern with groups and a template.
+//! pattern with groups and a template. `search`: a pattern that may match any part of a text.
 //! Invariants: compiling and matching take bounded memory, whatever the pattern.
 
 mod compile;
 mod replace;
+mod search;
 mod translate;
 
 pub use replace::{ReplacePattern, TooLong};
+pub use search::SearchRegex;
 pub use translate::escape_regex;
 
-use compile::{Compiled, compile};
+use compile::{Compiled, Reach, compile};
 use std::sync::Arc;
 
 /// A pattern that must match all of a value.
@@ -49,7 +51,7 @@ impl AnchoredRegex {
             return Ok(Self { form });
         }
         let prefix = literal_prefix(pattern);
-        Ok(Self { form: Form::Engine { compiled: compile(pattern)?, prefix } })
+        Ok(Self { form: Form::Engine { compiled: compile(pattern, Reach::Whole)?, prefix } })
     }
 
     pub fn is_match(&self, value: &str) -> bool {
@@ -298,6 +300,21 @@ mod tests {
         assert_eq!(AnchoredRegex::new("abc?d").unwrap().prefix(), Some("ab"));
         assert_eq!(AnchoredRegex::new("abc|d+").unwrap().prefix(), None);
         assert_eq!(AnchoredRegex::new("node_.*").unwrap().prefix(), Some("node_"));
+    }
+
+    #[test]
+    fn a_search_looks_for_a_part() {
+        let found = |pattern: &str, text: &str| {
+            SearchRegex::new(pattern).unwrap().is_match(text.as_bytes())
+        };
+        assert!(found("b", "abc") && !found("^b", "abc") && !found("a.b", "a\nb"));
+        assert!(found("(?s)a.b", "a\nb") && found(r"\d{2}$", "a 12"));
+        let pattern = SearchRegex::new("(?P<x>a)(b)(?P<_y>c)").unwrap();
+        let names: Vec<Option<&str>> = pattern.group_names().collect();
+        assert_eq!(names, [None, Some("x"), None, Some("_y")]);
+        assert!(SearchRegex::new("(").is_err());
+        // The same pattern for whole values is another one.
+        assert!(!matches("b", "abc"));
     }
 
     #[test]

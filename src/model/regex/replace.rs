@@ -1,6 +1,6 @@
 //! A pattern with groups and a template that names them, as `label_replace` has them.
 
-use super::compile::{Compiled, compile};
+use super::compile::{Compiled, Reach, compile};
 use super::translate::group_key;
 use regex::bytes::Captures;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub struct ReplacePattern(Arc<Compiled>);
 
 impl ReplacePattern {
     pub fn new(pattern: &str) -> Result<Self, String> {
-        compile(pattern).map(Self)
+        compile(pattern, Reach::Whole).map(Self)
     }
 
     /// `None` where the value does not match. `$1`, `${1}` and `${name}` stand for groups. A group may
