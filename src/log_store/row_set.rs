@@ -105,7 +105,7 @@ mod tests {
         fn sets_are_sets(left: BTreeSet<u8>, right: BTreeSet<u8>) {
             let set = |rows: &BTreeSet<u8>| RowSet::of(256, |row| rows.contains(&(row as u8)));
             let listed = |set: &RowSet| set.iter().map(|row| row as u8).collect::<BTreeSet<u8>>();
-            prop_assert_eq!(listed(&set(&left)), left.clone());
+            prop_assert_eq!(&listed(&set(&left)), &left);
             prop_assert_eq!(listed(&set(&left).and(&set(&right))), &left & &right);
             prop_assert_eq!(listed(&set(&left).or(&set(&right))), &left | &right);
             prop_assert_eq!(set(&left).not().len(), 256 - left.len());

@@ -258,7 +258,9 @@ pub(crate) mod tests {
         rows
     }
 
-    fn listed(rows: &Rows) -> Vec<(u32, i64, Vec<u8>, Vec<(String, Vec<u8>)>)> {
+    type Listed = (u32, i64, Vec<u8>, Vec<(String, Vec<u8>)>);
+
+    fn listed(rows: &Rows) -> Vec<Listed> {
         let fields = |row| {
             let named = rows.fields(row);
             named.map(|(name, value)| (rows.names.get(name).to_owned(), value.to_vec())).collect()

@@ -46,7 +46,7 @@ fn labels_of(app: u8) -> Labels {
 fn any_time() -> impl Strategy<Value = i64> {
     prop_oneof![
         5 => 0i64..1_000_000_000,
-        1 => (-DAY_NS..DAY_NS),
+        1 => -DAY_NS..DAY_NS,
     ]
     .prop_map(|offset| TODAY_NS + offset)
 }
