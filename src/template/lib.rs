@@ -1,0 +1,45 @@
+//! Go's text/template: what `line_format` and `label_format` of LogQL, alert rules and Alertmanager
+//! write their texts with.
+//!
+//! ```text
+//! let template = Template::parse("line", "{{ .level | upper }}", logql::functions())?;
+//! template.execute(&entry, &Bounds::default(), &mut out)?;
+//! ```
+//!
+//! A template is parsed once, into a tree whose nodes know their positions, and executed many times
+//! into a buffer of the caller. Strings are bytes, as in Go: functions may cut them anywhere.
+//!
+//! Lives here: the language (`lex`, `parse`, `tree`, `execute`), its values, its own functions
+//! (`builtins`) and verbs (`format`); Go's layouts of times (`time`) and its ways to read durations,
+//! sizes and floats (`units`); what functions a template may call (`registry`), and those of LogQL
+//! (`logql`). Not here: where values come from ([`Data`], which the caller brings), escaping for HTML
+//! pages, templates in files.
+//! Invariants: parsing and executing never panic; an execution is bounded in steps, depth, bytes
+//! written and bytes made on the way ([`Bounds`]), and what it has written before it fails is taken
+//! back. A text or a label that is only shown is copied once, into the buffer.
+
+mod bounds;
+mod builtins;
+mod data;
+mod error;
+mod execute;
+mod format;
+mod keys;
+mod lex;
+pub mod logql;
+mod parse;
+mod registry;
+pub mod time;
+mod tree;
+pub mod units;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use bounds::{Bound, Bounds};
+pub use data::Data;
+pub use error::{ExecuteError, ParseError};
+pub use execute::Template;
+pub use registry::{Arguments, Call, Failure, Function, Kind, Pure, Registry, Run};
+pub use value::{Map, Missing, Value};
