@@ -204,8 +204,13 @@ pub fn parse_int(text: &str) -> Option<i64> {
 /// Underscores stand between digits, or between the prefix of a base and a digit.
 fn underscores_fit(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let is_digit =
-        |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    let has_prefix = matches!(bytes, [b'0', b'x' | b'X' | b'o' | b'O' | b'b' | b'B', ..]);
+    let is_hex = matches!(bytes, [b'0', b'x' | b'X', ..]);
+    let is_digit = |at: Option<usize>| {
+        let byte = at.and_then(|at| bytes.get(at));
+        let is_it = |byte: &u8| byte.is_ascii_digit() || (is_hex && byte.is_ascii_hexdigit());
+        byte.is_some_and(is_it) || (has_prefix && at == Some(1))
+    };
     let mut places = (0..bytes.len()).filter(|at| bytes.get(*at) == Some(&b'_'));
     places.all(|at| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)))
 }
@@ -281,6 +286,8 @@ mod tests {
             (".5", 0.5),
             ("5.", 5.0),
             ("1_000", 1000.0),
+            ("1_23.50_0_0e+1_2", 1.235e14),
+            ("0x_1_0p0", 16.0),
             ("0x10p0", 16.0),
             ("0x1.8p1", 3.0),
             ("0x1p-1074", 5e-324),
@@ -291,8 +298,10 @@ mod tests {
             assert_eq!(parse_float(text.as_bytes()), Ok(value), "{text}");
         }
         assert!(parse_float(b"NaN").is_ok_and(f64::is_nan));
-        for text in ["", "+", "abc", "0x10", "1__0", "_1", "1_", "1e", "+nan", "1 ", "e5", "0x.p1"]
-        {
+        for text in [
+            "", "+", "abc", "0x10", "1__0", "_1", "1_", "1e", "+nan", "1 ", "e5", "0x.p1", "1_e5",
+            "1._5", "1e_5",
+        ] {
             let message = format!("strconv.ParseFloat: parsing \"{text}\": invalid syntax");
             assert_eq!(parse_float(text.as_bytes()), Err(message), "{text}");
         }
