@@ -4,12 +4,15 @@
 use std::error::Error;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 7] = [
+const FILES: [&str; 10] = [
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",
     "io/prometheus/client/metrics.proto",
     "io/prometheus/write/v2/types.proto",
+    "logproto/push.proto",
+    "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
+    "opentelemetry/proto/logs/v1/logs.proto",
     "opentelemetry/proto/metrics/v1/metrics.proto",
     "prometheus/remote.proto",
 ];

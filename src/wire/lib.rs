@@ -1,24 +1,27 @@
 //! The formats that clients send and read, as bytes. Step 1: pure functions, no I/O.
 //!
-//! Lives here: bounded decompression of request bodies; reading and writing protobuf; remote
-//! write, OTLP, remote read and the text formats of metrics; the types generated from the messages
-//! in `proto/` ([`proto`]).
+//! Lives here: bounded decompression of request bodies; reading and writing protobuf; reading JSON
+//! piece by piece; remote write, OTLP, remote read and the text formats of metrics; Loki's push; times
+//! as text; the types generated from the messages in `proto/` ([`proto`]).
 //! Not here: what a protocol means (protocols), Mirador's own file formats (codec, parts, wal).
 //! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
 //! whatever a length field says; any bytes end in a value or an error.
 //!
-//! Read first: [`MetricSink`], [`decode_write_v1`], [`protobuf::Reader`].
+//! Read first: [`MetricSink`], [`LogSink`], [`decode_write_v1`], [`protobuf::Reader`].
 
 mod canonical;
 mod decompress;
 mod exposition;
+pub mod json;
 mod log_sink;
+mod loki;
 mod metric_sink;
 pub mod otlp;
 pub mod proto;
 pub mod protobuf;
 pub mod remote_read;
 mod remote_write;
+mod time_text;
 
 pub use canonical::{BadLabels, LabelBuffer, LabelLimits};
 pub use decompress::{DecompressError, Encoding, decompress, decompress_into};
@@ -26,10 +29,15 @@ pub use exposition::{
     TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, float_text,
     parse_exposition,
 };
-pub use log_sink::LogSink;
+pub use log_sink::{
+    BadStream, DecodedLogs, FIELDS_KIND, FIELDS_MAX, FieldBuffer, LABELS_KIND, LogSink, PairList,
+    StreamLabels,
+};
+pub use loki::{LokiJsonError, decode_loki_push, decode_loki_push_json, parse_stream_labels};
 pub use metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink, Rejections};
 pub use protobuf::ProtobufError;
 pub use remote_write::{
     BadHistogram, HISTOGRAM_KIND, WriteScratch, WriteV2Error, check_histogram, decode_write_v1,
     decode_write_v2,
 };
+pub use time_text::{days_since_1970, parse_epoch, parse_rfc3339};

@@ -27,15 +27,14 @@ impl OtlpBinaryError {
     }
 }
 
-type Result<T> = std::result::Result<T, OtlpBinaryError>;
+pub(super) type Result<T> = std::result::Result<T, OtlpBinaryError>;
 
 /// Asks `room` for the memory of what it builds, before it takes it.
 pub fn decode_otlp_metrics<'a>(
     request: &'a [u8],
     room: &mut dyn Room,
 ) -> Result<MetricsRequest<'a>> {
-    let left = request.len() * MEMORY_PER_BYTE + MEMORY_FREE;
-    let mut memory = Memory { left, granted: 0, room };
+    let mut memory = Memory::new(request.len(), room);
     let mut out = MetricsRequest::default();
     each_field(Reader::new(request), |field| match field.number {
         1 => memory.push(&mut out.resource_metrics, field, resource_metrics),
@@ -45,15 +44,25 @@ pub fn decode_otlp_metrics<'a>(
 }
 
 /// The memory that the request may still take.
-struct Memory<'r> {
+pub(super) struct Memory<'r> {
     left: usize,
     /// What was granted and not taken yet: the room is asked for portions.
     granted: usize,
     room: &'r mut dyn Room,
 }
 
-impl Memory<'_> {
+impl<'r> Memory<'r> {
     const PORTION: usize = 64 << 10;
+
+    /// That of a request of this length.
+    pub(super) fn new(request: usize, room: &'r mut dyn Room) -> Self {
+        Self { left: request * MEMORY_PER_BYTE + MEMORY_FREE, granted: 0, room }
+    }
+
+    /// For what is kept of a field beside the request: its text, and where it ends.
+    pub(super) fn take_copy(&mut self, field: Field<'_>) -> Result<()> {
+        self.take(2 * (packed_length(field) + size_of::<(usize, usize)>()))
+    }
 
     fn take(&mut self, bytes: usize) -> Result<()> {
         let refusal = ProtobufError::TooMany { what: "elements for its size", limit: self.left };
@@ -80,7 +89,7 @@ impl Memory<'_> {
     }
 }
 
-fn each_field<'a>(
+pub(super) fn each_field<'a>(
     mut reader: Reader<'a>,
     mut take: impl FnMut(Field<'a>) -> Result<()>,
 ) -> Result<()> {
@@ -94,7 +103,10 @@ fn text<'a>(field: Field<'a>) -> Result<Cow<'a, str>> {
     Ok(Cow::Borrowed(field.text()?))
 }
 
-fn set<T, E: Into<OtlpBinaryError>>(place: &mut T, value: std::result::Result<T, E>) -> Result<()> {
+pub(super) fn set<T, E: Into<OtlpBinaryError>>(
+    place: &mut T,
+    value: std::result::Result<T, E>,
+) -> Result<()> {
     *place = value.map_err(Into::into)?;
     Ok(())
 }
@@ -140,7 +152,7 @@ fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, memory: &mut Memory<'_>) -
     })
 }
 
-fn attribute<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<Attribute<'a>> {
+pub(super) fn attribute<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<Attribute<'a>> {
     attribute_at(reader, memory, 0)
 }
 
@@ -158,7 +170,7 @@ fn attribute_at<'a>(
     Ok(out)
 }
 
-fn any_value<'a>(
+pub(super) fn any_value<'a>(
     reader: Reader<'a>,
     memory: &mut Memory<'_>,
     depth: usize,

@@ -50,6 +50,16 @@ impl<'a> AnyValue<'a> {
         }
     }
 
+    /// Appends what [`AnyValue::as_text`] answers.
+    pub(crate) fn append_text(&self, out: &mut String) {
+        match self {
+            Self::Empty => {}
+            Self::Text(text) => out.push_str(text),
+            Self::Bytes(bytes) => out.push_str(&base64_text(bytes)),
+            _ => self.write_json(out),
+        }
+    }
+
     /// Depth is bounded where values are read.
     fn write_json(&self, out: &mut String) {
         match self {

@@ -39,13 +39,18 @@ pub fn decode_otlp_metrics_json<'a>(
     request: &'a [u8],
     room: &mut dyn Room,
 ) -> Result<MetricsRequest<'a>, OtlpJsonError> {
+    check_objects(request, room)?;
+    let shape: RequestShape<'_> = serde_json::from_slice(request)?;
+    Ok(MetricsRequest { resource_metrics: all(shape.resource_metrics) })
+}
+
+/// Asks for the memory that the objects of a request may take.
+pub(super) fn check_objects(request: &[u8], room: &mut dyn Room) -> Result<(), OtlpJsonError> {
     let objects = request.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
     if objects * OBJECT_SIZE > request.len() * MEMORY_PER_BYTE + MEMORY_FREE {
         return Err(OtlpJsonError::TooMany);
     }
-    room.take(objects * OBJECT_SIZE)?;
-    let shape: RequestShape<'_> = serde_json::from_slice(request)?;
-    Ok(MetricsRequest { resource_metrics: all(shape.resource_metrics) })
+    Ok(room.take(objects * OBJECT_SIZE)?)
 }
 
 fn all<T, U: From<T>>(list: Vec<T>) -> Vec<U> {
@@ -53,7 +58,7 @@ fn all<T, U: From<T>>(list: Vec<T>) -> Vec<U> {
 }
 
 /// `null` is what protobuf's JSON allows in the place of anything.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
@@ -61,7 +66,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 
 /// A 64-bit integer as text or number, signed or not.
 #[derive(Clone, Copy, Default)]
-struct Whole(i128);
+pub(super) struct Whole(i128);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -83,7 +88,7 @@ impl<'de> Deserialize<'de> for Whole {
 }
 
 impl Whole {
-    fn unsigned(self) -> u64 {
+    pub(super) fn unsigned(self) -> u64 {
         u64::try_from(self.0).unwrap_or(0)
     }
 
@@ -94,7 +99,7 @@ impl Whole {
 
 /// A float as number or text (`"NaN"`, `"Infinity"`).
 #[derive(Clone, Copy, Default)]
-struct Real(f64);
+pub(super) struct Real(f64);
 
 impl<'de> Deserialize<'de> for Real {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -121,7 +126,7 @@ enum Loose {
 
 /// Bytes in hex, as ids are written.
 #[derive(Default)]
-struct Hex(Vec<u8>);
+pub(super) struct Hex(pub(super) Vec<u8>);
 
 impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -135,7 +140,7 @@ impl<'de> Deserialize<'de> for Hex {
 }
 
 #[derive(Default)]
-struct Base64(Vec<u8>);
+pub(super) struct Base64(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -151,14 +156,15 @@ macro_rules! shape {
     ($name:ident $(<$life:lifetime>)? { $($field:ident: $kind:ty),* $(,)? }) => {
         #[derive(Default, Deserialize)]
         #[serde(default, rename_all = "camelCase")]
-        struct $name $(<$life>)? {
+        pub(super) struct $name $(<$life>)? {
             $(
                 #[serde(deserialize_with = "or_default")]
-                $field: $kind,
+                pub(super) $field: $kind,
             )*
         }
     };
 }
+pub(super) use shape;
 
 shape!(RequestShape<'a> { resource_metrics: Vec<ResourceMetricsShape<'a>>, });
 shape!(ResourceMetricsShape<'a> {
@@ -255,7 +261,7 @@ shape!(ExemplarShape<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "P: Deserialize<'de>")]
-struct DataShape<P> {
+pub(super) struct DataShape<P> {
     #[serde(default = "Vec::new", deserialize_with = "or_default")]
     data_points: Vec<P>,
     #[serde(default, deserialize_with = "or_default")]

@@ -1,7 +1,8 @@
-//! OTLP metrics: protobuf and JSON are read into the same borrowed types.
+//! OTLP metrics and logs. Protobuf and JSON of metrics are read into the same borrowed types; logs go
+//! straight to a sink.
 //!
 //! Lives here: `common` (values, attributes, resources), `metrics` (metrics and their points),
-//! `binary` and `json` (the two encodings), `response` (the answers).
+//! `binary` and `json` (the two encodings), `logs` (records), `response` (the answers).
 //! Not here: what becomes of a metric (protocols translate it), gRPC's framing.
 //! Invariants: texts are borrowed from the request where its encoding allows; what is built is at
 //! most a small multiple of the request ([`MEMORY_PER_BYTE`]), and asked for before; values nest to a bounded depth.
@@ -9,6 +10,7 @@
 mod binary;
 mod common;
 mod json;
+mod logs;
 mod metrics;
 mod response;
 
@@ -20,6 +22,7 @@ mod tests;
 pub use binary::{OtlpBinaryError, decode_otlp_metrics};
 pub use common::{AnyValue, Attribute, Resource, Scope};
 pub use json::{OtlpJsonError, decode_otlp_metrics_json};
+pub use logs::{OtlpLogOptions, decode_otlp_logs, decode_otlp_logs_json, sanitize_name};
 pub use metrics::{
     ExponentialBuckets, ExponentialPoint, FLAG_NO_RECORDED_VALUE, HistogramPoint, MetricData,
     MetricsRequest, NumberPoint, NumberValue, OtlpExemplar, OtlpMetric, QuantileValue,
