@@ -14,6 +14,8 @@ mod commit;
 mod cors;
 pub mod grpc;
 mod guard;
+#[cfg_attr(not(test), expect(dead_code, reason = "for protocols that come with the store of logs"))]
+mod logs;
 pub mod otlp;
 mod principal;
 pub mod prometheus;
@@ -29,6 +31,7 @@ mod testing;
 
 pub use bounds::{Held, RequestMemory, WorkTurns};
 pub use cors::Cors;
+pub use logs::{LogOptions, LogsSettings};
 pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{Protocol, ProtocolSettings, all};
 pub use route::{
@@ -45,4 +48,5 @@ pub use sockets::{
 pub use stop::{Stop, Stopper};
 
 /// The instruments of what all protocols share; a protocol brings its own.
-pub static METRICS: &[&[&dyn observe::Metric]] = &[route::METRICS, bounds::METRICS, guard::METRICS];
+pub static METRICS: &[&[&dyn observe::Metric]] =
+    &[route::METRICS, bounds::METRICS, guard::METRICS, logs::METRICS];

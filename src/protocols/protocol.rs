@@ -5,6 +5,7 @@
 //! one, add `mod` to lib.rs, and here a line in [`all`] and, if it has settings, in
 //! [`ProtocolSettings`] (docs/how-to/add-a-protocol.md).
 
+use crate::logs::LogsSettings;
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
@@ -18,6 +19,7 @@ sections! {
     ProtocolSettings {
         prometheus: PrometheusSettings,
         otlp: OtlpSettings,
+        logs: LogsSettings,
     }
 }
 
@@ -68,7 +70,7 @@ mod tests {
     use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 18] = [
+    const MECHANISM: [&str; 19] = [
         "Cargo.toml",
         "api",
         "bounds",
@@ -78,6 +80,7 @@ mod tests {
         "grpc",
         "guard",
         "lib",
+        "logs",
         "principal",
         "protocol",
         "reply",

@@ -4,6 +4,7 @@
 //! Not here: settings and state of one protocol, which the protocol itself holds.
 
 use crate::bounds::{RequestMemory, WorkTurns};
+use crate::logs::LogOptions;
 use ingest::{Gateway, IngestError, RetentionClock};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
 use model::{ErrorKind, NoRoom, TenantId};
@@ -139,6 +140,7 @@ pub struct Services {
     pub version: &'static str,
     pub started_ms: i64,
     pub metric_options: MetricOptions,
+    pub log_options: LogOptions,
     /// The threads that queries run on.
     pub query_pool: Arc<Pool>,
     /// The memory that all queries together may hold.
@@ -167,6 +169,7 @@ impl Services {
             clock,
             version,
             metric_options: MetricOptions::default(),
+            log_options: LogOptions::default(),
             query_pool: Arc::new(Pool::without_threads()),
             query_memory: Arc::new(Budget::new(usize::MAX)),
             metric_retention: PerTenant::default(),

@@ -161,6 +161,7 @@ impl TestServer {
         services.query_pool = Arc::clone(&pool);
         let engine = services.metric_options.engine.clone();
         services.metric_options = settings.prometheus.metric_options(engine);
+        services.log_options = settings.logs.options();
         let disk = SimDisk::with_clock(Arc::clone(&clock));
         let metrics = open_metrics(&clock, &disk);
         services.open_metrics(metrics.clone());

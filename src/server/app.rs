@@ -113,6 +113,7 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     // A query that could not have more memory even if it ran alone must not be told to try again.
     engine.memory_max = engine.memory_max.min(query_memory);
     services.metric_options = config.protocols.prometheus.metric_options(engine);
+    services.log_options = config.protocols.logs.options();
     services.metric_retention = config.metric_retention();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };

@@ -1,0 +1,14 @@
+//! What the protocols of logs have in common, between their bytes and the store.
+//!
+//! Lives here: `settings` (limits and what is added to lines), `level` (the level of a line), `guard`
+//! (the sink that adds and refuses).
+//! Not here: any protocol, decoding (wire), the store.
+//! Invariants: every line that a client sends is passed to the store or refused; every refusal is
+//! counted by its reason, and the protocol tells its client.
+
+mod guard;
+mod level;
+mod settings;
+
+pub(crate) use guard::METRICS;
+pub use settings::{LogOptions, LogsSettings};

@@ -1,0 +1,105 @@
+//! Limits of lines, and what is added to them. The names and most numbers are Loki's, so that what an
+//! operator knows from there holds here.
+
+use super::level::LevelFields;
+use crate::section;
+use crate::settings::{ByteSize, HumanDuration};
+
+section! {
+    /// Logs, whatever protocol they come through: limits, and what is added to lines. The names are
+    /// those of Loki's `limits_config`.
+    LogsSettings as "logs" {
+        /// The labels of which the first that a stream has becomes its `service_name`, where it has
+        /// none; a stream without any of them gets `unknown_service`. Empty: streams stay as they are.
+        discover_service_name: Vec<String> = [
+            "service",
+            "app",
+            "application",
+            "app_name",
+            "name",
+            "app_kubernetes_io_name",
+            "container",
+            "container_name",
+            "k8s_container_name",
+            "component",
+            "workload",
+            "job",
+            "k8s_job_name",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        /// Add the level of each line as the field `detected_level`.
+        discover_log_levels: bool = true,
+        /// The labels, fields, and keys in lines of JSON or logfmt that name a level; upper and lower
+        /// case are the same.
+        log_level_fields: Vec<String> = [
+            "level",
+            "severity",
+            "severity_text",
+            "SeverityText",
+            "lvl",
+            "log.level",
+            "log_level",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        /// The longest line.
+        max_line_size: ByteSize = ByteSize::mib(1),
+        /// Cut longer lines, and say in the field `truncated_from` how long they were, rather than
+        /// refuse them.
+        max_line_size_truncate: bool = false,
+        /// Labels that a stream may have. Loki's default is 15; this is enough for all attributes that
+        /// OTLP makes labels of.
+        max_label_names_per_series: usize = 30,
+        /// The longest name of a label.
+        max_label_name_length: ByteSize = ByteSize(1_024),
+        /// The longest value of a label.
+        max_label_value_length: ByteSize = ByteSize(2_048),
+        /// What the names and values of one line's fields (structured metadata) may take together.
+        max_structured_metadata_size: ByteSize = ByteSize::kib(64),
+        /// How many fields one line may have.
+        max_structured_metadata_entries_count: usize = 128,
+        /// How far in the future a line may lie, because the clocks of senders differ.
+        creation_grace_period: HumanDuration = HumanDuration::from_secs(600),
+    }
+}
+
+/// What holds for logs, whatever protocol they come through.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    pub(super) service_names: Vec<String>,
+    /// `None`: levels are not looked for.
+    pub(super) levels: Option<LevelFields>,
+    pub(super) line_max: usize,
+    pub(super) truncate: bool,
+    pub(super) labels_max: usize,
+    pub(super) label_name_max: usize,
+    pub(super) label_value_max: usize,
+    pub(super) fields_size_max: usize,
+    pub(super) fields_max: usize,
+    pub(super) future_grace_ms: i64,
+}
+
+impl LogsSettings {
+    pub fn options(&self) -> LogOptions {
+        let grace = self.creation_grace_period.0.as_millis();
+        LogOptions {
+            service_names: self.discover_service_name.clone(),
+            levels: self.discover_log_levels.then(|| LevelFields::new(&self.log_level_fields)),
+            line_max: self.max_line_size.length(),
+            truncate: self.max_line_size_truncate,
+            labels_max: self.max_label_names_per_series,
+            label_name_max: self.max_label_name_length.length(),
+            label_value_max: self.max_label_value_length.length(),
+            fields_size_max: self.max_structured_metadata_size.length(),
+            fields_max: self.max_structured_metadata_entries_count,
+            future_grace_ms: i64::try_from(grace).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        LogsSettings::default().options()
+    }
+}
