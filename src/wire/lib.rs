@@ -1,8 +1,8 @@
 //! The formats that clients send and read, as bytes. Step 1: pure functions, no I/O.
 //!
 //! Lives here: bounded decompression of request bodies; reading and writing protobuf; reading JSON
-//! piece by piece; remote write, OTLP, remote read and the text formats of metrics; Loki's push; times
-//! as text; the types generated from the messages in `proto/` ([`proto`]).
+//! piece by piece, and MessagePack; remote write, OTLP, remote read and the text formats of metrics;
+//! Loki's push, syslog, documents of JSON; times as text; the types generated from the messages in `proto/` ([`proto`]).
 //! Not here: what a protocol means (protocols), Mirador's own file formats (codec, parts, wal).
 //! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
 //! whatever a length field says; any bytes end in a value or an error.
@@ -11,20 +11,24 @@
 
 mod canonical;
 mod decompress;
+mod document;
 mod exposition;
 pub mod json;
 mod log_sink;
 mod loki;
 mod metric_sink;
+pub mod msgpack;
 pub mod otlp;
 pub mod proto;
 pub mod protobuf;
 pub mod remote_read;
 mod remote_write;
+mod syslog;
 mod time_text;
 
 pub use canonical::{BadLabels, LabelBuffer, LabelLimits};
 pub use decompress::{DecompressError, Encoding, decompress, decompress_into};
+pub use document::flatten_json;
 pub use exposition::{
     TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, float_text,
     parse_exposition,
@@ -39,5 +43,8 @@ pub use protobuf::ProtobufError;
 pub use remote_write::{
     BadHistogram, HISTOGRAM_KIND, WriteScratch, WriteV2Error, check_histogram, decode_write_v1,
     decode_write_v2,
+};
+pub use syslog::{
+    SyslogClock, SyslogFrame, SyslogMessage, next_syslog_frame, parse_syslog, structured_data,
 };
 pub use time_text::{days_since_1970, parse_epoch, parse_rfc3339};
