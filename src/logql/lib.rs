@@ -1,23 +1,41 @@
 //! LogQL: the query language of Loki, over columns. Step 6.
 //!
-//! Lives here: lexer, parser, formatter; what queries ask of a store ([`Storage`]).
+//! Lives here: lexer, parser, formatter; pipelines compiled to conditions on columns and to stages for
+//! single lines; queries of lines, windows, operators (`engine`); the language of cases (`script`) with an
+//! in-memory store for it. What queries ask of a store is [`Storage`].
 //! Not here: HTTP, JSON, statuses, storing; templates, which are a crate of their own.
-//! Invariants: no text and no line makes it panic; every error names what is wrong.
+//! Invariants: no text and no line makes it panic; every error names what is wrong; labels of a line
+//! are put together only where somebody asks for them.
 //!
-//! Read first: [`parse`], [`ast`], [`storage`].
+//! Read first: [`parse`], [`Storage`], [`Engine::run`].
 
 pub mod ast;
+pub mod engine;
 mod error;
+mod labels;
 mod lex;
+mod memory;
+mod options;
 mod parse;
+mod pipeline;
 mod pretty;
 mod print;
+pub mod script;
 pub mod storage;
+mod value;
+mod values;
 
+pub use engine::{Engine, QueryTimes, Request};
 pub use error::{ParseError, QueryError};
+pub use labels::LabelPairs;
+pub use memory::{LoadedLine, MemoryLogs};
+pub use options::{EngineOptions, Limits};
 pub use parse::{DEPTH_MAX, LENGTH_MAX, parse, parse_log, parse_matchers, parse_within};
 pub use pretty::prettify;
 pub use storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
     Storage, StorageError, Texts,
+};
+pub use value::{
+    EntryLabels, LogEntry, LogLines, LogStream, QueryResult, Statistics, Value, VectorSample,
 };

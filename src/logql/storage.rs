@@ -129,17 +129,18 @@ pub struct FieldColumn<'s> {
 }
 
 /// The lines of one piece: columns of one length, sorted by stream, then by time, so that the rows of
-/// one stream are adjacent. Rows outside of the time or of other streams than those selected may be
-/// there only where `Select` allows it: never outside of the time.
-#[derive(Clone, Copy, Debug)]
+/// one stream are adjacent. All of them lie within the time that was
+/// selected.
+#[derive(Clone, Debug, Default)]
 pub struct Rows<'s> {
     /// Nanoseconds.
     pub times: &'s [i64],
     pub streams: &'s [u32],
     /// Empty when not needed.
     pub lines: Texts<'s>,
-    /// Those needed that some line has.
-    pub fields: &'s [FieldColumn<'s>],
+    /// Those needed that some line has. A list of its own, so that a store may lend what it has just
+    /// decoded.
+    pub fields: Vec<FieldColumn<'s>>,
     /// Bit `i`: condition `i` holds of every row here, so it need not be looked at again.
     pub checked: u64,
 }

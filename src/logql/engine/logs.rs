@@ -1,0 +1,227 @@
+//! Queries of lines: the newest, or the oldest, that go through the stages.
+//!
+//! 1. Pieces come in order of time. They are read in turns, each turn by all threads.
+//! 2. The rows of a piece that the conditions leave go through the stages in order of time, until the
+//!    limit is reached or the rest is beyond the worst line that is kept.
+//! 3. Reading ends when there are enough lines and no piece that is left can hold a better one.
+
+use super::pieces::{ROWS_PER_CHECK, Reading, add_fields};
+use super::{Bounds, Context, QueryTimes, Request, Result};
+use crate::ast::LogExpr;
+use crate::pipeline::conditions::Picked;
+use crate::pipeline::labels::LineLabels;
+use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
+use crate::storage::{Direction, Piece, Rows};
+use crate::value::{EntryLabels, LogEntry, LogLines, Statistics};
+use model::Labels;
+use query::Weight;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(super) fn run(context: &Context<'_>, log: &LogExpr, request: &Request<'_>) -> Result<LogLines> {
+    let direction = request.direction;
+    let mut lines = LogLines { direction, entries: Vec::new() };
+    let QueryTimes::Range { start_ns, end_ns, interval_ns, .. } = request.times else {
+        return Ok(lines);
+    };
+    let purpose = Purpose { lines: true, labels: Wanted::All };
+    let pipeline =
+        Pipeline::new(log, None, &purpose).map_err(|error| error.in_query(request.query))?;
+    let limit = match request.limit {
+        0 => context.options.limits.entries_max,
+        limit => limit,
+    };
+    if start_ns >= end_ns {
+        return Ok(lines);
+    }
+    let time = (start_ns, end_ns - 1);
+    let reading = Reading::new(context, &log.matchers, &pipeline, time, direction)?;
+    // Where lines are left out between others, all must be known first.
+    let kept = if interval_ns > 0 { usize::MAX } else { limit };
+    lines.entries = collect(context, &reading, direction, kept)?;
+    if interval_ns > 0 {
+        thin_out(&mut lines.entries, interval_ns);
+        lines.entries.truncate(limit);
+    }
+    Ok(lines)
+}
+
+/// A line that may be in the answer. Of one time, lines come in the order in which they are stored, or
+/// the other way round.
+struct Candidate {
+    place: (i64, usize, usize),
+    entry: LogEntry,
+}
+
+/// Whether the first comes before the second in the answer.
+fn comes_before(direction: Direction, first: i64, second: i64) -> bool {
+    match direction {
+        Direction::Backward => first > second,
+        Direction::Forward => first < second,
+    }
+}
+
+/// The best time that a piece can have.
+fn best_time(direction: Direction, piece: &Piece) -> i64 {
+    match direction {
+        Direction::Backward => piece.time.max,
+        Direction::Forward => piece.time.min,
+    }
+}
+
+fn sort(direction: Direction, candidates: &mut [Candidate]) {
+    match direction {
+        Direction::Backward => {
+            candidates.sort_unstable_by_key(|one| std::cmp::Reverse(one.place));
+        }
+        Direction::Forward => candidates.sort_unstable_by_key(|one| one.place),
+    }
+}
+
+fn collect(
+    context: &Context<'_>,
+    reading: &Reading<'_>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<LogEntry>> {
+    let (pieces, bounds) = (reading.selection.pieces(), context.bounds());
+    let mut best: Vec<Candidate> = Vec::new();
+    let mut next = 0;
+    while next < pieces.len() {
+        // The worst that is kept, where enough is kept.
+        let bound = best.get(limit - 1).map(|worst| worst.place.0);
+        let is_over = bound.is_some_and(|bound| {
+            comes_before(direction, bound, best_time(direction, &pieces[next]))
+        });
+        if is_over {
+            break;
+        }
+        let turn = next..(next + context.options.helpers.width().max(1)).min(pieces.len());
+        next = turn.end;
+        let found = reading.for_each(
+            context,
+            turn,
+            || Worker::new(direction, limit, bound),
+            |worker, scratch, piece| {
+                let mut statistics = worker.statistics;
+                reading.piece(piece, scratch, &mut statistics, |rows, picked| {
+                    worker.rows(bounds, reading, (piece, rows), picked)
+                })?;
+                statistics.lines_after_filters = worker.statistics.lines_after_filters;
+                worker.statistics = statistics;
+                Ok(())
+            },
+        )?;
+        for worker in found {
+            context.statistics.borrow_mut().add(&worker.statistics);
+            best.extend(worker.found);
+        }
+        sort(direction, &mut best);
+        best.truncate(limit);
+    }
+    Ok(best.into_iter().map(|candidate| candidate.entry).collect())
+}
+
+/// What each thread has for itself.
+struct Worker {
+    direction: Direction,
+    limit: usize,
+    /// Times beyond this one are of no use.
+    bound: Option<i64>,
+    found: Vec<Candidate>,
+    statistics: Statistics,
+    known: HashMap<Vec<u8>, Arc<EntryLabels>>,
+}
+
+impl Worker {
+    fn new(direction: Direction, limit: usize, bound: Option<i64>) -> Self {
+        let (found, statistics, known) = (Vec::new(), Statistics::default(), HashMap::new());
+        Self { direction, limit, bound, found, statistics, known }
+    }
+
+    fn rows(
+        &mut self,
+        bounds: Bounds<'_>,
+        reading: &Reading<'_>,
+        (piece, rows): (usize, &Rows<'_>),
+        picked: &Picked,
+    ) -> Result<()> {
+        let order = self.in_order(rows, picked);
+        let mut portions = bounds.holding.portions();
+        let nothing = Labels::empty();
+        let mut state = LineState { time: 0, labels: LineLabels::new(&nothing), line: &[] };
+        let (mut key, mut passed) = (Vec::new(), 0);
+        for (turn, row) in order.into_iter().enumerate() {
+            if turn % ROWS_PER_CHECK == ROWS_PER_CHECK - 1 {
+                bounds.control.check()?;
+            }
+            let (row, time) = (row as usize, rows.times[row as usize]);
+            let is_beyond =
+                self.bound.is_some_and(|bound| comes_before(self.direction, bound, time));
+            if is_beyond || passed >= self.limit {
+                break;
+            }
+            let stream = rows.streams[row];
+            state.time = time;
+            state.labels.reset(reading.selection.labels(stream));
+            add_fields(rows, row, &mut state.labels);
+            state.line = rows.lines.get(row);
+            if !reading.pipeline.run(&mut state) {
+                continue;
+            }
+            passed += 1;
+            key.clear();
+            key.extend_from_slice(&stream.to_le_bytes());
+            state.labels.write_key(&mut key);
+            let labels = self.labels(&key, &state.labels, &mut portions)?;
+            let line = state.line.to_vec();
+            portions.take(Weight::bytes(line.len() + size_of::<Candidate>()))?;
+            let entry = LogEntry { time_ns: time, line, labels };
+            self.found.push(Candidate { place: (time, piece, row), entry });
+        }
+        self.statistics.lines_after_filters += passed as u64;
+        Ok(portions.settle()?)
+    }
+
+    /// The rows in the order of the answer.
+    fn in_order(&self, rows: &Rows<'_>, picked: &Picked) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..picked.len()).map(|index| picked.row(index) as u32).collect();
+        match self.direction {
+            Direction::Forward => order.sort_by_key(|row| rows.times[*row as usize]),
+            Direction::Backward => {
+                order.sort_unstable_by_key(|row| {
+                    std::cmp::Reverse((rows.times[*row as usize], *row))
+                });
+            }
+        }
+        order
+    }
+
+    fn labels(
+        &mut self,
+        key: &[u8],
+        labels: &LineLabels<'_>,
+        portions: &mut query::Portions<'_>,
+    ) -> Result<Arc<EntryLabels>> {
+        if let Some(known) = self.known.get(key) {
+            return Ok(Arc::clone(known));
+        }
+        let sorted = portions.labels(2 * labels.length() + 2 * key.len(), || labels.sorted())?;
+        let sorted = Arc::new(sorted);
+        self.known.insert(key.to_vec(), Arc::clone(&sorted));
+        Ok(sorted)
+    }
+}
+
+/// Leaves a line out where it comes sooner after the one before it than the interval.
+fn thin_out(entries: &mut Vec<LogEntry>, interval_ns: i64) {
+    let mut last: Option<i64> = None;
+    entries.retain(|entry| {
+        let keeps =
+            last.is_none_or(|last| last.abs_diff(entry.time_ns) >= interval_ns.unsigned_abs());
+        if keeps {
+            last = Some(entry.time_ns);
+        }
+        keeps
+    });
+}

@@ -1,0 +1,130 @@
+//! Functions of the values in a window.
+
+use super::windows::Windows;
+use crate::ast::RangeOp;
+use query::aggregate::quantile;
+use query::{Bitmap, StepColumn};
+
+/// A value and its time, in nanoseconds.
+pub(crate) type Sample = (i64, f64);
+
+/// The function's value in each window that has samples. Sorts the samples by time.
+pub(crate) fn over_windows(
+    op: RangeOp,
+    parameter: f64,
+    windows: &Windows,
+    samples: &mut [Sample],
+) -> StepColumn {
+    // A stable sort: samples of one time stay in their order.
+    if !samples.is_sorted_by_key(|sample| sample.0) {
+        samples.sort_by_key(|sample| sample.0);
+    }
+    let steps = windows.count();
+    let (mut values, mut present) = (vec![0.0; steps], Bitmap::new(steps));
+    let (mut start, mut end) = (0, 0);
+    let mut scratch = Vec::new();
+    for (step, value) in values.iter_mut().enumerate() {
+        let (before, last) = (windows.before(step), windows.end(step));
+        start += samples[start..].iter().take_while(|sample| sample.0 <= before).count();
+        end = end.max(start);
+        end += samples[end..].iter().take_while(|sample| sample.0 <= last).count();
+        let window = &samples[start..end];
+        if !window.is_empty() {
+            *value = function(op, parameter, windows, window, &mut scratch);
+            present.set(step);
+        }
+    }
+    StepColumn::from_parts(values, present)
+}
+
+/// `window` has at least one sample.
+fn function(
+    op: RangeOp,
+    parameter: f64,
+    windows: &Windows,
+    window: &[Sample],
+    scratch: &mut Vec<f64>,
+) -> f64 {
+    let values = window.iter().map(|sample| sample.1);
+    let sum = || values.clone().sum::<f64>();
+    match op {
+        RangeOp::Sum => sum(),
+        RangeOp::Rate => sum() / windows.range_seconds(),
+        RangeOp::RateCounter => counter_rate(window, windows.range_seconds()),
+        RangeOp::Avg => mean(values),
+        RangeOp::Min => extreme(values, |value, least| value < least),
+        RangeOp::Max => extreme(values, |value, most| value > most),
+        RangeOp::Stddev => variance(values).sqrt(),
+        RangeOp::Stdvar => variance(values),
+        RangeOp::Quantile => {
+            scratch.clear();
+            scratch.extend(values);
+            quantile(parameter, scratch)
+        }
+        RangeOp::First => window.first().map_or(f64::NAN, |sample| sample.1),
+        RangeOp::Last => window.last().map_or(f64::NAN, |sample| sample.1),
+        RangeOp::Count | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Absent => {
+            window.len() as f64
+        }
+    }
+}
+
+/// A running mean, which does not overflow where the sum would.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut mean, mut count) = (0.0_f64, 0.0);
+    for value in values {
+        count += 1.0;
+        let same_infinity = value.is_infinite() && (value > 0.0) == (mean > 0.0);
+        if mean.is_infinite() && (same_infinity || value.is_finite()) {
+            continue;
+        }
+        mean += value / count - mean / count;
+    }
+    mean
+}
+
+/// NaN only where nothing else is there.
+fn extreme(values: impl Iterator<Item = f64>, is_beyond: fn(f64, f64) -> bool) -> f64 {
+    let keep =
+        |kept: f64, value: f64| if is_beyond(value, kept) || kept.is_nan() { value } else { kept };
+    values.reduce(keep).unwrap_or(f64::NAN)
+}
+
+/// Of all values, as Welford computes it.
+fn variance(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    for value in values {
+        count += 1.0;
+        let delta = value - mean;
+        mean += delta / count;
+        squares += delta * (value - mean);
+    }
+    squares / count
+}
+
+/// The increase of a counter per second, extended to the edges of the window where samples lie close to
+/// them, as Prometheus' `rate` does; but the window is that of the samples, as in Loki: it begins a
+/// range before the first and ends with the last.
+fn counter_rate(window: &[Sample], range_seconds: f64) -> f64 {
+    let ([first, ..], [.., last]) = (window, window) else { return 0.0 };
+    if window.len() < 2 {
+        return 0.0;
+    }
+    let mut increase = last.1 - first.1;
+    let mut previous = 0.0;
+    for (_, value) in window {
+        if *value < previous {
+            increase += previous;
+        }
+        previous = *value;
+    }
+    let sampled = (last.0 - first.0) as f64 / 1e9;
+    let between = sampled / (window.len() - 1) as f64;
+    let mut to_start = range_seconds;
+    if increase > 0.0 && first.1 >= 0.0 {
+        // Where the counter would have been zero.
+        to_start = to_start.min(sampled * (first.1 / increase));
+    }
+    let extended = sampled + if to_start < between * 1.1 { to_start } else { between / 2.0 };
+    increase * (extended / sampled) / range_seconds
+}
