@@ -22,6 +22,7 @@ mod pretty;
 mod print;
 pub mod script;
 pub mod storage;
+mod store;
 mod value;
 mod values;
 
@@ -36,6 +37,7 @@ pub use storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
     Storage, StorageError, Texts,
 };
+pub use store::{FreshLogs, TenantLogs};
 pub use value::{
     EntryLabels, LogEntry, LogLines, LogStream, QueryResult, Statistics, Value, VectorSample,
 };

@@ -40,7 +40,8 @@ pub use route::{
     percent_decode_segment, router,
 };
 pub use services::{
-    Kept, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services, Snapshots,
+    Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services,
+    Snapshots,
 };
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,

@@ -6,6 +6,7 @@
 use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
 use ingest::{Gateway, IngestError, RetentionClock};
+use log_store::{LogBatch, LogStore};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
 use model::{ErrorKind, NoRoom, TenantId};
 use platform::Clock;
@@ -37,6 +38,12 @@ impl ServiceError {
 
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<log_store::StoreError> for ServiceError {
+    fn from(error: log_store::StoreError) -> Self {
         Self::new(error.kind(), error.to_string())
     }
 }
@@ -114,6 +121,22 @@ impl MetricServices {
     }
 }
 
+/// The log store, and the way into it.
+#[derive(Clone, Debug)]
+pub struct LogServices {
+    pub store: LogStore,
+    pub gateway: Arc<Gateway>,
+    /// By which lines are too old or too new.
+    pub retention_clock: Arc<RetentionClock>,
+}
+
+impl LogServices {
+    /// An empty batch, to be filled and committed.
+    pub fn batch(&self, tenant: &TenantId) -> LogBatch {
+        self.store.batch(tenant)
+    }
+}
+
 /// What holds for metrics, whatever protocol they come through.
 #[derive(Clone, Debug)]
 pub struct MetricOptions {
@@ -141,6 +164,8 @@ pub struct Services {
     pub started_ms: i64,
     pub metric_options: MetricOptions,
     pub log_options: LogOptions,
+    /// How LogQL is evaluated.
+    pub logql: logql::EngineOptions,
     /// The threads that queries run on.
     pub query_pool: Arc<Pool>,
     /// The memory that all queries together may hold.
@@ -151,12 +176,15 @@ pub struct Services {
     pub work_turns: WorkTurns,
     /// How old a sample may be to be stored.
     pub metric_retention: PerTenant<Kept>,
+    /// How old a line may be to be stored.
+    pub log_retention: PerTenant<Kept>,
     /// The running configuration as YAML, without secrets.
     pub config_text: String,
     /// Every setting by its name (`retention.metrics`), with its value as text.
     pub settings: Vec<(String, String)>,
     pub machine: Machine,
     metrics: OnceLock<MetricServices>,
+    logs: OnceLock<LogServices>,
 }
 
 impl Services {
@@ -170,13 +198,16 @@ impl Services {
             version,
             metric_options: MetricOptions::default(),
             log_options: LogOptions::default(),
+            logql: logql::EngineOptions::default(),
             query_pool: Arc::new(Pool::without_threads()),
             query_memory: Arc::new(Budget::new(usize::MAX)),
             metric_retention: PerTenant::default(),
+            log_retention: PerTenant::default(),
             config_text: String::new(),
             settings: Vec::new(),
             machine: Machine::default(),
             metrics: OnceLock::new(),
+            logs: OnceLock::new(),
         }
     }
 
@@ -188,6 +219,16 @@ impl Services {
     /// Called once, when the metric store is open: from then on its routes answer.
     pub fn open_metrics(&self, metrics: MetricServices) {
         assert!(self.metrics.set(metrics).is_ok(), "the metric store is opened once");
+    }
+
+    /// Called once, when the log store is open: from then on its routes answer.
+    pub fn open_logs(&self, logs: LogServices) {
+        assert!(self.logs.set(logs).is_ok(), "the log store is opened once");
+    }
+
+    pub fn logs(&self) -> Result<&LogServices, ServiceError> {
+        let starting = || ServiceError::new(ErrorKind::Overloaded, "the log store is not open");
+        self.logs.get().ok_or_else(starting)
     }
 
     pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {

@@ -114,7 +114,10 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     engine.memory_max = engine.memory_max.min(query_memory);
     services.metric_options = config.protocols.prometheus.metric_options(engine);
     services.log_options = config.protocols.logs.options();
+    services.logql = config.protocols.logs.engine_options(services.query_pool.helpers().clone());
+    services.logql.limits.memory_max = services.logql.limits.memory_max.min(query_memory);
     services.metric_retention = config.metric_retention();
+    services.log_retention = config.log_retention();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
     services.settings = config.flat();

@@ -239,6 +239,7 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         parts::METRICS,
         catalog::METRICS,
         metric_store::METRICS,
+        log_store::METRICS,
         ingest::METRICS,
         listener::METRICS,
         own_metrics::METRICS,

@@ -7,13 +7,14 @@ use crate::snapshots::Snapshots;
 use catalog::CatalogError;
 use engine::{Engine, EngineError, HeadMemory, MergeRequest, TenantLimit};
 use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
+use log_store::LogStore;
 use metric_store::{MetricStore, StoreSettings};
 use model::{Signal, TenantId};
 use observe::Notice;
 use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space, memory_bytes};
 use protocols::settings::SizeLimit;
-use protocols::{Kept, MetricServices, PerTenant};
+use protocols::{Kept, LogServices, MetricServices, PerTenant};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,9 +69,11 @@ pub struct Stores {
     pub maintenance: Arc<Maintenance>,
     pub snapshots: Arc<Snapshots>,
     pub metric_store: MetricStore,
+    pub log_store: LogStore,
     pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
     metric_retention: PerTenant<Kept>,
+    log_retention: PerTenant<Kept>,
     retention_size: SizeLimit,
 }
 
@@ -83,7 +86,7 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let Engines { files, metric_store, probe, maintenance } =
+        let Engines { files, metric_store, log_store, probe, maintenance } =
             Engines::open(config, machine, recorded_retention_time(disk))?;
         let known = maintenance.wal_covered();
         let options = LogOptions {
@@ -112,9 +115,11 @@ impl Stores {
             maintenance,
             snapshots,
             metric_store,
+            log_store,
             probe,
             disk,
             metric_retention: config.metric_retention(),
+            log_retention: config.log_retention(),
             retention_size: config.retention.size,
         })
     }
@@ -130,21 +135,38 @@ impl Stores {
         }
     }
 
+    /// What the protocols need of the log store.
+    pub fn log_services(&self) -> LogServices {
+        LogServices {
+            store: self.log_store.clone(),
+            gateway: Arc::clone(&self.gateway),
+            retention_clock: self.maintenance.retention_clock(),
+        }
+    }
+
     /// What may be kept at this time, by the settings and the disk. Blocking.
     pub fn retention(&self, now_ms: i64) -> Retention {
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
         let bytes_max = self.retention_size.bytes(total);
         let oldest = |kept: &Kept| kept.age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
-        let own = self.metric_retention.own.iter();
-        let of_tenant =
-            |(tenant, kept): (&TenantId, &Kept)| ((tenant.clone(), Signal::Metrics), oldest(kept));
         // The probe's records, which are for tests, are kept as long as metrics.
-        let signals = [Signal::Metrics, Signal::Probe];
-        let oldest_ms = oldest(&self.metric_retention.default);
+        let kept = [
+            (Signal::Metrics, &self.metric_retention),
+            (Signal::Probe, &self.metric_retention),
+            (Signal::Logs, &self.log_retention),
+        ];
+        let of_all = |(signal, kept): &(Signal, &PerTenant<Kept>)| {
+            oldest(&kept.default).map(|oldest_ms| (*signal, oldest_ms))
+        };
+        let of_tenants = |(signal, kept): &(Signal, &PerTenant<Kept>)| {
+            let of_tenant =
+                |(tenant, kept): (&TenantId, &Kept)| ((tenant.clone(), *signal), oldest(kept));
+            kept.own.iter().map(of_tenant).collect::<Vec<_>>()
+        };
         Retention {
-            oldest_ms: oldest_ms.into_iter().flat_map(|ms| signals.map(|s| (s, ms))).collect(),
-            oldest_ms_of: own.map(of_tenant).collect(),
+            oldest_ms: kept.iter().filter_map(of_all).collect(),
+            oldest_ms_of: kept.iter().flat_map(of_tenants).collect(),
             bytes_max,
             bytes_beside: self.gateway.wal().size_bytes() + self.snapshots.bytes_alone(),
         }
@@ -189,6 +211,7 @@ impl Stores {
 struct Engines {
     files: Arc<DiskBlobs>,
     metric_store: MetricStore,
+    log_store: LogStore,
     probe: Option<Arc<ProbeStore>>,
     maintenance: Arc<Maintenance>,
 }
@@ -206,24 +229,26 @@ impl Engines {
         let files = Arc::new(DiskBlobs::open(disk.clone(), BLOB_DIR).map_err(unusable)?);
         let ids = Arc::new(Ids::new(Arc::clone(clock), Arc::clone(random)));
         let site = Site::new(files.clone(), Arc::clone(clock), ids);
-        let settings = StoreSettings {
-            cache_bytes: config.metrics.cache_size.length(),
-            tenants: TenantLimit { most: config.storage.tenants, setting: "storage.tenants" },
-            head_memory: HeadMemory {
-                bytes_max: config.storage.head_memory.bytes(memory_bytes).unwrap_or(u64::MAX),
-                setting: "storage.head_memory",
-            },
+        let tenants = TenantLimit { most: config.storage.tenants, setting: "storage.tenants" };
+        let head_memory = HeadMemory {
+            bytes_max: config.storage.head_memory.bytes(memory_bytes).unwrap_or(u64::MAX),
+            setting: "storage.head_memory",
         };
+        let cache_bytes = config.metrics.cache_size.length();
+        let settings = StoreSettings { cache_bytes, tenants, head_memory };
         let metric_store = MetricStore::open(site.clone(), Arc::clone(random), settings)
             .map_err(|e| OpenError::Parts(e.into()))?;
+        let settings = config.protocols.logs.store_settings(tenants, head_memory);
+        let log_store =
+            LogStore::open(site.clone(), settings).map_err(|e| OpenError::Parts(e.into()))?;
         let probe = config.testing.probe.then(|| ProbeStore::open(Probe, site));
         let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let mut engines = vec![metric_store.engine()];
+        let mut engines = vec![metric_store.engine(), log_store.engine()];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
         let settings = flush_settings(&config.storage);
         let maintenance = Maintenance::new(engines, Arc::clone(clock), settings, retention_ms);
         let maintenance = Arc::new(maintenance);
-        Ok(Self { files, metric_store, probe, maintenance })
+        Ok(Self { files, metric_store, log_store, probe, maintenance })
     }
 }
 

@@ -4,6 +4,10 @@
 use super::level::LevelFields;
 use crate::section;
 use crate::settings::{ByteSize, HumanDuration};
+use engine::{HeadMemory, TenantLimit};
+use log_store::StoreSettings;
+use logql::{EngineOptions, Limits};
+use platform::threads::Helpers;
 
 section! {
     /// Logs, whatever protocol they come through: limits, and what is added to lines. The names are
@@ -61,6 +65,21 @@ section! {
         max_structured_metadata_entries_count: usize = 128,
         /// How far in the future a line may lie, because the clocks of senders differ.
         creation_grace_period: HumanDuration = HumanDuration::from_secs(600),
+        /// Streams that a tenant may write to between two flushes; batches with further ones are
+        /// refused by name of this limit.
+        max_streams: u64 = 1_000_000,
+        /// Memory for what queries decoded.
+        cache_size: ByteSize = ByteSize::mib(32),
+        /// The longest that a query may run.
+        query_timeout: HumanDuration = HumanDuration::from_secs(60),
+        /// The memory that one query may hold.
+        max_memory: ByteSize = ByteSize::mib(1_024),
+        /// Series of one answer.
+        max_query_series: usize = 500,
+        /// Lines of one answer.
+        max_entries_limit_per_query: usize = 5_000,
+        /// The longest time from the start to the end of a query; `"0s"`: any.
+        max_query_length: HumanDuration = HumanDuration::from_secs(721 * 3_600),
     }
 }
 
@@ -81,6 +100,31 @@ pub struct LogOptions {
 }
 
 impl LogsSettings {
+    /// How the store is opened.
+    pub fn store_settings(&self, tenants: TenantLimit, head_memory: HeadMemory) -> StoreSettings {
+        StoreSettings {
+            cache_bytes: self.cache_size.length(),
+            tenants,
+            head_memory,
+            streams_max: self.max_streams,
+            streams_setting: "logs.max_streams",
+        }
+    }
+
+    /// How queries are evaluated.
+    pub fn engine_options(&self, helpers: Helpers) -> EngineOptions {
+        let whole = |number: u128| i64::try_from(number).unwrap_or(i64::MAX);
+        let limits = Limits {
+            series_max: self.max_query_series,
+            entries_max: self.max_entries_limit_per_query,
+            length_max_ns: whole(self.max_query_length.0.as_nanos()),
+            timeout_ms: whole(self.query_timeout.0.as_millis()),
+            memory_max: self.max_memory.length(),
+            ..Limits::default()
+        };
+        EngineOptions { limits, helpers }
+    }
+
     pub fn options(&self) -> LogOptions {
         let grace = self.creation_grace_period.0.as_millis();
         LogOptions {

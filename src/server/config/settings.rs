@@ -211,6 +211,9 @@ section! {
         /// Metrics older than this are dropped, and samples that arrive older are refused. `"0s"`
         /// keeps everything.
         metrics: HumanDuration = HumanDuration::from_secs(30 * 86_400),
+        /// Log lines older than this are dropped, and lines that arrive older are refused. `"0s"`
+        /// keeps everything.
+        logs: HumanDuration = HumanDuration::from_secs(30 * 86_400),
         /// The oldest days of all signals and tenants are dropped when the data folder (parts,
         /// quarantined ones too, the write-ahead log, snapshots) passes this size: a share of the
         /// disk, a size, or `"off"`.
@@ -223,6 +226,8 @@ section! {
     TenantSettings as "tenants" {
         /// Instead of `retention.metrics`: `{ team-a = "7d" }`.
         retention_metrics: ByTenant<HumanDuration> = ByTenant::default(),
+        /// Instead of `retention.logs`: `{ team-a = "7d" }`.
+        retention_logs: ByTenant<HumanDuration> = ByTenant::default(),
         /// Instead of `metrics.active_series_max`: `{ team-a = 100000 }`.
         active_series_max: ByTenant<u64> = ByTenant::default(),
     }
@@ -281,6 +286,19 @@ section! {
     }
 }
 
+/// What holds for all tenants and for single ones, with the settings that say so.
+fn kept(
+    of_all: HumanDuration,
+    of_tenants: &ByTenant<HumanDuration>,
+    [all, own]: [&'static str; 2],
+) -> PerTenant<Kept> {
+    let of_tenant = |(tenant, age): (&TenantId, &HumanDuration)| {
+        (tenant.clone(), Kept { age_ms: age_ms(*age), setting: own })
+    };
+    let default = Kept { age_ms: age_ms(of_all), setting: all };
+    PerTenant { default, own: of_tenants.0.iter().map(of_tenant).collect() }
+}
+
 /// `None` where everything is kept.
 fn age_ms(age: HumanDuration) -> Option<i64> {
     (!age.0.is_zero()).then(|| i64::try_from(age.0.as_millis()).unwrap_or(i64::MAX))
@@ -337,12 +355,14 @@ pub struct Config {
 impl Config {
     /// How long each tenant's metrics are kept.
     pub fn metric_retention(&self) -> PerTenant<Kept> {
-        let default = Kept { age_ms: age_ms(self.retention.metrics), setting: "retention.metrics" };
-        let setting = "tenants.retention_metrics";
-        let own = |(tenant, age): (&TenantId, &HumanDuration)| {
-            (tenant.clone(), Kept { age_ms: age_ms(*age), setting })
-        };
-        PerTenant { default, own: self.tenants.retention_metrics.0.iter().map(own).collect() }
+        let settings = ["retention.metrics", "tenants.retention_metrics"];
+        kept(self.retention.metrics, &self.tenants.retention_metrics, settings)
+    }
+
+    /// How long each tenant's logs are kept.
+    pub fn log_retention(&self) -> PerTenant<Kept> {
+        let settings = ["retention.logs", "tenants.retention_logs"];
+        kept(self.retention.logs, &self.tenants.retention_logs, settings)
     }
 
     /// What each tenant may have of metrics.
