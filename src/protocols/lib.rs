@@ -16,6 +16,7 @@ pub mod grpc;
 mod guard;
 #[cfg_attr(not(test), expect(dead_code, reason = "for protocols that come with the store of logs"))]
 mod logs;
+mod loki;
 pub mod otlp;
 mod principal;
 pub mod prometheus;

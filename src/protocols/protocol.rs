@@ -6,6 +6,7 @@
 //! [`ProtocolSettings`] (docs/how-to/add-a-protocol.md).
 
 use crate::logs::LogsSettings;
+use crate::loki;
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
@@ -28,6 +29,7 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
     vec![
         otlp::protocol(&settings.otlp, services),
         prometheus::protocol(&settings.prometheus, services),
+        loki::protocol(services),
     ]
 }
 

@@ -1,0 +1,30 @@
+//! Loki's HTTP API.
+//!
+//! Lives here: `push` (how lines come in); `query` with `answer`, `listing` (what queries and their
+//! editors are answered), with `parameters` and `envelope` under them, `routes`.
+//! Not here: decoding (wire), limits and levels (`logs`), the language (logql), storage, OTLP under
+//! Loki's name (`otlp`).
+//! Invariant: errors are plain text, as Loki's clients expect them.
+
+mod answer;
+mod envelope;
+mod listing;
+mod parameters;
+mod query;
+mod routes;
+
+use crate::api::ApiState;
+use crate::route::bind;
+use crate::{Protocol, Services};
+use std::sync::Arc;
+
+/// What the handlers see.
+#[derive(Debug)]
+pub(crate) struct Loki {
+    api: ApiState,
+}
+
+pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
+    let loki = Arc::new(Loki { api: ApiState::new(services) });
+    Protocol { routes: bind(&loki, routes::ROUTES), ..Protocol::new("loki") }
+}

@@ -1,0 +1,84 @@
+//! Which paths of Loki's API are served, at the root and under `/loki`.
+
+use super::envelope::{Context, LokiError};
+use super::{Loki, listing, query};
+use crate::api::{run_here, run_query};
+use crate::{Access, Body, Handler, Route, reply};
+use axum::http::Method;
+use axum::response::Response;
+use catalog::Scope;
+
+type LokiHandler = Handler<Loki>;
+pub(super) type LokiRoute = Route<LokiHandler>;
+type Endpoint = fn(&Context) -> Result<Response, LokiError>;
+
+const GET: &[Method] = &[Method::GET];
+const GET_POST: &[Method] = &[Method::GET, Method::POST];
+
+/// An endpoint that reads the store, as a handler.
+macro_rules! reads {
+    ($endpoint:path) => {{
+        const ENDPOINT: Endpoint = $endpoint;
+        let handler: LokiHandler = |state, call| Box::pin(run_query(state, call, ENDPOINT));
+        handler
+    }};
+}
+
+/// An endpoint that reads no store, as a handler.
+macro_rules! knows {
+    ($endpoint:path) => {{
+        const ENDPOINT: Endpoint = $endpoint;
+        let handler: LokiHandler = |state, call| Box::pin(run_here(state, call, ENDPOINT));
+        handler
+    }};
+}
+
+const fn reading(
+    methods: &'static [Method],
+    path: &'static str,
+    handler: LokiHandler,
+    about: &'static str,
+) -> LokiRoute {
+    let (access, body) = (Access::Tenant(Scope::Read), Body::Whole);
+    let (needs_stores, refuse) = (true, reply::refuse_plainly);
+    Route { methods, path, access, body, needs_stores, handler, refuse, about }
+}
+
+/// Makes two routes of a path: at the root and under the prefix.
+macro_rules! both {
+    ($methods:expr, $path:literal, $handler:expr, $about:expr) => {
+        [
+            reading($methods, $path, $handler, $about),
+            reading($methods, concat!("/loki", $path), $handler, $about),
+        ]
+    };
+}
+
+/// The pairs below, joined while compiling.
+const fn joined<const N: usize>(pairs: &[[LokiRoute; 2]]) -> [LokiRoute; N] {
+    let mut routes = [pairs[0][0]; N];
+    let mut at = 0;
+    while at < N {
+        routes[at] = pairs[at / 2][at % 2];
+        at += 1;
+    }
+    routes
+}
+
+const PAIRS: &[[LokiRoute; 2]] = &[
+    both!(GET_POST, "/loki/api/v1/query", reads!(query::instant), "LogQL at one moment"),
+    both!(GET_POST, "/loki/api/v1/query_range", reads!(query::range), "LogQL over a range"),
+    both!(GET_POST, "/loki/api/v1/labels", reads!(listing::names), "Names of labels"),
+    both!(GET_POST, "/loki/api/v1/label", reads!(listing::names), "Names of labels"),
+    both!(
+        GET_POST,
+        "/loki/api/v1/label/{name}/values",
+        reads!(listing::values),
+        "Values of a label"
+    ),
+    both!(GET_POST, "/loki/api/v1/series", reads!(listing::series), "Streams"),
+    both!(GET_POST, "/loki/api/v1/format_query", knows!(listing::format), "A query, formatted"),
+    both!(GET, "/loki/api/v1/status/buildinfo", knows!(listing::build_info), "The API's version"),
+];
+
+pub(super) static ROUTES: &[LokiRoute] = &joined::<{ PAIRS.len() * 2 }>(PAIRS);
