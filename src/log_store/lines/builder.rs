@@ -1,7 +1,7 @@
 //! Collects the lines of a row group and writes them.
 
 use super::column::ColumnEncoder;
-use super::directory::{ColumnPlace, LinesDirectory};
+use super::directory::{ColumnPlace, LinesDirectory, PAGE_KINDS};
 use super::split::{Split, WHOLE};
 use codec::ByteWriter;
 use columns::{Effort, Interner, TextList};
@@ -32,8 +32,8 @@ pub(crate) struct LinesBuilder {
 #[derive(Debug, Default)]
 pub(crate) struct EncodedLines {
     pub(crate) directory: LinesDirectory,
-    pub(crate) texts: Vec<Vec<u8>>,
-    pub(crate) packed: Vec<Vec<u8>>,
+    /// By their kind.
+    pub(crate) pages: [Vec<Vec<u8>>; PAGE_KINDS],
     /// The hashes of the identifiers in the lines.
     pub(crate) ids: Vec<u64>,
 }
@@ -110,39 +110,40 @@ impl LinesBuilder {
     /// The pages of the lines. The builder can be cleared and used again.
     pub(crate) fn encode(&mut self, effort: Effort) -> EncodedLines {
         let mut encoded = EncodedLines::default();
-        let (mut texts, mut packed) = (ByteWriter::default(), ByteWriter::default());
+        let mut writers = <[ByteWriter; PAGE_KINDS]>::default();
         for column in &self.columns[..self.used] {
-            let before = [texts.len(), packed.len()];
-            let (form, stamp) = self.encoder.encode(column, effort, &mut texts, &mut packed);
+            let before = writers.each_ref().map(ByteWriter::len);
+            let (form, stamp) = self.encoder.encode(column, effort, &mut writers);
             self.encoder.identifiers(form, &mut encoded.ids);
-            let (writer, pages) = match form.is_packed() {
-                true => (&mut packed, &mut encoded.packed),
-                false => (&mut texts, &mut encoded.texts),
-            };
-            let start = before[usize::from(form.is_packed())];
-            let (page, length) = (pages.len() as u32, (writer.len() - start) as u32);
-            let place = ColumnPlace { form, stamp, page, start: start as u32, length };
-            encoded.directory.columns.push(place);
+            let kind = form.page_kind(stamp);
+            let (writer, pages) = (&mut writers[kind], &mut encoded.pages[kind]);
+            let (page, start) = (pages.len() as u32, before[kind] as u32);
+            let length = writer.len() as u32 - start;
+            encoded.directory.columns.push(ColumnPlace { form, stamp, page, start, length });
             if writer.len() >= PAGE_BYTES {
                 pages.push(std::mem::take(&mut writer.bytes));
             }
         }
-        // A column without bytes may be the only one of a last page.
-        let used = |kind: bool, pages: usize| {
-            let columns = encoded.directory.columns.iter();
-            columns.filter(|c| c.form.is_packed() == kind).any(|c| c.page as usize == pages)
-        };
-        let is_open = [used(false, encoded.texts.len()), used(true, encoded.packed.len())];
-        if is_open[0] {
-            encoded.texts.push(texts.bytes);
-        }
-        if is_open[1] {
-            encoded.packed.push(packed.bytes);
-        }
+        encoded.end_pages(writers);
         let directory = &mut encoded.directory;
         directory.templates = self.templates.texts().clone();
         directory.rows = self.rows.clone();
-        directory.pages = [encoded.texts.len() as u32, encoded.packed.len() as u32];
         encoded
+    }
+}
+
+impl EncodedLines {
+    /// Ends the last page of each kind. Its only columns may have no bytes.
+    fn end_pages(&mut self, writers: [ByteWriter; PAGE_KINDS]) {
+        for (kind, writer) in writers.into_iter().enumerate() {
+            let pages = &mut self.pages[kind];
+            let is_on = |column: &ColumnPlace| {
+                column.form.page_kind(column.stamp) == kind && column.page as usize == pages.len()
+            };
+            if self.directory.columns.iter().any(is_on) {
+                pages.push(writer.bytes);
+            }
+            self.directory.pages[kind] = pages.len() as u32;
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! they are. The stamp of a column says which characters and lengths it has, so that a search passes
 //! over columns that can't hold what is searched for.
 
+use super::directory::PAGE_KINDS;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
     Effort, TextColumn, TextColumnBuilder, TextList, decode_numbers, encode_numbers, hash_id,
@@ -79,6 +80,10 @@ impl Stamp {
     }
 }
 
+pub(crate) const TEXT_PAGES: usize = 0;
+pub(crate) const DIGIT_PAGES: usize = 1;
+pub(crate) const NUMBER_PAGES: usize = 2;
+
 /// How a column is written; the number stands in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -96,9 +101,14 @@ impl Form {
             .find(|form| *form as u8 == code)
     }
 
-    /// Numbers are packed already: compressing their bytes gains nothing.
-    pub(crate) fn is_packed(self) -> bool {
-        self == Self::Numbers
+    /// The kind of page on which such a column lies: packed numbers, whose bytes compression would not
+    /// make smaller; texts of digits, which searches for words pass over; other texts.
+    pub(crate) fn page_kind(self, stamp: Stamp) -> usize {
+        match self {
+            Self::Numbers => NUMBER_PAGES,
+            _ if stamp.classes & !DIGITS == 0 => DIGIT_PAGES,
+            _ => TEXT_PAGES,
+        }
     }
 }
 
@@ -122,19 +132,19 @@ impl ColumnEncoder {
         &mut self,
         texts: &TextList,
         effort: Effort,
-        texts_to: &mut ByteWriter,
-        packed_to: &mut ByteWriter,
+        writers: &mut [ByteWriter; PAGE_KINDS],
     ) -> (Form, Stamp) {
         let stamp = Stamp::of(texts);
         let form = self.choose(texts, stamp);
+        let writer = &mut writers[form.page_kind(stamp)];
         match form {
-            Form::Same => texts_to.raw(texts.get(0)),
-            Form::Texts => texts.encode(texts_to),
-            Form::Dictionary => self.dictionary.encode(texts.len(), texts_to),
+            Form::Same => writer.raw(texts.get(0)),
+            Form::Texts => texts.encode(writer),
+            Form::Dictionary => self.dictionary.encode(texts.len(), writer),
             Form::Numbers => {
                 let pads = stamp.shortest == stamp.longest;
-                packed_to.varint(if pads { u64::from(stamp.longest) } else { 0 });
-                encode_numbers(&self.numbers, effort.number_level(), packed_to);
+                writer.varint(if pads { u64::from(stamp.longest) } else { 0 });
+                encode_numbers(&self.numbers, effort.number_level(), writer);
             }
         }
         (form, stamp)
@@ -294,11 +304,10 @@ mod tests {
 
     fn round_trip(texts: &[String]) {
         let list: TextList = texts.iter().map(String::as_bytes).collect();
-        let (mut to, mut packed) = (ByteWriter::default(), ByteWriter::default());
-        let (form, stamp) =
-            ColumnEncoder::default().encode(&list, Effort::Last, &mut to, &mut packed);
-        let bytes = if form.is_packed() { packed.bytes } else { to.bytes };
-        let column = Column::decode(form, &bytes, texts.len()).unwrap();
+        let mut writers = <[ByteWriter; PAGE_KINDS]>::default();
+        let (form, stamp) = ColumnEncoder::default().encode(&list, Effort::Last, &mut writers);
+        let bytes = &writers[form.page_kind(stamp)].bytes;
+        let column = Column::decode(form, bytes, texts.len()).unwrap();
         for (row, text) in texts.iter().enumerate() {
             let mut line = Vec::new();
             column.append(row, &mut line);

@@ -17,6 +17,9 @@ pub(crate) struct ColumnPlace {
     pub(crate) length: u32,
 }
 
+/// Columns that a search often passes over together lie together: see [`Form::page_kind`].
+pub(crate) const PAGE_KINDS: usize = 3;
+
 #[derive(Debug, Default)]
 pub(crate) struct LinesDirectory {
     pub(crate) templates: TextList,
@@ -27,8 +30,8 @@ pub(crate) struct LinesDirectory {
     /// The first column of each template, and behind the last one the number of columns.
     pub(crate) firsts: Vec<u32>,
     pub(crate) columns: Vec<ColumnPlace>,
-    /// How many pages of texts and of packed columns there are.
-    pub(crate) pages: [u32; 2],
+    /// How many pages of each kind there are.
+    pub(crate) pages: [u32; PAGE_KINDS],
 }
 
 /// Where the columns of one kind of page are, as they are written one after the other.
@@ -48,10 +51,10 @@ impl LinesDirectory {
         self.templates.encode(writer);
         encode_codes(&self.rows, self.templates.len() as u32, writer);
         self.pages.iter().for_each(|pages| writer.varint(u64::from(*pages)));
-        let mut places = [Places::default(), Places::default()];
+        let mut places = <[Places; PAGE_KINDS]>::default();
         for column in &self.columns {
             let ColumnPlace { form, stamp, page, length, .. } = *column;
-            let of_kind = &mut places[usize::from(form.is_packed())];
+            let of_kind = &mut places[form.page_kind(stamp)];
             writer.u8(form as u8 | if page != of_kind.page { NEXT_PAGE } else { 0 });
             of_kind.page = page;
             stamp.encode(writer);
@@ -87,17 +90,17 @@ impl LinesDirectory {
 
     fn read_columns(&mut self, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
         let count = *self.firsts.last().unwrap_or(&0) as usize;
-        let mut places = [Places::default(), Places::default()];
+        let mut places = <[Places; PAGE_KINDS]>::default();
         for _ in 0..count {
             let wrong = reader.value_error("not a column of lines");
             let code = reader.u8()?;
             let form = Form::from_code(code & !NEXT_PAGE).ok_or(wrong)?;
-            let kind = usize::from(form.is_packed());
+            let stamp = Stamp::decode(reader)?;
+            let kind = form.page_kind(stamp);
             let place = &mut places[kind];
             if code & NEXT_PAGE != 0 {
                 *place = Places { page: place.page + 1, start: 0 };
             }
-            let stamp = Stamp::decode(reader)?;
             let length = reader.length(u32::MAX as usize)? as u32;
             let end = place.start.checked_add(length).ok_or(wrong)?;
             if place.page >= self.pages[kind] {

@@ -19,6 +19,7 @@ mod search;
 mod split;
 
 pub(crate) use builder::{EncodedLines, LinesBuilder};
-pub(crate) use directory::LinesDirectory;
+pub(crate) use column::NUMBER_PAGES;
+pub(crate) use directory::{LinesDirectory, PAGE_KINDS};
 pub(crate) use reader::{ColumnPages, Lines};
 pub(crate) use search::{Needle, search};

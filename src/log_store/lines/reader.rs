@@ -1,7 +1,7 @@
 //! Puts the lines of a row group together again. Columns are read when they are needed.
 
 use super::column::{Column, NOT_ASCII};
-use super::directory::LinesDirectory;
+use super::directory::{LinesDirectory, PAGE_KINDS};
 use super::split::SLOT;
 use crate::error::StoreError;
 use crate::row_set::RowSet;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 /// Where the pages of columns are.
 pub(crate) trait ColumnPages {
     /// A page of columns of a row group, by its place among those of its kind.
-    fn column_page(&self, is_packed: bool, page: u32) -> Result<Vec<u8>, StoreError>;
+    fn column_page(&self, kind: usize, page: u32) -> Result<Vec<u8>, StoreError>;
 }
 
 /// The lines of one row group, as one thread reads them.
 pub(crate) struct Lines<P> {
     pub(crate) directory: Arc<LinesDirectory>,
     source: P,
-    pages: [Vec<OnceCell<Vec<u8>>>; 2],
+    pages: [Vec<OnceCell<Vec<u8>>>; PAGE_KINDS],
     columns: Vec<OnceCell<Column>>,
     ordinals: OnceCell<Vec<u32>>,
 }
@@ -44,7 +44,7 @@ impl<P: ColumnPages> Lines<P> {
             return Ok(column);
         }
         let place = self.directory.columns[index];
-        let page = self.page(place.form.is_packed(), place.page)?;
+        let page = self.page(place.form.page_kind(place.stamp), place.page)?;
         let mut reader = ByteReader::new(page);
         reader.bytes(place.start as usize)?;
         let bytes = reader.bytes(place.length as usize)?;
@@ -58,12 +58,12 @@ impl<P: ColumnPages> Lines<P> {
         self.directory.firsts.partition_point(|first| *first as usize <= index) - 1
     }
 
-    fn page(&self, is_packed: bool, page: u32) -> Result<&[u8], StoreError> {
-        let cell = &self.pages[usize::from(is_packed)][page as usize];
+    fn page(&self, kind: usize, page: u32) -> Result<&[u8], StoreError> {
+        let cell = &self.pages[kind][page as usize];
         if let Some(bytes) = cell.get() {
             return Ok(bytes);
         }
-        let bytes = self.source.column_page(is_packed, page)?;
+        let bytes = self.source.column_page(kind, page)?;
         Ok(cell.get_or_init(|| bytes))
     }
 
@@ -141,11 +141,11 @@ pub(super) mod tests {
     use columns::Effort;
     use proptest::prelude::*;
 
-    pub(crate) struct Pages(pub(crate) [Vec<Vec<u8>>; 2]);
+    pub(crate) struct Pages(pub(crate) [Vec<Vec<u8>>; PAGE_KINDS]);
 
     impl ColumnPages for &Pages {
-        fn column_page(&self, is_packed: bool, page: u32) -> Result<Vec<u8>, StoreError> {
-            Ok(self.0[usize::from(is_packed)][page as usize].clone())
+        fn column_page(&self, kind: usize, page: u32) -> Result<Vec<u8>, StoreError> {
+            Ok(self.0[kind][page as usize].clone())
         }
     }
 
@@ -155,13 +155,13 @@ pub(super) mod tests {
         builder.push(b"an earlier row group 17");
         builder.clear();
         lines.iter().for_each(|line| builder.push(line));
-        let EncodedLines { directory, texts, packed, .. } = builder.encode(Effort::Last);
+        let EncodedLines { directory, pages, .. } = builder.encode(Effort::Last);
         let mut writer = ByteWriter::default();
         directory.encode(&mut writer);
         let mut reader = ByteReader::new(&writer.bytes);
         let directory = LinesDirectory::decode(&mut reader, lines.len()).unwrap();
         reader.finish().unwrap();
-        (Arc::new(directory), Pages([texts, packed]))
+        (Arc::new(directory), Pages(pages))
     }
 
     pub(crate) fn any_line() -> impl Strategy<Value = Vec<u8>> {

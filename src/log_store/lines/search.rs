@@ -5,7 +5,8 @@
 //! template and further slots, and end in one. Each such place is a list of tests of slots that all
 //! have to hold. Stamps rule most of them out before a column is read.
 
-use super::column::{Column, Stamp, classes_of};
+use super::column::{Column, classes_of};
+use super::directory::ColumnPlace;
 use super::reader::{ColumnPages, Lines};
 use super::split::SLOT;
 use crate::error::StoreError;
@@ -82,29 +83,27 @@ pub(crate) fn search<P: ColumnPages>(
 ) -> Result<RowSet, StoreError> {
     let directory = &*lines.directory;
     let mut of_templates = Vec::with_capacity(directory.templates.len());
+    let (mut segments, mut is_any) = (Vec::new(), false);
     for template in 0..directory.templates.len() {
-        of_templates.push(rows_of_template(lines, template, needle)?);
+        let found = rows_of_template(lines, template, needle, &mut segments)?;
+        is_any |= !matches!(found, Found::None);
+        of_templates.push(found);
     }
-    let mut found = RowSet::none(directory.rows.len());
-    if of_templates.iter().all(|found| matches!(found, Found::None)) {
-        return Ok(found);
+    if !is_any {
+        return Ok(RowSet::none(directory.rows.len()));
     }
     let mut next = vec![0usize; of_templates.len()];
-    for (row, template) in directory.rows.iter().enumerate() {
-        let template = *template as usize;
-        let is_found = match &of_templates[template] {
+    Ok(RowSet::of(directory.rows.len(), |row| {
+        let template = directory.rows[row] as usize;
+        match &of_templates[template] {
             Found::All => true,
             Found::None => false,
             Found::Some(ordinals) => {
                 next[template] += 1;
                 ordinals.contains(next[template] - 1)
             }
-        };
-        if is_found {
-            found.insert(row);
         }
-    }
-    Ok(found)
+    }))
 }
 
 /// Which rows of one template were found.
@@ -118,13 +117,14 @@ fn rows_of_template<P: ColumnPages>(
     lines: &Lines<P>,
     template: usize,
     needle: &Needle,
+    segments: &mut Vec<(u32, u32)>,
 ) -> Result<Found, StoreError> {
     let directory = &*lines.directory;
     let columns = directory.columns_of(template);
     let text = needle.folded(directory.templates.get(template));
-    let stamps = columns.clone().map(|column| directory.columns[column].stamp).collect();
-    let places =
-        PlaceFinder { segments: text.split(|byte| *byte == SLOT).collect(), stamps, needle }.find();
+    segments_of(&text, segments);
+    let slots = &directory.columns[columns.clone()];
+    let places = PlaceFinder { text: &text, segments, slots, needle }.find();
     if places.is_always {
         return Ok(Found::All);
     }
@@ -161,11 +161,23 @@ fn rows_of_template<P: ColumnPages>(
     Ok(Found::Some(found))
 }
 
+/// Where in a template the texts before, between and behind its slots are.
+fn segments_of(template: &[u8], segments: &mut Vec<(u32, u32)>) {
+    segments.clear();
+    let mut start = 0;
+    for slot in memchr::memchr_iter(SLOT, template) {
+        segments.push((start, slot as u32));
+        start = slot as u32 + 1;
+    }
+    segments.push((start, template.len() as u32));
+}
+
 /// Finds the places of a needle in one template.
 struct PlaceFinder<'f> {
+    text: &'f [u8],
     /// What stands before, between and behind the slots.
-    segments: Vec<&'f [u8]>,
-    stamps: Vec<Stamp>,
+    segments: &'f [(u32, u32)],
+    slots: &'f [ColumnPlace],
     needle: &'f Needle,
 }
 
@@ -173,22 +185,29 @@ impl PlaceFinder<'_> {
     fn find(&self) -> Places {
         let mut places = Places::default();
         let needle = &self.needle.text;
-        let is_in = |segment: &&[u8]| self.needle.finder.find(segment).is_some();
-        if needle.is_empty() || self.segments.iter().any(is_in) {
+        // No needle holds the byte that stands for a slot, but for those of which no template is made.
+        if needle.is_empty()
+            || self.needle.finder.find(self.text).is_some() && !needle.contains(&SLOT)
+        {
             places.is_always = true;
             return places;
         }
         let mut tests = Vec::new();
-        for slot in 0..self.stamps.len() {
+        for slot in 0..self.slots.len() {
             self.begin_in_segment(slot, &mut tests, &mut places);
             self.begin_in_slot(slot, &mut tests, &mut places);
         }
         places
     }
 
+    fn segment(&self, index: usize) -> &[u8] {
+        let (start, end) = self.segments[index];
+        &self.text[start as usize..end as usize]
+    }
+
     /// The needle begins in the segment before a slot and reaches the slot.
     fn begin_in_segment(&self, slot: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
-        let (segment, needle) = (self.segments[slot], &self.needle.text);
+        let (segment, needle) = (self.segment(slot), &self.needle.text);
         for length in 1..=segment.len().min(needle.len() - 1) {
             if segment[segment.len() - length..] == needle[..length] {
                 self.go_on(slot, length, tests, places);
@@ -235,7 +254,7 @@ impl PlaceFinder<'_> {
 
     /// Where the needle is matched up to if the segment follows at `at`; `None` if it does not fit.
     fn through_segment(&self, segment: usize, at: usize) -> Option<usize> {
-        let (segment, rest) = (self.segments[segment], &self.needle.text[at..]);
+        let (segment, rest) = (self.segment(segment), &self.needle.text[at..]);
         let length = segment.len().min(rest.len());
         (segment[..length] == rest[..length]).then_some(at + length)
     }
@@ -244,7 +263,7 @@ impl PlaceFinder<'_> {
     fn reach(&self, segment: usize, at: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
         if at == self.needle.text.len() {
             self.keep(tests, places);
-        } else if segment < self.stamps.len() {
+        } else if segment < self.slots.len() {
             self.go_on(segment, at, tests, places);
         }
     }
@@ -266,7 +285,7 @@ impl PlaceFinder<'_> {
 
     /// Whether any text with the stamp of the slot can pass.
     fn is_possible(&self, test: &SlotTest) -> bool {
-        let stamp = self.stamps[test.slot];
+        let stamp = self.slots[test.slot].stamp;
         let piece = &self.needle.text[test.start..test.end];
         let length = piece.len() as u32;
         let fits = match test.relation {
@@ -316,6 +335,9 @@ fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> Ro
         Column::Texts(texts) => RowSet::of(rows, |row| passes(texts.get(row))),
         Column::Dictionary(column) => {
             let passing: Vec<bool> = column.values.iter().map(passes).collect();
+            if !passing.contains(&true) {
+                return RowSet::none(rows);
+            }
             RowSet::of(rows, |row| passing.get(column.codes[row] as usize) == Some(&true))
         }
         Column::Numbers(..) => {

@@ -1,5 +1,6 @@
 //! What a row group records about itself.
 
+use crate::lines::PAGE_KINDS;
 use codec::{ByteReader, ByteWriter, DecodeError};
 
 /// Lines of one stream, next to each other in a row group.
@@ -31,8 +32,8 @@ pub(crate) struct GroupHead {
     pub(crate) rare_fields: Option<u32>,
     pub(crate) times: u32,
     pub(crate) lines: u32,
-    /// The first page of columns of texts, and of packed columns.
-    pub(crate) columns: [u32; 2],
+    /// The first page of each kind of columns of lines.
+    pub(crate) columns: [u32; PAGE_KINDS],
 }
 
 impl GroupHead {
@@ -54,7 +55,7 @@ impl GroupHead {
             field.counts.iter().for_each(|count| writer.varint(u64::from(*count)));
         }
         writer.varint(self.rare_fields.map_or(0, |page| u64::from(page) + 1));
-        for page in [self.times, self.lines, self.columns[0], self.columns[1]] {
+        for page in [self.times, self.lines].into_iter().chain(self.columns) {
             writer.varint(u64::from(page));
         }
     }
@@ -73,7 +74,9 @@ impl GroupHead {
         head.rare_fields = number(&mut reader)?.checked_sub(1);
         head.times = number(&mut reader)?;
         head.lines = number(&mut reader)?;
-        head.columns = [number(&mut reader)?, number(&mut reader)?];
+        for page in &mut head.columns {
+            *page = number(&mut reader)?;
+        }
         reader.finish()?;
         Ok(head)
     }
@@ -111,7 +114,7 @@ mod tests {
         fn heads_come_back(
             runs in prop::collection::vec((0u32..9, 1u32..99, any::<u64>()), 0..9),
             fields in prop::collection::vec((".*", any::<u32>(), any::<Vec<u32>>()), 0..4),
-            rare in prop::option::of(0u32..99), pages: [u32; 4],
+            rare in prop::option::of(0u32..99), pages: [u32; 5],
         ) {
             let mut stream = 0;
             let run = |(gap, rows, bytes)| {
@@ -123,7 +126,7 @@ mod tests {
             let head = GroupHead {
                 rows: runs.iter().map(|run| run.rows).sum(), runs,
                 fields: fields.into_iter().map(field).collect(), rare_fields: rare,
-                times: pages[0], lines: pages[1], columns: [pages[2], pages[3]],
+                times: pages[0], lines: pages[1], columns: [pages[2], pages[3], pages[4]],
             };
             let mut writer = ByteWriter::default();
             head.encode(&mut writer);

@@ -20,10 +20,8 @@ pub(crate) const PART_SCHEMA: u16 = 1;
 mod page {
     /// Templates, and where the columns of lines are.
     pub(super) const LINES: u16 = 1;
-    /// Columns of lines, texts.
-    pub(super) const LINE_TEXTS: u16 = 2;
-    /// Columns of lines, packed numbers.
-    pub(super) const LINE_NUMBERS: u16 = 3;
+    /// Columns of lines: texts, texts of digits, packed numbers.
+    pub(super) const COLUMNS: [u16; 3] = [2, 11, 3];
     pub(super) const TIMES: u16 = 4;
     /// A field of a row group.
     pub(super) const FIELD: u16 = 5;

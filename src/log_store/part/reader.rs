@@ -182,11 +182,10 @@ impl Group {
 }
 
 impl ColumnPages for Group {
-    fn column_page(&self, is_packed: bool, number: u32) -> Result<Vec<u8>, StoreError> {
-        let first = self.head.columns[usize::from(is_packed)];
+    fn column_page(&self, kind: usize, number: u32) -> Result<Vec<u8>, StoreError> {
+        let first = self.head.columns[kind];
         let index = first.checked_add(number).ok_or(wrong("a page beyond the part"))?;
-        let kind = if is_packed { page::LINE_NUMBERS } else { page::LINE_TEXTS };
-        if self.part.part.entry(index)?.kind != kind {
+        if self.part.part.entry(index)?.kind != page::COLUMNS[kind] {
             return Err(wrong("a page of columns that holds something else").into());
         }
         Ok(self.part.part.page(index)?)

@@ -5,7 +5,7 @@ use super::index::{
 };
 use super::{FieldPlace, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Run, page};
 use crate::error::StoreError;
-use crate::lines::{EncodedLines, LinesBuilder};
+use crate::lines::{EncodedLines, LinesBuilder, NUMBER_PAGES};
 use codec::ByteWriter;
 use columns::{Effort, IdIndexBuilder, TextColumnBuilder, encode_numbers, hash_id, hex_to_ids};
 use engine::PartOrigin;
@@ -287,18 +287,18 @@ impl PartBuilder {
     }
 
     fn write_lines(&mut self, head: &mut GroupHead) -> Result<(), StoreError> {
-        let EncodedLines { directory, texts, packed, ids } = self.group.lines.encode(self.effort);
+        let EncodedLines { directory, pages, ids } = self.group.lines.encode(self.effort);
         ids.iter().for_each(|hash| self.ids.add(*hash, self.groups.len() as u32));
-        for (index, page) in texts.iter().enumerate() {
-            let number = self.page(page::LINE_TEXTS, page)?;
-            if index == 0 {
-                head.columns[0] = number;
-            }
-        }
-        for (index, page) in packed.iter().enumerate() {
-            let number = self.writer.page(page::LINE_NUMBERS, None, page, Compression::None)?;
-            if index == 0 {
-                head.columns[1] = number;
+        for (kind, pages) in pages.iter().enumerate() {
+            let compression = match kind {
+                NUMBER_PAGES => Compression::None,
+                _ => self.effort.compression(),
+            };
+            for (index, page) in pages.iter().enumerate() {
+                let number = self.writer.page(page::COLUMNS[kind], None, page, compression)?;
+                if index == 0 {
+                    head.columns[kind] = number;
+                }
             }
         }
         let mut writer = ByteWriter::default();
