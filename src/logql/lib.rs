@@ -1,7 +1,7 @@
 //! LogQL: the query language of Loki, over columns. Step 6.
 //!
 //! Lives here: lexer, parser, formatter; pipelines compiled to conditions on columns and to stages for
-//! single lines; queries of lines, windows, operators (`engine`); the language of cases (`script`) with an
+//! single lines, what stages take out of a line (`extract`); queries of lines, windows, operators (`engine`); the language of cases (`script`) with an
 //! in-memory store for it. What queries ask of a store is [`Storage`].
 //! Not here: HTTP, JSON, statuses, storing; templates, which are a crate of their own.
 //! Invariants: no text and no line makes it panic; every error names what is wrong; labels of a line
@@ -12,6 +12,7 @@
 pub mod ast;
 pub mod engine;
 mod error;
+pub mod extract;
 mod labels;
 mod lex;
 mod memory;
