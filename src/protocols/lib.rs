@@ -12,9 +12,11 @@ mod api;
 mod bounds;
 mod commit;
 mod cors;
+pub mod elasticsearch;
+pub mod fluent;
 pub mod grpc;
 mod guard;
-#[cfg_attr(not(test), expect(dead_code, reason = "for protocols that come with the store of logs"))]
+mod jsonline;
 mod logs;
 mod loki;
 pub mod otlp;
@@ -27,6 +29,7 @@ mod services;
 pub mod settings;
 mod sockets;
 mod stop;
+pub mod syslog;
 #[cfg(test)]
 mod testing;
 

@@ -5,11 +5,15 @@
 //! one, add `mod` to lib.rs, and here a line in [`all`] and, if it has settings, in
 //! [`ProtocolSettings`] (docs/how-to/add-a-protocol.md).
 
+use crate::elasticsearch::{self, ElasticsearchSettings};
+use crate::fluent::{self, FluentSettings};
+use crate::jsonline;
 use crate::logs::LogsSettings;
 use crate::loki;
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
+use crate::syslog::{self, SyslogSettings};
 use crate::{Cors, Listener, Services, sections};
 use observe::Metric;
 use std::fmt;
@@ -21,6 +25,9 @@ sections! {
         prometheus: PrometheusSettings,
         otlp: OtlpSettings,
         logs: LogsSettings,
+        elasticsearch: ElasticsearchSettings,
+        syslog: SyslogSettings,
+        fluent: FluentSettings,
     }
 }
 
@@ -30,6 +37,10 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         otlp::protocol(&settings.otlp, services),
         prometheus::protocol(&settings.prometheus, services),
         loki::protocol(services),
+        elasticsearch::protocol(&settings.elasticsearch, services),
+        jsonline::protocol(services),
+        syslog::protocol(&settings.syslog, services),
+        fluent::protocol(&settings.fluent, services),
     ]
 }
 

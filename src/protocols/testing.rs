@@ -13,7 +13,9 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use ingest::{Gateway, RetentionClock};
+use log_store::{LogField, LogRows, LogStore, Needs, Order, Scratch, Select};
 use metric_store::{Limits, MetricStore, StoreSettings};
+use model::TimeUnit;
 use parts::Site;
 use platform::sim::{Fault, Operation, SimClock, SimDisk};
 use platform::{Clock, DiskBlobs, Ids, SeededRandom};
@@ -38,27 +40,34 @@ impl Snapshots for NamedSnapshots {
     }
 }
 
-fn open_metrics(clock: &Arc<dyn Clock>, disk: &SimDisk) -> MetricServices {
+fn open_stores(clock: &Arc<dyn Clock>, disk: &SimDisk) -> (MetricServices, LogServices) {
     let shared = Arc::new(disk.clone());
     let random = Arc::new(SeededRandom::new(1));
     let blobs = Arc::new(DiskBlobs::open(shared.clone(), "blobs").unwrap());
     let ids = Arc::new(Ids::new(Arc::clone(clock), random.clone()));
     let site = Site::new(blobs, Arc::clone(clock), ids);
     let settings = StoreSettings { cache_bytes: 1 << 20, ..StoreSettings::default() };
-    let store = MetricStore::open(site, random.clone(), settings).unwrap();
+    let store = MetricStore::open(site.clone(), random.clone(), settings).unwrap();
+    let log_store = LogStore::open(site, log_store::StoreSettings::default()).unwrap();
     let options = LogOptions { retry: Duration::from_millis(1), ..LogOptions::default() };
     let (wal, _) = Log::open(shared, Arc::clone(clock), random, options).unwrap();
     let known = store.engine().wal_covered().unwrap_or_default();
-    MetricServices {
+    let gateway = Arc::new(Gateway::new(Arc::new(wal), known));
+    let retention_clock = Arc::new(RetentionClock::new(Arc::clone(clock), None));
+    let logs = LogServices {
+        store: log_store,
+        gateway: Arc::clone(&gateway),
+        retention_clock: Arc::clone(&retention_clock),
+    };
+    let limits = Limits { active_series_max: 1_000_000, setting: "metrics.active_series_max" };
+    let metrics = MetricServices {
         store,
-        gateway: Arc::new(Gateway::new(Arc::new(wal), known)),
-        limits: PerTenant::new(Limits {
-            active_series_max: 1_000_000,
-            setting: "metrics.active_series_max",
-        }),
-        retention_clock: Arc::new(RetentionClock::new(Arc::clone(clock), None)),
+        gateway,
+        limits: PerTenant::new(limits),
+        retention_clock,
         snapshots: Arc::new(NamedSnapshots),
-    }
+    };
+    (metrics, logs)
 }
 
 /// Holds everything.
@@ -115,6 +124,7 @@ pub(crate) struct TestServer {
     router: Router,
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) metrics: MetricServices,
+    pub(crate) logs: LogServices,
     pub(crate) pool: Arc<Pool>,
     disk: SimDisk,
     runtime: tokio::runtime::Runtime,
@@ -163,8 +173,9 @@ impl TestServer {
         services.metric_options = settings.prometheus.metric_options(engine);
         services.log_options = settings.logs.options();
         let disk = SimDisk::with_clock(Arc::clone(&clock));
-        let metrics = open_metrics(&clock, &disk);
+        let (metrics, logs) = open_stores(&clock, &disk);
         services.open_metrics(metrics.clone());
+        services.open_logs(logs.clone());
         let services = Arc::new(services);
         let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services)));
         let mut protocols = all(&settings, &services);
@@ -174,7 +185,38 @@ impl TestServer {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        Self { router, protocols, metrics, pool, disk, runtime }
+        Self { router, protocols, metrics, logs, pool, disk, runtime }
+    }
+
+    /// All lines that are stored, with their streams, times and fields; lines and fields are sorted.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for tenant in self.logs.store.tenants() {
+            let of_tenant = match tenant.as_str() {
+                "default" => String::new(),
+                name => format!("[{name}] "),
+            };
+            let needs = Needs { lines: true, fields: None };
+            let time = TimeUnit::Nanos.everything();
+            let (matchers, conditions, order) = (&[][..], &[][..], Order::OldestFirst);
+            let wanted = Select { time, matchers, conditions, order, needs: &needs };
+            let selection = self.logs.store.select(&tenant, &wanted).unwrap();
+            let mut scratch = Scratch::default();
+            for piece in 0..selection.pieces().len() {
+                let rows = selection.read(piece, &mut scratch).unwrap();
+                for row in 0..rows.times.len() {
+                    let labels = selection.labels(rows.streams[row]);
+                    found.push(format!("{of_tenant}{labels} {}", shown_line(&rows, row)));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// From here on nothing can be stored.
+    pub(crate) fn break_disk(&self) {
+        self.disk.keep_failing(Operation::Append, Fault::Eio);
     }
 
     /// Sends what can't be stored, because the disk fails. Afterwards the disk is well again.
@@ -184,7 +226,7 @@ impl TestServer {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answered {
-        self.disk.keep_failing(Operation::Append, Fault::Eio);
+        self.break_disk();
         let answered = self.send(line, headers, body);
         self.disk.heal();
         while self.metrics.gateway.wal().health() != Health::Healthy {
@@ -306,6 +348,16 @@ impl TestServer {
         let body = request.get(blank + 1..).unwrap_or_default().join("\n");
         self.send(request[0], &headers, body)
     }
+}
+
+/// Time, text and fields of a line.
+fn shown_line(rows: &LogRows<'_>, row: usize) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let value =
+        |field: &LogField| Some(format!(" {}={:?}", field.name, text(field.column.get(row)?)));
+    let mut fields: Vec<String> = rows.fields.iter().filter_map(value).collect();
+    fields.sort();
+    format!("{} {:?}{}", rows.times[row], text(rows.lines.get(row)), fields.concat())
 }
 
 fn request(line: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {

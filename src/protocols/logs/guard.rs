@@ -48,7 +48,8 @@ pub(crate) struct LogWindow {
 
 impl LogWindow {
     /// `now_ms` is the earliest and the latest time that it may be now, `age_ms` how long lines are
-    /// kept.
+    /// kept. While the wall clock is distrusted, only what is too old or too new by any clock is
+    /// refused, because senders drop what is refused.
     pub(crate) fn new(now_ms: (i64, i64), age_ms: Option<i64>, options: &LogOptions) -> Self {
         let oldest_ms = age_ms.map_or(i64::MIN, |age_ms| now_ms.0.saturating_sub(age_ms));
         let latest_ms = now_ms.1.saturating_add(options.future_grace_ms);
@@ -141,6 +142,11 @@ impl<'a, S: LogSink + ?Sized> LogGuard<'a, S> {
     pub(crate) fn require_labels(&mut self) {
         self.needs_labels = true;
         self.begin();
+    }
+
+    /// Whether lines get the field `detected_level`.
+    pub(crate) fn adds_levels(&self) -> bool {
+        self.options.levels.is_some()
     }
 
     /// Lines that were passed on.

@@ -6,9 +6,15 @@
 //! Invariants: every line that a client sends is passed to the store or refused; every refusal is
 //! counted by its reason, and the protocol tells its client.
 
+mod commit;
 mod guard;
 mod level;
+mod record;
 mod settings;
 
+pub(crate) use commit::{
+    CommittedLogs, Guard, commit, commit_held, room_for_lines, room_for_record,
+};
 pub(crate) use guard::METRICS;
+pub(crate) use record::{BadRecord, RecordShape, RecordWriter, ShapeNames};
 pub use settings::{LogOptions, LogsSettings};

@@ -47,6 +47,29 @@ section! {
         ]
         .map(str::to_owned)
         .to_vec(),
+        /// Which fields of documents and records (Elasticsearch, JSON lines, Fluentd) become labels of
+        /// their streams, dots in their names underscores. All others are fields of their lines.
+        stream_fields: Vec<String> = [
+            "service.name",
+            "data_stream.dataset",
+            "data_stream.namespace",
+            "host.name",
+            "kubernetes.namespace",
+            "kubernetes.namespace_name",
+            "kubernetes.pod.name",
+            "kubernetes.pod_name",
+            "kubernetes.container.name",
+            "kubernetes.container_name",
+            "container_name",
+            "cluster",
+            "namespace",
+            "pod",
+            "container",
+            "app",
+            "job",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         /// The longest line.
         max_line_size: ByteSize = ByteSize::mib(1),
         /// Cut longer lines, and say in the field `truncated_from` how long they were, rather than
@@ -89,6 +112,7 @@ pub struct LogOptions {
     pub(super) service_names: Vec<String>,
     /// `None`: levels are not looked for.
     pub(super) levels: Option<LevelFields>,
+    pub(crate) stream_fields: Vec<String>,
     pub(super) line_max: usize,
     pub(super) truncate: bool,
     pub(super) labels_max: usize,
@@ -130,6 +154,7 @@ impl LogsSettings {
         LogOptions {
             service_names: self.discover_service_name.clone(),
             levels: self.discover_log_levels.then(|| LevelFields::new(&self.log_level_fields)),
+            stream_fields: self.stream_fields.clone(),
             line_max: self.max_line_size.length(),
             truncate: self.max_line_size_truncate,
             labels_max: self.max_label_names_per_series,

@@ -10,8 +10,11 @@ mod answer;
 mod envelope;
 mod listing;
 mod parameters;
+mod push;
 mod query;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use crate::api::ApiState;
 use crate::route::bind;
@@ -26,5 +29,7 @@ pub(crate) struct Loki {
 
 pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
     let loki = Arc::new(Loki { api: ApiState::new(services) });
-    Protocol { routes: bind(&loki, routes::ROUTES), ..Protocol::new("loki") }
+    let mut routes = bind(&loki, routes::ROUTES);
+    routes.extend(bind(&loki, push::ROUTES));
+    Protocol { routes, ..Protocol::new("loki") }
 }

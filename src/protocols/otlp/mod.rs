@@ -1,13 +1,14 @@
 //! OTLP over HTTP (protobuf and JSON) and gRPC.
 //!
 //! Lives here: `export` (what the exports of all signals have in common: encodings, partial success,
-//! errors), `metrics` (what is done with metrics). Another signal is a file beside `metrics` and its
-//! lines in the table below.
+//! errors), `metrics` and `logs` (what is done with each signal). Another signal is a file beside them
+//! and its lines in the table below.
 //! Not here: decoding (wire), gRPC's framing (`grpc`).
 //! Invariants: an answer has the encoding of its request. An export that may succeed later is
 //! answered with 503 or UNAVAILABLE, because clients drop their data at 500 and INTERNAL.
 
 mod export;
+mod logs;
 mod metrics;
 mod settings;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::{Access, Body, Call, Handler, Protocol, Refuse, Route, Services, grpc
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use catalog::Scope;
+use logs::Logs;
 use metrics::{DeltaState, Metrics};
 use std::sync::Arc;
 
@@ -66,6 +68,10 @@ const fn http_metrics(path: &'static str, about: &'static str) -> OtlpRoute {
     route(path, handler!(export::http::<Metrics>), export::refuse, about)
 }
 
+const fn http_logs(path: &'static str, about: &'static str) -> OtlpRoute {
+    route(path, handler!(export::http::<Logs>), export::refuse, about)
+}
+
 /// The route of the requests that browsers send before an export from another site.
 const fn preflight(path: &'static str) -> OtlpRoute {
     let of_post = route(path, handler!(options), export::refuse, "CORS");
@@ -83,7 +89,21 @@ static ROUTES: &[OtlpRoute] = &[
         grpc::refuse,
         "OTLP metrics over gRPC",
     ),
+    http_logs("/v1/logs", "OTLP logs, protobuf or JSON"),
+    http_logs("/otlp/v1/logs", "The same under Loki's name"),
+    http_logs("/loki/otlp/v1/logs", "The same under its prefix"),
+    http_logs("/insert/opentelemetry/v1/logs", "The same under VictoriaLogs' name"),
+    route(
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        handler!(export::grpc::<Logs>),
+        grpc::refuse,
+        "OTLP logs over gRPC",
+    ),
     preflight("/v1/metrics"),
+    preflight("/v1/logs"),
+    preflight("/otlp/v1/logs"),
+    preflight("/loki/otlp/v1/logs"),
+    preflight("/insert/opentelemetry/v1/logs"),
     preflight("/otlp/v1/metrics"),
     preflight("/api/v1/otlp/v1/metrics"),
     preflight("/prometheus/api/v1/otlp/v1/metrics"),

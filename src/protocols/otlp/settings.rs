@@ -1,4 +1,4 @@
-//! How OTLP metrics become Prometheus metrics.
+//! How OTLP metrics become Prometheus metrics, and OTLP logs lines of streams.
 
 use crate::section;
 use crate::settings::HumanDuration;
@@ -30,8 +30,8 @@ impl TranslationStrategy {
 }
 
 section! {
-    /// OTLP metrics: how they become Prometheus metrics. Names and meanings follow Prometheus'
-    /// own `otlp` section.
+    /// OTLP: how metrics become Prometheus metrics (names and meanings follow Prometheus' own `otlp`
+    /// section), and logs lines of streams.
     OtlpSettings as "otlp" {
         /// `"UnderscoreEscapingWithSuffixes"`, `"UnderscoreEscapingWithoutSuffixes"`,
         /// `"NoUTF8EscapingWithSuffixes"` or `"NoTranslation"`.
@@ -61,7 +61,31 @@ section! {
         promote_scope_metadata: bool = false,
         /// Delta points are added up. The sum of a series without points for this long starts again at 0.
         delta_expiry: HumanDuration = HumanDuration::from_secs(300),
-        /// The sites whose pages may send metrics from browsers to the paths of OTLP over HTTP, as
+        /// Resource attributes that become labels of the streams of logs, dots in their names
+        /// underscores; the list is Loki's. All other attributes are fields of their lines.
+        log_stream_attributes: Vec<String> = [
+            "service.name",
+            "service.namespace",
+            "service.instance.id",
+            "deployment.environment",
+            "deployment.environment.name",
+            "cloud.region",
+            "cloud.availability_zone",
+            "k8s.cluster.name",
+            "k8s.namespace.name",
+            "k8s.pod.name",
+            "k8s.container.name",
+            "container.name",
+            "k8s.replicaset.name",
+            "k8s.deployment.name",
+            "k8s.statefulset.name",
+            "k8s.daemonset.name",
+            "k8s.cronjob.name",
+            "k8s.job.name",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        /// The sites whose pages may send metrics and logs from browsers to the paths of OTLP over HTTP, as
         /// browsers send them in `Origin`: `["https://shop.example"]`. `["*"]`: every site.
         cors_origins: Vec<String> = Vec::new(),
         /// Series whose deltas are added up at the same time; more are rejected.

@@ -259,3 +259,79 @@ fn scopes_and_targets_are_told_as_prometheus_tells_them() {
     let found = value_of(&server, "target_info");
     assert!(found.contains(r#""job":"s","os":"x","service_name":"s"}"#), "{found}");
 }
+
+const LOGS_GRPC: &str = "POST /opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+/// A record of a resource, in protobuf.
+fn record(service: &str, time_ns: u64, body: &str) -> Vec<u8> {
+    let attribute = |writer: &mut Writer, field, key: &str, value: &str| {
+        writer.message(field, |attribute| {
+            attribute.text(1, key);
+            attribute.message(2, |any| any.text(1, value));
+        });
+    };
+    let mut writer = Writer::new();
+    writer.message(1, |resource_logs| {
+        resource_logs.message(1, |resource| {
+            attribute(resource, 1, "service.name", service);
+            attribute(resource, 1, "host.name", "h");
+        });
+        resource_logs.message(2, |scope_logs| {
+            scope_logs.message(2, |record| {
+                record.double(1, f64::from_bits(time_ns));
+                record.varint(2, 17);
+                record.message(5, |any| any.text(1, body));
+                record.bytes(9, &[0xab; 16]);
+            });
+        });
+    });
+    writer.into_bytes()
+}
+
+#[test]
+fn records_become_lines_over_http_and_grpc() {
+    let server = TestServer::new(|_| {});
+    let now_ns = NOW_MS.unsigned_abs() * 1_000_000;
+    let body = record("shop", now_ns, "hello");
+    for path in ["/v1/logs", "/otlp/v1/logs", "/loki/otlp/v1/logs", "/insert/opentelemetry/v1/logs"]
+    {
+        let answer = server.send(&format!("POST {path}"), &[PROTOBUF], body.clone());
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    }
+    let answer = server.send(LOGS_GRPC, &[], framed(&body, 0));
+    assert_eq!((grpc_status(&answer).0.as_str(), answer.body), ("0", vec![0; 5]));
+    let json = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},
+        {"key":"host.name","value":{"stringValue":"h"}}]},"scopeLogs":[{"logRecords":[{"timeUnixNano":"1700000000000000000",
+        "severityNumber":17,"body":{"stringValue":"hello"},"traceId":"ABABABABABABABABABABABABABABABAB"}]}]}]}"#;
+    let answer = server.send("POST /v1/logs", &[("content-type", "application/json")], json);
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, "{}".to_owned()));
+    let expected = format!(
+        r#"{{service_name="shop"}} 1700000000000000000 "hello" detected_level="error" host_name="h" severity_number="17" trace_id="{}""#,
+        "ab".repeat(16)
+    );
+    assert_eq!(server.lines(), vec![expected; 6]);
+}
+
+#[test]
+fn records_that_can_not_be_stored_are_a_partial_success() {
+    let server = TestServer::new(|_| {});
+    let late = NOW_MS.unsigned_abs() * 2_000_000;
+    let answer = server.send("POST /v1/logs", &[PROTOBUF], record("shop", late, "x"));
+    assert_eq!((answer.status.as_u16(), &answer.body[2..4]), (200, &b"\x08\x01"[..]));
+    let text = answer.text();
+    assert!(
+        text.contains("entry for stream '{service_name=\"shop\"}' has timestamp too new"),
+        "{text}"
+    );
+    assert!(server.lines().is_empty());
+    let answer = server.send("POST /v1/logs", &[PROTOBUF], "\u{1}");
+    assert_eq!((answer.status.as_u16(), answer.body[..2].to_vec()), (400, vec![0x08, 3]));
+    let body = record("shop", 0, "x");
+    let answer = server.send_to_broken_disk("POST /v1/logs", &[PROTOBUF], body.clone());
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
+    assert_eq!(server.send("POST /v1/logs", &[PROTOBUF], body).status, 200);
+    assert!(
+        server.lines()[0].contains(" 1700000000000000000 "),
+        "records without a time are of now"
+    );
+}

@@ -4,7 +4,9 @@
 mod by_tenant;
 mod section;
 mod units;
+mod values;
 
 pub use by_tenant::ByTenant;
 pub use section::{SectionDoc, SettingDoc};
 pub use units::{ByteSize, HumanDuration, SizeLimit};
+pub use values::{Secret, TenantName, UtcOffset};

@@ -1,0 +1,179 @@
+//! A connection: the handshake where there is a shared key, then messages until it ends.
+
+use super::handshake::Handshake;
+use super::message::parse;
+use super::store::{Outcome, store};
+use super::{DROPPED, Fluent, MESSAGES};
+use crate::bounds::Held;
+use crate::{Accepted, Socket, Stop};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wire::msgpack::{MessageEnd, MsgpackWriter};
+
+/// How much is read at once, and so stored together where messages are small.
+const READ_SIZE: usize = 64 << 10;
+/// The largest answer of a sender in the handshake.
+const PING_MAX: usize = 4 << 10;
+
+pub(super) async fn serve(fluent: Arc<Fluent>, accepted: Accepted) {
+    let Accepted { socket, stop, .. } = accepted;
+    let held = fluent.services.request_memory.hold();
+    let Ok(()) = held.take(2 * READ_SIZE) else { return DROPPED.increment(&["memory"]) };
+    let mut session = Session {
+        socket,
+        stop,
+        held,
+        piece: vec![0; READ_SIZE],
+        arrived: Vec::new(),
+        end: MessageEnd::default(),
+        fluent,
+    };
+    // An error of the socket means that the sender is gone.
+    if let Ok(true) = session.greet().await {
+        let _ = session.messages().await;
+    }
+}
+
+struct Session {
+    fluent: Arc<Fluent>,
+    socket: Box<dyn Socket>,
+    stop: Stop,
+    /// The memory of what arrived.
+    held: Held,
+    piece: Vec<u8>,
+    arrived: Vec<u8>,
+    /// How far the message at the beginning of `arrived` is known.
+    end: MessageEnd,
+}
+
+impl Session {
+    /// Answers whether the sender may send.
+    async fn greet(&mut self) -> io::Result<bool> {
+        let fluent = Arc::clone(&self.fluent);
+        let key = fluent.settings.shared_key.as_bytes();
+        if key.is_empty() {
+            return Ok(true);
+        }
+        let connection = fluent.connections.fetch_add(1, Ordering::Relaxed);
+        let now_ns = fluent.services.clock.wall_ns();
+        let handshake = Handshake::new(key, connection, now_ns);
+        self.socket.write_all(&handshake.helo()).await?;
+        let Some(ping) = self.next(PING_MAX).await? else { return Ok(false) };
+        let host = &fluent.services.machine.host_name;
+        let Ok((pong, knows)) = handshake.pong(&ping, host) else {
+            DROPPED.increment(&["malformed"]);
+            return Ok(false);
+        };
+        self.socket.write_all(&pong).await?;
+        if !knows {
+            DROPPED.increment(&["shared_key"]);
+        }
+        Ok(knows)
+    }
+
+    async fn messages(&mut self) -> io::Result<()> {
+        let size_max = self.fluent.settings.message_size.length();
+        while let Some(first) = self.next(size_max).await? {
+            let mut messages = vec![first];
+            while let Some(length) = self.whole() {
+                messages.push(self.split(length));
+            }
+            MESSAGES.add(messages.len() as u64);
+            let chunks = messages.iter().map(|message| Ok(parse(message)?.and_then(ack_of)));
+            let Ok(acks) = chunks.collect::<Result<Vec<_>, wire::msgpack::MsgpackError>>() else {
+                // What follows can't be trusted to be the beginning of a message.
+                DROPPED.increment(&["malformed"]);
+                return Ok(());
+            };
+            let outcome = store(&self.fluent, &Arc::new(messages), &self.stop).await;
+            if outcome == Outcome::Stopping {
+                return Ok(());
+            }
+            for ack in acks.into_iter().flatten() {
+                self.socket.write_all(&ack).await?;
+            }
+            self.shrink();
+        }
+        Ok(())
+    }
+
+    /// The next message; `None` at the end, when the server stops, after a long silence, or when the
+    /// message is too large or malformed.
+    async fn next(&mut self, size_max: usize) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            match self.end.find(&self.arrived) {
+                Ok(Some(length)) => return Ok(Some(self.split(length))),
+                Ok(None) if self.arrived.len() <= size_max => {}
+                Ok(None) => {
+                    DROPPED.increment(&["too_large"]);
+                    return Ok(None);
+                }
+                Err(_) => {
+                    DROPPED.increment(&["malformed"]);
+                    return Ok(None);
+                }
+            }
+            let idle_timeout = self.fluent.settings.idle_timeout.0;
+            let read = tokio::time::timeout(idle_timeout, self.socket.read(&mut self.piece));
+            let length = tokio::select! {
+                () = self.stop.requested() => 0,
+                read = read => match read {
+                    Ok(read) => read?,
+                    Err(_) => 0,
+                },
+            };
+            if length == 0 || !self.keep(length) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Appends what was read; answers whether there is memory for it.
+    fn keep(&mut self, length: usize) -> bool {
+        let needed = self.arrived.len() + length;
+        if needed > self.arrived.capacity() {
+            let capacity = (2 * self.arrived.capacity()).max(needed);
+            // A message is copied once more when it is whole.
+            if self.held.take(2 * (capacity - self.arrived.capacity())).is_err() {
+                DROPPED.increment(&["memory"]);
+                return false;
+            }
+            self.arrived.reserve_exact(capacity - self.arrived.len());
+        }
+        self.arrived.extend_from_slice(self.piece.get(..length).unwrap_or_default());
+        true
+    }
+
+    /// The length of the message at the beginning, if it is whole.
+    fn whole(&mut self) -> Option<usize> {
+        if self.arrived.is_empty() {
+            return None;
+        }
+        // An error is found again when this message is the next.
+        self.end.find(&self.arrived).ok().flatten()
+    }
+
+    /// Takes the message at the beginning.
+    fn split(&mut self, length: usize) -> Vec<u8> {
+        self.end = MessageEnd::default();
+        let rest = self.arrived.split_off(length.min(self.arrived.len()));
+        std::mem::replace(&mut self.arrived, rest)
+    }
+
+    /// Gives back the memory that a large message needed.
+    fn shrink(&mut self) {
+        self.arrived.shrink_to(READ_SIZE);
+        // Less than what is held can always be settled for.
+        let _ = self.held.settle(2 * (READ_SIZE + self.arrived.capacity()));
+    }
+}
+
+/// What tells the sender that a message is stored, if it wants to know.
+fn ack_of(message: super::message::Message<'_>) -> Option<Vec<u8>> {
+    let chunk = message.option.chunk?;
+    let mut writer = MsgpackWriter::default();
+    writer.map(1).text(b"ack").raw(chunk);
+    Some(writer.into_bytes())
+}

@@ -1,0 +1,198 @@
+//! The way of messages into the store.
+
+use super::message::{Events, Message, each_event, parse};
+use super::record::{append_json, flatten};
+use super::{DROPPED, Fluent};
+use crate::Stop;
+use crate::bounds::Held;
+use crate::logs::{Guard, RecordShape, RecordWriter, commit_held, room_for_lines, room_for_record};
+use crate::services::ServiceError;
+use observe::{Event, Fields, Level, Seldom};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::msgpack::{MsgpackError, MsgpackReader};
+use wire::{DecompressError, Rejections, decompress_into};
+
+/// How long the store is given before it is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Logs once a minute at most.
+static SAID: Seldom = Seldom::new(60_000);
+
+/// Records were lost.
+struct RecordsLost<'a> {
+    reason: &'a str,
+}
+
+impl Event for RecordsLost<'_> {
+    const LEVEL: Level = Level::Warn;
+    const MESSAGE: &'static str = "records of Fluentd's forward protocol were lost";
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        fields.text("reason", self.reason);
+    }
+}
+
+/// What became of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// They may be acknowledged: they are durable, or can never be.
+    Done,
+    /// The server stops before they could be stored: their sender is to send them again.
+    Stopping,
+}
+
+/// Stores messages, each of which is whole, and tries again while the store can't take them.
+pub(super) async fn store(
+    fluent: &Arc<Fluent>,
+    messages: &Arc<Vec<Vec<u8>>>,
+    stop: &Stop,
+) -> Outcome {
+    loop {
+        let Err(error) = attempt(fluent, messages).await else { return Outcome::Done };
+        if !error.kind.is_retryable() {
+            DROPPED.add(&["store"], messages.len() as u64);
+            if SAID.admits(fluent.services.clock.wall_ms()).is_some() {
+                observe::emit(&RecordsLost { reason: &error.message });
+            }
+            return Outcome::Done;
+        }
+        tokio::select! {
+            () = stop.requested() => return Outcome::Stopping,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn attempt(fluent: &Arc<Fluent>, messages: &Arc<Vec<Vec<u8>>>) -> Result<(), ServiceError> {
+    let held = fluent.services.request_memory.hold();
+    let fill = {
+        let (fluent, messages) = (Arc::clone(fluent), Arc::clone(messages));
+        move |held: &Held, guard: &mut Guard<'_>| {
+            let mut writing = Writing::new(&fluent);
+            for message in messages.iter() {
+                // What is malformed was found when the message was taken from its connection.
+                if let Ok(Some(message)) = parse(message) {
+                    writing.message(&message, &fluent, held, guard)?;
+                }
+            }
+            Ok(writing.rejected)
+        }
+    };
+    commit_held(&fluent.services, &fluent.settings.tenant.0, held, fill).await.map(drop)
+}
+
+struct Writing<'f> {
+    shape: &'f RecordShape,
+    now_ns: i64,
+    writer: RecordWriter,
+    plain: Vec<u8>,
+    rejected: Rejections,
+}
+
+impl<'f> Writing<'f> {
+    fn new(fluent: &'f Fluent) -> Self {
+        Self {
+            shape: &fluent.shape,
+            now_ns: fluent.services.clock.wall_ms().saturating_mul(1_000_000),
+            writer: RecordWriter::default(),
+            plain: Vec::new(),
+            rejected: Rejections::default(),
+        }
+    }
+
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        fluent: &Fluent,
+        held: &Held,
+        guard: &mut Guard<'_>,
+    ) -> Result<(), ServiceError> {
+        if message.option.is_other_signal {
+            DROPPED.increment(&["signal"]);
+            return Ok(());
+        }
+        let tag = String::from_utf8_lossy(message.tag);
+        self.writer.stand_in("tag", &tag);
+        let events = match message.events {
+            Events::One { time_ns, record } => {
+                room_for_lines(held, record.len())?;
+                room_for_record(held, record)?;
+                self.event(&tag, time_ns, record, guard);
+                return Ok(());
+            }
+            Events::List(events, _) => events,
+            Events::Packed(packed) => match message.option.encoding {
+                None => packed,
+                Some(encoding) => {
+                    let limit = fluent.settings.decompressed_size.length();
+                    let mut plain = std::mem::take(&mut self.plain);
+                    let unpacked =
+                        decompress_into(encoding, packed, limit, &mut &*held, &mut plain);
+                    let done = match unpacked {
+                        Ok(()) => self.events(&tag, &plain, held, guard),
+                        Err(error) => self.not_unpacked(error),
+                    };
+                    self.plain = plain;
+                    return done;
+                }
+            },
+        };
+        self.events(&tag, events, held, guard)
+    }
+
+    /// What can't be unpacked now may be later; what never can is dropped.
+    fn not_unpacked(&mut self, error: DecompressError) -> Result<(), ServiceError> {
+        if error.kind().is_retryable() {
+            return Err(ServiceError::new(error.kind(), error.to_string()));
+        }
+        self.rejected.add("encoding", || error.to_string());
+        Ok(())
+    }
+
+    fn events(
+        &mut self,
+        tag: &str,
+        events: &[u8],
+        held: &Held,
+        guard: &mut Guard<'_>,
+    ) -> Result<(), ServiceError> {
+        room_for_lines(held, events.len())?;
+        // MessagePack has no lines: a single record may be all of it.
+        room_for_record(held, events)?;
+        let whole = each_event(events, |time_ns, record| self.event(tag, time_ns, record, guard));
+        if let Err(error) = whole {
+            self.rejected.add("msgpack", || error.to_string());
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, tag: &str, time_ns: Option<i64>, record: &[u8], guard: &mut Guard<'_>) {
+        if let Err((kind, reason)) = self.write(tag, time_ns, record, guard)
+            && let Some(kind) = kind
+        {
+            self.rejected.add(kind, || reason);
+        }
+    }
+
+    /// The reason under which a refusal is to be counted is `None` where it is counted already.
+    fn write(
+        &mut self,
+        tag: &str,
+        time_ns: Option<i64>,
+        record: &[u8],
+        guard: &mut Guard<'_>,
+    ) -> Result<(), (Option<&'static str>, String)> {
+        let malformed = |error: MsgpackError| (Some("msgpack"), error.to_string());
+        self.writer.begin();
+        flatten(record, &mut self.writer.fields).map_err(malformed)?;
+        self.writer.fields.push("fluent.tag", tag);
+        let whole = |text: &mut String| {
+            // It was read as fields before, which would have failed.
+            let _ = append_json(&mut MsgpackReader::new(record), 0, text);
+        };
+        let time_ns = time_ns.unwrap_or(self.now_ns);
+        let written = self.writer.write(self.shape, time_ns, guard, whole);
+        written.map_err(|bad| (bad.kind(), bad.to_string()))
+    }
+}
