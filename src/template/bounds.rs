@@ -5,7 +5,8 @@ use std::fmt;
 /// The limits of one execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Nodes that are walked and functions that are called.
+    /// Nodes that are walked, functions that are called, and one for every 256 bytes of text
+    /// that these get.
     pub steps: u64,
     /// Templates, branches and parentheses within each other.
     pub depth: u32,
@@ -16,7 +17,8 @@ pub struct Bounds {
 }
 
 impl Default for Bounds {
-    /// Enough for any line that people read; some 20 ms at worst.
+    /// Enough for any line that people read. A step takes 20 ns to some microseconds, so that an execution
+    /// ends within a second.
     fn default() -> Self {
         Self { steps: 100_000, depth: 250, output_bytes: 1 << 20, made_bytes: 8 << 20 }
     }
@@ -60,7 +62,13 @@ impl Budget {
     }
 
     pub(crate) fn step(&mut self) -> Result<(), Bound> {
-        let left = self.steps.checked_sub(1).ok_or(Bound::Steps(self.bounds.steps))?;
+        self.take_steps(1)
+    }
+
+    /// Work that grows with what it is done on.
+    pub(crate) fn take_steps(&mut self, steps: usize) -> Result<(), Bound> {
+        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+        let left = self.steps.checked_sub(steps).ok_or(Bound::Steps(self.bounds.steps))?;
         self.steps = left;
         Ok(())
     }

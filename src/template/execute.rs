@@ -196,7 +196,7 @@ impl<'a> Executor<'a, '_> {
         let value = self.pipeline(pipeline, dot)?;
         if pipeline.variables.is_empty() {
             self.be_at(pipeline.position, pipeline);
-            let value = self.whole(value);
+            let value = self.whole(value)?;
             show(&value, &mut self.sink())?;
         }
         Ok(())
@@ -345,13 +345,14 @@ impl<'a> Executor<'a, '_> {
     }
 
     /// The data itself, where the value stands for it.
-    fn whole(&self, value: Value<'a>) -> Value<'a> {
+    fn whole(&mut self, value: Value<'a>) -> Executed<Value<'a>> {
         match value {
             Value::Root => {
                 let (entries, missing) = (self.data.entries(), self.data.missing());
-                Value::Map(Arc::new(Map { entries, missing }))
+                self.budget.take_steps(entries.len())?;
+                Ok(Value::Map(Arc::new(Map { entries, missing })))
             }
-            value => value,
+            value => Ok(value),
         }
     }
 }

@@ -198,12 +198,17 @@ impl Call<'_> {
     }
 
     /// A regular expression, compiled once where the template always gives the same.
-    pub fn regex(&self, pattern: &[u8]) -> Result<SearchRegex, Failure> {
+    pub fn regex(&mut self, pattern: &[u8]) -> Result<SearchRegex, Failure> {
+        /// What compiling another one costs.
+        const STEPS: usize = 500;
         let pattern = std::str::from_utf8(pattern)
             .map_err(|_| "error parsing regexp: invalid UTF-8: ``".to_owned())?;
         match self.term.pattern.get() {
             Some((known, regex)) if known == pattern => Ok(regex.clone()),
-            Some(_) => Ok(SearchRegex::new(pattern)?),
+            Some(_) => {
+                self.budget.take_steps(STEPS)?;
+                Ok(SearchRegex::new(pattern)?)
+            }
             None => {
                 let regex = SearchRegex::new(pattern)?;
                 let kept = (pattern.to_owned(), regex.clone());

@@ -44,6 +44,16 @@ fn each_bound_is_named() {
         fails("{{range 1000000000}}{{end}}", bounds),
         "the template takes more than 1000 steps"
     );
+    // Going through long texts takes steps, too.
+    let line = "x".repeat(10_000);
+    let text = r#"{{ range 30 }}{{ count "a.*b" __line__ }}{{ end }}"#;
+    let wide = Bounds { steps: 1000, ..Bounds::default() };
+    // So does compiling ever new patterns.
+    let patterns = r#"{{ range 9 }}{{ count (print "a" .) "a1" }}{{ end }}"#;
+    let error = render(patterns, &no_labels, "", &wide).unwrap_err();
+    assert_eq!(error.bound, Some(crate::Bound::Steps(1000)));
+    let error = render(text, &no_labels, &line, &wide).unwrap_err();
+    assert_eq!(error.bound, Some(crate::Bound::Steps(1000)));
     assert_eq!(
         fails(r#"{{define "a"}}{{template "a"}}{{end}}{{template "a"}}"#, bounds),
         "templates, branches and parentheses are nested more than 30 deep"
