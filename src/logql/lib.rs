@@ -1,8 +1,9 @@
 //! LogQL: the query language of Loki, over columns. Step 6.
 //!
 //! Lives here: lexer, parser, formatter; pipelines compiled to conditions on columns and to stages for
-//! single lines, what stages take out of a line (`extract`); queries of lines, windows, operators (`engine`); the language of cases (`script`) with an
-//! in-memory store for it. What queries ask of a store is [`Storage`].
+//! single lines (`pipeline`), what stages take out of a line (`extract`); queries of lines, windows,
+//! operators (`engine`); the language of cases (`script`) with an in-memory store for it; how the log
+//! store is read (`store`). What queries ask of a store is [`Storage`].
 //! Not here: HTTP, JSON, statuses, storing; templates, which are a crate of their own.
 //! Invariants: no text and no line makes it panic; every error names what is wrong; labels of a line
 //! are put together only where somebody asks for them.
@@ -25,7 +26,6 @@ pub mod script;
 pub mod storage;
 mod store;
 mod value;
-mod values;
 
 pub use engine::{Engine, QueryTimes, Request};
 pub use error::{ParseError, QueryError};

@@ -1,10 +1,10 @@
 //! The series that windows are counted for, found by what tells them apart.
 //!
-//! Labels are put together once for each distinct series of a stream, not for each line: a key of bytes
-//! (`by_key`) leads to the series. Series of several streams may have equal labels (`by_labels`).
+//! Labels are put together once for each distinct series, not for each line. Series of several streams may
+//! have equal labels.
 
 use crate::pipeline::labels::LineLabels;
-use model::{BytesHash, LabelChoice, Labels};
+use model::{LabelChoice, Labels, write_label};
 use query::{Portions, QueryError, Weight};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -69,23 +69,6 @@ impl Grouping {
             Self::AllBut(names) => !is_listed(names),
         }
     }
-
-    /// Writes what tells a line's series apart from others.
-    pub(crate) fn write_key(&self, stream: u32, labels: &LineLabels<'_>, key: &mut Vec<u8>) {
-        match self {
-            Self::Only(names) => {
-                for name in names {
-                    let value = labels.value(name);
-                    key.extend_from_slice(&(value.len() as u32).to_le_bytes());
-                    key.extend_from_slice(value.as_bytes());
-                }
-            }
-            Self::AllBut(_) => {
-                key.extend_from_slice(&stream.to_le_bytes());
-                labels.write_key(key);
-            }
-        }
-    }
 }
 
 /// Series by their labels, each with a value.
@@ -93,8 +76,10 @@ impl Grouping {
 pub(crate) struct SeriesTable<T> {
     grouping: Grouping,
     choice: LabelChoice,
-    by_key: HashMap<Vec<u8>, u32, KeyHash>,
-    by_labels: HashMap<Labels, u32, BytesHash>,
+    /// By what tells lines of one stream apart; only where series have all labels but some.
+    by_line: HashMap<Vec<u8>, u32, KeyHash>,
+    /// By the canonical bytes of labels.
+    by_labels: HashMap<Vec<u8>, u32, KeyHash>,
     pub(crate) series: Vec<(Labels, T)>,
     key: Vec<u8>,
 }
@@ -102,13 +87,12 @@ pub(crate) struct SeriesTable<T> {
 impl<T> SeriesTable<T> {
     /// A table of a hash map is at most half empty.
     const KEY: usize = 2 * size_of::<(Vec<u8>, u32)>();
-    const LABELS: usize = 2 * size_of::<(Labels, u32)>();
 
     pub(crate) fn new(grouping: &Grouping) -> Self {
         Self {
             grouping: grouping.clone(),
             choice: grouping.choice(),
-            by_key: HashMap::default(),
+            by_line: HashMap::default(),
             by_labels: HashMap::default(),
             series: Vec::new(),
             key: Vec::new(),
@@ -124,14 +108,23 @@ impl<T> SeriesTable<T> {
         weight: usize,
         make: impl FnOnce() -> T,
     ) -> Result<usize, QueryError> {
-        self.key.clear();
-        self.grouping.write_key(stream, labels, &mut self.key);
-        if let Some(number) = self.by_key.get(&self.key) {
-            return Ok(*number as usize);
+        if let Grouping::Only(_) = self.grouping {
+            return self.resolve(labels, portions, weight, make);
         }
-        portions.take(Weight::bytes(self.key.len() + Self::KEY))?;
-        let number = self.resolve(labels, portions, weight, make)?;
-        self.by_key.insert(self.key.clone(), number as u32);
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key.extend_from_slice(&stream.to_le_bytes());
+        labels.write_key(&mut key);
+        let number = match self.by_line.get(&key) {
+            Some(number) => *number as usize,
+            None => {
+                portions.take(Weight::bytes(key.len() + Self::KEY))?;
+                let number = self.resolve(labels, portions, weight, make)?;
+                self.by_line.insert(key.clone(), number as u32);
+                number
+            }
+        };
+        self.key = key;
         Ok(number)
     }
 
@@ -143,25 +136,38 @@ impl<T> SeriesTable<T> {
         weight: usize,
         make: impl FnOnce() -> T,
     ) -> Result<usize, QueryError> {
-        let choice = &self.choice;
-        let chosen = portions.labels(labels.length(), || labels.series().chosen(choice))?;
-        self.of_labels(chosen, portions, weight, make)
+        let Grouping::Only(names) = &self.grouping else {
+            let choice = &self.choice;
+            let chosen = portions.labels(labels.length(), || labels.series().chosen(choice))?;
+            return self.of_labels(chosen.as_bytes(), portions, weight, make);
+        };
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        // Sorted names make the canonical order.
+        for (name, value) in names.iter().map(|name| (name, labels.value(name))) {
+            if !value.is_empty() {
+                write_label(name, value, &mut key);
+            }
+        }
+        let number = self.of_labels(&key, portions, weight, make);
+        self.key = key;
+        number
     }
 
     fn of_labels(
         &mut self,
-        labels: Labels,
+        canonical: &[u8],
         portions: &mut Portions<'_>,
         weight: usize,
         make: impl FnOnce() -> T,
     ) -> Result<usize, QueryError> {
-        if let Some(number) = self.by_labels.get(&labels) {
+        if let Some(number) = self.by_labels.get(canonical) {
             return Ok(*number as usize);
         }
-        portions.take(Weight::bytes(weight + Self::LABELS))?;
+        portions.take(Weight::bytes(weight + 2 * canonical.len() + Self::KEY))?;
         let number = self.series.len();
-        self.by_labels.insert(labels.clone(), number as u32);
-        self.series.push((labels, make()));
+        self.by_labels.insert(canonical.to_vec(), number as u32);
+        self.series.push((Labels::from_canonical(canonical), make()));
         Ok(number)
     }
 
@@ -173,10 +179,10 @@ impl<T> SeriesTable<T> {
         merge: impl Fn(&mut T, T),
     ) -> Result<(), QueryError> {
         for (labels, value) in other.series {
-            match self.by_labels.get(&labels) {
+            match self.by_labels.get(labels.as_bytes()) {
                 Some(number) => merge(&mut self.series[*number as usize].1, value),
                 None => {
-                    self.of_labels(labels, portions, 0, || value)?;
+                    self.of_labels(labels.as_bytes(), portions, 0, || value)?;
                 }
             }
         }

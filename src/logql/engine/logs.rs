@@ -8,9 +8,10 @@
 use super::pieces::{ROWS_PER_CHECK, Reading, add_fields};
 use super::{Bounds, Context, QueryTimes, Request, Result};
 use crate::ast::LogExpr;
+use crate::extract::Buffers;
 use crate::pipeline::conditions::Picked;
 use crate::pipeline::labels::LineLabels;
-use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
+use crate::pipeline::{Line, LineState, Pipeline, Purpose, Wanted};
 use crate::storage::{Direction, Piece, Rows};
 use crate::value::{EntryLabels, LogEntry, LogLines, Statistics};
 use model::Labels;
@@ -25,8 +26,8 @@ pub(super) fn run(context: &Context<'_>, log: &LogExpr, request: &Request<'_>) -
         return Ok(lines);
     };
     let purpose = Purpose { lines: true, labels: Wanted::All };
-    let pipeline =
-        Pipeline::new(log, None, &purpose).map_err(|error| error.in_query(request.query))?;
+    let pipeline = Pipeline::new(log, None, &purpose, context.now_ns)
+        .map_err(|error| error.in_query(request.query))?;
     let limit = match request.limit {
         0 => context.options.limits.entries_max,
         limit => limit,
@@ -130,13 +131,15 @@ struct Worker {
     bound: Option<i64>,
     found: Vec<Candidate>,
     statistics: Statistics,
+    buffers: Buffers,
     known: HashMap<Vec<u8>, Arc<EntryLabels>>,
 }
 
 impl Worker {
     fn new(direction: Direction, limit: usize, bound: Option<i64>) -> Self {
         let (found, statistics, known) = (Vec::new(), Statistics::default(), HashMap::new());
-        Self { direction, limit, bound, found, statistics, known }
+        let buffers = Buffers::default();
+        Self { direction, limit, bound, found, statistics, buffers, known }
     }
 
     fn rows(
@@ -149,7 +152,8 @@ impl Worker {
         let order = self.in_order(rows, picked);
         let mut portions = bounds.holding.portions();
         let nothing = Labels::empty();
-        let mut state = LineState { time: 0, labels: LineLabels::new(&nothing), line: &[] };
+        let mut state =
+            LineState { time: 0, labels: LineLabels::new(&nothing), line: Line::Stored(&[]) };
         let (mut key, mut passed) = (Vec::new(), 0);
         for (turn, row) in order.into_iter().enumerate() {
             if turn % ROWS_PER_CHECK == ROWS_PER_CHECK - 1 {
@@ -165,8 +169,8 @@ impl Worker {
             state.time = time;
             state.labels.reset(reading.selection.labels(stream));
             add_fields(rows, row, &mut state.labels);
-            state.line = rows.lines.get(row);
-            if !reading.pipeline.run(&mut state) {
+            state.line = Line::Stored(rows.lines.get(row));
+            if !reading.pipeline.run(&mut state, &mut self.buffers) {
                 continue;
             }
             passed += 1;
@@ -174,7 +178,10 @@ impl Worker {
             key.extend_from_slice(&stream.to_le_bytes());
             state.labels.write_key(&mut key);
             let labels = self.labels(&key, &state.labels, &mut portions)?;
-            let line = state.line.to_vec();
+            let line = match std::mem::replace(&mut state.line, Line::Stored(&[])) {
+                Line::Stored(bytes) => bytes.to_vec(),
+                Line::Made(bytes) => bytes,
+            };
             portions.take(Weight::bytes(line.len() + size_of::<Candidate>()))?;
             let entry = LogEntry { time_ns: time, line, labels };
             self.found.push(Candidate { place: (time, piece, row), entry });

@@ -99,6 +99,8 @@ struct Context<'a> {
     options: &'a EngineOptions,
     control: &'a Control<'a>,
     holding: &'a Holding,
+    /// What the clock shows, for templates.
+    now_ns: i64,
     statistics: RefCell<Statistics>,
     warnings: RefCell<Vec<String>>,
 }
@@ -140,7 +142,7 @@ impl Engine {
         let holding_limits = HoldingLimits {
             samples: usize::MAX,
             bytes: limits.memory_max,
-            bytes_setting: "logql.max_memory",
+            bytes_setting: "logs.max_memory",
             bytes_advice: "a shorter time, fewer streams, or series grouped by fewer labels",
         };
         let holding = Holding::new(holding_limits, request.memory.as_ref());
@@ -149,6 +151,7 @@ impl Engine {
             options: &self.options,
             control: &control,
             holding: &holding,
+            now_ns: clock.wall_ns(),
             statistics: RefCell::default(),
             warnings: RefCell::default(),
         };
@@ -297,3 +300,6 @@ fn entries(value: &Value) -> u64 {
     };
     count as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,9 +57,11 @@ impl<'a> Reading<'a> {
     ) -> Result<R> {
         let rows = self.selection.read(piece, scratch)?;
         let picked = self.pipeline.conditions.pick(&rows, &*self.selection, &self.passing);
-        statistics.lines += rows.times.len() as u64;
-        let known = self.selection.pieces().get(piece).map_or(0, |piece| piece.bytes);
-        statistics.bytes += known.max(rows.lines.bytes.len() as u64);
+        // A store may have left out rows for which a condition does not hold.
+        let known = self.selection.pieces().get(piece);
+        let (known_rows, known_bytes) = known.map_or((0, 0), |piece| (piece.rows, piece.bytes));
+        statistics.lines += known_rows.max(rows.times.len() as u64);
+        statistics.bytes += known_bytes.max(rows.lines.bytes.len() as u64);
         statistics.metadata_bytes += metadata_bytes(&rows);
         visit(&rows, &picked)
     }

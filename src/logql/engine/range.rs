@@ -9,13 +9,14 @@ use super::groups::{Grouping, SeriesTable};
 use super::pieces::{ROWS_PER_CHECK, Reading, add_field, add_fields};
 use super::tally::Tally;
 use super::unwrapped::{Sample, over_windows};
-use super::windows::{Steps, Windows};
+use super::windows::{Cursor, Steps, Windows};
 use super::{Bounds, Context, Result};
 use crate::ast::{RangeAggregation, RangeOp};
 use crate::error::QueryError;
+use crate::extract::Buffers;
 use crate::pipeline::conditions::{Picked, stream_runs};
 use crate::pipeline::labels::{ERROR, ERROR_DETAILS, LineLabels};
-use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
+use crate::pipeline::{Line, LineState, Pipeline, Purpose, Wanted};
 use crate::storage::{ABSENT, Direction, FieldColumn, Rows};
 use crate::value::Statistics;
 use model::{Labels, MatchOp};
@@ -35,7 +36,7 @@ pub(super) fn series(
     let counting = Counting::new(aggregation, windows, folded);
     let lines = matches!(aggregation.op, RangeOp::Bytes | RangeOp::BytesRate);
     let purpose = Purpose { lines, labels: counting.wanted() };
-    let pipeline = Pipeline::new(&range.log, range.unwrap.as_ref(), &purpose)?;
+    let pipeline = Pipeline::new(&range.log, range.unwrap.as_ref(), &purpose, context.now_ns)?;
     let mut table = SeriesTable::new(&counting.grouping);
     if let Some(extent) = windows.extent() {
         let matchers = &range.log.matchers;
@@ -208,12 +209,14 @@ struct Worker<'a> {
     counting: &'a Counting,
     table: SeriesTable<Collected>,
     statistics: Statistics,
+    buffers: Buffers,
 }
 
 impl<'a> Worker<'a> {
     fn new(counting: &'a Counting) -> Self {
         let table = SeriesTable::new(&counting.grouping);
-        Self { counting, table, statistics: Statistics::default() }
+        let (statistics, buffers) = (Statistics::default(), Buffers::default());
+        Self { counting, table, statistics, buffers }
     }
 
     // ── rows one by one ──
@@ -228,7 +231,8 @@ impl<'a> Worker<'a> {
     ) -> Result<()> {
         let (counting, pipeline) = (self.counting, reading.pipeline);
         let nothing = Labels::empty();
-        let mut state = LineState { time: 0, labels: LineLabels::new(&nothing), line: &[] };
+        let mut state =
+            LineState { time: 0, labels: LineLabels::new(&nothing), line: Line::Stored(&[]) };
         for index in 0..picked.len() {
             if index % ROWS_PER_CHECK == ROWS_PER_CHECK - 1 {
                 bounds.control.check()?;
@@ -244,8 +248,8 @@ impl<'a> Worker<'a> {
             state.time = time;
             state.labels.reset(reading.selection.labels(stream));
             add_fields(rows, row, &mut state.labels);
-            state.line = rows.lines.get(row);
-            if !pipeline.run(&mut state) {
+            state.line = Line::Stored(rows.lines.get(row));
+            if !pipeline.run(&mut state, &mut self.buffers) {
                 continue;
             }
             let value = if pipeline.unwraps() { pipeline.value(&mut state) } else { Some(1.0) };
@@ -256,7 +260,7 @@ impl<'a> Worker<'a> {
             let number =
                 self.table.number(stream, &state.labels, portions, weight, || counting.empty())?;
             match &mut self.table.series[number].1 {
-                Collected::Tally(tally) => tally.add(steps, state.line.len() as i64),
+                Collected::Tally(tally) => tally.add(steps, state.line.bytes().len() as i64),
                 Collected::Samples(samples) => {
                     // A list that grows is at most half empty.
                     portions.take(Weight::bytes(2 * size_of::<Sample>()))?;
@@ -336,9 +340,10 @@ impl<'a> Worker<'a> {
             }
             return Ok(());
         }
+        let mut cursor = Cursor::new(&counting.windows);
         for (index, group) in indexes.zip(split.groups) {
-            let (row, windows) = (picked.row(index), &counting.windows);
-            let steps = windows.first_step(rows.times[row])..windows.end_step(rows.times[row]);
+            let row = picked.row(index);
+            let steps = cursor.steps(rows.times[row]);
             if steps.is_empty() {
                 continue;
             }
@@ -382,18 +387,56 @@ fn split_by_fields(columns: &[&FieldColumn<'_>], picked: &Picked, indexes: &Rang
         if split.groups.is_empty() {
             split.groups = vec![0; indexes.len()];
         }
-        let mut known: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut known = Numbers::new(split.firsts.len(), column.values.len());
         let mut firsts = Vec::new();
         for (index, group) in indexes.clone().zip(&mut split.groups) {
-            let number = *known.entry((*group, code(index))).or_insert_with(|| {
+            let next = firsts.len() as u32;
+            *group = known.number(*group, code(index), next);
+            if *group == next {
                 firsts.push(index);
-                firsts.len() as u32 - 1
-            });
-            *group = number;
+            }
         }
         split.firsts = firsts;
     }
     split
+}
+
+/// The numbers of pairs of a group and a code: a table where there are few, else a map.
+enum Numbers {
+    Table { numbers: Vec<u32>, codes: usize },
+    Map(HashMap<(u32, u32), u32>),
+}
+
+impl Numbers {
+    const TABLE_MAX: usize = 1 << 14;
+
+    fn new(groups: usize, values: usize) -> Self {
+        // One more: for rows without the field.
+        let codes = values + 1;
+        match groups.checked_mul(codes).filter(|pairs| *pairs <= Self::TABLE_MAX) {
+            Some(pairs) => Self::Table { numbers: vec![u32::MAX; pairs], codes },
+            None => Self::Map(HashMap::new()),
+        }
+    }
+
+    /// The number of a pair; `next` where it is met for the first time.
+    #[inline]
+    fn number(&mut self, group: u32, code: u32, next: u32) -> u32 {
+        match self {
+            Self::Table { numbers, codes } => {
+                let code = (code as usize).min(*codes - 1);
+                match numbers.get_mut(group as usize * *codes + code) {
+                    Some(number) if *number == u32::MAX => {
+                        *number = next;
+                        next
+                    }
+                    Some(number) => *number,
+                    None => next,
+                }
+            }
+            Self::Map(numbers) => *numbers.entry((group, code)).or_insert(next),
+        }
+    }
 }
 
 /// A number of a line that a stage failed on would be wrong without anybody knowing.

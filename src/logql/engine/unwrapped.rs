@@ -30,7 +30,7 @@ pub(crate) fn over_windows(
         end += samples[end..].iter().take_while(|sample| sample.0 <= last).count();
         let window = &samples[start..end];
         if !window.is_empty() {
-            *value = function(op, parameter, windows, window, &mut scratch);
+            *value = function(op, parameter, windows, (window, (before, last)), &mut scratch);
             present.set(step);
         }
     }
@@ -42,7 +42,7 @@ fn function(
     op: RangeOp,
     parameter: f64,
     windows: &Windows,
-    window: &[Sample],
+    (window, bounds): (&[Sample], (i64, i64)),
     scratch: &mut Vec<f64>,
 ) -> f64 {
     let values = window.iter().map(|sample| sample.1);
@@ -50,7 +50,7 @@ fn function(
     match op {
         RangeOp::Sum => sum(),
         RangeOp::Rate => sum() / windows.range_seconds(),
-        RangeOp::RateCounter => counter_rate(window, windows.range_seconds()),
+        RangeOp::RateCounter => counter_rate(window, bounds, windows.range_seconds()),
         RangeOp::Avg => mean(values),
         RangeOp::Min => extreme(values, |value, least| value < least),
         RangeOp::Max => extreme(values, |value, most| value > most),
@@ -103,9 +103,8 @@ fn variance(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The increase of a counter per second, extended to the edges of the window where samples lie close to
-/// them, as Prometheus' `rate` does; but the window is that of the samples, as in Loki: it begins a
-/// range before the first and ends with the last.
-fn counter_rate(window: &[Sample], range_seconds: f64) -> f64 {
+/// them, as Prometheus' `rate` does.
+fn counter_rate(window: &[Sample], (before, last_ns): (i64, i64), range_seconds: f64) -> f64 {
     let ([first, ..], [.., last]) = (window, window) else { return 0.0 };
     if window.len() < 2 {
         return 0.0;
@@ -118,13 +117,15 @@ fn counter_rate(window: &[Sample], range_seconds: f64) -> f64 {
         }
         previous = *value;
     }
-    let sampled = (last.0 - first.0) as f64 / 1e9;
+    let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1e9;
+    let sampled = seconds(first.0, last.0);
     let between = sampled / (window.len() - 1) as f64;
-    let mut to_start = range_seconds;
+    let (mut to_start, to_end) = (seconds(before, first.0), seconds(last.0, last_ns));
     if increase > 0.0 && first.1 >= 0.0 {
         // Where the counter would have been zero.
         to_start = to_start.min(sampled * (first.1 / increase));
     }
-    let extended = sampled + if to_start < between * 1.1 { to_start } else { between / 2.0 };
+    let reach = |gap: f64| if gap < between * 1.1 { gap } else { between / 2.0 };
+    let extended = sampled + reach(to_start) + reach(to_end);
     increase * (extended / sampled) / range_seconds
 }

@@ -2,6 +2,8 @@
 //!
 //! A window is half-open: from `range` before its end, which is not in it, to its end, which is.
 
+use std::ops::Range;
+
 /// Evaluation times, in nanoseconds. An instant is one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steps {
@@ -104,6 +106,41 @@ impl Windows {
     }
 }
 
+/// Finds the windows of times that come in order: quicker than asking for each.
+#[derive(Debug)]
+pub(crate) struct Cursor<'a> {
+    windows: &'a Windows,
+    first: usize,
+    end: usize,
+    /// Up to these times the two stay as they are.
+    first_until: i64,
+    end_until: i64,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(windows: &'a Windows) -> Self {
+        Self { windows, first: 0, end: 0, first_until: i64::MIN, end_until: i64::MIN }
+    }
+
+    /// The windows that a time lies in, which is not before the one asked for last.
+    #[inline]
+    pub(crate) fn steps(&mut self, time_ns: i64) -> Range<usize> {
+        if time_ns > self.first_until {
+            self.first = self.windows.first_step(time_ns);
+            self.first_until = self.until(self.first, |step| self.windows.end(step));
+        }
+        if time_ns > self.end_until {
+            self.end = self.windows.end_step(time_ns);
+            self.end_until = self.until(self.end, |step| self.windows.before(step));
+        }
+        self.first..self.end
+    }
+
+    fn until(&self, step: usize, edge: impl Fn(usize) -> i64) -> i64 {
+        if step < self.windows.count() { edge(step) } else { i64::MAX }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +156,11 @@ mod tests {
             let inside = |step: &usize| windows.before(*step) < time && time <= windows.end(*step);
             let expected: Vec<usize> = (0..count).filter(inside).collect();
             let (first, end) = (windows.first_step(time), windows.end_step(time));
+            let mut cursor = Cursor::new(&windows);
+            for earlier in [time - 50, time - 1, time] {
+                let asked = windows.first_step(earlier)..windows.end_step(earlier);
+                prop_assert_eq!(cursor.steps(earlier), asked);
+            }
             prop_assert_eq!((first..end.max(first)).collect::<Vec<_>>(), expected);
         }
     }

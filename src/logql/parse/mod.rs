@@ -1,19 +1,20 @@
 //! From tokens to a tree: recursive descent, with a Pratt loop where operators have precedence.
 //!
-//! `pipeline`: selectors and stages. `filter`: conditions on labels. `metric`: windows, aggregations,
+//! `stages`: selectors and the stages behind them. `filter`: conditions on labels. `metric`: windows, aggregations,
 //! operators. Errors are the first thing that is wrong, in Loki's words, with its position.
 //! Invariants: nesting is bounded by [`DEPTH_MAX`], the text by [`LENGTH_MAX`], what regular expressions
 //! take by the request's [`RegexBudget`].
 
 mod filter;
 mod metric;
-mod pipeline;
+mod stages;
 #[cfg(test)]
 mod tests;
 
 use crate::ast::{Expr, LogExpr};
 use crate::error::ParseError;
 use crate::lex::{Token, TokenKind, tokens};
+use crate::pipeline;
 use model::{MatchOp, Matcher, SearchRegex, unquote_go};
 use query::{Position, RegexBudget};
 
@@ -32,9 +33,21 @@ pub fn parse_within(query: &str, regexes: &mut RegexBudget) -> Result<Expr, Pars
     let parsed = Parser::new(query, regexes).and_then(|mut parser| {
         let expr = parser.expression()?;
         parser.expect_end()?;
+        check(&expr)?;
         Ok(expr)
     });
     parsed.map_err(|error| error.in_query(query))
+}
+
+/// Compiles all stages: templates, patterns and addresses are read by those who use them.
+fn check(expr: &Expr) -> Result<(), ParseError> {
+    match expr {
+        Expr::Log(log) => pipeline::check(log, None),
+        Expr::Metric(metric) => metric
+            .ranges()
+            .into_iter()
+            .try_for_each(|range| pipeline::check(&range.range.log, range.range.unwrap.as_ref())),
+    }
 }
 
 /// Parses `{app="web"} |= "error"`: lines, not numbers.

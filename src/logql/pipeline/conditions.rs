@@ -178,10 +178,11 @@ fn rows_with(rows: &Rows<'_>, finder: &Finder<'_>) -> Vec<u32> {
     if finder.needle().is_empty() {
         return (0..ends.len() as u32).collect();
     }
-    let (mut found, mut at) = (Vec::new(), 0);
+    let (mut found, mut at, mut first) = (Vec::new(), 0, 0);
     while let Some(hit) = bytes.get(at..).and_then(|rest| finder.find(rest)) {
         let start = at + hit;
-        let row = ends.partition_point(|end| *end as usize <= start);
+        let row = first + gallop(ends.len() - first, |row| ends[first + row] as usize <= start);
+        first = row;
         let Some(end) = ends.get(row) else { break };
         let end = *end as usize;
         if start + finder.needle().len() <= end {

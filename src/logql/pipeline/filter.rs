@@ -1,13 +1,14 @@
 //! Conditions on labels, evaluated on one line.
 //!
-//! A value that can't be read sets an error, and its line goes on: only a condition on texts filters
-//! lines that have an error.
+//! A value that can't be read sets an error, and its line goes on. Lines that have an error pass by
+//! conditions on durations and sizes, as in Loki; conditions on texts and numbers look at them.
 
 use super::labels::LineLabels;
 use crate::ast::LabelFilter;
-use crate::values::{parse_bytes, parse_duration, parse_float};
+use crate::extract::ip::IpMatcher;
 use model::{MatchOp, Matcher};
 use query::BinaryOp;
+use template::units::{parse_bytes, parse_duration, parse_float};
 
 const LABEL_FILTER_ERROR: &str = "LabelFilterErr";
 
@@ -18,6 +19,7 @@ pub(crate) enum RowFilter {
     Number { label: String, op: BinaryOp, value: f64 },
     Duration { label: String, op: BinaryOp, nanos: i64 },
     Bytes { label: String, op: BinaryOp, bytes: u64 },
+    Ip { label: String, negated: bool, addresses: IpMatcher },
     And(Box<RowFilter>, Box<RowFilter>),
     Or(Box<RowFilter>, Box<RowFilter>),
 }
@@ -37,9 +39,13 @@ impl RowFilter {
                 Self::Duration { label: label.clone(), op: *op, nanos: *nanos }
             }
             LabelFilter::Bytes { label, op, bytes } => {
-                Self::Bytes { label: label.clone(), op: *op, bytes: *bytes }
+                Self::Bytes { label: label.clone(), op: *op, bytes: two_digits(*bytes) }
             }
-            LabelFilter::Ip { .. } => return Err(super::UNAVAILABLE.to_owned()),
+            LabelFilter::Ip { label, negated, pattern } => Self::Ip {
+                label: label.clone(),
+                negated: *negated,
+                addresses: IpMatcher::new(pattern)?,
+            },
             LabelFilter::And(left, right) => {
                 let (left, right) = both(left, right)?;
                 Self::And(left, right)
@@ -58,13 +64,31 @@ impl RowFilter {
                 compared(labels, label, parse_float, |found| compare(*op, &found, value))
             }
             Self::Duration { label, op, nanos } => {
-                compared(labels, label, parse_duration, |found| compare(*op, &found, nanos))
+                let holds = |found| compare(*op, &found, nanos);
+                labels.error().is_some() || compared(labels, label, parse_duration, holds)
             }
             Self::Bytes { label, op, bytes } => {
-                compared(labels, label, parse_bytes, |found| compare(*op, &found, bytes))
+                let holds = |found| compare(*op, &found, bytes);
+                labels.error().is_some() || compared(labels, label, parse_bytes, holds)
+            }
+            Self::Ip { label, negated, addresses } => {
+                let holds = |value: &str| addresses.is_match(value.as_bytes()) != *negated;
+                labels.error().is_some() || labels.get(label).is_some_and(holds)
             }
             Self::And(left, right) => left.passes(labels) && right.passes(labels),
             Self::Or(left, right) => left.passes(labels) || right.passes(labels),
+        }
+    }
+
+    /// The only label that a simple condition looks at.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Text(matcher) => Some(&matcher.name),
+            Self::Number { label, .. }
+            | Self::Duration { label, .. }
+            | Self::Bytes { label, .. }
+            | Self::Ip { label, .. } => Some(label),
+            Self::And(..) | Self::Or(..) => None,
         }
     }
 
@@ -119,6 +143,19 @@ fn loosened(pattern: &str) -> Option<String> {
     Some(format!("{flags}{}", alternatives.join("|")))
 }
 
+/// The size as the parts of Loki tell it to each other: in the decimal unit that fits, whole from ten on,
+/// with one digit behind the point below. So 1 MiB compares as 1.0 MB.
+fn two_digits(bytes: u64) -> u64 {
+    if bytes < 10 {
+        return bytes;
+    }
+    let power = bytes.ilog10() / 3;
+    let unit = 1000_u64.pow(power) as f64;
+    let tenths = (bytes as f64 / unit * 10.0 + 0.5).floor() / 10.0;
+    let shown = if tenths < 10.0 { tenths } else { tenths.round_ties_even() };
+    (shown * unit) as u64
+}
+
 /// Whether a label is there and its value compares as wanted; also where it can't be read.
 fn compared<T>(
     labels: &mut LineLabels<'_>,
@@ -126,9 +163,6 @@ fn compared<T>(
     read: impl Fn(&[u8]) -> Result<T, String>,
     holds: impl Fn(T) -> bool,
 ) -> bool {
-    if labels.error().is_some() {
-        return true;
-    }
     let Some(value) = labels.get(label) else { return false };
     match read(value.as_bytes()) {
         Ok(found) => holds(found),
@@ -154,6 +188,20 @@ fn compare<T: PartialOrd>(op: BinaryOp, left: &T, right: &T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_two_digits() {
+        for (bytes, compared) in [
+            (7, 7),
+            (512, 512),
+            (1_500, 1_500),
+            (1_048_576, 1_000_000),
+            (12_345, 12_000),
+            (999_950, 1_000_000),
+        ] {
+            assert_eq!(two_digits(bytes), compared);
+        }
+    }
 
     #[test]
     fn a_text_beside_anything_may_stand_anywhere() {

@@ -6,7 +6,7 @@
 
 use crate::labels::LabelPairs;
 use crate::value::EntryLabels;
-use model::Labels;
+use model::{LABEL_LENGTH_MAX, Labels};
 use std::ops::Range;
 
 pub(crate) const ERROR: &str = "__error__";
@@ -17,6 +17,7 @@ pub(crate) const EXTRACTED: &str = "_extracted";
 /// Where a label comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
+    Stream,
     Field,
     Parsed,
     /// The stream's label of this name is gone.
@@ -87,11 +88,12 @@ impl<'a> LineLabels<'a> {
     }
 
     fn put(&mut self, name: &str, value: &str, origin: Origin) {
-        let value = self.push_text(value);
+        // Series can't have longer ones, nor do people read them.
+        let value = self.push_text(&value[..value.floor_char_boundary(LABEL_LENGTH_MAX)]);
         match self.find(name) {
             Some(index) => {
-                self.entries[index].value = value;
-                self.entries[index].origin = origin;
+                let entry = &mut self.entries[index];
+                (entry.value, entry.origin) = (value, origin);
             }
             None => {
                 let name = self.push_text(name);
@@ -114,6 +116,36 @@ impl<'a> LineLabels<'a> {
         }
     }
 
+    /// Whether a label of this name comes from the stream or from a field, so that an extracted one
+    /// must have another name.
+    pub(crate) fn is_taken(&self, name: &str) -> bool {
+        match self.find(name) {
+            Some(index) => matches!(self.entries[index].origin, Origin::Field | Origin::Stream),
+            None => self.stream.get(name).is_some(),
+        }
+    }
+
+    /// Whether a stage has made a label of this name.
+    pub(crate) fn is_parsed(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|index| self.entries[index].origin == Origin::Parsed)
+    }
+
+    /// Where a label comes from; `None` where it is not there.
+    fn origin(&self, name: &str) -> Option<Origin> {
+        match self.find(name) {
+            Some(index) => Some(self.entries[index].origin).filter(|it| *it != Origin::Removed),
+            None => self.stream.get(name).map(|_| Origin::Stream),
+        }
+    }
+
+    /// Gives a label another name; it stays where it comes from. Nothing where there is none.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        let (Some(origin), false) = (self.origin(from), from == to) else { return };
+        let value = self.value(from).to_owned();
+        self.remove(from);
+        self.put(to, &value, origin);
+    }
+
     pub(crate) fn set_parsed(&mut self, name: &str, value: &str) {
         self.put(name, value, Origin::Parsed);
     }
@@ -130,16 +162,10 @@ impl<'a> LineLabels<'a> {
         }
     }
 
-    /// The names of all labels, without those of errors.
+    /// All labels, without those of errors.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&str, &str)) {
-        for (name, value) in self.stream.iter() {
-            if self.find(name).is_none() {
-                visit(name, value);
-            }
-        }
-        for entry in self.entries.iter().filter(|entry| entry.origin != Origin::Removed) {
-            visit(&self.text[entry.name.clone()], &self.text[entry.value.clone()]);
-        }
+        let made = self.of_origin(Origin::Field).chain(self.of_origin(Origin::Parsed));
+        self.of_stream().chain(made).for_each(|(name, value)| visit(name, value));
     }
 
     // ── errors ──
@@ -186,7 +212,8 @@ impl<'a> LineLabels<'a> {
     }
 
     fn of_stream(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.stream.iter().filter(|(name, _)| self.find(name).is_none())
+        let known = self.stream.iter().filter(|(name, _)| self.find(name).is_none());
+        known.chain(self.of_origin(Origin::Stream))
     }
 
     fn of_errors(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -211,5 +238,17 @@ impl<'a> LineLabels<'a> {
     /// How many bytes the texts of all labels have at most.
     pub(crate) fn length(&self) -> usize {
         self.stream.as_bytes().len() + self.text.len() + self.details.len() + 8 * self.entries.len()
+    }
+}
+
+impl template::logql::Labels for LineLabels<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        LineLabels::get(self, name).map(str::as_bytes)
+    }
+
+    fn each<'l>(&'l self, visit: &mut dyn FnMut(&'l str, &'l [u8])) {
+        let made = self.of_origin(Origin::Field).chain(self.of_origin(Origin::Parsed));
+        let all = self.of_stream().chain(made).chain(self.of_errors());
+        all.for_each(|(name, value)| visit(name, value.as_bytes()));
     }
 }

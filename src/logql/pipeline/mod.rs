@@ -3,17 +3,19 @@
 //! What comes first of a pipeline and looks only at stored lines and fields becomes conditions
 //! (`conditions`), which stores know and which are evaluated on columns. Rows that are left go through
 //! the other stages one by one (`stages`), with their labels (`labels`).
-//! Invariant: taking a filter to the front changes no answer, because a filter does nothing but drop
-//! lines: a filter of lines is taken to the front of whatever does not change lines, one of labels only
-//! where no stage stands before it.
+//! A filter of lines is taken to the front of all stages but `line_format` and `unpack`, which make other
+//! lines (`decolorize` does too, but so does Loki); one of labels only where no stage before it makes or
+//! drops labels. It does nothing but drop lines, so that its place changes no answer otherwise.
 
 pub(crate) mod conditions;
+mod extraction;
 mod filter;
 pub(crate) mod labels;
 mod stages;
 
 use crate::ast::{LabelFilter, LineFilter, LineOp, LineOperand, LogExpr, Stage, StageKind, Unwrap};
 use crate::error::ParseError;
+use crate::extract::Buffers;
 use crate::storage::{Condition, FieldNeeds, Needs};
 use conditions::Conditions;
 use filter::{RowFilter, as_filter};
@@ -22,8 +24,7 @@ use model::{Matcher, SearchRegex};
 use stages::{RowStage, Unwrapper};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-pub(crate) const UNAVAILABLE: &str = "this stage can't be evaluated yet";
+use template::Template;
 
 /// Which labels of a line matter in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +49,59 @@ pub(crate) struct Pipeline {
     pub(crate) needs: Needs,
 }
 
+/// What stages are compiled for.
+pub(crate) struct Compiling<'a> {
+    /// Labels that some stage or the result looks at: others need not be extracted.
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) functions: &'a template::Registry,
+    /// What the clock shows, for templates: the same for all lines of a query.
+    pub(crate) now_ns: i64,
+    pub(crate) early: &'a Arc<EarlyFilters>,
+}
+
+/// The conditions of a pipeline that look at one label each. They are looked at as soon as a stage has
+/// extracted their label, so that the rest of the line need not be read; also where another stage changes
+/// the label before the condition's place is reached: so does Loki.
+#[derive(Debug, Default)]
+pub(crate) struct EarlyFilters(Vec<RowFilter>);
+
+impl EarlyFilters {
+    fn new(log: &LogExpr) -> Self {
+        let filters = log.stages.iter().filter_map(|stage| match &stage.kind {
+            StageKind::LabelFilter(filter) => RowFilter::new(filter).ok(),
+            _ => None,
+        });
+        Self(filters.filter(|filter| filter.name().is_some()).collect())
+    }
+
+    /// Whether a line may go on after a label was extracted.
+    pub(crate) fn pass(&self, label: &str, labels: &mut LineLabels<'_>) -> bool {
+        self.0.iter().all(|filter| filter.name() != Some(label) || filter.passes(labels))
+    }
+}
+
 /// One line on its way.
 #[derive(Debug)]
 pub(crate) struct LineState<'a> {
     pub(crate) time: i64,
     pub(crate) labels: LineLabels<'a>,
-    pub(crate) line: &'a [u8],
+    pub(crate) line: Line<'a>,
+}
+
+/// A line as it was stored, or as a stage has made it.
+#[derive(Debug)]
+pub(crate) enum Line<'a> {
+    Stored(&'a [u8]),
+    Made(Vec<u8>),
+}
+
+impl Line<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Stored(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+        }
+    }
 }
 
 impl Pipeline {
@@ -61,8 +109,12 @@ impl Pipeline {
         log: &LogExpr,
         unwrap: Option<&Unwrap>,
         purpose: &Purpose,
+        now_ns: i64,
     ) -> Result<Self, ParseError> {
         let wanted = wanted_labels(log, unwrap, purpose);
+        let early = Arc::new(EarlyFilters::new(log));
+        let functions = &template::logql::functions();
+        let compiling = Compiling { wanted: &wanted, functions, now_ns, early: &early };
         let mut conditions = Conditions::default();
         let mut stages = Vec::new();
         let mut front = Front::default();
@@ -74,7 +126,7 @@ impl Pipeline {
             if front.takes(stage, &mut conditions).map_err(failed)? {
                 continue;
             }
-            stages.push(RowStage::new(&stage.kind, &wanted).map_err(failed)?);
+            front.put(RowStage::new(&stage.kind, &compiling).map_err(failed)?, &mut stages);
         }
         let unwrap = unwrap.map(unwrapper).transpose()?;
         let reads_lines = stages.iter().any(RowStage::reads_line);
@@ -96,8 +148,8 @@ impl Pipeline {
     }
 
     /// Takes a line through the stages behind the conditions; `false` where one of them drops it.
-    pub(crate) fn run(&self, state: &mut LineState<'_>) -> bool {
-        self.stages.iter().all(|stage| stage.run(state))
+    pub(crate) fn run(&self, state: &mut LineState<'_>, buffers: &mut Buffers) -> bool {
+        self.stages.iter().all(|stage| stage.run(state, buffers))
     }
 
     /// The value of a line that has gone through the stages; `None` where it has none.
@@ -111,14 +163,35 @@ fn unwrapper(unwrap: &Unwrap) -> Result<Unwrapper, ParseError> {
         .map_err(|message| ParseError::meaning(unwrap.position, format!("unwrap : {message}")))
 }
 
+/// Checks what only compiling finds: templates, patterns, addresses.
+pub(crate) fn check(log: &LogExpr, unwrap: Option<&Unwrap>) -> Result<(), ParseError> {
+    Pipeline::new(log, unwrap, &Purpose { lines: true, labels: Wanted::All }, 0).map(|_| ())
+}
+
 /// What of the stages so far allows to take a filter to the front.
 #[derive(Default)]
 struct Front {
     lines_changed: bool,
     labels_changed: bool,
+    /// Before this stage there is none that a filter of lines could be taken in front of.
+    behind_lines: usize,
 }
 
 impl Front {
+    /// Puts a stage that has become no condition where it belongs.
+    fn put(&mut self, stage: RowStage, stages: &mut Vec<RowStage>) {
+        if stage.is_line_filter() {
+            stages.insert(self.behind_lines, stage);
+            self.behind_lines += 1;
+            return;
+        }
+        let makes_lines = stage.makes_lines();
+        stages.push(stage);
+        if makes_lines {
+            self.behind_lines = stages.len();
+        }
+    }
+
     /// Whether the stage has become a condition.
     fn takes(&mut self, stage: &Stage, conditions: &mut Conditions) -> Result<bool, String> {
         match &stage.kind {
@@ -130,15 +203,15 @@ impl Front {
                 Ok(false)
             }
             StageKind::LabelFilter(filter) if !self.labels_changed => {
-                let taken = push_matchers(filter, conditions)?;
-                self.labels_changed |= !taken;
-                Ok(taken)
+                push_matchers(filter, conditions)
             }
-            StageKind::LineFormat(_) | StageKind::Unpack | StageKind::Decolorize => {
+            StageKind::LineFormat(_) | StageKind::Unpack => {
                 (self.lines_changed, self.labels_changed) = (true, true);
                 Ok(false)
             }
-            StageKind::LineFilter(_) => Ok(false),
+            StageKind::LineFilter(_) | StageKind::LabelFilter(_) | StageKind::Decolorize => {
+                Ok(false)
+            }
             _ => {
                 self.labels_changed = true;
                 Ok(false)
@@ -235,13 +308,18 @@ fn wanted_labels(log: &LogExpr, unwrap: Option<&Unwrap>, purpose: &Purpose) -> W
     for stage in &log.stages {
         match &stage.kind {
             StageKind::LabelFilter(filter) => RowFilter::names(filter, &mut names),
-            // A template may look at any label.
-            StageKind::LineFormat(_) => return Wanted::All,
+            StageKind::LineFormat(text) => match template_keys(text) {
+                Some(keys) => names.extend(keys),
+                None => return Wanted::All,
+            },
             StageKind::LabelFormat(formats) => {
                 for format in formats {
                     match &format.value {
                         crate::ast::LabelSource::Label(source) => names.push(source.clone()),
-                        crate::ast::LabelSource::Template(_) => return Wanted::All,
+                        crate::ast::LabelSource::Template(text) => match template_keys(text) {
+                            Some(keys) => names.extend(keys),
+                            None => return Wanted::All,
+                        },
                     }
                 }
             }
@@ -257,6 +335,12 @@ fn wanted_labels(log: &LogExpr, unwrap: Option<&Unwrap>, purpose: &Purpose) -> W
     }
     wanted.extend(names);
     Wanted::These(wanted)
+}
+
+/// The labels that a template looks at; `None` where it may look at all of them.
+fn template_keys(text: &str) -> Option<Vec<String>> {
+    let template = Template::parse("line", text, &template::logql::functions()).ok()?;
+    template.keys().map(|keys| keys.into_iter().map(str::to_owned).collect())
 }
 
 /// The fields that labels of these names may come from.

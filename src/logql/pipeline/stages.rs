@@ -1,22 +1,34 @@
 //! Stages that look at lines one by one.
 
+use super::extraction::Extractor;
 use super::filter::RowFilter;
 use super::labels::{ERROR, ERROR_DETAILS, LineLabels};
-use super::{LineState, UNAVAILABLE, Wanted};
+use super::{Compiling, Line, LineState};
 use crate::ast::{
     Conversion, LabelFormat, LabelSelection, LabelSource, LineFilter, LineOp, LineOperand,
     StageKind, Unwrap,
 };
-use crate::values::{parse_bytes, parse_duration, parse_float};
+use crate::extract::Buffers;
+use crate::extract::decolorize::decolorize;
+use crate::extract::ip::IpMatcher;
+use crate::extract::pattern::LinePattern;
 use memchr::memmem::Finder;
 use model::{Matcher, SearchRegex};
+use std::borrow::Cow;
+use template::logql::Entry;
+use template::units::{parse_bytes, parse_duration, parse_float};
+use template::{Bounds, Template};
 
+const TEMPLATE_ERROR: &str = "TemplateFormatErr";
 const SAMPLE_EXTRACTION_ERROR: &str = "SampleExtractionErr";
 
 #[derive(Debug)]
 pub(super) enum RowStage {
     Line { operands: Vec<LineCheck>, negated: bool },
     Filter(RowFilter),
+    Extract(Box<Extractor>),
+    Decolorize,
+    LineFormat(Writer),
     LabelFormat(Vec<Format>),
     Drop(Vec<Selected>),
     Keep(Vec<Selected>),
@@ -26,11 +38,48 @@ pub(super) enum RowStage {
 pub(super) enum LineCheck {
     Text(Box<Finder<'static>>),
     Regex(SearchRegex),
+    Pattern(LinePattern),
+    Ip(IpMatcher),
 }
 
 #[derive(Debug)]
 pub(super) enum Format {
     Rename { to: String, from: String },
+    Write { to: String, writer: Writer },
+}
+
+/// Writes a text by a template.
+#[derive(Debug)]
+pub(super) struct Writer {
+    template: Template,
+    now_ns: i64,
+}
+
+impl Writer {
+    /// `name`: what the template makes, for messages.
+    fn new(name: &str, text: &str, compiling: &Compiling<'_>) -> Result<Self, String> {
+        let template = Template::parse(name, text, compiling.functions)
+            .map_err(|error| format!("invalid {name} template: {error}"))?;
+        Ok(Self { template, now_ns: compiling.now_ns })
+    }
+
+    /// `None`, and an error of the line, where the template can't be executed.
+    fn write(&self, state: &mut LineState<'_>) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let entry = Entry {
+            labels: &state.labels,
+            line: state.line.bytes(),
+            timestamp: state.time,
+            now: self.now_ns,
+        };
+        match self.template.execute(&entry, &Bounds::default(), &mut out) {
+            Ok(()) => Some(out),
+            Err(error) => {
+                state.labels.set_error(TEMPLATE_ERROR, &error.to_string());
+                None
+            }
+        }
+    }
 }
 
 /// A label, where its value matches.
@@ -59,16 +108,27 @@ impl Selected {
 
 impl RowStage {
     /// `Err`: what is wrong with the stage.
-    pub(super) fn new(kind: &StageKind, _wanted: &Wanted) -> Result<Self, String> {
+    pub(super) fn new(kind: &StageKind, compiling: &Compiling<'_>) -> Result<Self, String> {
         match kind {
             StageKind::LineFilter(filter) => Self::line_filter(filter),
             StageKind::LabelFilter(filter) => RowFilter::new(filter).map(Self::Filter),
             StageKind::Drop(selections) => Ok(Self::Drop(Selected::all(selections))),
             StageKind::Keep(selections) => Ok(Self::Keep(Selected::all(selections))),
             StageKind::LabelFormat(formats) => {
-                formats.iter().map(Format::new).collect::<Result<_, _>>().map(Self::LabelFormat)
+                let format = |format| Format::new(format, compiling);
+                formats.iter().map(format).collect::<Result<_, _>>().map(Self::LabelFormat)
             }
-            _ => Err(UNAVAILABLE.to_owned()),
+            StageKind::LineFormat(text) => {
+                Writer::new("line", text, compiling).map(Self::LineFormat)
+            }
+            StageKind::Decolorize => Ok(Self::Decolorize),
+            StageKind::Json(_)
+            | StageKind::Logfmt { .. }
+            | StageKind::Regexp(_)
+            | StageKind::Pattern(_)
+            | StageKind::Unpack => {
+                Extractor::new(kind, compiling).map(|extractor| Self::Extract(Box::new(extractor)))
+            }
         }
     }
 
@@ -80,10 +140,26 @@ impl RowStage {
             (LineOp::Matches | LineOp::MatchesNot, LineOperand::Text(text)) => {
                 SearchRegex::new(text).map(LineCheck::Regex)
             }
-            _ => Err(UNAVAILABLE.to_owned()),
+            (LineOp::Pattern | LineOp::PatternNot, LineOperand::Text(text)) => {
+                LinePattern::new(text).map(LineCheck::Pattern)
+            }
+            (_, LineOperand::Ip(pattern)) => IpMatcher::new(pattern).map(LineCheck::Ip),
         };
         let operands = filter.operands.iter().map(check).collect::<Result<_, _>>()?;
         Ok(Self::Line { operands, negated: filter.op.is_negative() })
+    }
+
+    pub(super) fn is_line_filter(&self) -> bool {
+        matches!(self, Self::Line { .. })
+    }
+
+    /// Whether no filter of lines may be taken in front of it.
+    pub(super) fn makes_lines(&self) -> bool {
+        match self {
+            Self::LineFormat(_) => true,
+            Self::Extract(extractor) => extractor.makes_lines(),
+            _ => false,
+        }
     }
 
     /// Whether it looks at the line.
@@ -92,15 +168,28 @@ impl RowStage {
     }
 
     /// `false` where the line is dropped.
-    pub(super) fn run(&self, state: &mut LineState<'_>) -> bool {
+    pub(super) fn run(&self, state: &mut LineState<'_>, buffers: &mut Buffers) -> bool {
         match self {
             Self::Line { operands, negated } => {
-                let line = state.line;
+                let line = state.line.bytes();
                 operands.iter().any(|operand| operand.holds(line)) != *negated
             }
             Self::Filter(filter) => filter.passes(&mut state.labels),
+            Self::Extract(extractor) => extractor.run(state, buffers),
+            Self::Decolorize => {
+                if let Cow::Owned(line) = decolorize(state.line.bytes()) {
+                    state.line = Line::Made(line);
+                }
+                true
+            }
             Self::LabelFormat(formats) => {
-                formats.iter().for_each(|format| format.run(&mut state.labels));
+                format_labels(formats, state);
+                true
+            }
+            Self::LineFormat(writer) => {
+                if let Some(line) = writer.write(state) {
+                    state.line = Line::Made(line);
+                }
                 true
             }
             Self::Drop(selected) => {
@@ -120,12 +209,14 @@ impl LineCheck {
         match self {
             Self::Text(finder) => finder.find(line).is_some(),
             Self::Regex(regex) => regex.is_match(line),
+            Self::Pattern(pattern) => pattern.is_match(line),
+            Self::Ip(addresses) => addresses.is_match(line),
         }
     }
 }
 
 impl Format {
-    fn new(format: &LabelFormat) -> Result<Self, String> {
+    fn new(format: &LabelFormat, compiling: &Compiling<'_>) -> Result<Self, String> {
         if format.label == ERROR || format.label == ERROR_DETAILS {
             return Err(format!("{} cannot be formatted", format.label));
         }
@@ -133,22 +224,27 @@ impl Format {
             LabelSource::Label(from) => {
                 Ok(Self::Rename { to: format.label.clone(), from: from.clone() })
             }
-            LabelSource::Template(_) => Err(UNAVAILABLE.to_owned()),
-        }
-    }
-
-    fn run(&self, labels: &mut LineLabels<'_>) {
-        match self {
-            Self::Rename { to, from } => {
-                if let Some(value) = labels.get(from) {
-                    let value = value.to_owned();
-                    if from != to {
-                        labels.remove(from);
-                    }
-                    labels.set_parsed(to, &value);
-                }
+            LabelSource::Template(text) => {
+                let writer = Writer::new("label", text, compiling)?;
+                Ok(Self::Write { to: format.label.clone(), writer })
             }
         }
+    }
+}
+
+/// Templates see the labels as they were before any of the others has written, but renamed.
+fn format_labels(formats: &[Format], state: &mut LineState<'_>) {
+    let mut written = Vec::new();
+    for format in formats {
+        match format {
+            Format::Rename { to, from } => state.labels.rename(from, to),
+            Format::Write { to, writer } => {
+                written.extend(writer.write(state).map(|text| (to, text)))
+            }
+        }
+    }
+    for (to, text) in written {
+        state.labels.set_parsed(to, &String::from_utf8_lossy(&text));
     }
 }
 

@@ -29,7 +29,7 @@ macro_rules! cases {
     )*};
 }
 
-cases!(lines windows series);
+cases!(lines stages windows series);
 
 #[test]
 fn a_wrong_answer_is_a_failure() {

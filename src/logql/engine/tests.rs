@@ -1,0 +1,254 @@
+use super::*;
+use crate::Piece;
+use crate::memory::{LoadedLine, MemoryLogs};
+use crate::storage::{Rows, Scratch, Select, Selection, StorageError};
+use model::{ErrorKind, Room};
+use platform::sim::SimClock;
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const SECOND: i64 = 1_000_000_000;
+
+fn line(second: i64, text: &str, fields: &[(&str, &str)]) -> LoadedLine {
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    LoadedLine {
+        time_ns: second * SECOND,
+        line: text.as_bytes().to_vec(),
+        fields: fields.collect(),
+    }
+}
+
+fn web() -> Labels {
+    Labels::from_pairs([("app", "web")])
+}
+
+/// A thousand lines, one each second, in pieces of ten.
+fn logs() -> MemoryLogs {
+    let mut logs = MemoryLogs::with_pieces_of(10);
+    logs.add(&web(), (0..1_000).map(|second| line(second, &format!("line {second}"), &[])));
+    logs
+}
+
+fn run(engine: &Engine, storage: &dyn Storage, request: &Request<'_>) -> Result<QueryResult> {
+    engine.run(storage, &SimClock::new(), request)
+}
+
+/// Counts pieces that are read, and cancels the query at one of them.
+struct Watched<'a> {
+    logs: &'a MemoryLogs,
+    read: AtomicUsize,
+    cancel_at: usize,
+    cancel: CancelFlag,
+}
+
+impl<'a> Watched<'a> {
+    fn new(logs: &'a MemoryLogs) -> Self {
+        let (read, cancel) = (AtomicUsize::new(0), CancelFlag::new());
+        Self { logs, read, cancel_at: usize::MAX, cancel }
+    }
+
+    fn pieces_read(&self) -> usize {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+impl Storage for Watched<'_> {
+    fn select<'s>(
+        &'s self,
+        select: &Select<'_>,
+        room: &mut dyn Room,
+    ) -> std::result::Result<Box<dyn Selection + 's>, StorageError> {
+        Ok(Box::new(WatchedSelection { watched: self, inner: self.logs.select(select, room)? }))
+    }
+}
+
+struct WatchedSelection<'a> {
+    watched: &'a Watched<'a>,
+    inner: Box<dyn Selection + 'a>,
+}
+
+impl Selection for WatchedSelection<'_> {
+    fn stream_count(&self) -> usize {
+        self.inner.stream_count()
+    }
+
+    fn labels(&self, stream: u32) -> &Labels {
+        self.inner.labels(stream)
+    }
+
+    fn pieces(&self) -> &[Piece] {
+        self.inner.pieces()
+    }
+
+    fn read<'s>(
+        &'s self,
+        piece: usize,
+        scratch: &'s mut Scratch,
+    ) -> std::result::Result<Rows<'s>, StorageError> {
+        if self.watched.read.fetch_add(1, Ordering::Relaxed) + 1 == self.watched.cancel_at {
+            self.watched.cancel.cancel();
+        }
+        self.inner.read(piece, scratch)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        vec!["a part is damaged".to_owned()]
+    }
+}
+
+#[test]
+fn reading_ends_when_there_are_enough_lines() {
+    let (logs, engine) = (logs(), Engine::default());
+    for (limit, filter, pieces) in [(5, "", 1), (10, "", 1), (10, "|= \"5\"", 5), (5_000, "", 100)]
+    {
+        let watched = Watched::new(&logs);
+        let query = format!("{{app=\"web\"}} {filter}");
+        let mut request = Request::range(&query, 0, 1_000 * SECOND, SECOND);
+        request.limit = limit;
+        let result = run(&engine, &watched, &request).unwrap();
+        assert_eq!(watched.pieces_read(), pieces, "{filter} {limit}");
+        assert_eq!(result.warnings, ["a part is damaged"]);
+        let Value::Streams(lines) = &result.value else { panic!("lines") };
+        assert_eq!(lines.entries.len(), limit.min(1_000));
+        assert_eq!(result.statistics.entries_returned, limit.min(1_000) as u64);
+        assert_eq!(result.statistics.lines, 10 * pieces as u64);
+    }
+}
+
+#[test]
+fn what_was_read_is_counted() {
+    let mut logs = MemoryLogs::new();
+    logs.add(&web(), [line(1, "abc", &[("user", "u1")]), line(2, "de", &[])]);
+    let request = Request::range("{app=\"web\"} |= \"a\"", 0, 9 * SECOND, SECOND);
+    let statistics = run(&Engine::default(), &logs, &request).unwrap().statistics;
+    let expected = Statistics {
+        lines: 2,
+        bytes: 5,
+        metadata_bytes: 6,
+        lines_after_filters: 1,
+        entries_returned: 1,
+        streams: 1,
+    };
+    assert_eq!(statistics, expected);
+}
+
+#[test]
+fn a_query_ends_soon_after_it_was_cancelled() {
+    let (logs, engine) = (logs(), Engine::default());
+    for query in
+        ["{app=\"web\"} |= \"nosuch\"", "sum(count_over_time({app=\"web\"} | logfmt [1m]))"]
+    {
+        let mut watched = Watched::new(&logs);
+        watched.cancel_at = 7;
+        let mut request = Request::range(query, 0, 1_000 * SECOND, 10 * SECOND);
+        request.cancel = watched.cancel.clone();
+        let error = run(&engine, &watched, &request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert_eq!(watched.pieces_read(), 7);
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut logs = MemoryLogs::new();
+    let lines = (0..20_000).map(|n| line(n % 900, &format!("{n} text"), &[("id", &n.to_string())]));
+    logs.add(&web(), lines);
+    let mut options = EngineOptions::default();
+    options.limits.memory_max = 4 << 20;
+    let engine = Engine::new(options);
+    for query in [
+        "topk(5, count_over_time({app=\"web\"}[1h]))",
+        "topk(5, sum by (id) (count_over_time({app=\"web\"} | drop nosuch [1h])))",
+        "topk(5, sum by (id) (sum_over_time({app=\"web\"} | unwrap id [1h])))",
+    ] {
+        let error =
+            run(&engine, &logs, &Request::range(query, 0, 900 * SECOND, SECOND)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{query}: {error}");
+        assert!(error.to_string().contains("logs.max_memory"), "{error}");
+    }
+    let fine = "sum(count_over_time({app=\"web\"}[1h]))";
+    assert!(run(&engine, &logs, &Request::instant(fine, 3_600 * SECOND)).is_ok());
+}
+
+#[test]
+fn an_answer_has_at_most_so_many_series() {
+    let mut logs = MemoryLogs::new();
+    logs.add(&web(), (0..501).map(|n| line(n, "x", &[("id", &n.to_string())])));
+    let many = Request::instant("count_over_time({app=\"web\"}[1h])", 600 * SECOND);
+    let error = run(&Engine::default(), &logs, &many).unwrap_err().to_string();
+    assert!(
+        error.starts_with("maximum number of series (500) reached for a single query"),
+        "{error}"
+    );
+    let few = Request::instant("topk(3, count_over_time({app=\"web\"}[1h]))", 600 * SECOND);
+    assert!(run(&Engine::default(), &logs, &few).is_ok());
+}
+
+type Row = (u8, i64, u8, Option<u8>);
+
+/// Lines of three streams with a field, in pieces.
+fn stored(rows: &[Row], pieces_of: usize) -> MemoryLogs {
+    let mut logs = MemoryLogs::with_pieces_of(pieces_of);
+    for (number, (stream, second, text, level)) in rows.iter().enumerate() {
+        let labels = Labels::from_pairs([("app", "web"), ("pod", &stream.to_string())]);
+        let level = level.map(|level| level.to_string());
+        let fields: Vec<(&str, &str)> =
+            level.iter().map(|level| ("level", level.as_str())).collect();
+        logs.add(&labels, [line(*second, &format!("{text} {number}"), &fields)]);
+    }
+    logs
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = (0_u8..3, 0_i64..200, 0_u8..3, prop::option::of(0_u8..3));
+    prop::collection::vec(row, 0..60)
+}
+
+fn shown(result: &QueryResult) -> Vec<String> {
+    let Value::Matrix { series, .. } = &result.value else { panic!("a matrix") };
+    let shown = |one: &Series| {
+        let values: Vec<_> = (0..one.column.steps()).map(|step| one.column.float(step)).collect();
+        format!("{} {values:?}", one.labels)
+    };
+    series.iter().map(shown).collect()
+}
+
+proptest! {
+    /// A stage that does nothing makes the rows go one by one.
+    #[test]
+    fn columns_count_as_rows_do(
+        rows in rows(), pieces_of in 1_usize..30, range in 1_i64..90, step in 1_i64..60,
+        start in -50_i64..100, function in prop::sample::select(vec!["count", "bytes"]),
+        around in prop::sample::select(vec!["", "sum", "sum by (level)", "sum by (pod, level)",
+            "sum without (pod)", "max by (pod)", "count"]),
+        filter in prop::sample::select(vec!["", "|= \"1 \"", "| level=\"1\"", "!= \"2 \" | level!=\"0\""]),
+    ) {
+        let logs = stored(&rows, pieces_of);
+        let answer = |stage: &str| {
+            let inner = format!("{function}_over_time({{app=\"web\"}} {filter} {stage} [{range}s])");
+            let query = if around.is_empty() { inner } else { format!("{around} ({inner})") };
+            let request =
+                Request::range(&query, start * SECOND, (start + 150) * SECOND, step * SECOND);
+            shown(&run(&Engine::default(), &logs, &request).unwrap())
+        };
+        prop_assert_eq!(answer(""), answer("| drop nosuch"));
+    }
+
+    #[test]
+    fn the_first_lines_are_the_first_of_all(
+        rows in rows(), pieces_of in 1_usize..30, limit in 1_usize..20, backward in any::<bool>(),
+    ) {
+        let logs = stored(&rows, pieces_of);
+        let answer = |limit: usize| {
+            let mut request = Request::range("{app=\"web\"} != \"2 \"", 0, 150 * SECOND, SECOND);
+            request.limit = limit;
+            request.direction = if backward { Direction::Backward } else { Direction::Forward };
+            match run(&Engine::default(), &logs, &request).unwrap().value {
+                Value::Streams(lines) => lines.entries.iter().map(|one| one.time_ns).collect::<Vec<_>>(),
+                _ => panic!("lines"),
+            }
+        };
+        let (some, all) = (answer(limit), answer(5_000));
+        prop_assert_eq!(&some[..], &all[..limit.min(all.len())]);
+    }
+}

@@ -1,0 +1,220 @@
+//! Stages that make labels of what a line says.
+//!
+//! Of two values of one name the first counts. A name that the line's stream or its fields have already
+//! gets [`EXTRACTED`] appended. Only labels that somebody looks at are extracted; where that is no label,
+//! the line is not even read, and where all have been found, the rest of it is not: what would be wrong
+//! there is no error then, as in Loki.
+
+use super::labels::{EXTRACTED, LineLabels};
+use super::{Compiling, EarlyFilters, Line, LineState, Wanted};
+use crate::ast::{Extraction, StageKind};
+use crate::extract::json::{self, JsonPaths};
+use crate::extract::logfmt::{self, LogfmtKeys, LogfmtOptions};
+use crate::extract::pattern::Pattern;
+use crate::extract::regexp::RegexpFields;
+use crate::extract::{Buffers, ExtractError, Fields, unpack};
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+/// A stage that extracts labels, compiled.
+#[derive(Debug)]
+pub(super) struct Extractor {
+    method: Method,
+    wanted: WantedNames,
+    early: Arc<EarlyFilters>,
+}
+
+#[derive(Debug)]
+enum Method {
+    Json,
+    JsonPaths(JsonPaths),
+    Logfmt(LogfmtOptions),
+    LogfmtKeys { keys: LogfmtKeys, strict: bool },
+    Regexp(RegexpFields),
+    Pattern(Pattern),
+    Unpack,
+}
+
+/// The labels that somebody looks at, and the names under which lines may have them.
+#[derive(Debug)]
+enum WantedNames {
+    All,
+    These { labels: BTreeSet<String>, names: BTreeSet<String> },
+}
+
+impl WantedNames {
+    fn new(wanted: &Wanted) -> Self {
+        let Wanted::These(labels) = wanted else { return Self::All };
+        let renamed = labels.iter().filter_map(|name| name.strip_suffix(EXTRACTED));
+        let names = labels.iter().map(String::as_str).chain(renamed).map(str::to_owned).collect();
+        Self::These { labels: labels.clone(), names }
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These { names, .. } => names.contains(name),
+        }
+    }
+
+    fn has_name_below(&self, prefix: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These { names, .. } => {
+                let from = (Bound::Included(prefix), Bound::Unbounded);
+                let next = names.range::<str, _>(from).next();
+                next.is_some_and(|name| name.starts_with(prefix))
+            }
+        }
+    }
+
+    fn has_label(&self, label: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These { labels, .. } => labels.contains(label),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::These { labels, .. } if labels.is_empty())
+    }
+
+    fn are_all_parsed(&self, labels: &LineLabels<'_>) -> bool {
+        match self {
+            Self::All => false,
+            Self::These { labels: wanted, .. } => wanted.iter().all(|name| labels.is_parsed(name)),
+        }
+    }
+}
+
+impl Extractor {
+    /// `Err`: what is wrong with the stage.
+    pub(super) fn new(kind: &StageKind, compiling: &Compiling<'_>) -> Result<Self, String> {
+        let pairs = |expressions: &[Extraction]| -> Vec<(String, String)> {
+            let pair = |one: &Extraction| (one.label.clone(), one.expression.clone());
+            expressions.iter().map(pair).collect()
+        };
+        let method = match kind {
+            StageKind::Json(expressions) if expressions.is_empty() => Method::Json,
+            StageKind::Json(expressions) => {
+                let pairs = pairs(expressions);
+                JsonPaths::new(pairs.iter().map(|(label, text)| (label.as_str(), text.as_str())))
+                    .map(Method::JsonPaths)?
+            }
+            StageKind::Logfmt { strict, keep_empty, expressions } if expressions.is_empty() => {
+                Method::Logfmt(LogfmtOptions { strict: *strict, keep_empty: *keep_empty })
+            }
+            StageKind::Logfmt { strict, expressions, .. } => {
+                let pairs = pairs(expressions);
+                let pairs = pairs.iter().map(|(label, text)| (label.as_str(), text.as_str()));
+                Method::LogfmtKeys { keys: LogfmtKeys::new(pairs)?, strict: *strict }
+            }
+            StageKind::Regexp(pattern) => {
+                let regexp = RegexpFields::new(pattern);
+                Method::Regexp(regexp.map_err(|error| format!("invalid regexp parser: {error}"))?)
+            }
+            StageKind::Pattern(text) => {
+                let pattern = Pattern::new(text);
+                Method::Pattern(
+                    pattern.map_err(|error| format!("invalid pattern parser: {error}"))?,
+                )
+            }
+            StageKind::Unpack => Method::Unpack,
+            other => return Err(format!("{other} extracts nothing")),
+        };
+        let (wanted, early) = (WantedNames::new(compiling.wanted), Arc::clone(compiling.early));
+        Ok(Self { method, wanted, early })
+    }
+
+    /// Unpacking makes another line.
+    pub(super) fn makes_lines(&self) -> bool {
+        matches!(self.method, Method::Unpack)
+    }
+
+    /// `false` where a condition on an extracted label does not hold.
+    pub(super) fn run(&self, state: &mut LineState<'_>, buffers: &mut Buffers) -> bool {
+        if self.wanted.is_nothing() && !self.makes_lines() {
+            return true;
+        }
+        let LineState { labels, line, .. } = state;
+        let (mut sink, text) = (Sink { extractor: self, labels, is_dropped: false }, line.bytes());
+        let (mut entry, mut is_packed) = (Vec::new(), false);
+        let outcome = match &self.method {
+            Method::Json => json::extract(text, buffers, &mut sink),
+            Method::JsonPaths(paths) => paths.extract(text, buffers, &mut sink),
+            Method::Logfmt(options) => logfmt::extract(text, *options, buffers, &mut sink),
+            Method::LogfmtKeys { keys, strict } => keys.extract(text, *strict, buffers, &mut sink),
+            Method::Regexp(regexp) => {
+                regexp.extract(text, buffers, &mut sink);
+                Ok(())
+            }
+            Method::Pattern(pattern) => {
+                pattern.extract(text, buffers, &mut sink);
+                Ok(())
+            }
+            Method::Unpack => unpack::unpack(text, buffers, &mut entry, &mut sink)
+                .map(|packed| is_packed = packed),
+        };
+        let is_dropped = sink.is_dropped;
+        if let Err(error) = outcome {
+            set_error(&error, labels);
+        }
+        if is_packed {
+            *line = Line::Made(entry);
+        }
+        !is_dropped
+    }
+}
+
+fn set_error(error: &ExtractError, labels: &mut LineLabels<'_>) {
+    labels.set_error(error.code(), &error.details().unwrap_or_default());
+}
+
+/// Makes labels of fields.
+struct Sink<'s, 'a> {
+    extractor: &'s Extractor,
+    labels: &'s mut LineLabels<'a>,
+    is_dropped: bool,
+}
+
+impl Sink<'_, '_> {
+    fn set(&mut self, label: &str, value: &str) -> ControlFlow<()> {
+        let Extractor { wanted, early, .. } = self.extractor;
+        if !wanted.has_label(label) || self.labels.is_parsed(label) {
+            return ControlFlow::Continue(());
+        }
+        self.labels.set_parsed(label, value);
+        if !early.pass(label, self.labels) {
+            self.is_dropped = true;
+            return ControlFlow::Break(());
+        }
+        match wanted.are_all_parsed(self.labels) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl Fields for Sink<'_, '_> {
+    fn wants(&self, name: &str) -> bool {
+        self.extractor.wanted.has_name(name)
+    }
+
+    fn wants_below(&self, prefix: &str) -> bool {
+        self.extractor.wanted.has_name_below(prefix)
+    }
+
+    fn field(&mut self, name: &str, value: &str) -> ControlFlow<()> {
+        if self.labels.is_taken(name) {
+            return self.set(&format!("{name}{EXTRACTED}"), value);
+        }
+        self.set(name, value)
+    }
+
+    fn absent(&mut self, name: &str) {
+        if self.labels.get(name).is_none() && self.extractor.wanted.has_label(name) {
+            self.labels.set_parsed(name, "");
+        }
+    }
+}
