@@ -7,9 +7,7 @@
 
 use crate::elasticsearch::{self, ElasticsearchSettings};
 use crate::fluent::{self, FluentSettings};
-use crate::jsonline;
 use crate::logs::LogsSettings;
-use crate::loki;
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
@@ -36,9 +34,9 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
     vec![
         otlp::protocol(&settings.otlp, services),
         prometheus::protocol(&settings.prometheus, services),
-        loki::protocol(services),
+        crate::loki::protocol(services),
         elasticsearch::protocol(&settings.elasticsearch, services),
-        jsonline::protocol(services),
+        crate::jsonline::protocol(services),
         syslog::protocol(&settings.syslog, services),
         fluent::protocol(&settings.fluent, services),
     ]

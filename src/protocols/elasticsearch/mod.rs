@@ -50,9 +50,9 @@ pub(crate) fn protocol(settings: &ElasticsearchSettings, services: &Arc<Services
 type ElasticHandler = Handler<Elasticsearch>;
 type ElasticRoute = Route<ElasticHandler>;
 
-const GET: &[Method] = &[Method::GET, Method::HEAD];
+const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST, Method::PUT];
-const SETUP: &[Method] = &[Method::PUT, Method::POST, Method::DELETE];
+const SETUP: &[Method] = &[Method::PUT, Method::POST];
 
 const fn writing(path: &'static str, handler: ElasticHandler, about: &'static str) -> ElasticRoute {
     let (access, body) = (Access::Tenant(Scope::Write), Body::Whole);
@@ -60,9 +60,10 @@ const fn writing(path: &'static str, handler: ElasticHandler, about: &'static st
     Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
 
-/// What agents ask before they send. Who may send may ask.
+/// What agents ask before they send. Everybody may ask, because the answers are the same for all and
+/// hold nothing of any tenant; so a token that may only write is enough for an agent.
 const fn asking(path: &'static str, handler: ElasticHandler, about: &'static str) -> ElasticRoute {
-    let (methods, access, body) = (GET, Access::Tenant(Scope::Write), Body::None);
+    let (methods, access, body) = (GET, Access::Public, Body::None);
     let (needs_stores, refuse) = (false, answer::refuse);
     Route { methods, path, access, body, needs_stores, handler, refuse, about }
 }
@@ -70,7 +71,8 @@ const fn asking(path: &'static str, handler: ElasticHandler, about: &'static str
 /// What agents set up before they send, which needs no setting up here.
 const fn setting_up(path: &'static str, about: &'static str) -> ElasticRoute {
     let handler = handler!(handshake::acknowledge);
-    Route { methods: SETUP, ..asking(path, handler, about) }
+    let access = Access::Tenant(Scope::Write);
+    Route { methods: SETUP, access, ..asking(path, handler, about) }
 }
 
 const fn missing(path: &'static str, about: &'static str) -> ElasticRoute {
