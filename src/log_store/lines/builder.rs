@@ -2,7 +2,8 @@
 
 use super::column::ColumnEncoder;
 use super::directory::{ColumnPlace, LinesDirectory, PAGE_KINDS};
-use super::split::{Split, WHOLE};
+use super::grams::Grams;
+use super::split::{SLOT, Split, WHOLE};
 use codec::ByteWriter;
 use columns::{Effort, Interner, TextList};
 
@@ -13,6 +14,9 @@ const COLUMNS_MAX: usize = 64 << 10;
 /// Columns are put together into pages of about this size, so that a search reads little more than
 /// the columns that it looks at.
 const PAGE_BYTES: usize = 256 << 10;
+
+/// Lines of templates that so few rows have are one slot each: as columns they would take more.
+const RARE_ROWS: u32 = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct LinesBuilder {
@@ -110,26 +114,94 @@ impl LinesBuilder {
     /// The pages of the lines. The builder can be cleared and used again.
     pub(crate) fn encode(&mut self, effort: Effort) -> EncodedLines {
         let mut encoded = EncodedLines::default();
+        let whole = self.fold_rare(&mut encoded.directory);
+        let mut encoder = std::mem::take(&mut self.encoder);
         let mut writers = <[ByteWriter; PAGE_KINDS]>::default();
-        for column in &self.columns[..self.used] {
-            let before = writers.each_ref().map(ByteWriter::len);
-            let (form, stamp) = self.encoder.encode(column, effort, &mut writers);
-            self.encoder.identifiers(form, &mut encoded.ids);
-            let kind = form.page_kind(stamp);
-            let (writer, pages) = (&mut writers[kind], &mut encoded.pages[kind]);
-            let (page, start) = (pages.len() as u32, before[kind] as u32);
-            let length = writer.len() as u32 - start;
-            encoded.directory.columns.push(ColumnPlace { form, stamp, page, start, length });
-            if writer.len() >= PAGE_BYTES {
-                pages.push(std::mem::take(&mut writer.bytes));
+        for template in encoded.directory.templates.iter() {
+            let columns = match self.templates.find(template) {
+                _ if template == WHOLE => std::slice::from_ref(&whole),
+                Some(number) => self.columns_of(number),
+                None => &[],
+            };
+            for column in columns {
+                let place =
+                    encode_column(&mut encoder, column, effort, &mut writers, &mut encoded.pages);
+                encoder.identifiers(place.form, &mut encoded.ids);
+                encoded.directory.columns.push(place);
             }
         }
+        self.encoder = encoder;
         encoded.end_pages(writers);
-        let directory = &mut encoded.directory;
-        directory.templates = self.templates.texts().clone();
-        directory.rows = self.rows.clone();
         encoded
     }
+
+    fn columns_of(&self, template: u32) -> &[TextList] {
+        let first = self.firsts[template as usize] as usize;
+        let end = self.firsts.get(template as usize + 1).map_or(self.used, |end| *end as usize);
+        &self.columns[first..end]
+    }
+
+    /// Fills in the templates that are worth their columns and the template of each row. Answers the
+    /// lines that have none of these, which are one slot each.
+    fn fold_rare(&self, directory: &mut LinesDirectory) -> TextList {
+        let texts = self.templates.texts();
+        let mut counts = vec![0u32; texts.len()];
+        self.rows.iter().for_each(|template| counts[*template as usize] += 1);
+        let is_kept =
+            |template: usize| counts[template] > RARE_ROWS && texts.get(template) != WHOLE;
+        let mut numbers = vec![None; texts.len()];
+        for template in (0..texts.len()).filter(|template| is_kept(*template)) {
+            numbers[template] = Some(directory.templates.len() as u16);
+            directory.templates.push(texts.get(template));
+        }
+        let (mut whole, mut ordinals) = (TextList::default(), vec![0usize; texts.len()]);
+        let of_whole = directory.templates.len() as u16;
+        for template in &self.rows {
+            let template = *template as usize;
+            directory.rows.push(numbers[template].unwrap_or(of_whole));
+            if numbers[template].is_none() {
+                let columns = self.columns_of(template as u32);
+                join(texts.get(template), columns, ordinals[template], &mut whole);
+                ordinals[template] += 1;
+            }
+        }
+        if !whole.is_empty() {
+            directory.templates.push(WHOLE);
+            directory.whole = Grams::of(&whole.bytes);
+        }
+        whole
+    }
+}
+
+/// Puts a line together.
+fn join(template: &[u8], columns: &[TextList], ordinal: usize, lines: &mut TextList) {
+    let mut segments = template.split(|byte| *byte == SLOT);
+    lines.bytes.extend_from_slice(segments.next().unwrap_or_default());
+    for (column, segment) in columns.iter().zip(segments) {
+        lines.bytes.extend_from_slice(column.get(ordinal));
+        lines.bytes.extend_from_slice(segment);
+    }
+    lines.ends.push(lines.bytes.len() as u32);
+}
+
+/// Adds a column to the last page of its kind.
+fn encode_column(
+    encoder: &mut ColumnEncoder,
+    column: &TextList,
+    effort: Effort,
+    writers: &mut [ByteWriter; PAGE_KINDS],
+    pages: &mut [Vec<Vec<u8>>; PAGE_KINDS],
+) -> ColumnPlace {
+    let before = writers.each_ref().map(ByteWriter::len);
+    let (form, stamp) = encoder.encode(column, effort, writers);
+    let kind = form.page_kind(stamp);
+    let (writer, pages) = (&mut writers[kind], &mut pages[kind]);
+    let (page, start) = (pages.len() as u32, before[kind] as u32);
+    let length = writer.len() as u32 - start;
+    if writer.len() >= PAGE_BYTES {
+        pages.push(std::mem::take(&mut writer.bytes));
+    }
+    ColumnPlace { form, stamp, page, start, length }
 }
 
 impl EncodedLines {

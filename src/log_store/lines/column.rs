@@ -1,10 +1,10 @@
 //! The texts of one slot of one template.
 //!
-//! Forms: one text for all rows; a dictionary; whole numbers, with or without leading zeros; texts as
-//! they are. The stamp of a column says which characters and lengths it has, so that a search passes
+//! Forms: one text for all rows; a dictionary; numbers; texts as they are. The stamp of a column says which characters and lengths it has, so that a search passes
 //! over columns that can't hold what is searched for.
 
 use super::directory::PAGE_KINDS;
+use super::number::NumberShape;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
     Effort, TextColumn, TextColumnBuilder, TextList, decode_numbers, encode_numbers, hash_id,
@@ -116,14 +116,13 @@ impl Form {
 const FORM_MIN: usize = 64;
 /// The texts from which it is guessed whether a dictionary pays.
 const SAMPLE: usize = 256;
-/// Longer numbers don't fit into 64 bits.
-const DIGITS_MAX: usize = 18;
 
 /// Writes columns; keeps its memory from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct ColumnEncoder {
     dictionary: TextColumnBuilder,
     numbers: Vec<u64>,
+    shape: NumberShape,
 }
 
 impl ColumnEncoder {
@@ -142,8 +141,7 @@ impl ColumnEncoder {
             Form::Texts => texts.encode(writer),
             Form::Dictionary => self.dictionary.encode(texts.len(), writer),
             Form::Numbers => {
-                let pads = stamp.shortest == stamp.longest;
-                writer.varint(if pads { u64::from(stamp.longest) } else { 0 });
+                self.shape.encode(writer);
                 encode_numbers(&self.numbers, effort.number_level(), writer);
             }
         }
@@ -174,7 +172,7 @@ impl ColumnEncoder {
         if self.fill_dictionary(texts, stamp) {
             return Form::Dictionary;
         }
-        match self.fill_numbers(texts, stamp) {
+        match self.fill_numbers(texts) {
             true => Form::Numbers,
             false => Form::Texts,
         }
@@ -201,19 +199,11 @@ impl ColumnEncoder {
         is_ids || self.dictionary.values().len() * share <= texts.len()
     }
 
-    fn fill_numbers(&mut self, texts: &TextList, stamp: Stamp) -> bool {
+    fn fill_numbers(&mut self, texts: &TextList) -> bool {
+        let Some(shape) = NumberShape::of(texts) else { return false };
         self.numbers.clear();
-        let pads = stamp.shortest == stamp.longest;
-        if stamp.classes != DIGITS || stamp.longest as usize > DIGITS_MAX {
-            return false;
-        }
-        if stamp.shortest == 0 {
-            return false;
-        }
-        if !pads && texts.iter().any(|text| text.len() > 1 && text[0] == b'0') {
-            return false;
-        }
-        self.numbers.extend(texts.iter().map(number_of));
+        self.numbers.extend(texts.iter().map(|text| shape.number(text)));
+        self.shape = shape;
         true
     }
 }
@@ -228,19 +218,13 @@ fn letters_are_common(bytes: &[u8]) -> bool {
     letters * 5 >= bytes.len()
 }
 
-/// The value of a text of digits.
-fn number_of(text: &[u8]) -> u64 {
-    text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
-}
-
 /// A column that was read.
 #[derive(Debug)]
 pub(crate) enum Column {
     Same(Vec<u8>),
     Texts(TextList),
     Dictionary(TextColumn),
-    /// Numbers, and the length to which leading zeros fill them up, or 0.
-    Numbers(Vec<u64>, usize),
+    Numbers(Vec<u64>, NumberShape),
 }
 
 impl Column {
@@ -260,10 +244,10 @@ impl Column {
                 Self::Dictionary(column)
             }
             Form::Numbers => {
-                let length = reader.length(DIGITS_MAX)?;
+                let shape = NumberShape::decode(&mut reader)?;
                 let mut numbers = Vec::new();
                 decode_numbers(&mut reader, rows, &mut numbers)?;
-                Self::Numbers(numbers, length)
+                Self::Numbers(numbers, shape)
             }
         };
         reader.finish()?;
@@ -277,24 +261,9 @@ impl Column {
             Self::Same(text) => line.extend_from_slice(text),
             Self::Texts(texts) => line.extend_from_slice(texts.get(row)),
             Self::Dictionary(column) => line.extend_from_slice(column.get(row).unwrap_or_default()),
-            Self::Numbers(numbers, length) => append_number(numbers[row], *length, line),
+            Self::Numbers(numbers, shape) => shape.append(numbers[row], line),
         }
     }
-}
-
-/// Appends digits, with leading zeros up to a length.
-fn append_number(mut number: u64, length: usize, line: &mut Vec<u8>) {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(&digits[at.min(digits.len() - length)..]);
 }
 
 #[cfg(test)]
@@ -323,10 +292,16 @@ mod tests {
             numbers in prop::collection::vec("0|[1-9][0-9]{0,17}", 1..200),
             padded in prop::collection::vec("[0-9]{6}", 1..200),
             ids in prop::collection::vec("[0-9a-f]{8}", 1..200),
+            named in prop::collection::vec("u[0-9]{6}", 1..200),
+            units in prop::collection::vec("(0|[1-9][0-9]{0,5})ms", 1..200),
+            decimals in prop::collection::vec("(0|[1-9][0-9]{0,3})(\\.[0-9]{0,2}[1-9])?", 1..200),
             few in prop::collection::vec("a|bb|", 1..200),
             any in prop::collection::vec("[0-9a]{0,20}", 1..200),
         ) {
-            for texts in [&numbers, &padded, &ids, &few, &any, &vec![any[0].clone(); 100]] {
+            for texts in [
+                &numbers, &padded, &ids, &few, &any, &named, &units, &decimals,
+                &vec![any[0].clone(); 100],
+            ] {
                 round_trip(texts);
             }
         }

@@ -2,6 +2,7 @@
 //! and where each column is.
 
 use super::column::{Form, Stamp};
+use super::grams::Grams;
 use super::split::{SLOT, SLOTS_MAX};
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{TextList, decode_codes, encode_codes};
@@ -24,12 +25,14 @@ pub(crate) const PAGE_KINDS: usize = 3;
 pub(crate) struct LinesDirectory {
     pub(crate) templates: TextList,
     /// The template of each row.
-    pub(crate) rows: Vec<u32>,
+    pub(crate) rows: Vec<u16>,
     /// How many rows each template has.
     pub(crate) counts: Vec<u32>,
     /// The first column of each template, and behind the last one the number of columns.
     pub(crate) firsts: Vec<u32>,
     pub(crate) columns: Vec<ColumnPlace>,
+    /// What the lines hold that are one slot each.
+    pub(crate) whole: Grams,
     /// How many pages of each kind there are.
     pub(crate) pages: [u32; PAGE_KINDS],
 }
@@ -49,7 +52,9 @@ impl LinesDirectory {
     pub(crate) fn encode(&self, writer: &mut ByteWriter) {
         writer.varint(self.templates.len() as u64);
         self.templates.encode(writer);
-        encode_codes(&self.rows, self.templates.len() as u32, writer);
+        let rows: Vec<u32> = self.rows.iter().copied().map(u32::from).collect();
+        encode_codes(&rows, self.templates.len() as u32, writer);
+        self.whole.encode(writer);
         self.pages.iter().for_each(|pages| writer.varint(u64::from(*pages)));
         let mut places = <[Places; PAGE_KINDS]>::default();
         for column in &self.columns {
@@ -64,10 +69,13 @@ impl LinesDirectory {
 
     /// Reads the directory of `rows` lines.
     pub(crate) fn decode(reader: &mut ByteReader<'_>, rows: usize) -> Result<Self, DecodeError> {
-        let count = reader.length(rows)?;
+        let count = reader.length(rows.min(usize::from(u16::MAX)))?;
         let mut directory = Self::default();
         directory.templates.decode(reader, count)?;
-        decode_codes(reader, rows, count as u32, &mut directory.rows)?;
+        let mut codes = Vec::new();
+        decode_codes(reader, rows, count as u32, &mut codes)?;
+        directory.rows = codes.into_iter().map(|code| code as u16).collect();
+        directory.whole = Grams::decode(reader)?;
         for pages in &mut directory.pages {
             *pages = reader.length(rows * SLOTS_MAX + 1)? as u32;
         }
@@ -118,8 +126,10 @@ impl LinesDirectory {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let numbers = self.rows.len() + self.counts.len() + self.firsts.len();
+        let numbers = self.counts.len() + self.firsts.len();
         self.templates.memory()
+            + self.whole.memory()
+            + self.rows.len() * size_of::<u16>()
             + numbers * size_of::<u32>()
             + self.columns.len() * size_of::<ColumnPlace>()
     }

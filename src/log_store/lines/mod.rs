@@ -7,13 +7,15 @@
 //! the figures.
 //!
 //! Lives here: `split` takes a line apart. `builder` collects and encodes the lines of a row group.
-//! `column` is the texts of one slot. `reader` puts lines together. `search` finds the rows whose lines
+//! `column` is the texts of one slot, `number` those that are numbers. `reader` puts lines together. `search` finds the rows whose lines
 //! hold a text without putting them together.
 //! Invariants: every line comes back byte for byte, whatever it holds.
 
 mod builder;
 mod column;
 mod directory;
+mod grams;
+mod number;
 mod reader;
 mod search;
 mod split;

@@ -71,7 +71,7 @@ impl<P: ColumnPages> Lines<P> {
     pub(crate) fn ordinals(&self) -> &[u32] {
         self.ordinals.get_or_init(|| {
             let mut next = vec![0; self.directory.templates.len()];
-            let ordinal = |template: &u32| {
+            let ordinal = |template: &u16| {
                 let next = &mut next[*template as usize];
                 *next += 1;
                 *next - 1

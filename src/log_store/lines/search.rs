@@ -7,8 +7,9 @@
 
 use super::column::{Column, classes_of};
 use super::directory::ColumnPlace;
+use super::number::Numbers;
 use super::reader::{ColumnPages, Lines};
-use super::split::SLOT;
+use super::split::{SLOT, WHOLE};
 use crate::error::StoreError;
 use crate::row_set::RowSet;
 use columns::TextList;
@@ -122,6 +123,9 @@ fn rows_of_template<P: ColumnPages>(
     let directory = &*lines.directory;
     let columns = directory.columns_of(template);
     let text = needle.folded(directory.templates.get(template));
+    if &*text == WHOLE && !directory.whole.may_hold(&needle.text) {
+        return Ok(Found::None);
+    }
     segments_of(&text, segments);
     let slots = &directory.columns[columns.clone()];
     let places = PlaceFinder { text: &text, segments, slots, needle }.find();
@@ -340,7 +344,19 @@ fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> Ro
             }
             RowSet::of(rows, |row| passing.get(column.codes[row] as usize) == Some(&true))
         }
-        Column::Numbers(..) => {
+        Column::Numbers(numbers, shape) => {
+            let known = match test.relation {
+                _ if needle.ignore_case => None,
+                Relation::Equals => shape.equal_to(piece),
+                Relation::BeginsWith => shape.beginning_with(piece),
+                Relation::Contains if shape.begins_where_it_occurs(piece) => {
+                    shape.beginning_with(piece)
+                }
+                Relation::Contains | Relation::EndsWith => None,
+            };
+            if let Some(wanted) = known {
+                return of_numbers(numbers, &wanted);
+            }
             let mut text = Vec::new();
             RowSet::of(rows, |row| {
                 text.clear();
@@ -348,6 +364,15 @@ fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> Ro
                 passes(&text)
             })
         }
+    }
+}
+
+fn of_numbers(numbers: &[u64], wanted: &Numbers) -> RowSet {
+    match wanted {
+        Numbers::All => RowSet::all(numbers.len()),
+        Numbers::Within(ranges) => RowSet::of(numbers.len(), |row| {
+            ranges.iter().any(|range| range.contains(&numbers[row]))
+        }),
     }
 }
 

@@ -316,7 +316,7 @@ impl PartBuilder {
         }
         let Self { mut writer, ids, groups, streams, origin, rows, plain, effort, .. } = self;
         let ids = ids.finish(|first, bytes| {
-            writer.page(page::IDS, Some(first), bytes, Compression::None).map(|_| ())
+            writer.page(page::IDS, Some(first), bytes, Compression::Zstd { level: 1 }).map(|_| ())
         })?;
         let knows_plain = plain.len() <= PLAIN_FIELDS_MAX;
         let plain = if knows_plain { plain } else { PlainFields::default() };
