@@ -40,6 +40,12 @@ impl LabelPairs {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
+    /// About what they take of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
+        texts + size_of_val(&*self.0)
+    }
+
     /// These and others, which win.
     #[must_use]
     pub fn with(&self, others: &[&Self]) -> Self {

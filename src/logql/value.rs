@@ -73,6 +73,13 @@ pub struct EntryLabels {
     pub parsed: LabelPairs,
 }
 
+impl EntryLabels {
+    /// About what they take of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.stream.bytes() + self.fields.bytes() + self.parsed.bytes()
+    }
+}
+
 /// Lines with the same labels.
 #[derive(Clone, Debug)]
 pub struct LogStream<'a> {

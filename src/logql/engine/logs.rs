@@ -11,11 +11,11 @@ use crate::ast::LogExpr;
 use crate::extract::Buffers;
 use crate::pipeline::conditions::Picked;
 use crate::pipeline::labels::LineLabels;
-use crate::pipeline::{Line, LineState, Pipeline, Purpose, Wanted};
-use crate::storage::{Direction, Piece, Rows};
+use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
+use crate::storage::{Direction, Piece, Rows, Scratch};
 use crate::value::{EntryLabels, LogEntry, LogLines, Statistics};
 use model::Labels;
-use query::Weight;
+use query::{Portions, Weight};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -86,6 +86,7 @@ fn collect(
     limit: usize,
 ) -> Result<Vec<LogEntry>> {
     let (pieces, bounds) = (reading.selection.pieces(), context.bounds());
+    let held = context.holding.held();
     let mut best: Vec<Candidate> = Vec::new();
     let mut next = 0;
     while next < pieces.len() {
@@ -99,28 +100,27 @@ fn collect(
         }
         let turn = next..(next + context.options.helpers.width().max(1)).min(pieces.len());
         next = turn.end;
-        let found = reading.for_each(
-            context,
-            turn,
-            || Worker::new(direction, limit, bound),
-            |worker, scratch, piece| {
-                let mut statistics = worker.statistics;
-                reading.piece(piece, scratch, &mut statistics, |rows, picked| {
-                    worker.rows(bounds, reading, (piece, rows), picked)
-                })?;
-                statistics.lines_after_filters = worker.statistics.lines_after_filters;
-                worker.statistics = statistics;
-                Ok(())
-            },
-        )?;
-        for worker in found {
+        let worker = || Worker::new(direction, limit, bound);
+        let read = |worker: &mut Worker, scratch: &mut Scratch, piece: usize| {
+            worker.piece(bounds, reading, scratch, piece)
+        };
+        for worker in reading.for_each(context, turn, worker, read)? {
             context.statistics.borrow_mut().add(&worker.statistics);
             best.extend(worker.found);
         }
         sort(direction, &mut best);
         best.truncate(limit);
+        context.holding.settle(held + weight(&best))?;
     }
     Ok(best.into_iter().map(|candidate| candidate.entry).collect())
+}
+
+/// What the lines take of memory, and labels, which count for each line that has them.
+fn weight(candidates: &[Candidate]) -> Weight {
+    let bytes = |candidate: &Candidate| {
+        size_of::<Candidate>() + candidate.entry.line.len() + candidate.entry.labels.bytes()
+    };
+    Weight::bytes(candidates.iter().map(bytes).sum())
 }
 
 /// What each thread has for itself.
@@ -142,6 +142,21 @@ impl Worker {
         Self { direction, limit, bound, found, statistics, buffers, known }
     }
 
+    fn piece(
+        &mut self,
+        bounds: Bounds<'_>,
+        reading: &Reading<'_>,
+        scratch: &mut Scratch,
+        piece: usize,
+    ) -> Result<()> {
+        let mut statistics = Statistics::default();
+        reading.piece(piece, scratch, &mut statistics, |rows, picked| {
+            self.rows(bounds, reading, (piece, rows), picked)
+        })?;
+        self.statistics.add(&statistics);
+        Ok(())
+    }
+
     fn rows(
         &mut self,
         bounds: Bounds<'_>,
@@ -152,9 +167,8 @@ impl Worker {
         let order = self.in_order(rows, picked);
         let mut portions = bounds.holding.portions();
         let nothing = Labels::empty();
-        let mut state =
-            LineState { time: 0, labels: LineLabels::new(&nothing), line: Line::Stored(&[]) };
-        let (mut key, mut passed) = (Vec::new(), 0);
+        let mut state = LineState::new(&nothing);
+        let found_before = self.found.len();
         for (turn, row) in order.into_iter().enumerate() {
             if turn % ROWS_PER_CHECK == ROWS_PER_CHECK - 1 {
                 bounds.control.check()?;
@@ -162,32 +176,35 @@ impl Worker {
             let (row, time) = (row as usize, rows.times[row as usize]);
             let is_beyond =
                 self.bound.is_some_and(|bound| comes_before(self.direction, bound, time));
-            if is_beyond || passed >= self.limit {
+            if is_beyond || self.found.len() - found_before >= self.limit {
                 break;
             }
             let stream = rows.streams[row];
-            state.time = time;
-            state.labels.reset(reading.selection.labels(stream));
+            state.begin(time, reading.selection.labels(stream), rows.lines.get(row));
             add_fields(rows, row, &mut state.labels);
-            state.line = Line::Stored(rows.lines.get(row));
-            if !reading.pipeline.run(&mut state, &mut self.buffers) {
-                continue;
+            if reading.pipeline.run(&mut state, &mut self.buffers) {
+                self.keep(stream, (piece, row), &mut state, &mut portions)?;
             }
-            passed += 1;
-            key.clear();
-            key.extend_from_slice(&stream.to_le_bytes());
-            state.labels.write_key(&mut key);
-            let labels = self.labels(&key, &state.labels, &mut portions)?;
-            let line = match std::mem::replace(&mut state.line, Line::Stored(&[])) {
-                Line::Stored(bytes) => bytes.to_vec(),
-                Line::Made(bytes) => bytes,
-            };
-            portions.take(Weight::bytes(line.len() + size_of::<Candidate>()))?;
-            let entry = LogEntry { time_ns: time, line, labels };
-            self.found.push(Candidate { place: (time, piece, row), entry });
         }
-        self.statistics.lines_after_filters += passed as u64;
+        self.statistics.lines_after_filters += (self.found.len() - found_before) as u64;
         Ok(portions.settle()?)
+    }
+
+    fn keep(
+        &mut self,
+        stream: u32,
+        (piece, row): (usize, usize),
+        state: &mut LineState<'_>,
+        portions: &mut Portions<'_>,
+    ) -> Result<()> {
+        let mut key = stream.to_le_bytes().to_vec();
+        state.labels.write_key(&mut key);
+        let labels = self.labels(key, &state.labels, portions)?;
+        let line = state.line.take();
+        portions.take(Weight::bytes(line.len() + size_of::<Candidate>()))?;
+        let entry = LogEntry { time_ns: state.time, line, labels };
+        self.found.push(Candidate { place: (state.time, piece, row), entry });
+        Ok(())
     }
 
     /// The rows in the order of the answer.
@@ -206,16 +223,16 @@ impl Worker {
 
     fn labels(
         &mut self,
-        key: &[u8],
+        key: Vec<u8>,
         labels: &LineLabels<'_>,
-        portions: &mut query::Portions<'_>,
+        portions: &mut Portions<'_>,
     ) -> Result<Arc<EntryLabels>> {
-        if let Some(known) = self.known.get(key) {
+        if let Some(known) = self.known.get(&key) {
             return Ok(Arc::clone(known));
         }
         let sorted = portions.labels(2 * labels.length() + 2 * key.len(), || labels.sorted())?;
         let sorted = Arc::new(sorted);
-        self.known.insert(key.to_vec(), Arc::clone(&sorted));
+        self.known.insert(key, Arc::clone(&sorted));
         Ok(sorted)
     }
 }

@@ -4,6 +4,7 @@
 //! the series that come out. Instant and range queries of numbers take one path: an instant is a range of
 //! one step.
 
+mod columns;
 mod eval;
 mod groups;
 mod logs;

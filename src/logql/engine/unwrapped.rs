@@ -3,18 +3,20 @@
 use super::windows::Windows;
 use crate::ast::RangeOp;
 use query::aggregate::quantile;
-use query::{Bitmap, StepColumn};
+use query::{Bitmap, StepColumn, Stop};
 
 /// A value and its time, in nanoseconds.
 pub(crate) type Sample = (i64, f64);
 
-/// The function's value in each window that has samples. Sorts the samples by time.
+/// The function's value in each window that has samples. Sorts the samples by time; asks `check` at each
+/// window, for windows may overlap and be large.
 pub(crate) fn over_windows(
     op: RangeOp,
     parameter: f64,
     windows: &Windows,
     samples: &mut [Sample],
-) -> StepColumn {
+    check: impl Fn() -> Result<(), Stop>,
+) -> Result<StepColumn, Stop> {
     // A stable sort: samples of one time stay in their order.
     if !samples.is_sorted_by_key(|sample| sample.0) {
         samples.sort_by_key(|sample| sample.0);
@@ -29,12 +31,13 @@ pub(crate) fn over_windows(
         end = end.max(start);
         end += samples[end..].iter().take_while(|sample| sample.0 <= last).count();
         let window = &samples[start..end];
+        check()?;
         if !window.is_empty() {
             *value = function(op, parameter, windows, (window, (before, last)), &mut scratch);
             present.set(step);
         }
     }
-    StepColumn::from_parts(values, present)
+    Ok(StepColumn::from_parts(values, present))
 }
 
 /// `window` has at least one sample.

@@ -1,12 +1,14 @@
 //! From tokens to a tree: recursive descent, with a Pratt loop where operators have precedence.
 //!
-//! `stages`: selectors and the stages behind them. `filter`: conditions on labels. `metric`: windows, aggregations,
-//! operators. Errors are the first thing that is wrong, in Loki's words, with its position.
+//! `stages`: selectors and the stages behind them. `filter`: conditions on labels. `range`: windows.
+//! `metric`: aggregations, operators. Errors are the first thing that is wrong, in Loki's words, with its
+//! position.
 //! Invariants: nesting is bounded by [`DEPTH_MAX`], the text by [`LENGTH_MAX`], what regular expressions
 //! take by the request's [`RegexBudget`].
 
 mod filter;
 mod metric;
+mod range;
 mod stages;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,20 @@ use crate::print;
 use model::{MatchOp, Matcher};
 use query::Position;
 
+/// The words that begin a stage; other words are labels.
+const STAGES: [&str; 10] = [
+    "json",
+    "logfmt",
+    "regexp",
+    "pattern",
+    "unpack",
+    "line_format",
+    "label_format",
+    "decolorize",
+    "drop",
+    "keep",
+];
+
 impl Parser<'_> {
     /// A selector with its stages, in parentheses or not.
     pub(super) fn log(&mut self) -> Parsed<LogExpr> {
@@ -143,49 +157,22 @@ impl Parser<'_> {
     /// What stands behind `|`.
     fn stage(&mut self) -> Parsed<StageKind> {
         let word = self.token();
-        let is_filter = word.kind != TokenKind::Identifier || self.second_compares();
-        if is_filter {
+        let is_stage = word.kind == TokenKind::Identifier && !self.second_compares();
+        if !is_stage || !STAGES.contains(&word.text) {
             return self.label_filter().map(StageKind::LabelFilter);
         }
+        self.advance();
         match word.text {
-            "json" => {
-                self.advance();
-                self.extractions().map(StageKind::Json)
-            }
+            "json" => self.extractions().map(StageKind::Json),
             "logfmt" => self.logfmt(),
-            "regexp" => {
-                self.advance();
-                self.regexp()
-            }
-            "pattern" => {
-                self.advance();
-                self.string().map(StageKind::Pattern)
-            }
-            "line_format" => {
-                self.advance();
-                self.string().map(StageKind::LineFormat)
-            }
-            "unpack" => {
-                self.advance();
-                Ok(StageKind::Unpack)
-            }
-            "decolorize" => {
-                self.advance();
-                Ok(StageKind::Decolorize)
-            }
-            "label_format" => {
-                self.advance();
-                self.label_formats().map(StageKind::LabelFormat)
-            }
-            "drop" => {
-                self.advance();
-                self.label_selections().map(StageKind::Drop)
-            }
-            "keep" => {
-                self.advance();
-                self.label_selections().map(StageKind::Keep)
-            }
-            _ => self.label_filter().map(StageKind::LabelFilter),
+            "regexp" => self.regexp(),
+            "pattern" => self.string().map(StageKind::Pattern),
+            "line_format" => self.string().map(StageKind::LineFormat),
+            "label_format" => self.label_formats().map(StageKind::LabelFormat),
+            "drop" => self.label_selections().map(StageKind::Drop),
+            "keep" => self.label_selections().map(StageKind::Keep),
+            "unpack" => Ok(StageKind::Unpack),
+            _ => Ok(StageKind::Decolorize),
         }
     }
 
@@ -196,7 +183,6 @@ impl Parser<'_> {
     }
 
     fn logfmt(&mut self) -> Parsed<StageKind> {
-        self.advance();
         let (mut strict, mut keep_empty) = (false, false);
         while self.token().kind == TokenKind::Flag {
             match self.token().text {

@@ -14,7 +14,7 @@ use crate::extract::pattern::Pattern;
 use crate::extract::regexp::RegexpFields;
 use crate::extract::{Buffers, ExtractError, Fields, unpack};
 use std::collections::BTreeSet;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A stage that extracts labels, compiled.
@@ -40,50 +40,60 @@ enum Method {
 #[derive(Debug)]
 enum WantedNames {
     All,
-    These { labels: BTreeSet<String>, names: BTreeSet<String> },
+    These { labels: Names, names: Names },
+}
+
+/// A few names, most of which differ from others in their length: looking at all of them costs less
+/// than a search would.
+#[derive(Debug)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known.len() == name.len() && known == name)
+    }
 }
 
 impl WantedNames {
     fn new(wanted: &Wanted) -> Self {
         let Wanted::These(labels) = wanted else { return Self::All };
         let renamed = labels.iter().filter_map(|name| name.strip_suffix(EXTRACTED));
-        let names = labels.iter().map(String::as_str).chain(renamed).map(str::to_owned).collect();
-        Self::These { labels: labels.clone(), names }
+        let names: BTreeSet<&str> = labels.iter().map(String::as_str).chain(renamed).collect();
+        let names = Names(names.into_iter().map(str::to_owned).collect());
+        Self::These { labels: Names(labels.iter().cloned().collect()), names }
     }
 
     fn has_name(&self, name: &str) -> bool {
         match self {
             Self::All => true,
-            Self::These { names, .. } => names.contains(name),
+            Self::These { names, .. } => names.has(name),
         }
     }
 
     fn has_name_below(&self, prefix: &str) -> bool {
         match self {
             Self::All => true,
-            Self::These { names, .. } => {
-                let from = (Bound::Included(prefix), Bound::Unbounded);
-                let next = names.range::<str, _>(from).next();
-                next.is_some_and(|name| name.starts_with(prefix))
-            }
+            Self::These { names, .. } => names.0.iter().any(|name| name.starts_with(prefix)),
         }
     }
 
     fn has_label(&self, label: &str) -> bool {
         match self {
             Self::All => true,
-            Self::These { labels, .. } => labels.contains(label),
+            Self::These { labels, .. } => labels.has(label),
         }
     }
 
     fn is_nothing(&self) -> bool {
-        matches!(self, Self::These { labels, .. } if labels.is_empty())
+        matches!(self, Self::These { labels, .. } if labels.0.is_empty())
     }
 
     fn are_all_parsed(&self, labels: &LineLabels<'_>) -> bool {
         match self {
             Self::All => false,
-            Self::These { labels: wanted, .. } => wanted.iter().all(|name| labels.is_parsed(name)),
+            Self::These { labels: wanted, .. } => {
+                wanted.0.iter().all(|name| labels.is_parsed(name))
+            }
         }
     }
 }

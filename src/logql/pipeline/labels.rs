@@ -56,7 +56,10 @@ impl<'a> LineLabels<'a> {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| &self.text[entry.name.clone()] == name)
+        let is_it = |entry: &Entry| {
+            entry.name.len() == name.len() && &self.text[entry.name.clone()] == name
+        };
+        self.entries.iter().position(is_it)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

@@ -20,7 +20,7 @@ use crate::storage::{Condition, FieldNeeds, Needs};
 use conditions::Conditions;
 use filter::{RowFilter, as_filter};
 use labels::{EXTRACTED, LineLabels};
-use model::{Matcher, SearchRegex};
+use model::{Labels, Matcher, SearchRegex};
 use stages::{RowStage, Unwrapper};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,6 +88,19 @@ pub(crate) struct LineState<'a> {
     pub(crate) line: Line<'a>,
 }
 
+impl<'a> LineState<'a> {
+    pub(crate) fn new(stream: &'a Labels) -> Self {
+        Self { time: 0, labels: LineLabels::new(stream), line: Line::Stored(&[]) }
+    }
+
+    /// Begins with a line, which has its fields added then.
+    pub(crate) fn begin(&mut self, time: i64, stream: &'a Labels, line: &'a [u8]) {
+        self.time = time;
+        self.labels.reset(stream);
+        self.line = Line::Stored(line);
+    }
+}
+
 /// A line as it was stored, or as a stage has made it.
 #[derive(Debug)]
 pub(crate) enum Line<'a> {
@@ -99,6 +112,14 @@ impl Line<'_> {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Stored(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+        }
+    }
+
+    /// The line, copied where it is the stored one; an empty one is left.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        match std::mem::replace(self, Self::Stored(&[])) {
+            Self::Stored(bytes) => bytes.to_vec(),
             Self::Made(bytes) => bytes,
         }
     }
@@ -142,19 +163,18 @@ impl Pipeline {
         self.stages.is_empty() && self.unwrap.is_none()
     }
 
-    /// Whether the value of a label counts rather than the line.
-    pub(crate) fn unwraps(&self) -> bool {
-        self.unwrap.is_some()
-    }
-
     /// Takes a line through the stages behind the conditions; `false` where one of them drops it.
     pub(crate) fn run(&self, state: &mut LineState<'_>, buffers: &mut Buffers) -> bool {
         self.stages.iter().all(|stage| stage.run(state, buffers))
     }
 
-    /// The value of a line that has gone through the stages; `None` where it has none.
+    /// The value of a line that has gone through the stages: one for each line, where no label is
+    /// unwrapped; `None` where the line has no such label.
     pub(crate) fn value(&self, state: &mut LineState<'_>) -> Option<f64> {
-        self.unwrap.as_ref()?.value(&mut state.labels)
+        match &self.unwrap {
+            Some(unwrap) => unwrap.value(&mut state.labels),
+            None => Some(1.0),
+        }
     }
 }
 

@@ -251,34 +251,19 @@ fn evaluation(line: usize, text: &str, body: &[&str]) -> Read<Evaluation> {
     let mut words = Words(text);
     let fails = words.eat("fail");
     let kind = words.next();
-    let ordered = words.eat("ordered");
-    let categorized = words.eat("categorized");
+    let (ordered, categorized) = (words.eat("ordered"), words.eat("categorized"));
+    let when = when(kind, &mut words)?;
     let (mut limit, mut direction) = (100, Direction::Backward);
-    let when = match kind {
-        "instant" => When::Instant(words.time("at")?),
-        "range" => {
-            let (start, end) = (words.time("from")?, words.time("to")?);
-            When::Range { start, end, step: words.time("step")? }
+    if kind == "log" {
+        if words.eat("limit") {
+            limit = words.next().parse().map_err(|_| "expected a number behind limit")?;
         }
-        "log" => {
-            let (start, end) = (words.time("from")?, words.time("to")?);
-            let interval = if words.0.trim_start().starts_with("interval ") {
-                words.time("interval")?
-            } else {
-                0
-            };
-            if words.eat("limit") {
-                limit = words.next().parse().map_err(|_| "expected a number behind limit")?;
-            }
-            if words.eat("forward") {
-                direction = Direction::Forward;
-            } else {
-                words.eat("backward");
-            }
-            When::Log { start, end, interval }
+        if words.eat("forward") {
+            direction = Direction::Forward;
+        } else {
+            words.eat("backward");
         }
-        other => return Err(format!("unknown kind {other:?}: expected instant, range or log")),
-    };
+    }
     let query = words.0.trim().to_owned();
     let expected = match kind {
         _ if fails => Expectation::Failure(body.join(" ")),
@@ -291,6 +276,23 @@ fn evaluation(line: usize, text: &str, body: &[&str]) -> Read<Evaluation> {
     };
     let ordered = ordered || kind == "log";
     Ok(Evaluation { line, query, when, limit, direction, ordered, categorized, expected })
+}
+
+fn when(kind: &str, words: &mut Words<'_>) -> Read<When> {
+    match kind {
+        "instant" => Ok(When::Instant(words.time("at")?)),
+        "range" => {
+            let (start, end) = (words.time("from")?, words.time("to")?);
+            Ok(When::Range { start, end, step: words.time("step")? })
+        }
+        "log" => {
+            let (start, end) = (words.time("from")?, words.time("to")?);
+            let has_interval = words.0.trim_start().starts_with("interval ");
+            let interval = if has_interval { words.time("interval")? } else { 0 };
+            Ok(When::Log { start, end, interval })
+        }
+        other => Err(format!("unknown kind {other:?}: expected instant, range or log")),
+    }
 }
 
 /// `{app="web"} 1 _ 2.5`

@@ -1,0 +1,194 @@
+//! Counting rows as they lie in columns.
+//!
+//! 1. The rows of a stream lie together. Those of them for which the conditions hold are split by the
+//!    codes of the fields that tell series apart.
+//! 2. Labels are put together once for each part.
+//! 3. A stream that is one part is counted from edge to edge of windows, others row by row.
+
+use super::pieces::{Reading, add_field};
+use super::range::{Collected, Worker};
+use super::windows::Cursor;
+use super::{Bounds, Result};
+use crate::pipeline::conditions::{Picked, gallop, stream_runs};
+use crate::pipeline::labels::LineLabels;
+use crate::storage::{ABSENT, FieldColumn, Rows};
+use model::Labels;
+use query::Portions;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// The rows of one stream that the conditions leave.
+struct StreamRows<'r> {
+    stream: &'r Labels,
+    /// The fields that tell series apart.
+    columns: &'r [&'r FieldColumn<'r>],
+    rows: &'r Rows<'r>,
+    picked: &'r Picked,
+    /// Places in `picked`.
+    indexes: Range<usize>,
+}
+
+impl Worker<'_> {
+    pub(super) fn count_columns(
+        &mut self,
+        bounds: Bounds<'_>,
+        reading: &Reading<'_>,
+        rows: &Rows<'_>,
+        picked: &Picked,
+        portions: &mut Portions<'_>,
+    ) -> Result<()> {
+        self.statistics.lines_after_filters += picked.len() as u64;
+        let may_keep = |column: &&FieldColumn<'_>| self.counting.grouping.may_keep(column.name);
+        let columns: Vec<&FieldColumn<'_>> = rows.fields.iter().filter(may_keep).collect();
+        let mut at = 0;
+        for run in stream_runs(rows) {
+            bounds.control.check()?;
+            let count = match picked {
+                Picked::All(_) => run.len(),
+                Picked::Some(picked) => {
+                    gallop(picked.len() - at, |offset| (picked[at + offset] as usize) < run.end)
+                }
+            };
+            let indexes = at..at + count;
+            at = indexes.end;
+            if count > 0 {
+                let stream = reading.selection.labels(rows.streams[run.start]);
+                let rows = StreamRows { stream, columns: &columns, rows, picked, indexes };
+                self.count_stream(&rows, portions)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_stream(&mut self, rows: &StreamRows<'_>, portions: &mut Portions<'_>) -> Result<()> {
+        let split = rows.split();
+        let counting = self.counting;
+        let mut labels = LineLabels::new(rows.stream);
+        let mut numbers = Vec::with_capacity(split.firsts.len());
+        for first in &split.firsts {
+            labels.reset(rows.stream);
+            for column in rows.columns {
+                add_field(column, rows.picked.row(*first), &mut labels);
+            }
+            let weight = counting.weight();
+            numbers.push(self.table.resolve(&labels, portions, weight, || counting.empty())?);
+        }
+        match numbers[..] {
+            [number] => self.count_whole(rows, number),
+            _ => self.count_parts(rows, &split.groups, &numbers),
+        }
+        Ok(())
+    }
+
+    fn count_whole(&mut self, rows: &StreamRows<'_>, number: usize) {
+        let Collected::Tally(tally) = &mut self.table.series[number].1 else { return };
+        let start = rows.indexes.start;
+        let time = |offset: usize| rows.time(start + offset);
+        let bytes = |range: Range<usize>| rows.bytes(start + range.start..start + range.end);
+        tally.add_run(&self.counting.windows, rows.indexes.len(), time, bytes);
+    }
+
+    fn count_parts(&mut self, rows: &StreamRows<'_>, groups: &[u32], numbers: &[usize]) {
+        let mut cursor = Cursor::new(&self.counting.windows);
+        for (index, group) in rows.indexes.clone().zip(groups) {
+            let steps = cursor.steps(rows.time(index));
+            if steps.is_empty() {
+                continue;
+            }
+            if let Collected::Tally(tally) = &mut self.table.series[numbers[*group as usize]].1 {
+                tally.add(steps, rows.rows.lines.get(rows.picked.row(index)).len() as i64);
+            }
+        }
+    }
+}
+
+/// Rows split by the values of some fields.
+struct Split {
+    /// The number of each row's group; empty where there is one group only.
+    groups: Vec<u32>,
+    /// The first row of each group.
+    firsts: Vec<usize>,
+}
+
+impl StreamRows<'_> {
+    fn time(&self, index: usize) -> i64 {
+        self.rows.times[self.picked.row(index)]
+    }
+
+    /// The bytes of some lines.
+    fn bytes(&self, indexes: Range<usize>) -> i64 {
+        let lines = &self.rows.lines;
+        if let Picked::All(_) = self.picked {
+            let before = |row: usize| row.checked_sub(1).and_then(|row| lines.ends.get(row));
+            let end = |row: usize| before(row).map_or(0, |end| i64::from(*end));
+            return end(indexes.end) - end(indexes.start);
+        }
+        indexes.map(|index| lines.get(self.picked.row(index)).len() as i64).sum()
+    }
+
+    /// One field after the other: the groups so far are split by its codes.
+    fn split(&self) -> Split {
+        let indexes = &self.indexes;
+        let mut split = Split { groups: Vec::new(), firsts: vec![indexes.start] };
+        for column in self.columns {
+            let code =
+                |index: usize| column.codes.get(self.picked.row(index)).copied().unwrap_or(ABSENT);
+            let first = code(indexes.start);
+            if split.groups.is_empty() && indexes.clone().all(|index| code(index) == first) {
+                continue;
+            }
+            if split.groups.is_empty() {
+                split.groups = vec![0; indexes.len()];
+            }
+            let mut known = Numbers::new(split.firsts.len(), column.values.len());
+            let mut firsts = Vec::new();
+            for (index, group) in indexes.clone().zip(&mut split.groups) {
+                let next = firsts.len() as u32;
+                *group = known.number(*group, code(index), next);
+                if *group == next {
+                    firsts.push(index);
+                }
+            }
+            split.firsts = firsts;
+        }
+        split
+    }
+}
+
+/// The numbers of pairs of a group and a code: a table where there are few, else a map.
+enum Numbers {
+    Table { numbers: Vec<u32>, codes: usize },
+    Map(HashMap<(u32, u32), u32>),
+}
+
+impl Numbers {
+    const TABLE_MAX: usize = 1 << 14;
+
+    fn new(groups: usize, values: usize) -> Self {
+        // One more: for rows without the field.
+        let codes = values + 1;
+        match groups.checked_mul(codes).filter(|pairs| *pairs <= Self::TABLE_MAX) {
+            Some(pairs) => Self::Table { numbers: vec![u32::MAX; pairs], codes },
+            None => Self::Map(HashMap::new()),
+        }
+    }
+
+    /// The number of a pair; `next` where it is met for the first time.
+    #[inline]
+    fn number(&mut self, group: u32, code: u32, next: u32) -> u32 {
+        match self {
+            Self::Table { numbers, codes } => {
+                let code = (code as usize).min(*codes - 1);
+                match numbers.get_mut(group as usize * *codes + code) {
+                    Some(number) if *number == u32::MAX => {
+                        *number = next;
+                        next
+                    }
+                    Some(number) => *number,
+                    None => next,
+                }
+            }
+            Self::Map(numbers) => *numbers.entry((group, code)).or_insert(next),
+        }
+    }
+}
