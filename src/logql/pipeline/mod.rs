@@ -1,26 +1,25 @@
 //! Stages, compiled once for a query.
 //!
-//! What comes first of a pipeline and looks only at stored lines and fields becomes conditions
-//! (`conditions`), which stores know and which are evaluated on columns. Rows that are left go through
-//! the other stages one by one (`stages`), with their labels (`labels`).
-//! A filter of lines is taken to the front of all stages but `line_format` and `unpack`, which make other
-//! lines (`decolorize` does too, but so does Loki); one of labels only where no stage before it makes or
-//! drops labels. It does nothing but drop lines, so that its place changes no answer otherwise.
+//! What comes first of a pipeline and looks only at stored lines and fields becomes conditions (`front`,
+//! `conditions`), which stores know and which are evaluated on columns. Rows that are left go through the
+//! other stages one by one (`stages`, `extraction`, `filter`), with their labels (`labels`).
 
 pub(crate) mod conditions;
 mod extraction;
 mod filter;
+mod front;
 pub(crate) mod labels;
 mod stages;
 
-use crate::ast::{LabelFilter, LineFilter, LineOp, LineOperand, LogExpr, Stage, StageKind, Unwrap};
+use crate::ast::{LabelSelection, LogExpr, StageKind, Unwrap};
 use crate::error::ParseError;
 use crate::extract::Buffers;
-use crate::storage::{Condition, FieldNeeds, Needs};
+use crate::storage::{FieldNeeds, Needs};
 use conditions::Conditions;
-use filter::{RowFilter, as_filter};
+use filter::RowFilter;
+use front::{Front, does_nothing};
 use labels::{EXTRACTED, LineLabels};
-use model::{Labels, Matcher, SearchRegex};
+use model::Labels;
 use stages::{RowStage, Unwrapper};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -144,7 +143,9 @@ impl Pipeline {
                 let shown = &stage.kind;
                 ParseError::meaning(stage.position, format!("stage '{shown}' : {message}"))
             };
-            if front.takes(stage, &mut conditions).map_err(failed)? {
+            if does_nothing(&stage.kind, &wanted, &stages)
+                || front.takes(stage, &mut conditions).map_err(failed)?
+            {
                 continue;
             }
             front.put(RowStage::new(&stage.kind, &compiling).map_err(failed)?, &mut stages);
@@ -188,139 +189,6 @@ pub(crate) fn check(log: &LogExpr, unwrap: Option<&Unwrap>) -> Result<(), ParseE
     Pipeline::new(log, unwrap, &Purpose { lines: true, labels: Wanted::All }, 0).map(|_| ())
 }
 
-/// What of the stages so far allows to take a filter to the front.
-#[derive(Default)]
-struct Front {
-    lines_changed: bool,
-    labels_changed: bool,
-    /// Before this stage there is none that a filter of lines could be taken in front of.
-    behind_lines: usize,
-}
-
-impl Front {
-    /// Puts a stage that has become no condition where it belongs.
-    fn put(&mut self, stage: RowStage, stages: &mut Vec<RowStage>) {
-        if stage.is_line_filter() {
-            stages.insert(self.behind_lines, stage);
-            self.behind_lines += 1;
-            return;
-        }
-        let makes_lines = stage.makes_lines();
-        stages.push(stage);
-        if makes_lines {
-            self.behind_lines = stages.len();
-        }
-    }
-
-    /// Whether the stage has become a condition.
-    fn takes(&mut self, stage: &Stage, conditions: &mut Conditions) -> Result<bool, String> {
-        match &stage.kind {
-            StageKind::LineFilter(filter) if !self.lines_changed && !conditions.is_full() => {
-                if let Some(condition) = line_condition(filter)? {
-                    conditions.push(condition)?;
-                    return Ok(true);
-                }
-                Ok(false)
-            }
-            StageKind::LabelFilter(filter) if !self.labels_changed => {
-                push_matchers(filter, conditions)
-            }
-            StageKind::LineFormat(_) | StageKind::Unpack => {
-                (self.lines_changed, self.labels_changed) = (true, true);
-                Ok(false)
-            }
-            StageKind::LineFilter(_) | StageKind::LabelFilter(_) | StageKind::Decolorize => {
-                Ok(false)
-            }
-            _ => {
-                self.labels_changed = true;
-                Ok(false)
-            }
-        }
-    }
-}
-
-/// `None` where the filter is more than texts.
-fn line_condition(filter: &LineFilter) -> Result<Option<Condition>, String> {
-    let texts: Option<Vec<String>> = filter
-        .operands
-        .iter()
-        .map(|operand| match operand {
-            LineOperand::Text(text) => Some(text.clone()),
-            LineOperand::Ip(_) => None,
-        })
-        .collect();
-    let Some(texts) = texts else { return Ok(None) };
-    Ok(match filter.op {
-        LineOp::Contains => Some(Condition::Contains { texts, ignore_case: false }),
-        LineOp::Lacks => Some(Condition::Lacks { texts }),
-        LineOp::Matches | LineOp::MatchesNot => {
-            Some(regex_condition(&texts, filter.op == LineOp::MatchesNot)?)
-        }
-        LineOp::Pattern | LineOp::PatternNot => None,
-    })
-}
-
-/// An expression that only lists texts is a search for them.
-fn regex_condition(patterns: &[String], negated: bool) -> Result<Condition, String> {
-    let listed = |pattern: &String| {
-        let (pattern, ignore_case) =
-            pattern.strip_prefix("(?i)").map_or((pattern.as_str(), false), |rest| (rest, true));
-        let anchored = model::AnchoredRegex::new(pattern).ok()?;
-        Some((anchored.literals()?.to_vec(), ignore_case))
-    };
-    if let [pattern] = patterns
-        && let Some((texts, ignore_case)) = listed(pattern)
-    {
-        match (negated, ignore_case) {
-            (false, ignore_case) => return Ok(Condition::Contains { texts, ignore_case }),
-            (true, false) => return Ok(Condition::Lacks { texts }),
-            (true, true) => {}
-        }
-    }
-    let joined = match patterns {
-        [pattern] => pattern.clone(),
-        patterns => {
-            let grouped: Vec<String> = patterns.iter().map(|text| format!("(?:{text})")).collect();
-            grouped.join("|")
-        }
-    };
-    let regex = SearchRegex::new(&joined)?;
-    Ok(Condition::Matches { regex: Arc::new(regex.engine().clone()), negated })
-}
-
-/// Conditions of texts that must all hold; `false`, and nothing is pushed, where the filter is more.
-fn push_matchers(filter: &LabelFilter, conditions: &mut Conditions) -> Result<bool, String> {
-    let mut matchers: Vec<&Matcher> = Vec::new();
-    if !collect_matchers(filter, &mut matchers) {
-        return Ok(false);
-    }
-    let room = crate::storage::CONDITIONS_MAX - conditions.wanted.len();
-    // Such a name may be that of a field which has been renamed, because its stream has the label.
-    let is_plain =
-        |matcher: &&Matcher| !matcher.name.starts_with("__") && !matcher.name.ends_with(EXTRACTED);
-    if matchers.len() > room || !matchers.iter().all(is_plain) {
-        return Ok(false);
-    }
-    for matcher in matchers {
-        conditions.push(Condition::Field(as_filter(matcher)?))?;
-    }
-    Ok(true)
-}
-
-fn collect_matchers<'a>(filter: &'a LabelFilter, matchers: &mut Vec<&'a Matcher>) -> bool {
-    match filter {
-        LabelFilter::Text(matcher) => {
-            matchers.push(matcher);
-            true
-        }
-        LabelFilter::And(left, right) => {
-            collect_matchers(left, matchers) && collect_matchers(right, matchers)
-        }
-        _ => false,
-    }
-}
-
 /// The labels that the stages, the unwrapped value or the result look at.
 fn wanted_labels(log: &LogExpr, unwrap: Option<&Unwrap>, purpose: &Purpose) -> Wanted {
     let Wanted::These(mut wanted) = purpose.labels.clone() else { return Wanted::All };
@@ -344,7 +212,9 @@ fn wanted_labels(log: &LogExpr, unwrap: Option<&Unwrap>, purpose: &Purpose) -> W
                 }
             }
             StageKind::Drop(selections) | StageKind::Keep(selections) => {
-                names.extend(selections.iter().map(|selection| selection.name().to_owned()));
+                let looked_at =
+                    selections.iter().filter(|it| matches!(it, LabelSelection::Matching(_)));
+                names.extend(looked_at.map(|selection| selection.name().to_owned()));
             }
             _ => {}
         }

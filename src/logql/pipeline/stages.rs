@@ -153,6 +153,11 @@ impl RowStage {
         matches!(self, Self::Line { .. })
     }
 
+    /// Whether it can set an error.
+    pub(super) fn can_fail(&self) -> bool {
+        !matches!(self, Self::Line { .. } | Self::Decolorize | Self::Drop(_) | Self::Keep(_))
+    }
+
     /// Whether no filter of lines may be taken in front of it.
     pub(super) fn makes_lines(&self) -> bool {
         match self {
