@@ -37,7 +37,7 @@ pub use bounds::{Held, RequestMemory, WorkTurns};
 pub use cors::Cors;
 pub use logs::{LogOptions, LogsSettings};
 pub use principal::{Principal, Refusal, TENANT_HEADER};
-pub use protocol::{Protocol, ProtocolSettings, all};
+pub use protocol::{Native, Protocol, ProtocolSettings, all};
 pub use route::{
     Access, Answer, Body, BodyLimits, Bound, Call, FromReserve, Handler, Host, Identified, Refuse,
     Route, StreamedBody, bind, not_found, percent_decode, percent_decode_bytes,

@@ -52,6 +52,19 @@ pub struct Protocol {
     pub listeners: Vec<Listener>,
     /// The sites whose pages may call it from browsers.
     pub cors: Cors,
+    /// What it serves where `listen.compat` is on.
+    pub native: Native,
+}
+
+/// A protocol on the ports of the system that it stands for, so that users change a host name and
+/// nothing else.
+#[derive(Debug, Default)]
+pub struct Native {
+    /// A port of HTTP, and the prefix under which its requests are answered: what that system serves
+    /// at the root may belong to another here.
+    pub http: Option<(u16, &'static str)>,
+    /// Listeners in the place of those that no setting switches on.
+    pub listeners: Vec<Listener>,
 }
 
 impl Protocol {
@@ -63,6 +76,7 @@ impl Protocol {
             instruments: &[],
             listeners: Vec::new(),
             cors: Cors::closed(),
+            native: Native::default(),
         }
     }
 }

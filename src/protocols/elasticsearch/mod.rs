@@ -20,7 +20,7 @@ pub use settings::ElasticsearchSettings;
 
 use crate::logs::{RecordShape, ShapeNames};
 use crate::route::bind;
-use crate::{Access, Body, Handler, Protocol, Route, Services, handler};
+use crate::{Access, Body, Handler, Native, Protocol, Route, Services, handler};
 use axum::http::Method;
 use catalog::Scope;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ pub(crate) fn protocol(settings: &ElasticsearchSettings, services: &Arc<Services
     let state = Arc::new(Elasticsearch { services, settings, shape });
     let routes = ROUTES.iter().flatten().copied().chain(UNDER_PREFIX.iter().flatten().copied());
     let routes: Vec<ElasticRoute> = routes.collect();
-    Protocol { routes: bind(&state, &routes), ..Protocol::new("elasticsearch") }
+    let native = Native { http: Some((9_200, "/elasticsearch")), ..Native::default() };
+    Protocol { routes: bind(&state, &routes), native, ..Protocol::new("elasticsearch") }
 }
 
 type ElasticHandler = Handler<Elasticsearch>;

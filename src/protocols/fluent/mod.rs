@@ -18,7 +18,7 @@ mod tests;
 pub use settings::FluentSettings;
 
 use crate::logs::{RecordShape, ShapeNames};
-use crate::{Listener, Protocol, ServeConnection, Services, Transport};
+use crate::{Listener, Native, Protocol, ServeConnection, Services, Transport};
 use observe::{Counter, CounterFamily, Metric};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -55,10 +55,16 @@ pub(crate) fn protocol(settings: &FluentSettings, services: &Arc<Services>) -> P
     });
     let serve: ServeConnection =
         Arc::new(move |accepted| Box::pin(session::serve(Arc::clone(&fluent), accepted)));
+    let native_serve = Arc::clone(&serve);
     let planned = [
         ("fluent.address", &settings.address, Transport::Tcp(Arc::clone(&serve))),
         ("fluent.tls_address", &settings.tls_address, Transport::Tls(serve)),
     ];
+    let mut native = Native::default();
+    if settings.address.is_empty() {
+        let (setting, transport) = ("fluent.address", Transport::Tcp(native_serve));
+        native.listeners.push(Listener { setting, address: ":24224".to_owned(), transport });
+    }
     let listeners = planned
         .into_iter()
         .filter(|(_, address, _)| !address.is_empty())
@@ -68,5 +74,5 @@ pub(crate) fn protocol(settings: &FluentSettings, services: &Arc<Services>) -> P
             transport,
         })
         .collect();
-    Protocol { listeners, instruments: INSTRUMENTS, ..Protocol::new("fluent") }
+    Protocol { listeners, native, instruments: INSTRUMENTS, ..Protocol::new("fluent") }
 }

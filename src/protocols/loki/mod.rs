@@ -18,7 +18,7 @@ mod tests;
 
 use crate::api::ApiState;
 use crate::route::bind;
-use crate::{Protocol, Services};
+use crate::{Native, Protocol, Services};
 use std::sync::Arc;
 
 /// What the handlers see.
@@ -31,5 +31,6 @@ pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
     let loki = Arc::new(Loki { api: ApiState::new(services) });
     let mut routes = bind(&loki, routes::ROUTES);
     routes.extend(bind(&loki, push::ROUTES));
-    Protocol { routes, ..Protocol::new("loki") }
+    let native = Native { http: Some((3_100, "")), ..Native::default() };
+    Protocol { routes, native, ..Protocol::new("loki") }
 }

@@ -16,7 +16,7 @@ mod tests;
 
 pub use settings::SyslogSettings;
 
-use crate::{Listener, Protocol, Services, Transport};
+use crate::{Listener, Native, Protocol, Services, Transport};
 use observe::{CounterFamily, Metric};
 use std::sync::Arc;
 
@@ -58,14 +58,19 @@ pub(crate) fn protocol(settings: &SyslogSettings, services: &Arc<Services>) -> P
         ("syslog.tcp_address", &settings.tcp_address, Transport::Tcp(connections("tcp"))),
         ("syslog.tls_address", &settings.tls_address, Transport::Tls(connections("tls"))),
     ];
-    let listeners = planned
-        .into_iter()
-        .filter(|(_, address, _)| !address.is_empty())
-        .map(|(setting, address, transport)| Listener {
-            setting,
-            address: address.clone(),
-            transport,
-        })
-        .collect();
-    Protocol { listeners, instruments: INSTRUMENTS, ..Protocol::new("syslog") }
+    let (mut listeners, mut native) = (Vec::new(), Native::default());
+    for (setting, address, transport) in planned {
+        let is_tls = matches!(transport, Transport::Tls(_));
+        let listener = |address: &str| Listener { setting, address: address.to_owned(), transport };
+        match address.is_empty() {
+            false => listeners.push(listener(address)),
+            // There is no usual port for encrypted messages above the reserved ones.
+            true if is_tls => {}
+            true => native.listeners.push(listener(NATIVE_ADDRESS)),
+        }
+    }
+    Protocol { listeners, native, instruments: INSTRUMENTS, ..Protocol::new("syslog") }
 }
+
+/// The port that Promtail and Alloy use in the place of 514, which only the root user may open.
+const NATIVE_ADDRESS: &str = ":5140";

@@ -92,6 +92,11 @@ section! {
         /// Further addresses; `":4317"` takes the host of the main address. One that is already
         /// taken by somebody else is a warning, not a failure.
         also: Vec<String> = vec![":4317".to_owned(), ":4318".to_owned()],
+        /// Listen on the ports of the systems that Mirador stands for as well, at the host of the main
+        /// address: 3100 (Loki), 9200 (Elasticsearch), 24224 (Fluentd) and 5140 (syslog, over UDP and
+        /// TCP). The last two know no callers: whoever reaches them may send. One that is already taken
+        /// by somebody else is a warning, not a failure.
+        compat: bool = false,
         /// Names that requests may call this server by, beside addresses and names without a dot. They are
         /// checked while authentication is off: always on a server that only listens on loopback, on
         /// others if names are listed here. A web page that points a name of its own at the server is

@@ -8,6 +8,7 @@ use super::tls::{self, Certificate, Tls, TlsError};
 use crate::config::{Config, LimitSettings};
 use axum::Router;
 use axum::extract::Request;
+use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderValue, header::CONNECTION};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use observe::{Counter, Event, Fields, Level, Metric, emit};
-use protocols::{FromReserve, Protocol, Session, Stop};
+use protocols::{FromReserve, Listener, Protocol, Session, Stop};
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -58,9 +59,9 @@ pub enum ListenError {
     Tls(#[from] TlsError),
 }
 
-struct AlsoTaken<'a> {
-    address: SocketAddr,
-    error: &'a io::Error,
+pub(super) struct AlsoTaken<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) error: &'a io::Error,
 }
 
 impl Event for AlsoTaken<'_> {
@@ -75,12 +76,18 @@ impl Event for AlsoTaken<'_> {
 
 /// Sockets that are bound but not yet served.
 pub struct Listeners {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<HttpSocket>,
     tls: Option<TlsAcceptor>,
     /// The certificate that is shown, if there is one.
     pub(crate) certificate: Option<Certificate>,
     /// The protocols' own, to be served once the stores are open.
     pub(crate) of_protocols: protocol_listener::Listeners,
+}
+
+/// A socket of HTTP, and what is put before the paths of its requests.
+struct HttpSocket {
+    socket: TcpListener,
+    prefix: &'static str,
 }
 
 impl std::fmt::Debug for Listeners {
@@ -93,7 +100,7 @@ impl std::fmt::Debug for Listeners {
 /// opening a socket.
 pub(crate) struct ListenPlan {
     main: SocketAddr,
-    also: Vec<SocketAddr>,
+    also: Vec<(SocketAddr, &'static str)>,
     of_protocols: Vec<Planned>,
     tls: Option<Tls>,
 }
@@ -107,18 +114,27 @@ impl ListenPlan {
             let address = resolve(text, Some(main))?;
             protected(config, address).map(|()| address)
         };
-        let also = config.listen.also.iter().map(|text| usable(text));
-        let also = also.collect::<Result<_, _>>()?;
-        let listeners = protocols.iter().flat_map(|protocol| &protocol.listeners);
-        let planned = listeners.map(|listener| {
+        let also = config.listen.also.iter().map(|text| usable(text).map(|address| (address, "")));
+        let mut also = also.collect::<Result<Vec<_>, _>>()?;
+        let plan = |listener: &Listener| {
             let failed = |source| ListenError::Setting {
                 setting: listener.setting,
                 source: Box::new(source),
             };
             let address = usable(&listener.address).map_err(failed)?;
             Planned::new(listener, address, tls.as_ref()).map_err(failed)
-        });
-        let of_protocols = planned.collect::<Result<_, _>>()?;
+        };
+        let listeners = protocols.iter().flat_map(|protocol| &protocol.listeners);
+        let mut of_protocols = listeners.map(plan).collect::<Result<Vec<_>, _>>()?;
+        if config.listen.compat {
+            for native in protocols.iter().map(|protocol| &protocol.native) {
+                let port = |(port, prefix)| (SocketAddr::new(main.ip(), port), prefix);
+                also.extend(native.http.map(port));
+                for listener in &native.listeners {
+                    of_protocols.push(plan(listener)?.optional());
+                }
+            }
+        }
         Ok(Self { main, also, of_protocols, tls })
     }
 }
@@ -131,12 +147,12 @@ impl Listeners {
         let bind = |address| async move {
             TcpListener::bind(address).await.map_err(|source| (address, source))
         };
-        let mut sockets = vec![
-            bind(main).await.map_err(|(address, source)| ListenError::Bind { address, source })?,
-        ];
-        for address in also {
+        let socket =
+            bind(main).await.map_err(|(address, source)| ListenError::Bind { address, source })?;
+        let mut sockets = vec![HttpSocket { socket, prefix: "" }];
+        for (address, prefix) in also {
             match bind(address).await {
-                Ok(socket) => sockets.push(socket),
+                Ok(socket) => sockets.push(HttpSocket { socket, prefix }),
                 Err((address, error)) => emit(&AlsoTaken { address, error: &error }),
             }
         }
@@ -147,7 +163,7 @@ impl Listeners {
 
     /// The main address first.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        self.sockets.iter().filter_map(|one| one.socket.local_addr().ok()).collect()
     }
 
     pub fn is_tls(&self) -> bool {
@@ -169,11 +185,12 @@ impl Listeners {
         let server =
             Arc::new(Server { builder, router, tls, connections: Arc::clone(&connections), stop });
         let mut loops = JoinSet::new();
-        for socket in self.sockets {
+        for HttpSocket { socket, prefix } in self.sockets {
             let (served, graceful) = (Arc::clone(&server), Arc::clone(&graceful));
             let serve = move |stream, peer, guard, state| {
                 let (server, watcher) = (Arc::clone(&served), graceful.watcher());
-                async move { server.handshake(stream, peer, guard, state, watcher).await }
+                let arrived = Arrived { peer, prefix };
+                async move { server.handshake(stream, arrived, guard, state, watcher).await }
             };
             let (connections, stop) = (Arc::clone(&connections), server.stop.clone());
             loops.spawn(accept_loop(socket, Purpose::Http, connections, stop, serve));
@@ -252,23 +269,47 @@ pub(super) async fn accept_loop<F>(
     }
 }
 
+/// Where a connection comes from, and what is put before the paths of its requests.
+#[derive(Clone, Copy)]
+struct Arrived {
+    peer: SocketAddr,
+    prefix: &'static str,
+}
+
+/// Puts a prefix before a request's path.
+fn put_before(prefix: &str, request: &mut Request) {
+    if prefix.is_empty() {
+        return;
+    }
+    let mut parts = request.uri().clone().into_parts();
+    let path = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
+    let longer = format!("{prefix}{path}").parse();
+    // `*`, which an OPTIONS request may have in the place of a path, stays as it is.
+    if let Ok(longer) = longer {
+        parts.path_and_query = Some(longer);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+}
+
 type Watcher = hyper_util::server::graceful::Watcher;
 
 impl Server {
     async fn handshake(
         &self,
         stream: TcpStream,
-        peer: SocketAddr,
+        arrived: Arrived,
         guard: ConnectionGuard,
         state: Arc<ConnectionState>,
         watcher: Watcher,
     ) {
         let Some(tls) = &self.tls else {
-            return self.serve(stream, peer, guard, state, watcher).await;
+            return self.serve(stream, arrived, guard, state, watcher).await;
         };
         let patience = self.connections.patience_at(&guard.place).headers;
         match tokio::time::timeout(patience, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream, peer, guard, state, watcher).await,
+            Ok(Ok(stream)) => self.serve(stream, arrived, guard, state, watcher).await,
             _ => ACCEPT_ERRORS.increment(),
         }
     }
@@ -276,7 +317,7 @@ impl Server {
     async fn serve<S>(
         &self,
         socket: S,
-        peer: SocketAddr,
+        Arrived { peer, prefix }: Arrived,
         guard: ConnectionGuard,
         state: Arc<ConnectionState>,
         watcher: Watcher,
@@ -300,6 +341,7 @@ impl Server {
             let mut router = router.clone();
             async move {
                 let mut request: Request = request.map(axum::body::Body::new);
+                put_before(prefix, &mut request);
                 request.extensions_mut().insert(Peer(peer));
                 if is_reserve {
                     request.extensions_mut().insert(FromReserve);

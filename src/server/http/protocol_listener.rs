@@ -2,9 +2,9 @@
 //! and served once the stores are open, until told to stop.
 
 use super::connection::{Connections, Purpose};
-use super::listener::{ACCEPT_ERRORS, ListenError, accept_loop};
+use super::listener::{ACCEPT_ERRORS, AlsoTaken, ListenError, accept_loop};
 use super::tls::Tls;
-use observe::Notice;
+use observe::{Notice, emit};
 use protocols::{Accepted, Listener, ServeConnection, ServeDatagrams, Socket, Stop, Transport};
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +18,8 @@ pub(super) struct Planned {
     setting: &'static str,
     address: SocketAddr,
     source: Source,
+    /// Whether the server goes on without it when the address is taken.
+    is_optional: bool,
 }
 
 #[derive(Clone)]
@@ -40,11 +42,15 @@ impl Planned {
             }
             Transport::Udp(serve) => Source::Datagrams(Arc::clone(serve)),
         };
-        Ok(Self { setting: listener.setting, address, source })
+        Ok(Self { setting: listener.setting, address, source, is_optional: false })
+    }
+
+    pub(super) fn optional(self) -> Self {
+        Self { is_optional: true, ..self }
     }
 
     async fn bind(self) -> Result<Bound, ListenError> {
-        let Self { setting, address, source } = self;
+        let Self { setting, address, source, .. } = self;
         let bound = match source {
             Source::Connections(serve, tls) => TcpListener::bind(address).await.map(|socket| {
                 let tcp = Tcp { setting, serve, tls };
@@ -78,7 +84,14 @@ impl Listeners {
     pub(super) async fn bind(planned: Vec<Planned>) -> Result<Self, ListenError> {
         let mut bound = Vec::new();
         for one in planned {
-            bound.push(one.bind().await?);
+            let is_optional = one.is_optional;
+            match one.bind().await {
+                Ok(one) => bound.push(one),
+                Err(ListenError::Taken { address, source, .. }) if is_optional => {
+                    emit(&AlsoTaken { address, error: &source });
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(Self(bound))
     }

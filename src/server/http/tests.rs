@@ -11,8 +11,8 @@ use axum::response::Response;
 use catalog::Scope;
 use platform::{Clock, RealClock};
 use protocols::{
-    Accepted, Access, Body, Call, Handler, Listener, Protocol, Route, Stop, Stopper, Transport,
-    bind, handler, reply,
+    Accepted, Access, Body, Call, Handler, Listener, Native, Protocol, Route, Stop, Stopper,
+    Transport, bind, handler, reply,
 };
 use query::Pool;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -107,24 +107,31 @@ fn protocol(listeners: Vec<Listener>) -> Protocol {
 struct TestServer {
     stopper: Stopper,
     http: SocketAddr,
+    /// A further address of HTTP.
+    native: Option<SocketAddr>,
     listeners: BTreeMap<&'static str, SocketAddr>,
     serving: tokio::task::JoinHandle<bool>,
 }
 
 impl TestServer {
     async fn start(listeners: Vec<Listener>, adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with(protocol(listeners), adjust).await
+    }
+
+    async fn start_with(protocol: Protocol, adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.listen.address = "127.0.0.1:0".to_owned();
         config.listen.also.clear();
         adjust(&mut config);
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let (services, _) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
-        let protocols = vec![protocol(listeners)];
+        let protocols = vec![protocol];
         let mut sockets = Listeners::bind(&config, &protocols).await.unwrap();
         let own = std::mem::take(&mut sockets.of_protocols);
         let listeners = own.addresses().into_iter().map(|(name, address)| (name, address.unwrap()));
         let listeners = listeners.collect();
         let (limits, http) = (config.limits.clone(), sockets.addresses()[0]);
+        let native = sockets.addresses().get(1).copied();
         let connections = Arc::new(Connections::new(&limits, Arc::clone(&clock)));
         let app = App::new(config, clock, (services, protocols), sockets.addresses());
         let router = routes::router(&Arc::new(app));
@@ -133,7 +140,7 @@ impl TestServer {
         let serving = tokio::spawn(async move {
             sockets.serve(router, &limits, connections, stop, PATIENCE).await
         });
-        Self { stopper, http, listeners, serving }
+        Self { stopper, http, native, listeners, serving }
     }
 
     async fn connect(&self, setting: &str) -> TcpStream {
@@ -326,6 +333,48 @@ async fn what_cannot_be_listened_on_is_an_error_that_names_the_setting() {
         Err(ListenError::Taken { setting, .. }) => assert_eq!(setting, "echo.b"),
         other => panic!("{other:?}"),
     }
+    server.stop().await;
+}
+
+/// The protocol with a port of HTTP, under a prefix, and a listener that no setting switches on.
+fn native(http: u16, listener: Listener) -> Protocol {
+    let native = Native { http: Some((http, "/-")), listeners: vec![listener] };
+    Protocol { native, ..protocol(Vec::new()) }
+}
+
+#[tokio::test]
+async fn ports_of_other_systems_are_served_where_that_is_switched_on() {
+    let mut config = Config::default();
+    config.listen.address = "127.0.0.1:0".to_owned();
+    config.listen.also.clear();
+    let off = Listeners::bind(&config, &[native(0, tcp("echo.a"))]).await.unwrap();
+    assert_eq!((off.addresses().len(), off.of_protocols.addresses().len()), (1, 0));
+    config.listen.compat = true;
+    let on = Listeners::bind(&config, &[native(0, tcp("echo.a"))]).await.unwrap();
+    assert_eq!((on.addresses().len(), on.of_protocols.addresses().len()), (2, 1));
+    // What is taken is left out.
+    let port = on.addresses()[1].port();
+    let taken = on.of_protocols.addresses()[0].1.as_ref().unwrap().to_string();
+    let again = native(port, Listener { address: taken, ..tcp("echo.a") });
+    let without = Listeners::bind(&config, &[again]).await.unwrap();
+    assert_eq!((without.addresses().len(), without.of_protocols.addresses().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn requests_at_a_port_of_another_system_are_answered_under_its_prefix() {
+    let compat = |config: &mut Config| config.listen.compat = true;
+    let server = TestServer::start_with(native(0, tcp("echo.a")), compat).await;
+    let ask = async |address: SocketAddr, path: &str| {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        rest(&mut socket).await
+    };
+    // `/-/flush` is there, for another method.
+    let flush = ask(server.native.unwrap(), "/flush?x=1").await;
+    assert!(flush.starts_with("HTTP/1.1 405 "), "{flush}");
+    assert!(ask(server.http, "/flush?x=1").await.starts_with("HTTP/1.1 404 "));
     server.stop().await;
 }
 
