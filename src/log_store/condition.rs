@@ -80,7 +80,7 @@ impl Prepared {
             Self::Texts { needles, holds, also } => {
                 let mut found = RowSet::none(lines.directory.rows.len());
                 for needle in needles {
-                    found = found.or(&search(lines, needle)?);
+                    found = found.or(&search(lines, needle, &among)?);
                 }
                 if let Some(regex) = also {
                     let rest = found.clone().not().and(&lines.not_ascii()).and(&among);
@@ -91,7 +91,11 @@ impl Prepared {
             Self::Regex { needles, regex, negated } => {
                 let mut among = among;
                 for needle in needles {
-                    among = among.and(&search(lines, needle)?);
+                    if among.is_empty() {
+                        break;
+                    }
+                    let found = search(lines, needle, &among)?;
+                    among = among.and(&found);
                 }
                 let found = matching(lines, &among, regex)?;
                 Ok(among.and(&if *negated { found.not() } else { found }))
@@ -152,6 +156,8 @@ fn required_texts(pattern: &str) -> Vec<Needle> {
     let mut found = Required::default();
     found.visit(&hir);
     found.end();
+    // The longest rules out the most.
+    found.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     found.needles
 }
 

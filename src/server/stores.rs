@@ -309,7 +309,10 @@ pub(crate) async fn keep(stores: Arc<Stores>, merge_interval: Duration) {
 async fn keep_flushing(stores: &Arc<Stores>) {
     let mut tick = interval(Duration::from_secs(1));
     loop {
-        tick.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stores.gateway.filled() => {}
+        }
         let _ = stores.maintenance.flush_due(&stores.gateway).await;
         let stores = Arc::clone(stores);
         let _ = tokio::task::spawn_blocking(move || stores.access.maintain()).await;

@@ -23,14 +23,57 @@ pub(crate) struct Needle {
     /// ASCII letters match in both cases; `text` is in lower case.
     ignore_case: bool,
     finder: Finder<'static>,
+    pieces: Vec<PieceClasses>,
 }
+
+/// The classes of characters that a piece of the needle asks of a slot.
+#[derive(Clone, Copy, Debug)]
+struct PieceClasses {
+    /// All of these must be there.
+    all: u8,
+    /// One of these must be there, if there are any.
+    any: u8,
+}
+
+/// The pieces of a longer needle are looked at each time.
+const LISTED_LENGTH: usize = 64;
 
 impl Needle {
     pub(crate) fn new(text: &str, ignore_case: bool) -> Self {
         let text = text.as_bytes();
         let text = if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
         let finder = Finder::new(&text).into_owned();
-        Self { text, ignore_case, finder }
+        let mut needle = Self { text, ignore_case, finder, pieces: Vec::new() };
+        let length = needle.text.len();
+        if length <= LISTED_LENGTH {
+            let ranges = (0..length).flat_map(|start| (0..=length).map(move |end| (start, end)));
+            needle.pieces = ranges.map(|(start, end)| needle.classes(start, end)).collect();
+        }
+        needle
+    }
+
+    fn classes(&self, start: usize, end: usize) -> PieceClasses {
+        let piece = &self.text[start..end.max(start)];
+        if !self.ignore_case {
+            return PieceClasses { all: classes_of(piece), any: 0 };
+        }
+        // Of each letter one case is enough.
+        let others = piece.iter().copied().filter(|byte| !byte.is_ascii_alphabetic());
+        let all = others.fold(0, |classes, byte| classes | classes_of(&[byte]));
+        let has_letters = piece.iter().any(u8::is_ascii_alphabetic);
+        PieceClasses { all, any: if has_letters { LETTERS } else { 0 } }
+    }
+
+    #[inline]
+    fn piece(&self, start: usize, end: usize) -> PieceClasses {
+        match self.pieces.get(start * (self.text.len() + 1) + end) {
+            Some(piece) => *piece,
+            None => self.classes(start, end),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
     }
 
     fn folded<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
@@ -77,16 +120,22 @@ struct Places {
 /// More places than this in one template are not told apart: its lines are put together.
 const PLACES_MAX: usize = 64;
 
-/// The rows whose lines hold the text.
+/// The rows whose lines hold the text. Of those that are not `among` the rows that matter it is not
+/// always known.
 pub(crate) fn search<P: ColumnPages>(
     lines: &Lines<P>,
     needle: &Needle,
+    among: &RowSet,
 ) -> Result<RowSet, StoreError> {
     let directory = &*lines.directory;
+    let wanted = templates_of(lines, among);
     let mut of_templates = Vec::with_capacity(directory.templates.len());
     let (mut segments, mut is_any) = (Vec::new(), false);
     for template in 0..directory.templates.len() {
-        let found = rows_of_template(lines, template, needle, &mut segments)?;
+        let found = match wanted.as_ref().is_none_or(|wanted| wanted[template]) {
+            true => rows_of_template(lines, template, needle, &mut segments)?,
+            false => Found::None,
+        };
         is_any |= !matches!(found, Found::None);
         of_templates.push(found);
     }
@@ -105,6 +154,16 @@ pub(crate) fn search<P: ColumnPages>(
             }
         }
     }))
+}
+
+/// For each template whether one of the rows is of it; `None`: all are.
+fn templates_of<P: ColumnPages>(lines: &Lines<P>, rows: &RowSet) -> Option<Vec<bool>> {
+    if rows.len() == rows.rows() {
+        return None;
+    }
+    let mut wanted = vec![false; lines.directory.templates.len()];
+    rows.iter().for_each(|row| wanted[lines.directory.rows[row] as usize] = true);
+    Some(wanted)
 }
 
 /// Which rows of one template were found.
@@ -290,33 +349,19 @@ impl PlaceFinder<'_> {
     /// Whether any text with the stamp of the slot can pass.
     fn is_possible(&self, test: &SlotTest) -> bool {
         let stamp = self.slots[test.slot].stamp;
-        let piece = &self.needle.text[test.start..test.end];
-        let length = piece.len() as u32;
+        let length = (test.end - test.start) as u32;
         let fits = match test.relation {
             Relation::Equals => (stamp.shortest..=stamp.longest).contains(&length),
             _ => length <= stamp.longest,
         };
-        fits && self.has_classes(stamp.classes, piece)
-    }
-
-    fn has_classes(&self, classes: u8, piece: &[u8]) -> bool {
-        if !self.needle.ignore_case {
-            return classes_of(piece) & !classes == 0;
-        }
-        let upper = classes_of(&piece.to_ascii_uppercase());
-        let lower = classes_of(piece);
-        // Of each letter one case is enough, so only classes without letters must be there.
-        let has_letters = lower != upper;
-        classes_of(&only_others(piece)) & !classes == 0 && (!has_letters || classes & LETTERS != 0)
+        let piece = self.needle.piece(test.start, test.end);
+        fits && piece.all & !stamp.classes == 0
+            && (piece.any == 0 || piece.any & stamp.classes != 0)
     }
 }
 
 /// The bits of classes of letters.
 const LETTERS: u8 = 2 | 4 | 8 | 16;
-
-fn only_others(piece: &[u8]) -> Vec<u8> {
-    piece.iter().copied().filter(|byte| !byte.is_ascii_alphabetic()).collect()
-}
 
 /// The rows of a column whose text passes.
 fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> RowSet {
@@ -407,7 +452,10 @@ mod tests {
     fn found(lines: &[Vec<u8>], text: &str, ignore_case: bool) -> Vec<usize> {
         let (directory, pages) = written(lines);
         let read = Lines::new(directory, &pages);
-        search(&read, &Needle::new(text, ignore_case)).unwrap().iter().collect()
+        search(&read, &Needle::new(text, ignore_case), &RowSet::all(lines.len()))
+            .unwrap()
+            .iter()
+            .collect()
     }
 
     fn expected(lines: &[Vec<u8>], text: &str, ignore_case: bool) -> Vec<usize> {
