@@ -251,4 +251,35 @@ proptest! {
         let (some, all) = (answer(limit), answer(5_000));
         prop_assert_eq!(&some[..], &all[..limit.min(all.len())]);
     }
+
+    #[test]
+    fn any_lines_are_an_answer_or_an_error(
+        lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..8),
+        texts in prop::collection::vec("[{}\\[\\]\"=:,a1. _\\\\-]{0,30}", 1..8),
+        stages in prop::collection::vec(prop::sample::select(vec![
+            "| json", "| json a=\"b[0].c\"", "| logfmt", "| logfmt --strict --keep-empty", "| unpack",
+            "| pattern \"<a>=<b> <_>\"", "| regexp \"(?P<a>.)(?P<c>.*)\"", "| decolorize", "| a > 1",
+            "| a < 1s or b >= 1KB", "| a=ip(\"::/0\")", "|= ip(\"1.0.0.0/8\")", "|> \"<_>a<_>\"",
+            "| line_format \"{{.a}}{{__line__ | trunc 3}}\"", "| label_format a=b, c=\"{{.a | upper}}\"",
+            "| drop a", "| keep a, b=~\".+\"", "!~ \"(?i)a\"", "| __error__=\"\"",
+        ]), 0..5),
+    ) {
+        let mut logs = MemoryLogs::with_pieces_of(3);
+        let texts = texts.into_iter().map(String::into_bytes);
+        let lines = lines.into_iter().chain(texts).enumerate();
+        let lines = lines.map(|(second, line)| LoadedLine {
+            time_ns: second as i64 * SECOND,
+            line,
+            fields: vec![("b".to_owned(), "1".to_owned())],
+        });
+        logs.add(&web(), lines);
+        let pipeline = format!("{{app=\"web\"}} {}", stages.join(" "));
+        for query in [
+            pipeline.clone(),
+            format!("sum by (a) (count_over_time({pipeline} [5s]))"),
+            format!("max_over_time({pipeline} | unwrap a | __error__=\"\" [5s]) by (b)"),
+        ] {
+            let _ = run(&Engine::default(), &logs, &Request::range(&query, 0, 20 * SECOND, SECOND));
+        }
+    }
 }
