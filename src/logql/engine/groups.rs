@@ -141,6 +141,10 @@ impl<T> SeriesTable<T> {
             let chosen = portions.labels(labels.length(), || labels.series().chosen(choice))?;
             return self.of_labels(chosen.as_bytes(), portions, weight, make);
         };
+        if names.is_empty() && !self.series.is_empty() {
+            // The one series without labels.
+            return Ok(0);
+        }
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         // Sorted names make the canonical order.

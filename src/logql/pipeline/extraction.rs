@@ -5,7 +5,7 @@
 //! the line is not even read, and where all have been found, the rest of it is not: what would be wrong
 //! there is no error then, as in Loki.
 
-use super::labels::{EXTRACTED, LineLabels};
+use super::labels::{ERROR, ERROR_DETAILS, EXTRACTED, LineLabels};
 use super::{Compiling, EarlyFilters, Line, LineState, Wanted};
 use crate::ast::{Extraction, StageKind};
 use crate::extract::json::{self, JsonPaths};
@@ -36,6 +36,17 @@ enum Method {
     Unpack,
 }
 
+impl Method {
+    fn can_fail(&self) -> bool {
+        match self {
+            Self::Json | Self::JsonPaths(_) | Self::Unpack => true,
+            Self::Logfmt(options) => options.strict,
+            Self::LogfmtKeys { strict, .. } => *strict,
+            Self::Regexp(_) | Self::Pattern(_) => false,
+        }
+    }
+}
+
 /// The labels that somebody looks at, and the names under which lines may have them.
 #[derive(Debug)]
 enum WantedNames {
@@ -55,8 +66,11 @@ impl Names {
 }
 
 impl WantedNames {
-    fn new(wanted: &Wanted) -> Self {
+    /// `can_fail`: whether the stage may make the labels that tell errors.
+    fn new(wanted: &Wanted, can_fail: bool) -> Self {
         let Wanted::These(labels) = wanted else { return Self::All };
+        let mut labels = labels.clone();
+        labels.retain(|name| can_fail || (name != ERROR && name != ERROR_DETAILS));
         let renamed = labels.iter().filter_map(|name| name.strip_suffix(EXTRACTED));
         let names: BTreeSet<&str> = labels.iter().map(String::as_str).chain(renamed).collect();
         let names = Names(names.into_iter().map(str::to_owned).collect());
@@ -88,12 +102,14 @@ impl WantedNames {
         matches!(self, Self::These { labels, .. } if labels.0.is_empty())
     }
 
-    fn are_all_parsed(&self, labels: &LineLabels<'_>) -> bool {
+    /// Whether the rest of the line can't matter. Where its mistakes would be errors, all labels must have
+    /// been extracted, as in Loki; otherwise the line may also have them from elsewhere.
+    fn are_settled(&self, labels: &LineLabels<'_>, can_fail: bool) -> bool {
+        let is_settled =
+            |name: &String| labels.is_parsed(name) || (!can_fail && labels.is_taken(name));
         match self {
             Self::All => false,
-            Self::These { labels: wanted, .. } => {
-                wanted.0.iter().all(|name| labels.is_parsed(name))
-            }
+            Self::These { labels: wanted, .. } => wanted.0.iter().all(is_settled),
         }
     }
 }
@@ -133,7 +149,8 @@ impl Extractor {
             StageKind::Unpack => Method::Unpack,
             other => return Err(format!("{other} extracts nothing")),
         };
-        let (wanted, early) = (WantedNames::new(compiling.wanted), Arc::clone(compiling.early));
+        let wanted = WantedNames::new(compiling.wanted, method.can_fail());
+        let early = Arc::clone(compiling.early);
         Ok(Self { method, wanted, early })
     }
 
@@ -144,7 +161,9 @@ impl Extractor {
 
     /// `false` where a condition on an extracted label does not hold.
     pub(super) fn run(&self, state: &mut LineState<'_>, buffers: &mut Buffers) -> bool {
-        if self.wanted.is_nothing() && !self.makes_lines() {
+        let can_fail = self.method.can_fail();
+        let is_settled = !can_fail && self.wanted.are_settled(&state.labels, can_fail);
+        if is_settled || (self.wanted.is_nothing() && !self.makes_lines()) {
             return true;
         }
         let LineState { labels, line, .. } = state;
@@ -199,7 +218,7 @@ impl Sink<'_, '_> {
             self.is_dropped = true;
             return ControlFlow::Break(());
         }
-        match wanted.are_all_parsed(self.labels) {
+        match wanted.are_settled(self.labels, self.extractor.method.can_fail()) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
