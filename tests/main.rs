@@ -21,6 +21,7 @@ mod house;
 mod kill_ledger;
 mod kill_metrics;
 mod limits;
+mod logs_in;
 mod metrics;
 mod metrics_api;
 mod power_cut;

@@ -9,7 +9,7 @@ use super::{Elasticsearch, answer};
 use crate::Call;
 use crate::bounds::Held;
 use crate::logs::{
-    BadRecord, Guard, RecordShape, RecordWriter, commit, room_for_lines, room_for_record,
+    BadRecord, Guard, RecordRoom, RecordShape, RecordWriter, commit, room_for_lines,
 };
 use crate::services::ServiceError;
 use crate::{percent_decode_segment, reply};
@@ -70,12 +70,12 @@ fn fill(
     guard: &mut Guard<'_>,
 ) -> Result<(Items, Rejections), ServiceError> {
     room_for_lines(&call.held, call.body.len())?;
-    room_for_record(&call.held, &call.body)?;
     let mut reading = Reading {
         path_index: index_in_path(&call.path),
         shape: state.shape.clone().of_call(call),
         now_ns: state.services.clock.wall_ms().saturating_mul(1_000_000),
         writer: RecordWriter::default(),
+        room: RecordRoom::default(),
         items: Items::new(filter),
         rejected: Rejections::default(),
     };
@@ -205,6 +205,7 @@ struct Reading {
     shape: RecordShape,
     now_ns: i64,
     writer: RecordWriter,
+    room: RecordRoom,
     items: Items,
     rejected: Rejections,
 }
@@ -218,6 +219,7 @@ impl Reading {
         held: &Held,
     ) -> Result<(), ServiceError> {
         let index = action.index.clone().or_else(|| self.path_index.clone()).unwrap_or_default();
+        self.room.ask(held, source.len())?;
         let stored = self.document(action, &index, source, guard);
         if let Err(bad) = &stored
             && let Some(kind) = bad.counted_as()
@@ -369,7 +371,7 @@ pub(super) fn fill_one(
     guard: &mut Guard<'_>,
 ) -> Result<(Option<Reason>, Rejections), ServiceError> {
     room_for_lines(&call.held, call.body.len())?;
-    room_for_record(&call.held, &call.body)?;
+    RecordRoom::default().ask(&call.held, call.body.len())?;
     let now_ns = state.services.clock.wall_ms().saturating_mul(1_000_000);
     let shape = state.shape.clone().of_call(call);
     let mut writer = RecordWriter::default();

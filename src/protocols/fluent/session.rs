@@ -2,7 +2,7 @@
 
 use super::handshake::Handshake;
 use super::message::parse;
-use super::store::{Outcome, store};
+use super::store::{Messages, Outcome, store};
 use super::{DROPPED, Fluent, MESSAGES};
 use crate::bounds::Held;
 use crate::{Accepted, Socket, Stop};
@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use wire::msgpack::{MessageEnd, MsgpackWriter};
+use wire::msgpack::{MessageEnd, MsgpackError, MsgpackWriter};
 
 /// How much is read at once, and so stored together where messages are small.
 const READ_SIZE: usize = 64 << 10;
@@ -27,6 +27,7 @@ pub(super) async fn serve(fluent: Arc<Fluent>, accepted: Accepted) {
         held,
         piece: vec![0; READ_SIZE],
         arrived: Vec::new(),
+        ends: Vec::new(),
         end: MessageEnd::default(),
         fluent,
     };
@@ -44,7 +45,9 @@ struct Session {
     held: Held,
     piece: Vec<u8>,
     arrived: Vec<u8>,
-    /// How far the message at the beginning of `arrived` is known.
+    /// Where the whole messages in it end.
+    ends: Vec<usize>,
+    /// How far the message behind them is known.
     end: MessageEnd,
 }
 
@@ -60,9 +63,9 @@ impl Session {
         let now_ns = fluent.services.clock.wall_ns();
         let handshake = Handshake::new(key, connection, now_ns);
         self.socket.write_all(&handshake.helo()).await?;
-        let Some(ping) = self.next(PING_MAX).await? else { return Ok(false) };
+        let Some(ping) = self.next(PING_MAX, 1).await? else { return Ok(false) };
         let host = &fluent.services.machine.host_name;
-        let Ok((pong, knows)) = handshake.pong(&ping, host) else {
+        let Ok((pong, knows)) = handshake.pong(&ping.bytes, host) else {
             DROPPED.increment(&["malformed"]);
             return Ok(false);
         };
@@ -75,14 +78,10 @@ impl Session {
 
     async fn messages(&mut self) -> io::Result<()> {
         let size_max = self.fluent.settings.message_size.length();
-        while let Some(first) = self.next(size_max).await? {
-            let mut messages = vec![first];
-            while let Some(length) = self.whole() {
-                messages.push(self.split(length));
-            }
+        while let Some(messages) = self.next(size_max, usize::MAX).await? {
             MESSAGES.add(messages.len() as u64);
             let chunks = messages.iter().map(|message| Ok(parse(message)?.and_then(ack_of)));
-            let Ok(acks) = chunks.collect::<Result<Vec<_>, wire::msgpack::MsgpackError>>() else {
+            let Ok(acks) = chunks.collect::<Result<Vec<_>, MsgpackError>>() else {
                 // What follows can't be trusted to be the beginning of a message.
                 DROPPED.increment(&["malformed"]);
                 return Ok(());
@@ -99,21 +98,18 @@ impl Session {
         Ok(())
     }
 
-    /// The next message; `None` at the end, when the server stops, after a long silence, or when the
-    /// message is too large or malformed.
-    async fn next(&mut self, size_max: usize) -> io::Result<Option<Vec<u8>>> {
+    /// The messages that are whole, at least one and `most` at most; `None` at the end, when the server
+    /// stops, after a long silence, or when a message is too large or malformed.
+    async fn next(&mut self, size_max: usize, most: usize) -> io::Result<Option<Messages>> {
         loop {
-            match self.end.find(&self.arrived) {
-                Ok(Some(length)) => return Ok(Some(self.split(length))),
-                Ok(None) if self.arrived.len() <= size_max => {}
-                Ok(None) => {
-                    DROPPED.increment(&["too_large"]);
-                    return Ok(None);
-                }
-                Err(_) => {
-                    DROPPED.increment(&["malformed"]);
-                    return Ok(None);
-                }
+            let is_malformed = self.find(most).is_err();
+            if let Some(end) = self.ends.last().copied() {
+                // What is malformed behind them is found again.
+                return Ok(Some(self.split(end)));
+            }
+            if is_malformed || self.arrived.len() > size_max {
+                DROPPED.increment(&[if is_malformed { "malformed" } else { "too_large" }]);
+                return Ok(None);
             }
             let idle_timeout = self.fluent.settings.idle_timeout.0;
             let read = tokio::time::timeout(idle_timeout, self.socket.read(&mut self.piece));
@@ -146,20 +142,25 @@ impl Session {
         true
     }
 
-    /// The length of the message at the beginning, if it is whole.
-    fn whole(&mut self) -> Option<usize> {
-        if self.arrived.is_empty() {
-            return None;
+    /// Finds the ends of the messages that are whole.
+    fn find(&mut self, most: usize) -> Result<(), MsgpackError> {
+        let mut start = 0;
+        while self.ends.len() < most
+            && let Some(length) = self.end.find(self.arrived.get(start..).unwrap_or_default())?
+        {
+            start += length;
+            self.ends.push(start);
+            self.end = MessageEnd::default();
         }
-        // An error is found again when this message is the next.
-        self.end.find(&self.arrived).ok().flatten()
+        Ok(())
     }
 
-    /// Takes the message at the beginning.
-    fn split(&mut self, length: usize) -> Vec<u8> {
+    /// Takes the whole messages, which end here.
+    fn split(&mut self, end: usize) -> Messages {
         self.end = MessageEnd::default();
-        let rest = self.arrived.split_off(length.min(self.arrived.len()));
-        std::mem::replace(&mut self.arrived, rest)
+        let rest = self.arrived.split_off(end.min(self.arrived.len()));
+        let bytes = std::mem::replace(&mut self.arrived, rest);
+        Messages { bytes, ends: std::mem::take(&mut self.ends) }
     }
 
     /// Gives back the memory that a large message needed.

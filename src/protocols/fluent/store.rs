@@ -5,7 +5,7 @@ use super::record::{append_json, flatten};
 use super::{DROPPED, Fluent};
 use crate::Stop;
 use crate::bounds::Held;
-use crate::logs::{Guard, RecordShape, RecordWriter, commit_held, room_for_lines, room_for_record};
+use crate::logs::{Guard, RecordRoom, RecordShape, RecordWriter, commit_held, room_for_lines};
 use crate::services::ServiceError;
 use observe::{Event, Fields, Level, Seldom};
 use std::sync::Arc;
@@ -33,6 +33,25 @@ impl Event for RecordsLost<'_> {
     }
 }
 
+/// Whole messages, one after another.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    pub(super) bytes: Vec<u8>,
+    /// Where each of them ends.
+    pub(super) ends: Vec<usize>,
+}
+
+impl Messages {
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+}
+
 /// What became of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -43,11 +62,7 @@ pub(super) enum Outcome {
 }
 
 /// Stores messages, each of which is whole, and tries again while the store can't take them.
-pub(super) async fn store(
-    fluent: &Arc<Fluent>,
-    messages: &Arc<Vec<Vec<u8>>>,
-    stop: &Stop,
-) -> Outcome {
+pub(super) async fn store(fluent: &Arc<Fluent>, messages: &Arc<Messages>, stop: &Stop) -> Outcome {
     loop {
         let Err(error) = attempt(fluent, messages).await else { return Outcome::Done };
         if !error.kind.is_retryable() {
@@ -64,7 +79,7 @@ pub(super) async fn store(
     }
 }
 
-async fn attempt(fluent: &Arc<Fluent>, messages: &Arc<Vec<Vec<u8>>>) -> Result<(), ServiceError> {
+async fn attempt(fluent: &Arc<Fluent>, messages: &Arc<Messages>) -> Result<(), ServiceError> {
     let held = fluent.services.request_memory.hold();
     let fill = {
         let (fluent, messages) = (Arc::clone(fluent), Arc::clone(messages));
@@ -86,6 +101,7 @@ struct Writing<'f> {
     shape: &'f RecordShape,
     now_ns: i64,
     writer: RecordWriter,
+    room: RecordRoom,
     plain: Vec<u8>,
     rejected: Rejections,
 }
@@ -96,6 +112,7 @@ impl<'f> Writing<'f> {
             shape: &fluent.shape,
             now_ns: fluent.services.clock.wall_ms().saturating_mul(1_000_000),
             writer: RecordWriter::default(),
+            room: RecordRoom::default(),
             plain: Vec::new(),
             rejected: Rejections::default(),
         }
@@ -117,7 +134,7 @@ impl<'f> Writing<'f> {
         let events = match message.events {
             Events::One { time_ns, record } => {
                 room_for_lines(held, record.len())?;
-                room_for_record(held, record)?;
+                self.room.ask(held, record.len())?;
                 self.event(&tag, time_ns, record, guard);
                 return Ok(());
             }
@@ -158,13 +175,19 @@ impl<'f> Writing<'f> {
         guard: &mut Guard<'_>,
     ) -> Result<(), ServiceError> {
         room_for_lines(held, events.len())?;
-        // MessagePack has no lines: a single record may be all of it.
-        room_for_record(held, events)?;
-        let whole = each_event(events, |time_ns, record| self.event(tag, time_ns, record, guard));
+        let mut refused = Ok(());
+        let whole = each_event(events, |time_ns, record| {
+            if refused.is_ok() {
+                refused = self.room.ask(held, record.len());
+            }
+            if refused.is_ok() {
+                self.event(tag, time_ns, record, guard);
+            }
+        });
         if let Err(error) = whole {
             self.rejected.add("msgpack", || error.to_string());
         }
-        Ok(())
+        refused
     }
 
     fn event(&mut self, tag: &str, time_ns: Option<i64>, record: &[u8], guard: &mut Guard<'_>) {

@@ -5,8 +5,7 @@
 //! others are stored.
 
 use crate::logs::{
-    BadRecord, Guard, RecordShape, RecordWriter, ShapeNames, commit, room_for_lines,
-    room_for_record,
+    BadRecord, Guard, RecordRoom, RecordShape, RecordWriter, ShapeNames, commit, room_for_lines,
 };
 use crate::route::bind;
 use crate::services::ServiceError;
@@ -85,16 +84,16 @@ fn fill(
     guard: &mut Guard<'_>,
 ) -> Result<(Report, Rejections), ServiceError> {
     room_for_lines(&call.held, call.body.len())?;
-    room_for_record(&call.held, &call.body)?;
     let shape = state.shape.clone().of_call(call);
     let now_ns = state.services.clock.wall_ms().saturating_mul(1_000_000);
-    let mut writer = RecordWriter::default();
+    let (mut writer, mut room) = (RecordWriter::default(), RecordRoom::default());
     let (mut report, mut rejected) = (Report::new(), Rejections::default());
     for (index, line) in call.body.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
+        room.ask(&call.held, line.len())?;
         let Err(bad) = record(line, &shape, now_ns, &mut writer, guard) else { continue };
         if let Some(kind) = bad.kind() {
             rejected.add(kind, || bad.to_string());

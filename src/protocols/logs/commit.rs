@@ -5,7 +5,7 @@ use crate::Call;
 use crate::bounds::Held;
 use crate::services::{ServiceError, Services};
 use log_store::LogBatch;
-use model::TenantId;
+use model::{ErrorKind, TenantId};
 use std::sync::Arc;
 use wire::Rejections;
 
@@ -31,14 +31,21 @@ pub(crate) fn room_for_lines(held: &Held, plain: usize) -> Result<(), ServiceErr
 /// What a record takes for each of its bytes while it is read: its text, and where its fields end.
 const RECORD_PER_BYTE: usize = 6;
 
-/// Asks for the memory that the longest line of a body takes while it is a record.
-pub(crate) fn room_for_record(held: &Held, body: &[u8]) -> Result<(), ServiceError> {
-    let (mut longest, mut start) = (0, 0);
-    for end in memchr::memchr_iter(b'\n', body).chain([body.len()]) {
-        longest = longest.max(end - start);
-        start = end;
+/// The memory of the record that is being read: that of the longest one so far.
+#[derive(Debug, Default)]
+pub(crate) struct RecordRoom {
+    longest: usize,
+}
+
+impl RecordRoom {
+    /// To be asked before a record of this length is read.
+    pub(crate) fn ask(&mut self, held: &Held, length: usize) -> Result<(), ServiceError> {
+        if length > self.longest {
+            held.take((length - self.longest).saturating_mul(RECORD_PER_BYTE))?;
+            self.longest = length;
+        }
+        Ok(())
     }
-    Ok(held.take(longest.saturating_mul(RECORD_PER_BYTE))?)
 }
 
 /// Fills a batch when it is the request's turn, and commits it. `fill` answers what its client needs
@@ -94,7 +101,14 @@ async fn run<T: Send + 'static>(
     };
     let (batch, beside, committed, _held) = services.work_turns.run(filling).await??;
     if !batch.is_empty() {
-        logs.gateway.commit(batch).await?;
+        logs.gateway.commit(batch).await.map_err(|error| {
+            // Limits of the store are of what it holds at the moment: after the next flush there is room.
+            let kind = match error.kind() {
+                ErrorKind::Limit => ErrorKind::Overloaded,
+                kind => kind,
+            };
+            ServiceError::new(kind, error.to_string())
+        })?;
     }
     Ok((beside, committed))
 }

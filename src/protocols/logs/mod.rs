@@ -12,9 +12,7 @@ mod level;
 mod record;
 mod settings;
 
-pub(crate) use commit::{
-    CommittedLogs, Guard, commit, commit_held, room_for_lines, room_for_record,
-};
+pub(crate) use commit::{CommittedLogs, Guard, RecordRoom, commit, commit_held, room_for_lines};
 pub(crate) use guard::METRICS;
 pub(crate) use record::{BadRecord, RecordShape, RecordWriter, ShapeNames};
 pub use settings::{LogOptions, LogsSettings};

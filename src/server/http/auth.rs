@@ -1,7 +1,7 @@
 //! How a caller proves who it is.
 //!
 //! Credentials are a bearer token, or a user name with a password; a token may also stand where a
-//! client only knows passwords.
+//! client only knows passwords, or Elasticsearch's API keys.
 
 use super::Peer;
 use crate::app::App;
@@ -85,10 +85,39 @@ fn credentials(headers: &HeaderMap) -> Option<Credentials> {
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(Credentials::Token(rest.to_owned()));
     }
-    if !scheme.eq_ignore_ascii_case("basic") {
+    // Elasticsearch's clients write an API key like a name with a password: `id:key`.
+    let is_pair = ["basic", "apikey"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    if !is_pair {
         return None;
     }
     let decoded = String::from_utf8(BASE64.decode(rest).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     Some(Credentials::Password { user: user.to_owned(), password: password.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn read(header: &str) -> Option<(String, String)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(header).unwrap());
+        match credentials(&headers)? {
+            Credentials::Token(token) => Some((String::new(), token)),
+            Credentials::Password { user, password } => Some((user, password)),
+        }
+    }
+
+    #[test]
+    fn every_scheme_is_read() {
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(read("Bearer mir_x"), pair("", "mir_x"));
+        let encoded = BASE64.encode("agent:mir_x");
+        assert_eq!(read(&format!("Basic {encoded}")), pair("agent", "mir_x"));
+        assert_eq!(read(&format!("ApiKey {encoded}")), pair("agent", "mir_x"));
+        for nonsense in ["Digest x", "Basic !", "ApiKey", "Basic bm9uZQ=="] {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
+    }
 }
