@@ -93,6 +93,11 @@ pub trait Intake {
     /// that may block.
     fn size_bytes(&self) -> usize;
 
+    /// Whether heads hold so much that the batch should wait for a flush before it is written.
+    fn should_wait(&self) -> bool {
+        false
+    }
+
     /// Encodes the payload for the write-ahead log.
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError>;
 

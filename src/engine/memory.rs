@@ -80,6 +80,11 @@ impl MemoryBudget {
         self.used.fetch_add(after.saturating_sub(before) as u64, Relaxed);
     }
 
+    /// What heads take, as far as it is known.
+    pub fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
     pub fn measured(&self, bytes: u64) {
         self.used.store(bytes, Relaxed);
     }

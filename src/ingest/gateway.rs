@@ -5,6 +5,7 @@ use model::{ErrorKind, WalPosition};
 use observe::{Counter, CounterFamily};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, RwLock, oneshot};
 use wal::{Batch, Log, WalError};
 
@@ -26,6 +27,11 @@ const LARGE_BYTES: usize = 512 << 10;
 /// After this many bytes of batches the maintenance looks at the heads at once, rather than at its next
 /// turn: at full speed a second brings more than heads are to hold.
 const FILL_BYTES: usize = 16 << 20;
+
+/// A batch that should wait for a flush looks again after this time, and waits this often at most: then
+/// the engine's own limit decides.
+const WAIT: Duration = Duration::from_millis(20);
+const WAITS_MAX: usize = 250;
 
 /// Batches committed since the start, for the front page.
 pub fn batches_taken() -> u64 {
@@ -102,6 +108,12 @@ impl Gateway {
         I: Intake + Send + 'static,
         I::Done: Send + 'static,
     {
+        // Senders are slowed down while heads hold more than flushes keep up with.
+        let mut waits = 0;
+        while waits < WAITS_MAX && intake.should_wait() {
+            self.wait_for_flush().await;
+            waits += 1;
+        }
         let _in_flight = self.in_flight.read().await;
         let size = intake.size_bytes();
         let is_large = size >= LARGE_BYTES;
@@ -126,6 +138,12 @@ impl Gateway {
         self.note_applied(position);
         self.note_filled(size);
         Ok(outcome?)
+    }
+
+    /// Wakes the maintenance and gives it some time. Nothing is held meanwhile that a flush needs.
+    async fn wait_for_flush(&self) {
+        self.fill_notice.notify_one();
+        tokio::time::sleep(WAIT).await;
     }
 
     /// Returns when much has come in since the last time.

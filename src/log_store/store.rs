@@ -20,6 +20,8 @@ pub struct StoreSettings {
     pub head_memory: HeadMemory,
     /// The most streams of one tenant's head, and the setting that says so.
     pub streams_max: u64,
+    /// While heads take more than this, batches wait for a flush.
+    pub crowded_bytes: u64,
     pub streams_setting: &'static str,
 }
 
@@ -30,6 +32,7 @@ impl Default for StoreSettings {
             tenants: TenantLimit::NONE,
             head_memory: HeadMemory::UNLIMITED,
             streams_max: u64::MAX,
+            crowded_bytes: u64::MAX,
             streams_setting: "",
         }
     }
@@ -62,6 +65,10 @@ impl LogStore {
     /// An empty batch.
     pub fn batch(&self, tenant: &TenantId) -> LogBatch {
         LogBatch::new(self.clone(), tenant.clone())
+    }
+
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.store.kind.memory.used() > self.settings.crowded_bytes
     }
 
     /// Refuses a batch for which there is no memory, or whose streams are too many.

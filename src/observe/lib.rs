@@ -16,7 +16,7 @@ mod seldom;
 mod text;
 
 pub use event::{Event, Field, Fields, Level, Notice, emit, with_causes};
-pub use log::{LogFormat, LogSettings, init_log};
+pub use log::{KeptLine, LogFormat, LogSettings, init_log, keep_lines, take_lines};
 pub use metric::{
     Counter, CounterFamily, Gauge, GaugeFamily, Histogram, LATENCY_SECONDS, Metric, MetricKind,
     Point, PointValue,

@@ -4,7 +4,7 @@
 use crate::event::{Field, Fields, Level};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -23,6 +23,43 @@ pub struct LogSettings {
 
 static SETTINGS: OnceLock<LogSettings> = OnceLock::new();
 
+/// A line of the server's log, kept until it is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptLine {
+    /// RFC 3339.
+    pub time: String,
+    pub level: Level,
+    /// The message and the fields as one JSON object.
+    pub text: String,
+}
+
+/// Lines that nobody has taken yet; more than these are dropped.
+const KEPT_MAX: usize = 1_000;
+
+static KEPT: Mutex<Option<Vec<KeptLine>>> = Mutex::new(None);
+
+/// From now on lines are also kept, so that they can be stored like any others.
+pub fn keep_lines() {
+    kept().get_or_insert_default();
+}
+
+/// The lines since the last call.
+pub fn take_lines() -> Vec<KeptLine> {
+    kept().as_mut().map(std::mem::take).unwrap_or_default()
+}
+
+fn kept() -> MutexGuard<'static, Option<Vec<KeptLine>>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep(time: &str, level: Level, message: &str, fields: &[(&'static str, Field)]) {
+    if let Some(lines) = kept().as_mut().filter(|lines| lines.len() < KEPT_MAX) {
+        let mut text = json(time, level, message, fields);
+        text.truncate(text.trim_end().len());
+        lines.push(KeptLine { time: time.to_owned(), level, text });
+    }
+}
+
 /// Switches logging on. Before (and in tests that never call it) lines go nowhere. Only the first
 /// call counts.
 pub fn init_log(settings: LogSettings) {
@@ -40,6 +77,7 @@ pub(crate) fn write(level: Level, message: &str, fill: impl FnOnce(&mut Fields<'
         LogFormat::Human => human(&time, level, message, &fields),
         LogFormat::Json => json(&time, level, message, &fields),
     };
+    keep(&time, level, message, &fields);
     // A line that can't be written must not stop the server.
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }

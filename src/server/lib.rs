@@ -11,6 +11,7 @@ pub mod config;
 mod control;
 pub mod http;
 mod lifecycle;
+mod own_logs_writer;
 mod own_metrics_writer;
 mod pages;
 pub mod probe;

@@ -6,13 +6,13 @@ use crate::control;
 use crate::http::connection::Connections;
 use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
-use crate::own_metrics_writer;
 use crate::reload::{self, ReadConfig};
 use crate::routes;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
+use crate::{own_logs_writer, own_metrics_writer};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
-use protocols::{MetricServices, Stopper};
+use protocols::{LogServices, MetricServices, Stopper};
 use query::Pool;
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
@@ -137,6 +137,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     let metrics = stores.metric_services(&config);
     app.services.open_metrics(metrics.clone());
     app.services.open_logs(stores.log_services());
+    let own_logs = own_logs(&app, stores.log_services());
     let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
     of_protocols.serve(&connections, &stop);
@@ -157,6 +158,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     keeper.abort();
     let _ = keeper.await;
     drop(own_metrics);
+    drop(own_logs);
     drop(operators);
     // The panic hook has reported a panic in `close`; there is nothing left to stop.
     let _ = tokio::task::spawn_blocking(move || stores.close()).await;
@@ -207,6 +209,16 @@ fn own_metrics(app: &Arc<App>, services: MetricServices) -> Option<JoinSet<()>> 
     }
     let mut tasks = JoinSet::new();
     tasks.spawn(own_metrics_writer::keep_writing(Arc::clone(app), services, interval));
+    // Dropping the set ends its tasks.
+    Some(tasks)
+}
+
+fn own_logs(app: &Arc<App>, services: LogServices) -> Option<JoinSet<()>> {
+    if !app.config.protocols.logs.store_own_lines {
+        return None;
+    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(own_logs_writer::keep_writing(Arc::clone(app), services));
     // Dropping the set ends its tasks.
     Some(tasks)
 }
@@ -263,6 +275,9 @@ fn init_log(config: &Config) {
         LogFormatSetting::Auto if io::stderr().is_terminal() => LogFormat::Human,
         LogFormatSetting::Auto => LogFormat::Json,
     };
+    if config.protocols.logs.store_own_lines {
+        observe::keep_lines();
+    }
     observe::init_log(observe::LogSettings { level, format, timestamp: rfc3339_now });
 }
 

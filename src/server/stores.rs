@@ -238,7 +238,8 @@ impl Engines {
         let settings = StoreSettings { cache_bytes, tenants, head_memory };
         let metric_store = MetricStore::open(site.clone(), Arc::clone(random), settings)
             .map_err(|e| OpenError::Parts(e.into()))?;
-        let settings = config.protocols.logs.store_settings(tenants, head_memory);
+        let settings =
+            config.protocols.logs.store_settings(tenants, head_memory, config.storage.head_size.0);
         let log_store =
             LogStore::open(site.clone(), settings).map_err(|e| OpenError::Parts(e.into()))?;
         let probe = config.testing.probe.then(|| ProbeStore::open(Probe, site));

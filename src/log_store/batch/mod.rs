@@ -139,6 +139,10 @@ impl Intake for LogBatch {
         self.bytes()
     }
 
+    fn should_wait(&self) -> bool {
+        self.store.is_crowded()
+    }
+
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
         if self.is_full {
             return Err(StoreError::BatchTooLarge.into());

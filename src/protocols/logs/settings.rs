@@ -91,6 +91,8 @@ section! {
         /// Streams that a tenant may write to between two flushes; batches with further ones are
         /// refused by name of this limit.
         max_streams: u64 = 1_000_000,
+        /// Store the server's own log lines (`service_name="mirador"`, in the default tenant).
+        store_own_lines: bool = true,
         /// Memory for what queries decoded.
         cache_size: ByteSize = ByteSize::mib(32),
         /// The longest that a query may run.
@@ -125,12 +127,19 @@ pub struct LogOptions {
 
 impl LogsSettings {
     /// How the store is opened.
-    pub fn store_settings(&self, tenants: TenantLimit, head_memory: HeadMemory) -> StoreSettings {
+    pub fn store_settings(
+        &self,
+        tenants: TenantLimit,
+        head_memory: HeadMemory,
+        head_size: u64,
+    ) -> StoreSettings {
         StoreSettings {
             cache_bytes: self.cache_size.length(),
             tenants,
             head_memory,
             streams_max: self.max_streams,
+            // Twice what a flush begins at: one head is written while the next one fills.
+            crowded_bytes: head_size.saturating_mul(2),
             streams_setting: "logs.max_streams",
         }
     }
