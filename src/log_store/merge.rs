@@ -237,6 +237,7 @@ impl Loaded {
         let directory = group.lines()?;
         let templates = vec![None; directory.templates.len()];
         let lines = Lines::new(directory, group);
+        lines.load_all()?;
         Ok(Self { lines, times, streams, fields, deleted: None, templates, target: None })
     }
 

@@ -45,12 +45,39 @@ impl<P: ColumnPages> Lines<P> {
         }
         let place = self.directory.columns[index];
         let page = self.page(place.form.page_kind(place.stamp), place.page)?;
+        let column = self.decode(index, page)?;
+        Ok(self.columns[index].get_or_init(|| column))
+    }
+
+    /// Reads all columns, page by page, and keeps no page: for who needs every line.
+    pub(crate) fn load_all(&self) -> Result<(), StoreError> {
+        let mut page: Option<((usize, u32), Vec<u8>)> = None;
+        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        let of_page = |index: usize| {
+            let place = self.directory.columns[index];
+            (place.form.page_kind(place.stamp), place.page)
+        };
+        order.sort_by_key(|index| of_page(*index));
+        for index in order {
+            let wanted = of_page(index);
+            let bytes = match page {
+                Some((known, bytes)) if known == wanted => bytes,
+                _ => self.source.column_page(wanted.0, wanted.1)?,
+            };
+            let column = self.decode(index, &bytes)?;
+            self.columns[index].get_or_init(|| column);
+            page = Some((wanted, bytes));
+        }
+        Ok(())
+    }
+
+    fn decode(&self, index: usize, page: &[u8]) -> Result<Column, StoreError> {
+        let place = self.directory.columns[index];
         let mut reader = ByteReader::new(page);
         reader.bytes(place.start as usize)?;
         let bytes = reader.bytes(place.length as usize)?;
         let rows = self.directory.counts[self.template_of_column(index)] as usize;
-        let column = Column::decode(place.form, bytes, rows)?;
-        Ok(self.columns[index].get_or_init(|| column))
+        Ok(Column::decode(place.form, bytes, rows)?)
     }
 
     fn template_of_column(&self, index: usize) -> usize {
