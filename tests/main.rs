@@ -21,6 +21,7 @@ mod house;
 mod kill_ledger;
 mod kill_metrics;
 mod limits;
+mod log_clients;
 mod logs_in;
 mod metrics;
 mod metrics_api;

@@ -2,7 +2,8 @@
 //! reader, OpenTelemetry's library with its four protocols, a remote-write package of npm, the
 //! completion of Prometheus' own query field.
 //!
-//! Not here: the command-line tools of Prometheus and VictoriaMetrics (`tools`).
+//! Not here: the command-line tools of Prometheus and VictoriaMetrics (`tools`), clients that send logs
+//! (`log_clients`).
 //!
 //! `tests/clients/install` installs the packages from the public registries; if that fails, the
 //! test prints SKIPPED. Grafana and the OpenTelemetry Collector are in none of those registries:
@@ -34,7 +35,7 @@ fn value(server: &Server, query: &str) -> f64 {
 }
 
 /// Installs packages. `None`, with a SKIPPED line, if that is not possible.
-fn install(test: &str, kind: &'static str, program: &str) -> Option<PathBuf> {
+pub(crate) fn install(test: &str, kind: &'static str, program: &str) -> Option<PathBuf> {
     if !installed(program) {
         skip(test, &format!("there is no {program} on the PATH"));
         return None;

@@ -9,11 +9,14 @@ use crate::{Accepted, Socket, Stop};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wire::msgpack::{MessageEnd, MsgpackError, MsgpackWriter};
 
 /// How much is read at once, and so stored together where messages are small.
 const READ_SIZE: usize = 64 << 10;
+/// Time for the handshake: nobody has proven anything yet.
+const GREETING_MAX: Duration = Duration::from_secs(10);
 /// The largest answer of a sender in the handshake.
 const PING_MAX: usize = 4 << 10;
 
@@ -32,7 +35,8 @@ pub(super) async fn serve(fluent: Arc<Fluent>, accepted: Accepted) {
         fluent,
     };
     // An error of the socket means that the sender is gone.
-    if let Ok(true) = session.greet().await {
+    let greeted = tokio::time::timeout(GREETING_MAX, session.greet()).await;
+    if let Ok(Ok(true)) = greeted {
         let _ = session.messages().await;
     }
 }
