@@ -16,6 +16,25 @@ const VERSION: u8 = 1;
 pub struct LogDelete {
     pub matchers: Vec<Matcher>,
     pub conditions: Vec<Condition>,
+    /// How the delete was asked for, to be shown to people.
+    pub text: String,
+}
+
+/// A delete that is not applied to all files yet. Readers see no line that it concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownDelete {
+    pub id: Ulid,
+    pub time: TimeRange,
+    pub created_ms: i64,
+    pub text: String,
+}
+
+impl KnownDelete {
+    pub(crate) fn of(tombstone: &Tombstone) -> Result<Self, EngineError> {
+        let Tombstone { id, time, created_ms, .. } = *tombstone;
+        let text = LogDelete::decode(&tombstone.matcher)?.text;
+        Ok(Self { id, time, created_ms, text })
+    }
 }
 
 const CONTAINS: u8 = 0;
@@ -35,6 +54,7 @@ impl LogDelete {
         self.matchers.iter().for_each(|matcher| write_matcher(matcher, &mut writer));
         writer.varint(self.conditions.len() as u64);
         self.conditions.iter().for_each(|condition| write_condition(condition, &mut writer));
+        writer.text(&self.text);
         writer.bytes
     }
 
@@ -54,8 +74,9 @@ impl LogDelete {
         let count = reader.length(reader.remaining())?;
         let conditions =
             (0..count).map(|_| read_condition(&mut reader)).collect::<Result<_, _>>()?;
+        let text = reader.text()?.to_owned();
         reader.finish()?;
-        Ok(Self { matchers, conditions })
+        Ok(Self { matchers, conditions, text })
     }
 }
 
@@ -174,6 +195,7 @@ mod tests {
                 Condition::Matches { regex: Arc::new(Regex::new("a+").unwrap()), negated: true },
                 Condition::Field(Matcher::equal("level", "error")),
             ],
+            text: "{app=\"a\"} |= \"x\"".to_owned(),
         };
         let back = LogDelete::decode(&delete.encode()).unwrap();
         assert_eq!(format!("{back:?}"), format!("{delete:?}"));

@@ -34,9 +34,12 @@ mod telemetry;
 pub use batch::{LogBatch, Written, format::BATCH_SCHEMA};
 pub use columns::{ABSENT, TextColumn, TextList};
 pub use condition::Condition;
-pub use delete::LogDelete;
+pub use delete::{KnownDelete, LogDelete};
 pub use error::StoreError;
-pub use select::{Listing, LogField, LogRows, Needs, Order, Piece, Scratch, Select, Selection};
+pub use select::{
+    LineCount, Listing, LogField, LogRows, Needs, Order, Piece, Scratch, Select, Selection, Steps,
+    TemplateCount, TemplateCounts,
+};
 pub use store::{LogStore, StoreSettings};
-pub use tail::{Fresh, Tail};
+pub use tail::{Fresh, Missed, Tail};
 pub use telemetry::METRICS;

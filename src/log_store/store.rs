@@ -1,7 +1,7 @@
 //! The store of logs, as the server and the languages use it.
 
 use crate::batch::{IdleRows, LogBatch};
-use crate::delete::LogDelete;
+use crate::delete::{KnownDelete, LogDelete};
 use crate::error::StoreError;
 use crate::kind::{Logs, Store};
 use crate::part::Caches;
@@ -141,6 +141,15 @@ impl LogStore {
             self.store.delete(&tenant, encoded.collect(), barrier)?;
         }
         Ok(())
+    }
+
+    /// The deletes whose lines may still be in files, the oldest first. One that was applied to all files
+    /// is forgotten.
+    pub fn deletes(&self, tenant: &TenantId) -> Result<Vec<KnownDelete>, StoreError> {
+        let Some(tenant) = self.store.tenant(tenant) else { return Ok(Vec::new()) };
+        let manifest = tenant.store.snapshot();
+        let known = manifest.tombstones.iter().map(KnownDelete::of);
+        Ok(known.collect::<Result<_, _>>()?)
     }
 
     /// Rewrites the tenant's parts that still hold deleted lines. Returns how many.

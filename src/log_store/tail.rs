@@ -1,5 +1,5 @@
 //! Readers that wait for new lines. A batch is handed on after it was written to the write-ahead log and
-//! applied; a reader that does not keep up misses batches and is told how many lines.
+//! applied; a reader that does not keep up misses batches and is told what it missed.
 
 use crate::head::Block;
 use crate::rows::Rows;
@@ -19,6 +19,31 @@ pub struct Fresh {
 #[derive(Debug)]
 pub struct Tail(Arc<TailQueue>);
 
+/// What a reader missed because it was slow.
+#[derive(Clone, Debug, Default)]
+pub struct Missed {
+    pub lines: u64,
+    /// Streams of missed batches, with a time of a line: at most [`Missed::STREAMS_MAX`] are noted.
+    pub streams: Vec<(Labels, i64)>,
+}
+
+impl Missed {
+    pub const STREAMS_MAX: usize = 100;
+
+    fn add(&mut self, fresh: &Fresh) {
+        let rows = &fresh.block.rows;
+        self.lines += rows.len() as u64;
+        let mut row = 0;
+        for run in rows.streams.chunk_by(|left, right| left == right) {
+            row += run.len();
+            if self.streams.len() >= Self::STREAMS_MAX {
+                return;
+            }
+            self.streams.push((fresh.streams[run[0] as usize].clone(), rows.times[row - 1]));
+        }
+    }
+}
+
 /// The readers of one tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Tails(Mutex<Vec<Weak<TailQueue>>>);
@@ -33,7 +58,7 @@ struct TailQueue {
 struct Waiting {
     batches: VecDeque<Arc<Fresh>>,
     bytes: usize,
-    dropped_lines: u64,
+    missed: Missed,
 }
 
 /// What waits for one reader takes no more memory.
@@ -75,7 +100,7 @@ impl TailQueue {
         let bytes = fresh.block.rows.bytes();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.bytes + bytes > WAITING_BYTES_MAX && !waiting.batches.is_empty() {
-            waiting.dropped_lines += fresh.block.rows.len() as u64;
+            waiting.missed.add(fresh);
             return;
         }
         waiting.bytes += bytes;
@@ -84,11 +109,11 @@ impl TailQueue {
 }
 
 impl Tail {
-    /// What came since the last call, and how many lines were dropped because this reader was slow.
-    pub fn take(&self) -> (Vec<Arc<Fresh>>, u64) {
+    /// What came since the last call, and what this reader missed because it was slow.
+    pub fn take(&self) -> (Vec<Arc<Fresh>>, Missed) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Waiting { batches, dropped_lines, .. } = std::mem::take(&mut *waiting);
-        (batches.into(), dropped_lines)
+        let Waiting { batches, missed, .. } = std::mem::take(&mut *waiting);
+        (batches.into(), missed)
     }
 }
 

@@ -264,6 +264,17 @@ impl Column {
             Self::Numbers(numbers, shape) => shape.append(numbers[row], line),
         }
     }
+
+    /// The length of the text of a row.
+    #[inline]
+    pub(crate) fn length(&self, row: usize) -> usize {
+        match self {
+            Self::Same(text) => text.len(),
+            Self::Texts(texts) => texts.get(row).len(),
+            Self::Dictionary(column) => column.get(row).unwrap_or_default().len(),
+            Self::Numbers(numbers, shape) => shape.length(numbers[row]),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -281,6 +292,7 @@ mod tests {
             let mut line = Vec::new();
             column.append(row, &mut line);
             assert_eq!(line, text.as_bytes(), "{form:?}");
+            assert_eq!(column.length(row), text.len(), "{form:?}");
             assert_eq!(classes_of(&line) & !stamp.classes, 0);
             assert!((stamp.shortest..=stamp.longest).contains(&(line.len() as u32)));
         }

@@ -25,3 +25,4 @@ pub(crate) use column::NUMBER_PAGES;
 pub(crate) use directory::{LinesDirectory, PAGE_KINDS};
 pub(crate) use reader::{ColumnPages, Lines};
 pub(crate) use search::{Needle, search};
+pub(crate) use split::{Split, WHOLE};

@@ -167,6 +167,22 @@ impl NumberShape {
         line.extend_from_slice(&self.after);
     }
 
+    /// How long the text of a number is.
+    #[inline]
+    pub(crate) fn length(&self, number: u64) -> usize {
+        let (whole, mut rest) = match 10u64.pow(self.decimals as u32) {
+            1 => (number, 0),
+            unit => (number / unit, number % unit),
+        };
+        let mut decimals = self.decimals;
+        while !self.keeps_zeros && decimals > 0 && rest.is_multiple_of(10) {
+            (rest, decimals) = (rest / 10, decimals - 1);
+        }
+        let digits = whole.checked_ilog10().unwrap_or(0) as usize + 1;
+        let point = usize::from(decimals > 0);
+        self.before.len() + digits.max(self.digits) + point + decimals + self.after.len()
+    }
+
     pub(crate) fn encode(&self, writer: &mut ByteWriter) {
         writer.prefixed(&self.before);
         writer.prefixed(&self.after);

@@ -113,6 +113,22 @@ impl<P: ColumnPages> Lines<P> {
         self.append_of(template, self.ordinals()[row] as usize, line)
     }
 
+    /// How long the line of a row is. Columns whose texts have one length are not read.
+    pub(crate) fn length(&self, row: usize) -> Result<u64, StoreError> {
+        let directory = &*self.directory;
+        let template = directory.rows[row] as usize;
+        let columns = directory.columns_of(template);
+        let mut length = directory.templates.get(template).len() - columns.len();
+        for column in columns {
+            let stamp = directory.columns[column].stamp;
+            length += match stamp.shortest == stamp.longest {
+                true => stamp.longest as usize,
+                false => self.column(column)?.length(self.ordinals()[row] as usize),
+            };
+        }
+        Ok(length as u64)
+    }
+
     /// Appends the line of a template's row.
     pub(crate) fn append_of(
         &self,
@@ -208,6 +224,9 @@ pub(super) mod tests {
             let (directory, pages) = written(&lines);
             let read = Lines::new(directory, &pages);
             let mut back = TextList::default();
+            for (row, line) in lines.iter().enumerate() {
+                prop_assert_eq!(read.length(row).unwrap(), line.len() as u64);
+            }
             read.collect(0..lines.len(), &mut back).unwrap();
             prop_assert_eq!(back.iter().collect::<Vec<_>>(), lines.iter().collect::<Vec<_>>());
         }

@@ -1,11 +1,13 @@
 //! Reading: which streams match, and the lines of each piece.
 //!
-//! Lives here: the selection and its pieces. `read`: the rows of one piece. `listing`: names and values
-//! of labels and fields.
+//! Lives here: the selection and its pieces. `read`: the rows of one piece. `count` and `templates`: how
+//! many lines a piece has, where lines themselves don't matter. `listing`: which streams there are.
 //! A selection is a view of one moment: it holds blocks and row groups, which never change.
 
+mod count;
 mod listing;
 mod read;
+mod templates;
 
 use crate::condition::{Condition, Prepared};
 use crate::delete::LogDeletes;
@@ -22,10 +24,12 @@ use parts::{Manifest, PartInfo};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use count::{LineCount, Steps};
 pub use listing::Listing;
 pub(crate) use listing::streams;
 pub(crate) use read::deleted_rows;
 pub use read::{LogField, LogRows, Scratch};
+pub use templates::{TemplateCount, TemplateCounts};
 
 /// The order in which lines are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub struct Scratch {
     /// How many of `fields` belong to the present piece.
     used: usize,
     interner: Interner,
-    page: PageBuffer,
+    pub(super) page: PageBuffer,
 }
 
 /// A field of the rows.
@@ -42,6 +42,15 @@ pub struct LogRows<'s> {
     pub lines: &'s TextList,
     /// Those needed that some line has.
     pub fields: &'s [LogField],
+}
+
+/// The rows of a row group that were selected.
+pub(super) struct GroupRows {
+    pub(super) rows: RowSet,
+    /// Of all rows.
+    pub(super) times: Vec<i64>,
+    /// Where conditions, deletes or the reader need lines.
+    pub(super) lines: Option<Lines<Group>>,
 }
 
 impl Scratch {
@@ -117,7 +126,7 @@ impl Selection {
         }
     }
 
-    fn holds(&self, source: &Source, block: &Block, row: usize) -> bool {
+    pub(super) fn holds(&self, source: &Source, block: &Block, row: usize) -> bool {
         let rows = &block.rows;
         let Some(stream) = source.streams[rows.streams[row] as usize] else { return false };
         if !self.time.contains(rows.times[row]) {
@@ -138,21 +147,36 @@ impl Selection {
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
         let group = part.group(index)?;
+        let Some(found) = self.rows_of_group(source, part, &group, index, scratch)? else {
+            return Ok(());
+        };
+        self.collect(source, &group, found, scratch)
+    }
+
+    /// The rows of a row group that were selected; `None` if there are none.
+    pub(super) fn rows_of_group(
+        &self,
+        source: &Source,
+        part: &LogPart,
+        group: &Group,
+        index: u32,
+        scratch: &mut Scratch,
+    ) -> Result<Option<GroupRows>, StoreError> {
         let info = &part.index.groups[index as usize];
-        let mut rows = wanted_runs(source, &group);
+        let mut rows = wanted_runs(source, group);
         let streams = &part.index.streams;
         for condition in &self.conditions {
             if let Prepared::Field(matcher) = condition
                 && !rows.is_empty()
             {
-                let exempt = runs_with_label(&group, streams, &matcher.name);
-                let column = read_field(&group, &matcher.name, &mut scratch.page)?;
+                let exempt = runs_with_label(group, streams, &matcher.name);
+                let column = read_field(group, &matcher.name, &mut scratch.page)?;
                 rows = rows.and(&of_column(matcher, column.as_ref(), &exempt));
             }
         }
         let on_lines = self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
         if rows.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let lines = match on_lines || self.needs.lines || !source.deletes.is_empty() {
             true => Some(Lines::new(group.lines()?, group.clone())),
@@ -164,7 +188,7 @@ impl Selection {
             }
         }
         if rows.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut times = std::mem::take(&mut scratch.times);
         group.times(&mut times, &mut scratch.page)?;
@@ -174,15 +198,15 @@ impl Selection {
         if let Some(lines) = &lines
             && !source.deletes.is_empty()
         {
-            let of_rows = streams_of_rows(&group);
-            let field = |name: &str| read_field(&group, name, &mut PageBuffer::default()).ok()?;
+            let of_rows = streams_of_rows(group);
+            let field = |name: &str| read_field(group, name, &mut PageBuffer::default()).ok()?;
             let context = (&times, &of_rows, streams.as_slice());
             if let Some(deleted) = deleted_rows(&source.deletes, info.time, context, lines, field)?
             {
                 rows = rows.and(&deleted.not());
             }
         }
-        self.collect(source, &group, &rows, times, lines.as_ref(), scratch)
+        Ok((!rows.is_empty()).then_some(GroupRows { rows, times, lines }))
     }
 
     /// Puts the columns of the wanted rows into the buffers.
@@ -190,13 +214,12 @@ impl Selection {
         &self,
         source: &Source,
         group: &Group,
-        rows: &RowSet,
-        mut times: Vec<i64>,
-        lines: Option<&Lines<Group>>,
+        found: GroupRows,
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
+        let GroupRows { rows, mut times, lines } = found;
         let is_all = rows.len() == times.len();
-        push_streams(source, group, rows, &mut scratch.streams);
+        push_streams(source, group, &rows, &mut scratch.streams);
         if !is_all {
             let kept: Vec<i64> = rows.iter().map(|row| times[row]).collect();
             times = kept;
@@ -204,9 +227,6 @@ impl Selection {
         scratch.times = times;
         if let (Some(lines), true) = (lines, self.needs.lines) {
             lines.collect(rows.iter(), &mut scratch.lines)?;
-        }
-        if rows.is_empty() {
-            return Ok(());
         }
         for name in self.fields_of(group, &mut scratch.page)? {
             let mut page = std::mem::take(&mut scratch.page);
@@ -295,7 +315,7 @@ fn runs_where(group: &Group, holds: impl Fn(u32) -> bool) -> RowSet {
     rows
 }
 
-fn read_field(
+pub(super) fn read_field(
     group: &Group,
     name: &str,
     page: &mut PageBuffer,

@@ -2,7 +2,7 @@
 //! a restart, a selection has exactly the lines that the list has.
 
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Condition, LogDelete, Needs, Order, Scratch, Select};
+use log_store::{Condition, LogDelete, Needs, Order, Scratch, Select, Steps};
 use model::{Labels, MatchOp, Matcher, TimeUnit};
 use platform::sim::{SimClock, SimDisk};
 use proptest::prelude::*;
@@ -203,6 +203,51 @@ fn read(world: &World, wanted: &Wanted, order: Order) -> Vec<Line> {
     lines
 }
 
+type Counted = BTreeMap<(u8, usize), (u64, u64)>;
+
+/// Lines and bytes by stream and step, as they are counted without reading lines.
+fn check_counts(world: &World, wanted: &Wanted, expected: &[Line]) {
+    let needs = Needs { lines: false, fields: Some(BTreeSet::new()) };
+    let select = Select {
+        time: TimeUnit::Nanos.between(wanted.start, wanted.end),
+        matchers: &wanted.matchers,
+        conditions: &wanted.conditions,
+        order: Order::NewestFirst,
+        needs: &needs,
+    };
+    let middle = wanted.start + (wanted.end - wanted.start) / 2;
+    for starts in [&[][..], &[wanted.start, middle]] {
+        let steps = Steps(starts);
+        let mut counted = Counted::new();
+        for line in expected {
+            let (rows, bytes) = counted.entry((line.app, steps.of(line.time))).or_default();
+            (*rows, *bytes) = (*rows + 1, *bytes + line.text.len() as u64);
+        }
+        let selection = world.store.select(&world.tenant, &select).unwrap();
+        let app = |stream: u32| selection.labels(stream).value("app")[1..].parse::<u8>().unwrap();
+        let (mut scratch, mut found) = (Scratch::default(), Counted::new());
+        let mut templates = Counted::new();
+        for piece in 0..selection.pieces().len() {
+            for count in selection.count(piece, steps, &mut scratch).unwrap() {
+                let (rows, bytes) = found.entry((app(count.stream), count.step)).or_default();
+                (*rows, *bytes) = (*rows + count.rows, *bytes + count.bytes);
+            }
+            let of_piece =
+                selection.count_templates(piece, &["level"], steps, &mut scratch).unwrap();
+            for count in &of_piece.counts {
+                assert!((count.template as usize) < of_piece.templates.len());
+                templates.entry((app(count.stream), count.step)).or_default().0 += count.rows;
+            }
+        }
+        assert_eq!(found, counted);
+        let rows =
+            |counted: &Counted| counted.iter().map(|(key, (rows, _))| (*key, *rows)).collect();
+        let (left, right): (BTreeMap<_, u64>, BTreeMap<_, u64>) =
+            (rows(&templates), rows(&counted));
+        assert_eq!(left, right);
+    }
+}
+
 fn run(steps: Vec<Step>, seed: u64) {
     let (clock, disk) = (Arc::new(SimClock::new()), SimDisk::new());
     let mut world = World::open(disk.clone(), clock.clone(), seed).unwrap();
@@ -222,7 +267,8 @@ fn run(steps: Vec<Step>, seed: u64) {
             Step::Delete(wanted) => {
                 let time = TimeUnit::Nanos.between(wanted.start, wanted.end);
                 let (matchers, conditions) = (wanted.matchers.clone(), wanted.conditions.clone());
-                world.delete(time, LogDelete { matchers, conditions }).unwrap();
+                let text = format!("delete {number}");
+                world.delete(time, LogDelete { matchers, conditions, text }).unwrap();
                 lines.retain(|line| !wanted.wants(line));
             }
             Step::Select(wanted) => {
@@ -231,6 +277,7 @@ fn run(steps: Vec<Step>, seed: u64) {
                 expected.sort();
                 assert_eq!(read(&world, &wanted, Order::NewestFirst), expected);
                 assert_eq!(read(&world, &wanted, Order::OldestFirst), expected);
+                check_counts(&world, &wanted, &expected);
             }
         }
     }
