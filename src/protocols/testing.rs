@@ -235,9 +235,18 @@ impl TestServer {
         answered
     }
 
-    /// Writes what is in memory to parts.
+    /// Writes samples that are in memory to parts.
     pub(crate) fn flush(&self) {
-        let (store, gateway) = (self.metrics.store.engine(), &self.metrics.gateway);
+        self.flush_engine(&*self.metrics.store.engine());
+    }
+
+    /// Writes lines that are in memory to parts.
+    pub(crate) fn flush_logs(&self) {
+        self.flush_engine(&*self.logs.store.engine());
+    }
+
+    fn flush_engine(&self, store: &dyn engine::Engine) {
+        let gateway = &self.metrics.gateway;
         for status in store.tenants() {
             self.runtime.block_on(gateway.barrier(|end| store.cut(&status.tenant, end)));
             store.flush(&status.tenant).unwrap();

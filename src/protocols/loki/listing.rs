@@ -1,13 +1,13 @@
-//! `labels`, `label/<name>/values`, `series`, `index/stats`: what query editors complete names with.
+//! `labels`, `label/<name>/values`, `series`: what query editors complete names with.
 
 use super::envelope::{Context, LokiError, json};
+use super::reading::take;
 use crate::api::json as write;
 use crate::percent_decode_bytes;
 use axum::response::Response;
 use log_store::Listing;
-use logql::QueryError;
 use model::{Labels, Matcher, TimeRange};
-use query::{Holding, HoldingLimits, RegexBudget, Weight};
+use query::{Holding, HoldingLimits, RegexBudget};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -54,11 +54,15 @@ pub(super) fn names(context: &Context) -> Result<Response, LokiError> {
     texts(&names, &listing, &memory)
 }
 
-pub(super) fn values(context: &Context) -> Result<Response, LokiError> {
+/// The name in a path that ends in `/<name>/values`.
+pub(super) fn name_in_path(context: &Context) -> Result<String, LokiError> {
     let path = context.call.path.trim_end_matches("/values");
     let name = percent_decode_bytes(&path.rsplit('/').next().unwrap_or("").replace('+', "%2B"));
-    let name =
-        String::from_utf8(name).map_err(|_| LokiError::bad("the name of a label is no UTF-8"))?;
+    String::from_utf8(name).map_err(|_| LokiError::bad("the name in the path is no UTF-8"))
+}
+
+pub(super) fn values(context: &Context) -> Result<Response, LokiError> {
+    let name = name_in_path(context)?;
     let (time, memory) = (context.time_range(SINCE_NS)?, context.listing_memory());
     let matchers = context.matchers(context.parameters.text("query"))?;
     let listing = context.streams(time, &matchers, &memory)?;
@@ -88,10 +92,6 @@ fn beginning(listing: &Listing) -> Vec<u8> {
     }
     out.extend_from_slice(b"\"data\":");
     out
-}
-
-fn take(memory: &Holding, bytes: usize) -> Result<(), LokiError> {
-    Ok(memory.take(Weight::bytes(bytes)).map_err(QueryError::from)?)
 }
 
 /// Streams that match any of the selectors.

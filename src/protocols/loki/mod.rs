@@ -1,20 +1,25 @@
 //! Loki's HTTP API.
 //!
 //! Lives here: `push` (how lines come in); `query` with `answer`, `listing` (what queries and their
-//! editors are answered), with `parameters` and `envelope` under them, `routes`.
+//! editors are answered); `volume`, `detected`, `patterns` (what there is, for those who do not know
+//! what to ask yet); with `reading`, `parameters` and `envelope` under them, `routes`.
 //! Not here: decoding (wire), limits and levels (`logs`), the language (logql), storage, OTLP under
 //! Loki's name (`otlp`).
 //! Invariant: errors are plain text, as Loki's clients expect them.
 
 mod answer;
+mod detected;
 mod envelope;
 mod listing;
 mod parameters;
+mod patterns;
 mod push;
 mod query;
+mod reading;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use crate::api::ApiState;
 use crate::route::bind;

@@ -1,7 +1,7 @@
 //! Which paths of Loki's API are served, at the root and under `/loki`.
 
 use super::envelope::{Context, LokiError};
-use super::{Loki, listing, query};
+use super::{Loki, detected, listing, patterns, query, volume};
 use crate::api::{run_here, run_query};
 use crate::{Access, Body, Handler, Route, reply};
 use axum::http::Method;
@@ -77,6 +77,33 @@ const PAIRS: &[[LokiRoute; 2]] = &[
         "Values of a label"
     ),
     both!(GET_POST, "/loki/api/v1/series", reads!(listing::series), "Streams"),
+    both!(GET_POST, "/loki/api/v1/index/stats", reads!(volume::stats), "How much there is"),
+    both!(GET_POST, "/loki/api/v1/index/volume", reads!(volume::volume), "Bytes by labels"),
+    both!(
+        GET_POST,
+        "/loki/api/v1/index/volume_range",
+        reads!(volume::volume_range),
+        "Bytes by labels and step"
+    ),
+    both!(
+        GET_POST,
+        "/loki/api/v1/detected_labels",
+        reads!(detected::labels),
+        "Labels, and how many values they have"
+    ),
+    both!(
+        GET_POST,
+        "/loki/api/v1/detected_fields",
+        reads!(detected::fields),
+        "Fields in the newest lines"
+    ),
+    both!(
+        GET_POST,
+        "/loki/api/v1/detected_field/{name}/values",
+        reads!(detected::values),
+        "Values of a field in the newest lines"
+    ),
+    both!(GET_POST, "/loki/api/v1/patterns", reads!(patterns::patterns), "Kinds of lines"),
     both!(GET_POST, "/loki/api/v1/format_query", knows!(listing::format), "A query, formatted"),
     both!(GET, "/loki/api/v1/status/buildinfo", knows!(listing::build_info), "The API's version"),
 ];

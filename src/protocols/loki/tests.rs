@@ -1,4 +1,6 @@
-//! Pushes over HTTP, and what becomes of them.
+//! Pushes over HTTP, and what becomes of them. `reading`: what is told about lines that were pushed.
+
+mod reading;
 
 use crate::testing::{NOW_MS, TestServer};
 use std::io::Write as _;
