@@ -27,7 +27,7 @@ pub mod storage;
 mod store;
 mod value;
 
-pub use engine::{Engine, QueryTimes, Request};
+pub use engine::{Engine, Follow, QueryTimes, Request};
 pub use error::{ParseError, QueryError};
 pub use labels::LabelPairs;
 pub use memory::{LoadedLine, MemoryLogs};

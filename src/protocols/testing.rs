@@ -3,8 +3,8 @@
 
 use crate::services::*;
 use crate::{
-    BodyLimits, Host, Identified, Principal, Protocol, ProtocolSettings, Refusal, all, not_found,
-    router,
+    BodyLimits, Host, Identified, Principal, Protocol, ProtocolSettings, Refusal, Session, Stop,
+    Stopper, all, not_found, router,
 };
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use ingest::{Gateway, RetentionClock};
 use log_store::{LogField, LogRows, LogStore, Needs, Order, Scratch, Select};
 use metric_store::{Limits, MetricStore, StoreSettings};
@@ -24,6 +26,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::DuplexStream;
 use tower::ServiceExt as _;
 use wal::{Health, Log, LogOptions};
 
@@ -126,6 +129,8 @@ pub(crate) struct TestServer {
     pub(crate) metrics: MetricServices,
     pub(crate) logs: LogServices,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) stopper: Stopper,
+    stop: Stop,
     disk: SimDisk,
     runtime: tokio::runtime::Runtime,
 }
@@ -185,7 +190,8 @@ impl TestServer {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        Self { router, protocols, metrics, logs, pool, disk, runtime }
+        let (stopper, stop) = Stopper::new();
+        Self { router, protocols, metrics, logs, pool, stopper, stop, disk, runtime }
     }
 
     /// All lines that are stored, with their streams, times and fields; lines and fields are sorted.
@@ -301,6 +307,22 @@ impl TestServer {
             }
         });
         answer
+    }
+
+    /// A connection to the server, which requests may take over.
+    pub(crate) fn connect(&self) -> DuplexStream {
+        let (client, socket) = tokio::io::duplex(64 << 10);
+        let (router, stop) = (self.router.clone(), self.stop.clone());
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Session { stop: stop.clone(), place: Arc::new(()) });
+            router.clone().oneshot(request)
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(socket), service)
+            .with_upgrades();
+        self.runtime.spawn(connection);
+        client
     }
 
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {

@@ -79,7 +79,7 @@ fn sort(direction: Direction, candidates: &mut [Candidate]) {
     }
 }
 
-fn collect(
+pub(super) fn collect(
     context: &Context<'_>,
     reading: &Reading<'_>,
     direction: Direction,

@@ -1,11 +1,12 @@
 //! Running a query: parse, check against the limits, evaluate, put the result in order.
 //!
-//! `logs`: queries of lines. `range`: lines counted or unwrapped in windows. `eval`: what is done with
+//! `logs`: queries of lines, `follow`: the same again and again. `range`: lines counted or unwrapped in windows. `eval`: what is done with
 //! the series that come out. Instant and range queries of numbers take one path: an instant is a range of
 //! one step.
 
 mod columns;
 mod eval;
+mod follow;
 mod groups;
 mod logs;
 mod pieces;
@@ -29,6 +30,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 use windows::Steps;
+
+pub use follow::Follow;
 
 type Result<T> = std::result::Result<T, QueryError>;
 

@@ -3,7 +3,8 @@
 //! Lives here: `context` (what an endpoint works with, and the trait by which a protocol says how
 //! its errors look), `run` (which thread an endpoint runs on, until its client goes away),
 //! `parameters` (query strings and forms; `multipart`: forms in parts), `stream` (answers that are sent
-//! while they are written), `quick` (queries that need no other thread), `gzip`, `json` (writers).
+//! while they are written), `quick` (queries that need no other thread), `gzip`, `json` (writers),
+//! `websocket`.
 //! Not here: statuses and error bodies, which are the protocol's own.
 //! Invariants: an endpoint may block, because it runs in the query pool or on a worker thread; the
 //! exceptions are those that read no store, and queries that were answered within a millisecond several
@@ -16,11 +17,12 @@ mod multipart;
 pub(crate) mod parameters;
 pub(crate) mod quick;
 pub(crate) mod stream;
+pub(crate) mod websocket;
 
 mod context;
 mod run;
 
 pub(crate) use context::{Api, ApiState, Context};
 pub(crate) use run::{
-    StreamedEndpoint, run, run_here, run_in_pool, run_query, run_streamed, stream_to,
+    CancelOnDrop, StreamedEndpoint, run, run_here, run_in_pool, run_query, run_streamed, stream_to,
 };

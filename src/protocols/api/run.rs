@@ -27,7 +27,7 @@ pub(crate) struct StreamedEndpoint<A: Api> {
 type Write<A, E> = fn(&Context<A>, &mut Pieces<E>) -> Result<(), E>;
 
 /// Raises the flag when the client goes away, because then the future that holds it is dropped.
-struct CancelOnDrop(CancelFlag);
+pub(crate) struct CancelOnDrop(pub(crate) CancelFlag);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {

@@ -8,6 +8,7 @@ use engine::{HeadMemory, TenantLimit};
 use log_store::StoreSettings;
 use logql::{EngineOptions, Limits};
 use platform::threads::Helpers;
+use std::time::Duration;
 
 section! {
     /// Logs, whatever protocol they come through: limits, and what is added to lines. The names are
@@ -105,6 +106,10 @@ section! {
         max_entries_limit_per_query: usize = 5_000,
         /// The longest time from the start to the end of a query; `"0s"`: any.
         max_query_length: HumanDuration = HumanDuration::from_secs(721 * 3_600),
+        /// Clients that may follow a tenant's new lines at the same time.
+        max_concurrent_tail_requests: usize = 10,
+        /// How long a client may follow new lines before it has to ask again.
+        tail_max_duration: HumanDuration = HumanDuration::from_secs(3_600),
     }
 }
 
@@ -123,6 +128,9 @@ pub struct LogOptions {
     pub(super) fields_size_max: usize,
     pub(super) fields_max: usize,
     pub(super) future_grace_ms: i64,
+    /// Clients that may follow a tenant at the same time, and for how long.
+    pub(crate) tails_max: usize,
+    pub(crate) tail_max: Duration,
 }
 
 impl LogsSettings {
@@ -172,6 +180,8 @@ impl LogsSettings {
             fields_size_max: self.max_structured_metadata_size.length(),
             fields_max: self.max_structured_metadata_entries_count,
             future_grace_ms: i64::try_from(grace).unwrap_or(i64::MAX),
+            tails_max: self.max_concurrent_tail_requests,
+            tail_max: self.tail_max_duration.0,
         }
     }
 }

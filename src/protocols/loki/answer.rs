@@ -1,7 +1,7 @@
 //! The JSON of a query's answer. The order of the keys is part of the protocol: Grafana reads
 //! `resultType` and `encodingFlags` before `result`.
 
-use super::envelope::LokiError;
+use super::envelope::{Context, LokiError};
 use crate::api::json;
 use logql::{LabelPairs, LogEntry, LogLines, QueryError, QueryResult, Statistics, Value};
 use query::{CancelFlag, Stop};
@@ -11,6 +11,14 @@ use std::time::Duration;
 
 /// Between two looks at whether the client still waits, this many lines or series are written.
 const LOOK_EVERY: usize = 256;
+
+/// The header by which a client asks for the labels of lines by where they come from.
+const FLAGS: &str = "x-loki-response-encoding-flags";
+const CATEGORIZE: &str = "categorize-labels";
+
+pub(super) fn asks_for_categories(context: &Context) -> bool {
+    context.call.header(FLAGS).split(',').any(|flag| flag.trim() == CATEGORIZE)
+}
 
 pub(super) fn write(
     result: &QueryResult,
@@ -90,7 +98,7 @@ fn value(
     Ok(())
 }
 
-fn streams(
+pub(super) fn streams(
     out: &mut Vec<u8>,
     lines: &LogLines,
     is_categorized: bool,

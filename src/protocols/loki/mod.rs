@@ -2,7 +2,7 @@
 //!
 //! Lives here: `push` (how lines come in); `query` with `answer`, `listing` (what queries and their
 //! editors are answered); `volume`, `detected`, `patterns` (what there is, for those who do not know
-//! what to ask yet); with `reading`, `parameters` and `envelope` under them, `routes`.
+//! what to ask yet); `tail` (lines as they come in); with `reading`, `parameters` and `envelope` under them, `routes`.
 //! Not here: decoding (wire), limits and levels (`logs`), the language (logql), storage, OTLP under
 //! Loki's name (`otlp`).
 //! Invariant: errors are plain text, as Loki's clients expect them.
@@ -10,6 +10,7 @@
 mod answer;
 mod detected;
 mod envelope;
+mod legacy;
 mod listing;
 mod parameters;
 mod patterns;
@@ -17,6 +18,7 @@ mod push;
 mod query;
 mod reading;
 mod routes;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -30,12 +32,21 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Loki {
     api: ApiState,
+    following: tail::Following,
+}
+
+impl Loki {
+    fn services(&self) -> &Services {
+        &self.api.services
+    }
 }
 
 pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
-    let loki = Arc::new(Loki { api: ApiState::new(services) });
+    let loki =
+        Arc::new(Loki { api: ApiState::new(services), following: tail::Following::default() });
     let mut routes = bind(&loki, routes::ROUTES);
     routes.extend(bind(&loki, push::ROUTES));
+    routes.extend(bind(&loki, tail::ROUTES));
     let native = Native { http: Some((3_100, "")), ..Native::default() };
     Protocol { routes, native, ..Protocol::new("loki") }
 }

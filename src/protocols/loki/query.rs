@@ -7,10 +7,6 @@ use logql::{Engine, QueryTimes, Request, TenantLogs};
 use query::RegexBudget;
 use std::sync::Arc;
 
-/// The header by which a client asks for the labels of lines by where they come from.
-const FLAGS: &str = "x-loki-response-encoding-flags";
-const CATEGORIZE: &str = "categorize-labels";
-
 pub(super) fn instant(context: &Context) -> Result<Response, LokiError> {
     let time_ns = context.time_ns("time")?.unwrap_or_else(|| context.now_ns());
     evaluate(context, QueryTimes::Instant { time_ns })
@@ -44,7 +40,6 @@ fn evaluate(context: &Context, times: QueryTimes) -> Result<Response, LokiError>
     let started = clock.now();
     let result = engine.run(&storage, clock, &request)?;
     let took = clock.now().since(started);
-    let is_categorized =
-        context.call.header(FLAGS).split(',').any(|flag| flag.trim() == CATEGORIZE);
+    let is_categorized = answer::asks_for_categories(context);
     Ok(json(answer::write(&result, is_categorized, took, &context.cancel)?))
 }

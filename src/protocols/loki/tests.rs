@@ -1,6 +1,8 @@
 //! Pushes over HTTP, and what becomes of them. `reading`: what is told about lines that were pushed.
+//! `tail`: lines as they come in.
 
 mod reading;
+mod tail;
 
 use crate::testing::{NOW_MS, TestServer};
 use std::io::Write as _;
