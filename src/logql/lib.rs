@@ -38,7 +38,7 @@ pub use storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
     Storage, StorageError, Texts,
 };
-pub use store::{FreshLogs, TenantLogs};
+pub use store::{FreshLogs, TenantLogs, delete_of};
 pub use value::{
     EntryLabels, LogEntry, LogLines, LogStream, QueryResult, Statistics, Value, VectorSample,
 };

@@ -1,11 +1,15 @@
 //! The log store as the engine reads it.
 
+use crate::error::ParseError;
+use crate::parse::parse_log;
+use crate::pipeline::line_conditions;
 use crate::storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
     Storage, StorageError, Texts,
 };
-use log_store::{LogStore, Order, StoreError, TextList};
+use log_store::{LogDelete, LogStore, Order, StoreError, TextList};
 use model::{Labels, Room, TenantId};
+use query::RegexBudget;
 use std::sync::Arc;
 
 /// The logs of one tenant.
@@ -104,6 +108,15 @@ fn condition(condition: &Condition) -> log_store::Condition {
         }
         Condition::Field(matcher) => log_store::Condition::Field(matcher.clone()),
     }
+}
+
+/// The lines that a query selects, to be deleted. Their streams must be named, and their texts looked
+/// for as they were stored: fields and parsed labels can't be asked for.
+pub fn delete_of(query: &str, regexes: &mut RegexBudget) -> Result<LogDelete, ParseError> {
+    let log = parse_log(query, regexes)?;
+    let conditions = line_conditions(&log).map_err(|error| error.in_query(query))?;
+    let conditions = conditions.iter().map(condition).collect();
+    Ok(LogDelete { matchers: log.matchers, conditions, text: query.to_owned() })
 }
 
 struct Stored {

@@ -9,7 +9,10 @@ use super::conditions::Conditions;
 use super::filter::as_filter;
 use super::labels::{ERROR, ERROR_DETAILS, EXTRACTED};
 use super::stages::RowStage;
-use crate::ast::{LabelFilter, LabelSelection, LineFilter, LineOp, LineOperand, Stage, StageKind};
+use crate::ast::{
+    LabelFilter, LabelSelection, LineFilter, LineOp, LineOperand, LogExpr, Stage, StageKind,
+};
+use crate::error::ParseError;
 use crate::storage::{CONDITIONS_MAX, Condition};
 use model::{AnchoredRegex, MatchOp, Matcher, SearchRegex, escape_regex};
 use std::sync::Arc;
@@ -68,6 +71,20 @@ impl Front {
             }
         }
     }
+}
+
+/// What must hold of a line for a query to select it; refuses queries that do more than to look for
+/// texts and expressions in lines as they were stored.
+pub(crate) fn line_conditions(log: &LogExpr) -> Result<Vec<Condition>, ParseError> {
+    let of_stage = |stage: &Stage| {
+        let refused = |message: String| {
+            ParseError::meaning(stage.position, format!("stage '{}' : {message}", stage.kind))
+        };
+        let only = || refused("only |=, !=, |~ and !~ with texts can be used here".to_owned());
+        let StageKind::LineFilter(filter) = &stage.kind else { return Err(only()) };
+        line_condition(filter).map_err(refused)?.ok_or_else(only)
+    };
+    log.stages.iter().map(of_stage).collect()
 }
 
 /// `None` where the filter is more than texts.

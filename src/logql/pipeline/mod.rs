@@ -17,6 +17,7 @@ use crate::extract::Buffers;
 use crate::storage::{FieldNeeds, Needs};
 use conditions::Conditions;
 use filter::RowFilter;
+pub(crate) use front::line_conditions;
 use front::{Front, does_nothing};
 use labels::{EXTRACTED, LineLabels};
 use model::Labels;

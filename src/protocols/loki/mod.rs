@@ -2,12 +2,13 @@
 //!
 //! Lives here: `push` (how lines come in); `query` with `answer`, `listing` (what queries and their
 //! editors are answered); `volume`, `detected`, `patterns` (what there is, for those who do not know
-//! what to ask yet); `tail` (lines as they come in); with `reading`, `parameters` and `envelope` under them, `routes`.
+//! what to ask yet); `tail` (lines as they come in), `delete`; with `reading`, `parameters` and `envelope` under them, `routes`.
 //! Not here: decoding (wire), limits and levels (`logs`), the language (logql), storage, OTLP under
 //! Loki's name (`otlp`).
 //! Invariant: errors are plain text, as Loki's clients expect them.
 
 mod answer;
+mod delete;
 mod detected;
 mod envelope;
 mod legacy;
@@ -47,6 +48,7 @@ pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
     let mut routes = bind(&loki, routes::ROUTES);
     routes.extend(bind(&loki, push::ROUTES));
     routes.extend(bind(&loki, tail::ROUTES));
+    routes.extend(bind(&loki, delete::ROUTES));
     let native = Native { http: Some((3_100, "")), ..Native::default() };
     Protocol { routes, native, ..Protocol::new("loki") }
 }

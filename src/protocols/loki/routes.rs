@@ -8,7 +8,7 @@ use axum::http::Method;
 use axum::response::Response;
 use catalog::Scope;
 
-type LokiHandler = Handler<Loki>;
+pub(super) type LokiHandler = Handler<Loki>;
 pub(super) type LokiRoute = Route<LokiHandler>;
 type Endpoint = fn(&Context) -> Result<Response, LokiError>;
 

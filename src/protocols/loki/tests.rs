@@ -1,6 +1,7 @@
 //! Pushes over HTTP, and what becomes of them. `reading`: what is told about lines that were pushed.
-//! `tail`: lines as they come in.
+//! `tail`: lines as they come in. `delete`: lines that go away.
 
+mod delete;
 mod reading;
 mod tail;
 
