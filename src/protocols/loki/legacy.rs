@@ -1,14 +1,30 @@
-//! The shapes of Loki's first API, under `/api/prom`.
+//! Loki's first API, under `/api/prom`, and its shapes.
 
 use super::answer::text_of;
-use super::envelope::Context;
+use super::envelope::{Context, LokiError, json as answer_json};
+use super::reading::take;
 use crate::api::json;
+use axum::response::Response;
 use chrono::{DateTime, SecondsFormat};
-use logql::LogLines;
+use logql::{LogLines, Value};
 
 /// Whether a call is one of the first API.
 pub(super) fn is_asked(context: &Context) -> bool {
     context.call.path.contains("/api/prom/")
+}
+
+/// Lines of a range; numbers can't be asked for here.
+pub(super) fn query(context: &Context) -> Result<Response, LokiError> {
+    let range = context.default_range_ns()?;
+    let result = context.lines(range, context.limit()?, context.direction()?)?;
+    let mut out = b"{\"streams\":".to_vec();
+    match &result.value {
+        Value::Streams(lines) => streams(&mut out, lines),
+        _ => out.extend_from_slice(b"[]"),
+    }
+    out.push(b'}');
+    take(&context.listing_memory(), out.len())?;
+    Ok(answer_json(out))
 }
 
 /// `[{"labels":"{a=\"b\"}","entries":[{"ts":"…","line":"…"}]}]`

@@ -1,6 +1,7 @@
 //! `labels`, `label/<name>/values`, `series`: what query editors complete names with.
 
 use super::envelope::{Context, LokiError, json};
+use super::legacy;
 use super::reading::take;
 use crate::api::json as write;
 use crate::percent_decode_bytes;
@@ -51,7 +52,7 @@ pub(super) fn names(context: &Context) -> Result<Response, LokiError> {
     let listing = context.streams(time, &matchers, &memory)?;
     let labels = listing.streams.iter();
     let names: BTreeSet<&str> = labels.flat_map(|labels| labels.iter().map(|(n, _)| n)).collect();
-    texts(&names, &listing, &memory)
+    texts(context, &names, &listing, &memory)
 }
 
 /// The name in a path that ends in `/<name>/values`.
@@ -68,15 +69,19 @@ pub(super) fn values(context: &Context) -> Result<Response, LokiError> {
     let listing = context.streams(time, &matchers, &memory)?;
     let values: BTreeSet<&str> =
         listing.streams.iter().filter_map(|labels| labels.get(&name)).collect();
-    texts(&values, &listing, &memory)
+    texts(context, &values, &listing, &memory)
 }
 
 fn texts(
+    context: &Context,
     items: &BTreeSet<&str>,
     listing: &Listing,
     memory: &Holding,
 ) -> Result<Response, LokiError> {
-    let mut out = beginning(listing);
+    let mut out = match legacy::is_asked(context) {
+        true => b"{\"values\":".to_vec(),
+        false => beginning(listing),
+    };
     write::list(&mut out, items, |out, text| write::text(out, text));
     out.push(b'}');
     take(memory, out.len())?;
@@ -140,4 +145,4 @@ pub(super) fn build_info(context: &Context) -> Result<Response, LokiError> {
 }
 
 /// The version of Loki whose API this is.
-const LOKI_VERSION: &str = "3.7.0";
+pub(super) const LOKI_VERSION: &str = "3.7.0";

@@ -2,7 +2,8 @@
 //!
 //! Lives here: `push` (how lines come in); `query` with `answer`, `listing` (what queries and their
 //! editors are answered); `volume`, `detected`, `patterns` (what there is, for those who do not know
-//! what to ask yet); `tail` (lines as they come in), `delete`; with `reading`, `parameters` and `envelope` under them, `routes`.
+//! what to ask yet); `tail` (lines as they come in); `delete`; `limits`; `legacy` (the first API); with
+//! `reading`, `parameters` and `envelope` under them, `routes`.
 //! Not here: decoding (wire), limits and levels (`logs`), the language (logql), storage, OTLP under
 //! Loki's name (`otlp`).
 //! Invariant: errors are plain text, as Loki's clients expect them.
@@ -12,6 +13,7 @@ mod delete;
 mod detected;
 mod envelope;
 mod legacy;
+mod limits;
 mod listing;
 mod parameters;
 mod patterns;

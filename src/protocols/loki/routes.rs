@@ -1,7 +1,7 @@
 //! Which paths of Loki's API are served, at the root and under `/loki`.
 
 use super::envelope::{Context, LokiError};
-use super::{Loki, detected, listing, patterns, query, volume};
+use super::{Loki, detected, legacy, limits, listing, patterns, query, volume};
 use crate::api::{run_here, run_query};
 use crate::{Access, Body, Handler, Route, reply};
 use axum::http::Method;
@@ -104,6 +104,17 @@ const PAIRS: &[[LokiRoute; 2]] = &[
         "Values of a field in the newest lines"
     ),
     both!(GET_POST, "/loki/api/v1/patterns", reads!(patterns::patterns), "Kinds of lines"),
+    both!(GET, "/loki/api/v1/drilldown-limits", knows!(limits::drilldown), "What may be asked for"),
+    both!(GET, "/config/tenant/v1/limits", knows!(limits::of_tenant), "The same, as YAML"),
+    both!(GET_POST, "/api/prom/query", reads!(legacy::query), "Lines, in Loki's old shape"),
+    both!(GET_POST, "/api/prom/label", reads!(listing::names), "Names of labels, in the old shape"),
+    both!(
+        GET_POST,
+        "/api/prom/label/{name}/values",
+        reads!(listing::values),
+        "Values of a label, in the old shape"
+    ),
+    both!(GET_POST, "/api/prom/series", reads!(listing::series), "Streams, under the old name"),
     both!(GET_POST, "/loki/api/v1/format_query", knows!(listing::format), "A query, formatted"),
     both!(GET, "/loki/api/v1/status/buildinfo", knows!(listing::build_info), "The API's version"),
 ];

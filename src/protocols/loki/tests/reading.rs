@@ -139,6 +139,8 @@ fn labels_and_fields_are_detected() {
             field("trace_id", "string", 1, Value::Null),
         ]})
     );
+    let parsed = fields(r#"{app="shop"} | json | logfmt | drop __error__, __error_details__"#);
+    assert_eq!(parsed, found);
     let newest = fields(r#"{app="shop"} |= "plain"&line_limit=1&limit=1"#);
     let level = field("detected_level", "string", 1, Value::Null);
     assert_eq!(newest, json!({"limit": 1, "fields": [level]}));
@@ -164,6 +166,11 @@ fn patterns_come_from_templates() {
         (-30, "77"),
     ];
     push(&server, &json!({"app": "shop"}), &lines);
+    let many: Vec<String> = (0..20).map(|n| format!("job {n} done in {n}ms")).collect();
+    let many: Vec<(i64, &str)> = many.iter().map(|line| (-200, line.as_str())).collect();
+    push(&server, &json!({"app": "shop"}), &many);
+    let jobs = json!({"pattern": "job <_> done in <_>", "level": "unknown",
+        "samples": [[1_699_999_800, 20]]});
     let logged_in = json!({"pattern": "user <_> logged in from <_>", "level": "unknown",
         "samples": [[1_699_999_860, 1], [1_699_999_920, 2]]});
     let no_disk = json!({"pattern": "error: no disk <_>", "level": "error",
@@ -174,8 +181,43 @@ fn patterns_come_from_templates() {
         }
         let path = "/loki/api/v1/patterns?step=60&query={app=\"shop\"}";
         let found = get(&server, path);
-        assert_eq!(found, json!({"status": "success", "data": [logged_in, no_disk]}));
+        assert_eq!(found, json!({"status": "success", "data": [jobs, logged_in, no_disk]}));
         let late = get(&server, &format!("{path}&start=1699999960"));
         assert_eq!(late["data"][0]["samples"], json!([[1_699_999_920, 2]]));
     }
+}
+
+#[test]
+fn the_first_api_and_limits_are_answered() {
+    let server = TestServer::new(|setup| {
+        setup.settings.logs.discover_service_name.clear();
+        setup.settings.logs.discover_log_levels = false;
+        let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        setup.services.settings = vec![
+            setting("logs.max_query_series", "500"),
+            setting("logs.query_timeout", "1m"),
+            setting("retention.logs", "7d"),
+        ];
+    });
+    push(&server, &json!({"app": "shop"}), &[(-90, "a"), (-30, "b")]);
+    let found = get(&server, "/api/prom/query?query={app=\"shop\"}&limit=1");
+    assert_eq!(
+        found,
+        json!({"streams": [{"labels": "{app=\"shop\"}", "entries": [
+            {"ts": "2023-11-14T22:12:50Z", "line": "b"},
+        ]}]})
+    );
+    assert_eq!(get(&server, "/api/prom/label"), json!({"values": ["app"]}));
+    assert_eq!(get(&server, "/loki/api/prom/label/app/values"), json!({"values": ["shop"]}));
+    let series = json!({"status": "success", "data": [{"app": "shop"}]});
+    assert_eq!(get(&server, "/api/prom/series?match[]={app=\"shop\"}"), series);
+    let limits = get(&server, "/loki/api/v1/drilldown-limits");
+    assert_eq!(
+        limits["limits"],
+        json!({"max_query_series": 500, "query_timeout": "1m",
+        "retention_period": "0s", "volume_enabled": true})
+    );
+    let answer = server.send("GET /config/tenant/v1/limits", &[], "");
+    let yaml = "max_query_series: 500\nquery_timeout: \"1m\"\nretention_period: \"0s\"\nvolume_enabled: true\n";
+    assert_eq!(answer.text(), yaml);
 }
