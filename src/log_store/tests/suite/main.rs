@@ -1,6 +1,9 @@
-//! Tests of the whole store, on a simulated disk.
+//! The store through its public interface, on a simulated disk: against a model, with crashes and
+//! damage.
 
 #![allow(clippy::unwrap_used, reason = "tests stop where they stand")]
 
+mod fixtures;
+mod lines;
 mod model;
 mod world;

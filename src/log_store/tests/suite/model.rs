@@ -1,23 +1,15 @@
 //! The store against a list of lines: whatever is written, flushed, merged, deleted and read again after
 //! a restart, a selection has exactly the lines that the list has.
 
+use crate::lines::{Line, Wanted, labels_of, lines_of, read, sorted};
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Condition, LogDelete, Needs, Order, Scratch, Select, Steps};
-use model::{Labels, MatchOp, Matcher, TimeUnit};
+use log_store::{Condition, Needs, Order, Scratch, Select, Steps};
+use model::{MatchOp, Matcher, TimeUnit};
 use platform::sim::{SimClock, SimDisk};
 use proptest::prelude::*;
 use regex::bytes::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use wire::LogSink;
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Line {
-    app: u8,
-    time: i64,
-    text: Vec<u8>,
-    fields: BTreeMap<String, String>,
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -27,20 +19,6 @@ enum Step {
     Reopen,
     Delete(Wanted),
     Select(Wanted),
-}
-
-#[derive(Clone, Debug)]
-struct Wanted {
-    start: i64,
-    end: i64,
-    matchers: Vec<Matcher>,
-    conditions: Vec<Condition>,
-}
-
-fn labels_of(app: u8) -> Labels {
-    // One of the streams has a label of the name that lines have as a field.
-    let level = if app == 3 { "label" } else { "" };
-    Labels::from_pairs([("app", format!("a{app}").as_str()), ("level", level)])
 }
 
 fn any_time() -> impl Strategy<Value = i64> {
@@ -60,7 +38,7 @@ fn any_line() -> impl Strategy<Value = Line> {
         prop::collection::vec(any::<u8>(), 0..8),
     ];
     let fields = prop::collection::btree_map("level|trace_id|x", "info|error|[0-9a-f]{16}|", 0..3);
-    (0u8..5, any_time(), text, fields).prop_map(|(app, time, text, fields)| Line {
+    (0u32..5, any_time(), text, fields).prop_map(|(app, time, text, fields)| Line {
         app,
         time,
         text,
@@ -71,7 +49,7 @@ fn any_line() -> impl Strategy<Value = Line> {
 fn any_wanted() -> impl Strategy<Value = Wanted> {
     let matcher = prop_oneof![
         Just(Matcher::new(MatchOp::Regex, "app", "a.*").unwrap()),
-        (0u8..6).prop_map(|app| Matcher::equal("app", &format!("a{app}"))),
+        (0u32..6).prop_map(|app| Matcher::equal("app", &format!("a{app}"))),
         Just(Matcher::not_equal("level", "label")),
     ];
     let text = "user|r [a-c]|10\\.0|0\\.[0-9]|결제|error|\"n\":|[0-9a-f]{2}|";
@@ -100,8 +78,7 @@ fn any_wanted() -> impl Strategy<Value = Wanted> {
     let conditions = prop::collection::vec(condition, 0..3);
     (any_time(), any_time(), prop::collection::vec(matcher, 0..2), conditions).prop_map(
         |(one, other, matchers, conditions)| Wanted {
-            start: one.min(other),
-            end: one.max(other),
+            time: TimeUnit::Nanos.between(one.min(other), one.max(other)),
             matchers,
             conditions,
         },
@@ -139,84 +116,39 @@ fn holds(condition: &Condition, line: &Line) -> bool {
     }
 }
 
-impl Wanted {
-    fn wants(&self, line: &Line) -> bool {
-        (self.start..=self.end).contains(&line.time)
-            && self.matchers.iter().all(|matcher| matcher.matches_labels(&labels_of(line.app)))
-            && self.conditions.iter().all(|condition| holds(condition, line))
-    }
+fn wants(wanted: &Wanted, line: &Line) -> bool {
+    wanted.time.contains(line.time)
+        && wanted.matchers.iter().all(|matcher| matcher.matches_labels(&labels_of(line.app)))
+        && wanted.conditions.iter().all(|condition| holds(condition, line))
 }
 
-fn write(world: &mut World, lines: &[Line]) {
-    let fill = |batch: &mut log_store::LogBatch| {
-        for line in lines {
-            batch.stream(labels_of(line.app).as_bytes());
-            let fields: Vec<(&str, &str)> =
-                line.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
-            batch.line(line.time, &line.text, &fields);
-        }
-    };
-    world.write(fill).unwrap();
-}
-
-/// The lines of a selection, sorted; checks what holds of every selection.
-fn read(world: &World, wanted: &Wanted, order: Order) -> Vec<Line> {
-    let needs = Needs { lines: true, fields: None };
-    let select = Select {
-        time: TimeUnit::Nanos.between(wanted.start, wanted.end),
-        matchers: &wanted.matchers,
-        conditions: &wanted.conditions,
-        order,
-        needs: &needs,
-    };
-    let selection = world.store.select(&world.tenant, &select).unwrap();
-    assert_eq!(selection.warnings(), Vec::<String>::new());
+/// The lines of a selection, sorted, whose pieces are in order.
+fn read_in(world: &World, wanted: &Wanted, order: Order) -> Vec<Line> {
+    let selection = wanted.select(&world.store, &world.tenant, order);
     let pieces = selection.pieces();
     match order {
         Order::NewestFirst => assert!(pieces.is_sorted_by(|a, b| a.time.max >= b.time.max)),
         Order::OldestFirst => assert!(pieces.is_sorted_by(|a, b| a.time.min <= b.time.min)),
     }
-    let (mut scratch, mut lines) = (Scratch::default(), Vec::new());
-    for (index, piece) in pieces.iter().enumerate() {
-        let rows = selection.read(index, &mut scratch).unwrap();
-        let keys: Vec<(u32, i64)> =
-            rows.streams.iter().copied().zip(rows.times.iter().copied()).collect();
-        assert!(keys.chunk_by(|a, b| a.0 == b.0).all(|run| run.is_sorted()));
-        let runs: Vec<u32> = keys.chunk_by(|a, b| a.0 == b.0).map(|run| run[0].0).collect();
-        assert_eq!(runs.iter().collect::<BTreeSet<_>>().len(), runs.len(), "streams are adjacent");
-        for (row, (stream, time)) in keys.into_iter().enumerate() {
-            assert!(piece.time.contains(time));
-            let app = selection.labels(stream).value("app")[1..].parse().unwrap();
-            let fields = rows.fields.iter().filter_map(|field| {
-                let value = String::from_utf8(field.column.get(row)?.to_vec()).unwrap();
-                Some((field.name.clone(), value))
-            });
-            lines.push(Line {
-                app,
-                time,
-                text: rows.lines.get(row).to_vec(),
-                fields: fields.collect(),
-            });
-        }
-    }
-    lines.sort();
+    let lines = lines_of(&selection);
+    assert_eq!(selection.warnings(), Vec::<String>::new());
     lines
 }
 
-type Counted = BTreeMap<(u8, usize), (u64, u64)>;
+type Counted = BTreeMap<(u32, usize), (u64, u64)>;
 
 /// Lines and bytes by stream and step, as they are counted without reading lines.
 fn check_counts(world: &World, wanted: &Wanted, expected: &[Line]) {
     let needs = Needs { lines: false, fields: Some(BTreeSet::new()) };
     let select = Select {
-        time: TimeUnit::Nanos.between(wanted.start, wanted.end),
+        time: wanted.time,
         matchers: &wanted.matchers,
         conditions: &wanted.conditions,
         order: Order::NewestFirst,
         needs: &needs,
     };
-    let middle = wanted.start + (wanted.end - wanted.start) / 2;
-    for starts in [&[][..], &[wanted.start, middle]] {
+    let (first, last) = (wanted.time.min, wanted.time.max);
+    for starts in [&[][..], &[first, first + (last - first) / 2]] {
         let steps = Steps(starts);
         let mut counted = Counted::new();
         for line in expected {
@@ -224,7 +156,7 @@ fn check_counts(world: &World, wanted: &Wanted, expected: &[Line]) {
             (*rows, *bytes) = (*rows + 1, *bytes + line.text.len() as u64);
         }
         let selection = world.store.select(&world.tenant, &select).unwrap();
-        let app = |stream: u32| selection.labels(stream).value("app")[1..].parse::<u8>().unwrap();
+        let app = |stream: u32| selection.labels(stream).value("app")[1..].parse::<u32>().unwrap();
         let (mut scratch, mut found) = (Scratch::default(), Counted::new());
         let mut templates = Counted::new();
         for piece in 0..selection.pieces().len() {
@@ -255,7 +187,7 @@ fn run(steps: Vec<Step>, seed: u64) {
     for (number, step) in steps.into_iter().enumerate() {
         match step {
             Step::Write(more) => {
-                write(&mut world, &more);
+                world.write_lines(&more).unwrap();
                 lines.extend(more);
             }
             Step::Flush => world.flush().unwrap(),
@@ -265,30 +197,20 @@ fn run(steps: Vec<Step>, seed: u64) {
                 world = World::open(disk.clone(), clock.clone(), seed + number as u64 + 1).unwrap();
             }
             Step::Delete(wanted) => {
-                let time = TimeUnit::Nanos.between(wanted.start, wanted.end);
-                let (matchers, conditions) = (wanted.matchers.clone(), wanted.conditions.clone());
-                let text = format!("delete {number}");
-                world.delete(time, LogDelete { matchers, conditions, text }).unwrap();
-                lines.retain(|line| !wanted.wants(line));
+                world.delete(wanted.time, wanted.delete()).unwrap();
+                lines.retain(|line| !wants(&wanted, line));
             }
             Step::Select(wanted) => {
                 let mut expected: Vec<Line> =
-                    lines.iter().filter(|line| wanted.wants(line)).cloned().collect();
+                    lines.iter().filter(|line| wants(&wanted, line)).cloned().collect();
                 expected.sort();
-                assert_eq!(read(&world, &wanted, Order::NewestFirst), expected);
-                assert_eq!(read(&world, &wanted, Order::OldestFirst), expected);
+                assert_eq!(read_in(&world, &wanted, Order::NewestFirst), expected);
+                assert_eq!(read_in(&world, &wanted, Order::OldestFirst), expected);
                 check_counts(&world, &wanted, &expected);
             }
         }
     }
-    let all = Wanted {
-        start: TODAY_NS - 2 * DAY_NS,
-        end: TODAY_NS + 2 * DAY_NS,
-        matchers: Vec::new(),
-        conditions: Vec::new(),
-    };
-    lines.sort();
-    assert_eq!(read(&world, &all, Order::NewestFirst), lines);
+    assert_eq!(read(&world, &Wanted::all()), sorted(lines));
 }
 
 proptest! {

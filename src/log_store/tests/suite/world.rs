@@ -1,5 +1,6 @@
 //! A store, its write-ahead log and its disk.
 
+use crate::lines::{Line, fill};
 use engine::{Engine, EngineError, Intake, MergeRequest};
 use log_store::{BATCH_SCHEMA, LogBatch, LogDelete, LogStore, StoreError, StoreSettings};
 use model::{Signal, TenantId, TimeRange, WalPosition};
@@ -13,14 +14,15 @@ use wal::{Batch, Log, LogOptions};
 pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
 /// Midnight of the simulated clock's first day.
 pub(crate) const TODAY_NS: i64 = 1_795_219_200_000_000_000;
-const SPACE: Space = Space { total: 1 << 40, free: 1 << 39 };
+pub(crate) const SPACE: Space = Space { total: 1 << 40, free: 1 << 39 };
 
 #[derive(Debug)]
 pub(crate) struct World {
+    pub(crate) disk: SimDisk,
     pub(crate) store: LogStore,
     pub(crate) tenant: TenantId,
-    log: Log,
-    engine: Arc<dyn Engine>,
+    pub(crate) log: Log,
+    pub(crate) engine: Arc<dyn Engine>,
     end: WalPosition,
 }
 
@@ -30,7 +32,7 @@ impl World {
         clock: Arc<SimClock>,
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
-        let shared: Arc<dyn Disk> = Arc::new(disk);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&shared), "blobs")?);
         let random = Arc::new(SeededRandom::new(seed));
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
@@ -47,7 +49,7 @@ impl World {
         }
         engine.end_replay();
         let end = log.end().max(covered);
-        Ok(Self { store, tenant: TenantId::default_tenant(), log, engine, end })
+        Ok(Self { disk, store, tenant: TenantId::default_tenant(), log, engine, end })
     }
 
     /// Writes a batch to the write-ahead log and applies it.
@@ -68,7 +70,11 @@ impl World {
         Ok(())
     }
 
-    fn end(&self) -> WalPosition {
+    pub(crate) fn write_lines(&mut self, lines: &[Line]) -> Result<(), Box<dyn Error>> {
+        self.write(|batch| fill(batch, lines))
+    }
+
+    pub(crate) fn end(&self) -> WalPosition {
         self.end.max(self.log.end())
     }
 

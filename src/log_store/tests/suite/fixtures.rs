@@ -1,0 +1,163 @@
+//! Files of format version 1 must stay readable.
+//!
+//! `MIRADOR_FREEZE=1 cargo test -p log_store fixtures` writes the folder again; only for a new
+//! version, or while version 1 is not released.
+#![expect(clippy::disallowed_methods, reason = "fixtures lie in the source tree")]
+
+use crate::lines::{Line, Wanted, read, sorted};
+use crate::world::{TODAY_NS, World};
+use platform::Disk;
+use platform::sim::{CrashPolicy, SimClock, SimDisk};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+}
+
+/// Any digits, the same each time.
+fn digits(n: u64) -> u64 {
+    n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ n >> 7
+}
+
+/// A line whose slots need the form of a column with this number.
+fn text(n: u64) -> Vec<u8> {
+    let any = digits(n);
+    match n % 10 {
+        0 => format!("request {n} took {}.{:02} ms", any % 900, any % 100),
+        1 => format!("user u{:04} from 10.0.{}.{}", any % 10_000, any % 256, any % 100),
+        2 => format!("trace {any:016x} done in {}ms", any % 5_000),
+        3 => format!(
+            r#"{{"level":"{}","n":{},"ok":true}}"#,
+            ["info", "error"][n as usize % 4 / 2],
+            any % 77
+        ),
+        4 => format!("batch 17 of x{}", ["alpha1", "beta2", "gamma3"][any as usize % 3]),
+        5 => format!("결제 {}건 완료", any % 9_999),
+        6 => format!("seq {:06} v{}", n, ["1.5", "1.25", "2"][any as usize % 3]),
+        7 => format!("mixed {}a{} z", any % 7, any % 100_000),
+        8 => format!(
+            "rare {} words {}",
+            ["up", "down", "left"][n as usize / 10 % 3],
+            "x".repeat(n as usize / 100)
+        ),
+        _ => return odd(n),
+    }
+    .into_bytes()
+}
+
+/// Lines that are one slot.
+fn odd(n: u64) -> Vec<u8> {
+    match n / 10 % 4 {
+        0 => Vec::new(),
+        1 => vec![b'a', 0, 0xFF, n as u8],
+        2 => format!("once {}", (b'a' + (n / 10 % 26) as u8) as char).into_bytes(),
+        _ => (0..300).flat_map(|i| format!("{i} ").into_bytes()).collect(),
+    }
+}
+
+fn lines(flush: u64) -> Vec<Line> {
+    let line = |n: u64| {
+        let time =
+            TODAY_NS + (flush * 700 + n) as i64 * 1_000_003 - i64::from(n % 50 == 7) * 60_000_000;
+        let line = Line::new((n % 5) as u32, time, text(flush * 1_000 + n))
+            .with("level", ["info", "warn", "error"][n as usize % 7 / 3])
+            .with("trace_id", &format!("{:032x}", u128::from(digits(n / 3)) << 40 | 7));
+        match n % 100 {
+            // More fields than have columns of their own.
+            1 => (0..130).fold(line, |line, i| line.with(&format!("f{}", n + i), "")),
+            _ if n.is_multiple_of(3) => line.with("note", &format!("n{}", n % 40)),
+            _ => line,
+        }
+    };
+    (0..700).map(line).collect()
+}
+
+fn expected() -> Vec<Line> {
+    sorted((0..4).flat_map(lines).collect())
+}
+
+/// Parts of two levels, and a write-ahead log with a batch that is in no part.
+fn make() -> SimDisk {
+    let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
+    for flush in 0..4 {
+        world.write_lines(&lines(flush)).unwrap();
+        match flush {
+            0 | 2 => world.flush().unwrap(),
+            1 => {
+                world.flush().unwrap();
+                world.merge(true).unwrap();
+            }
+            _ => {}
+        }
+    }
+    world.disk.crash(CrashPolicy::KeepAll)
+}
+
+fn each_file(disk: &SimDisk, folder: &str, each: &mut dyn FnMut(&str, Vec<u8>)) {
+    for entry in disk.list(folder).unwrap() {
+        let path = if folder.is_empty() { entry.name } else { format!("{folder}/{}", entry.name) };
+        match entry.is_dir {
+            true => each_file(disk, &path, each),
+            false => each(&path, disk.contents(&path).unwrap()),
+        }
+    }
+}
+
+fn freeze() {
+    if folder().exists() {
+        std::fs::remove_dir_all(folder()).unwrap();
+    }
+    each_file(&make(), "", &mut |path, bytes| {
+        let to = folder().join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, bytes).unwrap();
+    });
+}
+
+fn thaw(disk: &SimDisk, from: &Path, to: &str) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let path = if to.is_empty() { name } else { format!("{to}/{name}") };
+        if entry.file_type().unwrap().is_dir() {
+            disk.create_dirs(&path).unwrap();
+            thaw(disk, &entry.path(), &path);
+        } else {
+            disk.overwrite(&path, &std::fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn fixtures_of_version_1_are_read() {
+    if std::env::var("MIRADOR_FREEZE").is_ok() {
+        freeze();
+    }
+    let disk = SimDisk::new();
+    thaw(&disk, &folder(), "");
+    let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
+    assert_eq!(world.store.parts(&world.tenant).len(), 3, "two days, and a flushed part");
+    let id = &lines(0)[30].fields["trace_id"];
+    for state in ["unchanged", "merged"] {
+        assert!(read(&world, &Wanted::all()) == expected(), "{state}: other lines");
+        for (wanted, holds) in [
+            (Wanted::all().containing("u0"), find(b"u0")),
+            (Wanted::all().containing("완료"), find("완료".as_bytes())),
+            (Wanted::all().containing("once c"), find(b"once c")),
+        ] {
+            let found: Vec<Line> = expected().into_iter().filter(|l| holds(&l.text)).collect();
+            assert!(!found.is_empty() && read(&world, &wanted) == found, "{state}: {wanted:?}");
+        }
+        let of_id = expected().into_iter().filter(|line| line.fields["trace_id"] == *id);
+        let found = read(&world, &Wanted::all().with_field("trace_id", id));
+        assert_eq!(found, of_id.collect::<Vec<_>>(), "{state}");
+        assert_eq!(found.len(), 3 * 4);
+        world.flush().unwrap();
+        world.merge(true).unwrap();
+    }
+}
+
+fn find(text: &[u8]) -> impl Fn(&[u8]) -> bool {
+    move |line| line.windows(text.len()).any(|piece| piece == text)
+}
