@@ -173,7 +173,7 @@ impl Cursor {
     fn deleted(&self, loaded: &Loaded) -> Result<Option<RowSet>, StoreError> {
         let info = &self.part.index.groups[self.group as usize];
         let streams = &self.part.index.streams;
-        let field = |name: &str| loaded.fields.iter().find(|f| f.0 == name).map(|f| &f.1);
+        let field = |name: &str| Ok(loaded.fields.iter().find(|f| f.0 == name).map(|f| &f.1));
         let (times, of_rows) = (&loaded.times, &loaded.streams);
         deleted_rows(&self.deletes, info.time, (times, of_rows, streams), &loaded.lines, field)
     }

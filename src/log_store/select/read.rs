@@ -199,7 +199,7 @@ impl Selection {
             && !source.deletes.is_empty()
         {
             let of_rows = streams_of_rows(group);
-            let field = |name: &str| read_field(group, name, &mut PageBuffer::default()).ok()?;
+            let field = |name: &str| read_field(group, name, &mut PageBuffer::default());
             let context = (&times, &of_rows, streams.as_slice());
             if let Some(deleted) = deleted_rows(&source.deletes, info.time, context, lines, field)?
             {
@@ -355,7 +355,7 @@ pub(crate) fn deleted_rows<P: ColumnPages, C: std::borrow::Borrow<TextColumn>>(
     time: TimeRange,
     rows: (&Vec<i64>, &Vec<u32>, &[Labels]),
     lines: &Lines<P>,
-    mut field: impl FnMut(&str) -> Option<C>,
+    mut field: impl FnMut(&str) -> Result<Option<C>, StoreError>,
 ) -> Result<Option<RowSet>, StoreError> {
     let (times, streams, labels) = rows;
     let mut deleted: Option<RowSet> = None;
@@ -376,7 +376,7 @@ pub(crate) fn deleted_rows<P: ColumnPages, C: std::borrow::Borrow<TextColumn>>(
                     let exempt = RowSet::of(times.len(), |row| {
                         labels[streams[row] as usize].get(&matcher.name).is_some()
                     });
-                    let column = field(&matcher.name);
+                    let column = field(&matcher.name)?;
                     let column = column.as_ref().map(std::borrow::Borrow::borrow);
                     concerned.and(&of_column(&matcher, column, &exempt))
                 }

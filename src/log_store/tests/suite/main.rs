@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests stop where they stand")]
 
+mod crash;
+mod damage;
 mod fixtures;
 mod lines;
 mod model;
