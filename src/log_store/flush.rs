@@ -71,7 +71,7 @@ fn places_by_day(head: &Head, ranks: &[u32]) -> BTreeMap<Day, Vec<Place>> {
 fn push(builder: &mut PartBuilder, rows: &Rows, place: &Place) -> Result<(), StoreError> {
     let row = place.row as usize;
     let line = rows.line(row);
-    builder.row(place.time, line.len())?;
+    builder.row(place.time, line.len(), rows.field_count(row))?;
     builder.lines().push(line);
     let mut guess = 0;
     for (name, value) in rows.fields(row) {

@@ -18,6 +18,18 @@ pub(crate) struct Block {
 /// A block of this size is not merged with further ones.
 const BLOCK_BYTES: usize = 512 << 10;
 
+/// A block has no more rows times fields, unless it is one row: a reader of all fields holds a code for
+/// each.
+const BLOCK_CELLS: usize = 4 << 20;
+
+impl Block {
+    /// The rows as blocks in order of stream and time.
+    pub(crate) fn of(rows: &Rows) -> Vec<Arc<Self>> {
+        let block = |rows: Rows| rows.time().map(|time| Arc::new(Self { rows, time }));
+        rows.ordered().split(BLOCK_CELLS).into_iter().filter_map(block).collect()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     pub(crate) streams: StreamTable,
@@ -40,11 +52,12 @@ impl Head {
     pub(crate) fn push(&mut self, labels: &[Labels], rows: &mut Rows) {
         let numbers: Vec<u32> = labels.iter().map(|labels| self.streams.number(labels)).collect();
         rows.streams.iter_mut().for_each(|stream| *stream = numbers[*stream as usize]);
-        let Some(time) = rows.time() else { return };
         self.rows += rows.len() as u64;
         self.row_bytes += rows.bytes();
-        self.blocks.push(Arc::new(Block { rows: rows.ordered(), time }));
-        self.merge_small();
+        for block in Block::of(rows) {
+            self.blocks.push(block);
+            self.merge_small();
+        }
     }
 
     /// Merges the newest two blocks while the newest is not much smaller than the one before it: so a
@@ -52,7 +65,10 @@ impl Head {
     fn merge_small(&mut self) {
         while let [.., before, last] = &self.blocks[..] {
             let (older, newer) = (before.rows.bytes(), last.rows.bytes());
-            if older + newer > BLOCK_BYTES || older / 2 > newer {
+            // Names that both have count twice.
+            let cells = (before.rows.len() + last.rows.len())
+                * (before.rows.names.len() + last.rows.names.len());
+            if older + newer > BLOCK_BYTES || older / 2 > newer || cells > BLOCK_CELLS {
                 break;
             }
             let rows = before.rows.merged(&last.rows);

@@ -10,6 +10,7 @@ use crate::lines::Lines;
 use crate::part::{Caches, Group, LogPart, PartBuilder};
 use crate::row_set::RowSet;
 use crate::select::deleted_rows;
+use codec::ByteReader;
 use columns::{Effort, TextColumn};
 use engine::{InputFailed, PartOrigin};
 use model::{Labels, Ulid, compare_canonical};
@@ -88,6 +89,9 @@ fn rank_streams(inputs: &[(LogPart, LogDeletes)]) -> (Vec<Labels>, Vec<Vec<u32>>
     let ranks = inputs.iter().map(ranks).collect();
     (all, ranks)
 }
+
+/// Of up to this many fields of a row group a row is taken to have all.
+const FIELDS_FEW: usize = 64;
 
 /// A place in the order of stream and time.
 type Key = (u32, i64);
@@ -207,7 +211,7 @@ impl Cursor {
     fn copy(&mut self, builder: &mut PartBuilder) -> Result<(), StoreError> {
         let Some(loaded) = &mut self.loaded else { return Ok(()) };
         let row = self.row;
-        builder.row(loaded.times[row], 0)?;
+        builder.row(loaded.times[row], 0, loaded.fields_of(row))?;
         let bytes = loaded.copy_line(row, builder)?;
         builder.add_line_bytes(bytes);
         let mut guess = 0;
@@ -229,16 +233,25 @@ impl Loaded {
             streams.resize(streams.len() + run.rows as usize, run.stream);
         }
         let mut fields = Vec::new();
-        for name in group.field_names(buffer)? {
+        group.each_field(None, buffer, |name, bytes| {
             let mut column = TextColumn::default();
-            group.field(&name, &mut column, buffer)?;
-            fields.push((name, column));
-        }
+            column.decode(&mut ByteReader::new(bytes), times.len())?;
+            fields.push((name.to_owned(), column));
+            Ok(())
+        })?;
         let directory = group.lines()?;
         let templates = vec![None; directory.templates.len()];
         let lines = Lines::new(directory, group);
         lines.load_all()?;
         Ok(Self { lines, times, streams, fields, deleted: None, templates, target: None })
+    }
+
+    /// How many fields a row has at most. Only where there are many it is worth counting.
+    fn fields_of(&self, row: usize) -> usize {
+        match self.fields.len() {
+            few @ 0..=FIELDS_FEW => few,
+            _ => self.fields.iter().filter(|(_, column)| column.get(row).is_some()).count(),
+        }
     }
 
     /// Copies a line as its template and slots. Returns its length.

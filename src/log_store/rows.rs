@@ -33,7 +33,11 @@ pub(crate) struct Rows {
 pub(crate) struct Names {
     names: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
+    bytes: usize,
 }
+
+/// Roughly what a name takes beside its two copies.
+const NAME_BYTES: usize = 64;
 
 /// Up to this many names are compared one by one, which is quicker than hashing.
 const COMPARED: usize = 8;
@@ -63,6 +67,7 @@ impl Names {
             return number;
         }
         let number = self.names.len() as u32;
+        self.bytes += name.len() * 2 + NAME_BYTES;
         self.names.push(name.into());
         self.numbers.insert(name.into(), number);
         number
@@ -71,6 +76,7 @@ impl Names {
     pub(crate) fn clear(&mut self) {
         self.names.clear();
         self.numbers.clear();
+        self.bytes = 0;
     }
 }
 
@@ -97,7 +103,17 @@ impl Rows {
     /// The memory that it takes.
     pub(crate) fn bytes(&self) -> usize {
         let rows = self.len() * (size_of::<u32>() * 3 + size_of::<i64>());
-        rows + self.fields.len() * size_of::<FieldEnd>() + self.lines.len() + self.values.len()
+        let fields = self.fields.len() * size_of::<FieldEnd>() + self.names.bytes;
+        rows + fields + self.lines.len() + self.values.len()
+    }
+
+    /// The codes that a reader of all fields holds.
+    pub(crate) fn cells(&self) -> usize {
+        self.len() * self.names.len()
+    }
+
+    pub(crate) fn field_count(&self, row: usize) -> usize {
+        self.field_ends[row] as usize - start_of(&self.field_ends, row)
     }
 
     /// Whether a further line with values of these lengths can be counted in 32 bits.
@@ -201,6 +217,30 @@ impl Rows {
         }
     }
 
+    /// The rows in runs, none of which has more cells, unless it is one row.
+    pub(crate) fn split(self, cells_max: usize) -> Vec<Self> {
+        if self.cells() <= cells_max {
+            return vec![self];
+        }
+        let (mut runs, mut run) = (Vec::new(), Self::default());
+        let mut numbers = vec![None; self.names.len()];
+        for row in 0..self.len() {
+            let cells = (run.len() + 1) * (run.names.len() + self.field_count(row));
+            if !run.is_empty() && cells > cells_max {
+                runs.push(std::mem::take(&mut run));
+                numbers.fill(None);
+            }
+            run.push_line(self.streams[row], self.times[row], self.line(row));
+            for (name, value) in self.fields(row) {
+                let number = &mut numbers[name as usize];
+                let number = *number.get_or_insert_with(|| run.names.number(self.names.get(name)));
+                run.push_field(number, value);
+            }
+        }
+        runs.push(run);
+        runs
+    }
+
     /// The rows of both, in order of stream and time, where each is in that order; the rows of
     /// `self` come first where stream and time are the same.
     pub(crate) fn merged(&self, other: &Self) -> Self {
@@ -277,6 +317,14 @@ pub(crate) mod tests {
             let ordered = rows.ordered();
             prop_assert!(ordered.is_ordered());
             prop_assert_eq!(listed(&ordered), expected);
+        }
+
+        #[test]
+        fn splitting_keeps_every_row(rows in any_rows(), cells in 1usize..30) {
+            let runs = rows.clone().split(cells);
+            prop_assert!(runs.iter().all(|run| run.cells() <= cells || run.len() == 1));
+            let split: Vec<Listed> = runs.iter().flat_map(listed).collect();
+            prop_assert_eq!(split, listed(&rows));
         }
 
         #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 #[derive(Debug)]
 pub struct Fresh {
     pub(crate) streams: Vec<Labels>,
-    pub(crate) block: Arc<Block>,
+    pub(crate) blocks: Vec<Arc<Block>>,
 }
 
 /// A reader that waits for new lines of one tenant; dropped, it waits no more.
@@ -31,7 +31,10 @@ impl Missed {
     pub const STREAMS_MAX: usize = 100;
 
     fn add(&mut self, fresh: &Fresh) {
-        let rows = &fresh.block.rows;
+        fresh.blocks.iter().for_each(|block| self.add_rows(&fresh.streams, &block.rows));
+    }
+
+    fn add_rows(&mut self, streams: &[Labels], rows: &Rows) {
         self.lines += rows.len() as u64;
         let mut row = 0;
         for run in rows.streams.chunk_by(|left, right| left == right) {
@@ -39,7 +42,7 @@ impl Missed {
             if self.streams.len() >= Self::STREAMS_MAX {
                 return;
             }
-            self.streams.push((fresh.streams[run[0] as usize].clone(), rows.times[row - 1]));
+            self.streams.push((streams[run[0] as usize].clone(), rows.times[row - 1]));
         }
     }
 }
@@ -79,9 +82,10 @@ impl Tails {
     pub(crate) fn hand_on(&self, streams: &[Labels], rows: &Rows) {
         let mut tails = self.lock();
         tails.retain(|tail| tail.strong_count() > 0);
-        let Some(time) = rows.time().filter(|_| !tails.is_empty()) else { return };
-        let block = Arc::new(Block { rows: rows.ordered(), time });
-        let fresh = Arc::new(Fresh { streams: streams.to_vec(), block });
+        if tails.is_empty() || rows.is_empty() {
+            return;
+        }
+        let fresh = Arc::new(Fresh { streams: streams.to_vec(), blocks: Block::of(rows) });
         let queues: Vec<Arc<TailQueue>> = tails.iter().filter_map(Weak::upgrade).collect();
         drop(tails);
         for queue in queues {
@@ -97,7 +101,7 @@ impl Tails {
 
 impl TailQueue {
     fn add(&self, fresh: &Arc<Fresh>) {
-        let bytes = fresh.block.rows.bytes();
+        let bytes = fresh.blocks.iter().map(|block| block.rows.bytes()).sum::<usize>();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.bytes + bytes > WAITING_BYTES_MAX && !waiting.batches.is_empty() {
             waiting.missed.add(fresh);

@@ -8,6 +8,7 @@ use codec::{ByteReader, DecodeError};
 use columns::{IdPage, TextColumn, decode_numbers, hash_id};
 use model::{ErrorKind, Ulid};
 use parts::{PageBuffer, Part};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// An open part, its index, and the caches.
@@ -145,14 +146,27 @@ impl Group {
         Ok(found)
     }
 
-    /// The names of all fields.
-    pub(crate) fn field_names(&self, buffer: &mut PageBuffer) -> Result<Vec<String>, StoreError> {
-        let mut names: Vec<String> = self.head.fields.iter().map(|f| f.name.clone()).collect();
-        self.rare_fields(buffer, |name, _| {
-            names.push(name.to_owned());
-            Ok(())
-        })?;
-        Ok(names)
+    /// Calls `each` with the name and the column, as it is written, of every field that is wanted
+    /// (`None`: of all). The page of rare fields is read once, however many of them there are.
+    pub(crate) fn each_field(
+        &self,
+        wanted: Option<&BTreeSet<String>>,
+        buffer: &mut PageBuffer,
+        mut each: impl FnMut(&str, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let is_wanted = |name: &str| wanted.is_none_or(|names| names.contains(name));
+        let mut found = 0;
+        for place in self.head.fields.iter().filter(|place| is_wanted(&place.name)) {
+            each(&place.name, self.part.part.page_into(place.page, buffer)?)?;
+            found += 1;
+        }
+        if wanted.is_some_and(|names| names.len() == found) {
+            return Ok(());
+        }
+        self.rare_fields(buffer, |name, bytes| match is_wanted(name) {
+            true => each(name, bytes),
+            false => Ok(()),
+        })
     }
 
     fn rare_fields(

@@ -16,8 +16,12 @@ use std::collections::HashMap;
 /// The most lines of a row group.
 const GROUP_ROWS: usize = 64 << 10;
 
-/// The bytes of lines and values at which a row group ends.
+/// The bytes of lines, values and names of fields at which a row group ends.
 const GROUP_BYTES: usize = 8 << 20;
+
+/// A row group has no more rows times fields, unless it is one row: a reader of all fields holds a
+/// code for each.
+const GROUP_CELLS: usize = 16 << 20;
 
 /// Fields with columns of their own; of more, those that fewer lines have share a page.
 const COLUMNS_MAX: usize = 256;
@@ -58,6 +62,7 @@ struct Fields {
     numbers: HashMap<String, usize>,
     columns: Vec<Field>,
     used: usize,
+    name_bytes: usize,
 }
 
 #[derive(Default)]
@@ -81,6 +86,7 @@ impl Fields {
             self.columns.push(Field::default());
         }
         let number = self.used;
+        self.name_bytes += name.len();
         self.columns[number].name = name.to_owned();
         self.numbers.insert(name.to_owned(), number);
         self.used += 1;
@@ -96,6 +102,19 @@ impl Fields {
         self.columns.truncate(COLUMNS_MAX);
         self.numbers.clear();
         self.used = 0;
+        self.name_bytes = 0;
+    }
+}
+
+impl GroupBuilder {
+    /// Whether the row group ends before a further row, which has so many fields.
+    fn is_full(&self, fields: usize) -> bool {
+        let rows = self.times.len();
+        // All fields of the row may be new ones.
+        let cells = (rows + 1) * (self.fields.used + fields);
+        rows >= GROUP_ROWS
+            || self.bytes + self.fields.name_bytes >= GROUP_BYTES
+            || rows > 0 && cells > GROUP_CELLS
     }
 }
 
@@ -131,9 +150,9 @@ impl PartBuilder {
         Ok(())
     }
 
-    /// Begins a line of the last stream. Its text and its fields follow.
-    pub(crate) fn row(&mut self, time: i64, bytes: usize) -> Result<(), StoreError> {
-        if self.group.times.len() >= GROUP_ROWS || self.group.bytes >= GROUP_BYTES {
+    /// Begins a line of the last stream. Its text and its fields, which may be fewer, follow.
+    pub(crate) fn row(&mut self, time: i64, bytes: usize, fields: usize) -> Result<(), StoreError> {
+        if self.group.is_full(fields) {
             self.end_group()?;
         }
         let stream = self.streams.len() as u32 - 1;

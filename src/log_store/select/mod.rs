@@ -163,7 +163,7 @@ pub(crate) fn select_fresh(
         let labels = fresh.streams.iter();
         let streams: Vec<Option<u32>> =
             labels.map(|labels| selection.number(labels, wanted.matchers)).collect();
-        selection.add_blocks(vec![Arc::clone(&fresh.block)], LogDeletes::default(), streams);
+        selection.add_blocks(fresh.blocks.clone(), LogDeletes::default(), streams);
     }
     selection.sort(wanted.order);
     selection

@@ -8,6 +8,7 @@ use crate::head::Block;
 use crate::lines::{ColumnPages, Lines};
 use crate::part::{Group, LogPart};
 use crate::row_set::RowSet;
+use codec::ByteReader;
 use columns::{ABSENT, Interner, TextColumn, TextList};
 use model::{Labels, TimeRange};
 use parts::PageBuffer;
@@ -119,10 +120,8 @@ impl Selection {
                 scratch.lines.push(block.rows.line(*row));
             }
         }
-        for (number, name) in block.rows.names.iter().enumerate() {
-            if wants(&self.needs, name) && !wanted.is_empty() {
-                block_field(block, number as u32, name, &wanted, scratch);
-            }
+        if self.needs.fields.as_ref().is_none_or(|names| !names.is_empty()) {
+            block_fields(block, &wanted, &self.needs, scratch);
         }
     }
 
@@ -228,28 +227,17 @@ impl Selection {
         if let (Some(lines), true) = (lines, self.needs.lines) {
             lines.collect(rows.iter(), &mut scratch.lines)?;
         }
-        for name in self.fields_of(group, &mut scratch.page)? {
-            let mut page = std::mem::take(&mut scratch.page);
-            let field = scratch.field(&name);
-            let is_there = group.field(&name, &mut field.column, &mut page)?;
-            if is_there && !is_all {
-                let codes = &field.column.codes;
-                let kept: Vec<u32> = rows.iter().map(|row| codes[row]).collect();
-                field.column.codes = kept;
+        let mut page = std::mem::take(&mut scratch.page);
+        let collected = group.each_field(self.needs.fields.as_ref(), &mut page, |name, bytes| {
+            let column = &mut scratch.field(name).column;
+            column.decode(&mut ByteReader::new(bytes), group.rows())?;
+            if !is_all {
+                column.codes = rows.iter().map(|row| column.codes[row]).collect();
             }
-            scratch.page = page;
-            if !is_there {
-                scratch.used -= 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn fields_of(&self, group: &Group, page: &mut PageBuffer) -> Result<Vec<String>, StoreError> {
-        match &self.needs.fields {
-            Some(names) => Ok(names.iter().cloned().collect()),
-            None => group.field_names(page),
-        }
+            Ok(())
+        });
+        scratch.page = page;
+        collected
     }
 }
 
@@ -274,21 +262,28 @@ fn is_deleted(deletes: &LogDeletes, block: &Block, row: usize, labels: &Labels) 
     })
 }
 
-fn block_field(block: &Block, number: u32, name: &str, wanted: &[usize], scratch: &mut Scratch) {
+/// The fields of the wanted rows of a block, one after the other.
+fn block_fields(block: &Block, wanted: &[usize], needs: &Needs, scratch: &mut Scratch) {
+    let names: Vec<bool> = block.rows.names.iter().map(|name| wants(needs, name)).collect();
+    let mut values: Vec<(u32, u32, &[u8])> = Vec::new();
+    for (row, of_block) in wanted.iter().enumerate() {
+        let fields = block.rows.fields(*of_block).filter(|(name, _)| names[*name as usize]);
+        values.extend(fields.map(|(name, value)| (name, row as u32, value)));
+    }
+    // Stable, so the values of a field stay in the order of rows.
+    values.sort_by_key(|(name, ..)| *name);
     let mut interner = std::mem::take(&mut scratch.interner);
-    interner.clear();
-    let column = &mut scratch.field(name).column;
-    column.codes.clear();
-    for row in wanted {
-        let value = block.rows.fields(*row).find(|(of, _)| *of == number);
-        column.codes.push(value.map_or(ABSENT, |(_, value)| interner.number(value)));
+    for of_field in values.chunk_by(|left, right| left.0 == right.0) {
+        interner.clear();
+        let column = &mut scratch.field(block.rows.names.get(of_field[0].0)).column;
+        column.codes.clear();
+        column.codes.resize(wanted.len(), ABSENT);
+        for (_, row, value) in of_field {
+            column.codes[*row as usize] = interner.number(value);
+        }
+        column.values.clone_from(interner.texts());
     }
-    column.values.clone_from(interner.texts());
-    let is_there = !interner.is_empty();
     scratch.interner = interner;
-    if !is_there {
-        scratch.used -= 1;
-    }
 }
 
 /// The rows of the streams that matched.

@@ -56,6 +56,10 @@ impl Wanted {
         Self { time, matchers: Vec::new(), conditions: Vec::new() }
     }
 
+    pub(crate) fn of_app(app: u32) -> Self {
+        Self { matchers: vec![Matcher::equal("app", &format!("a{app}"))], ..Self::all() }
+    }
+
     pub(crate) fn with(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self

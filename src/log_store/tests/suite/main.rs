@@ -6,6 +6,7 @@
 mod crash;
 mod damage;
 mod fixtures;
+mod large;
 mod lines;
 mod model;
 mod world;
