@@ -48,8 +48,9 @@ impl Head {
         self.row_bytes + self.streams.bytes()
     }
 
-    /// Adds rows that name streams by their place in `labels`.
-    pub(crate) fn push(&mut self, labels: &[Labels], rows: &mut Rows) {
+    /// Adds rows that name streams by their place in `labels`; afterwards they name them by their
+    /// numbers in the head, which are answered.
+    pub(crate) fn push(&mut self, labels: &[Labels], rows: &mut Rows) -> Vec<u32> {
         let numbers: Vec<u32> = labels.iter().map(|labels| self.streams.number(labels)).collect();
         rows.streams.iter_mut().for_each(|stream| *stream = numbers[*stream as usize]);
         self.rows += rows.len() as u64;
@@ -58,6 +59,7 @@ impl Head {
             self.blocks.push(block);
             self.merge_small();
         }
+        numbers
     }
 
     /// Merges the newest two blocks while the newest is not much smaller than the one before it: so a

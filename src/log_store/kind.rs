@@ -59,7 +59,7 @@ impl Kind for Logs {
     fn replay(&self, _: &Tenant, head: &LogHead, payload: &[u8]) -> Result<(), EngineError> {
         let mut batch = format::decode(payload).map_err(StoreError::Batch)?;
         let mut rows = head.write().expect("no cut happens during the replay");
-        rows.push(&batch.streams, &mut batch.rows);
+        let _ = rows.push(&batch.streams, &mut batch.rows);
         Ok(())
     }
 

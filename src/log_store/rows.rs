@@ -162,6 +162,12 @@ impl Rows {
         TimeUnit::Nanos.range(*first, *last)
     }
 
+    /// Names streams by their places in `numbers` again, which are all different.
+    pub(crate) fn rename_streams(&mut self, numbers: &[u32]) {
+        let places: HashMap<u32, u32> = numbers.iter().copied().zip(0..).collect();
+        self.streams.iter_mut().for_each(|stream| *stream = places[stream]);
+    }
+
     /// The rows in order of stream and time; those of one stream and time stay in their order.
     pub(crate) fn order(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();

@@ -103,19 +103,21 @@ impl LogStore {
         position: WalPosition,
     ) -> Result<(), StoreError> {
         let tenant = self.store.tenant_or_new(&batch.tenant)?;
-        let tails = &tenant.state;
-        if !tails.is_empty() {
-            tails.hand_on(batch.streams.labels(), &batch.rows);
-        }
-        loop {
+        let numbers = loop {
             let head = tenant.live(&self.store.kind);
             // A head that a cut has sealed meanwhile takes no more rows.
             if let Some(mut rows) = head.write() {
                 let before = rows.bytes();
-                rows.push(batch.streams.labels(), &mut batch.rows);
+                let numbers = rows.push(batch.streams.labels(), &mut batch.rows);
                 self.store.kind.memory.add(before, rows.bytes());
-                break;
+                break numbers;
             }
+        };
+        // Later than the head: so a reader that follows first and selects then misses no line.
+        let tails = &tenant.state;
+        if !tails.is_empty() {
+            batch.rows.rename_streams(&numbers);
+            tails.hand_on(batch.streams.labels(), &batch.rows);
         }
         tenant.note_applied(position);
         self.idle.give_back(batch.rows);

@@ -9,4 +9,5 @@ mod fixtures;
 mod large;
 mod lines;
 mod model;
+mod promises;
 mod world;

@@ -32,12 +32,31 @@ impl World {
         clock: Arc<SimClock>,
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
+        Self::open_with(disk, clock, seed, StoreSettings::default(), |refused| Err(refused.into()))
+    }
+
+    /// Continues after refused batches, as a server does.
+    pub(crate) fn open_lenient(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        seed: u64,
+    ) -> Result<Self, Box<dyn Error>> {
+        Self::open_with(disk, clock, seed, StoreSettings::default(), |_| Ok(()))
+    }
+
+    pub(crate) fn open_with(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        seed: u64,
+        settings: StoreSettings,
+        on_refused: impl Fn(EngineError) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Self, Box<dyn Error>> {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::open(Arc::clone(&shared), "blobs")?);
         let random = Arc::new(SeededRandom::new(seed));
         let ids = Arc::new(Ids::new(clock.clone(), random.clone()));
         let site = Site::new(blobs, clock.clone(), ids);
-        let store = LogStore::open(site, StoreSettings::default())?;
+        let store = LogStore::open(site, settings)?;
         let engine = store.engine();
         let covered = engine.wal_covered().unwrap_or_default();
         let first_segment = covered.segment + 1;
@@ -45,7 +64,7 @@ impl World {
             LogOptions { segment_bytes: 16 << 10, first_segment, ..LogOptions::default() };
         let (log, mut replay) = Log::open(shared, clock, random, options)?;
         while let Some(replayed) = replay.next_batch()? {
-            engine.replay(&replayed)?;
+            engine.replay(&replayed).or_else(&on_refused)?;
         }
         engine.end_replay();
         let end = log.end().max(covered);
