@@ -10,4 +10,5 @@ mod large;
 mod lines;
 mod model;
 mod promises;
+mod stress;
 mod world;
