@@ -111,14 +111,29 @@ struct SlotTest {
 #[derive(Debug, Default)]
 struct Places {
     is_always: bool,
-    /// There are more than are listed.
+    /// There may be more than are listed.
     is_cut: bool,
+    /// How many pieces of the needle were tried at slots.
+    tried: usize,
     /// Any of them, of each all tests.
     any_of: Vec<Vec<SlotTest>>,
 }
 
 /// More places than this in one template are not told apart: its lines are put together.
 const PLACES_MAX: usize = 64;
+
+/// The same after so many pieces were tried: where each of many slots may hold a longer or a shorter
+/// piece, there are more ways than could be followed.
+const TRIED_MAX: usize = 16 << 10;
+
+impl Places {
+    /// Notes that a piece is tried. True: enough were, and places may be missing.
+    fn try_one(&mut self) -> bool {
+        self.tried += 1;
+        self.is_cut |= self.tried > TRIED_MAX;
+        self.is_cut
+    }
+}
 
 /// The rows whose lines hold the text. Of those that are not `among` the rows that matter it is not
 /// always known.
@@ -257,6 +272,9 @@ impl PlaceFinder<'_> {
         }
         let mut tests = Vec::new();
         for slot in 0..self.slots.len() {
+            if places.is_cut {
+                break;
+            }
             self.begin_in_segment(slot, &mut tests, &mut places);
             self.begin_in_slot(slot, &mut tests, &mut places);
         }
@@ -288,7 +306,7 @@ impl PlaceFinder<'_> {
         );
         for length in 1..needle.len() {
             let test = SlotTest { slot, relation: Relation::EndsWith, start: 0, end: length };
-            if !self.is_possible(&test) {
+            if !self.is_possible(&test) || places.try_one() {
                 break;
             }
             if let Some(reached) = self.through_segment(slot + 1, length) {
@@ -306,6 +324,9 @@ impl PlaceFinder<'_> {
         self.place(rest, tests, places);
         for end in at..needle.len() {
             let test = SlotTest { slot, relation: Relation::Equals, start: at, end };
+            if places.try_one() {
+                break;
+            }
             let Some(reached) = self.through_segment(slot + 1, end) else { continue };
             if self.is_possible(&test) {
                 tests.push(test);
@@ -464,6 +485,19 @@ mod tests {
         let text = fold(text.as_bytes());
         let holds = |line: &[u8]| memchr::memmem::find(&fold(line), &text).is_some();
         (0..lines.len()).filter(|row| holds(&lines[*row])).collect()
+    }
+
+    /// Pieces of a needle can be dealt out to the slots of a list in more ways than there is time for.
+    #[test]
+    fn a_needle_that_fits_in_very_many_ways_is_found() {
+        let list = |length: usize| {
+            let texts = (0..60).map(|i| format!("\"{}\"", "a\\\",\\\"".repeat((i + length) % 3)));
+            format!("{{\"l\":[{}]}}", texts.collect::<Vec<_>>().join(",")).into_bytes()
+        };
+        let lines: Vec<Vec<u8>> = (0..40).map(list).collect();
+        for needle in ["\",\"".repeat(60), "\\\",\\\"".repeat(40), "a\\\",\\\"\",\"".repeat(30)] {
+            assert_eq!(found(&lines, &needle, false), expected(&lines, &needle, false), "{needle}");
+        }
     }
 
     #[test]
