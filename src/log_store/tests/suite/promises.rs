@@ -249,7 +249,7 @@ fn lines_of_any_time_are_kept() {
 
 /// The lines that a follower has got.
 fn fresh_lines(world: &World, tail: &log_store::Tail, wanted: &Wanted) -> (Vec<Line>, u64) {
-    let (fresh, dropped) = tail.take();
+    let (fresh, missed) = tail.take();
     let needs = log_store::Needs { lines: true, fields: None };
     let select = log_store::Select {
         time: wanted.time,
@@ -258,7 +258,7 @@ fn fresh_lines(world: &World, tail: &log_store::Tail, wanted: &Wanted) -> (Vec<L
         order: Order::OldestFirst,
         needs: &needs,
     };
-    (lines_of(&world.store.select_fresh(&fresh, &select)), dropped)
+    (lines_of(&world.store.select_fresh(&fresh, &select)), missed.lines)
 }
 
 #[test]

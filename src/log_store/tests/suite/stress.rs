@@ -5,8 +5,8 @@
 use crate::lines::{Line, Wanted, fill, lines_of, sorted};
 use crate::world::{DAY_NS, SPACE, TODAY_NS};
 use engine::{Engine, Intake, MergeRequest};
+use log_store::Tail;
 use log_store::{BATCH_SCHEMA, LogStore, Needs, Order as Sorting, Scratch, Select, StoreSettings};
-use log_store::{Fresh, Tail};
 use model::{Matcher, Signal, TenantId, TimeUnit, WalPosition};
 use parts::Site;
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
@@ -324,7 +324,8 @@ impl Lockstep {
         let needs = Needs { lines: true, fields: None };
         let mut got = Vec::new();
         let mut take = || {
-            let (fresh, dropped): (Vec<Arc<Fresh>>, u64) = tail.take();
+            let (fresh, missed) = tail.take();
+            let dropped = missed.lines;
             assert_eq!(dropped, 0);
             let select = Select {
                 time: wanted.time,
