@@ -119,6 +119,17 @@ fn acknowledged_lines_are_found_also_after_a_kill() {
 }
 
 /// Truncated, with flipped bits, or with repeated bytes.
+#[test]
+fn the_servers_own_lines_are_in_its_store() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "logs.store_own_lines=true"]);
+    let query = encoded("{service_name=\"mirador\"} |= \"ready\"");
+    let path = format!("/loki/api/v1/query_range?query={query}&limit=10");
+    wait_for("the line that says that the server is ready", || {
+        server.get(&path).text().contains("\\\"message\\\":\\\"ready\\\"").then_some(())
+    });
+}
+
 fn damaged(body: &[u8], random: &SeededRandom) -> Vec<u8> {
     let at = random.below(body.len() as u64) as usize;
     let mut body = body.to_vec();

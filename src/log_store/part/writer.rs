@@ -16,8 +16,14 @@ use std::collections::HashMap;
 /// The most lines of a row group.
 const GROUP_ROWS: usize = 64 << 10;
 
-/// The bytes of lines, values and names of fields at which a row group ends.
-const GROUP_BYTES: usize = 8 << 20;
+/// The bytes of lines, values and names of fields at which a row group ends. Those of parts that are soon
+/// merged are smaller: a merge holds one row group of each input.
+fn group_bytes(effort: Effort) -> usize {
+    match effort {
+        Effort::Quick | Effort::Merge => 3 << 20,
+        Effort::Last => 8 << 20,
+    }
+}
 
 /// A row group has no more rows times fields, unless it is one row: a reader of all fields holds a
 /// code for each.
@@ -108,12 +114,12 @@ impl Fields {
 
 impl GroupBuilder {
     /// Whether the row group ends before a further row, which has so many fields.
-    fn is_full(&self, fields: usize) -> bool {
+    fn is_full(&self, fields: usize, effort: Effort) -> bool {
         let rows = self.times.len();
         // All fields of the row may be new ones.
         let cells = (rows + 1) * (self.fields.used + fields);
         rows >= GROUP_ROWS
-            || self.bytes + self.fields.name_bytes >= GROUP_BYTES
+            || self.bytes + self.fields.name_bytes >= group_bytes(effort)
             || rows > 0 && cells > GROUP_CELLS
     }
 }
@@ -152,7 +158,7 @@ impl PartBuilder {
 
     /// Begins a line of the last stream. Its text and its fields, which may be fewer, follow.
     pub(crate) fn row(&mut self, time: i64, bytes: usize, fields: usize) -> Result<(), StoreError> {
-        if self.group.is_full(fields) {
+        if self.group.is_full(fields, self.effort) {
             self.end_group()?;
         }
         let stream = self.streams.len() as u32 - 1;

@@ -146,8 +146,8 @@ impl LogsSettings {
             tenants,
             head_memory,
             streams_max: self.max_streams,
-            // Twice what a flush begins at: one head is written while the next one fills.
-            crowded_bytes: head_size.saturating_mul(2),
+            // Half as much again as a flush begins at: one head is written while the next one fills.
+            crowded_bytes: head_size.saturating_add(head_size / 2),
             streams_setting: "logs.max_streams",
         }
     }
