@@ -79,8 +79,13 @@ impl LinesDirectory {
         for pages in &mut directory.pages {
             *pages = reader.length(rows * SLOTS_MAX + 1)? as u32;
         }
+        let wrong = reader.value_error("more pages than columns");
         directory.count()?;
         directory.read_columns(reader)?;
+        // Readers take memory for each page.
+        if directory.pages.iter().any(|pages| *pages as usize > directory.columns.len()) {
+            return Err(wrong);
+        }
         Ok(directory)
     }
 

@@ -101,14 +101,15 @@ pub(crate) fn decode_overview(bytes: &[u8]) -> Result<PartIndex, DecodeError> {
     index.knows_plain = reader.u8()? == 1;
     for _ in 0..reader.length(reader.remaining())? {
         let name = reader.text()?.to_owned();
-        let mut ranges = Vec::new();
+        let (mut ranges, mut behind) = (Vec::new(), 0);
         for _ in 0..reader.length(reader.remaining() / 2)? {
-            let wrong = reader.value_error("row groups that are not in the part");
+            let wrong = reader.value_error("row groups that are not in the part, or out of order");
             let (first, length) = (reader.varint()?, reader.varint()?);
             let groups = index.groups.len() as u64;
-            if first > groups || length > groups - first {
+            if first < behind || first > groups || length > groups - first {
                 return Err(wrong);
             }
+            behind = first + length;
             ranges.push((first as u32, length as u32));
         }
         index.plain.insert(name, ranges);

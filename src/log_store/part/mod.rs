@@ -16,6 +16,9 @@ pub(crate) use writer::PartBuilder;
 /// The version of what the pages hold.
 pub(crate) const PART_SCHEMA: u16 = 1;
 
+/// The most lines of a row group.
+const GROUP_ROWS: usize = 64 << 10;
+
 /// The kinds of pages. The numbers stand in files: never reuse one.
 mod page {
     /// Templates, and where the columns of lines are.

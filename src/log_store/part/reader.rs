@@ -1,7 +1,7 @@
 //! Reads a part of logs.
 
 use super::index::{Piece, decode_overview, decode_streams};
-use super::{Caches, GroupHead, PART_SCHEMA, PartIndex, page};
+use super::{Caches, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, page};
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, LinesDirectory};
 use codec::{ByteReader, DecodeError};
@@ -62,9 +62,12 @@ impl LogPart {
     }
 
     pub(crate) fn group(&self, number: u32) -> Result<Group, StoreError> {
-        let page = self.index.groups[number as usize].page;
+        let info = &self.index.groups[number as usize];
         let head = self.caches.get(self.id, Piece::Group(number), || {
-            let head = GroupHead::decode(&self.part.page(page)?)?;
+            check_page(&self.part, info.page, page::GROUP)?;
+            let head = GroupHead::decode(&self.part.page(info.page)?)?;
+            check_head(&head, info)?;
+            check_pages(&self.part, &head)?;
             let memory = head.memory();
             Ok::<_, StoreError>((head, memory))
         })?;
@@ -84,6 +87,33 @@ fn read_index(part: &Part) -> Result<PartIndex, StoreError> {
         return Err(wrong("a row group names a stream that is not in the part").into());
     }
     Ok(index)
+}
+
+/// A row group is what the overview says: so a stream of it is one of the part.
+fn check_head(head: &GroupHead, info: &GroupInfo) -> Result<(), DecodeError> {
+    let streams = head.runs.first().zip(head.runs.last());
+    let is_within = streams.is_some_and(|(first, last)| {
+        first.stream >= info.first_stream && last.stream <= info.last_stream
+    });
+    match is_within && head.rows == info.rows && (1..=GROUP_ROWS).contains(&(head.rows as usize)) {
+        true => Ok(()),
+        false => Err(wrong("a row group that is not as the overview says, or has too many lines")),
+    }
+}
+
+/// The pages that a row group names are in the part, and hold what they should.
+fn check_pages(part: &Part, head: &GroupHead) -> Result<(), StoreError> {
+    head.fields.iter().try_for_each(|field| check_page(part, field.page, page::FIELD))?;
+    head.rare_fields.map_or(Ok(()), |rare| check_page(part, rare, page::RARE_FIELDS))?;
+    check_page(part, head.times, page::TIMES)?;
+    check_page(part, head.lines, page::LINES)
+}
+
+fn check_page(part: &Part, number: u32, kind: u16) -> Result<(), StoreError> {
+    match number < part.page_count()? && part.entry(number)?.kind == kind {
+        true => Ok(()),
+        false => Err(wrong("a page that is not in the part, or holds something else").into()),
+    }
 }
 
 fn wrong(what: &'static str) -> DecodeError {
@@ -119,7 +149,12 @@ impl Group {
             time = time.wrapping_add((number >> 1) as i64 ^ -((number & 1) as i64));
             time
         }));
-        Ok(())
+        // Lines are looked for, and merged, by the time of their row group.
+        let range = self.part.index.groups[self.number as usize].time;
+        match times.iter().all(|time| range.contains(*time)) {
+            true => Ok(()),
+            false => Err(wrong("times outside those of the row group").into()),
+        }
     }
 
     /// Fills `column` with the field; false if no line here has it.
@@ -199,9 +234,7 @@ impl ColumnPages for Group {
     fn column_page(&self, kind: usize, number: u32) -> Result<Vec<u8>, StoreError> {
         let first = self.head.columns[kind];
         let index = first.checked_add(number).ok_or(wrong("a page beyond the part"))?;
-        if self.part.part.entry(index)?.kind != page::COLUMNS[kind] {
-            return Err(wrong("a page of columns that holds something else").into());
-        }
+        check_page(&self.part.part, index, page::COLUMNS[kind])?;
         Ok(self.part.part.page(index)?)
     }
 }

@@ -3,7 +3,7 @@
 use super::index::{
     PLAIN_FIELDS_MAX, PlainFields, STREAMS_PAGE_BYTES, add_plain, encode_overview, encode_streams,
 };
-use super::{FieldPlace, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Run, page};
+use super::{FieldPlace, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Run, page};
 use crate::error::StoreError;
 use crate::lines::{EncodedLines, LinesBuilder, NUMBER_PAGES};
 use codec::ByteWriter;
@@ -12,9 +12,6 @@ use engine::PartOrigin;
 use model::{Labels, TimeRange, TimeUnit};
 use parts::{Compression, NewPart, PartStore, PartWriter};
 use std::collections::HashMap;
-
-/// The most lines of a row group.
-const GROUP_ROWS: usize = 64 << 10;
 
 /// The bytes of lines, values and names of fields at which a row group ends. Those of parts that are soon
 /// merged are smaller: a merge holds one row group of each input.
