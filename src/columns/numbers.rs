@@ -45,6 +45,23 @@ mod tests {
         }
 
         #[test]
+        fn changed_numbers_are_numbers_or_an_error(
+            numbers in prop::collection::vec(0u64..90_000, 1..300), level in 0usize..9,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            count in 0usize..400,
+        ) {
+            let mut writer = ByteWriter::default();
+            encode_numbers(&numbers, level, &mut writer);
+            // Behind the length, which takes up to two bytes.
+            let changed = &mut writer.bytes[2..];
+            changes.iter().for_each(|(at, byte)| *at.get_mut(changed) = *byte);
+            for count in [numbers.len(), count] {
+                let mut back = Vec::new();
+                let _ = decode_numbers(&mut ByteReader::new(&writer.bytes), count, &mut back);
+            }
+        }
+
+        #[test]
         fn any_bytes_are_numbers_or_an_error(bytes: Vec<u8>, count in 0usize..500) {
             let mut writer = ByteWriter::default();
             writer.prefixed(&bytes);
