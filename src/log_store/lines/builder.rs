@@ -15,6 +15,10 @@ const COLUMNS_MAX: usize = 64 << 10;
 /// the columns that it looks at.
 const PAGE_BYTES: usize = 256 << 10;
 
+/// Columns keep no more memory than this for the next row group. Large columns stand at another place
+/// in each, so each column would come to have the memory of the largest one.
+const KEPT_BYTES: usize = 32 << 20;
+
 /// Lines of templates that so few rows have are one slot each: as columns they would take more.
 const RARE_ROWS: u32 = 8;
 
@@ -49,6 +53,14 @@ impl LinesBuilder {
         self.rows.clear();
         self.columns[..self.used].iter_mut().for_each(TextList::clear);
         self.used = 0;
+        if self.memory() > KEPT_BYTES {
+            self.columns.clear();
+        }
+    }
+
+    /// The memory of the columns, also of those that wait.
+    fn memory(&self) -> usize {
+        self.columns.iter().map(TextList::memory).sum()
     }
 
     pub(crate) fn push(&mut self, line: &[u8]) {
@@ -217,5 +229,27 @@ impl EncodedLines {
             }
             self.directory.pages[kind] = pages.len() as u32;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_does_not_grow_from_row_group_to_row_group() {
+        let mut builder = LinesBuilder::default();
+        for group in 0..200 {
+            builder.clear();
+            for template in 0..200 {
+                let repeated = if template == group { 4_000 } else { 1 };
+                for _ in 0..repeated {
+                    let text = "1".repeat(if template == group { 500 } else { 5 });
+                    builder.push(format!("{} {text}", "a".repeat(template)).as_bytes());
+                }
+            }
+        }
+        builder.clear();
+        assert!(builder.memory() <= KEPT_BYTES, "{} bytes", builder.memory());
     }
 }

@@ -29,6 +29,9 @@ const GROUP_CELLS: usize = 16 << 20;
 /// Fields with columns of their own; of more, those that fewer lines have share a page.
 const COLUMNS_MAX: usize = 256;
 
+/// Fields keep no more memory than this for the next row group.
+const KEPT_BYTES: usize = 64 << 20;
+
 /// For dictionaries up to this size it is recorded how many rows have each value.
 const COUNTED_VALUES: usize = 32;
 
@@ -103,6 +106,9 @@ impl Fields {
         }
         // Memory of columns is kept for the next row group, within bounds.
         self.columns.truncate(COLUMNS_MAX);
+        if self.columns.iter().map(|field| field.column.memory()).sum::<usize>() > KEPT_BYTES {
+            self.columns.clear();
+        }
         self.numbers.clear();
         self.used = 0;
         self.name_bytes = 0;
