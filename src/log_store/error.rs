@@ -18,6 +18,11 @@ pub enum StoreError {
     #[error("a batch holds more than 4 GiB of text: send it in several requests")]
     BatchTooLarge,
     #[error(
+        "a line and its fields hold {size} bytes, the most is {most}: shorten it, or lower \
+         `logs.max_line_size`"
+    )]
+    LineTooLarge { size: usize, most: usize },
+    #[error(
         "limit `{limit}` reached: tenant {tenant} writes to {most} streams; {refused} new streams were \
          refused: take labels that change often out of the streams, or raise it"
     )]
@@ -34,7 +39,9 @@ impl StoreError {
             Self::Part(error) => error.kind(),
             Self::Engine(error) => error.kind,
             Self::Batch(_) | Self::Decode(_) => ErrorKind::Corrupt,
-            Self::BatchTooLarge | Self::Streams { .. } => ErrorKind::Limit,
+            Self::BatchTooLarge | Self::LineTooLarge { .. } | Self::Streams { .. } => {
+                ErrorKind::Limit
+            }
             Self::Memory(_) => ErrorKind::Overloaded,
             Self::NoRoom(refusal) => refusal.kind(),
         }

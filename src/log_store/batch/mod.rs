@@ -54,14 +54,19 @@ pub struct LogBatch {
     pub(crate) rows: Rows,
     /// The stream that the decoder named last.
     stream: u32,
-    /// A line did not fit into what a batch can count.
-    is_full: bool,
+    /// Why the batch can't be stored.
+    refusal: Option<StoreError>,
 }
+
+/// More than any sensible line. A page of a part holds all that a slot or a field has in a row group,
+/// which is this and what comes before the row group is full: a larger line would keep its tenant from
+/// being written for ever.
+const LINE_BYTES_MAX: usize = 32 << 20;
 
 impl LogBatch {
     pub(crate) fn new(store: LogStore, tenant: TenantId) -> Self {
         let rows = store.idle.take();
-        Self { store, tenant, streams: StreamTable::default(), rows, stream: 0, is_full: false }
+        Self { store, tenant, streams: StreamTable::default(), rows, stream: 0, refusal: None }
     }
 
     /// The memory of what it holds.
@@ -116,8 +121,14 @@ impl LogSink for LogBatch {
 
     fn line(&mut self, time_ns: i64, line: &[u8], fields: &[(&str, &str)]) {
         let values = fields.iter().map(|(_, value)| value.len()).sum();
-        if self.is_full || !self.rows.has_room(line.len(), values) {
-            self.is_full = true;
+        let names: usize = fields.iter().map(|(name, _)| name.len()).sum();
+        let (size, most) = (line.len() + values + names, LINE_BYTES_MAX);
+        if size > most {
+            self.refusal = Some(StoreError::LineTooLarge { size, most });
+        } else if !self.rows.has_room(line.len(), values) {
+            self.refusal = Some(StoreError::BatchTooLarge);
+        }
+        if self.refusal.is_some() {
             return;
         }
         self.rows.push_line(self.stream, time_ns, line);
@@ -144,8 +155,8 @@ impl Intake for LogBatch {
     }
 
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
-        if self.is_full {
-            return Err(StoreError::BatchTooLarge.into());
+        if let Some(refusal) = self.refusal.take() {
+            return Err(refusal.into());
         }
         self.store.prepare(self)?;
         format::encode(self.streams.labels(), &self.rows, payload);

@@ -177,6 +177,25 @@ fn fields_with_new_names_in_every_line() {
     });
 }
 
+/// A larger line could not be written into a part: it is refused, and its batch is.
+#[test]
+fn lines_that_no_page_could_hold() {
+    let mut world = World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap();
+    let short = |n: i64| Line::new(0, TODAY_NS + n, "short");
+    let field = "x".repeat(20 << 20);
+    let line = Line::new(0, TODAY_NS, vec![b'y'; 20 << 20]).with("field", &field);
+    let error = world.write_lines(&[short(1), line, short(2)]).unwrap_err().to_string();
+    assert!(error.contains("most is 33554432") && error.contains("41943045"), "{error}");
+    let lines: Vec<Line> = (0..3)
+        .map(|n| Line::new(n, TODAY_NS, vec![b'a'; 16 << 20]).with("field", &field[..12 << 20]))
+        .collect();
+    lines.iter().for_each(|line| world.write_lines(std::slice::from_ref(line)).unwrap());
+    for _ in 0..2 {
+        assert!(read(&world, &Wanted::all()) == lines);
+        world.flush().unwrap();
+    }
+}
+
 /// Of repeated names the last value counts, also among very many.
 #[test]
 fn repeated_fields() {
