@@ -1,6 +1,6 @@
 //! What a delete of logs concerns: streams by their labels, and lines of them by conditions.
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Prepared};
 use crate::error::StoreError;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use engine::{EngineError, View};
@@ -139,7 +139,14 @@ fn read_condition(reader: &mut ByteReader<'_>) -> Result<Condition, DecodeError>
 
 /// The deletes that a reader of a head or part has to apply.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LogDeletes(Vec<(TimeRange, LogDelete)>);
+pub(crate) struct LogDeletes(Vec<(TimeRange, PreparedDelete)>);
+
+/// A delete whose conditions are made ready, once for all rows.
+#[derive(Clone, Debug)]
+pub(crate) struct PreparedDelete {
+    matchers: Vec<Matcher>,
+    pub(crate) conditions: Vec<Prepared>,
+}
 
 impl LogDeletes {
     pub(crate) fn of_part(manifest: &Manifest, part: Ulid) -> Result<Self, StoreError> {
@@ -156,8 +163,11 @@ impl LogDeletes {
     }
 
     fn read<'t>(tombstones: impl Iterator<Item = &'t Tombstone>) -> Result<Self, StoreError> {
-        let read =
-            |tombstone: &Tombstone| Ok((tombstone.time, LogDelete::decode(&tombstone.matcher)?));
+        let read = |tombstone: &Tombstone| {
+            let LogDelete { matchers, conditions, .. } = LogDelete::decode(&tombstone.matcher)?;
+            let conditions = conditions.iter().map(Prepared::of).collect();
+            Ok((tombstone.time, PreparedDelete { matchers, conditions }))
+        };
         tombstones.map(read).collect::<Result<_, _>>().map(Self)
     }
 
@@ -166,12 +176,12 @@ impl LogDeletes {
     }
 
     /// The deletes that may concern lines of these times.
-    pub(crate) fn at(&self, time: TimeRange) -> impl Iterator<Item = (TimeRange, &LogDelete)> {
+    pub(crate) fn at(&self, time: TimeRange) -> impl Iterator<Item = (TimeRange, &PreparedDelete)> {
         self.0.iter().filter(move |(of, _)| of.overlaps(time)).map(|(of, delete)| (*of, delete))
     }
 }
 
-impl LogDelete {
+impl PreparedDelete {
     pub(crate) fn concerns(&self, labels: &Labels) -> bool {
         matches_all(&self.matchers, labels)
     }

@@ -257,7 +257,7 @@ fn holds_in_block(condition: &Prepared, block: &Block, row: usize, labels: &Labe
 fn is_deleted(deletes: &LogDeletes, block: &Block, row: usize, labels: &Labels) -> bool {
     let time = block.rows.times[row];
     deletes.at(block.time).any(|(of, delete)| {
-        let holds = |condition| holds_in_block(&Prepared::of(condition), block, row, labels);
+        let holds = |condition: &Prepared| holds_in_block(condition, block, row, labels);
         of.contains(time) && delete.concerns(labels) && delete.conditions.iter().all(holds)
     })
 }
@@ -366,14 +366,14 @@ pub(crate) fn deleted_rows<P: ColumnPages, C: std::borrow::Borrow<TextColumn>>(
             at += run.len();
         }
         for condition in &delete.conditions {
-            concerned = match Prepared::of(condition) {
+            concerned = match condition {
                 Prepared::Field(matcher) => {
                     let exempt = RowSet::of(times.len(), |row| {
                         labels[streams[row] as usize].get(&matcher.name).is_some()
                     });
                     let column = field(&matcher.name)?;
                     let column = column.as_ref().map(std::borrow::Borrow::borrow);
-                    concerned.and(&of_column(&matcher, column, &exempt))
+                    concerned.and(&of_column(matcher, column, &exempt))
                 }
                 condition => condition.of_group(lines, concerned)?,
             };
