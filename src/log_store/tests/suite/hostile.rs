@@ -3,7 +3,7 @@
 
 use crate::lines::{Line, Wanted};
 use crate::world::{TODAY_NS, World};
-use log_store::{Condition, Order, Scratch};
+use log_store::{ABSENT, Condition, Order, Scratch, Selection, Steps};
 use model::{Matcher, Signal};
 use parts::{Compression, Edit, PartStore, Site};
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
@@ -123,6 +123,23 @@ fn use_it(world: &World) {
                 let _bytes: usize = read.map(<[u8]>::len).sum();
             }
             rows.streams.iter().for_each(|stream| drop(selection.labels(*stream).clone()));
+            count(&selection, piece, &mut scratch);
+        }
+    }
+}
+
+/// What is counted without reading lines names streams, templates and values that there are.
+fn count(selection: &Selection, piece: usize, scratch: &mut Scratch) {
+    let starts = [TODAY_NS, TODAY_NS + 100_000];
+    for steps in [Steps::ONE, Steps(&starts)] {
+        for count in selection.count(piece, steps, scratch).unwrap() {
+            assert!((count.stream as usize) < selection.stream_count() && count.step < 2);
+        }
+        let fields = ["level", "f3"];
+        let counted = selection.count_templates(piece, &fields, steps, scratch).unwrap();
+        for count in &counted.counts {
+            assert!((count.template as usize) < counted.templates.len());
+            assert!(count.value == ABSENT || (count.value as usize) < counted.values.len());
         }
     }
 }
