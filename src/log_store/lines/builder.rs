@@ -1,15 +1,14 @@
 //! Collects the lines of a row group and writes them.
 
 use super::column::ColumnEncoder;
-use super::directory::{ColumnPlace, LinesDirectory, PAGE_KINDS};
+use super::directory::{COLUMNS_MAX, ColumnPlace, LinesDirectory, PAGE_KINDS};
 use super::grams::Grams;
 use super::split::{SLOT, Split, WHOLE};
 use codec::ByteWriter;
 use columns::{Effort, Interner, TextList};
 
-/// A row group has no more templates and columns; further lines are one slot each.
+/// A row group has no more templates, nor columns than [`COLUMNS_MAX`]; further lines are one slot each.
 const TEMPLATES_MAX: usize = 8 << 10;
-const COLUMNS_MAX: usize = 64 << 10;
 
 /// Columns are put together into pages of about this size, so that a search reads little more than
 /// the columns that it looks at.

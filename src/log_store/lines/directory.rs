@@ -18,6 +18,9 @@ pub(crate) struct ColumnPlace {
     pub(crate) length: u32,
 }
 
+/// A row group has no more columns of lines.
+pub(crate) const COLUMNS_MAX: usize = 64 << 10;
+
 /// Columns that a search often passes over together lie together: see [`Form::page_kind`].
 pub(crate) const PAGE_KINDS: usize = 3;
 
@@ -80,7 +83,8 @@ impl LinesDirectory {
             *pages = reader.length(rows * SLOTS_MAX + 1)? as u32;
         }
         let wrong = reader.value_error("more pages than columns");
-        directory.count()?;
+        let wrong_slots = reader.value_error("more slots than a template or a row group has");
+        directory.count(wrong_slots)?;
         directory.read_columns(reader)?;
         // Readers take memory for each page.
         if directory.pages.iter().any(|pages| *pages as usize > directory.columns.len()) {
@@ -89,13 +93,19 @@ impl LinesDirectory {
         Ok(directory)
     }
 
-    fn count(&mut self) -> Result<(), DecodeError> {
+    /// Counts rows and columns. A search goes from slot to slot by recursion, and takes memory for each
+    /// column.
+    fn count(&mut self, wrong: DecodeError) -> Result<(), DecodeError> {
         self.counts.resize(self.templates.len(), 0);
         self.rows.iter().for_each(|template| self.counts[*template as usize] += 1);
         let mut first = 0;
         for template in self.templates.iter() {
             self.firsts.push(first);
-            first += Self::slots_of(template) as u32;
+            let slots = Self::slots_of(template);
+            first += slots as u32;
+            if slots > SLOTS_MAX || first as usize > COLUMNS_MAX {
+                return Err(wrong);
+            }
         }
         self.firsts.push(first);
         Ok(())

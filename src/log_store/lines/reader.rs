@@ -180,6 +180,8 @@ pub(super) mod tests {
     use super::super::LinesBuilder;
     use super::*;
     use crate::lines::builder::EncodedLines;
+    use crate::lines::column::{Form, Stamp};
+    use crate::lines::directory::ColumnPlace;
     use codec::ByteWriter;
     use columns::Effort;
     use proptest::prelude::*;
@@ -229,6 +231,20 @@ pub(super) mod tests {
             }
             read.collect(0..lines.len(), &mut back).unwrap();
             prop_assert_eq!(back.iter().collect::<Vec<_>>(), lines.iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_directory_with_too_many_slots_is_refused(slots in 250usize..264) {
+            let mut directory = LinesDirectory { rows: vec![0; 9], ..LinesDirectory::default() };
+            directory.templates.push(&vec![SLOT; slots]);
+            let stamp = Stamp { classes: 1, shortest: 1, longest: 1 };
+            let place = ColumnPlace { form: Form::Same, stamp, page: 0, start: 0, length: 1 };
+            directory.columns = vec![place; slots];
+            directory.pages[1] = 1;
+            let mut writer = ByteWriter::default();
+            directory.encode(&mut writer);
+            let read = LinesDirectory::decode(&mut ByteReader::new(&writer.bytes), 9);
+            prop_assert_eq!(read.is_ok(), slots <= 256);
         }
 
         #[test]
