@@ -19,10 +19,19 @@ pub fn hash_id(id: &[u8]) -> u64 {
     xxh3_64(id)
 }
 
-/// Collects the identifiers of a part.
+/// Collects the identifiers of a part. It holds all of them, which is most of what the merge of a large
+/// part holds, so an entry takes 8 bytes.
 #[derive(Debug, Default)]
 pub struct IdIndexBuilder {
-    entries: Vec<(u64, u32)>,
+    /// The upper bits of a hash, and the row group below.
+    entries: Vec<u64>,
+}
+
+/// The bits of a row group in an entry; a part has fewer pages than that.
+const GROUP_BITS: u32 = 24;
+
+fn group_of(entry: u64) -> u32 {
+    entry as u32 & ((1 << GROUP_BITS) - 1)
 }
 
 /// How the hashes of an index are cut.
@@ -34,11 +43,12 @@ pub struct IdQuery {
 impl IdIndexBuilder {
     /// The identifier occurs in the row group. An identifier may be added more than once.
     pub fn add(&mut self, hash: u64, group: u32) {
-        self.entries.push((hash, group));
+        debug_assert!(group >> GROUP_BITS == 0, "a part has fewer row groups");
+        self.entries.push(hash >> GROUP_BITS << GROUP_BITS | u64::from(group));
     }
 
     pub fn memory(&self) -> usize {
-        self.entries.capacity() * size_of::<(u64, u32)>()
+        self.entries.capacity() * size_of::<u64>()
     }
 
     /// Hands out the pages, each with the first hash in it, in rising order. `None` without entries.
@@ -52,14 +62,13 @@ impl IdIndexBuilder {
             return Ok(None);
         }
         let query = IdQuery { bits: bits_of(self.entries.len()) };
-        self.entries.iter_mut().for_each(|(hash, _)| *hash = query.cut(*hash));
-        self.entries.dedup();
+        self.entries.dedup_by_key(|entry| (query.cut(*entry), group_of(*entry)));
         let mut rest = &self.entries[..];
         while !rest.is_empty() {
-            let (entries, later) = rest.split_at(page_length(rest));
+            let (entries, later) = rest.split_at(page_length(rest, query));
             let mut writer = ByteWriter::default();
-            write_page(entries, &mut writer);
-            page(entries[0].0, &writer.bytes)?;
+            write_page(entries, query, &mut writer);
+            page(query.cut(entries[0]), &writer.bytes)?;
             rest = later;
         }
         Ok(Some(query))
@@ -67,26 +76,27 @@ impl IdIndexBuilder {
 }
 
 fn bits_of(entries: usize) -> u32 {
-    (entries.ilog2() + 1 + SPARE_BITS).min(63)
+    (entries.ilog2() + 1 + SPARE_BITS).min(64 - GROUP_BITS)
 }
 
 /// A hash never begins in one page and goes on in the next.
-fn page_length(rest: &[(u64, u32)]) -> usize {
+fn page_length(rest: &[u64], query: IdQuery) -> usize {
     let mut length = PAGE_ENTRIES.min(rest.len());
-    while length < rest.len() && rest[length].0 == rest[length - 1].0 {
+    while length < rest.len() && query.cut(rest[length]) == query.cut(rest[length - 1]) {
         length += 1;
     }
     length
 }
 
-fn write_page(entries: &[(u64, u32)], writer: &mut ByteWriter) {
+fn write_page(entries: &[u64], query: IdQuery, writer: &mut ByteWriter) {
     writer.varint(entries.len() as u64);
     let mut before = 0;
-    for (hash, _) in entries {
+    for entry in entries {
+        let hash = query.cut(*entry);
         writer.varint(hash - before);
-        before = *hash;
+        before = hash;
     }
-    let groups: Vec<u32> = entries.iter().map(|(_, group)| *group).collect();
+    let groups: Vec<u32> = entries.iter().map(|entry| group_of(*entry)).collect();
     let distinct = groups.iter().max().map_or(1, |max| max + 1);
     writer.varint(u64::from(distinct));
     encode_codes(&groups, distinct, writer);
