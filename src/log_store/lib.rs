@@ -38,7 +38,7 @@ pub use delete::{KnownDelete, LogDelete};
 pub use error::StoreError;
 pub use select::{
     LineCount, Listing, LogField, LogRows, Needs, Order, Piece, Scratch, Select, Selection, Steps,
-    TemplateCount, TemplateCounts,
+    TemplateCount, TemplateCounts, ValueLines,
 };
 pub use store::{LogStore, StoreSettings};
 pub use tail::{Fresh, Missed, Tail};

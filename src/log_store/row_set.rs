@@ -23,11 +23,12 @@ impl RowSet {
     }
 
     pub(crate) fn of(rows: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
-        let mut set = Self::none(rows);
-        for row in 0..rows {
-            set.words[row / 64] |= u64::from(holds(row)) << (row % 64);
-        }
-        set
+        let word = |index: usize| {
+            let start = index * 64;
+            let holds = |row| u64::from(holds(row)) << (row - start);
+            (start..(start + 64).min(rows)).map(holds).fold(0, |word, bit| word | bit)
+        };
+        Self { words: (0..rows.div_ceil(64)).map(word).collect(), rows }
     }
 
     /// No row behind the last one is in a set.
@@ -48,7 +49,19 @@ impl RowSet {
     }
 
     pub(crate) fn insert_range(&mut self, range: std::ops::Range<usize>) {
-        range.for_each(|row| self.insert(row));
+        if range.is_empty() {
+            return;
+        }
+        let (first, last) = (range.start / 64, (range.end - 1) / 64);
+        let from_start = u64::MAX << (range.start % 64);
+        let to_end = u64::MAX >> (63 - (range.end - 1) % 64);
+        if first == last {
+            self.words[first] |= from_start & to_end;
+            return;
+        }
+        self.words[first] |= from_start;
+        self.words[first + 1..last].fill(u64::MAX);
+        self.words[last] |= to_end;
     }
 
     pub(crate) fn and(mut self, other: &Self) -> Self {
@@ -77,7 +90,18 @@ impl RowSet {
 
     /// How many rows of a range are in the set.
     pub(crate) fn count(&self, range: std::ops::Range<usize>) -> usize {
-        range.filter(|row| self.contains(*row)).count()
+        if range.is_empty() {
+            return 0;
+        }
+        let (first, last) = (range.start / 64, (range.end - 1) / 64);
+        let from_start = u64::MAX << (range.start % 64);
+        let to_end = u64::MAX >> (63 - (range.end - 1) % 64);
+        let ones = |word: u64| word.count_ones() as usize;
+        if first == last {
+            return ones(self.words[first] & from_start & to_end);
+        }
+        let between = self.words[first + 1..last].iter().map(|word| ones(*word)).sum::<usize>();
+        ones(self.words[first] & from_start) + between + ones(self.words[last] & to_end)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
@@ -101,6 +125,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     proptest! {
+        #[test]
+        fn ranges_are_their_rows(rows in 1usize..300, start in 0usize..300, length in 0usize..300) {
+            let range = start.min(rows)..(start + length).min(rows);
+            let mut set = RowSet::none(rows);
+            set.insert_range(range.clone());
+            prop_assert_eq!(&set, &RowSet::of(rows, |row| range.contains(&row)));
+            prop_assert_eq!(set.len(), range.len());
+            let odd = RowSet::of(rows, |row| row % 3 == 1);
+            prop_assert_eq!(odd.count(range.clone()), range.filter(|row| row % 3 == 1).count());
+        }
+
         #[test]
         fn sets_are_sets(left: BTreeSet<u8>, right: BTreeSet<u8>) {
             let set = |rows: &BTreeSet<u8>| RowSet::of(256, |row| rows.contains(&(row as u8)));

@@ -135,6 +135,12 @@ impl NumberShape {
         Some(Numbers::Within(longer.filter_map(range).collect()))
     }
 
+    /// Whether every byte of the text may stand in that of a number.
+    pub(crate) fn has_bytes_of(&self, text: &[u8]) -> bool {
+        let around = |byte: &u8| self.before.contains(byte) || self.after.contains(byte);
+        text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.' || around(byte))
+    }
+
     /// Whether a text that holds this one begins with it: because it begins with what stands before the
     /// digits, which occurs nowhere else.
     pub(crate) fn begins_where_it_occurs(&self, text: &[u8]) -> bool {

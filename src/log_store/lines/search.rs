@@ -12,7 +12,7 @@ use super::reader::{ColumnPages, Lines};
 use super::split::{SLOT, WHOLE};
 use crate::error::StoreError;
 use crate::row_set::RowSet;
-use columns::TextList;
+use columns::{ABSENT, TextList};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 
@@ -157,18 +157,30 @@ pub(crate) fn search<P: ColumnPages>(
     if !is_any {
         return Ok(RowSet::none(directory.rows.len()));
     }
-    let mut next = vec![0usize; of_templates.len()];
-    Ok(RowSet::of(directory.rows.len(), |row| {
-        let template = directory.rows[row] as usize;
-        match &of_templates[template] {
-            Found::All => true,
-            Found::None => false,
-            Found::Some(ordinals) => {
-                next[template] += 1;
-                ordinals.contains(next[template] - 1)
-            }
+    if among.len() < among.rows() / 8 {
+        let mut rows = RowSet::none(among.rows());
+        let ordinals = lines.ordinals();
+        let is_found =
+            |row: &usize| of_templates[directory.rows[*row] as usize].has(ordinals[*row] as usize);
+        among.iter().filter(is_found).for_each(|row| rows.insert(row));
+        return Ok(rows);
+    }
+    Ok(rows_of_templates(&directory.rows, &of_templates))
+}
+
+/// The rows that were found; `templates` are those of all rows.
+fn rows_of_templates(templates: &[u16], found: &[Found]) -> RowSet {
+    // Small, because it is looked at for each row.
+    let is_any: Vec<bool> = found.iter().map(|found| !matches!(found, Found::None)).collect();
+    let mut next = vec![0u32; found.len()];
+    RowSet::of(templates.len(), |row| {
+        let template = templates[row] as usize;
+        if !is_any[template] {
+            return false;
         }
-    }))
+        next[template] += 1;
+        found[template].has(next[template] as usize - 1)
+    })
 }
 
 /// For each template whether one of the rows is of it; `None`: all are.
@@ -186,6 +198,21 @@ enum Found {
     All,
     None,
     Some(RowSet),
+}
+
+impl Found {
+    fn of(rows: RowSet) -> Self {
+        if rows.is_empty() { Self::None } else { Self::Some(rows) }
+    }
+
+    /// Whether the template's row with this number was found.
+    fn has(&self, ordinal: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Some(rows) => rows.contains(ordinal),
+        }
+    }
 }
 
 fn rows_of_template<P: ColumnPages>(
@@ -220,11 +247,14 @@ fn rows_of_template<P: ColumnPages>(
                 found.insert(ordinal);
             }
         }
-        return Ok(Found::Some(found));
+        return Ok(Found::of(found));
     }
     for tests in &places.any_of {
         let mut all: Option<RowSet> = None;
         for test in tests {
+            if all.as_ref().is_some_and(RowSet::is_empty) {
+                break;
+            }
             let column = lines.column(columns.start + test.slot)?;
             let passed = passing(column, rows, test, needle);
             all = Some(match all {
@@ -236,7 +266,7 @@ fn rows_of_template<P: ColumnPages>(
             found = found.or(&all);
         }
     }
-    Ok(Found::Some(found))
+    Ok(Found::of(found))
 }
 
 /// Where in a template the texts before, between and behind its slots are.
@@ -386,33 +416,23 @@ const LETTERS: u8 = 2 | 4 | 8 | 16;
 
 /// The rows of a column whose text passes.
 fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> RowSet {
-    let piece = &needle.text[test.start..test.end];
-    let passes = |text: &[u8]| {
-        let text = needle.folded(text);
-        match test.relation {
-            Relation::Contains => memchr::memmem::find(&text, piece).is_some(),
-            Relation::BeginsWith => text.starts_with(piece),
-            Relation::EndsWith => text.ends_with(piece),
-            Relation::Equals => *text == *piece,
-        }
-    };
     match column {
-        Column::Same(text) if passes(text) => RowSet::all(rows),
+        Column::Same(text) if test.passes(text, needle) => RowSet::all(rows),
         Column::Same(_) => RowSet::none(rows),
-        Column::Texts(texts) if test.relation == Relation::Contains && !needle.ignore_case => {
-            holding(texts, piece)
-        }
-        Column::Texts(texts) => RowSet::of(rows, |row| passes(texts.get(row))),
+        Column::Texts(texts) => passing_texts(texts, test, needle),
         Column::Dictionary(column) => {
-            let passing: Vec<bool> = column.values.iter().map(passes).collect();
-            if !passing.contains(&true) {
+            let passing = passing_texts(&column.values, test, needle);
+            if passing.is_empty() {
                 return RowSet::none(rows);
             }
-            RowSet::of(rows, |row| passing.get(column.codes[row] as usize) == Some(&true))
+            let passes = |code: u32| code != ABSENT && passing.contains(code as usize);
+            RowSet::of(rows, |row| passes(column.codes[row]))
         }
         Column::Numbers(numbers, shape) => {
+            let piece = &needle.text[test.start..test.end];
             let known = match test.relation {
                 _ if needle.ignore_case => None,
+                _ if !shape.has_bytes_of(piece) => Some(Numbers::Within(Vec::new())),
                 Relation::Equals => shape.equal_to(piece),
                 Relation::BeginsWith => shape.beginning_with(piece),
                 Relation::Contains if shape.begins_where_it_occurs(piece) => {
@@ -427,9 +447,40 @@ fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> Ro
             RowSet::of(rows, |row| {
                 text.clear();
                 column.append(row, &mut text);
-                passes(&text)
+                test.passes(&text, needle)
             })
         }
+    }
+}
+
+impl SlotTest {
+    fn passes(&self, text: &[u8], needle: &Needle) -> bool {
+        self.passes_folded(&needle.folded(text), needle)
+    }
+
+    /// The same for a text in lower case, where the needle ignores cases.
+    #[inline]
+    fn passes_folded(&self, text: &[u8], needle: &Needle) -> bool {
+        let piece = &needle.text[self.start..self.end];
+        match self.relation {
+            // All of the needle.
+            Relation::Contains => needle.finder.find(text).is_some(),
+            Relation::BeginsWith => text.starts_with(piece),
+            Relation::EndsWith => text.ends_with(piece),
+            Relation::Equals => *text == *piece,
+        }
+    }
+}
+
+/// The places of the texts that pass.
+fn passing_texts(texts: &TextList, test: &SlotTest, needle: &Needle) -> RowSet {
+    let folded = needle
+        .ignore_case
+        .then(|| TextList { bytes: texts.bytes.to_ascii_lowercase(), ends: texts.ends.clone() });
+    let texts = folded.as_ref().unwrap_or(texts);
+    match test.relation {
+        Relation::Contains => holding(texts, needle),
+        _ => RowSet::of(texts.len(), |index| test.passes_folded(texts.get(index), needle)),
     }
 }
 
@@ -442,15 +493,14 @@ fn of_numbers(numbers: &[u64], wanted: &Numbers) -> RowSet {
     }
 }
 
-/// The texts that hold a piece: all are searched at once.
-fn holding(texts: &TextList, piece: &[u8]) -> RowSet {
+/// The texts that hold a needle, which is not empty: all are searched at once.
+fn holding(texts: &TextList, needle: &Needle) -> RowSet {
     let mut found = RowSet::none(texts.len());
-    let finder = Finder::new(piece);
     let (mut from, mut row) = (0, 0);
-    while let Some(at) = finder.find(&texts.bytes[from..]) {
+    while let Some(at) = needle.finder.find(&texts.bytes[from..]) {
         let start = from + at;
         row += texts.ends[row..].partition_point(|end| *end as usize <= start);
-        if start + piece.len() <= texts.ends[row] as usize {
+        if start + needle.len() <= texts.ends[row] as usize {
             found.insert(row);
             from = texts.ends[row] as usize;
             row += 1;
@@ -523,7 +573,15 @@ mod tests {
         ) {
             let line = String::from_utf8_lossy(&lines[from.index(lines.len())]).into_owned();
             let own: String = line.chars().skip(start).take(length).collect();
+            let (directory, pages) = written(&lines);
+            let read = Lines::new(directory, &pages);
             for text in texts.into_iter().chain([own]) {
+                let one = start * lines.len() / 20;
+                let among = RowSet::of(lines.len(), |row| row == one);
+                let in_one = search(&read, &Needle::new(&text, false), &among).unwrap();
+                prop_assert_eq!(
+                    in_one.contains(one), expected(&lines, &text, false).contains(&one)
+                );
                 for ignore_case in [false, true] {
                     prop_assert_eq!(
                         found(&lines, &text, ignore_case), expected(&lines, &text, ignore_case),

@@ -181,6 +181,30 @@ impl Group {
         Ok(found)
     }
 
+    /// Fills `column` with the values of the field; false if no line here has it. How many rows have
+    /// each value comes into `counts` where that is recorded, else the codes of rows into `column`.
+    pub(crate) fn field_counts(
+        &self,
+        name: &str,
+        column: &mut TextColumn,
+        counts: &mut Vec<u32>,
+        buffer: &mut PageBuffer,
+    ) -> Result<bool, StoreError> {
+        let place = self.head.fields.iter().find(|field| field.name == name);
+        let Some(place) = place.filter(|place| !place.counts.is_empty()) else {
+            return self.field(name, column, buffer);
+        };
+        let bytes = self.part.part.page_into(place.page, buffer)?;
+        column.values.clear();
+        column.codes.clear();
+        column.decode_values(&mut ByteReader::new(bytes), self.rows())?;
+        if column.values.len() != place.counts.len() {
+            return Err(wrong("counts of other values than a field has").into());
+        }
+        counts.extend_from_slice(&place.counts);
+        Ok(true)
+    }
+
     /// Calls `each` with the name and the column, as it is written, of every field that is wanted
     /// (`None`: of all). The page of rare fields is read once, however many of them there are.
     pub(crate) fn each_field(

@@ -10,6 +10,8 @@ use crate::error::StoreError;
 use crate::head::Block;
 use crate::lines::Lines;
 use crate::part::{Group, LogPart};
+use crate::row_set::RowSet;
+use std::ops::Range;
 
 /// Steps of time, by their starts in rising order. A time belongs to the last step that does not start
 /// behind it, and to the first one where there is none.
@@ -22,6 +24,33 @@ impl Steps<'_> {
 
     pub fn of(self, time: i64) -> usize {
         self.0.partition_point(|start| *start <= time).saturating_sub(1)
+    }
+
+    /// The steps that rising times belong to, each with the places of its times.
+    fn split(self, times: &[i64]) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let step = self.of(*times.get(at)?);
+            let rest = &times[at..];
+            let next = self.0.get(step + 1);
+            let count = next.map_or(rest.len(), |next| rest.partition_point(|time| time < next));
+            at += count;
+            Some((step, at - count..at))
+        })
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Amount {
+    Lines,
+    /// Lines and their bytes.
+    Bytes,
+}
+
+impl Amount {
+    fn of(self, bytes: u64) -> u64 {
+        if self == Self::Bytes { bytes } else { 0 }
     }
 }
 
@@ -60,18 +89,46 @@ impl Selection {
         steps: Steps<'_>,
         scratch: &mut Scratch,
     ) -> Result<Vec<LineCount>, StoreError> {
+        self.count_with(piece, steps, Amount::Bytes, scratch)
+    }
+
+    /// The same without bytes, which are 0 then: that is quicker where only some lines of a stream count.
+    pub fn count_lines(
+        &self,
+        piece: usize,
+        steps: Steps<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<LineCount>, StoreError> {
+        self.count_with(piece, steps, Amount::Lines, scratch)
+    }
+
+    fn count_with(
+        &self,
+        piece: usize,
+        steps: Steps<'_>,
+        amount: Amount,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<LineCount>, StoreError> {
         let Place { source, index } = self.places[piece];
         let source = &self.sources[source as usize];
         match &source.from {
-            Origin::Head(blocks) => Ok(self.count_block(source, &blocks[index as usize], steps)),
+            Origin::Head(blocks) => {
+                Ok(self.count_block(source, &blocks[index as usize], steps, amount))
+            }
             Origin::Part(part) => {
-                let counted = self.count_group(source, part, index, steps, scratch);
+                let counted = self.count_group(source, (part, index), steps, amount, scratch);
                 counted.or_else(|error| self.part_failed(part.id, error).map(|()| Vec::new()))
             }
         }
     }
 
-    fn count_block(&self, source: &Source, block: &Block, steps: Steps<'_>) -> Vec<LineCount> {
+    fn count_block(
+        &self,
+        source: &Source,
+        block: &Block,
+        steps: Steps<'_>,
+        amount: Amount,
+    ) -> Vec<LineCount> {
         let mut counts = Counts::default();
         for row in 0..block.rows.len() {
             let stream = source.streams[block.rows.streams[row] as usize];
@@ -79,7 +136,7 @@ impl Selection {
                 && self.holds(source, block, row)
             {
                 let step = steps.of(block.rows.times[row]);
-                counts.add(stream, step, 1, block.rows.line(row).len() as u64);
+                counts.add(stream, step, 1, amount.of(block.rows.line(row).len() as u64));
             }
         }
         counts.0
@@ -88,31 +145,31 @@ impl Selection {
     fn count_group(
         &self,
         source: &Source,
-        part: &LogPart,
-        index: u32,
+        (part, index): (&LogPart, u32),
         steps: Steps<'_>,
+        amount: Amount,
         scratch: &mut Scratch,
     ) -> Result<Vec<LineCount>, StoreError> {
         let group = part.group(index)?;
         let time = part.index.groups[index as usize].time;
-        let is_all_selected = self.conditions.is_empty()
-            && self.time.covers(time)
-            && source.deletes.at(time).next().is_none();
         let step = steps.of(time.min);
-        if is_all_selected && step == steps.of(time.max) {
-            return Ok(whole_runs(source, &group, step));
+        if self.is_whole(source, part, index) && step == steps.of(time.max) {
+            return Ok(whole_runs(source, &group, step, amount));
         }
-        let found = self.rows_of_group(source, part, &group, index, scratch)?;
-        found.map_or(Ok(Vec::new()), |found| count_rows(source, &group, found, steps))
+        let found = self.rows_of_group(source, part, (&group, index), self.time, scratch)?;
+        let Some(found) = found else { return Ok(Vec::new()) };
+        let counts = count_rows(source, &group, &found, steps, amount);
+        scratch.give_back(found.times);
+        counts
     }
 }
 
 /// All lines of the streams that matched.
-fn whole_runs(source: &Source, group: &Group, step: usize) -> Vec<LineCount> {
+fn whole_runs(source: &Source, group: &Group, step: usize, amount: Amount) -> Vec<LineCount> {
     let mut counts = Counts::default();
     for run in &group.head.runs {
         if let Some(stream) = source.streams[run.stream as usize] {
-            counts.add(stream, step, u64::from(run.rows), run.bytes);
+            counts.add(stream, step, u64::from(run.rows), amount.of(run.bytes));
         }
     }
     counts.0
@@ -121,31 +178,43 @@ fn whole_runs(source: &Source, group: &Group, step: usize) -> Vec<LineCount> {
 fn count_rows(
     source: &Source,
     group: &Group,
-    found: GroupRows,
+    GroupRows { rows, times, lines }: &GroupRows,
     steps: Steps<'_>,
+    amount: Amount,
 ) -> Result<Vec<LineCount>, StoreError> {
-    let GroupRows { rows, times, mut lines } = found;
     let (mut counts, mut start) = (Counts::default(), 0);
+    let mut own_lines = None;
     for run in &group.head.runs {
         let of_run = start..start + run.rows as usize;
         start = of_run.end;
         let Some(stream) = source.streams[run.stream as usize] else { continue };
-        if of_run.is_empty() {
-            continue;
-        }
-        let step = steps.of(times[of_run.start]);
-        let is_one_step = step == steps.of(times[of_run.end - 1]);
-        if is_one_step && rows.count(of_run.clone()) == of_run.len() {
-            counts.add(stream, step, u64::from(run.rows), run.bytes);
-            continue;
-        }
-        if lines.is_none() {
-            lines = Some(Lines::new(group.lines()?, group.clone()));
-        }
-        let Some(lines) = &lines else { continue };
-        for row in of_run.filter(|row| rows.contains(*row)) {
-            counts.add(stream, steps.of(times[row]), 1, lines.length(row)?);
+        for (step, of_step) in steps.split(&times[of_run.clone()]) {
+            let of_step = of_run.start + of_step.start..of_run.start + of_step.end;
+            let count = rows.count(of_step.clone());
+            let bytes = match amount {
+                Amount::Lines => 0,
+                Amount::Bytes if count == of_run.len() => run.bytes,
+                Amount::Bytes => {
+                    if lines.is_none() && own_lines.is_none() {
+                        own_lines = Some(Lines::new(group.lines()?, group.clone()));
+                    }
+                    let lines = lines.as_ref().or(own_lines.as_ref());
+                    lines.map_or(Ok(0), |lines| bytes_of(lines, rows, of_step))?
+                }
+            };
+            if count > 0 {
+                counts.add(stream, step, count as u64, bytes);
+            }
         }
     }
     Ok(counts.0)
+}
+
+/// The bytes of the lines of a range of rows that are in a set.
+fn bytes_of(lines: &Lines<Group>, rows: &RowSet, range: Range<usize>) -> Result<u64, StoreError> {
+    let mut bytes = 0;
+    for row in range.filter(|row| rows.contains(*row)) {
+        bytes += lines.length(row)?;
+    }
+    Ok(bytes)
 }

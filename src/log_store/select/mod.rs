@@ -1,12 +1,14 @@
 //! Reading: which streams match, and the lines of each piece.
 //!
 //! Lives here: the selection and its pieces. `read`: the rows of one piece. `count` and `templates`: how
-//! many lines a piece has, where lines themselves don't matter. `listing`: which streams there are.
+//! many lines a piece has, where lines themselves don't matter. `recorded`: what is known of a piece
+//! without reading it. `listing`: which streams there are.
 //! A selection is a view of one moment: it holds blocks and row groups, which never change.
 
 mod count;
 mod listing;
 mod read;
+mod recorded;
 mod templates;
 
 use crate::condition::{Condition, Prepared};
@@ -29,6 +31,7 @@ pub use listing::Listing;
 pub(crate) use listing::streams;
 pub(crate) use read::deleted_rows;
 pub use read::{LogField, LogRows, Scratch};
+pub use recorded::ValueLines;
 pub use templates::{TemplateCount, TemplateCounts};
 
 /// The order in which lines are wanted.

@@ -23,6 +23,9 @@ pub struct Scratch {
     /// How many of `fields` belong to the present piece.
     used: usize,
     interner: Interner,
+    /// Of `recorded`: a column, and how many rows have each of its values.
+    pub(super) column: TextColumn,
+    pub(super) counts: Vec<u32>,
     pub(super) page: PageBuffer,
 }
 
@@ -55,6 +58,12 @@ pub(super) struct GroupRows {
 }
 
 impl Scratch {
+    /// Keeps the memory of times that are of no use any more.
+    pub(super) fn give_back(&mut self, mut times: Vec<i64>) {
+        times.clear();
+        self.times = times;
+    }
+
     fn clear(&mut self) {
         self.times.clear();
         self.streams.clear();
@@ -92,13 +101,26 @@ impl Selection {
         piece: usize,
         scratch: &'s mut Scratch,
     ) -> Result<LogRows<'s>, StoreError> {
+        self.read_within(piece, self.time, scratch)
+    }
+
+    /// Reads the rows of a piece that also lie within a time, which costs less than reading all.
+    pub fn read_within<'s>(
+        &self,
+        piece: usize,
+        time: TimeRange,
+        scratch: &'s mut Scratch,
+    ) -> Result<LogRows<'s>, StoreError> {
         scratch.clear();
+        let Some(time) = common(self.time, time) else { return Ok(scratch.rows()) };
         let Place { source, index } = self.places[piece];
         let source = &self.sources[source as usize];
         match &source.from {
-            Origin::Head(blocks) => self.read_block(source, &blocks[index as usize], scratch),
+            Origin::Head(blocks) => {
+                self.read_block(source, &blocks[index as usize], time, scratch);
+            }
             Origin::Part(part) => {
-                if let Err(error) = self.read_group(source, part, index, scratch) {
+                if let Err(error) = self.read_group(source, (part, index), time, scratch) {
                     scratch.clear();
                     self.part_failed(part.id, error)?;
                 }
@@ -109,9 +131,10 @@ impl Selection {
 
     // ── blocks of heads ──
 
-    fn read_block(&self, source: &Source, block: &Block, scratch: &mut Scratch) {
-        let wanted: Vec<usize> =
-            (0..block.rows.len()).filter(|row| self.holds(source, block, *row)).collect();
+    fn read_block(&self, source: &Source, block: &Block, time: TimeRange, scratch: &mut Scratch) {
+        let is_wanted =
+            |row: &usize| time.contains(block.rows.times[*row]) && self.holds(source, block, *row);
+        let wanted: Vec<usize> = (0..block.rows.len()).filter(is_wanted).collect();
         for row in &wanted {
             let stream = source.streams[block.rows.streams[*row] as usize].unwrap_or_default();
             scratch.streams.push(stream);
@@ -141,28 +164,35 @@ impl Selection {
     fn read_group(
         &self,
         source: &Source,
-        part: &LogPart,
-        index: u32,
+        (part, index): (&LogPart, u32),
+        time: TimeRange,
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
         let group = part.group(index)?;
-        let Some(found) = self.rows_of_group(source, part, &group, index, scratch)? else {
+        let found = self.rows_of_group(source, part, (&group, index), time, scratch)?;
+        let Some(found) = found else {
             return Ok(());
         };
         self.collect(source, &group, found, scratch)
     }
 
-    /// The rows of a row group that were selected; `None` if there are none.
+    /// The rows of a row group that were selected and lie within a time; `None` if there are none.
     pub(super) fn rows_of_group(
         &self,
         source: &Source,
         part: &LogPart,
-        group: &Group,
-        index: u32,
+        (group, index): (&Group, u32),
+        time: TimeRange,
         scratch: &mut Scratch,
     ) -> Result<Option<GroupRows>, StoreError> {
         let info = &part.index.groups[index as usize];
         let mut rows = wanted_runs(source, group);
+        // Few rows lie within a short time. A long one leaves most, while conditions often leave none.
+        let is_time_first = length(time) < length(info.time) / 4;
+        if is_time_first && !rows.is_empty() {
+            group.times(&mut scratch.times, &mut scratch.page)?;
+            rows = rows.and(&rows_within(group, &scratch.times, time));
+        }
         let streams = &part.index.streams;
         for condition in &self.conditions {
             if let Prepared::Field(matcher) = condition
@@ -174,12 +204,9 @@ impl Selection {
             }
         }
         let on_lines = self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
-        if rows.is_empty() {
-            return Ok(None);
-        }
         let lines = match on_lines || self.needs.lines || !source.deletes.is_empty() {
-            true => Some(Lines::new(group.lines()?, group.clone())),
-            false => None,
+            true if !rows.is_empty() => Some(Lines::new(group.lines()?, group.clone())),
+            _ => None,
         };
         if let Some(lines) = &lines {
             for condition in &self.conditions {
@@ -187,12 +214,15 @@ impl Selection {
             }
         }
         if rows.is_empty() {
+            scratch.times.clear();
             return Ok(None);
         }
         let mut times = std::mem::take(&mut scratch.times);
-        group.times(&mut times, &mut scratch.page)?;
-        if !self.time.covers(info.time) {
-            rows = rows.and(&RowSet::of(times.len(), |row| self.time.contains(times[row])));
+        if !is_time_first {
+            group.times(&mut times, &mut scratch.page)?;
+            if !time.covers(info.time) {
+                rows = rows.and(&rows_within(group, &times, time));
+            }
         }
         if let Some(lines) = &lines
             && !source.deletes.is_empty()
@@ -317,6 +347,29 @@ pub(super) fn read_field(
 ) -> Result<Option<TextColumn>, StoreError> {
     let mut column = TextColumn::default();
     Ok(group.field(name, &mut column, page)?.then_some(column))
+}
+
+/// The times that two ranges have in common; `None` if there are none.
+fn common(one: TimeRange, other: TimeRange) -> Option<TimeRange> {
+    one.unit().range(one.min.max(other.min), one.max.min(other.max))
+}
+
+fn length(time: TimeRange) -> u64 {
+    time.min.abs_diff(time.max)
+}
+
+/// The rows within a time: those of a stream are in order of time.
+fn rows_within(group: &Group, times: &[i64], time: TimeRange) -> RowSet {
+    let (mut rows, mut start) = (RowSet::none(times.len()), 0);
+    for run in &group.head.runs {
+        let end = start + run.rows as usize;
+        let of_run = &times[start..end];
+        let first = of_run.partition_point(|at| *at < time.min);
+        let behind = of_run.partition_point(|at| *at <= time.max);
+        rows.insert_range(start + first..start + behind);
+        start = end;
+    }
+    rows
 }
 
 fn streams_of_rows(group: &Group) -> Vec<u32> {

@@ -129,7 +129,8 @@ impl Selection {
         scratch: &mut Scratch,
     ) -> Result<TemplateCounts, StoreError> {
         let group = part.group(index)?;
-        let Some(found) = self.rows_of_group(source, part, &group, index, scratch)? else {
+        let Some(found) = self.rows_of_group(source, part, (&group, index), self.time, scratch)?
+        else {
             return Ok(TemplateCounts::default());
         };
         let GroupRows { rows, times, lines } = found;

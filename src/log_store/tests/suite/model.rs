@@ -3,7 +3,7 @@
 
 use crate::lines::{Line, Wanted, labels_of, lines_of, read, sorted};
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Condition, Needs, Order, Scratch, Select, Steps};
+use log_store::{Condition, Needs, Order, Scratch, Select, Selection, Steps};
 use model::{MatchOp, Matcher, TimeUnit};
 use platform::sim::{SimClock, SimDisk};
 use proptest::prelude::*;
@@ -122,6 +122,35 @@ fn wants(wanted: &Wanted, line: &Line) -> bool {
         && wanted.conditions.iter().all(|condition| holds(condition, line))
 }
 
+/// Checks of a piece that reading a part of the time gives the lines of that time, and that what is known
+/// of a field without reading lines is what they say.
+fn check_piece(selection: &Selection, piece: usize, scratch: &mut Scratch) {
+    let rows = selection.read(piece, scratch).unwrap();
+    let lines: Vec<(i64, Vec<u8>)> =
+        rows.times.iter().copied().zip(rows.lines.iter().map(<[u8]>::to_vec)).collect();
+    let mut of_values: BTreeMap<Option<Vec<u8>>, u64> = BTreeMap::new();
+    let level = rows.fields.iter().find(|field| field.name == "level");
+    for row in 0..lines.len() {
+        let value = level.and_then(|level| Some(level.column.get(row)?.to_vec()));
+        *of_values.entry(value).or_default() += 1;
+    }
+    for (start, end) in [(0, 0), (0, lines.len() / 2), (lines.len() / 3, lines.len().max(1) - 1)] {
+        let (Some(start), Some(end)) = (lines.get(start), lines.get(end)) else { continue };
+        let time = TimeUnit::Nanos.between(start.0, end.0);
+        let rows = selection.read_within(piece, time, scratch).unwrap();
+        let found: Vec<(i64, &[u8])> = rows.times.iter().copied().zip(rows.lines.iter()).collect();
+        let inside = lines.iter().filter(|line| time.contains(line.0));
+        assert_eq!(found, inside.map(|line| (line.0, &line.1[..])).collect::<Vec<_>>());
+    }
+    if let Some(known) = selection.lines_with_values(piece, "level", scratch).unwrap() {
+        let values = known.values.iter().map(|value| Some(value.to_vec()));
+        let lines = known.lines.iter().map(|lines| u64::from(*lines));
+        let mut found: BTreeMap<Option<Vec<u8>>, u64> = values.zip(lines).collect();
+        found.extend((known.without > 0).then_some((None, known.without)));
+        assert_eq!(found, of_values);
+    }
+}
+
 /// The lines of a selection, sorted, whose pieces are in order.
 fn read_in(world: &World, wanted: &Wanted, order: Order) -> Vec<Line> {
     let selection = wanted.select(&world.store, &world.tenant, order);
@@ -131,6 +160,8 @@ fn read_in(world: &World, wanted: &Wanted, order: Order) -> Vec<Line> {
         Order::OldestFirst => assert!(pieces.is_sorted_by(|a, b| a.time.min <= b.time.min)),
     }
     let lines = lines_of(&selection);
+    let mut scratch = Scratch::default();
+    (0..pieces.len()).for_each(|piece| check_piece(&selection, piece, &mut scratch));
     assert_eq!(selection.warnings(), Vec::<String>::new());
     lines
 }
@@ -160,7 +191,12 @@ fn check_counts(world: &World, wanted: &Wanted, expected: &[Line]) {
         let (mut scratch, mut found) = (Scratch::default(), Counted::new());
         let mut templates = Counted::new();
         for piece in 0..selection.pieces().len() {
-            for count in selection.count(piece, steps, &mut scratch).unwrap() {
+            let counts = selection.count(piece, steps, &mut scratch).unwrap();
+            let mut without_bytes = counts.clone();
+            without_bytes.iter_mut().for_each(|count| count.bytes = 0);
+            let lines = selection.count_lines(piece, steps, &mut scratch).unwrap();
+            assert_eq!(lines, without_bytes);
+            for count in counts {
                 let (rows, bytes) = found.entry((app(count.stream), count.step)).or_default();
                 (*rows, *bytes) = (*rows + count.rows, *bytes + count.bytes);
             }
