@@ -36,7 +36,7 @@ pub use parse::{DEPTH_MAX, LENGTH_MAX, parse, parse_log, parse_matchers, parse_w
 pub use pretty::prettify;
 pub use storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
-    Storage, StorageError, Texts,
+    Storage, StorageError, StreamLines, Texts, ValueLines,
 };
 pub use store::{FreshLogs, TenantLogs, delete_of};
 pub use value::{

@@ -2,7 +2,7 @@
 
 use crate::storage::{
     ABSENT, Direction, FieldColumn, Piece, Rows, Scratch, Select, Selection, Storage, StorageError,
-    Texts,
+    StreamLines, Texts, ValueLines,
 };
 use model::{ErrorKind, Labels, Room, TimeUnit, matches_all};
 use std::collections::BTreeMap;
@@ -81,9 +81,10 @@ impl Storage for MemoryLogs {
         columns.retain(|columns| !columns.times.is_empty());
         let pieces = columns.iter().map(Columns::piece).collect();
         let labels = streams.into_iter().map(|(labels, _)| labels).collect();
-        let wanted = |name: &str| select.needs.fields.wants(name);
-        columns.iter_mut().for_each(|columns| columns.fields.retain(|field| wanted(&field.name)));
-        Ok(Box::new(MemorySelection { labels, pieces, columns }))
+        let is_wanted = |field: &OwnField| select.wants_field(&field.name);
+        columns.iter_mut().for_each(|columns| columns.fields.retain(is_wanted));
+        let is_unconditional = select.conditions.is_empty();
+        Ok(Box::new(MemorySelection { labels, pieces, columns, is_unconditional }))
     }
 }
 
@@ -91,6 +92,8 @@ struct MemorySelection<'a> {
     labels: Vec<&'a Labels>,
     pieces: Vec<Piece>,
     columns: Vec<Columns>,
+    /// All lines that were selected matter.
+    is_unconditional: bool,
 }
 
 #[derive(Default)]
@@ -114,6 +117,8 @@ struct OwnField {
     name: String,
     codes: Vec<u32>,
     values: OwnTexts,
+    /// How many lines have each value.
+    lines: Vec<u32>,
     known: BTreeMap<String, u32>,
 }
 
@@ -147,11 +152,32 @@ impl Columns {
                 name: name.to_owned(),
                 codes: vec![ABSENT; rows],
                 values: OwnTexts::default(),
+                lines: Vec::new(),
                 known: BTreeMap::new(),
             });
             self.fields.len() - 1
         });
         &mut self.fields[index]
+    }
+
+    fn count(&self, steps: &[i64]) -> Vec<StreamLines> {
+        let line = |row: usize| {
+            let step = steps.partition_point(|start| *start <= self.times[row]).saturating_sub(1);
+            let bytes = self.lines.texts().get(row).len() as u64;
+            StreamLines { stream: self.streams[row], step, lines: 1, bytes }
+        };
+        (0..self.times.len()).map(line).collect()
+    }
+
+    fn lines_with_values(&self, field: &str) -> ValueLines<'_> {
+        let all = self.times.len() as u64;
+        match self.fields.iter().find(|known| known.name == field) {
+            Some(OwnField { values, lines, .. }) => {
+                let with: u32 = lines.iter().sum();
+                ValueLines { values: values.texts(), lines, without: all - u64::from(with) }
+            }
+            None => ValueLines { values: Texts::default(), lines: &[], without: all },
+        }
     }
 
     fn piece(&self) -> Piece {
@@ -169,8 +195,10 @@ impl OwnField {
         let next = self.known.len() as u32;
         let code = *self.known.entry(value.to_owned()).or_insert_with(|| {
             self.values.push(value.as_bytes());
+            self.lines.push(0);
             next
         });
+        self.lines[code as usize] += 1;
         self.codes[row] = code;
     }
 }
@@ -205,5 +233,26 @@ impl Selection for MemorySelection<'_> {
             fields: columns.fields.iter().map(lent).collect(),
             checked: 0,
         })
+    }
+
+    fn count(
+        &self,
+        piece: usize,
+        steps: &[i64],
+        _: bool,
+        _: &mut Scratch,
+    ) -> Result<Option<Vec<StreamLines>>, StorageError> {
+        let columns = self.columns.get(piece).filter(|_| self.is_unconditional);
+        Ok(columns.map(|columns| columns.count(steps)))
+    }
+
+    fn lines_with_values<'s>(
+        &'s self,
+        piece: usize,
+        field: &str,
+        _: &'s mut Scratch,
+    ) -> Result<Option<ValueLines<'s>>, StorageError> {
+        let columns = self.columns.get(piece).filter(|_| self.is_unconditional);
+        Ok(columns.map(|columns| columns.lines_with_values(field)))
     }
 }

@@ -36,7 +36,16 @@ pub struct Select<'a> {
     pub needs: &'a Needs,
 }
 
-/// Which columns will be looked at. Others may be given or left empty.
+impl Select<'_> {
+    /// Whether a field is looked at, also by conditions that the store does not check itself.
+    pub fn wants_field(&self, name: &str) -> bool {
+        let looks_at = |condition: &Condition| matches!(condition, Condition::Field(matcher) if matcher.name == name);
+        self.needs.fields.wants(name) || self.conditions.iter().any(looks_at)
+    }
+}
+
+/// Which columns will be looked at, beside those that unchecked conditions look at (see
+/// [`Rows::checked`]). Others may be given or left empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needs {
     pub lines: bool,
@@ -109,9 +118,14 @@ impl<'s> Texts<'s> {
     /// Empty where there is no such text.
     #[inline]
     pub fn get(&self, index: usize) -> &'s [u8] {
+        self.bytes.get(self.range(index)).unwrap_or_default()
+    }
+
+    /// Where a text lies in the bytes.
+    #[inline]
+    pub fn range(&self, index: usize) -> std::ops::Range<usize> {
         let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
-        let start = index.checked_sub(1).map_or(0, end);
-        self.bytes.get(start..end(index)).unwrap_or_default()
+        index.checked_sub(1).map_or(0, end)..end(index)
     }
 }
 
@@ -143,6 +157,27 @@ pub struct Rows<'s> {
     pub fields: Vec<FieldColumn<'s>>,
     /// Bit `i`: condition `i` holds of every row here, so it need not be looked at again.
     pub checked: u64,
+}
+
+/// Lines of one stream in one step of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLines {
+    pub stream: u32,
+    pub step: usize,
+    pub lines: u64,
+    /// Of the lines, where they were asked for.
+    pub bytes: u64,
+}
+
+/// The lines of a piece by the values of one field.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueLines<'s> {
+    /// The distinct values.
+    pub values: Texts<'s>,
+    /// For each value how many lines have it.
+    pub lines: &'s [u32],
+    /// How many lines do not have the field.
+    pub without: u64,
 }
 
 /// Buffers of a reading thread, one for each thread, reused. What is in it is the store's business.
@@ -191,6 +226,50 @@ pub trait Selection: Send + Sync {
 
     fn read<'s>(&'s self, piece: usize, scratch: &'s mut Scratch)
     -> Result<Rows<'s>, StorageError>;
+
+    /// Whether [`Self::read_within`] reads less than a whole piece.
+    fn reads_within(&self) -> bool {
+        false
+    }
+
+    /// As [`Self::read`], where only rows within a time (both ends included) matter: others may be left
+    /// out.
+    fn read_within<'s>(
+        &'s self,
+        piece: usize,
+        time: TimeRange,
+        scratch: &'s mut Scratch,
+    ) -> Result<Rows<'s>, StorageError> {
+        let _ = time;
+        self.read(piece, scratch)
+    }
+
+    /// How many lines of each stream a piece has in each step, where the store counts them itself: only
+    /// if all conditions hold of them. `steps` are starts in rising order; a step ends where the next one
+    /// starts, and none of the selected lines is before the first. A stream and step may come several
+    /// times.
+    fn count(
+        &self,
+        piece: usize,
+        steps: &[i64],
+        with_bytes: bool,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Vec<StreamLines>>, StorageError> {
+        let _ = (piece, steps, with_bytes, scratch);
+        Ok(None)
+    }
+
+    /// How many lines of a piece have each value of a field, where the store knows that of all lines
+    /// that were selected without reading them.
+    fn lines_with_values<'s>(
+        &'s self,
+        piece: usize,
+        field: &str,
+        scratch: &'s mut Scratch,
+    ) -> Result<Option<ValueLines<'s>>, StorageError> {
+        let _ = (piece, field, scratch);
+        Ok(None)
+    }
 
     /// What the reader should know, such as data that could not be read.
     fn warnings(&self) -> Vec<String> {

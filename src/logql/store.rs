@@ -5,10 +5,10 @@ use crate::parse::parse_log;
 use crate::pipeline::line_conditions;
 use crate::storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
-    Storage, StorageError, Texts,
+    Storage, StorageError, StreamLines, Texts, ValueLines,
 };
 use log_store::{LogDelete, LogStore, Order, StoreError, TextList};
-use model::{Labels, Room, TenantId};
+use model::{Labels, Room, TenantId, TimeRange};
 use query::RegexBudget;
 use std::sync::Arc;
 
@@ -139,6 +139,21 @@ impl Stored {
         };
         Self { selection, pieces, checked }
     }
+
+    fn rows<'s>(&self, rows: log_store::LogRows<'s>) -> Rows<'s> {
+        let field = |field: &'s log_store::LogField| FieldColumn {
+            name: &field.name,
+            codes: &field.column.codes,
+            values: texts(&field.column.values),
+        };
+        Rows {
+            times: rows.times,
+            streams: rows.streams,
+            lines: texts(rows.lines),
+            fields: rows.fields.iter().map(field).collect(),
+            checked: self.checked,
+        }
+    }
 }
 
 fn texts(list: &TextList) -> Texts<'_> {
@@ -163,19 +178,55 @@ impl Selection for Stored {
         piece: usize,
         scratch: &'s mut Scratch,
     ) -> Result<Rows<'s>, StorageError> {
-        let rows = self.selection.read(piece, scratch.buffers::<log_store::Scratch>())?;
-        let field = |field: &'s log_store::LogField| FieldColumn {
-            name: &field.name,
-            codes: &field.column.codes,
-            values: texts(&field.column.values),
+        Ok(self.rows(self.selection.read(piece, scratch.buffers::<log_store::Scratch>())?))
+    }
+
+    fn reads_within(&self) -> bool {
+        true
+    }
+
+    fn read_within<'s>(
+        &'s self,
+        piece: usize,
+        time: TimeRange,
+        scratch: &'s mut Scratch,
+    ) -> Result<Rows<'s>, StorageError> {
+        let scratch = scratch.buffers::<log_store::Scratch>();
+        Ok(self.rows(self.selection.read_within(piece, time, scratch)?))
+    }
+
+    fn count(
+        &self,
+        piece: usize,
+        steps: &[i64],
+        with_bytes: bool,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Vec<StreamLines>>, StorageError> {
+        let scratch = scratch.buffers::<log_store::Scratch>();
+        let steps = log_store::Steps(steps);
+        let counts = match with_bytes {
+            true => self.selection.count(piece, steps, scratch)?,
+            false => self.selection.count_lines(piece, steps, scratch)?,
         };
-        Ok(Rows {
-            times: rows.times,
-            streams: rows.streams,
-            lines: texts(rows.lines),
-            fields: rows.fields.iter().map(field).collect(),
-            checked: self.checked,
-        })
+        let lines = |count: &log_store::LineCount| {
+            let log_store::LineCount { stream, step, rows, bytes } = *count;
+            StreamLines { stream, step, lines: rows, bytes }
+        };
+        Ok(Some(counts.iter().map(lines).collect()))
+    }
+
+    fn lines_with_values<'s>(
+        &'s self,
+        piece: usize,
+        field: &str,
+        scratch: &'s mut Scratch,
+    ) -> Result<Option<ValueLines<'s>>, StorageError> {
+        let scratch = scratch.buffers::<log_store::Scratch>();
+        let known = self.selection.lines_with_values(piece, field, scratch)?;
+        Ok(known.map(|known| {
+            let log_store::ValueLines { values, lines, without } = known;
+            ValueLines { values: texts(values), lines, without }
+        }))
     }
 
     fn warnings(&self) -> Vec<String> {

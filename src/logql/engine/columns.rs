@@ -70,9 +70,9 @@ impl Worker<'_> {
             for column in rows.columns {
                 add_field(column, rows.picked.row(*first), &mut labels);
             }
-            let weight = counting.weight();
-            numbers.push(self.table.resolve(&labels, portions, weight, || counting.empty())?);
+            numbers.push(self.table.resolve(&labels, portions, counting.weight())?);
         }
+        self.collected.reach(self.table.len());
         match numbers[..] {
             [number] => self.count_whole(rows, number),
             _ => self.count_parts(rows, &split.groups, &numbers),
@@ -81,23 +81,23 @@ impl Worker<'_> {
     }
 
     fn count_whole(&mut self, rows: &StreamRows<'_>, number: usize) {
-        let Collected::Tally(tally) = &mut self.table.series[number].1 else { return };
+        let Collected::Tallies(tallies) = &mut self.collected else { return };
         let start = rows.indexes.start;
         let time = |offset: usize| rows.time(start + offset);
         let bytes = |range: Range<usize>| rows.bytes(start + range.start..start + range.end);
-        tally.add_run(&self.counting.windows, rows.indexes.len(), time, bytes);
+        tallies.get(number).add_run(&self.counting.windows, rows.indexes.len(), time, bytes);
     }
 
     fn count_parts(&mut self, rows: &StreamRows<'_>, groups: &[u32], numbers: &[usize]) {
+        let Collected::Tallies(tallies) = &mut self.collected else { return };
         let mut cursor = Cursor::new(&self.counting.windows);
         for (index, group) in rows.indexes.clone().zip(groups) {
             let steps = cursor.steps(rows.time(index));
             if steps.is_empty() {
                 continue;
             }
-            if let Collected::Tally(tally) = &mut self.table.series[numbers[*group as usize]].1 {
-                tally.add(steps, rows.rows.lines.get(rows.picked.row(index)).len() as i64);
-            }
+            let bytes = rows.rows.lines.get(rows.picked.row(index)).len() as i64;
+            tallies.get(numbers[*group as usize]).add(steps, bytes);
         }
     }
 }

@@ -115,6 +115,11 @@ fn aggregated(
     {
         return range::series(context, inner, steps, Some(&grouping));
     }
+    if aggregate.op == VectorOp::Count
+        && let Some(series) = count_of_series(context, aggregate, &grouping, steps)?
+    {
+        return Ok(series);
+    }
     let series = vector(context, &aggregate.inner, steps)?;
     let mut fold = Fold::new(op, &grouping, steps.count, aggregate.position);
     let mut portions = context.holding.portions();
@@ -123,6 +128,30 @@ fn aggregated(
         fold.add(one, &NoNotes, &mut portions)?;
     }
     Ok(fold.finish(&[], &NoNotes))
+}
+
+/// How many series there are, where they are counted together and lines can be counted without making
+/// them: `count(sum by (user) (count_over_time({app="web"}[1h])))`.
+fn count_of_series(
+    context: &Context<'_>,
+    aggregate: &VectorAggregation,
+    grouping: &Grouping,
+    steps: Steps,
+) -> Result<Option<Vec<Series>>> {
+    if grouping.without || !grouping.labels.is_empty() {
+        return Ok(None);
+    }
+    match &aggregate.inner {
+        MetricExpr::Range(range) => range::count_of_series(context, range, steps, None),
+        MetricExpr::Aggregate(inner) => match &inner.inner {
+            MetricExpr::Range(range) if folds_into(inner.op, range) => {
+                let folded = inner.grouping.clone().unwrap_or_default();
+                range::count_of_series(context, range, steps, Some(&folded))
+            }
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
 }
 
 /// Whether the aggregation of series is that of their lines: the sum of counts is a count.

@@ -3,43 +3,10 @@
 //! Labels are put together once for each distinct series, not for each line. Series of several streams may
 //! have equal labels.
 
+use super::keys::KeyTable;
 use crate::pipeline::labels::LineLabels;
 use model::{LabelChoice, Labels, write_label};
 use query::{Portions, QueryError, Weight};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
-/// Hashes keys that come from log lines, which strangers may write: the seed is not known to them.
-#[derive(Clone, Debug)]
-pub(crate) struct KeyHash(u64);
-
-impl Default for KeyHash {
-    fn default() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for KeyHash {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher(self.0)
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 /// Which labels of a line tell series apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,56 +38,56 @@ impl Grouping {
     }
 }
 
-/// Series by their labels, each with a value.
+/// The labels of series, which are numbered in the order in which they are met.
 #[derive(Debug)]
-pub(crate) struct SeriesTable<T> {
+pub(crate) struct SeriesTable {
     grouping: Grouping,
     choice: LabelChoice,
-    /// By what tells lines of one stream apart; only where series have all labels but some.
-    by_line: HashMap<Vec<u8>, u32, KeyHash>,
-    /// By the canonical bytes of labels.
-    by_labels: HashMap<Vec<u8>, u32, KeyHash>,
-    pub(crate) series: Vec<(Labels, T)>,
+    /// What tells lines of one stream apart, and the series of each; only where series have all labels
+    /// but some.
+    by_line: (KeyTable, Vec<u32>),
+    /// The value of the label, where series have one label at most, else the canonical bytes of labels.
+    keys: KeyTable,
     key: Vec<u8>,
 }
 
-impl<T> SeriesTable<T> {
-    /// A table of a hash map is at most half empty.
-    const KEY: usize = 2 * size_of::<(Vec<u8>, u32)>();
-
+impl SeriesTable {
     pub(crate) fn new(grouping: &Grouping) -> Self {
         Self {
             grouping: grouping.clone(),
             choice: grouping.choice(),
-            by_line: HashMap::default(),
-            by_labels: HashMap::default(),
-            series: Vec::new(),
+            by_line: Default::default(),
+            keys: KeyTable::default(),
             key: Vec::new(),
         }
     }
 
-    /// The number of a line's series. A new one gets what `make` makes, whose weight is taken first.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The number of a line's series. Of a new one the weight is taken first.
     pub(crate) fn number(
         &mut self,
         stream: u32,
         labels: &LineLabels<'_>,
         portions: &mut Portions<'_>,
         weight: usize,
-        make: impl FnOnce() -> T,
     ) -> Result<usize, QueryError> {
         if let Grouping::Only(_) = self.grouping {
-            return self.resolve(labels, portions, weight, make);
+            return self.resolve(labels, portions, weight);
         }
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         key.extend_from_slice(&stream.to_le_bytes());
         labels.write_key(&mut key);
-        let number = match self.by_line.get(&key) {
-            Some(number) => *number as usize,
+        let number = match self.by_line.0.find(&key) {
+            Some(known) => self.by_line.1[known] as usize,
             None => {
-                portions.take(Weight::bytes(key.len() + Self::KEY))?;
-                let number = self.resolve(labels, portions, weight, make)?;
-                self.by_line.insert(key.clone(), number as u32);
+                portions.take(Weight::bytes(KeyTable::weight(&key) + 2 * size_of::<u32>()))?;
+                let number = self.resolve(labels, portions, weight)?;
+                self.by_line.0.insert(&key);
+                self.by_line.1.push(number as u32);
                 number
             }
         };
@@ -134,14 +101,16 @@ impl<T> SeriesTable<T> {
         labels: &LineLabels<'_>,
         portions: &mut Portions<'_>,
         weight: usize,
-        make: impl FnOnce() -> T,
     ) -> Result<usize, QueryError> {
         let Grouping::Only(names) = &self.grouping else {
             let choice = &self.choice;
             let chosen = portions.labels(labels.length(), || labels.series().chosen(choice))?;
-            return self.of_labels(chosen.as_bytes(), portions, weight, make);
+            return self.of_key(chosen.as_bytes(), portions, weight);
         };
-        if names.is_empty() && !self.series.is_empty() {
+        if let [name] = &names[..] {
+            return self.of_key(labels.value(name).as_bytes(), portions, weight);
+        }
+        if names.is_empty() && self.len() > 0 {
             // The one series without labels.
             return Ok(0);
         }
@@ -153,43 +122,55 @@ impl<T> SeriesTable<T> {
                 write_label(name, value, &mut key);
             }
         }
-        let number = self.of_labels(&key, portions, weight, make);
+        let number = self.of_key(&key, portions, weight);
         self.key = key;
         number
     }
 
-    fn of_labels(
+    /// The number of the series with this value of the only label that series have.
+    #[inline]
+    pub(crate) fn of_value(
         &mut self,
-        canonical: &[u8],
+        value: &str,
         portions: &mut Portions<'_>,
         weight: usize,
-        make: impl FnOnce() -> T,
     ) -> Result<usize, QueryError> {
-        if let Some(number) = self.by_labels.get(canonical) {
-            return Ok(*number as usize);
-        }
-        portions.take(Weight::bytes(weight + 2 * canonical.len() + Self::KEY))?;
-        let number = self.series.len();
-        self.by_labels.insert(canonical.to_vec(), number as u32);
-        self.series.push((Labels::from_canonical(canonical), make()));
-        Ok(number)
+        debug_assert!(matches!(&self.grouping, Grouping::Only(names) if names.len() == 1));
+        self.of_key(value.as_bytes(), portions, weight)
     }
 
-    /// Takes in what another thread has collected.
+    #[inline]
+    fn of_key(
+        &mut self,
+        key: &[u8],
+        portions: &mut Portions<'_>,
+        weight: usize,
+    ) -> Result<usize, QueryError> {
+        if let Some(number) = self.keys.find(key) {
+            return Ok(number);
+        }
+        // Labels are made of the key in the end.
+        portions.take(Weight::bytes(weight + KeyTable::weight(key) + key.len()))?;
+        Ok(self.keys.insert(key))
+    }
+
+    pub(crate) fn labels(&self, number: usize) -> Labels {
+        let key = self.keys.get(number);
+        match &self.grouping {
+            Grouping::Only(names) if names.len() == 1 => {
+                let value = std::str::from_utf8(key).unwrap_or_default();
+                Labels::from_pairs(names.iter().map(|name| (name.as_str(), value)))
+            }
+            _ => Labels::from_canonical(key),
+        }
+    }
+
+    /// Takes in the series of another thread, and answers the numbers that they have here.
     pub(crate) fn merge(
         &mut self,
-        other: Self,
+        other: &Self,
         portions: &mut Portions<'_>,
-        merge: impl Fn(&mut T, T),
-    ) -> Result<(), QueryError> {
-        for (labels, value) in other.series {
-            match self.by_labels.get(labels.as_bytes()) {
-                Some(number) => merge(&mut self.series[*number as usize].1, value),
-                None => {
-                    self.of_labels(labels.as_bytes(), portions, 0, || value)?;
-                }
-            }
-        }
-        Ok(())
+    ) -> Result<Vec<usize>, QueryError> {
+        (0..other.len()).map(|number| self.of_key(other.keys.get(number), portions, 0)).collect()
     }
 }

@@ -1,11 +1,13 @@
 //! Queries of lines: the newest, or the oldest, that go through the stages.
 //!
-//! 1. Pieces come in order of time. They are read in turns, each turn by all threads.
+//! 1. The time is read slice by slice (`slices`), and of each slice the pieces in order of time, in turns,
+//!    each turn by all threads.
 //! 2. The rows of a piece that the conditions leave go through the stages in order of time, until the
 //!    limit is reached or the rest is beyond the worst line that is kept.
-//! 3. Reading ends when there are enough lines and no piece that is left can hold a better one.
+//! 3. Reading ends when there are enough lines and nothing that is left can hold a better one.
 
 use super::pieces::{ROWS_PER_CHECK, Reading, add_fields};
+use super::slices::{Slice, Slices};
 use super::{Bounds, Context, QueryTimes, Request, Result};
 use crate::ast::LogExpr;
 use crate::extract::Buffers;
@@ -14,7 +16,7 @@ use crate::pipeline::labels::LineLabels;
 use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
 use crate::storage::{Direction, Piece, Rows, Scratch};
 use crate::value::{EntryLabels, LogEntry, LogLines, Statistics};
-use model::Labels;
+use model::{Labels, TimeRange};
 use query::{Portions, Weight};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,34 +87,72 @@ pub(super) fn collect(
     direction: Direction,
     limit: usize,
 ) -> Result<Vec<LogEntry>> {
-    let (pieces, bounds) = (reading.selection.pieces(), context.bounds());
-    let held = context.holding.held();
+    let pieces = reading.selection.pieces();
     let mut best: Vec<Candidate> = Vec::new();
-    let mut next = 0;
-    while next < pieces.len() {
-        // The worst that is kept, where enough is kept.
-        let bound = best.get(limit - 1).map(|worst| worst.place.0);
-        let is_over = bound.is_some_and(|bound| {
-            comes_before(direction, bound, best_time(direction, &pieces[next]))
-        });
-        if is_over {
+    let mut read = vec![false; pieces.len()];
+    let mut slices = Slices::new(reading, direction, limit);
+    while let Some(slice) = slices.next(best.len()) {
+        let of_slice: Vec<usize> =
+            (0..pieces.len()).filter(|piece| pieces[*piece].time.overlaps(slice.time)).collect();
+        let mut turns = Turns { direction, limit, slice, read: &mut read, best: &mut best };
+        turns.run(context, reading, &of_slice)?;
+        // What is left lies beyond all that was found.
+        if best.len() >= limit {
             break;
         }
-        let turn = next..(next + context.options.helpers.width().max(1)).min(pieces.len());
-        next = turn.end;
-        let worker = || Worker::new(direction, limit, bound);
-        let read = |worker: &mut Worker, scratch: &mut Scratch, piece: usize| {
-            worker.piece(bounds, reading, scratch, piece)
-        };
-        for worker in reading.for_each(context, turn, worker, read)? {
-            context.statistics.borrow_mut().add(&worker.statistics);
-            best.extend(worker.found);
-        }
-        sort(direction, &mut best);
-        best.truncate(limit);
-        context.holding.settle(held + weight(&best))?;
     }
     Ok(best.into_iter().map(|candidate| candidate.entry).collect())
+}
+
+/// The pieces of one slice, which are read in turns.
+struct Turns<'t> {
+    direction: Direction,
+    limit: usize,
+    slice: Slice,
+    /// The pieces that some slice has read.
+    read: &'t mut [bool],
+    best: &'t mut Vec<Candidate>,
+}
+
+/// So many pieces of a short slice are read in a turn by each thread: little is read of each.
+const PIECES_OF_SHORT_SLICE: usize = 16;
+
+impl Turns<'_> {
+    fn run(
+        &mut self,
+        context: &Context<'_>,
+        reading: &Reading<'_>,
+        pieces: &[usize],
+    ) -> Result<()> {
+        let (direction, limit, slice) = (self.direction, self.limit, self.slice);
+        let (all, bounds) = (reading.selection.pieces(), context.bounds());
+        let held = context.holding.held() - weight(self.best);
+        let each = if slice.is_last { 1 } else { PIECES_OF_SHORT_SLICE };
+        for turn in pieces.chunks(each * context.options.helpers.width().max(1)) {
+            // The worst that is kept, where enough is kept.
+            let bound = self.best.get(limit - 1).map(|worst| worst.place.0);
+            let is_over = bound.is_some_and(|bound| {
+                comes_before(direction, bound, best_time(direction, &all[turn[0]]))
+            });
+            if is_over {
+                break;
+            }
+            let worker = || Worker::new(direction, limit, bound);
+            let is_known = &*self.read;
+            let read = |worker: &mut Worker, scratch: &mut Scratch, piece: usize| {
+                worker.piece(bounds, reading, scratch, (piece, is_known[piece]), slice.time)
+            };
+            for worker in reading.for_each(context, turn, worker, read)? {
+                context.statistics.borrow_mut().add(&worker.statistics);
+                self.best.extend(worker.found);
+            }
+            turn.iter().for_each(|piece| self.read[*piece] = true);
+            sort(direction, self.best);
+            self.best.truncate(limit);
+            context.holding.settle(held + weight(self.best))?;
+        }
+        Ok(())
+    }
 }
 
 /// What the lines take of memory, and labels, which count for each line that has them.
@@ -147,12 +187,17 @@ impl Worker {
         bounds: Bounds<'_>,
         reading: &Reading<'_>,
         scratch: &mut Scratch,
-        piece: usize,
+        (piece, is_known): (usize, bool),
+        time: TimeRange,
     ) -> Result<()> {
         let mut statistics = Statistics::default();
-        reading.piece(piece, scratch, &mut statistics, |rows, picked| {
-            self.rows(bounds, reading, (piece, rows), picked)
+        reading.piece_within((piece, time), scratch, &mut statistics, |rows, picked| {
+            self.rows(bounds, reading, (piece, rows), picked, time)
         })?;
+        if is_known {
+            // A piece counts once, however many slices read some of it.
+            (statistics.lines, statistics.bytes) = (0, 0);
+        }
         self.statistics.add(&statistics);
         Ok(())
     }
@@ -163,8 +208,9 @@ impl Worker {
         reading: &Reading<'_>,
         (piece, rows): (usize, &Rows<'_>),
         picked: &Picked,
+        time: TimeRange,
     ) -> Result<()> {
-        let order = self.in_order(rows, picked);
+        let order = self.in_order(rows, picked, time);
         let mut portions = bounds.holding.portions();
         let nothing = Labels::empty();
         let mut state = LineState::new(&nothing);
@@ -207,9 +253,10 @@ impl Worker {
         Ok(())
     }
 
-    /// The rows in the order of the answer.
-    fn in_order(&self, rows: &Rows<'_>, picked: &Picked) -> Vec<u32> {
+    /// The rows within a time, in the order of the answer.
+    fn in_order(&self, rows: &Rows<'_>, picked: &Picked, time: TimeRange) -> Vec<u32> {
         let mut order: Vec<u32> = (0..picked.len()).map(|index| picked.row(index) as u32).collect();
+        order.retain(|row| time.contains(rows.times[*row as usize]));
         match self.direction {
             Direction::Forward => order.sort_by_key(|row| rows.times[*row as usize]),
             Direction::Backward => {

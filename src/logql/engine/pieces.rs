@@ -6,7 +6,7 @@ use crate::pipeline::conditions::Picked;
 use crate::pipeline::labels::LineLabels;
 use crate::storage::{ABSENT, Direction, FieldColumn, Rows, Scratch, Select, Selection};
 use crate::value::Statistics;
-use model::{Matcher, TimeUnit};
+use model::{Matcher, TimeRange, TimeUnit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many rows may go through the stages between two looks at the clock: less than a millisecond.
@@ -18,6 +18,7 @@ const ROWS_FOR_THREADS: u64 = 8_192;
 pub(super) struct Reading<'a> {
     pub(super) selection: Box<dyn Selection + 'a>,
     pub(super) pipeline: &'a Pipeline,
+    pub(super) time: TimeRange,
     /// For each stream whether its labels let its lines through.
     passing: Vec<bool>,
 }
@@ -44,7 +45,12 @@ impl<'a> Reading<'a> {
         context.warnings.borrow_mut().extend(selection.warnings());
         let streams = selection.stream_count() as u64;
         context.statistics.borrow_mut().streams += streams;
-        Ok(Self { selection, pipeline, passing })
+        Ok(Self { selection, pipeline, time: select.time, passing })
+    }
+
+    /// Whether the labels of a stream let its lines through.
+    pub(super) fn lets_through(&self, stream: u32) -> bool {
+        self.passing.get(stream as usize) == Some(&true)
     }
 
     /// Reads a piece and gives its rows, and those of them for which the conditions hold, to `visit`.
@@ -56,40 +62,61 @@ impl<'a> Reading<'a> {
         visit: impl FnOnce(&Rows<'_>, &Picked) -> Result<R>,
     ) -> Result<R> {
         let rows = self.selection.read(piece, scratch)?;
-        let picked = self.pipeline.conditions.pick(&rows, &*self.selection, &self.passing);
+        self.visit(piece, &rows, statistics, visit)
+    }
+
+    /// The same for the rows of a piece within a time.
+    pub(super) fn piece_within<R>(
+        &self,
+        (piece, time): (usize, TimeRange),
+        scratch: &mut Scratch,
+        statistics: &mut Statistics,
+        visit: impl FnOnce(&Rows<'_>, &Picked) -> Result<R>,
+    ) -> Result<R> {
+        let rows = self.selection.read_within(piece, time, scratch)?;
+        self.visit(piece, &rows, statistics, visit)
+    }
+
+    fn visit<R>(
+        &self,
+        piece: usize,
+        rows: &Rows<'_>,
+        statistics: &mut Statistics,
+        visit: impl FnOnce(&Rows<'_>, &Picked) -> Result<R>,
+    ) -> Result<R> {
+        let picked = self.pipeline.conditions.pick(rows, &*self.selection, &self.passing);
         // A store may have left out rows for which a condition does not hold.
         let known = self.selection.pieces().get(piece);
         let (known_rows, known_bytes) = known.map_or((0, 0), |piece| (piece.rows, piece.bytes));
         statistics.lines += known_rows.max(rows.times.len() as u64);
         statistics.bytes += known_bytes.max(rows.lines.bytes.len() as u64);
-        statistics.metadata_bytes += metadata_bytes(&rows);
-        visit(&rows, &picked)
+        statistics.metadata_bytes += metadata_bytes(rows);
+        visit(rows, &picked)
     }
 
-    /// Runs `work` for all pieces of a range, each thread with a state of its own, and answers the states.
+    /// Runs `work` for these pieces, each thread with a state of its own, and answers the states.
     pub(super) fn for_each<W: Send>(
         &self,
         context: &Context<'_>,
-        pieces: std::ops::Range<usize>,
+        pieces: &[usize],
         state: impl Fn() -> W + Sync,
         work: impl Fn(&mut W, &mut Scratch, usize) -> Result<()> + Sync,
     ) -> Result<Vec<W>> {
-        let all = self.selection.pieces().get(pieces.clone()).unwrap_or_default();
-        let rows: u64 = all.iter().map(|piece| piece.rows).sum();
+        let all = self.selection.pieces();
+        let rows: u64 = pieces.iter().filter_map(|piece| Some(all.get(*piece)?.rows)).sum();
         let helpers = &context.options.helpers;
         let is_small = rows < ROWS_FOR_THREADS;
-        let threads = if is_small { 1 } else { helpers.width().clamp(1, all.len().max(1)) };
-        let next = AtomicUsize::new(pieces.start);
+        let threads = if is_small { 1 } else { helpers.width().clamp(1, pieces.len().max(1)) };
+        let next = AtomicUsize::new(0);
         let control = context.control;
         let run = |_: usize| {
             let (mut state, mut scratch) = (state(), Scratch::default());
             loop {
-                let piece = next.fetch_add(1, Ordering::Relaxed);
-                if piece >= pieces.end {
+                let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) else {
                     return Ok(state);
-                }
+                };
                 control.check()?;
-                work(&mut state, &mut scratch, piece)?;
+                work(&mut state, &mut scratch, *piece)?;
             }
         };
         if threads == 1 {

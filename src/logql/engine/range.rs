@@ -7,7 +7,8 @@
 
 use super::groups::{Grouping, SeriesTable};
 use super::pieces::{ROWS_PER_CHECK, Reading, add_fields};
-use super::tally::Tally;
+use super::recorded::Recorded;
+use super::tally::Tallies;
 use super::unwrapped::{Sample, over_windows};
 use super::windows::{Steps, Windows};
 use super::{Bounds, Context, Result};
@@ -20,7 +21,7 @@ use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
 use crate::storage::{Direction, Rows, Scratch};
 use crate::value::Statistics;
 use model::{Labels, MatchOp};
-use query::{Control, Portions, Series, StepColumn, Weight};
+use query::{Bitmap, Portions, Series, StepColumn, Weight};
 use std::ops::Range;
 
 /// The series of a window function. `grouping`: that of an aggregation around it which is folded in.
@@ -30,61 +31,98 @@ pub(super) fn series(
     steps: Steps,
     folded: Option<&query::Grouping>,
 ) -> Result<Vec<Series>> {
-    let range = &aggregation.range;
-    let windows = Windows::new(steps, range.range_ns, range.offset_ns);
-    let counting = Counting::new(aggregation, windows, folded);
-    let lines = matches!(aggregation.op, RangeOp::Bytes | RangeOp::BytesRate);
-    let purpose = Purpose { lines, labels: counting.wanted() };
-    let pipeline = Pipeline::new(&range.log, range.unwrap.as_ref(), &purpose, context.now_ns)?;
-    let mut table = SeriesTable::new(&counting.grouping);
-    if let Some(extent) = windows.extent() {
-        let matchers = &range.log.matchers;
-        let reading = Reading::new(context, matchers, &pipeline, extent, Direction::Forward)?;
-        table = counting.read(context, &reading)?;
-    }
-    counting.finish(context, aggregation, table)
+    let counting = Counting::of(aggregation, steps, folded);
+    let gathered = counting.gather(context, aggregation)?;
+    counting.finish(context, aggregation, gathered)
 }
 
-/// What is counted for each series.
+/// How many series a window function has at each step, as one series without labels; none where it never
+/// has any. The series themselves are not made. `None`: they have to be.
+pub(super) fn count_of_series(
+    context: &Context<'_>,
+    aggregation: &RangeAggregation,
+    steps: Steps,
+    folded: Option<&query::Grouping>,
+) -> Result<Option<Vec<Series>>> {
+    let counting = Counting::of(aggregation, steps, folded);
+    if counting.unwraps || aggregation.op == RangeOp::Absent {
+        return Ok(None);
+    }
+    let gathered = counting.gather(context, aggregation)?;
+    let Collected::Tallies(tallies) = &gathered.collected else { return Ok(None) };
+    let mut counts = vec![0.0; steps.count];
+    for number in 0..gathered.table.len() {
+        context.control.check_in_turn(number)?;
+        tallies.present(number).for_each(|step| counts[step] += 1.0);
+    }
+    let mut present = Bitmap::new(steps.count);
+    (0..steps.count).filter(|step| counts[*step] > 0.0).for_each(|step| present.set(step));
+    let column = StepColumn::from_parts(counts, present);
+    let is_empty = column.is_empty();
+    let series = (!is_empty).then(|| Series::new(Labels::empty(), column));
+    Ok(Some(series.into_iter().collect()))
+}
+
+/// What is counted for each series, by its number.
 #[derive(Debug)]
 pub(super) enum Collected {
-    Tally(Tally),
-    Samples(Vec<Sample>),
+    Tallies(Tallies),
+    Samples(Vec<Vec<Sample>>),
+}
+
+/// Series and what is counted for them.
+#[derive(Debug)]
+struct Gathered {
+    table: SeriesTable,
+    collected: Collected,
 }
 
 /// Fewer samples than this are not worth a second thread.
 const SAMPLES_FOR_THREADS: usize = 65_536;
 
 impl Collected {
-    fn samples(&self) -> usize {
+    /// Makes room for so many series.
+    pub(super) fn reach(&mut self, count: usize) {
         match self {
-            Self::Tally(_) => 0,
-            Self::Samples(samples) => samples.len(),
+            Self::Tallies(tallies) => tallies.reach(count),
+            Self::Samples(samples) if samples.len() < count => {
+                samples.resize_with(count, Vec::new);
+            }
+            Self::Samples(_) => {}
         }
     }
+}
 
-    fn merge(&mut self, other: Self) {
-        match (self, other) {
-            (Self::Tally(mine), Self::Tally(theirs)) => mine.merge(&theirs),
-            (Self::Samples(mine), Self::Samples(theirs)) => mine.extend(theirs),
+impl Gathered {
+    /// Takes in what another thread has.
+    fn merge(&mut self, other: Self, portions: &mut Portions<'_>) -> Result<()> {
+        let numbers = self.table.merge(&other.table, portions)?;
+        self.collected.reach(self.table.len());
+        match (&mut self.collected, other.collected) {
+            (Collected::Tallies(mine), Collected::Tallies(theirs)) => mine.merge(&theirs, &numbers),
+            (Collected::Samples(mine), Collected::Samples(theirs)) => {
+                numbers
+                    .iter()
+                    .zip(theirs)
+                    .for_each(|(number, samples)| mine[*number].extend(samples));
+            }
             _ => {}
         }
+        Ok(())
     }
 }
 
 pub(super) struct Counting {
     pub(super) windows: Windows,
     pub(super) grouping: Grouping,
-    with_bytes: bool,
+    pub(super) with_bytes: bool,
     unwraps: bool,
 }
 
 impl Counting {
-    fn new(
-        aggregation: &RangeAggregation,
-        windows: Windows,
-        folded: Option<&query::Grouping>,
-    ) -> Self {
+    fn of(aggregation: &RangeAggregation, steps: Steps, folded: Option<&query::Grouping>) -> Self {
+        let range = &aggregation.range;
+        let windows = Windows::new(steps, range.range_ns, range.offset_ns);
         let unwrap = aggregation.range.unwrap.as_ref();
         let is_absent = aggregation.op == RangeOp::Absent;
         let grouping = match folded.or(aggregation.grouping.as_ref()) {
@@ -109,106 +147,117 @@ impl Counting {
         }
     }
 
-    /// What a new series begins with, and what that takes of memory.
-    pub(super) fn empty(&self) -> Collected {
-        if self.unwraps {
-            return Collected::Samples(Vec::new());
-        }
-        Collected::Tally(Tally::new(self.windows.count(), self.with_bytes))
-    }
-
-    pub(super) fn weight(&self) -> usize {
-        if self.unwraps {
-            return size_of::<Collected>();
-        }
-        Tally::weight(self.windows.count(), self.with_bytes)
-    }
-
-    fn read(&self, context: &Context<'_>, reading: &Reading<'_>) -> Result<SeriesTable<Collected>> {
-        let (pieces, bounds) = (0..reading.selection.pieces().len(), context.bounds());
-        let read = |worker: &mut Worker<'_>, scratch: &mut Scratch, piece: usize| {
-            worker.piece(bounds, reading, scratch, piece)
+    fn nothing(&self) -> Gathered {
+        let collected = match self.unwraps {
+            true => Collected::Samples(Vec::new()),
+            false => Collected::Tallies(Tallies::new(self.windows.count(), self.with_bytes)),
         };
-        let workers = reading.for_each(context, pieces, || Worker::new(self), read)?;
-        let mut whole = SeriesTable::new(&self.grouping);
+        Gathered { table: SeriesTable::new(&self.grouping), collected }
+    }
+
+    /// What a new series takes of memory.
+    pub(super) fn weight(&self) -> usize {
+        match self.unwraps {
+            true => 2 * size_of::<Vec<Sample>>(),
+            false => Tallies::weight(self.windows.count(), self.with_bytes),
+        }
+    }
+
+    fn gather(&self, context: &Context<'_>, aggregation: &RangeAggregation) -> Result<Gathered> {
+        let range = &aggregation.range;
+        let purpose = Purpose { lines: self.with_bytes, labels: self.wanted() };
+        let pipeline = Pipeline::new(&range.log, range.unwrap.as_ref(), &purpose, context.now_ns)?;
+        let Some(extent) = self.windows.extent() else { return Ok(self.nothing()) };
+        let matchers = &range.log.matchers;
+        let reading = Reading::new(context, matchers, &pipeline, extent, Direction::Forward)?;
+        self.read(context, &reading)
+    }
+
+    fn read(&self, context: &Context<'_>, reading: &Reading<'_>) -> Result<Gathered> {
+        let pieces: Vec<usize> = (0..reading.selection.pieces().len()).collect();
+        let bounds = context.bounds();
+        let recorded = self.recorded(reading);
+        let read = |worker: &mut Worker<'_>, scratch: &mut Scratch, piece: usize| {
+            worker.piece(bounds, reading, recorded.as_ref(), scratch, piece)
+        };
+        let workers = reading.for_each(context, &pieces, || Worker::new(self), read)?;
+        let mut whole: Option<Gathered> = None;
         let mut portions = context.holding.portions();
-        for (index, worker) in workers.into_iter().enumerate() {
+        for worker in workers {
             context.statistics.borrow_mut().add(&worker.statistics);
-            if index == 0 {
-                whole = worker.table;
-            } else {
-                whole.merge(worker.table, &mut portions, Collected::merge)?;
+            let gathered = Gathered { table: worker.table, collected: worker.collected };
+            match &mut whole {
+                Some(whole) => whole.merge(gathered, &mut portions)?,
+                None => whole = Some(gathered),
             }
         }
-        Ok(whole)
+        Ok(whole.unwrap_or_else(|| self.nothing()))
     }
 
     fn finish(
         &self,
         context: &Context<'_>,
         aggregation: &RangeAggregation,
-        table: SeriesTable<Collected>,
+        gathered: Gathered,
     ) -> Result<Vec<Series>> {
         if aggregation.op == RangeOp::Absent {
-            return Ok(self.absent(aggregation, table).into_iter().collect());
+            return Ok(self.absent(aggregation, &gathered).into_iter().collect());
         }
+        let Gathered { table, collected } = gathered;
+        let samples = match collected {
+            Collected::Samples(samples) => samples,
+            Collected::Tallies(tallies) => {
+                let per = match aggregation.op {
+                    RangeOp::Rate | RangeOp::BytesRate => self.windows.range_seconds(),
+                    _ => 1.0,
+                };
+                let column = |number: usize| Ok(tallies.finish(number, per));
+                return each_series(context, &table, 0..table.len(), column);
+            }
+        };
+        self.finish_samples(context, aggregation, &table, samples)
+    }
+
+    fn finish_samples(
+        &self,
+        context: &Context<'_>,
+        aggregation: &RangeAggregation,
+        table: &SeriesTable,
+        mut samples: Vec<Vec<Sample>>,
+    ) -> Result<Vec<Series>> {
         let control = context.control;
-        let finish = |series: Vec<(Labels, Collected)>| -> Result<Vec<Series>> {
-            let mut finished = Vec::with_capacity(series.len());
-            for (turn, (labels, collected)) in series.into_iter().enumerate() {
-                control.check_in_turn(turn)?;
-                let column = self.column(aggregation, collected, control)?;
-                finished.extend((!column.is_empty()).then(|| Series::new(labels, column)));
+        let finish = |(first, samples): (usize, &mut [Vec<Sample>])| -> Result<Vec<Series>> {
+            let parameter = aggregation.parameter.unwrap_or_default();
+            let mut finished = Vec::with_capacity(samples.len());
+            for (index, samples) in samples.iter_mut().enumerate() {
+                control.check_in_turn(index)?;
+                let check = || control.check();
+                let mut samples = std::mem::take(samples);
+                let column =
+                    over_windows(aggregation.op, parameter, &self.windows, &mut samples, check)?;
+                let labels = || table.labels(first + index);
+                finished.extend((!column.is_empty()).then(|| Series::new(labels(), column)));
             }
             Ok(finished)
         };
         let helpers = &context.options.helpers;
-        let samples: usize = table.series.iter().map(|(_, collected)| collected.samples()).sum();
-        if samples < SAMPLES_FOR_THREADS || helpers.width() < 2 {
-            return finish(table.series);
+        let count: usize = samples.iter().map(Vec::len).sum();
+        if count < SAMPLES_FOR_THREADS || helpers.width() < 2 {
+            return finish((0, &mut samples));
         }
-        let share = table.series.len().div_ceil(helpers.width()).max(1);
-        let (mut shares, mut rest) = (Vec::new(), table.series);
-        while !rest.is_empty() {
-            let behind = rest.split_off(share.min(rest.len()));
-            shares.push(std::mem::replace(&mut rest, behind));
-        }
+        let share = samples.len().div_ceil(helpers.width()).max(1);
+        let shares = samples.chunks_mut(share).enumerate();
+        let shares = shares.map(|(index, samples)| (index * share, samples)).collect();
         let finished: Result<Vec<_>> = helpers.scatter(shares, finish).into_iter().collect();
         Ok(finished?.into_iter().flatten().collect())
     }
 
-    fn column(
-        &self,
-        aggregation: &RangeAggregation,
-        collected: Collected,
-        control: &Control<'_>,
-    ) -> Result<StepColumn> {
-        match collected {
-            Collected::Tally(tally) => Ok(tally.finish(match aggregation.op {
-                RangeOp::Rate | RangeOp::BytesRate => self.windows.range_seconds(),
-                _ => 1.0,
-            })),
-            Collected::Samples(mut samples) => {
-                let parameter = aggregation.parameter.unwrap_or_default();
-                let check = || control.check();
-                Ok(over_windows(aggregation.op, parameter, &self.windows, &mut samples, check)?)
-            }
-        }
-    }
-
     /// One, where no stream has a line, with the labels that the selector asks for by value.
-    fn absent(
-        &self,
-        aggregation: &RangeAggregation,
-        table: SeriesTable<Collected>,
-    ) -> Option<Series> {
+    fn absent(&self, aggregation: &RangeAggregation, gathered: &Gathered) -> Option<Series> {
         let mut column = StepColumn::from_values(vec![1.0; self.windows.count()]);
-        for (_, collected) in table.series {
-            if let Collected::Tally(tally) = collected {
-                let present = tally.finish(1.0);
-                (0..self.windows.count())
-                    .filter(|step| present.float(*step).is_some())
-                    .for_each(|step| column.remove(step));
+        if let Collected::Tallies(tallies) = &gathered.collected {
+            for number in 0..gathered.table.len() {
+                tallies.present(number).for_each(|step| column.remove(step));
             }
         }
         let matchers = &aggregation.range.log.matchers;
@@ -222,6 +271,22 @@ impl Counting {
     }
 }
 
+/// Series of these numbers whose columns are not empty.
+fn each_series(
+    context: &Context<'_>,
+    table: &SeriesTable,
+    numbers: Range<usize>,
+    column: impl Fn(usize) -> Result<StepColumn>,
+) -> Result<Vec<Series>> {
+    let mut series = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        context.control.check_in_turn(number)?;
+        let column = column(number)?;
+        series.extend((!column.is_empty()).then(|| Series::new(table.labels(number), column)));
+    }
+    Ok(series)
+}
+
 fn sorted(names: &[String]) -> Vec<String> {
     let mut names = names.to_vec();
     names.sort_unstable();
@@ -232,25 +297,36 @@ fn sorted(names: &[String]) -> Vec<String> {
 /// What each thread has for itself.
 pub(super) struct Worker<'a> {
     pub(super) counting: &'a Counting,
-    pub(super) table: SeriesTable<Collected>,
+    pub(super) table: SeriesTable,
+    pub(super) collected: Collected,
     pub(super) statistics: Statistics,
     buffers: Buffers,
 }
 
 impl<'a> Worker<'a> {
     fn new(counting: &'a Counting) -> Self {
-        let table = SeriesTable::new(&counting.grouping);
+        let Gathered { table, collected } = counting.nothing();
         let (statistics, buffers) = (Statistics::default(), Buffers::default());
-        Self { counting, table, statistics, buffers }
+        Self { counting, table, collected, statistics, buffers }
     }
 
     fn piece(
         &mut self,
         bounds: Bounds<'_>,
         reading: &Reading<'_>,
+        recorded: Option<&Recorded<'_>>,
         scratch: &mut Scratch,
         piece: usize,
     ) -> Result<()> {
+        if let Some(recorded) = recorded {
+            let mut portions = bounds.holding.portions();
+            let is_counted =
+                self.count_recorded(reading, recorded, (piece, scratch), &mut portions)?;
+            portions.settle()?;
+            if is_counted {
+                return Ok(());
+            }
+        }
         let mut statistics = Statistics::default();
         reading.piece(piece, scratch, &mut statistics, |rows, picked| {
             let mut portions = bounds.holding.portions();
@@ -308,15 +384,17 @@ impl<'a> Worker<'a> {
         portions: &mut Portions<'_>,
     ) -> Result<()> {
         self.statistics.lines_after_filters += 1;
-        let (counting, weight) = (self.counting, self.counting.weight());
-        let number =
-            self.table.number(stream, &state.labels, portions, weight, || counting.empty())?;
-        match &mut self.table.series[number].1 {
-            Collected::Tally(tally) => tally.add(steps, state.line.bytes().len() as i64),
+        let weight = self.counting.weight();
+        let number = self.table.number(stream, &state.labels, portions, weight)?;
+        self.collected.reach(self.table.len());
+        match &mut self.collected {
+            Collected::Tallies(tallies) => {
+                tallies.get(number).add(steps, state.line.bytes().len() as i64);
+            }
             Collected::Samples(samples) => {
                 // A list that grows is at most half empty.
                 portions.take(Weight::bytes(2 * size_of::<Sample>()))?;
-                samples.push((state.time, value));
+                samples[number].push((state.time, value));
             }
         }
         Ok(())

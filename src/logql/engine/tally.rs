@@ -1,4 +1,4 @@
-//! Counts of lines and bytes by window, for one series.
+//! Counts of lines and bytes by window.
 //!
 //! Kept as differences: what enters at a window and what leaves at one. A run of rows in order of time is
 //! counted edge by edge rather than row by row.
@@ -8,24 +8,109 @@ use crate::pipeline::conditions::gallop;
 use query::{Bitmap, StepColumn};
 use std::ops::Range;
 
-#[derive(Clone, Debug)]
-pub(crate) struct Tally {
-    lines: Vec<i64>,
-    /// As long as `lines` where bytes matter, else empty.
-    bytes: Vec<i64>,
+/// The tallies of many series. They lie together, because most queries of many series have one window.
+#[derive(Debug)]
+pub(crate) struct Tallies {
+    windows: usize,
+    with_bytes: bool,
+    /// Each slab holds 2 to this power of them.
+    shift: u32,
+    slabs: Vec<Vec<i64>>,
 }
 
-impl Tally {
+/// The counts of one series.
+#[derive(Debug)]
+pub(crate) struct Tally<'t> {
+    lines: &'t mut [i64],
+    /// As long as `lines` where bytes matter, else empty.
+    bytes: &'t mut [i64],
+}
+
+/// A slab has about this many numbers.
+const SLAB: usize = 4_096;
+
+impl Tallies {
     pub(crate) fn new(windows: usize, with_bytes: bool) -> Self {
-        let bytes = if with_bytes { vec![0; windows] } else { Vec::new() };
-        Self { lines: vec![0; windows], bytes }
+        let of_one = windows.max(1) * (1 + usize::from(with_bytes));
+        let shift = (SLAB / of_one).checked_ilog2().unwrap_or(0);
+        Self { windows, with_bytes, shift, slabs: Vec::new() }
     }
 
-    /// What it takes of memory.
+    /// What one takes of memory.
     pub(crate) fn weight(windows: usize, with_bytes: bool) -> usize {
-        windows * size_of::<i64>() * (1 + usize::from(with_bytes)) + size_of::<Self>()
+        windows * size_of::<i64>() * (1 + usize::from(with_bytes))
     }
 
+    fn length(&self) -> usize {
+        self.windows * (1 + usize::from(self.with_bytes))
+    }
+
+    /// From here on there are at least so many.
+    pub(crate) fn reach(&mut self, count: usize) {
+        while self.slabs.len() << self.shift < count {
+            self.slabs.push(vec![0; self.length() << self.shift]);
+        }
+    }
+
+    fn place(&self, number: usize) -> (usize, Range<usize>) {
+        let start = (number & ((1 << self.shift) - 1)) * self.length();
+        (number >> self.shift, start..start + self.length())
+    }
+
+    pub(crate) fn get(&mut self, number: usize) -> Tally<'_> {
+        let (slab, range) = self.place(number);
+        let (lines, bytes) = self.slabs[slab][range].split_at_mut(self.windows);
+        Tally { lines, bytes }
+    }
+
+    /// The lines and the bytes of a series.
+    fn counts(&self, number: usize) -> (&[i64], &[i64]) {
+        let (slab, range) = self.place(number);
+        self.slabs[slab][range].split_at(self.windows)
+    }
+
+    /// Adds those of another thread; `numbers`: which series here is each of the other's.
+    pub(crate) fn merge(&mut self, other: &Self, numbers: &[usize]) {
+        let add = |mine: &mut [i64], theirs: &[i64]| {
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        };
+        for (theirs, number) in numbers.iter().enumerate() {
+            let (lines, bytes) = other.counts(theirs);
+            let mine = self.get(*number);
+            add(mine.lines, lines);
+            add(mine.bytes, bytes);
+        }
+    }
+
+    /// The windows in which a series has lines.
+    pub(crate) fn present(&self, number: usize) -> impl Iterator<Item = usize> {
+        let mut lines = 0;
+        self.counts(number).0.iter().enumerate().filter_map(move |(step, change)| {
+            lines += change;
+            (lines > 0).then_some(step)
+        })
+    }
+
+    /// The values of all windows in which a series has lines: how many, or how many bytes, divided by
+    /// `per`.
+    pub(crate) fn finish(&self, number: usize, per: f64) -> StepColumn {
+        let (of_lines, of_bytes) = self.counts(number);
+        let (mut values, mut present) = (vec![0.0; self.windows], Bitmap::new(self.windows));
+        let (mut lines, mut bytes) = (0, 0);
+        for (step, value) in values.iter_mut().enumerate() {
+            lines += of_lines[step];
+            bytes += of_bytes.get(step).copied().unwrap_or_default();
+            if lines > 0 {
+                let amount = if self.with_bytes { bytes } else { lines };
+                *value = amount as f64 / per;
+                present.set(step);
+            }
+        }
+        StepColumn::from_parts(values, present)
+    }
+}
+
+impl Tally<'_> {
     fn shift(&mut self, step: usize, lines: i64, bytes: i64) {
         if let Some(count) = self.lines.get_mut(step) {
             *count += lines;
@@ -37,8 +122,13 @@ impl Tally {
 
     /// One line that lies in these windows.
     pub(crate) fn add(&mut self, steps: Range<usize>, bytes: i64) {
-        self.shift(steps.start, 1, bytes);
-        self.shift(steps.end, -1, -bytes);
+        self.add_lines(steps, 1, bytes);
+    }
+
+    /// Lines that lie in these windows, and the bytes of all of them.
+    pub(crate) fn add_lines(&mut self, steps: Range<usize>, lines: i64, bytes: i64) {
+        self.shift(steps.start, lines, bytes);
+        self.shift(steps.end, -lines, -bytes);
     }
 
     /// `count` rows in order of time. `bytes`: of the rows of a range.
@@ -72,31 +162,6 @@ impl Tally {
             at += rows;
         }
     }
-
-    pub(crate) fn merge(&mut self, other: &Self) {
-        let add = |mine: &mut Vec<i64>, theirs: &[i64]| {
-            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
-        };
-        add(&mut self.lines, &other.lines);
-        add(&mut self.bytes, &other.bytes);
-    }
-
-    /// The values of all windows that have lines: how many, or how many bytes, divided by `per`.
-    pub(crate) fn finish(self, per: f64) -> StepColumn {
-        let (mut values, mut present) =
-            (vec![0.0; self.lines.len()], Bitmap::new(self.lines.len()));
-        let (mut lines, mut bytes) = (0, 0);
-        for (step, value) in values.iter_mut().enumerate() {
-            lines += self.lines[step];
-            bytes += self.bytes.get(step).copied().unwrap_or_default();
-            if lines > 0 {
-                let amount = if self.bytes.is_empty() { lines } else { bytes };
-                *value = amount as f64 / per;
-                present.set(step);
-            }
-        }
-        StepColumn::from_parts(values, present)
-    }
 }
 
 #[cfg(test)]
@@ -113,15 +178,18 @@ mod tests {
         ) {
             times.sort_unstable();
             let windows = Windows::new(Steps { start_ns: 0, step_ns: step, count }, range, offset);
-            let (mut run, mut rows) = (Tally::new(count, true), Tally::new(count, true));
+            let mut tallies = Tallies::new(count, true);
+            tallies.reach(2);
             let bytes = |range: Range<usize>| range.map(|row| row as i64).sum();
-            run.add_run(&windows, times.len(), |row| times[row], bytes);
+            tallies.get(0).add_run(&windows, times.len(), |row| times[row], bytes);
             for (row, time) in times.iter().enumerate() {
-                rows.add(windows.first_step(*time)..windows.end_step(*time), row as i64);
+                tallies.get(1).add(windows.first_step(*time)..windows.end_step(*time), row as i64);
             }
-            let (run, rows) = (run.finish(1.0), rows.finish(1.0));
+            let (run, rows) = (tallies.finish(0, 1.0), tallies.finish(1, 1.0));
             for step in 0..count {
                 prop_assert_eq!(run.float(step), rows.float(step));
+                let is_present = tallies.present(0).any(|present| present == step);
+                prop_assert_eq!(is_present, rows.float(step).is_some());
             }
         }
     }

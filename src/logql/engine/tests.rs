@@ -96,6 +96,47 @@ impl Selection for WatchedSelection<'_> {
     }
 }
 
+/// Lines that are looked for slice by slice.
+struct Sliced<'a>(&'a MemoryLogs);
+
+struct SlicedSelection<'a>(Box<dyn Selection + 'a>);
+
+impl Storage for Sliced<'_> {
+    fn select<'s>(
+        &'s self,
+        select: &Select<'_>,
+        room: &mut dyn Room,
+    ) -> std::result::Result<Box<dyn Selection + 's>, StorageError> {
+        Ok(Box::new(SlicedSelection(self.0.select(select, room)?)))
+    }
+}
+
+impl Selection for SlicedSelection<'_> {
+    fn stream_count(&self) -> usize {
+        self.0.stream_count()
+    }
+
+    fn labels(&self, stream: u32) -> &Labels {
+        self.0.labels(stream)
+    }
+
+    fn pieces(&self) -> &[Piece] {
+        self.0.pieces()
+    }
+
+    fn read<'s>(
+        &'s self,
+        piece: usize,
+        scratch: &'s mut Scratch,
+    ) -> std::result::Result<Rows<'s>, StorageError> {
+        self.0.read(piece, scratch)
+    }
+
+    fn reads_within(&self) -> bool {
+        true
+    }
+}
+
 #[test]
 fn reading_ends_when_there_are_enough_lines() {
     let (logs, engine) = (logs(), Engine::default());
@@ -217,16 +258,17 @@ proptest! {
     /// A stage that does nothing makes the rows go one by one.
     #[test]
     fn columns_count_as_rows_do(
-        rows in rows(), pieces_of in 1_usize..30, range in 1_i64..90, step in 1_i64..60,
+        rows in rows(), pieces_of in 1_usize..30, range in 1_i64..400, step in 1_i64..60,
         start in -50_i64..100, function in prop::sample::select(vec!["count", "bytes"]),
-        around in prop::sample::select(vec!["", "sum", "sum by (level)", "sum by (pod, level)",
-            "sum without (pod)", "max by (pod)", "count"]),
+        around in prop::sample::select(vec!["@", "sum(@)", "sum by (level) (@)", "sum by (pod) (@)",
+            "sum by (pod, level) (@)", "sum without (pod) (@)", "max by (pod) (@)", "count(@)",
+            "count(sum by (level) (@))", "count(sum by (pod, level) (@))", "count(max(@))"]),
         filter in prop::sample::select(vec!["", "|= \"1 \"", "| level=\"1\"", "!= \"2 \" | level!=\"0\""]),
     ) {
         let logs = stored(&rows, pieces_of);
         let answer = |stage: &str| {
             let inner = format!("{function}_over_time({{app=\"web\"}} {filter} {stage} [{range}s])");
-            let query = if around.is_empty() { inner } else { format!("{around} ({inner})") };
+            let query = around.replace('@', &inner);
             let request =
                 Request::range(&query, start * SECOND, (start + 150) * SECOND, step * SECOND);
             shown(&run(&Engine::default(), &logs, &request).unwrap())
@@ -237,19 +279,26 @@ proptest! {
     #[test]
     fn the_first_lines_are_the_first_of_all(
         rows in rows(), pieces_of in 1_usize..30, limit in 1_usize..20, backward in any::<bool>(),
+        filter in prop::sample::select(vec!["", "|= \"1 1\"", "!= \"2 \"", "| json | a=\"\""]),
+        (start, length) in (-10_i64..150, 1_i64..250),
     ) {
         let logs = stored(&rows, pieces_of);
-        let answer = |limit: usize| {
-            let mut request = Request::range("{app=\"web\"} != \"2 \"", 0, 150 * SECOND, SECOND);
+        let query = format!("{{app=\"web\"}} {filter}");
+        let answer = |storage: &dyn Storage, limit: usize| {
+            let (start, end) = (start * SECOND, (start + length) * SECOND);
+            let mut request = Request::range(&query, start, end, SECOND);
             request.limit = limit;
             request.direction = if backward { Direction::Backward } else { Direction::Forward };
-            match run(&Engine::default(), &logs, &request).unwrap().value {
-                Value::Streams(lines) => lines.entries.iter().map(|one| one.time_ns).collect::<Vec<_>>(),
-                _ => panic!("lines"),
-            }
+            let result = run(&Engine::default(), storage, &request).unwrap();
+            let Value::Streams(lines) = result.value else { panic!("lines") };
+            let shown = |one: &crate::LogEntry| (one.time_ns, one.line.clone());
+            (lines.entries.iter().map(shown).collect::<Vec<_>>(), result.statistics.lines)
         };
-        let (some, all) = (answer(limit), answer(5_000));
+        let ((some, _), (all, of_all)) = (answer(&logs, limit), answer(&logs, 5_000));
         prop_assert_eq!(&some[..], &all[..limit.min(all.len())]);
+        let (sliced, of_slices) = answer(&Sliced(&logs), limit);
+        prop_assert_eq!(some, sliced);
+        prop_assert!(of_slices <= of_all, "no line counts twice");
     }
 
     #[test]

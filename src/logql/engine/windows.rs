@@ -74,6 +74,16 @@ impl Windows {
         self.end(step).saturating_sub(self.range_ns)
     }
 
+    /// Where windows begin and end: between two such times, all times lie in the same windows.
+    pub(crate) fn edges(&self) -> Vec<i64> {
+        let behind = |time: i64| time.saturating_add(1);
+        let edges = |step: usize| [behind(self.before(step)), behind(self.end(step))];
+        let mut edges: Vec<i64> = (0..self.count()).flat_map(edges).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+
     /// The first and the last nanosecond that lie in any window.
     pub(crate) fn extent(&self) -> Option<(i64, i64)> {
         let last = self.steps.count.checked_sub(1)?;
@@ -161,7 +171,11 @@ mod tests {
                 let asked = windows.first_step(earlier)..windows.end_step(earlier);
                 prop_assert_eq!(cursor.steps(earlier), asked);
             }
-            prop_assert_eq!((first..end.max(first)).collect::<Vec<_>>(), expected);
+            prop_assert_eq!((first..end.max(first)).collect::<Vec<_>>(), &expected[..]);
+            let edges = windows.edges();
+            let edge = edges.partition_point(|edge| *edge <= time).checked_sub(1).map(|at| edges[at]);
+            let at_edge = edge.map_or(0..0, |edge| windows.first_step(edge)..windows.end_step(edge));
+            prop_assert_eq!(at_edge.collect::<Vec<_>>(), expected);
         }
     }
 

@@ -5,10 +5,13 @@
 
 use crate::storage::{ABSENT, Condition, Rows, Selection};
 use memchr::memmem::Finder;
-use model::{Matcher, SearchRegex, escape_regex};
+use model::{MatchOp, Matcher, SearchRegex, escape_regex};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// A text with so many digits is taken for an identifier.
+const IDENTIFIER_DIGITS: usize = 4;
 
 /// The rows of a piece that are left.
 #[derive(Debug)]
@@ -93,15 +96,16 @@ impl Conditions {
         Ok(())
     }
 
-    /// Whether lines must be looked at.
-    pub(crate) fn need_lines(&self) -> bool {
-        self.checks.iter().any(|check| !matches!(check, Check::Field(_)))
-    }
-
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.checks.iter().filter_map(|check| match check {
-            Check::Field(matcher) => Some(matcher.name.as_str()),
-            _ => None,
+    /// Whether a condition asks for a text of many digits: only few lines have an identifier.
+    pub(crate) fn seek_identifier(&self) -> bool {
+        let is_identifier =
+            |text: &String| text.bytes().filter(u8::is_ascii_digit).count() >= IDENTIFIER_DIGITS;
+        self.wanted.iter().any(|condition| match condition {
+            Condition::Contains { texts, .. } => texts.iter().all(is_identifier),
+            Condition::Field(matcher) => {
+                matcher.op == MatchOp::Equal && is_identifier(&matcher.value)
+            }
+            Condition::Lacks { .. } | Condition::Matches { .. } => false,
         })
     }
 

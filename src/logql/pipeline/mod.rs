@@ -153,16 +153,18 @@ impl Pipeline {
         }
         let unwrap = unwrap.map(unwrapper).transpose()?;
         let reads_lines = stages.iter().any(RowStage::reads_line);
-        let needs = Needs {
-            lines: purpose.lines || reads_lines || conditions.need_lines(),
-            fields: field_needs(&wanted, &conditions),
-        };
+        let needs = Needs { lines: purpose.lines || reads_lines, fields: field_needs(&wanted) };
         Ok(Self { conditions, stages, unwrap, needs })
     }
 
     /// Whether all is said by the conditions, so that rows need not be looked at one by one.
     pub(crate) fn is_columnar(&self) -> bool {
         self.stages.is_empty() && self.unwrap.is_none()
+    }
+
+    /// Whether some lines may not come through.
+    pub(crate) fn drops_lines(&self) -> bool {
+        !self.conditions.wanted.is_empty() || !self.stages.is_empty()
     }
 
     /// Takes a line through the stages behind the conditions; `false` where one of them drops it.
@@ -235,10 +237,10 @@ fn template_keys(text: &str) -> Option<Vec<String>> {
 }
 
 /// The fields that labels of these names may come from.
-fn field_needs(wanted: &Wanted, conditions: &Conditions) -> FieldNeeds {
+fn field_needs(wanted: &Wanted) -> FieldNeeds {
     let Wanted::These(wanted) = wanted else { return FieldNeeds::All };
     let renamed = wanted.iter().filter_map(|name| name.strip_suffix(EXTRACTED));
-    let names = wanted.iter().map(String::as_str).chain(renamed).chain(conditions.fields());
-    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    let names: BTreeSet<String> =
+        wanted.iter().map(String::as_str).chain(renamed).map(str::to_owned).collect();
     if names.is_empty() { FieldNeeds::None } else { FieldNeeds::These(names) }
 }
