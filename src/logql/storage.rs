@@ -260,7 +260,7 @@ pub trait Selection: Send + Sync {
     }
 
     /// How many lines of a piece have each value of a field, where the store knows that of all lines
-    /// that were selected without reading them.
+    /// that were selected without reading them: only if all conditions hold of them.
     fn lines_with_values<'s>(
         &'s self,
         piece: usize,

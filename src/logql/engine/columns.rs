@@ -4,9 +4,12 @@
 //!    codes of the fields that tell series apart.
 //! 2. Labels are put together once for each part.
 //! 3. A stream that is one part is counted from edge to edge of windows, others row by row.
+//!
+//! Where one field alone tells series apart, streams don't matter: rows are counted by its codes.
 
 use super::pieces::{Reading, add_field};
 use super::range::{Collected, Worker};
+use super::recorded::label_value;
 use super::windows::Cursor;
 use super::{Bounds, Result};
 use crate::pipeline::conditions::{Picked, gallop, stream_runs};
@@ -14,6 +17,7 @@ use crate::pipeline::labels::LineLabels;
 use crate::storage::{ABSENT, FieldColumn, Rows};
 use model::Labels;
 use query::Portions;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -43,19 +47,89 @@ impl Worker<'_> {
         let mut at = 0;
         for run in stream_runs(rows) {
             bounds.control.check()?;
-            let count = match picked {
-                Picked::All(_) => run.len(),
-                Picked::Some(picked) => {
-                    gallop(picked.len() - at, |offset| (picked[at + offset] as usize) < run.end)
-                }
-            };
-            let indexes = at..at + count;
+            let indexes = at..at + picked.before(run.end, at);
             at = indexes.end;
-            if count > 0 {
+            if !indexes.is_empty() {
                 let stream = reading.selection.labels(rows.streams[run.start]);
                 let rows = StreamRows { stream, columns: &columns, rows, picked, indexes };
                 self.count_stream(&rows, portions)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Counts rows by one field, whatever their streams.
+    pub(super) fn count_field(
+        &mut self,
+        bounds: Bounds<'_>,
+        (rows, picked): (&Rows<'_>, &Picked),
+        name: &str,
+        portions: &mut Portions<'_>,
+    ) -> Result<()> {
+        self.statistics.lines_after_filters += picked.len() as u64;
+        let column = rows.fields.iter().find(|column| column.name == name);
+        let mut counted = FieldCounts::new(column);
+        let (windows, mut at) = (self.counting.windows, 0);
+        for run in stream_runs(rows) {
+            bounds.control.check()?;
+            let end = at + picked.before(run.end, at);
+            let mut cursor = Cursor::new(&windows);
+            while at < end {
+                let time = |index: usize| rows.times[picked.row(index)];
+                let steps = cursor.steps(time(at));
+                let until = cursor.same_until();
+                let count = gallop(end - at, |offset| time(at + offset) <= until);
+                if !steps.is_empty() {
+                    let of_steps = (at..at + count).map(|index| picked.row(index));
+                    self.add_codes(&mut counted, steps, of_steps, portions)?;
+                }
+                at += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts rows that lie in the same windows.
+    fn add_codes(
+        &mut self,
+        counted: &mut FieldCounts<'_>,
+        steps: Range<usize>,
+        rows: impl Iterator<Item = usize>,
+        portions: &mut Portions<'_>,
+    ) -> Result<()> {
+        if counted.numbers.len() > FieldCounts::SMALL {
+            for row in rows {
+                let code = counted.code(row);
+                self.add_lines_of(counted, code, &steps, 1, portions)?;
+            }
+            return Ok(());
+        }
+        let mut lines = [0u32; FieldCounts::SMALL];
+        rows.for_each(|row| lines[counted.code(row)] += 1);
+        let mut met = lines.into_iter().enumerate().filter(|(_, lines)| *lines > 0);
+        met.try_for_each(|(code, lines)| self.add_lines_of(counted, code, &steps, lines, portions))
+    }
+
+    fn add_lines_of(
+        &mut self,
+        counted: &mut FieldCounts<'_>,
+        code: usize,
+        steps: &Range<usize>,
+        lines: u32,
+        portions: &mut Portions<'_>,
+    ) -> Result<()> {
+        let number = match counted.numbers[code] {
+            Some(number) => number as usize,
+            None => {
+                let value = counted.value(code);
+                let number = self.table.of_value(&value, portions, self.counting.weight())?;
+                self.collected.reach(self.table.len());
+                counted.numbers[code] = Some(number as u32);
+                number
+            }
+        };
+        if let Collected::Tallies(tallies) = &mut self.collected {
+            tallies.get(number).add_lines(steps.clone(), i64::from(lines), 0);
         }
         Ok(())
     }
@@ -99,6 +173,34 @@ impl Worker<'_> {
             let bytes = rows.rows.lines.get(rows.picked.row(index)).len() as i64;
             tallies.get(numbers[*group as usize]).add(steps, bytes);
         }
+    }
+}
+
+/// A field of a piece, and the series of its values as far as they were met.
+struct FieldCounts<'r> {
+    column: Option<&'r FieldColumn<'r>>,
+    /// By code; the last one is that of rows without the field.
+    numbers: Vec<Option<u32>>,
+}
+
+impl<'r> FieldCounts<'r> {
+    /// So few values are counted together before they are added to their series.
+    const SMALL: usize = 32;
+
+    fn new(column: Option<&'r FieldColumn<'r>>) -> Self {
+        let values = column.map_or(0, |column| column.values.len());
+        Self { column, numbers: vec![None; values + 1] }
+    }
+
+    #[inline]
+    fn code(&self, row: usize) -> usize {
+        let code = self.column.and_then(|column| column.codes.get(row));
+        code.map_or(usize::MAX, |code| *code as usize).min(self.numbers.len() - 1)
+    }
+
+    /// Empty for rows without the field.
+    fn value(&self, code: usize) -> Cow<'r, str> {
+        self.column.map_or(Cow::Borrowed(""), |column| label_value(&column.values, code))
     }
 }
 

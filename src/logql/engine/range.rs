@@ -330,10 +330,14 @@ impl<'a> Worker<'a> {
         let mut statistics = Statistics::default();
         reading.piece(piece, scratch, &mut statistics, |rows, picked| {
             let mut portions = bounds.holding.portions();
-            if reading.pipeline.is_columnar() {
-                self.count_columns(bounds, reading, rows, picked, &mut portions)?;
-            } else {
-                self.rows(bounds, reading, rows, picked, &mut portions)?;
+            match recorded {
+                Some(Recorded::Field(name)) => {
+                    self.count_field(bounds, (rows, picked), name, &mut portions)?;
+                }
+                _ if reading.pipeline.is_columnar() => {
+                    self.count_columns(bounds, reading, rows, picked, &mut portions)?;
+                }
+                _ => self.rows(bounds, reading, rows, picked, &mut portions)?,
             }
             Ok(portions.settle()?)
         })?;

@@ -2,6 +2,7 @@
 //!
 //! That is possible where no stage looks at lines, and series are told apart by labels of streams; or by
 //! one field, where also no condition leaves lines out and all lines of a piece lie in the same windows.
+//! Otherwise `columns` counts them.
 
 use super::Result;
 use super::groups::Grouping;
@@ -44,7 +45,6 @@ impl Counting {
             return Some(Recorded::Streams(self.windows.edges()));
         }
         match &names[..] {
-            _ if !pipeline.conditions.wanted.is_empty() => None,
             [name] if !self.with_bytes && streams().all(|labels| labels.get(name).is_none()) => {
                 Some(Recorded::Field(name))
             }
@@ -159,14 +159,17 @@ impl Worker<'_> {
 fn label_values<'s>(values: &Texts<'s>) -> impl Iterator<Item = Cow<'s, str>> {
     let (values, ascii) = (*values, std::str::from_utf8(values.bytes).ok());
     let ascii = ascii.filter(|text| text.is_ascii());
-    (0..values.len()).map(move |index| {
-        let value = match ascii.and_then(|text| text.get(values.range(index))) {
-            Some(value) => Cow::Borrowed(value),
-            None => String::from_utf8_lossy(values.get(index)),
-        };
-        match value.len() > LABEL_LENGTH_MAX {
-            true => Cow::Owned(value[..value.floor_char_boundary(LABEL_LENGTH_MAX)].to_owned()),
-            false => value,
-        }
+    (0..values.len()).map(move |index| match ascii.and_then(|text| text.get(values.range(index))) {
+        Some(value) if value.len() <= LABEL_LENGTH_MAX => Cow::Borrowed(value),
+        _ => label_value(&values, index),
     })
+}
+
+/// A value of a field as that of a label.
+pub(super) fn label_value<'s>(values: &Texts<'s>, index: usize) -> Cow<'s, str> {
+    let value = String::from_utf8_lossy(values.get(index));
+    match value.len() > LABEL_LENGTH_MAX {
+        true => Cow::Owned(value[..value.floor_char_boundary(LABEL_LENGTH_MAX)].to_owned()),
+        false => value,
+    }
 }

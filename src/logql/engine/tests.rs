@@ -254,6 +254,24 @@ fn shown(result: &QueryResult) -> Vec<String> {
     series.iter().map(shown).collect()
 }
 
+#[test]
+fn many_values_of_a_field_count_as_rows_do() {
+    let mut logs = MemoryLogs::with_pieces_of(200);
+    for second in 0..1_000 {
+        let labels = Labels::from_pairs([("app", "web"), ("pod", &(second % 3).to_string())]);
+        let id = (second * 7 % 90).to_string();
+        let fields: &[(&str, &str)] = if second % 5 > 0 { &[("id", &id)] } else { &[] };
+        logs.add(&labels, [line(second, "x", fields)]);
+    }
+    let answer = |stage: &str| {
+        let query = format!("sum by (id) (count_over_time({{app=\"web\"}} {stage} [90s]))");
+        let request = Request::range(&query, 0, 1_000 * SECOND, 50 * SECOND);
+        shown(&run(&Engine::default(), &logs, &request).unwrap())
+    };
+    assert_eq!(answer("").len(), 73);
+    assert_eq!(answer(""), answer("| drop nosuch"));
+}
+
 proptest! {
     /// A stage that does nothing makes the rows go one by one.
     #[test]

@@ -146,6 +146,11 @@ impl<'a> Cursor<'a> {
         self.first..self.end
     }
 
+    /// Up to this time all times lie in the windows that were answered last.
+    pub(crate) fn same_until(&self) -> i64 {
+        self.first_until.min(self.end_until)
+    }
+
     fn until(&self, step: usize, edge: impl Fn(usize) -> i64) -> i64 {
         if step < self.windows.count() { edge(step) } else { i64::MAX }
     }
@@ -169,7 +174,9 @@ mod tests {
             let mut cursor = Cursor::new(&windows);
             for earlier in [time - 50, time - 1, time] {
                 let asked = windows.first_step(earlier)..windows.end_step(earlier);
-                prop_assert_eq!(cursor.steps(earlier), asked);
+                prop_assert_eq!(cursor.steps(earlier), asked.clone());
+                let until = cursor.same_until().min(600);
+                prop_assert_eq!(windows.first_step(until)..windows.end_step(until), asked);
             }
             prop_assert_eq!((first..end.max(first)).collect::<Vec<_>>(), &expected[..]);
             let edges = windows.edges();

@@ -37,6 +37,16 @@ impl Picked {
         }
     }
 
+    /// How many from the place `from` on are rows before `end`.
+    pub(crate) fn before(&self, end: usize, from: usize) -> usize {
+        match self {
+            Self::All(_) => end - from,
+            Self::Some(rows) => {
+                gallop(rows.len() - from, |offset| (rows[from + offset] as usize) < end)
+            }
+        }
+    }
+
     fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         match self {
             Self::All(count) => {
