@@ -5,11 +5,11 @@
 //! 2. Labels are put together once for each part.
 //! 3. A stream that is one part is counted from edge to edge of windows, others row by row.
 //!
-//! Where one field alone tells series apart, streams don't matter: rows are counted by its codes.
+//! Where all names are labels of all streams or of none, rows are counted by the codes of fields.
 
 use super::pieces::{Reading, add_field};
 use super::range::{Collected, Worker};
-use super::recorded::label_value;
+use super::recorded::Recorded;
 use super::windows::Cursor;
 use super::{Bounds, Result};
 use crate::pipeline::conditions::{Picked, gallop, stream_runs};
@@ -17,7 +17,6 @@ use crate::pipeline::labels::LineLabels;
 use crate::storage::{ABSENT, FieldColumn, Rows};
 use model::Labels;
 use query::Portions;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -58,21 +57,21 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Counts rows by one field, whatever their streams.
-    pub(super) fn count_field(
+    /// Counts rows by the codes of fields.
+    pub(super) fn count_fields<'r>(
         &mut self,
         bounds: Bounds<'_>,
+        reading: &'r Reading<'_>,
         (rows, picked): (&Rows<'_>, &Picked),
-        name: &str,
+        mut codes: FieldCodes<'r>,
         portions: &mut Portions<'_>,
     ) -> Result<()> {
         self.statistics.lines_after_filters += picked.len() as u64;
-        let column = rows.fields.iter().find(|column| column.name == name);
-        let mut counted = FieldCounts::new(column);
         let (windows, mut at) = (self.counting.windows, 0);
         for run in stream_runs(rows) {
             bounds.control.check()?;
             let end = at + picked.before(run.end, at);
+            codes.begin(reading.selection.labels(rows.streams[run.start]));
             let mut cursor = Cursor::new(&windows);
             while at < end {
                 let time = |index: usize| rows.times[picked.row(index)];
@@ -81,7 +80,7 @@ impl Worker<'_> {
                 let count = gallop(end - at, |offset| time(at + offset) <= until);
                 if !steps.is_empty() {
                     let of_steps = (at..at + count).map(|index| picked.row(index));
-                    self.add_codes(&mut counted, steps, of_steps, portions)?;
+                    self.add_codes(&mut codes, &steps, of_steps, portions)?;
                 }
                 at += count;
             }
@@ -92,39 +91,38 @@ impl Worker<'_> {
     /// Counts rows that lie in the same windows.
     fn add_codes(
         &mut self,
-        counted: &mut FieldCounts<'_>,
-        steps: Range<usize>,
-        rows: impl Iterator<Item = usize>,
+        codes: &mut FieldCodes<'_>,
+        steps: &Range<usize>,
+        mut rows: impl Iterator<Item = usize>,
         portions: &mut Portions<'_>,
     ) -> Result<()> {
-        if counted.numbers.len() > FieldCounts::SMALL {
-            for row in rows {
-                let code = counted.code(row);
-                self.add_lines_of(counted, code, &steps, 1, portions)?;
-            }
-            return Ok(());
+        if codes.numbers.len() > FieldCodes::SMALL {
+            return rows.try_for_each(|row| {
+                let code = codes.code(row);
+                self.add_lines_of(codes, code, steps, 1, portions)
+            });
         }
-        let mut lines = [0u32; FieldCounts::SMALL];
-        rows.for_each(|row| lines[counted.code(row)] += 1);
+        let mut lines = [0u32; FieldCodes::SMALL];
+        rows.for_each(|row| lines[codes.code(row)] += 1);
         let mut met = lines.into_iter().enumerate().filter(|(_, lines)| *lines > 0);
-        met.try_for_each(|(code, lines)| self.add_lines_of(counted, code, &steps, lines, portions))
+        met.try_for_each(|(code, lines)| self.add_lines_of(codes, code, steps, lines, portions))
     }
 
     fn add_lines_of(
         &mut self,
-        counted: &mut FieldCounts<'_>,
+        codes: &mut FieldCodes<'_>,
         code: usize,
         steps: &Range<usize>,
         lines: u32,
         portions: &mut Portions<'_>,
     ) -> Result<()> {
-        let number = match counted.numbers[code] {
+        let number = match codes.numbers[code] {
             Some(number) => number as usize,
             None => {
-                let value = counted.value(code);
-                let number = self.table.of_value(&value, portions, self.counting.weight())?;
+                let labels = codes.labels_of(code);
+                let number = self.table.resolve(labels, portions, self.counting.weight())?;
                 self.collected.reach(self.table.len());
-                counted.numbers[code] = Some(number as u32);
+                codes.numbers[code] = Some(number as u32);
                 number
             }
         };
@@ -176,31 +174,75 @@ impl Worker<'_> {
     }
 }
 
-/// A field of a piece, and the series of its values as far as they were met.
-struct FieldCounts<'r> {
-    column: Option<&'r FieldColumn<'r>>,
-    /// By code; the last one is that of rows without the field.
+/// The fields of a piece that tell series apart: one code for each combination of their values, and the
+/// series of those that were met.
+pub(super) struct FieldCodes<'r> {
+    /// Each with the factor of its codes in those of combinations.
+    columns: Vec<(&'r FieldColumn<'r>, usize)>,
     numbers: Vec<Option<u32>>,
+    /// Series of different streams are different ones.
+    by_stream: bool,
+    stream: &'r Labels,
+    labels: LineLabels<'r>,
 }
 
-impl<'r> FieldCounts<'r> {
-    /// So few values are counted together before they are added to their series.
-    const SMALL: usize = 32;
+impl<'r> FieldCodes<'r> {
+    /// So few combinations are counted together before they are added to their series.
+    const SMALL: usize = 64;
+    const MOST: usize = 1 << 17;
+    /// Where series of different streams are different ones, the list is made anew for each stream.
+    const MOST_BY_STREAM: usize = 256;
 
-    fn new(column: Option<&'r FieldColumn<'r>>) -> Self {
-        let values = column.map_or(0, |column| column.values.len());
-        Self { column, numbers: vec![None; values + 1] }
+    /// `None` where there are too many combinations, or rows can't be counted by fields.
+    pub(super) fn new(
+        recorded: &Recorded<'_>,
+        rows: &'r Rows<'r>,
+        nothing: &'r Labels,
+    ) -> Option<Self> {
+        let (names, by_stream) = match recorded {
+            Recorded::Streams(_) => return None,
+            Recorded::Field(name) => (std::slice::from_ref(name), false),
+            Recorded::Fields { names, by_stream } => (&names[..], *by_stream),
+        };
+        let most = if by_stream { Self::MOST_BY_STREAM } else { Self::MOST };
+        let (mut columns, mut count) = (Vec::new(), 1usize);
+        for column in rows.fields.iter().filter(|column| names.contains(&column.name)) {
+            columns.push((column, count));
+            // One more: for rows without the field.
+            count = count.checked_mul(column.values.len() + 1).filter(|count| *count <= most)?;
+        }
+        let labels = LineLabels::new(nothing);
+        Some(Self { columns, numbers: vec![None; count], by_stream, stream: nothing, labels })
+    }
+
+    /// The rows of a stream follow.
+    fn begin(&mut self, stream: &'r Labels) {
+        self.stream = stream;
+        if self.by_stream {
+            self.numbers.fill(None);
+        }
     }
 
     #[inline]
     fn code(&self, row: usize) -> usize {
-        let code = self.column.and_then(|column| column.codes.get(row));
-        code.map_or(usize::MAX, |code| *code as usize).min(self.numbers.len() - 1)
+        let code = |(column, factor): &(&FieldColumn<'_>, usize)| {
+            let code = column.codes.get(row).map_or(usize::MAX, |code| *code as usize);
+            code.min(column.values.len()) * factor
+        };
+        self.columns.iter().map(code).sum()
     }
 
-    /// Empty for rows without the field.
-    fn value(&self, code: usize) -> Cow<'r, str> {
-        self.column.map_or(Cow::Borrowed(""), |column| label_value(&column.values, code))
+    /// The labels of a combination that the present stream has.
+    fn labels_of(&mut self, code: usize) -> &LineLabels<'r> {
+        self.labels.reset(self.stream);
+        for (column, factor) in &self.columns {
+            let code = code / factor % (column.values.len() + 1);
+            if code < column.values.len() {
+                let value = String::from_utf8_lossy(column.values.get(code));
+                self.labels.add_field(column.name, &value);
+            }
+        }
+        &self.labels
     }
 }
 

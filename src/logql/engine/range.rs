@@ -5,6 +5,7 @@
 //! by one (`Worker::rows`). An aggregation around the window may be folded in: then series are grouped
 //! as it groups them, and labels that it drops are never put together.
 
+use super::columns::FieldCodes;
 use super::groups::{Grouping, SeriesTable};
 use super::pieces::{ROWS_PER_CHECK, Reading, add_fields};
 use super::recorded::Recorded;
@@ -330,14 +331,14 @@ impl<'a> Worker<'a> {
         let mut statistics = Statistics::default();
         reading.piece(piece, scratch, &mut statistics, |rows, picked| {
             let mut portions = bounds.holding.portions();
-            match recorded {
-                Some(Recorded::Field(name)) => {
-                    self.count_field(bounds, (rows, picked), name, &mut portions)?;
-                }
-                _ if reading.pipeline.is_columnar() => {
-                    self.count_columns(bounds, reading, rows, picked, &mut portions)?;
-                }
-                _ => self.rows(bounds, reading, rows, picked, &mut portions)?,
+            let nothing = Labels::empty();
+            let codes = recorded.and_then(|recorded| FieldCodes::new(recorded, rows, &nothing));
+            if let Some(codes) = codes {
+                self.count_fields(bounds, reading, (rows, picked), codes, &mut portions)?;
+            } else if reading.pipeline.is_columnar() {
+                self.count_columns(bounds, reading, rows, picked, &mut portions)?;
+            } else {
+                self.rows(bounds, reading, rows, picked, &mut portions)?;
             }
             Ok(portions.settle()?)
         })?;

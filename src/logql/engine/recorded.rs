@@ -22,6 +22,8 @@ pub(super) enum Recorded<'a> {
     Streams(Vec<i64>),
     /// The field of this name, which is a label of no stream.
     Field(&'a str),
+    /// Fields of these names, which are labels of no stream, and maybe labels that all streams have.
+    Fields { names: Vec<&'a str>, by_stream: bool },
 }
 
 impl Counting {
@@ -41,14 +43,17 @@ impl Counting {
         }
         let selection = &*reading.selection;
         let streams = || (0..selection.stream_count()).map(|it| selection.labels(it as u32));
-        if streams().all(|labels| names.iter().all(|name| labels.get(name).is_some())) {
-            return Some(Recorded::Streams(self.windows.edges()));
-        }
-        match &names[..] {
-            [name] if !self.with_bytes && streams().all(|labels| labels.get(name).is_none()) => {
-                Some(Recorded::Field(name))
-            }
-            _ => None,
+        let is_label = |name: &&String| streams().all(|labels| labels.get(name).is_some());
+        let is_field = |name: &String| streams().all(|labels| labels.get(name).is_none());
+        let (labels, others): (Vec<&String>, Vec<&String>) = names.iter().partition(is_label);
+        match &others[..] {
+            [] => Some(Recorded::Streams(self.windows.edges())),
+            others if self.with_bytes || !others.iter().all(|name| is_field(name)) => None,
+            [name] if labels.is_empty() => Some(Recorded::Field(name)),
+            others => Some(Recorded::Fields {
+                names: others.iter().map(|name| name.as_str()).collect(),
+                by_stream: !labels.is_empty(),
+            }),
         }
     }
 
@@ -89,6 +94,7 @@ impl Worker<'_> {
                 self.statistics.metadata_bytes += with * (name.len() + average) as u64;
                 self.count_values(steps, &known, portions)?;
             }
+            Recorded::Fields { .. } => return Ok(false),
         }
         if let Some(piece) = selection.pieces().get(piece) {
             self.statistics.lines += piece.rows;
@@ -159,17 +165,14 @@ impl Worker<'_> {
 fn label_values<'s>(values: &Texts<'s>) -> impl Iterator<Item = Cow<'s, str>> {
     let (values, ascii) = (*values, std::str::from_utf8(values.bytes).ok());
     let ascii = ascii.filter(|text| text.is_ascii());
-    (0..values.len()).map(move |index| match ascii.and_then(|text| text.get(values.range(index))) {
-        Some(value) if value.len() <= LABEL_LENGTH_MAX => Cow::Borrowed(value),
-        _ => label_value(&values, index),
+    (0..values.len()).map(move |index| {
+        let value = match ascii.and_then(|text| text.get(values.range(index))) {
+            Some(value) => Cow::Borrowed(value),
+            None => String::from_utf8_lossy(values.get(index)),
+        };
+        match value.len() > LABEL_LENGTH_MAX {
+            true => Cow::Owned(value[..value.floor_char_boundary(LABEL_LENGTH_MAX)].to_owned()),
+            false => value,
+        }
     })
-}
-
-/// A value of a field as that of a label.
-pub(super) fn label_value<'s>(values: &Texts<'s>, index: usize) -> Cow<'s, str> {
-    let value = String::from_utf8_lossy(values.get(index));
-    match value.len() > LABEL_LENGTH_MAX {
-        true => Cow::Owned(value[..value.floor_char_boundary(LABEL_LENGTH_MAX)].to_owned()),
-        false => value,
-    }
 }

@@ -260,16 +260,26 @@ fn many_values_of_a_field_count_as_rows_do() {
     for second in 0..1_000 {
         let labels = Labels::from_pairs([("app", "web"), ("pod", &(second % 3).to_string())]);
         let id = (second * 7 % 90).to_string();
-        let fields: &[(&str, &str)] = if second % 5 > 0 { &[("id", &id)] } else { &[] };
+        let kind = ["a", "b", ""][second as usize % 7 % 3];
+        let fields: &[(&str, &str)] = match second % 5 {
+            0 => &[("kind", kind)],
+            1 => &[("id", &id)],
+            _ => &[("id", &id), ("kind", kind)],
+        };
         logs.add(&labels, [line(second, "x", fields)]);
     }
-    let answer = |stage: &str| {
-        let query = format!("sum by (id) (count_over_time({{app=\"web\"}} {stage} [90s]))");
+    let answer = |names: &str, stage: &str| {
+        let query = format!("sum by ({names}) (count_over_time({{app=\"web\"}} {stage} [90s]))");
         let request = Request::range(&query, 0, 1_000 * SECOND, 50 * SECOND);
         shown(&run(&Engine::default(), &logs, &request).unwrap())
     };
-    assert_eq!(answer("").len(), 73);
-    assert_eq!(answer(""), answer("| drop nosuch"));
+    assert_eq!(answer("id", "").len(), 73);
+    for names in ["id", "kind", "kind, id", "kind, pod", "id, pod", "id, kind, pod, nosuch"] {
+        for filter in ["", "| kind=\"a\""] {
+            let by_rows = answer(names, &format!("{filter} | drop nosuch"));
+            assert_eq!(answer(names, filter), by_rows, "{names} {filter}");
+        }
+    }
 }
 
 proptest! {
@@ -280,7 +290,7 @@ proptest! {
         start in -50_i64..100, function in prop::sample::select(vec!["count", "bytes"]),
         around in prop::sample::select(vec!["@", "sum(@)", "sum by (level) (@)", "sum by (pod) (@)",
             "sum by (pod, level) (@)", "sum without (pod) (@)", "max by (pod) (@)", "count(@)",
-            "count(sum by (level) (@))", "count(sum by (pod, level) (@))", "count(max(@))"]),
+            "sum by (level, nosuch) (@)", "count(sum by (level) (@))", "count(sum by (pod, level) (@))", "count(max(@))"]),
         filter in prop::sample::select(vec!["", "|= \"1 \"", "| level=\"1\"", "!= \"2 \" | level!=\"0\""]),
     ) {
         let logs = stored(&rows, pieces_of);
