@@ -66,7 +66,7 @@ impl Pick<'_> {
             return Ok(Vec::new());
         }
         let mut portions = self.holding.portions();
-        let groups = grouped(&series, self.grouping.choice(), &mut portions)?;
+        let groups = grouped(&series, self.grouping, &mut portions)?;
         let picker = Picker { pick: self, series: &series };
         let steps = parameter.len();
         if steps == 1 {
@@ -141,10 +141,14 @@ impl Pick<'_> {
 /// The series of each group, in their order.
 fn grouped(
     series: &[Series],
-    choice: LabelChoice,
+    grouping: &Grouping,
     portions: &mut Portions<'_>,
 ) -> Result<Vec<Vec<usize>>> {
-    let mut numbers = LabelGroups::new(choice);
+    if !grouping.without && grouping.labels.is_empty() && !series.is_empty() {
+        // All are one group, whatever their labels.
+        return Ok(vec![(0..series.len()).collect()]);
+    }
+    let mut numbers = LabelGroups::new(grouping.choice());
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, one) in series.iter().enumerate() {
         let group = numbers.number(&one.labels, portions)?;
