@@ -9,16 +9,18 @@
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
 mod load;
+mod logs;
 mod store;
 
 use load::{Load, SERIES};
+use logs::{APPS, LINES, LineLoad, LineStore};
 use std::hint::black_box;
 use std::process::ExitCode;
 use store::Store;
 
 type Work = fn();
 
-const WORKS: [(&str, Work); 7] = [
+const WORKS: [(&str, Work); 12] = [
     ("remote-write", remote_write),
     ("new-series", new_series),
     ("flush", flush),
@@ -26,6 +28,11 @@ const WORKS: [(&str, Work); 7] = [
     ("sum-by-rate", sum_by_rate),
     ("label-values", label_values),
     ("series", series),
+    ("log-push", log_push),
+    ("log-flush", log_flush),
+    ("log-merge", log_merge),
+    ("log-search", log_search),
+    ("log-count", log_count),
 ];
 
 fn main() -> ExitCode {
@@ -146,4 +153,62 @@ fn half_flushed() -> Store {
     let mut store = in_parts(&mut load, 1, 4);
     store.write(&load.next_scrape());
     store
+}
+
+/// Bodies of Loki's push: decompressed, decoded, encoded for the write-ahead log, applied to the head.
+fn log_push() {
+    const BODIES: usize = 10;
+    let mut load = LineLoad::new();
+    let mut store = LineStore::new();
+    let bodies: Vec<_> = (0..BODIES).map(|_| load.next_body()).collect();
+    count(BODIES * LINES, || bodies.iter().map(|body| store.write(body)).sum());
+}
+
+fn log_flush() {
+    let (mut load, mut store) = (LineLoad::new(), LineStore::new());
+    for _ in 0..20 {
+        store.write(&load.next_body());
+    }
+    count(1, || {
+        store.flush();
+        store.parts()
+    });
+}
+
+/// A store with a part for each of four runs of bodies.
+fn lines_in_parts(load: &mut LineLoad) -> LineStore {
+    let mut store = LineStore::new();
+    for _ in 0..4 {
+        for _ in 0..10 {
+            store.write(&load.next_body());
+        }
+        store.flush();
+    }
+    store
+}
+
+fn log_merge() {
+    let store = lines_in_parts(&mut LineLoad::new());
+    count(1, || {
+        store.merge();
+        store.parts()
+    });
+}
+
+/// Counts lines that hold a text, by app.
+fn log_search() {
+    let mut load = LineLoad::new();
+    let store = lines_in_parts(&mut load);
+    store.merge();
+    let query = "sum by (app) (count_over_time({cluster=\"one\"} |= \"from 10.0.3.77 took\" [1h]))";
+    count(APPS / 2, || store.query(query, load.end_ns()));
+}
+
+/// Counts all lines by a field and in windows that cut row groups.
+fn log_count() {
+    let mut load = LineLoad::new();
+    let store = lines_in_parts(&mut load);
+    store.merge();
+    let query = "sum by (app, level) (count_over_time({cluster=\"one\"}[50s]))";
+    count(APPS * 3, || store.query(query, load.end_ns()));
 }
