@@ -184,7 +184,8 @@ impl LogStore {
         tenant: &TenantId,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Tail, StoreError> {
-        Ok(self.store.tenant_or_new(tenant)?.state.follow(wake))
+        // A tenant without data comes to exist, so the limit of tenants holds as for a batch.
+        Ok(self.store.tenant_for_batch(tenant)?.state.follow(wake))
     }
 
     /// The lines among fresh ones that are wanted.
