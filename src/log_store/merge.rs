@@ -228,10 +228,7 @@ impl Loaded {
     fn read(group: Group, buffer: &mut PageBuffer) -> Result<Self, StoreError> {
         let mut times = Vec::new();
         group.times(&mut times, buffer)?;
-        let mut streams = Vec::with_capacity(times.len());
-        for run in &group.head.runs {
-            streams.resize(streams.len() + run.rows as usize, run.stream);
-        }
+        let streams = group.head.streams_of_rows();
         let mut fields = Vec::new();
         group.each_field(None, buffer, |name, bytes| {
             let mut column = TextColumn::default();

@@ -4,7 +4,8 @@
 //! cancelling, the memory that a query may take, notes for its author, what it counts about itself,
 //! and the tree that explains where its time went.
 //! Lives here, of the evaluation: durations and numbers as text, positions in a query, the grid of
-//! steps, columns with a slot per step, aggregations, binary operators with vector matching.
+//! steps, columns with a slot per step, aggregations, binary operators with vector matching; what running
+//! a script of test cases finds.
 //! Not here: any language's syntax or functions, any storage, what a client is told (protocols).
 //! Invariants: a check costs one atomic read between looks at the clock; what was reserved is
 //! given back when its holder is dropped; nothing is called through a pointer for each sample.
@@ -31,6 +32,7 @@ mod pool;
 mod position;
 mod queue;
 mod regexes;
+mod script;
 mod series;
 mod stats;
 mod trace;
@@ -53,6 +55,7 @@ pub use pool::{Pool, PoolLoad, PoolSettings, Turn};
 pub use position::{LineColumn, Position};
 pub use queue::QueueFull;
 pub use regexes::{RegexBudget, TooManyRegexes};
+pub use script::{ScriptError, ScriptReport};
 pub use series::{DUPLICATES, Series, has_duplicates, merged};
 pub use stats::SampleStats;
 pub use trace::{Trace, TraceNode};

@@ -37,6 +37,15 @@ pub(crate) struct GroupHead {
 }
 
 impl GroupHead {
+    /// The stream of each row.
+    pub(crate) fn streams_of_rows(&self) -> Vec<u32> {
+        let mut streams = Vec::with_capacity(self.rows as usize);
+        for run in &self.runs {
+            streams.resize(streams.len() + run.rows as usize, run.stream);
+        }
+        streams
+    }
+
     pub(crate) fn encode(&self, writer: &mut ByteWriter) {
         writer.varint(u64::from(self.rows));
         writer.varint(self.runs.len() as u64);

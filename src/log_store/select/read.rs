@@ -227,7 +227,7 @@ impl Selection {
         if let Some(lines) = &lines
             && !source.deletes.is_empty()
         {
-            let of_rows = streams_of_rows(group);
+            let of_rows = group.head.streams_of_rows();
             let field = |name: &str| read_field(group, name, &mut PageBuffer::default());
             let context = (&times, &of_rows, streams.as_slice());
             if let Some(deleted) = deleted_rows(&source.deletes, info.time, context, lines, field)?
@@ -370,14 +370,6 @@ fn rows_within(group: &Group, times: &[i64], time: TimeRange) -> RowSet {
         start = end;
     }
     rows
-}
-
-fn streams_of_rows(group: &Group) -> Vec<u32> {
-    let mut streams = Vec::with_capacity(group.rows());
-    for run in &group.head.runs {
-        streams.resize(streams.len() + run.rows as usize, run.stream);
-    }
-    streams
 }
 
 /// Appends the numbers in the selection of the rows' streams.

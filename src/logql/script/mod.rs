@@ -36,45 +36,14 @@ use crate::engine::{Engine, Request};
 use crate::memory::MemoryLogs;
 use crate::value::{LogLines, Value};
 use command::Command;
-use model::ErrorKind;
 use platform::Clock;
-use query::{Series, format_number};
-use std::fmt;
-
-/// Something is wrong with a script, or a script has found something wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScriptError {
-    pub file: String,
-    pub line: usize,
-    pub message: String,
-}
-
-impl fmt::Display for ScriptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
-    }
-}
-
-impl std::error::Error for ScriptError {}
-
-impl ScriptError {
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-}
+use query::{ScriptError, ScriptReport, Series, format_number};
 
 /// A script that has been read.
 #[derive(Clone, Debug)]
 pub struct Script {
     file: String,
     commands: Vec<Command>,
-}
-
-/// How many evaluations went as expected, and what was wrong with the others.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    pub passed: usize,
-    pub failures: Vec<ScriptError>,
 }
 
 /// How many rows the pieces of the stores have.
@@ -91,8 +60,8 @@ impl Script {
         Ok(Self { file: file.to_owned(), commands })
     }
 
-    pub fn run(&self, engine: &Engine, clock: &dyn Clock) -> Report {
-        let mut report = Report::default();
+    pub fn run(&self, engine: &Engine, clock: &dyn Clock) -> ScriptReport {
+        let mut report = ScriptReport::default();
         let mut stores = PIECE_ROWS.map(MemoryLogs::with_pieces_of);
         for command in &self.commands {
             match command {

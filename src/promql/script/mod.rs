@@ -29,9 +29,8 @@ use crate::engine::{Engine, QueryTimes, QueryValue, Request};
 use crate::error::QueryError;
 use crate::storage::Storage;
 use compare::{check_annotations, check_failure, check_result, middle_of_range};
-use model::ErrorKind;
 use platform::Clock;
-use std::fmt;
+use query::{ScriptError, ScriptReport};
 
 /// What a script runs against.
 pub trait Backend {
@@ -40,40 +39,11 @@ pub trait Backend {
     fn storage(&self) -> &dyn Storage;
 }
 
-/// Something is wrong with a script, or a script has found something wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScriptError {
-    pub file: String,
-    pub line: usize,
-    pub message: String,
-}
-
-impl fmt::Display for ScriptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
-    }
-}
-
-impl std::error::Error for ScriptError {}
-
-impl ScriptError {
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-}
-
 /// A script that has been read.
 #[derive(Clone, Debug)]
 pub struct Script {
     file: String,
     commands: Vec<Command>,
-}
-
-/// How many evaluations went as expected, and what was wrong with the others.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    pub passed: usize,
-    pub failures: Vec<ScriptError>,
 }
 
 impl Script {
@@ -87,8 +57,13 @@ impl Script {
         Ok(Self { file: file.to_owned(), commands })
     }
 
-    pub fn run(&self, engine: &Engine, clock: &dyn Clock, backend: &mut dyn Backend) -> Report {
-        let mut report = Report::default();
+    pub fn run(
+        &self,
+        engine: &Engine,
+        clock: &dyn Clock,
+        backend: &mut dyn Backend,
+    ) -> ScriptReport {
+        let mut report = ScriptReport::default();
         for command in &self.commands {
             let (line, result) = match command {
                 Command::Clear { line } => (*line, backend.clear()),

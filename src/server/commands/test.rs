@@ -10,7 +10,8 @@ use clap::Subcommand;
 use platform::threads::Helpers;
 use platform::{Disk, RealClock};
 use promql::Engine;
-use promql::script::{MemoryStorage, Script, ScriptError};
+use promql::script::MemoryStorage;
+use query::{ScriptError, ScriptReport};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -42,20 +43,20 @@ pub(super) fn run(config: &Config, command: &TestCommand) -> Outcome {
     match command {
         TestCommand::Promql { files } => {
             let engine = Engine::new(config.promql.engine_options(Helpers::none()));
-            scripts(files, |name, text| promql_script(&engine, name, text))
+            scripts(files, |name, text| {
+                let script = promql::script::Script::parse(name, text)?;
+                Ok(script.run(&engine, &RealClock::new(), &mut MemoryStorage::new()))
+            })
         }
         TestCommand::Logql { files } => {
             let options = config.protocols.logs.engine_options(Helpers::none());
             let engine = logql::Engine::new(options);
-            scripts(files, |name, text| logql_script(&engine, name, text))
+            scripts(files, |name, text| {
+                let script = logql::script::Script::parse(name, text)?;
+                Ok(script.run(&engine, &RealClock::new()))
+            })
         }
     }
-}
-
-/// A check that failed: the line of the script, and why.
-struct FailedCheck {
-    line: usize,
-    message: String,
 }
 
 /// How many answers were as expected, and how many failures there were.
@@ -65,14 +66,18 @@ struct Tally {
     failed: usize,
 }
 
-/// Runs files; `run` answers how many answers of one were as expected, and the others.
-fn scripts(files: &[PathBuf], run: impl Fn(&str, &str) -> (usize, Vec<FailedCheck>)) -> Outcome {
+/// Runs files; `run` takes the name and the text of one.
+fn scripts(
+    files: &[PathBuf],
+    run: impl Fn(&str, &str) -> Result<ScriptReport, ScriptError>,
+) -> Outcome {
     let mut tally = Tally::default();
     for file in files {
         let text = read(file)?;
         let name = file.display().to_string();
-        let (passed, failures) = run(&name, &text);
-        print(&report(&name, &text, &failures))?;
+        let ScriptReport { passed, failures } =
+            run(&name, &text).unwrap_or_else(ScriptReport::from);
+        print(&report(&text, &failures))?;
         let failed = failures.len();
         print(&format!("{name}: {passed} as expected, {failed} not\n"))?;
         tally.passed += passed;
@@ -94,33 +99,10 @@ fn read(file: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", file.display()).into())
 }
 
-fn promql_script(engine: &Engine, name: &str, text: &str) -> (usize, Vec<FailedCheck>) {
-    let failed = |error: ScriptError| FailedCheck { line: error.line, message: error.message };
-    match Script::parse(name, text) {
-        Ok(script) => {
-            let report = script.run(engine, &RealClock::new(), &mut MemoryStorage::new());
-            (report.passed, report.failures.into_iter().map(failed).collect())
-        }
-        Err(error) => (0, vec![failed(error)]),
-    }
-}
-
-fn logql_script(engine: &logql::Engine, name: &str, text: &str) -> (usize, Vec<FailedCheck>) {
-    use logql::script::{Script, ScriptError};
-    let failed = |error: ScriptError| FailedCheck { line: error.line, message: error.message };
-    match Script::parse(name, text) {
-        Ok(script) => {
-            let report = script.run(engine, &RealClock::new());
-            (report.passed, report.failures.into_iter().map(failed).collect())
-        }
-        Err(error) => (0, vec![failed(error)]),
-    }
-}
-
 /// Each failure under the line of the script that it is about.
-fn report(file: &str, text: &str, failures: &[FailedCheck]) -> String {
+fn report(text: &str, failures: &[ScriptError]) -> String {
     let mut report = String::new();
-    for FailedCheck { line: number, message } in failures {
+    for ScriptError { file, line: number, message } in failures {
         let line = text.lines().nth(number.saturating_sub(1)).unwrap_or_default();
         let _ = writeln!(report, "{file}:{number}: {}\n    {message}", line.trim());
     }
