@@ -1,5 +1,8 @@
 //! CRC32C against bad bytes, XXH3 for identity. Both have frozen specifications, so both may stand
-//! in files.
+//! in files; the hash with a secret seed may not.
+
+use std::hash::{BuildHasher, RandomState};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// CRC32C (Castagnoli) of the bytes.
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -17,6 +20,26 @@ pub fn xxh3_64(bytes: &[u8]) -> u64 {
 
 pub fn xxh3_128(bytes: &[u8]) -> u128 {
     xxhash_rust::xxh3::xxh3_128(bytes)
+}
+
+/// A hash for tables whose keys strangers may choose: they don't know the seed, which differs from value
+/// to value, and so can't make keys collide. Never for what is written to a file.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretHash {
+    seed: u64,
+}
+
+impl Default for SecretHash {
+    fn default() -> Self {
+        Self { seed: RandomState::new().hash_one(0) }
+    }
+}
+
+impl SecretHash {
+    #[inline]
+    pub fn of(self, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed)
+    }
 }
 
 #[cfg(test)]

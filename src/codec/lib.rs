@@ -11,4 +11,4 @@ mod bytes;
 mod checksum;
 
 pub use bytes::{ByteReader, ByteWriter, DecodeError};
-pub use checksum::{crc32c, crc32c_append, xxh3_64, xxh3_128};
+pub use checksum::{SecretHash, crc32c, crc32c_append, xxh3_64, xxh3_128};

@@ -1,12 +1,13 @@
 //! Distinct texts, numbered in the order of their first appearance.
 
 use crate::TextList;
-use codec::xxh3_64;
+use codec::SecretHash;
 
 /// A table with open addressing over the texts themselves: no text is copied twice, and nothing is
-/// allocated for each.
+/// allocated for each. Texts come from strangers, so the seed of the hash is not known to them.
 #[derive(Clone, Debug, Default)]
 pub struct Interner {
+    hash: SecretHash,
     texts: TextList,
     hashes: Vec<u32>,
     /// The number of a text + 1, or 0 in an empty slot.
@@ -43,7 +44,7 @@ impl Interner {
         if self.table.is_empty() {
             return None;
         }
-        let hash = xxh3_64(text) as u32;
+        let hash = self.hash.of(text) as u32;
         let slot = self.slot(hash, text);
         self.table[slot].checked_sub(1)
     }
@@ -53,7 +54,7 @@ impl Interner {
         if self.texts.len() * 4 >= self.table.len() * 3 {
             self.grow();
         }
-        let hash = xxh3_64(text) as u32;
+        let hash = self.hash.of(text) as u32;
         let slot = self.slot(hash, text);
         if let Some(known) = self.table[slot].checked_sub(1) {
             return known;

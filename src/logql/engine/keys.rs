@@ -4,12 +4,11 @@
 //! allocation. Keys may come from log lines, which strangers write: the seed of the hash is not known to
 //! them.
 
-use std::hash::{BuildHasher, RandomState};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use codec::SecretHash;
 
 #[derive(Debug)]
 pub(crate) struct KeyTable {
-    seed: u64,
+    hash: SecretHash,
     bytes: Vec<u8>,
     /// Where each key ends.
     ends: Vec<usize>,
@@ -28,8 +27,8 @@ const SLOTS_MIN: usize = 16;
 
 impl Default for KeyTable {
     fn default() -> Self {
-        let seed = RandomState::new().hash_one(0);
-        Self { seed, bytes: Vec::new(), ends: Vec::new(), slots: vec![Slot::default(); SLOTS_MIN] }
+        let slots = vec![Slot::default(); SLOTS_MIN];
+        Self { hash: SecretHash::default(), bytes: Vec::new(), ends: Vec::new(), slots }
     }
 }
 
@@ -70,7 +69,7 @@ impl KeyTable {
 
     #[inline]
     fn hash(&self, key: &[u8]) -> u32 {
-        xxh3_64_with_seed(key, self.seed) as u32
+        self.hash.of(key) as u32
     }
 
     /// The slot of the key, or the empty one where it belongs.
