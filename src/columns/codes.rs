@@ -1,14 +1,17 @@
 //! Codes: small whole numbers that stand for the entries of a dictionary.
 //!
-//! Two forms, the smaller of which is taken. Runs: a length for each run of equal codes, where a code
-//! that was not there before and is the next new one is written as 0. So the codes of identifiers,
-//! each of which stands in a few neighbouring rows, take little more than a byte a run. Packed: as many
-//! bits for each code as the largest one needs.
+//! Three forms, the smallest of which is taken. Rising: every code is the next new one, so nothing is
+//! written. Runs: a length for each run of equal codes, where a code that was not there before and is
+//! the next new one is written as 0. So the codes of identifiers, each of which stands in a few
+//! neighbouring rows, take little more than a byte a run. Packed: as many bits for each code as the
+//! largest one needs.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
+use std::ops::Range;
 
 const RUNS: u8 = 0;
 const PACKED: u8 = 1;
+const RISING: u8 = 2;
 
 /// The bits that codes below `distinct` need.
 fn width_of(distinct: u32) -> u32 {
@@ -20,7 +23,9 @@ pub fn encode_codes(codes: &[u32], distinct: u32, writer: &mut ByteWriter) {
     let width = width_of(distinct) as usize;
     let packed_bytes = (codes.len() * width).div_ceil(8);
     let runs = codes.chunk_by(|left, right| left == right).count();
-    if runs * 2 <= packed_bytes || width == 0 {
+    if codes.iter().zip(0..).all(|(code, next)| *code == next) {
+        writer.u8(RISING);
+    } else if runs * 2 <= packed_bytes || width == 0 {
         writer.u8(RUNS);
         write_runs(codes, writer);
     } else {
@@ -70,7 +75,97 @@ pub fn decode_codes(
     match reader.u8()? {
         RUNS => read_runs(reader, count, distinct, into),
         PACKED => read_packed(reader, count, distinct, into),
+        RISING if count as u64 <= u64::from(distinct) => {
+            into.extend(0..count as u32);
+            Ok(())
+        }
         _ => Err(wrong),
+    }
+}
+
+/// Appends the codes of the rows at rising places, of `count` that there are, all below `distinct`.
+pub fn pick_codes(
+    reader: &mut ByteReader<'_>,
+    (count, distinct): (usize, u32),
+    rows: &[u32],
+    into: &mut Vec<u32>,
+) -> Result<(), DecodeError> {
+    let wrong = reader.value_error("not a list of codes");
+    let start = into.len();
+    match reader.u8()? {
+        RUNS => pick_from_runs(reader, (count, distinct), rows, into)?,
+        PACKED => {
+            let width = width_of(distinct) as usize;
+            let bytes = reader.bytes((count * width).div_ceil(8))?;
+            into.extend(rows.iter().map(|row| packed_at(bytes, *row as usize * width, width)));
+        }
+        RISING => into.extend_from_slice(rows),
+        _ => return Err(wrong),
+    }
+    let is_known = |code: &u32| *code < distinct;
+    if into[start..].iter().all(is_known) { Ok(()) } else { Err(wrong) }
+}
+
+/// Calls `each` with the ranges of rows, of `count` that there are, that have a code.
+pub fn rows_with_code(
+    reader: &mut ByteReader<'_>,
+    (count, distinct): (usize, u32),
+    wanted: u32,
+    mut each: impl FnMut(Range<usize>),
+) -> Result<(), DecodeError> {
+    if reader.clone().u8()? != RUNS {
+        let mut codes = Vec::new();
+        decode_codes(reader, count, distinct, &mut codes)?;
+        let rows = codes.iter().enumerate().filter(|(_, code)| **code == wanted);
+        rows.for_each(|(row, _)| each(row..row + 1));
+        return Ok(());
+    }
+    reader.u8()?;
+    let (mut runs, mut start) = (Runs { reader, distinct, next: 0, left: count }, 0);
+    while runs.left > 0 {
+        let (code, length) = runs.next()?;
+        if code == wanted {
+            each(start..start + length);
+        }
+        start += length;
+    }
+    Ok(())
+}
+
+/// The code of so many bits that begins at a bit.
+fn packed_at(bytes: &[u8], bit: usize, width: usize) -> u32 {
+    let mut word = [0; 8];
+    let from = &bytes[(bit / 8).min(bytes.len())..];
+    let length = from.len().min(word.len());
+    word[..length].copy_from_slice(&from[..length]);
+    (u64::from_le_bytes(word) >> (bit % 8) & ((1 << width) - 1)) as u32
+}
+
+/// Reads runs one after the other.
+struct Runs<'r, 'b> {
+    reader: &'r mut ByteReader<'b>,
+    distinct: u32,
+    next: u32,
+    left: usize,
+}
+
+impl Runs<'_, '_> {
+    /// The code of the next run, and its length.
+    fn next(&mut self) -> Result<(u32, usize), DecodeError> {
+        let wrong = self.reader.value_error("a run of an unknown code, or of no row");
+        let code = match self.reader.varint()? {
+            0 => {
+                self.next += 1;
+                u64::from(self.next - 1)
+            }
+            code => code - 1,
+        };
+        let length = self.reader.length(self.left)?;
+        if code >= u64::from(self.distinct) || length == 0 {
+            return Err(wrong);
+        }
+        self.left -= length;
+        Ok((code as u32, length))
     }
 }
 
@@ -80,21 +175,28 @@ fn read_runs(
     distinct: u32,
     into: &mut Vec<u32>,
 ) -> Result<(), DecodeError> {
-    let (end, mut next) = (into.len() + count, 0u32);
-    while into.len() < end {
-        let wrong = reader.value_error("a run of an unknown code, or of no row");
-        let code = match reader.varint()? {
-            0 => {
-                next += 1;
-                u64::from(next - 1)
-            }
-            code => code - 1,
-        };
-        let length = reader.length(end - into.len())?;
-        if code >= u64::from(distinct) || length == 0 {
-            return Err(wrong);
+    let mut runs = Runs { reader, distinct, next: 0, left: count };
+    while runs.left > 0 {
+        let (code, length) = runs.next()?;
+        into.resize(into.len() + length, code);
+    }
+    Ok(())
+}
+
+fn pick_from_runs(
+    reader: &mut ByteReader<'_>,
+    (count, distinct): (usize, u32),
+    rows: &[u32],
+    into: &mut Vec<u32>,
+) -> Result<(), DecodeError> {
+    let mut runs = Runs { reader, distinct, next: 0, left: count };
+    let (mut code, mut behind) = (0, 0);
+    for row in rows {
+        while behind <= *row as usize {
+            let (of_run, length) = runs.next()?;
+            (code, behind) = (of_run, behind + length);
         }
-        into.resize(into.len() + length, code as u32);
+        into.push(code);
     }
     Ok(())
 }
@@ -139,6 +241,17 @@ mod tests {
         decode_codes(&mut reader, codes.len(), distinct, &mut back).unwrap();
         assert_eq!(&back[1..], codes);
         reader.finish().unwrap();
+        let rows: Vec<u32> = (0..codes.len() as u32).filter(|row| row % 7 == 3).collect();
+        let (mut reader, mut picked) = (ByteReader::new(&writer.bytes), Vec::new());
+        pick_codes(&mut reader, (codes.len(), distinct), &rows, &mut picked).unwrap();
+        let expected: Vec<u32> = rows.iter().map(|row| codes[*row as usize]).collect();
+        assert_eq!(picked, expected);
+        let (code, mut found) = (codes.first().copied().unwrap_or_default(), Vec::new());
+        let mut reader = ByteReader::new(&writer.bytes);
+        rows_with_code(&mut reader, (codes.len(), distinct), code, |rows| found.extend(rows))
+            .unwrap();
+        let expected: Vec<usize> = (0..codes.len()).filter(|row| codes[*row] == code).collect();
+        assert_eq!(found, expected);
     }
 
     proptest! {
@@ -155,6 +268,12 @@ mod tests {
         #[test]
         fn any_bytes_are_codes_or_an_error(bytes: Vec<u8>, count in 0usize..1_000, distinct: u32) {
             let mut codes = Vec::new();
+            let rows: Vec<u32> = (0..count as u32).step_by(9).collect();
+            let mut reader = ByteReader::new(&bytes);
+            if pick_codes(&mut reader, (count, distinct), &rows, &mut codes).is_ok() {
+                prop_assert!(codes.len() == rows.len() && codes.iter().all(|code| *code < distinct));
+            }
+            codes.clear();
             if decode_codes(&mut ByteReader::new(&bytes), count, distinct, &mut codes).is_ok() {
                 prop_assert_eq!(codes.len(), count);
                 prop_assert!(codes.iter().all(|code| *code < distinct));

@@ -20,11 +20,14 @@ mod numbers;
 mod text_column;
 mod texts;
 
-pub use codes::{decode_codes, encode_codes};
+pub use codes::{decode_codes, encode_codes, pick_codes, rows_with_code};
 pub use effort::Effort;
-pub use ids::{hex_to_ids, ids_to_hex, is_hex};
+pub use ids::{
+    ID_DIGITS_MAX, ID_DIGITS_MIN, IdForm, UUID_LENGTH, each_identifier, end_of_uuid, hex_to_ids,
+    id_form, identifier, ids_to_hex, is_hex, is_uuid, is_word_byte,
+};
 pub use index::{IdIndexBuilder, IdPage, IdQuery, hash_id};
 pub use interner::Interner;
-pub use numbers::{decode_numbers, encode_numbers};
-pub use text_column::{ABSENT, TextColumn, TextColumnBuilder};
+pub use numbers::{Numbers, decode_numbers, encode_numbers};
+pub use text_column::{ABSENT, IdColumn, TextColumn, TextColumnBuilder, rows_with_text};
 pub use texts::TextList;

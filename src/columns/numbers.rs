@@ -1,31 +1,134 @@
-//! Whole numbers, with pcodec.
+//! Whole numbers, with pcodec, in blocks of [`BLOCK`] of which each can be read by itself.
+//!
+//! What the blocks have in common, such as the tables of the entropy coder, is written once before them.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
-use pco::ChunkConfig;
-use pco::standalone::{simple_compress, simple_decompress_into};
+use pco::wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor};
+use pco::{ChunkConfig, PagingSpec};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How many numbers a block holds; the last one may hold fewer.
+const BLOCK: usize = 4_096;
 
 /// Writes numbers; how many there are is the caller's to know.
 pub fn encode_numbers(numbers: &[u64], level: usize, writer: &mut ByteWriter) {
-    let config = ChunkConfig::default().with_compression_level(level);
-    // It fails only for a configuration that is not allowed.
-    let bytes = simple_compress(numbers, &config).expect("the level is allowed");
-    writer.prefixed(&bytes);
+    let blocks: Vec<usize> = numbers.chunks(BLOCK).map(<[u64]>::len).collect();
+    if blocks.is_empty() {
+        return writer.prefixed(&[]);
+    }
+    let count = blocks.len();
+    let config = ChunkConfig::default()
+        .with_compression_level(level)
+        .with_paging_spec(PagingSpec::Exact(blocks));
+    let compressor = FileCompressor::default();
+    // It fails only for a configuration that is not allowed, and where writing fails.
+    let mut chunk = compressor.chunk_compressor(numbers, &config).expect("the level is allowed");
+    let mut block = compressor.write_header(Vec::new()).expect("memory takes it");
+    block = chunk.write_meta(block).expect("memory takes it");
+    writer.prefixed(&block);
+    for index in 0..count {
+        block.clear();
+        block = chunk.write_page(index, block).expect("memory takes it");
+        writer.prefixed(&block);
+    }
 }
 
-/// Appends `count` numbers.
+/// Numbers whose blocks are read on demand.
+#[derive(Debug)]
+pub struct Numbers<'b> {
+    count: usize,
+    bytes: Cow<'b, [u8]>,
+    /// Where the blocks are in `bytes`.
+    blocks: Vec<Range<usize>>,
+    /// `None` where there are no numbers.
+    decoder: Option<ChunkDecompressor<u64>>,
+}
+
+impl<'b> Numbers<'b> {
+    /// Finds the blocks of `count` numbers.
+    pub fn read(reader: &mut ByteReader<'b>, count: usize) -> Result<Self, DecodeError> {
+        let wrong = reader.value_error("not a list of numbers");
+        let (start, bytes) = (reader.offset(), reader.clone().bytes(reader.remaining())?);
+        let bytes = Cow::Borrowed(bytes);
+        let common = reader.prefixed()?;
+        if count == 0 {
+            let is_empty = common.is_empty();
+            let none = Self { count, bytes, blocks: Vec::new(), decoder: None };
+            return if is_empty { Ok(none) } else { Err(wrong) };
+        }
+        let (file, rest) = FileDecompressor::new(common).map_err(|_| wrong)?;
+        let (decoder, _) = file.chunk_decompressor(rest).map_err(|_| wrong)?;
+        let block = |_| {
+            let length = reader.prefixed()?.len();
+            let end = reader.offset() - start;
+            Ok(end - length..end)
+        };
+        let blocks = (0..count.div_ceil(BLOCK)).map(block).collect::<Result<_, DecodeError>>()?;
+        Ok(Self { count, bytes, blocks, decoder: Some(decoder) })
+    }
+
+    /// The same from bytes that hold nothing else, which are kept.
+    pub fn of_bytes(bytes: Vec<u8>, count: usize) -> Result<Numbers<'static>, DecodeError> {
+        let mut reader = ByteReader::new(&bytes);
+        let Numbers { blocks, decoder, .. } = Numbers::read(&mut reader, count)?;
+        reader.finish()?;
+        Ok(Numbers { count, bytes: Cow::Owned(bytes), blocks, decoder })
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The places of the numbers of the block in which one is.
+    pub fn block_of(&self, index: usize) -> Range<usize> {
+        let start = index / BLOCK * BLOCK;
+        start..(start + BLOCK).min(self.count)
+    }
+
+    /// Appends the numbers of the block in which one is.
+    pub fn block(&mut self, index: usize, into: &mut Vec<u64>) -> Result<(), DecodeError> {
+        let wrong = DecodeError::Value { offset: 0, what: "not a block of numbers" };
+        let (range, start) = (self.block_of(index), into.len());
+        let (Some(bytes), Some(decoder)) = (self.blocks.get(index / BLOCK), &mut self.decoder)
+        else {
+            return Err(wrong);
+        };
+        into.resize(start + range.len(), 0);
+        let bytes = self.bytes.get(bytes.clone()).ok_or(wrong)?;
+        let mut page = decoder.page_decompressor(bytes, range.len()).map_err(|_| wrong)?;
+        match page.read(&mut into[start..]) {
+            Ok(progress) if progress.n_processed == range.len() && progress.finished => Ok(()),
+            _ => Err(wrong),
+        }
+    }
+
+    /// Appends the numbers at rising places.
+    pub fn pick(&mut self, places: &[u32], into: &mut Vec<u64>) -> Result<(), DecodeError> {
+        let mut block = Vec::new();
+        for of_block in places.chunk_by(|a, b| *a as usize / BLOCK == *b as usize / BLOCK) {
+            block.clear();
+            let start = self.block_of(of_block[0] as usize).start;
+            self.block(of_block[0] as usize, &mut block)?;
+            into.extend(of_block.iter().map(|place| block[*place as usize - start]));
+        }
+        Ok(())
+    }
+}
+
+/// Appends all of `count` numbers.
 pub fn decode_numbers(
     reader: &mut ByteReader<'_>,
     count: usize,
     into: &mut Vec<u64>,
 ) -> Result<(), DecodeError> {
-    let wrong = reader.value_error("not a list of numbers");
-    let bytes = reader.prefixed()?;
-    let start = into.len();
-    into.resize(start + count, 0);
-    match simple_decompress_into(bytes, &mut into[start..]) {
-        Ok(progress) if progress.n_processed == count && progress.finished => Ok(()),
-        _ => Err(wrong),
-    }
+    let mut numbers = Numbers::read(reader, count)?;
+    into.reserve(count);
+    (0..count).step_by(BLOCK).try_for_each(|first| numbers.block(first, into))
 }
 
 #[cfg(test)]
@@ -41,7 +144,28 @@ mod tests {
             let mut back = vec![3];
             let mut reader = ByteReader::new(&writer.bytes);
             decode_numbers(&mut reader, numbers.len(), &mut back).unwrap();
+            reader.finish().unwrap();
             prop_assert_eq!(&back[1..], &numbers);
+        }
+
+        #[test]
+        fn single_numbers_come_back(
+            seed: u32, count in 1usize..20_000, rows in prop::collection::btree_set(0u32..20_000, 0..9),
+        ) {
+            let numbers: Vec<u64> =
+                (0..count as u64).map(|i| i * 3 + ((i * u64::from(seed)) >> 7 & 63)).collect();
+            let rows: Vec<u32> = rows.into_iter().filter(|row| (*row as usize) < count).collect();
+            let mut writer = ByteWriter::default();
+            encode_numbers(&numbers, 4, &mut writer);
+            let mut picked = Vec::new();
+            let mut reader = ByteReader::new(&writer.bytes);
+            Numbers::read(&mut reader, count).unwrap().pick(&rows, &mut picked).unwrap();
+            let mut kept = Numbers::of_bytes(writer.bytes.clone(), count).unwrap();
+            let mut again = Vec::new();
+            kept.pick(&rows, &mut again).unwrap();
+            prop_assert_eq!(&again, &picked);
+            let expected: Vec<u64> = rows.iter().map(|row| numbers[*row as usize]).collect();
+            prop_assert_eq!(picked, expected);
         }
 
         #[test]
@@ -52,8 +176,8 @@ mod tests {
         ) {
             let mut writer = ByteWriter::default();
             encode_numbers(&numbers, level, &mut writer);
-            // Behind the length, which takes up to two bytes.
-            let changed = &mut writer.bytes[2..];
+            // Behind the length of what is common.
+            let changed = &mut writer.bytes[1..];
             changes.iter().for_each(|(at, byte)| *at.get_mut(changed) = *byte);
             for count in [numbers.len(), count] {
                 let mut back = Vec::new();
@@ -62,9 +186,10 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_numbers_or_an_error(bytes: Vec<u8>, count in 0usize..500) {
+        fn any_bytes_are_numbers_or_an_error(bytes: Vec<u8>, page: Vec<u8>, count in 0usize..500) {
             let mut writer = ByteWriter::default();
             writer.prefixed(&bytes);
+            writer.prefixed(&page);
             let mut numbers = Vec::new();
             let _ = decode_numbers(&mut ByteReader::new(&writer.bytes), count, &mut numbers);
         }

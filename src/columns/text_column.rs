@@ -1,20 +1,21 @@
 //! A column of texts as a dictionary with codes. A row may have no text.
 //!
-//! Texts that are all hexadecimal and of one length, such as trace ids, are stored as the bytes that
-//! they stand for.
+//! Texts that are all hexadecimal and of one length, such as trace ids, or all UUIDs, are stored as the
+//! bytes that they stand for.
 
-use crate::{Interner, TextList, decode_codes, encode_codes, hex_to_ids, ids_to_hex, is_hex};
+use crate::{
+    ID_DIGITS_MIN, IdForm, Interner, TextList, decode_codes, encode_codes, is_hex, is_uuid,
+    pick_codes, rows_with_code,
+};
 use codec::{ByteReader, ByteWriter, DecodeError};
+use std::ops::Range;
 
 /// The code of a row without a text.
 pub const ABSENT: u32 = u32::MAX;
 
 const TEXTS: u8 = 0;
-const IDS: u8 = 1;
-
-/// From this many distinct texts on, a column of hexadecimal texts is one of identifiers: of few, the
-/// texts compress well.
-const IDS_MIN: usize = 16;
+const HEX: u8 = 1;
+const UUID: u8 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumn {
@@ -68,10 +69,9 @@ impl TextColumnBuilder {
         self.values.texts()
     }
 
-    /// Whether the texts are identifiers (see the module's header).
-    pub fn holds_ids(&self) -> bool {
-        let texts = self.values.texts();
-        texts.len() >= IDS_MIN && are_ids(texts)
+    /// How the texts are written, if as bytes that they stand for.
+    pub fn id_form(&self) -> Option<IdForm> {
+        id_form_of(self.values.texts())
     }
 
     /// How many rows have each value; empty if there are more than `most` values.
@@ -93,13 +93,17 @@ impl TextColumnBuilder {
         self.codes.resize(rows, 0);
         let texts = self.values.texts();
         writer.varint(texts.len() as u64);
-        match self.holds_ids() {
-            true => {
-                writer.u8(IDS);
-                writer.varint(u64::from(texts.ends[0]) / 2);
-                hex_to_ids(&texts.bytes, &mut writer.bytes);
+        match self.id_form() {
+            Some(form) => {
+                writer.u8(if form == IdForm::Uuid { UUID } else { HEX });
+                let mut bytes = Vec::with_capacity(texts.bytes.len() / 2);
+                texts.iter().for_each(|text| form.append_bytes(text, &mut bytes));
+                if form == IdForm::Hex {
+                    writer.varint((bytes.len() / texts.len()) as u64);
+                }
+                writer.raw(&bytes);
             }
-            false => {
+            None => {
                 writer.u8(TEXTS);
                 texts.encode(writer);
             }
@@ -113,11 +117,133 @@ impl TextColumnBuilder {
     }
 }
 
-/// Whether all texts are identifiers of one length, of at least eight digits.
-fn are_ids(texts: &TextList) -> bool {
-    let length = texts.ends[0] as usize;
-    let is_same = |index: usize| texts.get(index).len() == length;
-    length >= 8 && is_hex(&texts.bytes) && length.is_multiple_of(2) && (1..texts.len()).all(is_same)
+/// The form that all texts have, if they are of one length and stand for bytes.
+fn id_form_of(texts: &TextList) -> Option<IdForm> {
+    let length = *texts.ends.first()? as usize;
+    if length < ID_DIGITS_MIN || !texts.iter().all(|text| text.len() == length) {
+        return None;
+    }
+    if length.is_multiple_of(2) && is_hex(&texts.bytes) {
+        return Some(IdForm::Hex);
+    }
+    texts.iter().all(is_uuid).then_some(IdForm::Uuid)
+}
+
+/// The distinct texts of a column, as they are written.
+enum Values<'b> {
+    /// Where texts begin.
+    Texts(ByteReader<'b>),
+    Ids {
+        form: IdForm,
+        width: usize,
+        bytes: &'b [u8],
+    },
+}
+
+/// What stands before the codes of a column.
+struct Head<'b> {
+    distinct: usize,
+    values: Values<'b>,
+}
+
+impl<'b> Head<'b> {
+    /// Reads the distinct texts up to where codes follow, which texts tell only when they are read.
+    fn read(reader: &mut ByteReader<'b>, rows: usize) -> Result<Self, DecodeError> {
+        let distinct = reader.length(rows)?;
+        let wrong = reader.value_error("not a column of texts");
+        let (form, width) = match reader.u8()? {
+            TEXTS => return Ok(Self { distinct, values: Values::Texts(reader.clone()) }),
+            HEX => (IdForm::Hex, reader.length(reader.remaining())?),
+            UUID => (IdForm::Uuid, 16),
+            _ => return Err(wrong),
+        };
+        if width == 0 {
+            return Err(wrong);
+        }
+        let length = width.checked_mul(distinct).filter(|bytes| *bytes <= reader.remaining());
+        let bytes = reader.bytes(length.ok_or(wrong)?)?;
+        Ok(Self { distinct, values: Values::Ids { form, width, bytes } })
+    }
+
+    /// Appends the distinct texts, and goes to the codes.
+    fn decode(&self, reader: &mut ByteReader<'b>, into: &mut TextList) -> Result<(), DecodeError> {
+        match &self.values {
+            Values::Texts(_) => into.decode(reader, self.distinct),
+            Values::Ids { form, width, bytes } => {
+                expand(*form, (*width, bytes), self.distinct, into);
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends the texts at rising places.
+    fn pick(&self, places: &[u32], into: &mut TextList) -> Result<(), DecodeError> {
+        match &self.values {
+            Values::Texts(reader) => into.pick(&mut reader.clone(), self.distinct, places),
+            Values::Ids { form, width, bytes } => {
+                for place in places {
+                    let start = *place as usize * width;
+                    form.append(&bytes[start..start + width], &mut into.bytes);
+                    into.ends.push(into.bytes.len() as u32);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The place of a text, and goes to the codes.
+    fn find(&self, reader: &mut ByteReader<'b>, text: &[u8]) -> Result<Option<u32>, DecodeError> {
+        let found = match &self.values {
+            Values::Texts(_) => {
+                let mut texts = TextList::default();
+                texts.decode(reader, self.distinct)?;
+                texts.iter().position(|known| known == text)
+            }
+            Values::Ids { form, width, bytes } => find_id((*form, *width), bytes, text),
+        };
+        Ok(found.map(|place| place as u32))
+    }
+}
+
+/// Appends the texts of identifiers.
+fn expand(form: IdForm, (width, bytes): (usize, &[u8]), count: usize, into: &mut TextList) {
+    let start = into.bytes.len();
+    let length = form.text_length(width);
+    match form {
+        IdForm::Hex => form.append(bytes, &mut into.bytes),
+        IdForm::Uuid => bytes.chunks_exact(width).for_each(|id| form.append(id, &mut into.bytes)),
+    }
+    into.ends.extend((1..=count).map(|place| (start + place * length) as u32));
+}
+
+/// The place of a text among identifiers.
+fn find_id((form, width): (IdForm, usize), bytes: &[u8], text: &[u8]) -> Option<usize> {
+    let is_of_form = match form {
+        IdForm::Hex => is_hex(text),
+        IdForm::Uuid => is_uuid(text),
+    };
+    if !is_of_form || text.len() != form.text_length(width) || width == 0 {
+        return None;
+    }
+    let mut id = Vec::with_capacity(width);
+    form.append_bytes(text, &mut id);
+    bytes.chunks_exact(width).position(|known| *known == *id)
+}
+
+/// Whether every row has a text, and how many codes there are.
+fn read_shift(reader: &mut ByteReader<'_>, distinct: usize) -> Result<(u32, u32), DecodeError> {
+    let wrong = reader.value_error("a column that is neither full nor has gaps");
+    match reader.u8()? {
+        0 => Ok((0, distinct as u32 + 1)),
+        1 => Ok((1, distinct as u32)),
+        _ => Err(wrong),
+    }
+}
+
+fn unshift(codes: &mut [u32], shift: u32) {
+    if shift == 0 {
+        codes.iter_mut().for_each(|code| *code = code.wrapping_sub(1));
+    }
 }
 
 impl TextColumn {
@@ -126,16 +252,9 @@ impl TextColumn {
         self.values.clear();
         self.codes.clear();
         let distinct = self.decode_values(reader, rows)?;
-        let wrong = reader.value_error("a column that is neither full nor has gaps");
-        let shift = match reader.u8()? {
-            0 => 0,
-            1 => 1,
-            _ => return Err(wrong),
-        };
-        decode_codes(reader, rows, distinct + 1 - shift, &mut self.codes)?;
-        if shift == 0 {
-            self.codes.iter_mut().for_each(|code| *code = code.wrapping_sub(1));
-        }
+        let (shift, codes) = read_shift(reader, distinct as usize)?;
+        decode_codes(reader, rows, codes, &mut self.codes)?;
+        unshift(&mut self.codes, shift);
         Ok(())
     }
 
@@ -145,25 +264,109 @@ impl TextColumn {
         reader: &mut ByteReader<'_>,
         rows: usize,
     ) -> Result<u32, DecodeError> {
-        let distinct = reader.length(rows)?;
-        let wrong = reader.value_error("not a column of texts");
-        match reader.u8()? {
-            TEXTS => self.values.decode(reader, distinct)?,
-            IDS => {
-                let length = reader.length(reader.remaining())?;
-                let bytes = length.checked_mul(distinct).filter(|b| *b <= reader.remaining());
-                let ids = reader.bytes(bytes.ok_or(wrong)?)?;
-                ids_to_hex(ids, &mut self.values.bytes);
-                self.values.ends.extend((1..=distinct).map(|i| (i * length * 2) as u32));
-            }
-            _ => return Err(wrong),
+        let head = Head::read(reader, rows)?;
+        head.decode(reader, &mut self.values)?;
+        Ok(head.distinct as u32)
+    }
+
+    /// Reads some rows, at rising places, of a column of `rows` rows: their texts and no others.
+    pub fn decode_some(
+        &mut self,
+        reader: &mut ByteReader<'_>,
+        rows: usize,
+        wanted: &[u32],
+    ) -> Result<(), DecodeError> {
+        self.values.clear();
+        self.codes.clear();
+        let head = Head::read(reader, rows)?;
+        if let Values::Texts(_) = head.values {
+            skip_texts(reader, head.distinct)?;
         }
-        Ok(distinct as u32)
+        let (shift, codes) = read_shift(reader, head.distinct)?;
+        pick_codes(reader, (rows, codes), wanted, &mut self.codes)?;
+        unshift(&mut self.codes, shift);
+        let mut places: Vec<u32> =
+            self.codes.iter().copied().filter(|code| *code != ABSENT).collect();
+        places.sort_unstable();
+        places.dedup();
+        head.pick(&places, &mut self.values)?;
+        for code in self.codes.iter_mut().filter(|code| **code != ABSENT) {
+            *code = places.partition_point(|place| *place < *code) as u32;
+        }
+        Ok(())
     }
 
     pub fn get(&self, row: usize) -> Option<&[u8]> {
         let code = *self.codes.get(row)?;
         (code != ABSENT).then(|| self.values.get(code as usize))
+    }
+}
+
+fn skip_texts(reader: &mut ByteReader<'_>, count: usize) -> Result<(), DecodeError> {
+    TextList::default().pick(reader, count, &[])
+}
+
+/// Calls `each` with the ranges of rows that have a text, in a column of `rows` rows.
+pub fn rows_with_text(
+    reader: &mut ByteReader<'_>,
+    rows: usize,
+    text: &[u8],
+    each: impl FnMut(Range<usize>),
+) -> Result<(), DecodeError> {
+    let head = Head::read(reader, rows)?;
+    let Some(place) = head.find(reader, text)? else { return Ok(()) };
+    let (shift, codes) = read_shift(reader, head.distinct)?;
+    rows_with_code(reader, (rows, codes), place + 1 - shift, each)
+}
+
+/// A column of identifiers, each of which is kept as bytes.
+#[derive(Clone, Debug)]
+pub struct IdColumn {
+    form: IdForm,
+    width: usize,
+    bytes: Vec<u8>,
+    /// For each row the place of its identifier.
+    pub codes: Vec<u32>,
+}
+
+impl IdColumn {
+    /// Reads a column of `rows` rows that holds nothing but identifiers.
+    pub fn decode(reader: &mut ByteReader<'_>, rows: usize) -> Result<Self, DecodeError> {
+        let wrong = reader.value_error("not a column of identifiers");
+        let head = Head::read(reader, rows)?;
+        let Values::Ids { form, width, bytes } = head.values else { return Err(wrong) };
+        let (shift, distinct) = read_shift(reader, head.distinct)?;
+        if shift == 0 {
+            return Err(wrong);
+        }
+        let mut column = Self { form, width, bytes: bytes.to_vec(), codes: Vec::new() };
+        decode_codes(reader, rows, distinct, &mut column.codes)?;
+        Ok(column)
+    }
+
+    /// How long each text is.
+    pub fn length(&self) -> usize {
+        self.form.text_length(self.width)
+    }
+
+    /// Appends the text of a row.
+    #[inline]
+    pub fn append(&self, row: usize, into: &mut Vec<u8>) {
+        let start = self.codes[row] as usize * self.width;
+        self.form.append(&self.bytes[start..start + self.width], into);
+    }
+
+    /// The distinct texts.
+    pub fn values(&self) -> TextList {
+        let mut texts = TextList::default();
+        let count = self.bytes.len().checked_div(self.width).unwrap_or_default();
+        expand(self.form, (self.width, &self.bytes), count, &mut texts);
+        texts
+    }
+
+    /// The place of a text among the distinct ones.
+    pub fn find(&self, text: &[u8]) -> Option<u32> {
+        find_id((self.form, self.width), &self.bytes, text).map(|place| place as u32)
     }
 }
 
@@ -188,6 +391,30 @@ mod tests {
         for (row, text) in rows.iter().enumerate() {
             assert_eq!(column.get(row), text.as_deref().map(str::as_bytes));
         }
+        let wanted: Vec<u32> = (0..rows.len() as u32).filter(|row| row % 5 != 2).collect();
+        let mut some = TextColumn::default();
+        some.decode_some(&mut ByteReader::new(&writer.bytes), rows.len(), &wanted).unwrap();
+        for (at, row) in wanted.iter().enumerate() {
+            assert_eq!(some.get(at), column.get(*row as usize));
+        }
+        assert!((0..some.values.len() as u32).all(|value| some.codes.contains(&value)));
+        for text in rows.iter().flatten().map(String::as_bytes).chain([&b"ab"[..], b"00112233"]) {
+            let mut found = Vec::new();
+            let mut reader = ByteReader::new(&writer.bytes);
+            rows_with_text(&mut reader, rows.len(), text, |rows| found.extend(rows)).unwrap();
+            let expected: Vec<usize> =
+                (0..rows.len()).filter(|row| column.get(*row) == Some(text)).collect();
+            assert_eq!(found, expected);
+        }
+        if let Ok(ids) = IdColumn::decode(&mut ByteReader::new(&writer.bytes), rows.len()) {
+            assert_eq!(ids.values(), column.values);
+            for (row, text) in rows.iter().enumerate() {
+                let (mut back, text) = (Vec::new(), text.as_deref().map(str::as_bytes));
+                ids.append(row, &mut back);
+                assert_eq!(Some(&back[..]), text);
+                assert_eq!(ids.find(&back), Some(ids.codes[row]));
+            }
+        }
     }
 
     proptest! {
@@ -195,7 +422,12 @@ mod tests {
         fn columns_come_back(
             texts in prop::collection::vec(prop::option::of("[a-c]{0,3}"), 0..100),
             ids in prop::collection::vec(prop::option::of("[0-9a-f]{16}"), 0..60),
+            uuids in prop::collection::vec(
+                prop::option::of("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), 0..60,
+            ),
         ) {
+            round_trip(&uuids);
+            round_trip(&uuids.iter().flatten().cloned().map(Some).collect::<Vec<_>>());
             round_trip(&texts);
             round_trip(&ids);
             round_trip(&ids.into_iter().flatten().map(Some).collect::<Vec<_>>());
@@ -204,6 +436,12 @@ mod tests {
         #[test]
         fn any_bytes_are_a_column_or_an_error(bytes: Vec<u8>, rows in 0usize..200) {
             let mut column = TextColumn::default();
+            let wanted: Vec<u32> = (0..rows as u32).step_by(3).collect();
+            let _ = column.decode_some(&mut ByteReader::new(&bytes), rows, &wanted);
+            let _ = rows_with_text(&mut ByteReader::new(&bytes), rows, b"a0a0a0a0", |_| {});
+            if let Ok(ids) = IdColumn::decode(&mut ByteReader::new(&bytes), rows) {
+                (0..rows).for_each(|row| ids.append(row, &mut Vec::new()));
+            }
             if column.decode(&mut ByteReader::new(&bytes), rows).is_ok() {
                 (0..rows).for_each(|row| { let _ = column.get(row); });
             }

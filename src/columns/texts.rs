@@ -77,39 +77,66 @@ impl TextList {
         let start = self.bytes.len();
         let wrong = reader.value_error("not a list of texts");
         let mut end = start as u64;
-        match reader.u8()? {
-            SAME_LENGTH => {
-                let length = reader.length(reader.remaining())? as u64;
-                if length * count as u64 > reader.remaining() as u64 {
-                    return Err(wrong);
-                }
-                self.ends.reserve(count);
-                (1..=count as u64).for_each(|i| self.ends.push((end + i * length) as u32));
-                end += length * count as u64;
-            }
-            SHORT => {
-                let lengths = reader.bytes(count)?;
-                self.ends.reserve(count);
-                for length in lengths {
-                    end += u64::from(*length);
-                    self.ends.push(end as u32);
-                }
-            }
-            ANY => {
-                self.ends.reserve(count.min(reader.remaining()));
-                for _ in 0..count {
-                    end += reader.length(reader.remaining())? as u64;
-                    self.ends.push(end as u32);
-                }
-            }
-            _ => return Err(wrong),
-        }
+        self.ends.reserve(count.min(reader.remaining()));
+        let mut push = |length: u64| {
+            end += length;
+            self.ends.push(end as u32);
+        };
+        each_length(reader, count, &mut push)?;
         if end > u64::from(u32::MAX) {
             return Err(wrong);
         }
         self.bytes.extend_from_slice(reader.bytes(end as usize - start)?);
         Ok(())
     }
+
+    /// Appends the texts at rising places, of `count` that there are.
+    pub fn pick(
+        &mut self,
+        reader: &mut ByteReader<'_>,
+        count: usize,
+        places: &[u32],
+    ) -> Result<(), DecodeError> {
+        let (mut place, mut end, mut wanted) = (0u32, 0u64, places.iter().copied().peekable());
+        let mut ranges = Vec::with_capacity(places.len());
+        each_length(reader, count, &mut |length| {
+            while wanted.next_if_eq(&place).is_some() {
+                ranges.push(end as usize..(end + length) as usize);
+            }
+            (place, end) = (place + 1, end + length);
+        })?;
+        let wrong = reader.value_error("not a list of texts");
+        let bytes = reader.bytes(usize::try_from(end).map_err(|_| wrong)?)?;
+        ranges.into_iter().for_each(|range| self.push(&bytes[range]));
+        Ok(())
+    }
+}
+
+/// Reads the lengths of `count` texts.
+fn each_length(
+    reader: &mut ByteReader<'_>,
+    count: usize,
+    each: &mut impl FnMut(u64),
+) -> Result<(), DecodeError> {
+    let wrong = reader.value_error("not a list of texts");
+    match reader.u8()? {
+        SAME_LENGTH => {
+            let length = reader.length(reader.remaining())? as u64;
+            if length * count as u64 > reader.remaining() as u64 {
+                return Err(wrong);
+            }
+            (0..count).for_each(|_| each(length));
+        }
+        SHORT => reader.bytes(count)?.iter().for_each(|length| each(u64::from(*length))),
+        ANY => {
+            for _ in 0..count {
+                let length = reader.length(reader.remaining())?;
+                each(length as u64);
+            }
+        }
+        _ => return Err(wrong),
+    }
+    Ok(())
 }
 
 impl<T: AsRef<[u8]>> FromIterator<T> for TextList {
@@ -135,6 +162,12 @@ mod tests {
         back.decode(&mut reader, texts.len()).unwrap();
         assert_eq!(back.iter().skip(1).collect::<Vec<_>>(), list.iter().collect::<Vec<_>>());
         reader.finish().unwrap();
+        let places: Vec<u32> = (0..texts.len() as u32).filter(|place| place % 3 != 1).collect();
+        let (mut reader, mut picked) = (ByteReader::new(&writer.bytes), TextList::default());
+        picked.pick(&mut reader, texts.len(), &places).unwrap();
+        reader.finish().unwrap();
+        let expected: TextList = places.iter().map(|place| list.get(*place as usize)).collect();
+        assert_eq!(picked, expected);
     }
 
     proptest! {
@@ -148,6 +181,8 @@ mod tests {
         #[test]
         fn any_bytes_are_texts_or_an_error(bytes: Vec<u8>, count in 0usize..100) {
             let mut list = TextList::default();
+            let _ = list.pick(&mut ByteReader::new(&bytes), count, &[0, 3, 4]);
+            list.clear();
             if list.decode(&mut ByteReader::new(&bytes), count).is_ok() {
                 prop_assert_eq!(list.iter().count(), count);
             }

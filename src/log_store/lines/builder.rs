@@ -1,6 +1,6 @@
 //! Collects the lines of a row group and writes them.
 
-use super::column::ColumnEncoder;
+use super::column::{ColumnEncoder, add_identifiers};
 use super::directory::{COLUMNS_MAX, ColumnPlace, LinesDirectory, PAGE_KINDS};
 use super::grams::Grams;
 use super::split::{SLOT, Split, WHOLE};
@@ -129,6 +129,7 @@ impl LinesBuilder {
         let mut encoder = std::mem::take(&mut self.encoder);
         let mut writers = <[ByteWriter; PAGE_KINDS]>::default();
         for template in encoded.directory.templates.iter() {
+            add_identifiers(template, &mut encoded.ids);
             let columns = match self.templates.find(template) {
                 _ if template == WHOLE => std::slice::from_ref(&whole),
                 Some(number) => self.columns_of(number),
@@ -137,7 +138,7 @@ impl LinesBuilder {
             for column in columns {
                 let place =
                     encode_column(&mut encoder, column, effort, &mut writers, &mut encoded.pages);
-                encoder.identifiers(place.form, &mut encoded.ids);
+                encoder.identifiers((place.form, place.stamp), column, &mut encoded.ids);
                 encoded.directory.columns.push(place);
             }
         }

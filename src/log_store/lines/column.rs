@@ -1,88 +1,143 @@
 //! The texts of one slot of one template.
 //!
-//! Forms: one text for all rows; a dictionary; numbers; texts as they are. The stamp of a column says which characters and lengths it has, so that a search passes
-//! over columns that can't hold what is searched for.
+//! Forms: one text for all rows; a dictionary; identifiers; numbers; texts as they are. The stamp of a
+//! column says which characters and lengths it has, so that a search passes over columns that can't hold
+//! what is searched for.
 
 use super::directory::PAGE_KINDS;
 use super::number::NumberShape;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
-    Effort, TextColumn, TextColumnBuilder, TextList, decode_numbers, encode_numbers, hash_id,
-    hex_to_ids, is_hex,
+    Effort, ID_DIGITS_MIN, IdColumn, Numbers, TextColumn, TextColumnBuilder, TextList,
+    decode_numbers, each_identifier, encode_numbers, hash_id, is_hex, is_uuid,
 };
 
-/// Which bytes a text or a column has, one bit for each class.
-const DIGITS: u8 = 1;
-const LOWER_HEX: u8 = 2;
-const LOWER: u8 = 4;
-const UPPER_HEX: u8 = 8;
-const UPPER: u8 = 16;
-const UNDERSCORE: u8 = 32;
-const OTHER: u8 = 64;
-pub(crate) const NOT_ASCII: u8 = 128;
+/// Which bytes a text or a column has: a bit for each class, above them one for each digit, and one for
+/// each letter in either case.
+pub(crate) type Marks = u64;
 
-static CLASSES: [u8; 256] = classes();
+const DIGITS: Marks = 1;
+const LOWER_HEX: Marks = 2;
+const LOWER: Marks = 4;
+const UPPER_HEX: Marks = 8;
+const UPPER: Marks = 16;
+const UNDERSCORE: Marks = 32;
+const OTHER: Marks = 64;
+pub(crate) const NOT_ASCII: Marks = 128;
 
-const fn classes() -> [u8; 256] {
-    let mut classes = [OTHER; 256];
+/// The classes of letters.
+pub(crate) const LETTERS: Marks = LOWER_HEX | LOWER | UPPER_HEX | UPPER;
+
+/// The bits of classes.
+const CLASSES: Marks = 0xFF;
+const CLASS_BITS: u32 = 8;
+/// The bits of all digits.
+const EVERY_DIGIT: Marks = 0x3FF << CLASS_BITS;
+/// The bits that there are.
+const EVERY_MARK: Marks = (1 << (CLASS_BITS + 10 + 26)) - 1;
+
+static MARKS: [Marks; 256] = marks();
+
+const fn marks() -> [Marks; 256] {
+    let mut marks = [OTHER; 256];
     let mut byte = 0;
     while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'0'..=b'9' => DIGITS,
-            b'a'..=b'f' => LOWER_HEX,
-            b'g'..=b'z' => LOWER,
-            b'A'..=b'F' => UPPER_HEX,
-            b'G'..=b'Z' => UPPER,
+        marks[byte] = match byte as u8 {
+            digit @ b'0'..=b'9' => DIGITS | 1 << (CLASS_BITS + (digit - b'0') as u32),
+            letter @ (b'a'..=b'z' | b'A'..=b'Z') => {
+                let class = match letter {
+                    b'a'..=b'f' => LOWER_HEX,
+                    b'g'..=b'z' => LOWER,
+                    b'A'..=b'F' => UPPER_HEX,
+                    _ => UPPER,
+                };
+                class | 1 << (CLASS_BITS + 10 + (letter.to_ascii_lowercase() - b'a') as u32)
+            }
             b'_' => UNDERSCORE,
             0x80..=0xFF => NOT_ASCII,
             _ => OTHER,
         };
         byte += 1;
     }
-    classes
+    marks
 }
 
-pub(crate) fn classes_of(text: &[u8]) -> u8 {
-    text.iter().fold(0, |classes, byte| classes | CLASSES[usize::from(*byte)])
+pub(crate) fn marks_of(text: &[u8]) -> Marks {
+    text.iter().fold(0, |marks, byte| marks | MARKS[usize::from(*byte)])
+}
+
+/// The marks that a text has in either case.
+pub(crate) fn marks_in_any_case(text: &[u8]) -> Marks {
+    text.iter().fold(0, |marks, byte| {
+        let of_byte = MARKS[usize::from(*byte)];
+        marks | if byte.is_ascii_alphabetic() { of_byte & !CLASSES } else { of_byte }
+    })
 }
 
 /// What all texts of a column have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    pub(crate) classes: u8,
+    pub(crate) marks: Marks,
     pub(crate) shortest: u32,
     pub(crate) longest: u32,
 }
 
 impl Stamp {
     fn of(texts: &TextList) -> Self {
-        let classes = classes_of(&texts.bytes);
         let (mut shortest, mut longest, mut start) = (u32::MAX, 0, 0);
         for end in &texts.ends {
             shortest = shortest.min(end - start);
             longest = longest.max(end - start);
             start = *end;
         }
-        Self { classes, shortest: shortest.min(longest), longest }
+        let marks = marks_of(&texts.bytes);
+        let mut stamp = Self { marks, shortest: shortest.min(longest), longest };
+        if stamp.is_digits() {
+            stamp.marks |= EVERY_DIGIT;
+        }
+        stamp
+    }
+
+    /// Whether the texts have nothing but digits. Which ones is not recorded.
+    fn is_digits(self) -> bool {
+        self.marks & CLASSES & !DIGITS == 0
+    }
+
+    /// Whether a text can be an identifier, or hold one.
+    fn may_hold_ids(self) -> bool {
+        let wanted = DIGITS | LOWER_HEX;
+        self.marks & wanted == wanted && self.longest as usize >= ID_DIGITS_MIN
     }
 
     pub(crate) fn encode(self, writer: &mut ByteWriter) {
-        writer.u8(self.classes);
+        writer.u8((self.marks & CLASSES) as u8);
+        if !self.is_digits() {
+            writer.varint(self.marks >> CLASS_BITS);
+        }
         writer.varint(u64::from(self.shortest));
         writer.varint(u64::from(self.longest));
     }
 
     pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
-        let classes = reader.u8()?;
-        let shortest = reader.length(u32::MAX as usize)? as u32;
-        let longest = reader.length(u32::MAX as usize)? as u32;
-        Ok(Self { classes, shortest, longest })
+        let wrong = reader.value_error("a stamp with marks that there are not");
+        let mut stamp = Self { marks: Marks::from(reader.u8()?), shortest: 0, longest: 0 };
+        stamp.marks |= match stamp.is_digits() {
+            true => EVERY_DIGIT,
+            false => reader.varint()?.checked_mul(1 << CLASS_BITS).ok_or(wrong)?,
+        };
+        if stamp.marks & !EVERY_MARK != 0 {
+            return Err(wrong);
+        }
+        stamp.shortest = reader.length(u32::MAX as usize)? as u32;
+        stamp.longest = reader.length(u32::MAX as usize)? as u32;
+        Ok(stamp)
     }
 }
 
 pub(crate) const TEXT_PAGES: usize = 0;
 pub(crate) const DIGIT_PAGES: usize = 1;
 pub(crate) const NUMBER_PAGES: usize = 2;
+pub(crate) const ID_PAGES: usize = 3;
 
 /// How a column is written; the number stands in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,21 +147,23 @@ pub(crate) enum Form {
     Texts = 1,
     Dictionary = 2,
     Numbers = 3,
+    Ids = 4,
 }
 
 impl Form {
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Same, Self::Texts, Self::Dictionary, Self::Numbers]
+        [Self::Same, Self::Texts, Self::Dictionary, Self::Numbers, Self::Ids]
             .into_iter()
             .find(|form| *form as u8 == code)
     }
 
     /// The kind of page on which such a column lies: packed numbers, whose bytes compression would not
-    /// make smaller; texts of digits, which searches for words pass over; other texts.
+    /// make smaller; identifiers; texts of digits, which searches for words pass over; other texts.
     pub(crate) fn page_kind(self, stamp: Stamp) -> usize {
         match self {
             Self::Numbers => NUMBER_PAGES,
-            _ if stamp.classes & !DIGITS == 0 => DIGIT_PAGES,
+            Self::Ids => ID_PAGES,
+            _ if stamp.is_digits() => DIGIT_PAGES,
             _ => TEXT_PAGES,
         }
     }
@@ -139,7 +196,7 @@ impl ColumnEncoder {
         match form {
             Form::Same => writer.raw(texts.get(0)),
             Form::Texts => texts.encode(writer),
-            Form::Dictionary => self.dictionary.encode(texts.len(), writer),
+            Form::Dictionary | Form::Ids => self.dictionary.encode(texts.len(), writer),
             Form::Numbers => {
                 self.shape.encode(writer);
                 encode_numbers(&self.numbers, effort.number_level(), writer);
@@ -148,17 +205,22 @@ impl ColumnEncoder {
         (form, stamp)
     }
 
-    /// Adds the hashes of the identifiers in the column that was written last.
-    pub(crate) fn identifiers(&self, form: Form, hashes: &mut Vec<u64>) {
-        if form != Form::Dictionary || !self.dictionary.holds_ids() {
+    /// Adds the hashes of the identifiers in the column that was written last, which has these texts.
+    pub(crate) fn identifiers(
+        &self,
+        (form, stamp): (Form, Stamp),
+        texts: &TextList,
+        hashes: &mut Vec<u64>,
+    ) {
+        if !stamp.may_hold_ids() {
             return;
         }
-        let mut id = Vec::new();
-        for text in self.dictionary.values().iter() {
-            id.clear();
-            hex_to_ids(text, &mut id);
-            hashes.push(hash_id(&id));
-        }
+        let distinct = match form {
+            Form::Dictionary | Form::Ids => self.dictionary.values(),
+            Form::Same => return add_identifiers(texts.get(0), hashes),
+            Form::Texts | Form::Numbers => texts,
+        };
+        distinct.iter().for_each(|text| add_identifiers(text, hashes));
     }
 
     fn choose(&mut self, texts: &TextList, stamp: Stamp) -> Form {
@@ -170,7 +232,8 @@ impl ColumnEncoder {
             return Form::Texts;
         }
         if self.fill_dictionary(texts, stamp) {
-            return Form::Dictionary;
+            let is_ids = self.dictionary.id_form().is_some();
+            return if is_ids { Form::Ids } else { Form::Dictionary };
         }
         match self.fill_numbers(texts) {
             true => Form::Numbers,
@@ -180,11 +243,12 @@ impl ColumnEncoder {
 
     /// Whether a dictionary pays: few distinct texts, or identifiers, which it packs.
     fn fill_dictionary(&mut self, texts: &TextList, stamp: Stamp) -> bool {
+        let of_hex = DIGITS | LOWER_HEX;
         let is_ids = stamp.shortest == stamp.longest
-            && stamp.longest >= 8
-            && stamp.classes & !(DIGITS | LOWER_HEX) == 0
+            && stamp.longest as usize >= ID_DIGITS_MIN
+            && stamp.marks & CLASSES & !(of_hex | OTHER) == 0
             && letters_are_common(&texts.bytes)
-            && is_hex(first_of(texts));
+            && (is_hex(texts.get(0)) || is_uuid(texts.get(0)));
         let share = if is_ids { 1 } else { 8 };
         let sampled = texts.len().min(SAMPLE);
         self.dictionary.clear();
@@ -208,8 +272,14 @@ impl ColumnEncoder {
     }
 }
 
-fn first_of(texts: &TextList) -> &[u8] {
-    texts.get(0)
+/// Adds the hashes of the identifiers that a text holds.
+pub(crate) fn add_identifiers(text: &[u8], hashes: &mut Vec<u64>) {
+    let mut id = Vec::new();
+    each_identifier(text, |form, text| {
+        id.clear();
+        form.append_bytes(text, &mut id);
+        hashes.push(hash_id(&id));
+    });
 }
 
 /// Numbers in decimal are better kept as numbers than as hexadecimal identifiers.
@@ -224,6 +294,7 @@ pub(crate) enum Column {
     Same(Vec<u8>),
     Texts(TextList),
     Dictionary(TextColumn),
+    Ids(IdColumn),
     Numbers(Vec<u64>, NumberShape),
 }
 
@@ -243,6 +314,7 @@ impl Column {
                 column.decode(&mut reader, rows)?;
                 Self::Dictionary(column)
             }
+            Form::Ids => Self::Ids(IdColumn::decode(&mut reader, rows)?),
             Form::Numbers => {
                 let shape = NumberShape::decode(&mut reader)?;
                 let mut numbers = Vec::new();
@@ -254,6 +326,37 @@ impl Column {
         Ok(column)
     }
 
+    /// Appends some rows, at rising places, of a column of `rows` texts: quicker than reading all.
+    pub(crate) fn pick(
+        form: Form,
+        bytes: &[u8],
+        rows: usize,
+        wanted: &[u32],
+        into: &mut TextList,
+    ) -> Result<(), DecodeError> {
+        let mut reader = ByteReader::new(bytes);
+        match form {
+            Form::Same => wanted.iter().for_each(|_| into.push(bytes)),
+            Form::Texts => into.pick(&mut reader, rows, wanted)?,
+            Form::Dictionary | Form::Ids => {
+                let mut column = TextColumn::default();
+                column.decode_some(&mut reader, rows, wanted)?;
+                let text = |row| column.get(row).unwrap_or_default();
+                (0..wanted.len()).for_each(|row| into.push(text(row)));
+            }
+            Form::Numbers => {
+                let shape = NumberShape::decode(&mut reader)?;
+                let mut numbers = Vec::new();
+                Numbers::read(&mut reader, rows)?.pick(wanted, &mut numbers)?;
+                for number in numbers {
+                    shape.append(number, &mut into.bytes);
+                    into.ends.push(into.bytes.len() as u32);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Appends the text of a row.
     #[inline]
     pub(crate) fn append(&self, row: usize, line: &mut Vec<u8>) {
@@ -261,6 +364,7 @@ impl Column {
             Self::Same(text) => line.extend_from_slice(text),
             Self::Texts(texts) => line.extend_from_slice(texts.get(row)),
             Self::Dictionary(column) => line.extend_from_slice(column.get(row).unwrap_or_default()),
+            Self::Ids(column) => column.append(row, line),
             Self::Numbers(numbers, shape) => shape.append(numbers[row], line),
         }
     }
@@ -272,6 +376,7 @@ impl Column {
             Self::Same(text) => text.len(),
             Self::Texts(texts) => texts.get(row).len(),
             Self::Dictionary(column) => column.get(row).unwrap_or_default().len(),
+            Self::Ids(column) => column.length(),
             Self::Numbers(numbers, shape) => shape.length(numbers[row]),
         }
     }
@@ -288,12 +393,18 @@ mod tests {
         let (form, stamp) = ColumnEncoder::default().encode(&list, Effort::Last, &mut writers);
         let bytes = &writers[form.page_kind(stamp)].bytes;
         let column = Column::decode(form, bytes, texts.len()).unwrap();
+        let wanted: Vec<u32> = (0..texts.len() as u32).filter(|row| row % 3 != 1).collect();
+        let mut picked = TextList::default();
+        Column::pick(form, bytes, texts.len(), &wanted, &mut picked).unwrap();
+        for (at, row) in wanted.iter().enumerate() {
+            assert_eq!(picked.get(at), texts[*row as usize].as_bytes());
+        }
         for (row, text) in texts.iter().enumerate() {
             let mut line = Vec::new();
             column.append(row, &mut line);
             assert_eq!(line, text.as_bytes(), "{form:?}");
             assert_eq!(column.length(row), text.len(), "{form:?}");
-            assert_eq!(classes_of(&line) & !stamp.classes, 0);
+            assert_eq!(marks_of(&line) & !stamp.marks, 0);
             assert!((stamp.shortest..=stamp.longest).contains(&(line.len() as u32)));
         }
     }
@@ -304,6 +415,9 @@ mod tests {
             numbers in prop::collection::vec("0|[1-9][0-9]{0,17}", 1..200),
             padded in prop::collection::vec("[0-9]{6}", 1..200),
             ids in prop::collection::vec("[0-9a-f]{8}", 1..200),
+            uuids in prop::collection::vec(
+                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", 64..90,
+            ),
             named in prop::collection::vec("u[0-9]{6}", 1..200),
             units in prop::collection::vec("(0|[1-9][0-9]{0,5})ms", 1..200),
             decimals in prop::collection::vec("(0|[1-9][0-9]{0,3})(\\.[0-9]{0,2}[1-9])?", 1..200),
@@ -311,7 +425,7 @@ mod tests {
             any in prop::collection::vec("[0-9a]{0,20}", 1..200),
         ) {
             for texts in [
-                &numbers, &padded, &ids, &few, &any, &named, &units, &decimals,
+                &numbers, &padded, &ids, &uuids, &few, &any, &named, &units, &decimals,
                 &vec![any[0].clone(); 100],
             ] {
                 round_trip(texts);
@@ -319,8 +433,10 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_a_column_or_an_error(bytes: Vec<u8>, form in 0u8..4, rows in 1usize..99) {
+        fn any_bytes_are_a_column_or_an_error(bytes: Vec<u8>, form in 0u8..5, rows in 1usize..99) {
             let form = Form::from_code(form).unwrap();
+            let wanted: Vec<u32> = (0..rows as u32).step_by(3).collect();
+            let _ = Column::pick(form, &bytes, rows, &wanted, &mut TextList::default());
             if let Ok(column) = Column::decode(form, &bytes, rows) {
                 (0..rows).for_each(|row| column.append(row, &mut Vec::new()));
             }

@@ -22,7 +22,7 @@ pub(crate) struct ColumnPlace {
 pub(crate) const COLUMNS_MAX: usize = 64 << 10;
 
 /// Columns that a search often passes over together lie together: see [`Form::page_kind`].
-pub(crate) const PAGE_KINDS: usize = 3;
+pub(crate) const PAGE_KINDS: usize = 4;
 
 #[derive(Debug, Default)]
 pub(crate) struct LinesDirectory {

@@ -1,19 +1,23 @@
 //! Puts the lines of a row group together again. Columns are read when they are needed.
 
 use super::column::{Column, NOT_ASCII};
-use super::directory::{LinesDirectory, PAGE_KINDS};
+use super::directory::{ColumnPlace, LinesDirectory, PAGE_KINDS};
 use super::split::SLOT;
 use crate::error::StoreError;
 use crate::row_set::RowSet;
 use codec::ByteReader;
 use columns::TextList;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where the pages of columns are.
 pub(crate) trait ColumnPages {
     /// A page of columns of a row group, by its place among those of its kind.
     fn column_page(&self, kind: usize, page: u32) -> Result<Vec<u8>, StoreError>;
+
+    /// False: the row group has no such identifier, given as bytes, in a line.
+    fn may_hold_id(&self, id: &[u8]) -> Result<bool, StoreError>;
 }
 
 /// The lines of one row group, as one thread reads them.
@@ -73,9 +77,7 @@ impl<P: ColumnPages> Lines<P> {
 
     fn decode(&self, index: usize, page: &[u8]) -> Result<Column, StoreError> {
         let place = self.directory.columns[index];
-        let mut reader = ByteReader::new(page);
-        reader.bytes(place.start as usize)?;
-        let bytes = reader.bytes(place.length as usize)?;
+        let bytes = column_bytes(page, place)?;
         let rows = self.directory.counts[self.template_of_column(index)] as usize;
         Ok(Column::decode(place.form, bytes, rows)?)
     }
@@ -92,6 +94,11 @@ impl<P: ColumnPages> Lines<P> {
         }
         let bytes = self.source.column_page(kind, page)?;
         Ok(cell.get_or_init(|| bytes))
+    }
+
+    /// See [`ColumnPages::may_hold_id`].
+    pub(crate) fn may_hold_id(&self, id: &[u8]) -> Result<bool, StoreError> {
+        self.source.may_hold_id(id)
     }
 
     /// For each row, how many rows of its template come before it.
@@ -154,14 +161,14 @@ impl<P: ColumnPages> Lines<P> {
         let is_beyond = |template: usize| {
             let columns = &directory.columns[directory.columns_of(template)];
             !directory.templates.get(template).is_ascii()
-                || columns.iter().any(|column| column.stamp.classes & NOT_ASCII != 0)
+                || columns.iter().any(|column| column.stamp.marks & NOT_ASCII != 0)
         };
         let templates: Vec<bool> = (0..directory.templates.len()).map(is_beyond).collect();
         let rows = &directory.rows;
         RowSet::of(rows.len(), |row| templates[rows[row] as usize])
     }
 
-    /// Appends the lines of some rows.
+    /// Appends the lines of some rows, which rise.
     pub(crate) fn collect(
         &self,
         rows: impl Iterator<Item = usize>,
@@ -173,6 +180,91 @@ impl<P: ColumnPages> Lines<P> {
         }
         Ok(())
     }
+
+    /// The same for few rows: of columns that were not read before, only these rows are read.
+    pub(crate) fn collect_few(&self, rows: &[u32], lines: &mut TextList) -> Result<(), StoreError> {
+        let directory = &*self.directory;
+        let ordinals = self.ordinals_of(rows);
+        let mut of_templates: BTreeMap<u16, TemplateRows> = BTreeMap::new();
+        for (row, ordinal) in rows.iter().zip(&ordinals) {
+            let template = directory.rows[*row as usize];
+            of_templates.entry(template).or_default().ordinals.push(*ordinal);
+        }
+        for (template, wanted) in &mut of_templates {
+            for column in directory.columns_of(usize::from(*template)) {
+                wanted.columns.push(self.pick(column, &wanted.ordinals)?);
+            }
+        }
+        for row in rows {
+            let template = directory.rows[*row as usize];
+            if let Some(wanted) = of_templates.get_mut(&template) {
+                wanted.append_next(directory.templates.get(usize::from(template)), lines);
+            }
+        }
+        Ok(())
+    }
+
+    /// Some texts of a column.
+    fn pick(&self, index: usize, ordinals: &[u32]) -> Result<TextList, StoreError> {
+        let mut texts = TextList::default();
+        if let Some(column) = self.columns[index].get() {
+            for ordinal in ordinals {
+                column.append(*ordinal as usize, &mut texts.bytes);
+                texts.ends.push(texts.bytes.len() as u32);
+            }
+            return Ok(texts);
+        }
+        let place = self.directory.columns[index];
+        let page = self.page(place.form.page_kind(place.stamp), place.page)?;
+        let rows = self.directory.counts[self.template_of_column(index)] as usize;
+        Column::pick(place.form, column_bytes(page, place)?, rows, ordinals, &mut texts)?;
+        Ok(texts)
+    }
+
+    /// For some rows how many rows of its template come before each.
+    fn ordinals_of(&self, rows: &[u32]) -> Vec<u32> {
+        let all = &self.directory.rows;
+        if self.ordinals.get().is_some() || rows.len() > COUNTED_ROWS {
+            return rows.iter().map(|row| self.ordinals()[*row as usize]).collect();
+        }
+        let before = |row: &u32| {
+            let (rows, template) = (&all[..*row as usize], all[*row as usize]);
+            rows.iter().map(|of_row| u32::from(*of_row == template)).sum()
+        };
+        rows.iter().map(before).collect()
+    }
+}
+
+/// For more rows it is quicker to number all rows of the row group.
+const COUNTED_ROWS: usize = 8;
+
+/// Some rows of a template.
+#[derive(Default)]
+struct TemplateRows {
+    ordinals: Vec<u32>,
+    /// The texts of each slot.
+    columns: Vec<TextList>,
+    next: usize,
+}
+
+impl TemplateRows {
+    fn append_next(&mut self, template: &[u8], lines: &mut TextList) {
+        let mut segments = template.split(|byte| *byte == SLOT);
+        lines.bytes.extend_from_slice(segments.next().unwrap_or_default());
+        for (column, segment) in self.columns.iter().zip(segments) {
+            lines.bytes.extend_from_slice(column.get(self.next));
+            lines.bytes.extend_from_slice(segment);
+        }
+        lines.ends.push(lines.bytes.len() as u32);
+        self.next += 1;
+    }
+}
+
+/// The bytes of a column on its page.
+fn column_bytes(page: &[u8], place: ColumnPlace) -> Result<&[u8], StoreError> {
+    let mut reader = ByteReader::new(page);
+    reader.bytes(place.start as usize)?;
+    Ok(reader.bytes(place.length as usize)?)
 }
 
 #[cfg(test)]
@@ -191,6 +283,10 @@ pub(super) mod tests {
     impl ColumnPages for &Pages {
         fn column_page(&self, kind: usize, page: u32) -> Result<Vec<u8>, StoreError> {
             Ok(self.0[kind][page as usize].clone())
+        }
+
+        fn may_hold_id(&self, _: &[u8]) -> Result<bool, StoreError> {
+            Ok(true)
         }
     }
 
@@ -234,10 +330,27 @@ pub(super) mod tests {
         }
 
         #[test]
+        fn few_lines_come_back(
+            lines in prop::collection::vec(any_line(), 1..300), step in 1usize..99,
+            reads_some_before in any::<bool>(),
+        ) {
+            let (directory, pages) = written(&lines);
+            let read = Lines::new(directory, &pages);
+            if reads_some_before {
+                read.append(lines.len() / 2, &mut Vec::new()).unwrap();
+            }
+            let rows: Vec<u32> = (0..lines.len() as u32).step_by(step).collect();
+            let mut back = TextList::default();
+            read.collect_few(&rows, &mut back).unwrap();
+            let expected: Vec<&[u8]> = rows.iter().map(|row| &lines[*row as usize][..]).collect();
+            prop_assert_eq!(back.iter().collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
         fn a_directory_with_too_many_slots_is_refused(slots in 250usize..264) {
             let mut directory = LinesDirectory { rows: vec![0; 9], ..LinesDirectory::default() };
             directory.templates.push(&vec![SLOT; slots]);
-            let stamp = Stamp { classes: 1, shortest: 1, longest: 1 };
+            let stamp = Stamp { marks: 1, shortest: 1, longest: 1 };
             let place = ColumnPlace { form: Form::Same, stamp, page: 0, start: 0, length: 1 };
             directory.columns = vec![place; slots];
             directory.pages[1] = 1;

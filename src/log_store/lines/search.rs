@@ -5,14 +5,14 @@
 //! template and further slots, and end in one. Each such place is a list of tests of slots that all
 //! have to hold. Stamps rule most of them out before a column is read.
 
-use super::column::{Column, classes_of};
+use super::column::{Column, Form, LETTERS, Marks, marks_in_any_case, marks_of};
 use super::directory::ColumnPlace;
 use super::number::Numbers;
 use super::reader::{ColumnPages, Lines};
 use super::split::{SLOT, WHOLE};
 use crate::error::StoreError;
 use crate::row_set::RowSet;
-use columns::{ABSENT, TextList};
+use columns::{ABSENT, TextList, identifier};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 
@@ -23,16 +23,16 @@ pub(crate) struct Needle {
     /// ASCII letters match in both cases; `text` is in lower case.
     ignore_case: bool,
     finder: Finder<'static>,
-    pieces: Vec<PieceClasses>,
+    pieces: Vec<PieceMarks>,
 }
 
-/// The classes of characters that a piece of the needle asks of a slot.
+/// The marks that a piece of the needle asks of a slot.
 #[derive(Clone, Copy, Debug)]
-struct PieceClasses {
+struct PieceMarks {
     /// All of these must be there.
-    all: u8,
+    all: Marks,
     /// One of these must be there, if there are any.
-    any: u8,
+    any: Marks,
 }
 
 /// The pieces of a longer needle are looked at each time.
@@ -47,28 +47,26 @@ impl Needle {
         let length = needle.text.len();
         if length <= LISTED_LENGTH {
             let ranges = (0..length).flat_map(|start| (0..=length).map(move |end| (start, end)));
-            needle.pieces = ranges.map(|(start, end)| needle.classes(start, end)).collect();
+            needle.pieces = ranges.map(|(start, end)| needle.marks(start, end)).collect();
         }
         needle
     }
 
-    fn classes(&self, start: usize, end: usize) -> PieceClasses {
+    fn marks(&self, start: usize, end: usize) -> PieceMarks {
         let piece = &self.text[start..end.max(start)];
         if !self.ignore_case {
-            return PieceClasses { all: classes_of(piece), any: 0 };
+            return PieceMarks { all: marks_of(piece), any: 0 };
         }
-        // Of each letter one case is enough.
-        let others = piece.iter().copied().filter(|byte| !byte.is_ascii_alphabetic());
-        let all = others.fold(0, |classes, byte| classes | classes_of(&[byte]));
         let has_letters = piece.iter().any(u8::is_ascii_alphabetic);
-        PieceClasses { all, any: if has_letters { LETTERS } else { 0 } }
+        let any = if has_letters { LETTERS } else { 0 };
+        PieceMarks { all: marks_in_any_case(piece), any }
     }
 
     #[inline]
-    fn piece(&self, start: usize, end: usize) -> PieceClasses {
+    fn piece(&self, start: usize, end: usize) -> PieceMarks {
         match self.pieces.get(start * (self.text.len() + 1) + end) {
             Some(piece) => *piece,
-            None => self.classes(start, end),
+            None => self.marks(start, end),
         }
     }
 
@@ -255,8 +253,10 @@ fn rows_of_template<P: ColumnPages>(
             if all.as_ref().is_some_and(RowSet::is_empty) {
                 break;
             }
-            let column = lines.column(columns.start + test.slot)?;
-            let passed = passing(column, rows, test, needle);
+            let passed = match rules_out_id(lines, columns.start + test.slot, test, needle)? {
+                true => RowSet::none(rows),
+                false => passing(lines.column(columns.start + test.slot)?, rows, test, needle),
+            };
             all = Some(match all {
                 Some(before) => before.and(&passed),
                 None => passed,
@@ -267,6 +267,23 @@ fn rows_of_template<P: ColumnPages>(
         }
     }
     Ok(Found::of(found))
+}
+
+/// Whether a piece would have to be an identifier of a column, and the index says that it is in none of
+/// the row group.
+fn rules_out_id<P: ColumnPages>(
+    lines: &Lines<P>,
+    column: usize,
+    test: &SlotTest,
+    needle: &Needle,
+) -> Result<bool, StoreError> {
+    let ColumnPlace { form, stamp, .. } = lines.directory.columns[column];
+    let piece = &needle.text[test.start..test.end];
+    if form != Form::Ids || piece.len() != stamp.longest as usize {
+        return Ok(false);
+    }
+    let Some(id) = identifier(piece) else { return Ok(false) };
+    Ok(!lines.may_hold_id(&id)?)
 }
 
 /// Where in a template the texts before, between and behind its slots are.
@@ -406,13 +423,9 @@ impl PlaceFinder<'_> {
             _ => length <= stamp.longest,
         };
         let piece = self.needle.piece(test.start, test.end);
-        fits && piece.all & !stamp.classes == 0
-            && (piece.any == 0 || piece.any & stamp.classes != 0)
+        fits && piece.all & !stamp.marks == 0 && (piece.any == 0 || piece.any & stamp.marks != 0)
     }
 }
-
-/// The bits of classes of letters.
-const LETTERS: u8 = 2 | 4 | 8 | 16;
 
 /// The rows of a column whose text passes.
 fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> RowSet {
@@ -427,6 +440,20 @@ fn passing(column: &Column, rows: usize, test: &SlotTest, needle: &Needle) -> Ro
             }
             let passes = |code: u32| code != ABSENT && passing.contains(code as usize);
             RowSet::of(rows, |row| passes(column.codes[row]))
+        }
+        Column::Ids(column) => {
+            let piece = &needle.text[test.start..test.end];
+            let passing = match piece.len() == column.length() {
+                true => match column.find(piece) {
+                    Some(code) => return RowSet::of(rows, |row| column.codes[row] == code),
+                    None => return RowSet::none(rows),
+                },
+                false => passing_texts(&column.values(), test, needle),
+            };
+            if passing.is_empty() {
+                return RowSet::none(rows);
+            }
+            RowSet::of(rows, |row| passing.contains(column.codes[row] as usize))
         }
         Column::Numbers(numbers, shape) => {
             let piece = &needle.text[test.start..test.end];

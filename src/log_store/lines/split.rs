@@ -2,7 +2,9 @@
 //!
 //! In a line that is one JSON object each value is a slot, so that a key's values make a column. In
 //! other lines each word with a digit is one. Words are runs of letters, digits, `_` and whatever is
-//! not ASCII. What can't be taken apart within the bounds is one slot as a whole.
+//! not ASCII; a UUID is one word. What can't be taken apart within the bounds is one slot as a whole.
+
+use columns::end_of_uuid;
 
 /// Stands for a slot.
 pub(crate) const SLOT: u8 = 0;
@@ -95,7 +97,9 @@ impl Split {
                 seen |= class;
                 at += 1;
             }
-            if seen & DIGIT != 0 {
+            let uuid = end_of_uuid(line, start, at);
+            at = uuid.unwrap_or(at);
+            if seen & DIGIT != 0 || uuid.is_some() {
                 self.template.extend_from_slice(&line[kept..start]);
                 self.slot(start, at);
                 kept = at;
@@ -214,6 +218,11 @@ mod tests {
         assert_eq!(slots, [r#"x\"y"#, "1", "true", ""]);
         assert_eq!(taken_apart(r#"{"a"} 5"#).0, r#"{"a"} <>"#);
         assert_eq!(taken_apart("a\0b1").1, ["a\0b1"]);
+        let uuid = "abcdefab-2fa1-11d2-883f-0016d3cca427";
+        assert_eq!(
+            taken_apart(&format!("pod {uuid} is up")),
+            ("pod <> is up".to_owned(), vec![uuid.to_owned()])
+        );
     }
 
     proptest! {

@@ -1,16 +1,22 @@
 //! What a row group records about itself.
 
+use super::times::{MINUTE_NS, RunRows, lines_by_minute, minute_of};
 use crate::lines::PAGE_KINDS;
 use codec::{ByteReader, ByteWriter, DecodeError};
 
 /// Lines of one stream, next to each other in a row group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Run {
     /// The stream's place in the part.
     pub(crate) stream: u32,
     pub(crate) rows: u32,
     /// The bytes of the lines.
     pub(crate) bytes: u64,
+    /// The minute of the first line, and how many minutes are recorded: none, or all up to the last line.
+    pub(super) first_minute: i64,
+    pub(super) minutes: u32,
+    /// Where they are among those of the row group.
+    pub(super) first: u32,
 }
 
 /// A field with a column of its own.
@@ -27,6 +33,8 @@ pub(crate) struct FieldPlace {
 pub(crate) struct GroupHead {
     pub(crate) rows: u32,
     pub(crate) runs: Vec<Run>,
+    /// The lines of each minute that is recorded, of all runs.
+    pub(super) minutes: Vec<u32>,
     pub(crate) fields: Vec<FieldPlace>,
     /// The page of the fields that few lines have.
     pub(crate) rare_fields: Option<u32>,
@@ -37,6 +45,34 @@ pub(crate) struct GroupHead {
 }
 
 impl GroupHead {
+    /// Adds a run whose lines have these times.
+    pub(super) fn add_run(&mut self, run: Run, times: &[i64]) {
+        let lines = lines_by_minute(times);
+        let first_minute = if lines.is_empty() { 0 } else { minute_of(times[0]) };
+        let (minutes, first) = (lines.len() as u32, self.minutes.len() as u32);
+        self.runs.push(Run { first_minute, minutes, first, ..run });
+        self.minutes.extend(lines);
+    }
+
+    /// How many lines a run has in each minute; empty where that is not recorded.
+    pub(super) fn minutes_of(&self, run: &Run) -> &[u32] {
+        let first = run.first as usize;
+        self.minutes.get(first..first + run.minutes as usize).unwrap_or_default()
+    }
+
+    pub(super) fn first_minute(&self, run: &Run) -> i64 {
+        run.first_minute
+    }
+
+    /// The runs with their rows.
+    pub(crate) fn run_rows(&self) -> impl Iterator<Item = RunRows<'_>> {
+        let mut start = 0;
+        self.runs.iter().map(move |run| {
+            start += run.rows as usize;
+            RunRows::new(self, run, start - run.rows as usize)
+        })
+    }
+
     /// The stream of each row.
     pub(crate) fn streams_of_rows(&self) -> Vec<u32> {
         let mut streams = Vec::with_capacity(self.rows as usize);
@@ -49,12 +85,18 @@ impl GroupHead {
     pub(crate) fn encode(&self, writer: &mut ByteWriter) {
         writer.varint(u64::from(self.rows));
         writer.varint(self.runs.len() as u64);
-        let mut before = 0;
+        let (mut before, mut minute) = (0, 0i64);
         for run in &self.runs {
             writer.varint(u64::from(run.stream - before));
             writer.varint(u64::from(run.rows));
             writer.varint(run.bytes);
             before = run.stream;
+            writer.varint(u64::from(run.minutes));
+            if run.minutes > 0 {
+                writer.varint_signed(run.first_minute - minute);
+                minute = run.first_minute;
+            }
+            self.minutes_of(run).iter().for_each(|lines| writer.varint(u64::from(*lines)));
         }
         writer.varint(self.fields.len() as u64);
         for field in &self.fields {
@@ -91,23 +133,53 @@ impl GroupHead {
     }
 
     fn read_runs(&mut self, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
-        let (mut stream, mut rows) = (0u32, 0u32);
+        let wrong = reader.value_error("runs of streams that are not the rows of the group");
+        let (mut stream, mut rows, mut minute) = (0u32, 0u32, 0i64);
         for _ in 0..reader.length(reader.remaining())? {
-            let wrong = reader.value_error("runs of streams that are not the rows of the group");
             stream = stream.checked_add(number(reader)?).ok_or(wrong)?;
-            let run = Run { stream, rows: number(reader)?, bytes: reader.varint()? };
+            let mut run =
+                Run { stream, rows: number(reader)?, bytes: reader.varint()?, ..Run::default() };
             rows = rows.checked_add(run.rows).ok_or(wrong)?;
+            run.first = self.minutes.len() as u32;
+            run.minutes = reader.length(reader.remaining())? as u32;
+            if run.minutes > 0 {
+                minute = minute.checked_add(reader.varint_signed()?).ok_or(wrong)?;
+                run.first_minute = minute;
+                self.read_minutes(&run, reader)?;
+            }
             self.runs.push(run);
         }
-        let wrong = reader.value_error("runs of streams that are not the rows of the group");
         if rows == self.rows { Ok(()) } else { Err(wrong) }
+    }
+
+    /// The minutes of a run have its lines.
+    fn read_minutes(&mut self, run: &Run, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
+        let wrong = reader.value_error("minutes that do not have the lines of their run");
+        // A minute of these has no times.
+        if run.first_minute.unsigned_abs() > MINUTE_MAX {
+            return Err(wrong);
+        }
+        let mut lines = 0u64;
+        for _ in 0..run.minutes {
+            let of_minute = number(reader)?;
+            lines += u64::from(of_minute);
+            self.minutes.push(of_minute);
+        }
+        if lines == u64::from(run.rows) { Ok(()) } else { Err(wrong) }
     }
 
     pub(crate) fn memory(&self) -> usize {
         let field = |field: &FieldPlace| field.name.len() + field.counts.len() * 4 + 64;
-        self.runs.len() * size_of::<Run>() + self.fields.iter().map(field).sum::<usize>() + 128
+        let minutes = self.minutes.len() * size_of::<u32>();
+        minutes
+            + self.runs.len() * size_of::<Run>()
+            + self.fields.iter().map(field).sum::<usize>()
+            + 128
     }
 }
+
+/// Times reach up to this minute, and as far back.
+const MINUTE_MAX: u64 = i64::MAX as u64 / MINUTE_NS as u64 + 1;
 
 fn number(reader: &mut ByteReader<'_>) -> Result<u32, DecodeError> {
     Ok(reader.length(u32::MAX as usize)? as u32)
@@ -121,21 +193,22 @@ mod tests {
     proptest! {
         #[test]
         fn heads_come_back(
-            runs in prop::collection::vec((0u32..9, 1u32..99, any::<u64>()), 0..9),
+            runs in prop::collection::vec((0u32..9, 1u32..99, any::<u64>(), 0i64..1 << 36), 0..9),
             fields in prop::collection::vec((".*", any::<u32>(), any::<Vec<u32>>()), 0..4),
-            rare in prop::option::of(0u32..99), pages: [u32; 5],
+            rare in prop::option::of(0u32..99), pages: [u32; 6],
         ) {
-            let mut stream = 0;
-            let run = |(gap, rows, bytes)| {
+            let (mut stream, mut with_runs) = (0, GroupHead::default());
+            for (gap, rows, bytes, step) in runs {
                 stream += gap;
-                Run { stream, rows, bytes }
-            };
-            let runs: Vec<Run> = runs.into_iter().map(run).collect();
+                let times: Vec<i64> = (0..i64::from(rows)).map(|row| row * step).collect();
+                with_runs.add_run(Run { stream, rows, bytes, ..Run::default() }, &times);
+            }
             let field = |(name, page, counts)| FieldPlace { name, page, counts };
             let head = GroupHead {
-                rows: runs.iter().map(|run| run.rows).sum(), runs,
+                rows: with_runs.runs.iter().map(|run| run.rows).sum(),
                 fields: fields.into_iter().map(field).collect(), rare_fields: rare,
-                times: pages[0], lines: pages[1], columns: [pages[2], pages[3], pages[4]],
+                times: pages[0], lines: pages[1], columns: [pages[2], pages[3], pages[4], pages[5]],
+                ..with_runs
             };
             let mut writer = ByteWriter::default();
             head.encode(&mut writer);

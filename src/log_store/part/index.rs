@@ -6,7 +6,6 @@ use columns::IdQuery;
 use engine::Cache;
 use model::{Labels, TimeRange, TimeUnit, Ulid};
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A row group, as far as it matters for finding it.
@@ -26,31 +25,6 @@ pub(crate) struct PartIndex {
     pub(crate) streams: Vec<Labels>,
     pub(crate) groups: Vec<GroupInfo>,
     pub(crate) ids: Option<IdQuery>,
-    /// The fields that the index of identifiers does not cover everywhere.
-    pub(crate) plain: PlainFields,
-    /// All such fields are listed.
-    pub(crate) knows_plain: bool,
-}
-
-/// For a field the ranges of row groups, as first and length, in which its values are not in the index
-/// of identifiers.
-pub(crate) type PlainFields = BTreeMap<String, Vec<(u32, u32)>>;
-
-/// More fields are not listed: then the index answers for none.
-pub(crate) const PLAIN_FIELDS_MAX: usize = 4_096;
-
-/// Adds a row group, which follows those that are there.
-pub(crate) fn add_plain(fields: &mut PlainFields, name: &str, group: u32) {
-    if !fields.contains_key(name) {
-        fields.insert(name.to_owned(), vec![(group, 1)]);
-        return;
-    }
-    let Some(ranges) = fields.get_mut(name) else { return };
-    match ranges.last_mut() {
-        Some((first, length)) if *first + *length == group => *length += 1,
-        Some((first, length)) if *first + *length > group => {}
-        _ => ranges.push((group, 1)),
-    }
 }
 
 /// A page of labels holds about this many bytes.
@@ -58,7 +32,7 @@ pub(crate) const STREAMS_PAGE_BYTES: usize = 256 << 10;
 
 /// The overview of a part: row groups, and how the index of identifiers is to be asked.
 pub(crate) fn encode_overview(index: &PartIndex) -> Vec<u8> {
-    let PartIndex { groups, ids, plain, knows_plain, .. } = index;
+    let PartIndex { groups, ids, .. } = index;
     let mut writer = ByteWriter::default();
     writer.varint(groups.len() as u64);
     for group in groups {
@@ -74,16 +48,6 @@ pub(crate) fn encode_overview(index: &PartIndex) -> Vec<u8> {
         Some(ids) => ids.encode(&mut writer),
         None => writer.u8(0),
     }
-    writer.u8(u8::from(*knows_plain));
-    writer.varint(plain.len() as u64);
-    for (name, ranges) in plain {
-        writer.text(name);
-        writer.varint(ranges.len() as u64);
-        for (first, length) in ranges {
-            writer.varint(u64::from(*first));
-            writer.varint(u64::from(*length));
-        }
-    }
     writer.bytes
 }
 
@@ -98,22 +62,6 @@ pub(crate) fn decode_overview(bytes: &[u8]) -> Result<PartIndex, DecodeError> {
         0 => reader.u8().map(|_| None)?,
         _ => Some(IdQuery::decode(&mut reader)?),
     };
-    index.knows_plain = reader.u8()? == 1;
-    for _ in 0..reader.length(reader.remaining())? {
-        let name = reader.text()?.to_owned();
-        let (mut ranges, mut behind) = (Vec::new(), 0);
-        for _ in 0..reader.length(reader.remaining() / 2)? {
-            let wrong = reader.value_error("row groups that are not in the part, or out of order");
-            let (first, length) = (reader.varint()?, reader.varint()?);
-            let groups = index.groups.len() as u64;
-            if first < behind || first > groups || length > groups - first {
-                return Err(wrong);
-            }
-            behind = first + length;
-            ranges.push((first as u32, length as u32));
-        }
-        index.plain.insert(name, ranges);
-    }
     reader.finish()?;
     Ok(index)
 }
@@ -149,12 +97,6 @@ pub(crate) fn decode_streams(bytes: &[u8], streams: &mut Vec<Labels>) -> Result<
 }
 
 impl PartIndex {
-    /// The row groups in which values of the field are not in the index of identifiers.
-    pub(crate) fn groups_beside_ids(&self, name: &str) -> impl Iterator<Item = u32> {
-        let ranges = self.plain.get(name).into_iter().flatten();
-        ranges.flat_map(|(first, length)| *first..first + length)
-    }
-
     pub(crate) fn memory(&self) -> usize {
         let labels = |labels: &Labels| labels.as_bytes().len() + 32;
         self.streams.iter().map(labels).sum::<usize>() + self.groups.len() * size_of::<GroupInfo>()
@@ -214,12 +156,9 @@ mod tests {
                 time: TimeUnit::Nanos.range(i64::from(min), i64::from(min) + length).unwrap(),
             };
             let groups: Vec<GroupInfo> = list.into_iter().map(group).collect();
-            let mut plain = PlainFields::default();
-            (0..groups.len() as u32).filter(|g| g % 3 != 1).for_each(|g| add_plain(&mut plain, "a", g));
-            let index = PartIndex { groups, plain, knows_plain: true, ..PartIndex::default() };
+            let index = PartIndex { groups, ..PartIndex::default() };
             let back = decode_overview(&encode_overview(&index)).unwrap();
             prop_assert_eq!(format!("{back:?}"), format!("{index:?}"));
-            prop_assert!(back.groups_beside_ids("a").all(|g| g % 3 != 1));
         }
     }
 }

@@ -6,11 +6,13 @@
 mod group;
 mod index;
 mod reader;
+mod times;
 mod writer;
 
 pub(crate) use group::{FieldPlace, GroupHead, Run};
 pub(crate) use index::{Caches, GroupInfo, PartIndex};
 pub(crate) use reader::{Group, LogPart};
+pub(crate) use times::{RunRows, Times};
 pub(crate) use writer::PartBuilder;
 
 /// The version of what the pages hold.
@@ -23,8 +25,8 @@ const GROUP_ROWS: usize = 64 << 10;
 mod page {
     /// Templates, and where the columns of lines are.
     pub(super) const LINES: u16 = 1;
-    /// Columns of lines: texts, texts of digits, packed numbers.
-    pub(super) const COLUMNS: [u16; 3] = [2, 11, 3];
+    /// Columns of lines: texts, texts of digits, packed numbers, identifiers.
+    pub(super) const COLUMNS: [u16; 4] = [2, 11, 3, 12];
     pub(super) const TIMES: u16 = 4;
     /// A field of a row group.
     pub(super) const FIELD: u16 = 5;

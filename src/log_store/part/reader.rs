@@ -1,11 +1,12 @@
 //! Reads a part of logs.
 
 use super::index::{Piece, decode_overview, decode_streams};
-use super::{Caches, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, page};
+use super::{Caches, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Times, page};
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, LinesDirectory};
+use crate::row_set::RowSet;
 use codec::{ByteReader, DecodeError};
-use columns::{IdPage, TextColumn, decode_numbers, hash_id};
+use columns::{IdPage, TextColumn, hash_id, rows_with_text};
 use model::{ErrorKind, Ulid};
 use parts::{PageBuffer, Part};
 use std::collections::BTreeSet;
@@ -133,28 +134,10 @@ impl Group {
         self.head.rows as usize
     }
 
-    /// Fills `times` with the time of each row.
-    pub(crate) fn times(
-        &self,
-        times: &mut Vec<i64>,
-        buffer: &mut PageBuffer,
-    ) -> Result<(), StoreError> {
-        let bytes = self.part.part.page_into(self.head.times, buffer)?;
-        let mut numbers = Vec::new();
-        let mut reader = ByteReader::new(bytes);
-        decode_numbers(&mut reader, self.rows(), &mut numbers)?;
-        let mut time = 0i64;
-        times.clear();
-        times.extend(numbers.iter().map(|number| {
-            time = time.wrapping_add((number >> 1) as i64 ^ -((number & 1) as i64));
-            time
-        }));
-        // Lines are looked for, and merged, by the time of their row group.
+    /// The times of the rows, which are read when they are needed.
+    pub(crate) fn times(&self) -> Result<Times, StoreError> {
         let range = self.part.index.groups[self.number as usize].time;
-        match times.iter().all(|time| range.contains(*time)) {
-            true => Ok(()),
-            false => Err(wrong("times outside those of the row group").into()),
-        }
+        Times::new(self.part.part.page(self.head.times)?, self.rows(), range)
     }
 
     /// Fills `column` with the field; false if no line here has it.
@@ -176,6 +159,24 @@ impl Group {
                 found = true;
                 column.decode(&mut ByteReader::new(bytes), self.rows())?;
             }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The rows in which a field has a text; `None` if no line here has the field.
+    pub(crate) fn rows_with(
+        &self,
+        name: &str,
+        text: &[u8],
+        buffer: &mut PageBuffer,
+    ) -> Result<Option<RowSet>, StoreError> {
+        let (wanted, mut found) = (BTreeSet::from([name.to_owned()]), None);
+        self.each_field(Some(&wanted), buffer, |_, bytes| {
+            let mut rows = RowSet::none(self.rows());
+            let insert = |range| rows.insert_range(range);
+            rows_with_text(&mut ByteReader::new(bytes), self.rows(), text, insert)?;
+            found = Some(rows);
             Ok(())
         })?;
         Ok(found)
@@ -260,5 +261,9 @@ impl ColumnPages for Group {
         let index = first.checked_add(number).ok_or(wrong("a page beyond the part"))?;
         check_page(&self.part.part, index, page::COLUMNS[kind])?;
         Ok(self.part.part.page(index)?)
+    }
+
+    fn may_hold_id(&self, id: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.part.groups_with(id)?.contains(&self.number))
     }
 }

@@ -1,13 +1,12 @@
 //! Writes a part of logs, row after row.
 
-use super::index::{
-    PLAIN_FIELDS_MAX, PlainFields, STREAMS_PAGE_BYTES, add_plain, encode_overview, encode_streams,
-};
+use super::index::{STREAMS_PAGE_BYTES, encode_overview, encode_streams};
+use super::times::encode_times;
 use super::{FieldPlace, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Run, page};
 use crate::error::StoreError;
 use crate::lines::{EncodedLines, LinesBuilder, NUMBER_PAGES};
 use codec::ByteWriter;
-use columns::{Effort, IdIndexBuilder, TextColumnBuilder, encode_numbers, hash_id, hex_to_ids};
+use columns::{Effort, IdIndexBuilder, TextColumnBuilder, TextList, hash_id, id_form};
 use engine::PartOrigin;
 use model::{Labels, TimeRange, TimeUnit};
 use parts::{Compression, NewPart, PartStore, PartWriter};
@@ -46,7 +45,6 @@ pub(crate) struct PartBuilder {
     stream_bytes: usize,
     groups: Vec<GroupInfo>,
     ids: IdIndexBuilder,
-    plain: PlainFields,
     rows: u64,
     time: Option<TimeRange>,
     group: GroupBuilder,
@@ -142,7 +140,6 @@ impl PartBuilder {
             stream_bytes: 0,
             groups: Vec::new(),
             ids: IdIndexBuilder::default(),
-            plain: PlainFields::default(),
             rows: 0,
             time: None,
             group: GroupBuilder::default(),
@@ -171,7 +168,7 @@ impl PartBuilder {
                 run.rows += 1;
                 run.bytes += bytes as u64;
             }
-            _ => group.runs.push(Run { stream, rows: 1, bytes: bytes as u64 }),
+            _ => group.runs.push(Run { stream, rows: 1, bytes: bytes as u64, ..Run::default() }),
         }
         group.times.push(time);
         group.bytes += bytes;
@@ -223,7 +220,12 @@ impl PartBuilder {
         };
         let time = TimeUnit::Nanos.between(*min, *max);
         let mut head = GroupHead { rows: rows as u32, ..GroupHead::default() };
-        head.runs = std::mem::take(&mut self.group.runs);
+        let mut start = 0;
+        for run in self.group.runs.drain(..) {
+            let end = start + run.rows as usize;
+            head.add_run(run, &self.group.times[start..end]);
+            start = end;
+        }
         head.times = self.write_times()?;
         self.write_fields(&mut head)?;
         self.write_lines(&mut head)?;
@@ -253,16 +255,8 @@ impl PartBuilder {
     }
 
     fn write_times(&mut self) -> Result<u32, StoreError> {
-        // The differences to the row before, also from stream to stream, make small numbers.
         let mut writer = ByteWriter::default();
-        let mut before = 0i64;
-        let difference = |time: &i64| {
-            let difference = time.wrapping_sub(before);
-            before = *time;
-            (difference << 1 ^ difference >> 63) as u64
-        };
-        let numbers: Vec<u64> = self.group.times.iter().map(difference).collect();
-        encode_numbers(&numbers, self.effort.number_level(), &mut writer);
+        encode_times(&self.group.times, self.effort, &mut writer);
         Ok(self.writer.page(page::TIMES, None, &writer.bytes, Compression::None)?)
     }
 
@@ -293,11 +287,7 @@ impl PartBuilder {
         let mut writer = ByteWriter::default();
         field.column.encode(rows, &mut writer);
         let group = self.groups.len() as u32;
-        if field.column.holds_ids() {
-            add_ids(&mut self.ids, field.column.values(), group);
-        } else if self.plain.len() <= PLAIN_FIELDS_MAX {
-            add_plain(&mut self.plain, &field.name, group);
-        }
+        add_ids(&mut self.ids, field.column.values(), group);
         let counts = field.column.counts(COUNTED_VALUES);
         (FieldPlace { name: field.name.clone(), page: 0, counts }, writer.bytes)
     }
@@ -342,26 +332,26 @@ impl PartBuilder {
         if self.streams_written < self.streams.len() {
             self.write_streams()?;
         }
-        let Self { mut writer, ids, groups, streams, origin, rows, plain, effort, .. } = self;
+        let Self { mut writer, ids, groups, streams, origin, rows, effort, .. } = self;
         let ids = ids.finish(|first, bytes| {
             writer.page(page::IDS, Some(first), bytes, Compression::Zstd { level: 1 }).map(|_| ())
         })?;
-        let knows_plain = plain.len() <= PLAIN_FIELDS_MAX;
-        let plain = if knows_plain { plain } else { PlainFields::default() };
         let count = streams.len() as u64;
-        let index = PartIndex { streams, groups, ids, plain, knows_plain };
+        let index = PartIndex { streams, groups, ids };
         writer.page(page::OVERVIEW, None, &encode_overview(&index), effort.compression())?;
         let summary = origin.summary(PART_SCHEMA, time, rows, count);
         Ok(Some(writer.finish(summary)?))
     }
 }
 
-/// Adds identifiers that are written as hexadecimal.
-pub(crate) fn add_ids(index: &mut IdIndexBuilder, texts: &columns::TextList, group: u32) {
+/// Adds the texts that are identifiers.
+fn add_ids(index: &mut IdIndexBuilder, texts: &TextList, group: u32) {
     let mut id = Vec::new();
     for text in texts.iter() {
-        id.clear();
-        hex_to_ids(text, &mut id);
-        index.add(hash_id(&id), group);
+        if let Some(form) = id_form(text) {
+            id.clear();
+            form.append_bytes(text, &mut id);
+            index.add(hash_id(&id), group);
+        }
     }
 }

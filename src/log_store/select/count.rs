@@ -9,7 +9,7 @@ use super::{Origin, Place, Scratch, Selection, Source};
 use crate::error::StoreError;
 use crate::head::Block;
 use crate::lines::Lines;
-use crate::part::{Group, LogPart};
+use crate::part::{Group, LogPart, RunRows, Times};
 use crate::row_set::RowSet;
 use std::ops::Range;
 
@@ -26,17 +26,30 @@ impl Steps<'_> {
         self.0.partition_point(|start| *start <= time).saturating_sub(1)
     }
 
-    /// The steps that rising times belong to, each with the places of its times.
-    fn split(self, times: &[i64]) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let step = self.of(*times.get(at)?);
-            let rest = &times[at..];
-            let next = self.0.get(step + 1);
-            let count = next.map_or(rest.len(), |next| rest.partition_point(|time| time < next));
-            at += count;
-            Some((step, at - count..at))
-        })
+    /// Calls `each` with the steps that rows of a run belong to, and the rows.
+    fn split(
+        self,
+        run: RunRows<'_>,
+        times: &mut Times,
+        mut each: impl FnMut(usize, Range<usize>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let rows = run.rows();
+        let (mut at, mut step) = (rows.start, self.of(run.earliest(times)?));
+        while at < rows.end {
+            let end = match self.0.get(step + 1) {
+                Some(next) => run.first_from(*next, times)?,
+                None => rows.end,
+            };
+            if end > at {
+                each(step, at..end)?;
+                at = end;
+                step += 1;
+            } else {
+                // Steps without lines may be many.
+                step = (step + 1).max(self.of(times.at(at)?));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -158,9 +171,7 @@ impl Selection {
         }
         let found = self.rows_of_group(source, part, (&group, index), self.time, scratch)?;
         let Some(found) = found else { return Ok(Vec::new()) };
-        let counts = count_rows(source, &group, &found, steps, amount);
-        scratch.give_back(found.times);
-        counts
+        count_rows(source, &group, found, steps, amount)
     }
 }
 
@@ -178,34 +189,32 @@ fn whole_runs(source: &Source, group: &Group, step: usize, amount: Amount) -> Ve
 fn count_rows(
     source: &Source,
     group: &Group,
-    GroupRows { rows, times, lines }: &GroupRows,
+    GroupRows { rows, mut times, lines }: GroupRows,
     steps: Steps<'_>,
     amount: Amount,
 ) -> Result<Vec<LineCount>, StoreError> {
-    let (mut counts, mut start) = (Counts::default(), 0);
+    let mut counts = Counts::default();
     let mut own_lines = None;
-    for run in &group.head.runs {
-        let of_run = start..start + run.rows as usize;
-        start = of_run.end;
-        let Some(stream) = source.streams[run.stream as usize] else { continue };
-        for (step, of_step) in steps.split(&times[of_run.clone()]) {
-            let of_step = of_run.start + of_step.start..of_run.start + of_step.end;
+    for run in group.head.run_rows() {
+        let Some(stream) = source.streams[run.stream() as usize] else { continue };
+        steps.split(run, &mut times, |step, of_step| {
             let count = rows.count(of_step.clone());
             let bytes = match amount {
                 Amount::Lines => 0,
-                Amount::Bytes if count == of_run.len() => run.bytes,
+                Amount::Bytes if count == run.rows().len() => run.bytes(),
                 Amount::Bytes => {
                     if lines.is_none() && own_lines.is_none() {
                         own_lines = Some(Lines::new(group.lines()?, group.clone()));
                     }
                     let lines = lines.as_ref().or(own_lines.as_ref());
-                    lines.map_or(Ok(0), |lines| bytes_of(lines, rows, of_step))?
+                    lines.map_or(Ok(0), |lines| bytes_of(lines, &rows, of_step))?
                 }
             };
             if count > 0 {
                 counts.add(stream, step, count as u64, bytes);
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(counts.0)
 }

@@ -19,7 +19,7 @@ use crate::kind::{LogHead, Logs, Store, Tenant};
 use crate::part::LogPart;
 use crate::streams::StreamTable;
 use crate::tail::Fresh;
-use columns::{hex_to_ids, is_hex};
+use columns::identifier;
 use engine::{EngineError, View};
 use model::{Labels, MatchOp, Matcher, TenantId, TimeRange, Ulid, matches_all};
 use parts::{Manifest, PartInfo};
@@ -287,11 +287,8 @@ fn matched_before(streams: &[Option<u32>]) -> Vec<u32> {
     before
 }
 
-/// Fewer digits are no identifier that the index of a part has.
-const ID_DIGITS_MIN: usize = 8;
-
 /// The row groups of a part that can have lines for which the conditions hold; `None` for any. A field
-/// that has to equal an identifier is looked up in the index of identifiers.
+/// that has to equal an identifier is looked up in the index of identifiers, which has those of all fields.
 fn groups_with_ids(
     part: &LogPart,
     conditions: &[Condition],
@@ -299,18 +296,13 @@ fn groups_with_ids(
     let mut wanted: Option<BTreeSet<u32>> = None;
     for condition in conditions {
         let Condition::Field(matcher) = condition else { continue };
-        let (value, name) = (matcher.value.as_bytes(), &matcher.name);
-        let is_id = matcher.op == MatchOp::Equal && value.len() >= ID_DIGITS_MIN && is_hex(value);
-        if !is_id
-            || !part.index.knows_plain
-            || part.index.streams.iter().any(|labels| labels.get(name).is_some())
-        {
+        let has_label = |labels: &Labels| labels.get(&matcher.name).is_some();
+        let id = identifier(matcher.value.as_bytes()).filter(|_| matcher.op == MatchOp::Equal);
+        let Some(id) = id else { continue };
+        if part.index.streams.iter().any(has_label) {
             continue;
         }
-        let mut id = Vec::new();
-        hex_to_ids(value, &mut id);
-        let mut found: BTreeSet<u32> = part.groups_with(&id)?.into_iter().collect();
-        found.extend(part.index.groups_beside_ids(name));
+        let found: BTreeSet<u32> = part.groups_with(&id)?.into_iter().collect();
         wanted = Some(wanted.map_or(found.clone(), |wanted| &wanted & &found));
     }
     Ok(wanted)

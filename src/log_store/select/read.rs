@@ -6,11 +6,11 @@ use crate::delete::LogDeletes;
 use crate::error::StoreError;
 use crate::head::Block;
 use crate::lines::{ColumnPages, Lines};
-use crate::part::{Group, LogPart};
+use crate::part::{Group, LogPart, Times};
 use crate::row_set::RowSet;
 use codec::ByteReader;
 use columns::{ABSENT, Interner, TextColumn, TextList};
-use model::{Labels, TimeRange};
+use model::{Labels, MatchOp, Matcher, TimeRange};
 use parts::PageBuffer;
 
 /// The buffers of a reading thread, reused from piece to piece.
@@ -48,22 +48,18 @@ pub struct LogRows<'s> {
     pub fields: &'s [LogField],
 }
 
+/// Where less than this share of the rows of a row group is wanted, only these are read of each column.
+const FEW_SHARE: usize = 16;
+
 /// The rows of a row group that were selected.
 pub(super) struct GroupRows {
     pub(super) rows: RowSet,
-    /// Of all rows.
-    pub(super) times: Vec<i64>,
+    pub(super) times: Times,
     /// Where conditions, deletes or the reader need lines.
     pub(super) lines: Option<Lines<Group>>,
 }
 
 impl Scratch {
-    /// Keeps the memory of times that are of no use any more.
-    pub(super) fn give_back(&mut self, mut times: Vec<i64>) {
-        times.clear();
-        self.times = times;
-    }
-
     fn clear(&mut self) {
         self.times.clear();
         self.streams.clear();
@@ -186,21 +182,17 @@ impl Selection {
         scratch: &mut Scratch,
     ) -> Result<Option<GroupRows>, StoreError> {
         let info = &part.index.groups[index as usize];
+        let mut times = group.times()?;
         let mut rows = wanted_runs(source, group);
-        // Few rows lie within a short time. A long one leaves most, while conditions often leave none.
-        let is_time_first = length(time) < length(info.time) / 4;
-        if is_time_first && !rows.is_empty() {
-            group.times(&mut scratch.times, &mut scratch.page)?;
-            rows = rows.and(&rows_within(group, &scratch.times, time));
+        if !time.covers(info.time) && !rows.is_empty() {
+            rows = rows.and(&rows_within(group, &mut times, time)?);
         }
         let streams = &part.index.streams;
         for condition in &self.conditions {
             if let Prepared::Field(matcher) = condition
                 && !rows.is_empty()
             {
-                let exempt = runs_with_label(group, streams, &matcher.name);
-                let column = read_field(group, &matcher.name, &mut scratch.page)?;
-                rows = rows.and(&of_column(matcher, column.as_ref(), &exempt));
+                rows = rows.and(&rows_by_field(group, streams, matcher, &mut scratch.page)?);
             }
         }
         let on_lines = self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
@@ -214,22 +206,15 @@ impl Selection {
             }
         }
         if rows.is_empty() {
-            scratch.times.clear();
             return Ok(None);
-        }
-        let mut times = std::mem::take(&mut scratch.times);
-        if !is_time_first {
-            group.times(&mut times, &mut scratch.page)?;
-            if !time.covers(info.time) {
-                rows = rows.and(&rows_within(group, &times, time));
-            }
         }
         if let Some(lines) = &lines
             && !source.deletes.is_empty()
         {
-            let of_rows = group.head.streams_of_rows();
+            let (mut of_times, of_rows) = (Vec::new(), group.head.streams_of_rows());
+            times.append_all(&mut of_times)?;
             let field = |name: &str| read_field(group, name, &mut PageBuffer::default());
-            let context = (&times, &of_rows, streams.as_slice());
+            let context = (&of_times, &of_rows, streams.as_slice());
             if let Some(deleted) = deleted_rows(&source.deletes, info.time, context, lines, field)?
             {
                 rows = rows.and(&deleted.not());
@@ -247,21 +232,33 @@ impl Selection {
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
         let GroupRows { rows, mut times, lines } = found;
-        let is_all = rows.len() == times.len();
+        let is_all = rows.len() == group.rows();
         push_streams(source, group, &rows, &mut scratch.streams);
-        if !is_all {
-            let kept: Vec<i64> = rows.iter().map(|row| times[row]).collect();
-            times = kept;
+        match is_all {
+            true => times.append_all(&mut scratch.times)?,
+            false => {
+                for row in rows.iter() {
+                    scratch.times.push(times.at(row)?);
+                }
+            }
         }
-        scratch.times = times;
+        let few: Option<Vec<u32>> = (rows.len() < group.rows() / FEW_SHARE)
+            .then(|| rows.iter().map(|row| row as u32).collect());
         if let (Some(lines), true) = (lines, self.needs.lines) {
-            lines.collect(rows.iter(), &mut scratch.lines)?;
+            match &few {
+                Some(few) => lines.collect_few(few, &mut scratch.lines)?,
+                None => lines.collect(rows.iter(), &mut scratch.lines)?,
+            }
         }
         let mut page = std::mem::take(&mut scratch.page);
         let collected = group.each_field(self.needs.fields.as_ref(), &mut page, |name, bytes| {
             let column = &mut scratch.field(name).column;
-            column.decode(&mut ByteReader::new(bytes), group.rows())?;
-            if !is_all {
+            let mut reader = ByteReader::new(bytes);
+            match &few {
+                Some(few) => column.decode_some(&mut reader, group.rows(), few)?,
+                None => column.decode(&mut reader, group.rows())?,
+            }
+            if !is_all && few.is_none() {
                 column.codes = rows.iter().map(|row| column.codes[row]).collect();
             }
             Ok(())
@@ -354,22 +351,35 @@ fn common(one: TimeRange, other: TimeRange) -> Option<TimeRange> {
     one.unit().range(one.min.max(other.min), one.max.min(other.max))
 }
 
-fn length(time: TimeRange) -> u64 {
-    time.min.abs_diff(time.max)
+/// The rows within a time: those of a stream are in order of time.
+fn rows_within(group: &Group, times: &mut Times, time: TimeRange) -> Result<RowSet, StoreError> {
+    let mut rows = RowSet::none(group.rows());
+    for run in group.head.run_rows() {
+        let first = run.first_from(time.min, times)?;
+        let behind = match time.max.checked_add(1) {
+            Some(behind) => run.first_from(behind, times)?,
+            None => run.rows().end,
+        };
+        rows.insert_range(first..behind.max(first));
+    }
+    Ok(rows)
 }
 
-/// The rows within a time: those of a stream are in order of time.
-fn rows_within(group: &Group, times: &[i64], time: TimeRange) -> RowSet {
-    let (mut rows, mut start) = (RowSet::none(times.len()), 0);
-    for run in &group.head.runs {
-        let end = start + run.rows as usize;
-        let of_run = &times[start..end];
-        let first = of_run.partition_point(|at| *at < time.min);
-        let behind = of_run.partition_point(|at| *at <= time.max);
-        rows.insert_range(start + first..start + behind);
-        start = end;
+/// The rows of a row group whose field satisfies a matcher, and those of streams with a label of that
+/// name.
+fn rows_by_field(
+    group: &Group,
+    streams: &[Labels],
+    matcher: &Matcher,
+    page: &mut PageBuffer,
+) -> Result<RowSet, StoreError> {
+    let exempt = runs_with_label(group, streams, &matcher.name);
+    if matcher.op == MatchOp::Equal && !matcher.value.is_empty() {
+        let found = group.rows_with(&matcher.name, matcher.value.as_bytes(), page)?;
+        return Ok(found.map_or(exempt.clone(), |rows| rows.or(&exempt)));
     }
-    rows
+    let column = read_field(group, &matcher.name, page)?;
+    Ok(of_column(matcher, column.as_ref(), &exempt))
 }
 
 /// Appends the numbers in the selection of the rows' streams.

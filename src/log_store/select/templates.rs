@@ -133,7 +133,7 @@ impl Selection {
         else {
             return Ok(TemplateCounts::default());
         };
-        let GroupRows { rows, times, lines } = found;
+        let GroupRows { rows, mut times, lines } = found;
         let mut templates = GroupTemplates::new(&group, lines)?;
         let (codes, values) = first_values(&group, fields, scratch)?;
         let (mut tally, mut start) = (Tally::default(), 0);
@@ -143,7 +143,8 @@ impl Selection {
             let Some(stream) = source.streams[run.stream as usize] else { continue };
             for row in of_run.filter(|row| rows.contains(*row)) {
                 let value = codes.get(row).copied().unwrap_or(ABSENT);
-                tally.add((templates.of(row)?, value, stream, steps.of(times[row])));
+                let step = steps.of(times.at(row)?);
+                tally.add((templates.of(row)?, value, stream, step));
             }
         }
         let templates = templates.known.texts().clone();
