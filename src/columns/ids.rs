@@ -112,8 +112,8 @@ pub fn end_of_uuid(text: &[u8], start: usize, end: usize) -> Option<usize> {
     (is_uuid(text.get(start..behind)?) && is_word_end).then_some(behind)
 }
 
-/// Calls `each` with the identifiers among the words of a text.
-pub fn each_identifier<'t>(text: &'t [u8], mut each: impl FnMut(IdForm, &'t [u8])) {
+/// Calls `each` with the words of a text.
+pub fn each_word<'t>(text: &'t [u8], mut each: impl FnMut(&'t [u8])) {
     let mut at = 0;
     while at < text.len() {
         if !is_word_byte(text[at]) {
@@ -123,10 +123,17 @@ pub fn each_identifier<'t>(text: &'t [u8], mut each: impl FnMut(IdForm, &'t [u8]
         let start = at;
         at += text[start..].iter().take_while(|byte| is_word_byte(**byte)).count();
         at = end_of_uuid(text, start, at).unwrap_or(at);
-        if let Some(form) = id_form(&text[start..at]) {
-            each(form, &text[start..at]);
-        }
+        each(&text[start..at]);
     }
+}
+
+/// Calls `each` with the identifiers among the words of a text.
+pub fn each_identifier<'t>(text: &'t [u8], mut each: impl FnMut(IdForm, &'t [u8])) {
+    each_word(text, |word| {
+        if let Some(form) = id_form(word) {
+            each(form, word);
+        }
+    });
 }
 
 fn digit(byte: u8) -> u8 {

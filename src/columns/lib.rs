@@ -23,8 +23,8 @@ mod texts;
 pub use codes::{decode_codes, encode_codes, pick_codes, rows_with_code};
 pub use effort::Effort;
 pub use ids::{
-    ID_DIGITS_MAX, ID_DIGITS_MIN, IdForm, UUID_LENGTH, each_identifier, end_of_uuid, hex_to_ids,
-    id_form, identifier, ids_to_hex, is_hex, is_uuid, is_word_byte,
+    ID_DIGITS_MAX, ID_DIGITS_MIN, IdForm, UUID_LENGTH, each_identifier, each_word, end_of_uuid,
+    hex_to_ids, id_form, identifier, ids_to_hex, is_hex, is_uuid, is_word_byte,
 };
 pub use index::{IdIndexBuilder, IdPage, IdQuery, hash_id};
 pub use interner::Interner;

@@ -1,7 +1,7 @@
 //! The columnar store of log lines, for many tenants. Step 4.
 //!
 //! Lives here: batches for the write-ahead log, the head, parts of logs with the column of lines, the
-//! index of identifiers, selecting, following, merging, deleting.
+//! index of identifiers, selecting (by streams, conditions and identifiers), following, merging, deleting.
 //! Not here: protocols, languages (`logql` reads this store itself), what a label or a level is
 //! called (protocols), when to flush or merge (`ingest`), files and checksums (`parts`), the
 //! write-ahead log (`wal`).
@@ -19,6 +19,7 @@ mod delete;
 mod error;
 mod flush;
 mod head;
+mod identifier;
 mod kind;
 mod lines;
 mod merge;

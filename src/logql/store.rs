@@ -93,7 +93,7 @@ impl Wanted {
         };
         let Self { conditions, needs } = self;
         let (time, matchers) = (select.time, select.matchers);
-        log_store::Select { time, matchers, conditions, order, needs }
+        log_store::Select { time, matchers, conditions, identifier: None, order, needs }
     }
 }
 

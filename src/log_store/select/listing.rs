@@ -26,8 +26,14 @@ pub(crate) fn streams(
     room: &mut dyn Room,
 ) -> Result<Listing, StoreError> {
     let needs = Needs { lines: false, fields: Some(BTreeSet::new()) };
-    let wanted =
-        Select { time, matchers, conditions: &[], order: Order::NewestFirst, needs: &needs };
+    let wanted = Select {
+        time,
+        matchers,
+        conditions: &[],
+        identifier: None,
+        order: Order::NewestFirst,
+        needs: &needs,
+    };
     let selection = select(store, tenant, &wanted)?;
     let mut is_there = vec![false; selection.stream_count()];
     for place in &selection.places {

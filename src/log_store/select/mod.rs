@@ -15,8 +15,9 @@ use crate::condition::{Condition, Prepared};
 use crate::delete::LogDeletes;
 use crate::error::StoreError;
 use crate::head::Block;
+use crate::identifier::Identifier;
 use crate::kind::{LogHead, Logs, Store, Tenant};
-use crate::part::LogPart;
+use crate::part::{GroupInfo, LogPart};
 use crate::streams::StreamTable;
 use crate::tail::Fresh;
 use columns::identifier;
@@ -59,6 +60,9 @@ pub struct Select<'a> {
     pub matchers: &'a [Matcher],
     /// All of them must hold of a line.
     pub conditions: &'a [Condition],
+    /// Only lines that carry this identifier, given as bytes: a word of the line, the value of a field or
+    /// that of a label is its lower-case hexadecimal form or, of 16 bytes, the UUID.
+    pub identifier: Option<&'a [u8]>,
     pub order: Order,
     pub needs: &'a Needs,
 }
@@ -79,6 +83,7 @@ pub struct Selection {
     tenant: Option<(Arc<Tenant>, Arc<Manifest>)>,
     time: TimeRange,
     conditions: Vec<Prepared>,
+    identifier: Option<Identifier>,
     needs: Needs,
     streams: StreamTable,
     sources: Vec<Source>,
@@ -179,6 +184,7 @@ impl Selection {
             tenant: None,
             time: wanted.time,
             conditions: wanted.conditions.iter().map(Prepared::of).collect(),
+            identifier: wanted.identifier.map(Identifier::new),
             needs: wanted.needs.clone(),
             streams: StreamTable::default(),
             sources: Vec::new(),
@@ -242,7 +248,7 @@ impl Selection {
         let deletes = LogDeletes::of_part(manifest, info.id)?;
         let part = LogPart::open(tenant.store.part(manifest, info.id)?, &self.store.kind.caches)?;
         let index = Arc::clone(&part.index);
-        let groups = groups_with_ids(&part, wanted.conditions)?;
+        let groups = groups_with_ids(&part, wanted.conditions, self.identifier.as_ref())?;
         let streams: Vec<Option<u32>> =
             index.streams.iter().map(|labels| self.number(labels, wanted.matchers)).collect();
         let matched = matched_before(&streams);
@@ -287,23 +293,44 @@ fn matched_before(streams: &[Option<u32>]) -> Vec<u32> {
     before
 }
 
-/// The row groups of a part that can have lines for which the conditions hold; `None` for any. A field
-/// that has to equal an identifier is looked up in the index of identifiers, which has those of all fields.
+/// The row groups of a part that can have lines for which the conditions hold and that carry an
+/// identifier; `None` for any. The index of identifiers has those of all fields and lines.
 fn groups_with_ids(
     part: &LogPart,
     conditions: &[Condition],
+    carried: Option<&Identifier>,
 ) -> Result<Option<BTreeSet<u32>>, StoreError> {
     let mut wanted: Option<BTreeSet<u32>> = None;
+    let mut narrow = |found: BTreeSet<u32>| {
+        wanted = Some(wanted.take().map_or(found.clone(), |wanted| &wanted & &found));
+    };
     for condition in conditions {
         let Condition::Field(matcher) = condition else { continue };
         let has_label = |labels: &Labels| labels.get(&matcher.name).is_some();
         let id = identifier(matcher.value.as_bytes()).filter(|_| matcher.op == MatchOp::Equal);
-        let Some(id) = id else { continue };
-        if part.index.streams.iter().any(has_label) {
-            continue;
+        if let Some(id) = id
+            && !part.index.streams.iter().any(has_label)
+        {
+            narrow(part.groups_with(&id)?.into_iter().collect());
         }
-        let found: BTreeSet<u32> = part.groups_with(&id)?.into_iter().collect();
-        wanted = Some(wanted.map_or(found.clone(), |wanted| &wanted & &found));
+    }
+    if let Some(carried) = carried
+        && let Some(id) = &carried.indexed
+    {
+        let mut found: BTreeSet<u32> = part.groups_with(id)?.into_iter().collect();
+        found.extend(groups_by_label(part, carried));
+        narrow(found);
     }
     Ok(wanted)
+}
+
+/// The row groups with streams of which a label is an identifier.
+fn groups_by_label(part: &LogPart, carried: &Identifier) -> Vec<u32> {
+    let streams = part.index.streams.iter().map(|labels| carried.is_in_labels(labels).then_some(0));
+    let with = matched_before(&streams.collect::<Vec<_>>());
+    let groups = part.index.groups.iter().zip(0..);
+    let has = |group: &GroupInfo| {
+        with[group.first_stream as usize] < with[group.last_stream as usize + 1]
+    };
+    groups.filter(|(group, _)| has(group)).map(|(_, number)| number).collect()
 }

@@ -5,11 +5,12 @@ use crate::condition::{Prepared, of_block, of_column};
 use crate::delete::LogDeletes;
 use crate::error::StoreError;
 use crate::head::Block;
+use crate::identifier::Identifier;
 use crate::lines::{ColumnPages, Lines};
 use crate::part::{Group, LogPart, Times};
 use crate::row_set::RowSet;
 use codec::ByteReader;
-use columns::{ABSENT, Interner, TextColumn, TextList};
+use columns::{ABSENT, Interner, TextColumn, TextList, rows_with_text};
 use model::{Labels, MatchOp, Matcher, TimeRange};
 use parts::PageBuffer;
 
@@ -152,7 +153,10 @@ impl Selection {
         }
         let labels = self.labels(stream);
         let holds = |condition: &Prepared| holds_in_block(condition, block, row, labels);
-        self.conditions.iter().all(holds) && !is_deleted(&source.deletes, block, row, labels)
+        let carries = |id: &Identifier| carries_in_block(id, block, row, labels);
+        self.identifier.as_ref().is_none_or(carries)
+            && self.conditions.iter().all(holds)
+            && !is_deleted(&source.deletes, block, row, labels)
     }
 
     // ── row groups of parts ──
@@ -195,12 +199,16 @@ impl Selection {
                 rows = rows.and(&rows_by_field(group, streams, matcher, &mut scratch.page)?);
             }
         }
-        let on_lines = self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
+        let on_lines = self.identifier.is_some()
+            || self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
         let lines = match on_lines || self.needs.lines || !source.deletes.is_empty() {
             true if !rows.is_empty() => Some(Lines::new(group.lines()?, group.clone())),
             _ => None,
         };
         if let Some(lines) = &lines {
+            if let Some(id) = &self.identifier {
+                rows = rows_carrying(group, (streams, id), lines, rows, &mut scratch.page)?;
+            }
             for condition in &self.conditions {
                 rows = condition.of_group(lines, rows)?;
             }
@@ -281,6 +289,12 @@ fn holds_in_block(condition: &Prepared, block: &Block, row: usize, labels: &Labe
     }
 }
 
+fn carries_in_block(id: &Identifier, block: &Block, row: usize, labels: &Labels) -> bool {
+    block.rows.fields(row).any(|(_, value)| id.is(value))
+        || id.is_in_line(block.rows.line(row))
+        || id.is_in_labels(labels)
+}
+
 fn is_deleted(deletes: &LogDeletes, block: &Block, row: usize, labels: &Labels) -> bool {
     let time = block.rows.times[row];
     deletes.at(block.time).any(|(of, delete)| {
@@ -335,6 +349,26 @@ fn runs_where(group: &Group, holds: impl Fn(u32) -> bool) -> RowSet {
         start = end;
     }
     rows
+}
+
+/// The rows among these that carry an identifier.
+fn rows_carrying(
+    group: &Group,
+    (streams, id): (&[Labels], &Identifier),
+    lines: &Lines<Group>,
+    among: RowSet,
+    page: &mut PageBuffer,
+) -> Result<RowSet, StoreError> {
+    let mut found = runs_where(group, |stream| id.is_in_labels(&streams[stream as usize]));
+    for text in id.texts() {
+        group.each_field(None, page, |_, bytes| {
+            let insert = |rows| found.insert_range(rows);
+            Ok(rows_with_text(&mut ByteReader::new(bytes), group.rows(), text, insert)?)
+        })?;
+    }
+    let rest = among.clone().and(&found.clone().not());
+    let of_lines = id.of_lines(lines, &rest)?;
+    Ok(among.and(&found.or(&of_lines)))
 }
 
 pub(super) fn read_field(

@@ -55,6 +55,7 @@ impl Selection {
     pub(super) fn is_whole(&self, source: &Source, part: &LogPart, index: u32) -> bool {
         let time = part.index.groups[index as usize].time;
         self.conditions.is_empty()
+            && self.identifier.is_none()
             && self.time.covers(time)
             && source.deletes.at(time).next().is_none()
     }

@@ -158,6 +158,7 @@ fn a_damaged_field_does_not_bring_deleted_lines_back() {
             time: TimeUnit::Nanos.everything(),
             matchers: &[],
             conditions: &[],
+            identifier: None,
             order: Order::OldestFirst,
             needs: &needs,
         };

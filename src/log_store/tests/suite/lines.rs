@@ -48,12 +48,13 @@ pub(crate) struct Wanted {
     pub(crate) time: TimeRange,
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) conditions: Vec<Condition>,
+    pub(crate) identifier: Option<Vec<u8>>,
 }
 
 impl Wanted {
     pub(crate) fn all() -> Self {
         let time = TimeUnit::Nanos.everything();
-        Self { time, matchers: Vec::new(), conditions: Vec::new() }
+        Self { time, matchers: Vec::new(), conditions: Vec::new(), identifier: None }
     }
 
     pub(crate) fn of_app(app: u32) -> Self {
@@ -73,6 +74,10 @@ impl Wanted {
         self.with(Condition::Field(Matcher::equal(name, value)))
     }
 
+    pub(crate) fn carrying(self, identifier: &[u8]) -> Self {
+        Self { identifier: Some(identifier.to_vec()), ..self }
+    }
+
     pub(crate) fn delete(&self) -> LogDelete {
         let (matchers, conditions) = (self.matchers.clone(), self.conditions.clone());
         LogDelete { matchers, conditions, text: String::new() }
@@ -81,7 +86,8 @@ impl Wanted {
     pub(crate) fn select(&self, store: &LogStore, tenant: &TenantId, order: Order) -> Selection {
         let needs = Needs { lines: true, fields: None };
         let (matchers, conditions) = (&self.matchers[..], &self.conditions[..]);
-        let select = Select { time: self.time, matchers, conditions, order, needs: &needs };
+        let (time, identifier) = (self.time, self.identifier.as_deref());
+        let select = Select { time, matchers, conditions, identifier, order, needs: &needs };
         store.select(tenant, &select).unwrap()
     }
 }

@@ -11,6 +11,8 @@ use regex::bytes::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+const MINUTE_NS: i64 = 60_000_000_000;
+
 #[derive(Clone, Debug)]
 enum Step {
     Write(Vec<Line>),
@@ -21,9 +23,23 @@ enum Step {
     Select(Wanted),
 }
 
+/// Some identifiers, so that several lines have the same one.
+const IDS: [&str; 5] = [
+    "00c0ffee00c0ffee",
+    "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    "1b4e28ba2fa111d2883f0016d3cca427",
+    "0123456701234567",
+    "abcdefab",
+];
+
+fn any_id() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(IDS.to_vec())
+}
+
 fn any_time() -> impl Strategy<Value = i64> {
     prop_oneof![
         5 => 0i64..1_000_000_000,
+        3 => (0i64..5, -1i64..3).prop_map(|(minute, more)| minute * MINUTE_NS + more),
         1 => -DAY_NS..DAY_NS,
     ]
     .prop_map(|offset| TODAY_NS + offset)
@@ -36,8 +52,12 @@ fn any_line() -> impl Strategy<Value = Line> {
         r#"\{"level":"(info|error)","n":[0-9]{1,4},"id":"[0-9a-f]{8}"\}"#
             .prop_map(String::into_bytes),
         prop::collection::vec(any::<u8>(), 0..8),
+        (any_id(), "[ =x_-]")
+            .prop_map(|(id, before)| format!("pod{before}{id} is up").into_bytes()),
+        any_id().prop_map(|id| format!(r#"{{"id":"{id}","{id}":1}}"#).into_bytes()),
     ];
-    let fields = prop::collection::btree_map("level|trace_id|x", "info|error|[0-9a-f]{16}|", 0..3);
+    let value = prop_oneof!["info|error|[0-9a-f]{16}|", any_id().prop_map(str::to_owned)];
+    let fields = prop::collection::btree_map("level|trace_id|x", value, 0..3);
     (0u32..5, any_time(), text, fields).prop_map(|(app, time, text, fields)| Line {
         app,
         time,
@@ -52,7 +72,10 @@ fn any_wanted() -> impl Strategy<Value = Wanted> {
         (0u32..6).prop_map(|app| Matcher::equal("app", &format!("a{app}"))),
         Just(Matcher::not_equal("level", "label")),
     ];
-    let text = "user|r [a-c]|10\\.0|0\\.[0-9]|결제|error|\"n\":|[0-9a-f]{2}|";
+    let text = prop_oneof![
+        9 => "user|r [a-c]|10\\.0|0\\.[0-9]|결제|error|\"n\":|[0-9a-f]{2}|",
+        1 => any_id().prop_map(str::to_owned),
+    ];
     let texts = prop::collection::vec(text, 1..3);
     let patterns = [
         "(?i)USER",
@@ -66,7 +89,8 @@ fn any_wanted() -> impl Strategy<Value = Wanted> {
     ];
     let regex = prop::sample::select(patterns.to_vec())
         .prop_map(|pattern| Arc::new(Regex::new(pattern).unwrap()));
-    let field = ("level|trace_id|x|none", "info|error|label|[0-9a-f]{16}|")
+    let value = prop_oneof!["info|error|label|[0-9a-f]{16}|", any_id().prop_map(str::to_owned)];
+    let field = ("level|trace_id|x|none", value)
         .prop_map(|(name, value)| Condition::Field(Matcher::equal(&name, &value)));
     let condition = prop_oneof![
         (texts.clone(), any::<bool>())
@@ -76,11 +100,14 @@ fn any_wanted() -> impl Strategy<Value = Wanted> {
         field,
     ];
     let conditions = prop::collection::vec(condition, 0..3);
-    (any_time(), any_time(), prop::collection::vec(matcher, 0..2), conditions).prop_map(
-        |(one, other, matchers, conditions)| Wanted {
+    let identifier = prop::option::weighted(0.2, any_id().prop_map(bytes_of));
+    let matchers = prop::collection::vec(matcher, 0..2);
+    (any_time(), any_time(), matchers, conditions, identifier).prop_map(
+        |(one, other, matchers, conditions, identifier)| Wanted {
             time: TimeUnit::Nanos.between(one.min(other), one.max(other)),
             matchers,
             conditions,
+            identifier,
         },
     )
 }
@@ -91,7 +118,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Flush),
         2 => any::<bool>().prop_map(Step::Merge),
         1 => Just(Step::Reopen),
-        1 => any_wanted().prop_map(Step::Delete),
+        1 => any_wanted().prop_map(|wanted| Step::Delete(Wanted { identifier: None, ..wanted })),
         4 => any_wanted().prop_map(Step::Select),
     ]
 }
@@ -116,10 +143,26 @@ fn holds(condition: &Condition, line: &Line) -> bool {
     }
 }
 
+/// The bytes that the digits of an identifier stand for.
+fn bytes_of(id: &str) -> Vec<u8> {
+    let digits: Vec<u32> = id.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
+/// Whether a line has an identifier as a word, or a field has it.
+fn carries(identifier: &[u8], line: &Line) -> bool {
+    let is_one = |text: &str| IDS.contains(&text) && bytes_of(text) == identifier;
+    let uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+    let words = Regex::new(&format!(r"(?-u)\b(?:{uuid}\b|[0-9A-Za-z_\x80-\xff]+)")).unwrap();
+    words.find_iter(&line.text).any(|word| is_one(&String::from_utf8_lossy(word.as_bytes())))
+        || line.fields.values().any(|value| is_one(value))
+}
+
 fn wants(wanted: &Wanted, line: &Line) -> bool {
     wanted.time.contains(line.time)
         && wanted.matchers.iter().all(|matcher| matcher.matches_labels(&labels_of(line.app)))
         && wanted.conditions.iter().all(|condition| holds(condition, line))
+        && wanted.identifier.as_ref().is_none_or(|id| carries(id, line))
 }
 
 /// Checks of a piece that reading a part of the time gives the lines of that time, and that what is known
@@ -175,11 +218,14 @@ fn check_counts(world: &World, wanted: &Wanted, expected: &[Line]) {
         time: wanted.time,
         matchers: &wanted.matchers,
         conditions: &wanted.conditions,
+        identifier: wanted.identifier.as_deref(),
         order: Order::NewestFirst,
         needs: &needs,
     };
     let (first, last) = (wanted.time.min, wanted.time.max);
-    for starts in [&[][..], &[first, first + (last - first) / 2]] {
+    let whole = first.div_euclid(MINUTE_NS) * MINUTE_NS + 1;
+    let minutes: Vec<i64> = (0..6).map(|minute| whole + minute * MINUTE_NS).collect();
+    for starts in [&[][..], &[first, first + (last - first) / 2], &minutes] {
         let steps = Steps(starts);
         let mut counted = Counted::new();
         for line in expected {

@@ -3,8 +3,8 @@
 
 use crate::lines::{Line, Wanted, lines_of, read, sorted};
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Condition, LogStore, Order, StoreSettings};
-use model::{Matcher, Signal, TenantId, TimeUnit, WalPosition};
+use log_store::{Condition, LogBatch, LogStore, Order, StoreSettings};
+use model::{Labels, Matcher, Signal, TenantId, TimeUnit, WalPosition};
 use parts::{Edit, PartStore, Site, Tombstone};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk};
 use platform::{Disk, DiskBlobs, Ids, SeededRandom};
@@ -12,6 +12,7 @@ use regex::bytes::Regex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use wal::Batch;
+use wire::LogSink;
 
 fn world() -> World {
     World::open(SimDisk::new(), Arc::new(SimClock::new()), 1).unwrap()
@@ -255,6 +256,7 @@ fn fresh_lines(world: &World, tail: &log_store::Tail, wanted: &Wanted) -> (Vec<L
         time: wanted.time,
         matchers: &wanted.matchers,
         conditions: &wanted.conditions,
+        identifier: None,
         order: Order::OldestFirst,
         needs: &needs,
     };
@@ -342,4 +344,68 @@ fn a_batch_that_was_not_committed_is_not_there() {
     world.disk.fail_next(Operation::Append, Fault::Enospc);
     assert!(world.write_lines(&lines(0..1)).is_err());
     assert_eq!(read(&world, &Wanted::all()), []);
+}
+
+/// A trace's lines and a pod's lines are found whatever holds the identifier, in the head and in parts,
+/// and only row groups that have it are read.
+#[test]
+fn lines_with_an_identifier_are_found_wherever_it_is() {
+    let (hex, uuid) = ("1b4e28ba2fa111d2883f0016d3cca427", "1b4e28ba-2fa1-11d2-883f-0016d3cca427");
+    let bytes: Vec<u8> =
+        (0..16).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect();
+    let at = |number: i64| TODAY_NS + number;
+    let carrying = [
+        Line::new(0, at(1), "a field").with("trace_id", hex),
+        Line::new(0, at(2), "a field that few lines have").with("pod_uid", uuid),
+        Line::new(1, at(3), format!("pod {uuid} is up")),
+        Line::new(1, at(4), format!("traceparent: 00-{hex}-00f067aa0ba902b7-01")),
+        Line::new(2, at(5), format!(r#"{{"a":{{"trace":"{hex}"}}}}"#)),
+        Line::new(2, at(6), format!(r#"{{"{uuid}":"a key", "message":"about {hex}."}}"#)),
+    ];
+    let others = [
+        Line::new(0, at(7), format!("part of a word: x{hex} {hex}0 {uuid}_")),
+        Line::new(1, at(8), "another").with("trace_id", "1b4e28ba2fa111d2883f0016d3cca428"),
+    ];
+    let mut world = world();
+    let wanted = Wanted::all().carrying(&bytes);
+    for round in 0..3 {
+        let filling: Vec<Line> = (0..200)
+            .map(|i| Line::new(i % 4, at(100 + i64::from(i)), format!("line {i}")))
+            .collect();
+        if round == 0 {
+            world.write_lines(&carrying).unwrap();
+            world.write_lines(&others).unwrap();
+        }
+        world.write_lines(&filling).unwrap();
+        assert_eq!(read(&world, &wanted), sorted(carrying.to_vec()), "in the head");
+        world.flush().unwrap();
+        assert_eq!(read(&world, &wanted), sorted(carrying.to_vec()), "in a part");
+        let selection = wanted.select(&world.store, &world.tenant, Order::NewestFirst);
+        assert_eq!(selection.pieces().len(), 1, "of {} parts", round + 1);
+    }
+    world.merge(true).unwrap();
+    assert_eq!(read(&world, &wanted), sorted(carrying.to_vec()), "in a merged part");
+    let absent = Wanted::all().carrying(&[0xAB, 1, 2, 3]);
+    assert_eq!(absent.select(&world.store, &world.tenant, Order::NewestFirst).pieces().len(), 0);
+}
+
+/// The label of a stream may be the identifier.
+#[test]
+fn lines_of_a_stream_with_an_identifier_are_found() {
+    let mut world = world();
+    let labels =
+        Labels::from_pairs([("pod_uid", "1b4e28ba-2fa1-11d2-883f-0016d3cca427"), ("app", "a0")]);
+    let write = |batch: &mut LogBatch| {
+        batch.stream(labels.as_bytes());
+        batch.line(TODAY_NS, b"of the pod", &[]);
+    };
+    world.write(write).unwrap();
+    world.write_lines(&lines(0..20)).unwrap();
+    let wanted = Wanted::all().carrying(&[
+        0x1b, 0x4e, 0x28, 0xba, 0x2f, 0xa1, 0x11, 0xd2, 0x88, 0x3f, 0, 0x16, 0xd3, 0xcc, 0xa4, 0x27,
+    ]);
+    for _ in 0..2 {
+        assert_eq!(read(&world, &wanted), [Line::new(0, TODAY_NS, "of the pod")]);
+        world.flush().unwrap();
+    }
 }

@@ -295,6 +295,7 @@ impl Lockstep {
                 time: TimeUnit::Nanos.everything(),
                 matchers: &matchers,
                 conditions: &[],
+                identifier: None,
                 order: Sorting::NewestFirst,
                 needs: &needs,
             };
@@ -331,6 +332,7 @@ impl Lockstep {
                 time: wanted.time,
                 matchers: &wanted.matchers,
                 conditions: &[],
+                identifier: None,
                 order: Sorting::OldestFirst,
                 needs: &needs,
             };
