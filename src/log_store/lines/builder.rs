@@ -12,7 +12,7 @@ const TEMPLATES_MAX: usize = 8 << 10;
 
 /// Columns are put together into pages of about this size, so that a search reads little more than
 /// the columns that it looks at.
-const PAGE_BYTES: usize = 256 << 10;
+const PAGE_BYTES: usize = 64 << 10;
 
 /// Columns keep no more memory than this for the next row group. Large columns stand at another place
 /// in each, so each column would come to have the memory of the largest one.
@@ -138,6 +138,10 @@ impl LinesBuilder {
             for column in columns {
                 let place =
                     encode_column(&mut encoder, column, effort, &mut writers, &mut encoded.pages);
+                if let Some(filter) = encoder.filter((place.form, place.stamp), column) {
+                    let number = encoded.directory.columns.len() as u32;
+                    encoded.directory.filters.insert(number, filter);
+                }
                 encoder.identifiers((place.form, place.stamp), column, &mut encoded.ids);
                 encoded.directory.columns.push(place);
             }

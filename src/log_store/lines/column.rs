@@ -5,6 +5,7 @@
 //! what is searched for.
 
 use super::directory::PAGE_KINDS;
+use super::filter::{TEXTS_MIN, TextFilter};
 use super::number::NumberShape;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
@@ -221,6 +222,20 @@ impl ColumnEncoder {
             Form::Texts | Form::Numbers => texts,
         };
         distinct.iter().for_each(|text| add_identifiers(text, hashes));
+    }
+
+    /// A filter of the column that was written last, where a search for one of its texts names all of it:
+    /// of numbers that have one length and more than digits.
+    pub(crate) fn filter(
+        &self,
+        (form, stamp): (Form, Stamp),
+        texts: &TextList,
+    ) -> Option<TextFilter> {
+        let is_wanted = form == Form::Numbers
+            && stamp.shortest == stamp.longest
+            && !stamp.is_digits()
+            && texts.len() >= TEXTS_MIN;
+        is_wanted.then(|| TextFilter::of(texts.iter()))
     }
 
     fn choose(&mut self, texts: &TextList, stamp: Stamp) -> Form {

@@ -2,10 +2,12 @@
 //! and where each column is.
 
 use super::column::{Form, Stamp};
+use super::filter::TextFilter;
 use super::grams::Grams;
 use super::split::{SLOT, SLOTS_MAX};
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{TextList, decode_codes, encode_codes};
+use std::collections::BTreeMap;
 
 /// Where a column is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(crate) struct LinesDirectory {
     pub(crate) columns: Vec<ColumnPlace>,
     /// What the lines hold that are one slot each.
     pub(crate) whole: Grams,
+    /// The filters of some columns.
+    pub(crate) filters: BTreeMap<u32, TextFilter>,
     /// How many pages of each kind there are.
     pub(crate) pages: [u32; PAGE_KINDS],
 }
@@ -60,13 +64,18 @@ impl LinesDirectory {
         self.whole.encode(writer);
         self.pages.iter().for_each(|pages| writer.varint(u64::from(*pages)));
         let mut places = <[Places; PAGE_KINDS]>::default();
-        for column in &self.columns {
+        for (column, number) in self.columns.iter().zip(0..) {
             let ColumnPlace { form, stamp, page, length, .. } = *column;
             let of_kind = &mut places[form.page_kind(stamp)];
-            writer.u8(form as u8 | if page != of_kind.page { NEXT_PAGE } else { 0 });
+            let filter = self.filters.get(&number);
+            let of_filter = if filter.is_some() { FILTERED } else { 0 };
+            writer.u8(form as u8 | of_filter | if page != of_kind.page { NEXT_PAGE } else { 0 });
             of_kind.page = page;
             stamp.encode(writer);
             writer.varint(u64::from(length));
+            if let Some(filter) = filter {
+                filter.encode(writer);
+            }
         }
     }
 
@@ -114,10 +123,10 @@ impl LinesDirectory {
     fn read_columns(&mut self, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
         let count = *self.firsts.last().unwrap_or(&0) as usize;
         let mut places = <[Places; PAGE_KINDS]>::default();
-        for _ in 0..count {
+        for number in 0..count as u32 {
             let wrong = reader.value_error("not a column of lines");
             let code = reader.u8()?;
-            let form = Form::from_code(code & !NEXT_PAGE).ok_or(wrong)?;
+            let form = Form::from_code(code & !(NEXT_PAGE | FILTERED)).ok_or(wrong)?;
             let stamp = Stamp::decode(reader)?;
             let kind = form.page_kind(stamp);
             let place = &mut places[kind];
@@ -132,6 +141,9 @@ impl LinesDirectory {
             let (page, start) = (place.page, place.start);
             self.columns.push(ColumnPlace { form, stamp, page, start, length });
             place.start = end;
+            if code & FILTERED != 0 {
+                self.filters.insert(number, TextFilter::decode(reader)?);
+            }
         }
         Ok(())
     }
@@ -142,7 +154,9 @@ impl LinesDirectory {
 
     pub(crate) fn memory(&self) -> usize {
         let numbers = self.counts.len() + self.firsts.len();
+        let filters: usize = self.filters.values().map(TextFilter::memory).sum();
         self.templates.memory()
+            + filters
             + self.whole.memory()
             + self.rows.len() * size_of::<u16>()
             + numbers * size_of::<u32>()
@@ -152,3 +166,5 @@ impl LinesDirectory {
 
 /// The column is the first one of its kind's next page.
 const NEXT_PAGE: u8 = 0x80;
+/// The column has a filter.
+const FILTERED: u8 = 0x40;

@@ -14,6 +14,7 @@
 mod builder;
 mod column;
 mod directory;
+mod filter;
 mod grams;
 mod number;
 mod reader;

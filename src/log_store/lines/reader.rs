@@ -25,7 +25,7 @@ pub(crate) struct Lines<P> {
     pub(crate) directory: Arc<LinesDirectory>,
     source: P,
     pages: [Vec<OnceCell<Vec<u8>>>; PAGE_KINDS],
-    columns: Vec<OnceCell<Column>>,
+    columns: Vec<OnceCell<Box<Column>>>,
     ordinals: OnceCell<Vec<u32>>,
 }
 
@@ -50,7 +50,7 @@ impl<P: ColumnPages> Lines<P> {
         let place = self.directory.columns[index];
         let page = self.page(place.form.page_kind(place.stamp), place.page)?;
         let column = self.decode(index, page)?;
-        Ok(self.columns[index].get_or_init(|| column))
+        Ok(self.columns[index].get_or_init(|| Box::new(column)))
     }
 
     /// Reads all columns, page by page, and keeps no page: for who needs every line.
@@ -69,7 +69,7 @@ impl<P: ColumnPages> Lines<P> {
                 _ => self.source.column_page(wanted.0, wanted.1)?,
             };
             let column = self.decode(index, &bytes)?;
-            self.columns[index].get_or_init(|| column);
+            self.columns[index].get_or_init(|| Box::new(column));
             page = Some((wanted, bytes));
         }
         Ok(())

@@ -15,6 +15,7 @@ use crate::row_set::RowSet;
 use columns::{ABSENT, TextList, identifier};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// A text that is searched for.
 #[derive(Clone, Debug)]
@@ -253,7 +254,7 @@ fn rows_of_template<P: ColumnPages>(
             if all.as_ref().is_some_and(RowSet::is_empty) {
                 break;
             }
-            let passed = match rules_out_id(lines, columns.start + test.slot, test, needle)? {
+            let passed = match rules_out(lines, columns.start + test.slot, test, needle)? {
                 true => RowSet::none(rows),
                 false => passing(lines.column(columns.start + test.slot)?, rows, test, needle),
             };
@@ -269,9 +270,9 @@ fn rows_of_template<P: ColumnPages>(
     Ok(Found::of(found))
 }
 
-/// Whether a piece would have to be an identifier of a column, and the index says that it is in none of
-/// the row group.
-fn rules_out_id<P: ColumnPages>(
+/// Whether a piece would have to be a whole text of a column, and the filter of the column, or the index
+/// of identifiers, says that it is none.
+fn rules_out<P: ColumnPages>(
     lines: &Lines<P>,
     column: usize,
     test: &SlotTest,
@@ -279,11 +280,18 @@ fn rules_out_id<P: ColumnPages>(
 ) -> Result<bool, StoreError> {
     let ColumnPlace { form, stamp, .. } = lines.directory.columns[column];
     let piece = &needle.text[test.start..test.end];
-    if form != Form::Ids || piece.len() != stamp.longest as usize {
+    let is_whole = test.relation == Relation::Equals
+        || stamp.shortest == stamp.longest && piece.len() == stamp.longest as usize;
+    if !is_whole || needle.ignore_case {
         return Ok(false);
     }
-    let Some(id) = identifier(piece) else { return Ok(false) };
-    Ok(!lines.may_hold_id(&id)?)
+    if let Some(filter) = lines.directory.filters.get(&(column as u32)) {
+        return Ok(!filter.may_hold(piece));
+    }
+    match identifier(piece).filter(|_| form == Form::Ids) {
+        Some(id) => Ok(!lines.may_hold_id(&id)?),
+        None => Ok(false),
+    }
 }
 
 /// Where in a template the texts before, between and behind its slots are.
@@ -336,8 +344,10 @@ impl PlaceFinder<'_> {
     /// The needle begins in the segment before a slot and reaches the slot.
     fn begin_in_segment(&self, slot: usize, tests: &mut Vec<SlotTest>, places: &mut Places) {
         let (segment, needle) = (self.segment(slot), &self.needle.text);
+        let Some(last) = segment.last() else { return };
         for length in 1..=segment.len().min(needle.len() - 1) {
-            if segment[segment.len() - length..] == needle[..length] {
+            if *last == needle[length - 1] && segment[segment.len() - length..] == needle[..length]
+            {
                 self.go_on(slot, length, tests, places);
             }
         }
@@ -514,9 +524,29 @@ fn passing_texts(texts: &TextList, test: &SlotTest, needle: &Needle) -> RowSet {
 fn of_numbers(numbers: &[u64], wanted: &Numbers) -> RowSet {
     match wanted {
         Numbers::All => RowSet::all(numbers.len()),
-        Numbers::Within(ranges) => RowSet::of(numbers.len(), |row| {
-            ranges.iter().any(|range| range.contains(&numbers[row]))
-        }),
+        Numbers::Within(ranges) => {
+            let mut found = RowSet::none(numbers.len());
+            for range in ranges {
+                insert_within(numbers, range, &mut found);
+            }
+            found
+        }
+    }
+}
+
+/// Numbers that are looked at together: mostly none is in the range.
+const NUMBERS_AT_ONCE: usize = 64;
+
+fn insert_within(numbers: &[u64], range: &RangeInclusive<u64>, found: &mut RowSet) {
+    let (first, span) = (*range.start(), range.end().saturating_sub(*range.start()));
+    let is_within = |number: &u64| number.wrapping_sub(first) <= span;
+    for (index, chunk) in numbers.chunks(NUMBERS_AT_ONCE).enumerate() {
+        // Without a branch for each number.
+        if chunk.iter().fold(false, |any, number| any | is_within(number)) {
+            let start = index * NUMBERS_AT_ONCE;
+            let rows = chunk.iter().enumerate().filter(|(_, number)| is_within(number));
+            rows.for_each(|(row, _)| found.insert(start + row));
+        }
     }
 }
 

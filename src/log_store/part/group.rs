@@ -1,6 +1,6 @@
 //! What a row group records about itself.
 
-use super::times::{MINUTE_NS, RunRows, lines_by_minute, minute_of};
+use super::times::{RunRows, Ticks};
 use crate::lines::PAGE_KINDS;
 use codec::{ByteReader, ByteWriter, DecodeError};
 
@@ -12,10 +12,8 @@ pub(crate) struct Run {
     pub(crate) rows: u32,
     /// The bytes of the lines.
     pub(crate) bytes: u64,
-    /// The minute of the first line, and how many minutes are recorded: none, or all up to the last line.
-    pub(super) first_minute: i64,
-    pub(super) minutes: u32,
-    /// Where they are among those of the row group.
+    pub(super) ticks: Ticks,
+    /// Where the lines of the ticks are among those of the row group.
     pub(super) first: u32,
 }
 
@@ -33,8 +31,8 @@ pub(crate) struct FieldPlace {
 pub(crate) struct GroupHead {
     pub(crate) rows: u32,
     pub(crate) runs: Vec<Run>,
-    /// The lines of each minute that is recorded, of all runs.
-    pub(super) minutes: Vec<u32>,
+    /// The lines of each tick that is recorded, of all runs.
+    pub(super) ticks: Vec<u32>,
     pub(crate) fields: Vec<FieldPlace>,
     /// The page of the fields that few lines have.
     pub(crate) rare_fields: Option<u32>,
@@ -47,21 +45,15 @@ pub(crate) struct GroupHead {
 impl GroupHead {
     /// Adds a run whose lines have these times.
     pub(super) fn add_run(&mut self, run: Run, times: &[i64]) {
-        let lines = lines_by_minute(times);
-        let first_minute = if lines.is_empty() { 0 } else { minute_of(times[0]) };
-        let (minutes, first) = (lines.len() as u32, self.minutes.len() as u32);
-        self.runs.push(Run { first_minute, minutes, first, ..run });
-        self.minutes.extend(lines);
+        let (ticks, lines) = Ticks::of(times);
+        self.runs.push(Run { ticks, first: self.ticks.len() as u32, ..run });
+        self.ticks.extend(lines);
     }
 
-    /// How many lines a run has in each minute; empty where that is not recorded.
-    pub(super) fn minutes_of(&self, run: &Run) -> &[u32] {
+    /// How many lines a run has in each tick; empty where that is not recorded.
+    pub(super) fn ticks_of(&self, run: &Run) -> &[u32] {
         let first = run.first as usize;
-        self.minutes.get(first..first + run.minutes as usize).unwrap_or_default()
-    }
-
-    pub(super) fn first_minute(&self, run: &Run) -> i64 {
-        run.first_minute
+        self.ticks.get(first..first + run.ticks.count as usize).unwrap_or_default()
     }
 
     /// The runs with their rows.
@@ -85,18 +77,14 @@ impl GroupHead {
     pub(crate) fn encode(&self, writer: &mut ByteWriter) {
         writer.varint(u64::from(self.rows));
         writer.varint(self.runs.len() as u64);
-        let (mut before, mut minute) = (0, 0i64);
+        let (mut before, mut tick) = (0, 0i64);
         for run in &self.runs {
             writer.varint(u64::from(run.stream - before));
             writer.varint(u64::from(run.rows));
             writer.varint(run.bytes);
             before = run.stream;
-            writer.varint(u64::from(run.minutes));
-            if run.minutes > 0 {
-                writer.varint_signed(run.first_minute - minute);
-                minute = run.first_minute;
-            }
-            self.minutes_of(run).iter().for_each(|lines| writer.varint(u64::from(*lines)));
+            run.ticks.encode(&mut tick, writer);
+            self.ticks_of(run).iter().for_each(|lines| writer.varint(u64::from(*lines)));
         }
         writer.varint(self.fields.len() as u64);
         for field in &self.fields {
@@ -134,52 +122,41 @@ impl GroupHead {
 
     fn read_runs(&mut self, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
         let wrong = reader.value_error("runs of streams that are not the rows of the group");
-        let (mut stream, mut rows, mut minute) = (0u32, 0u32, 0i64);
+        let (mut stream, mut rows, mut tick) = (0u32, 0u32, 0i64);
         for _ in 0..reader.length(reader.remaining())? {
             stream = stream.checked_add(number(reader)?).ok_or(wrong)?;
             let mut run =
                 Run { stream, rows: number(reader)?, bytes: reader.varint()?, ..Run::default() };
             rows = rows.checked_add(run.rows).ok_or(wrong)?;
-            run.first = self.minutes.len() as u32;
-            run.minutes = reader.length(reader.remaining())? as u32;
-            if run.minutes > 0 {
-                minute = minute.checked_add(reader.varint_signed()?).ok_or(wrong)?;
-                run.first_minute = minute;
-                self.read_minutes(&run, reader)?;
-            }
+            run.first = self.ticks.len() as u32;
+            run.ticks = Ticks::decode(&mut tick, reader)?;
+            self.read_ticks(&run, reader)?;
             self.runs.push(run);
         }
         if rows == self.rows { Ok(()) } else { Err(wrong) }
     }
 
-    /// The minutes of a run have its lines.
-    fn read_minutes(&mut self, run: &Run, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
-        let wrong = reader.value_error("minutes that do not have the lines of their run");
-        // A minute of these has no times.
-        if run.first_minute.unsigned_abs() > MINUTE_MAX {
-            return Err(wrong);
-        }
+    /// The ticks of a run have its lines.
+    fn read_ticks(&mut self, run: &Run, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
+        let wrong = reader.value_error("ticks that do not have the lines of their run");
         let mut lines = 0u64;
-        for _ in 0..run.minutes {
-            let of_minute = number(reader)?;
-            lines += u64::from(of_minute);
-            self.minutes.push(of_minute);
+        for _ in 0..run.ticks.count {
+            let of_tick = number(reader)?;
+            lines += u64::from(of_tick);
+            self.ticks.push(of_tick);
         }
-        if lines == u64::from(run.rows) { Ok(()) } else { Err(wrong) }
+        if run.ticks.count == 0 || lines == u64::from(run.rows) { Ok(()) } else { Err(wrong) }
     }
 
     pub(crate) fn memory(&self) -> usize {
         let field = |field: &FieldPlace| field.name.len() + field.counts.len() * 4 + 64;
-        let minutes = self.minutes.len() * size_of::<u32>();
-        minutes
+        let ticks = self.ticks.len() * size_of::<u32>();
+        ticks
             + self.runs.len() * size_of::<Run>()
             + self.fields.iter().map(field).sum::<usize>()
             + 128
     }
 }
-
-/// Times reach up to this minute, and as far back.
-const MINUTE_MAX: u64 = i64::MAX as u64 / MINUTE_NS as u64 + 1;
 
 fn number(reader: &mut ByteReader<'_>) -> Result<u32, DecodeError> {
     Ok(reader.length(u32::MAX as usize)? as u32)

@@ -1,42 +1,96 @@
 //! The times of a row group's rows, read block by block when they are needed; and how many lines each
-//! stream has in each minute, which tells most of what is asked about time without reading any.
+//! stream has in each *tick*, which is a minute or ten seconds: that tells most of what is asked about
+//! time without reading any.
 
 use super::GroupHead;
 use super::group::Run;
 use crate::error::StoreError;
-use codec::{ByteWriter, DecodeError};
+use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{Effort, Numbers, encode_numbers};
 use model::TimeRange;
 use std::ops::Range;
 
-pub(crate) const MINUTE_NS: i64 = 60_000_000_000;
+/// The lengths of ticks. Their numbers stand in files.
+const TICKS_NS: [i64; 2] = [60_000_000_000, 10_000_000_000];
 
-/// The minute of a time: it begins behind a whole minute and ends with the next one, as windows of
-/// queries do.
-pub(super) fn minute_of(time: i64) -> i64 {
-    time.saturating_sub(1).div_euclid(MINUTE_NS) + 1
+/// Lines by tick are recorded where a tick has at least so many on average, those of ten seconds if they
+/// do.
+const LINES_PER_TICK: usize = 8;
+
+/// How many lines of a run lie in each tick from that of the first line on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ticks {
+    /// The number of the length.
+    length: u8,
+    first: i64,
+    /// None are recorded, or all up to the last line.
+    pub(super) count: u32,
 }
 
-/// Lines by minute are recorded where a minute has at least so many on average.
-const LINES_PER_MINUTE: usize = 4;
+/// The tick of a time: it begins behind a whole multiple of its length and ends with the next one, as
+/// windows of queries do.
+fn tick_of(time: i64, length: i64) -> i64 {
+    time.saturating_sub(1).div_euclid(length) + 1
+}
 
-/// How many of the times, which rise, lie in each minute from that of the first one on; empty where
-/// that would be many numbers for few lines.
-pub(super) fn lines_by_minute(times: &[i64]) -> Vec<u32> {
-    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
-    let first = minute_of(*first);
-    let count = minute_of(*last).abs_diff(first).saturating_add(1);
-    if count > (times.len() / LINES_PER_MINUTE) as u64 {
-        return Vec::new();
+impl Ticks {
+    /// The ticks of times, which rise, and the lines of each; none where that would be many numbers for
+    /// few lines.
+    pub(super) fn of(times: &[i64]) -> (Self, Vec<u32>) {
+        let (Some(first), Some(last)) = (times.first(), times.last()) else {
+            return Default::default();
+        };
+        let most = (times.len() / LINES_PER_TICK) as u64;
+        for (number, length) in TICKS_NS.iter().enumerate().rev() {
+            let first = tick_of(*first, *length);
+            let count = tick_of(*last, *length).abs_diff(first).saturating_add(1);
+            if count <= most {
+                let mut lines = vec![0; count as usize];
+                for time in times {
+                    let at = tick_of(*time, *length).abs_diff(first) as usize;
+                    if let Some(lines) = lines.get_mut(at) {
+                        *lines += 1;
+                    }
+                }
+                return (Self { length: number as u8, first, count: count as u32 }, lines);
+            }
+        }
+        Default::default()
     }
-    let mut lines = vec![0; count as usize];
-    for time in times {
-        let at = minute_of(*time).abs_diff(first) as usize;
-        if let Some(lines) = lines.get_mut(at) {
-            *lines += 1;
+
+    fn length_ns(self) -> i64 {
+        TICKS_NS.get(usize::from(self.length)).copied().unwrap_or(TICKS_NS[0])
+    }
+
+    /// `before` is the first tick of the run before that has ticks.
+    pub(super) fn encode(self, before: &mut i64, writer: &mut ByteWriter) {
+        writer.varint(u64::from(self.count));
+        if self.count > 0 {
+            writer.u8(self.length);
+            writer.varint_signed(self.first.wrapping_sub(*before));
+            *before = self.first;
         }
     }
-    lines
+
+    pub(super) fn decode(
+        before: &mut i64,
+        reader: &mut ByteReader<'_>,
+    ) -> Result<Self, DecodeError> {
+        let wrong = reader.value_error("ticks of no length, or beyond all times");
+        let count = reader.length(reader.remaining())? as u32;
+        if count == 0 {
+            return Ok(Self::default());
+        }
+        let length = reader.u8()?;
+        let first = before.wrapping_add(reader.varint_signed()?);
+        let ticks = Self { length, first, count };
+        let most = i64::MAX / ticks.length_ns() + 1;
+        if usize::from(length) >= TICKS_NS.len() || !(-most..=most).contains(&first) {
+            return Err(wrong);
+        }
+        *before = first;
+        Ok(ticks)
+    }
 }
 
 /// Times are written as they are: the encoder takes the differences within each block.
@@ -111,7 +165,7 @@ impl Times {
     }
 }
 
-/// The rows of one run, and the minutes of its lines.
+/// The rows of one run, and the ticks of its lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunRows<'h> {
     head: &'h GroupHead,
@@ -141,19 +195,19 @@ impl<'h> RunRows<'h> {
     /// is none.
     pub(crate) fn first_from(&self, time: i64, times: &mut Times) -> Result<usize, StoreError> {
         let rows = self.rows();
-        let lines = self.head.minutes_of(self.run);
+        let (ticks, lines) = (self.run.ticks, self.head.ticks_of(self.run));
         if lines.is_empty() {
             return times.first_from(rows, time);
         }
-        // All lines of the minutes before this one are before the time.
-        let minute = minute_of(time);
-        let before = minute.saturating_sub(self.head.first_minute(self.run));
+        // All lines of the ticks before this one are before the time.
+        let length = ticks.length_ns();
+        let before = tick_of(time, length).saturating_sub(ticks.first);
         let Ok(before) = usize::try_from(before) else { return Ok(rows.start) };
         let sum = |lines: &[u32]| lines.iter().map(|lines| *lines as usize).sum::<usize>();
         let first = rows.start + sum(&lines[..before.min(lines.len())]);
         let Some(own) = lines.get(before) else { return Ok(rows.end) };
-        // A minute begins one nanosecond behind a whole one.
-        match time.rem_euclid(MINUTE_NS) == 1 {
+        // A tick begins one nanosecond behind a whole one.
+        match time.rem_euclid(length) == 1 {
             true => Ok(first),
             false => times.first_from(first..(first + *own as usize).min(rows.end), time),
         }
@@ -161,12 +215,10 @@ impl<'h> RunRows<'h> {
 
     /// A time that no row is before.
     pub(crate) fn earliest(&self, times: &mut Times) -> Result<i64, StoreError> {
-        match self.head.minutes_of(self.run).is_empty() {
-            true => times.at(self.start),
-            false => {
-                let whole = (self.head.first_minute(self.run) - 1).saturating_mul(MINUTE_NS);
-                Ok(whole.saturating_add(1))
-            }
+        let ticks = self.run.ticks;
+        match ticks.count {
+            0 => times.at(self.start),
+            _ => Ok((ticks.first - 1).saturating_mul(ticks.length_ns()).saturating_add(1)),
         }
     }
 }
@@ -178,11 +230,13 @@ mod tests {
     use model::TimeUnit;
     use proptest::prelude::*;
 
+    const MINUTE_NS: i64 = TICKS_NS[0];
+
     proptest! {
         #[test]
         fn rows_are_found_by_their_times(
-            gaps in prop::collection::vec(prop_oneof![0i64..3, Just(MINUTE_NS / 7), Just(MINUTE_NS)], 1..200),
-            start in -3i64..3, copies in 1usize..60, wanted in -2i64..40, more in -2i64..3,
+            gaps in prop::collection::vec(prop_oneof![0i64..3, Just(MINUTE_NS / 7), Just(MINUTE_NS / 12), Just(MINUTE_NS)], 1..200),
+            start in -3i64..3, copies in 1usize..60, wanted in -2i64..60, more in -2i64..3,
         ) {
             let mut time = start * MINUTE_NS / 2;
             let mut times = Vec::new();
@@ -201,7 +255,7 @@ mod tests {
             head.add_run(Run { rows: times.len() as u32, ..Run::default() }, &times);
             let run = RunRows::new(&head, &head.runs[0], 0);
             prop_assert!(run.earliest(&mut read()).unwrap() <= times[0]);
-            let wanted = wanted * MINUTE_NS / 4 + more;
+            let wanted = wanted * MINUTE_NS / 6 + more;
             let expected = times.partition_point(|time| *time < wanted);
             prop_assert_eq!(run.first_from(wanted, &mut read()).unwrap(), expected);
         }

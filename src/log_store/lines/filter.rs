@@ -1,0 +1,102 @@
+//! A filter over the distinct texts of a column, which says that a text is not one of them without reading
+//! the column: for texts of one length such as `u012345`, of which a search names all of it.
+//!
+//! A Bloom filter: about one absent text in twenty is not ruled out.
+
+use codec::{ByteReader, ByteWriter, DecodeError, xxh3_64};
+
+/// Bits for each text, and how many of them a text sets.
+const BITS_PER_TEXT: usize = 6;
+const BITS_SET: u64 = 4;
+
+/// Of fewer texts a column is read quickly, and a search of more columns costs more than it saves.
+pub(super) const TEXTS_MIN: usize = 256;
+
+/// A filter has no more words: those of a row group's rows.
+const WORDS_MAX: usize = (64 << 10) * BITS_PER_TEXT / 64 + 1;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TextFilter {
+    words: Vec<u64>,
+}
+
+impl TextFilter {
+    /// The filter of texts, which may come several times.
+    pub(super) fn of<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Self {
+        let mut hashes: Vec<u64> = texts.map(xxh3_64).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        let words = (hashes.len() * BITS_PER_TEXT).div_ceil(64).min(WORDS_MAX);
+        let mut filter = Self { words: vec![0; words] };
+        for hash in hashes {
+            for bit in filter.bits(hash) {
+                filter.words[bit / 64] |= 1 << (bit % 64);
+            }
+        }
+        filter
+    }
+
+    /// The bits of a hash.
+    fn bits(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        let bits = self.words.len() as u64 * 64;
+        let (first, step) = (hash as u32, (hash >> 32) as u32 | 1);
+        (0..BITS_SET as u32).map(move |turn| {
+            let mixed = first.wrapping_add(step.wrapping_mul(turn));
+            ((u64::from(mixed) * bits) >> 32) as usize
+        })
+    }
+
+    /// False: it is none of the texts.
+    pub(super) fn may_hold(&self, text: &[u8]) -> bool {
+        let is_set = |bit: usize| self.words[bit / 64] >> (bit % 64) & 1 == 1;
+        self.words.is_empty() || self.bits(xxh3_64(text)).all(is_set)
+    }
+
+    pub(super) fn encode(&self, writer: &mut ByteWriter) {
+        writer.varint(self.words.len() as u64);
+        self.words.iter().for_each(|word| writer.u64(*word));
+    }
+
+    pub(super) fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let count = reader.length(WORDS_MAX.min(reader.remaining() / 8))?;
+        let words = (0..count).map(|_| reader.u64()).collect::<Result<_, _>>()?;
+        Ok(Self { words })
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.words.len() * size_of::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_there_is_never_ruled_out(texts in prop::collection::vec("[a-c0-9]{0,6}", 0..300)) {
+            let filter = TextFilter::of(texts.iter().map(String::as_bytes));
+            let mut writer = ByteWriter::default();
+            filter.encode(&mut writer);
+            let read = TextFilter::decode(&mut ByteReader::new(&writer.bytes)).unwrap();
+            prop_assert_eq!(&read, &filter);
+            prop_assert!(texts.iter().all(|text| read.may_hold(text.as_bytes())));
+        }
+
+        #[test]
+        fn any_bytes_are_a_filter_or_an_error(bytes: Vec<u8>) {
+            if let Ok(filter) = TextFilter::decode(&mut ByteReader::new(&bytes)) {
+                let _ = filter.may_hold(b"a text");
+            }
+        }
+    }
+
+    #[test]
+    fn most_of_what_is_not_there_is_ruled_out() {
+        let texts: Vec<String> = (0..5_000).map(|i| format!("u{i:06}")).collect();
+        let filter = TextFilter::of(texts.iter().map(String::as_bytes));
+        let held = (5_000..15_000).filter(|i| filter.may_hold(format!("u{i:06}").as_bytes()));
+        assert!(held.count() < 10_000 / 12);
+    }
+}
