@@ -6,7 +6,7 @@
 
 use crate::delete::LogDeletes;
 use crate::error::StoreError;
-use crate::lines::Lines;
+use crate::lines::{Lines, WHOLE};
 use crate::part::{Caches, Group, LogPart, PartBuilder};
 use crate::row_set::RowSet;
 use crate::select::deleted_rows;
@@ -262,10 +262,15 @@ impl Loaded {
         let template = directory.rows[row] as usize;
         let text = directory.templates.get(template);
         let known = self.templates[template];
-        let Some(number) = known.or_else(|| builder.lines().template(text)) else {
+        let number = known.or_else(|| builder.lines().template(text)).filter(|_| text != WHOLE);
+        let Some(number) = number else {
             let mut line = Vec::new();
             self.lines.append(row, &mut line)?;
-            builder.lines().push_whole(&line);
+            match text == WHOLE {
+                // Few lines of the input have its template; there may be more in the output.
+                true => builder.lines().push(&line),
+                false => builder.lines().push_whole(&line),
+            }
             return Ok(line.len());
         };
         self.templates[template] = Some(number);

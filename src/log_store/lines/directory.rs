@@ -36,6 +36,8 @@ pub(crate) struct LinesDirectory {
     /// The first column of each template, and behind the last one the number of columns.
     pub(crate) firsts: Vec<u32>,
     pub(crate) columns: Vec<ColumnPlace>,
+    /// For each column where its slot is in the template. Not written: the template says it.
+    pub(crate) slots: Vec<u32>,
     /// What the lines hold that are one slot each.
     pub(crate) whole: Grams,
     /// The filters of some columns.
@@ -110,7 +112,8 @@ impl LinesDirectory {
         let mut first = 0;
         for template in self.templates.iter() {
             self.firsts.push(first);
-            let slots = Self::slots_of(template);
+            self.slots.extend(memchr::memchr_iter(SLOT, template).map(|slot| slot as u32));
+            let slots = self.slots.len() - first as usize;
             first += slots as u32;
             if slots > SLOTS_MAX || first as usize > COLUMNS_MAX {
                 return Err(wrong);
@@ -153,7 +156,7 @@ impl LinesDirectory {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let numbers = self.counts.len() + self.firsts.len();
+        let numbers = self.counts.len() + self.firsts.len() + self.slots.len();
         let filters: usize = self.filters.values().map(TextFilter::memory).sum();
         self.templates.memory()
             + filters

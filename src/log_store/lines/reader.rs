@@ -236,7 +236,7 @@ impl<P: ColumnPages> Lines<P> {
 }
 
 /// For more rows it is quicker to number all rows of the row group.
-const COUNTED_ROWS: usize = 8;
+const COUNTED_ROWS: usize = 16;
 
 /// Some rows of a template.
 #[derive(Default)]

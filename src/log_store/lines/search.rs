@@ -5,14 +5,14 @@
 //! template and further slots, and end in one. Each such place is a list of tests of slots that all
 //! have to hold. Stamps rule most of them out before a column is read.
 
-use super::column::{Column, Form, LETTERS, Marks, marks_in_any_case, marks_of};
-use super::directory::ColumnPlace;
+use super::column::{Column, Form, LETTERS, Marks, Stamp, marks_in_any_case, marks_of};
+use super::directory::{ColumnPlace, LinesDirectory};
 use super::number::Numbers;
 use super::reader::{ColumnPages, Lines};
 use super::split::{SLOT, WHOLE};
 use crate::error::StoreError;
 use crate::row_set::RowSet;
-use columns::{ABSENT, TextList, identifier};
+use columns::{ABSENT, TextList, UUID_LENGTH, identifier};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -25,6 +25,8 @@ pub(crate) struct Needle {
     ignore_case: bool,
     finder: Finder<'static>,
     pieces: Vec<PieceMarks>,
+    /// Whether a byte is one of the text, but for its last one.
+    goes_on: [bool; 256],
 }
 
 /// The marks that a piece of the needle asks of a slot.
@@ -36,6 +38,13 @@ struct PieceMarks {
     any: Marks,
 }
 
+impl PieceMarks {
+    #[inline]
+    fn may_be_in(self, stamp: &Stamp) -> bool {
+        self.all & !stamp.marks == 0 && (self.any == 0 || self.any & stamp.marks != 0)
+    }
+}
+
 /// The pieces of a longer needle are looked at each time.
 const LISTED_LENGTH: usize = 64;
 
@@ -44,8 +53,11 @@ impl Needle {
         let text = text.as_bytes();
         let text = if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
         let finder = Finder::new(&text).into_owned();
-        let mut needle = Self { text, ignore_case, finder, pieces: Vec::new() };
+        let mut needle =
+            Self { text, ignore_case, finder, pieces: Vec::new(), goes_on: [false; 256] };
         let length = needle.text.len();
+        let but_last = &needle.text[..length.saturating_sub(1)];
+        but_last.iter().for_each(|byte| needle.goes_on[usize::from(*byte)] = true);
         if length <= LISTED_LENGTH {
             let ranges = (0..length).flat_map(|start| (0..=length).map(move |end| (start, end)));
             needle.pieces = ranges.map(|(start, end)| needle.marks(start, end)).collect();
@@ -109,7 +121,6 @@ struct SlotTest {
 /// The places in a template at which a needle may lie.
 #[derive(Debug, Default)]
 struct Places {
-    is_always: bool,
     /// There may be more than are listed.
     is_cut: bool,
     /// How many pieces of the needle were tried at slots.
@@ -142,29 +153,101 @@ pub(crate) fn search<P: ColumnPages>(
     among: &RowSet,
 ) -> Result<RowSet, StoreError> {
     let directory = &*lines.directory;
+    let in_text = templates_with(directory, needle);
     let wanted = templates_of(lines, among);
-    let mut of_templates = Vec::with_capacity(directory.templates.len());
-    let (mut segments, mut is_any) = (Vec::new(), false);
+    let mut verdicts = Vec::with_capacity(directory.templates.len());
     for template in 0..directory.templates.len() {
-        let found = match wanted.as_ref().is_none_or(|wanted| wanted[template]) {
-            true => rows_of_template(lines, template, needle, &mut segments)?,
-            false => Found::None,
-        };
-        is_any |= !matches!(found, Found::None);
-        of_templates.push(found);
+        let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted[template]);
+        verdicts.push(match is_wanted {
+            true => verdict(directory, template, needle, in_text.contains(template)),
+            false => Verdict::None,
+        });
     }
-    if !is_any {
+    if verdicts.iter().all(|verdict| matches!(verdict, Verdict::None)) {
         return Ok(RowSet::none(directory.rows.len()));
     }
-    if among.len() < among.rows() / 8 {
-        let mut rows = RowSet::none(among.rows());
-        let ordinals = lines.ordinals();
-        let is_found =
-            |row: &usize| of_templates[directory.rows[*row] as usize].has(ordinals[*row] as usize);
-        among.iter().filter(is_found).for_each(|row| rows.insert(row));
-        return Ok(rows);
+    if among.len() < among.rows() / FEW_SHARE {
+        return search_few(lines, needle, among, &verdicts);
     }
-    Ok(rows_of_templates(&directory.rows, &of_templates))
+    let mut found = Vec::with_capacity(verdicts.len());
+    for (template, verdict) in verdicts.into_iter().enumerate() {
+        found.push(match verdict {
+            Verdict::All => Found::All,
+            Verdict::None => Found::None,
+            Verdict::Depends(places) => rows_of_template(lines, template, needle, &places)?,
+        });
+    }
+    match found.iter().all(|found| matches!(found, Found::None)) {
+        true => Ok(RowSet::none(directory.rows.len())),
+        false => Ok(rows_of_templates(&directory.rows, &found)),
+    }
+}
+
+/// Where less than this share of the rows matters, their lines are put together rather than columns read.
+const FEW_SHARE: usize = 64;
+
+/// The rows of few whose lines hold the text.
+fn search_few<P: ColumnPages>(
+    lines: &Lines<P>,
+    needle: &Needle,
+    among: &RowSet,
+    verdicts: &[Verdict],
+) -> Result<RowSet, StoreError> {
+    let (mut found, mut open) = (RowSet::none(among.rows()), Vec::new());
+    for row in among.iter() {
+        match verdicts[usize::from(lines.directory.rows[row])] {
+            Verdict::All => found.insert(row),
+            Verdict::None => {}
+            Verdict::Depends(_) => open.push(row as u32),
+        }
+    }
+    let mut texts = TextList::default();
+    lines.collect_few(&open, &mut texts)?;
+    let holding = open.iter().zip(texts.iter()).filter(|(_, line)| needle.is_in(line));
+    holding.for_each(|(row, _)| found.insert(*row as usize));
+    Ok(found)
+}
+
+/// What a template tells about its lines.
+enum Verdict {
+    /// All of them hold the text.
+    All,
+    /// None does.
+    None,
+    Depends(Places),
+}
+
+fn verdict(
+    directory: &LinesDirectory,
+    template: usize,
+    needle: &Needle,
+    is_in_text: bool,
+) -> Verdict {
+    // No needle holds the byte that stands for a slot, but for those of which no template is made.
+    if needle.text.is_empty() || is_in_text && !needle.text.contains(&SLOT) {
+        return Verdict::All;
+    }
+    let text = directory.templates.get(template);
+    if text == WHOLE && !directory.whole.may_hold(&needle.text) {
+        return Verdict::None;
+    }
+    let columns = directory.columns_of(template);
+    let (slots, ends) = (&directory.columns[columns.clone()], &directory.slots[columns]);
+    let places = PlaceFinder { text: &needle.folded(text), ends, slots, needle }.find();
+    if places.any_of.is_empty() { Verdict::None } else { Verdict::Depends(places) }
+}
+
+/// The templates whose text holds the needle: all are searched at once.
+fn templates_with(directory: &LinesDirectory, needle: &Needle) -> RowSet {
+    let templates = &directory.templates;
+    match (needle.text.is_empty(), needle.ignore_case) {
+        (true, _) => RowSet::all(templates.len()),
+        (_, false) => holding(templates, needle),
+        (_, true) => {
+            let bytes = templates.bytes.to_ascii_lowercase();
+            holding(&TextList { bytes, ends: templates.ends.clone() }, needle)
+        }
+    }
 }
 
 /// The rows that were found; `templates` are those of all rows.
@@ -214,27 +297,15 @@ impl Found {
     }
 }
 
+/// The rows of a template that hold the needle at one of the places.
 fn rows_of_template<P: ColumnPages>(
     lines: &Lines<P>,
     template: usize,
     needle: &Needle,
-    segments: &mut Vec<(u32, u32)>,
+    places: &Places,
 ) -> Result<Found, StoreError> {
     let directory = &*lines.directory;
     let columns = directory.columns_of(template);
-    let text = needle.folded(directory.templates.get(template));
-    if &*text == WHOLE && !directory.whole.may_hold(&needle.text) {
-        return Ok(Found::None);
-    }
-    segments_of(&text, segments);
-    let slots = &directory.columns[columns.clone()];
-    let places = PlaceFinder { text: &text, segments, slots, needle }.find();
-    if places.is_always {
-        return Ok(Found::All);
-    }
-    if places.any_of.is_empty() {
-        return Ok(Found::None);
-    }
     let rows = directory.counts[template] as usize;
     let mut found = RowSet::none(rows);
     if places.is_cut {
@@ -280,6 +351,9 @@ fn rules_out<P: ColumnPages>(
 ) -> Result<bool, StoreError> {
     let ColumnPlace { form, stamp, .. } = lines.directory.columns[column];
     let piece = &needle.text[test.start..test.end];
+    if form == Form::Ids && !may_be_in_id(piece, stamp.longest as usize) {
+        return Ok(true);
+    }
     let is_whole = test.relation == Relation::Equals
         || stamp.shortest == stamp.longest && piece.len() == stamp.longest as usize;
     if !is_whole || needle.ignore_case {
@@ -294,51 +368,50 @@ fn rules_out<P: ColumnPages>(
     }
 }
 
-/// Where in a template the texts before, between and behind its slots are.
-fn segments_of(template: &[u8], segments: &mut Vec<(u32, u32)>) {
-    segments.clear();
-    let mut start = 0;
-    for slot in memchr::memchr_iter(SLOT, template) {
-        segments.push((start, slot as u32));
-        start = slot as u32 + 1;
-    }
-    segments.push((start, template.len() as u32));
+/// Whether a column of identifiers of this length may hold a piece: a UUID has a dash after at most so many
+/// digits.
+fn may_be_in_id(piece: &[u8], length: usize) -> bool {
+    const GROUP_MAX: usize = 12;
+    let is_long = |group: &[u8]| group.len() > GROUP_MAX;
+    length != UUID_LENGTH || !piece.split(|byte| *byte == b'-').any(is_long)
 }
 
 /// Finds the places of a needle in one template.
 struct PlaceFinder<'f> {
     text: &'f [u8],
-    /// What stands before, between and behind the slots.
-    segments: &'f [(u32, u32)],
+    /// Where the slots are in the text.
+    ends: &'f [u32],
     slots: &'f [ColumnPlace],
     needle: &'f Needle,
 }
 
 impl PlaceFinder<'_> {
     fn find(&self) -> Places {
-        let mut places = Places::default();
-        let needle = &self.needle.text;
-        // No needle holds the byte that stands for a slot, but for those of which no template is made.
-        if needle.is_empty()
-            || self.needle.finder.find(self.text).is_some() && !needle.contains(&SLOT)
-        {
-            places.is_always = true;
-            return places;
-        }
-        let mut tests = Vec::new();
-        for slot in 0..self.slots.len() {
+        let (mut places, mut tests) = (Places::default(), Vec::new());
+        let needle = self.needle;
+        let (all, first) = (needle.piece(0, needle.len()), needle.piece(0, 1));
+        for (slot, ColumnPlace { stamp, .. }) in self.slots.iter().enumerate() {
             if places.is_cut {
                 break;
             }
-            self.begin_in_segment(slot, &mut tests, &mut places);
-            self.begin_in_slot(slot, &mut tests, &mut places);
+            // Mostly the needle can't begin in a slot nor before it.
+            let before = (self.ends[slot] as usize).checked_sub(1).map(|at| self.text[at]);
+            if before.is_some_and(|byte| needle.goes_on[usize::from(byte)]) {
+                self.begin_in_segment(slot, &mut tests, &mut places);
+            }
+            let may_begin = needle.len() > 1 && first.may_be_in(stamp);
+            if may_begin || all.may_be_in(stamp) {
+                self.begin_in_slot(slot, &mut tests, &mut places);
+            }
         }
         places
     }
 
+    /// What stands before a slot, or behind the last one.
     fn segment(&self, index: usize) -> &[u8] {
-        let (start, end) = self.segments[index];
-        &self.text[start as usize..end as usize]
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize + 1);
+        let end = self.ends.get(index).map_or(self.text.len(), |end| *end as usize);
+        &self.text[start..end]
     }
 
     /// The needle begins in the segment before a slot and reaches the slot.
