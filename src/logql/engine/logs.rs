@@ -114,8 +114,8 @@ struct Turns<'t> {
     best: &'t mut Vec<Candidate>,
 }
 
-/// So many pieces of a short slice are read in a turn by each thread: little is read of each.
-const PIECES_OF_SHORT_SLICE: usize = 16;
+/// So many pieces are read in a turn by each thread where little is read, or found, in each.
+const PIECES_OF_TURN: usize = 16;
 
 impl Turns<'_> {
     fn run(
@@ -127,7 +127,9 @@ impl Turns<'_> {
         let (direction, limit, slice) = (self.direction, self.limit, self.slice);
         let (all, bounds) = (reading.selection.pieces(), context.bounds());
         let held = context.holding.held() - weight(self.best);
-        let each = if slice.is_last { 1 } else { PIECES_OF_SHORT_SLICE };
+        // Of a long slice each piece may have enough lines, unless they are rare.
+        let is_rare = reading.pipeline.conditions.seek_identifier();
+        let each = if slice.is_last && !is_rare { 1 } else { PIECES_OF_TURN };
         for turn in pieces.chunks(each * context.options.helpers.width().max(1)) {
             // The worst that is kept, where enough is kept.
             let bound = self.best.get(limit - 1).map(|worst| worst.place.0);
