@@ -29,7 +29,7 @@ impl Context {
     ) -> Result<Selection, LokiError> {
         let needs = Needs { lines: false, fields: Some(BTreeSet::new()) };
         let (conditions, order) = (&[][..], Order::NewestFirst);
-        let wanted = Select { time, matchers, conditions, order, needs: &needs };
+        let wanted = Select { time, matchers, conditions, identifier: None, order, needs: &needs };
         let selection = self.logs()?.store.select(&self.call.tenant, &wanted)?;
         let (streams, pieces) = (selection.stream_count(), selection.pieces().len());
         take(memory, streams * STREAM_BYTES + pieces * PIECE_BYTES)?;
