@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// How many numbers a block holds; the last one may hold fewer.
-const BLOCK: usize = 4_096;
+const BLOCK: usize = 1_024;
 
 /// Writes numbers; how many there are is the caller's to know.
 pub fn encode_numbers(numbers: &[u64], level: usize, writer: &mut ByteWriter) {

@@ -205,7 +205,8 @@ impl TestServer {
             let needs = Needs { lines: true, fields: None };
             let time = TimeUnit::Nanos.everything();
             let (matchers, conditions, order) = (&[][..], &[][..], Order::OldestFirst);
-            let wanted = Select { time, matchers, conditions, identifier: None, order, needs: &needs };
+            let wanted =
+                Select { time, matchers, conditions, identifier: None, order, needs: &needs };
             let selection = self.logs.store.select(&tenant, &wanted).unwrap();
             let mut scratch = Scratch::default();
             for piece in 0..selection.pieces().len() {

@@ -408,7 +408,9 @@ fn rows_by_field(
     page: &mut PageBuffer,
 ) -> Result<RowSet, StoreError> {
     let exempt = runs_with_label(group, streams, &matcher.name);
-    if matcher.op == MatchOp::Equal && !matcher.value.is_empty() {
+    // A value that is no text is compared as people see it, with replacement characters.
+    let is_plain = !matcher.value.is_empty() && !matcher.value.contains('\u{FFFD}');
+    if matcher.op == MatchOp::Equal && is_plain {
         let found = group.rows_with(&matcher.name, matcher.value.as_bytes(), page)?;
         return Ok(found.map_or(exempt.clone(), |rows| rows.or(&exempt)));
     }
