@@ -29,6 +29,10 @@ impl Interner {
         &self.texts
     }
 
+    pub fn into_texts(self) -> TextList {
+        self.texts
+    }
+
     pub fn clear(&mut self) {
         self.texts.clear();
         self.hashes.clear();

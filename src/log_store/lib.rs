@@ -37,9 +37,13 @@ pub use columns::{ABSENT, TextColumn, TextList};
 pub use condition::Condition;
 pub use delete::{KnownDelete, LogDelete};
 pub use error::StoreError;
+pub use lines::{
+    Answer, Found, FoundTexts, InTemplate, LineText, Template, TextCondition, TextNumber,
+    TextReader, TextTest, WantedText,
+};
 pub use select::{
-    LineCount, Listing, LogField, LogRows, Needs, Order, Piece, Scratch, Select, Selection, Steps,
-    TemplateCount, TemplateCounts, ValueLines,
+    LineCount, LineTexts, Listing, LogField, LogRows, NO_TEXTS, Needs, Order, Piece, Scratch,
+    Select, Selection, Steps, TemplateCount, TemplateCounts, ValueLines,
 };
 pub use store::{LogStore, StoreSettings};
 pub use tail::{Fresh, Missed, Tail};

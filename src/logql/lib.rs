@@ -25,6 +25,8 @@ mod print;
 pub mod script;
 pub mod storage;
 mod store;
+#[cfg(test)]
+mod store_tests;
 mod value;
 
 pub use engine::{Engine, Follow, QueryTimes, Request};

@@ -231,6 +231,7 @@ impl Selection for MemorySelection<'_> {
             streams: &columns.streams,
             lines: columns.lines.texts(),
             fields: columns.fields.iter().map(lent).collect(),
+            texts: Vec::new(),
             checked: 0,
         })
     }

@@ -5,6 +5,7 @@
 //! (structured metadata). A store that has them in memory lends them; one that must decode writes into
 //! the caller's [`Scratch`], which is reused from piece to piece. There is no call per line.
 
+pub use log_store::{LineTexts, NO_TEXTS};
 use model::{ErrorKind, Labels, Matcher, Room, TimeRange};
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ pub struct Select<'a> {
     /// What must hold of a line for it to matter (a conjunction, at most [`CONDITIONS_MAX`]). A store may
     /// use them to read less. It must not leave out a line for which all hold.
     pub conditions: &'a [Condition],
+    /// Texts in lines. A store that has no columns of them may pass over these.
+    pub texts: &'a LineTexts,
     pub direction: Direction,
     pub needs: &'a Needs,
 }
@@ -155,8 +158,24 @@ pub struct Rows<'s> {
     /// Those needed that some line has. A list of its own, so that a store may lend what it has just
     /// decoded.
     pub fields: Vec<FieldColumn<'s>>,
+    /// What [`Selection::read_texts`] found.
+    pub texts: Vec<TextRows<'s>>,
     /// Bit `i`: condition `i` holds of every row here, so it need not be looked at again.
     pub checked: u64,
+}
+
+/// A text in each line of a piece.
+#[derive(Clone, Copy, Debug)]
+pub struct TextRows<'s> {
+    /// For each row the place of its text or number, or [`ABSENT`].
+    pub codes: &'s [u32],
+    /// Empty where numbers were asked for.
+    pub values: Texts<'s>,
+    pub numbers: &'s [f64],
+    /// Rows, rising, whose lines are not such as can be read.
+    pub failed: &'s [u32],
+    /// Rows, rising, whose texts stand for no number.
+    pub no_numbers: &'s [u32],
 }
 
 /// Lines of one stream in one step of time.
@@ -242,6 +261,18 @@ pub trait Selection: Send + Sync {
     ) -> Result<Rows<'s>, StorageError> {
         let _ = time;
         self.read(piece, scratch)
+    }
+
+    /// As [`Self::read`], without lines but with these of the texts in lines that were selected; `None`
+    /// where the store does not find them.
+    fn read_texts<'s>(
+        &'s self,
+        piece: usize,
+        which: &[usize],
+        scratch: &'s mut Scratch,
+    ) -> Result<Option<Rows<'s>>, StorageError> {
+        let _ = (piece, which, scratch);
+        Ok(None)
     }
 
     /// How many lines of each stream a piece has in each step, where the store counts them itself: only

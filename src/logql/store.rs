@@ -5,7 +5,7 @@ use crate::parse::parse_log;
 use crate::pipeline::line_conditions;
 use crate::storage::{
     Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
-    Storage, StorageError, StreamLines, Texts, ValueLines,
+    Storage, StorageError, StreamLines, TextRows, Texts, ValueLines,
 };
 use log_store::{LogDelete, LogStore, Order, StoreError, TextList};
 use model::{Labels, Room, TenantId, TimeRange};
@@ -92,8 +92,9 @@ impl Wanted {
             Direction::Forward => Order::OldestFirst,
         };
         let Self { conditions, needs } = self;
-        let (time, matchers) = (select.time, select.matchers);
-        log_store::Select { time, matchers, conditions, identifier: None, order, needs }
+        let Select { time, matchers, texts, .. } = *select;
+        let identifier = None;
+        log_store::Select { time, matchers, conditions, identifier, texts, order, needs }
     }
 }
 
@@ -151,9 +152,15 @@ impl Stored {
             streams: rows.streams,
             lines: texts(rows.lines),
             fields: rows.fields.iter().map(field).collect(),
+            texts: rows.texts.iter().map(text_rows).collect(),
             checked: self.checked,
         }
     }
+}
+
+fn text_rows(found: &log_store::FoundTexts) -> TextRows<'_> {
+    let log_store::FoundTexts { codes, texts: values, numbers, failed, no_numbers } = found;
+    TextRows { codes, values: texts(values), numbers, failed, no_numbers }
 }
 
 fn texts(list: &TextList) -> Texts<'_> {
@@ -193,6 +200,16 @@ impl Selection for Stored {
     ) -> Result<Rows<'s>, StorageError> {
         let scratch = scratch.buffers::<log_store::Scratch>();
         Ok(self.rows(self.selection.read_within(piece, time, scratch)?))
+    }
+
+    fn read_texts<'s>(
+        &'s self,
+        piece: usize,
+        which: &[usize],
+        scratch: &'s mut Scratch,
+    ) -> Result<Option<Rows<'s>>, StorageError> {
+        let scratch = scratch.buffers::<log_store::Scratch>();
+        Ok(Some(self.rows(self.selection.read_texts(piece, which, scratch)?)))
     }
 
     fn count(

@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ingest::{Gateway, RetentionClock};
-use log_store::{LogField, LogRows, LogStore, Needs, Order, Scratch, Select};
+use log_store::{LogField, LogRows, LogStore, NO_TEXTS, Needs, Order, Scratch, Select};
 use metric_store::{Limits, MetricStore, StoreSettings};
 use model::TimeUnit;
 use parts::Site;
@@ -205,8 +205,15 @@ impl TestServer {
             let needs = Needs { lines: true, fields: None };
             let time = TimeUnit::Nanos.everything();
             let (matchers, conditions, order) = (&[][..], &[][..], Order::OldestFirst);
-            let wanted =
-                Select { time, matchers, conditions, identifier: None, order, needs: &needs };
+            let wanted = Select {
+                time,
+                matchers,
+                conditions,
+                identifier: None,
+                texts: &NO_TEXTS,
+                order,
+                needs: &needs,
+            };
             let selection = self.logs.store.select(&tenant, &wanted).unwrap();
             let mut scratch = Scratch::default();
             for piece in 0..selection.pieces().len() {

@@ -7,8 +7,9 @@
 //! the figures.
 //!
 //! Lives here: `split` takes a line apart. `builder` collects and encodes the lines of a row group.
-//! `column` is the texts of one slot, `number` those that are numbers. `reader` puts lines together. `search` finds the rows whose lines
-//! hold a text without putting them together.
+//! `column` is the texts of one slot, `number` those that are numbers. `reader` puts lines together.
+//! `search` finds the rows whose lines hold a text, and `text` the texts that a reader's own rules find in
+//! lines, both without putting them together where that is possible.
 //! Invariants: every line comes back byte for byte, whatever it holds.
 
 mod builder;
@@ -20,6 +21,7 @@ mod number;
 mod reader;
 mod search;
 mod split;
+mod text;
 
 pub(crate) use builder::{EncodedLines, LinesBuilder};
 pub(crate) use column::NUMBER_PAGES;
@@ -27,3 +29,8 @@ pub(crate) use directory::{LinesDirectory, PAGE_KINDS};
 pub(crate) use reader::{ColumnPages, Lines};
 pub(crate) use search::{Needle, search};
 pub(crate) use split::{Split, WHOLE};
+pub use text::{
+    Answer, Found, FoundTexts, InTemplate, LineText, Template, TextCondition, TextNumber,
+    TextReader, TextTest, WantedText,
+};
+pub(crate) use text::{find, find_in, rows_where};

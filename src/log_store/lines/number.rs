@@ -1,8 +1,9 @@
 //! Texts that are numbers: how they are written, so that the number alone is stored.
 //!
 //! All texts of a column begin and end with the same bytes; between these are digits, and perhaps a
-//! point. Digits are written either without leading zeros or all in the same number, decimals either
-//! without trailing zeros or all in the same number. Anything else is no column of numbers.
+//! point. Digits are written either without leading zeros or all in the same number. Decimals are written
+//! without trailing zeros, but never fewer than the column's fewest, as many programs write `4.0` beside
+//! `2.75`. Anything else is no column of numbers.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::TextList;
@@ -10,6 +11,9 @@ use std::ops::RangeInclusive;
 
 /// Longer numbers don't fit into 64 bits.
 const DIGITS_MAX: usize = 19;
+
+/// Powers of ten up to this one are exact as floating-point numbers.
+const EXACT_DECIMALS: usize = 22;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NumberShape {
@@ -19,8 +23,8 @@ pub(crate) struct NumberShape {
     digits: usize,
     /// The most decimals.
     decimals: usize,
-    /// All have that many; otherwise trailing zeros are left out.
-    keeps_zeros: bool,
+    /// The fewest decimals: trailing zeros are left out of more.
+    least_decimals: usize,
 }
 
 /// Which numbers of a column have texts that are searched for.
@@ -48,25 +52,28 @@ impl NumberShape {
         };
         let length = shape.split(first)?.whole.len();
         let (mut is_same_length, mut has_zeros) = (true, false);
-        let (mut least, mut most, mut trailing) = (usize::MAX, 0, false);
+        // Of texts that end with zeros behind the point the most decimals.
+        let (mut least, mut most, mut most_with_zeros) = (usize::MAX, 0, 0);
         for text in texts.iter() {
             let Digits { whole, decimals } = shape.split(text)?;
             is_same_length &= whole.len() == length;
             has_zeros |= whole.len() > 1 && whole[0] == b'0';
             let decimals = decimals.unwrap_or_default();
             (least, most) = (least.min(decimals.len()), most.max(decimals.len()));
-            trailing |= decimals.last() == Some(&b'0');
+            if decimals.last() == Some(&b'0') {
+                most_with_zeros = most_with_zeros.max(decimals.len());
+            }
             if whole.len() + most > DIGITS_MAX {
                 return None;
             }
         }
-        // With padding of both kinds at once a number could be written in two ways.
-        if has_zeros && !is_same_length || trailing && least != most {
+        // A number could be written in two ways otherwise.
+        if has_zeros && !is_same_length || most_with_zeros > least {
             return None;
         }
         shape.digits = if has_zeros { length } else { 0 };
         shape.decimals = most;
-        shape.keeps_zeros = least == most && most > 0;
+        shape.least_decimals = least;
         let longest =
             texts.iter().filter_map(|text| shape.split(text)).map(|d| d.whole.len()).max()?;
         (longest + most <= DIGITS_MAX).then_some(shape)
@@ -135,6 +142,19 @@ impl NumberShape {
         Some(Numbers::Within(longer.filter_map(range).collect()))
     }
 
+    /// Whether the texts are digits, perhaps with a point, and nothing else.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+
+    /// What a number's text says as a floating-point number, where that is exact enough to be the one
+    /// nearest to the text; `None` where the text has to be read.
+    pub(crate) fn value(&self, number: u64) -> Option<f64> {
+        // Both are exact, so that the division rounds once.
+        let is_exact = number < 1 << 53 && self.decimals <= EXACT_DECIMALS;
+        (self.is_bare() && is_exact).then(|| number as f64 / 10f64.powi(self.decimals as i32))
+    }
+
     /// Whether every byte of the text may stand in that of a number.
     pub(crate) fn has_bytes_of(&self, text: &[u8]) -> bool {
         let around = |byte: &u8| self.before.contains(byte) || self.after.contains(byte);
@@ -163,10 +183,12 @@ impl NumberShape {
             append_digits(number / unit, self.digits, line);
             line.push(b'.');
             append_digits(number % unit, self.decimals, line);
-            while !self.keeps_zeros && line.last() == Some(&b'0') {
+            let mut decimals = self.decimals;
+            while decimals > self.least_decimals && line.last() == Some(&b'0') {
                 line.pop();
+                decimals -= 1;
             }
-            if line.last() == Some(&b'.') {
+            if decimals == 0 {
                 line.pop();
             }
         }
@@ -181,7 +203,7 @@ impl NumberShape {
             unit => (number / unit, number % unit),
         };
         let mut decimals = self.decimals;
-        while !self.keeps_zeros && decimals > 0 && rest.is_multiple_of(10) {
+        while decimals > self.least_decimals && rest.is_multiple_of(10) {
             (rest, decimals) = (rest / 10, decimals - 1);
         }
         let digits = whole.checked_ilog10().unwrap_or(0) as usize + 1;
@@ -194,18 +216,18 @@ impl NumberShape {
         writer.prefixed(&self.after);
         writer.u8(self.digits as u8);
         writer.u8(self.decimals as u8);
-        writer.u8(u8::from(self.keeps_zeros));
+        writer.u8(self.least_decimals as u8);
     }
 
     pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         let (before, after) = (reader.prefixed()?.to_vec(), reader.prefixed()?.to_vec());
         let wrong = reader.value_error("numbers of more digits than there can be");
         let (digits, decimals) = (usize::from(reader.u8()?), usize::from(reader.u8()?));
-        let keeps_zeros = reader.u8()? == 1;
-        if digits > DIGITS_MAX || decimals > DIGITS_MAX {
+        let least_decimals = usize::from(reader.u8()?);
+        if digits > DIGITS_MAX || decimals > DIGITS_MAX || least_decimals > decimals {
             return Err(wrong);
         }
-        Ok(Self { before, after, digits, decimals, keeps_zeros })
+        Ok(Self { before, after, digits, decimals, least_decimals })
     }
 }
 

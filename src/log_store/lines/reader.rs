@@ -53,6 +53,11 @@ impl<P: ColumnPages> Lines<P> {
         Ok(self.columns[index].get_or_init(|| Box::new(column)))
     }
 
+    /// The column of a template's slot.
+    pub(crate) fn column_of(&self, template: usize, slot: usize) -> Result<&Column, StoreError> {
+        self.column(self.directory.columns_of(template).start + slot)
+    }
+
     /// Reads all columns, page by page, and keeps no page: for who needs every line.
     pub(crate) fn load_all(&self) -> Result<(), StoreError> {
         let mut page: Option<((usize, u32), Vec<u8>)> = None;

@@ -108,8 +108,9 @@ impl Split {
         self.template.extend_from_slice(&line[kept..]);
     }
 
-    /// `None` if the line is not plain JSON. It need not be valid: only what is put together again has
-    /// to be the same.
+    /// `None` if the line is not plain JSON. It need not be valid in all: what is put together again is the
+    /// same. But values without quotes are such as JSON has, so that readers of columns need not look at
+    /// them.
     fn json(&mut self, line: &[u8]) -> Option<()> {
         self.clear();
         // A bit for each open bracket: 1 for an array.
@@ -144,6 +145,9 @@ impl Split {
                 }
                 _ if is_value => {
                     let end = end_of_scalar(line, at);
+                    if !is_scalar(&line[at..end]) {
+                        return None;
+                    }
                     self.template.extend_from_slice(&line[kept..at]);
                     self.slot(at, end);
                     kept = end;
@@ -161,6 +165,17 @@ impl Split {
     }
 }
 
+/// Whether each slot of a template is a value of a JSON object, as [`Split`] makes them.
+pub(crate) fn is_json(template: &[u8]) -> bool {
+    if template.first() != Some(&b'{') {
+        return false;
+    }
+    let line: Vec<u8> =
+        template.iter().map(|byte| if *byte == SLOT { b'0' } else { *byte }).collect();
+    let mut split = Split::default();
+    split.json(&line).is_some() && split.template == template
+}
+
 /// The place of the closing quote of a string that begins at `at`.
 fn end_of_string(line: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
@@ -170,6 +185,15 @@ fn end_of_string(line: &[u8], at: usize) -> Option<usize> {
             b'\\' => at += 2,
             _ => at += 1,
         }
+    }
+}
+
+/// Whether it is a number or a word of JSON, as far as a reader of JSON cares.
+fn is_scalar(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    match text {
+        [b'0'..=b'9' | b'-', rest @ ..] => rest.iter().all(is_part),
+        word => matches!(word, b"true" | b"false" | b"null"),
     }
 }
 
@@ -217,6 +241,8 @@ mod tests {
         assert_eq!(template, r#"{"a": "<>", "b":[<>, <>], "c":{"d":"<>"}}"#);
         assert_eq!(slots, [r#"x\"y"#, "1", "true", ""]);
         assert_eq!(taken_apart(r#"{"a"} 5"#).0, r#"{"a"} <>"#);
+        assert_eq!(taken_apart(r#"{"a":-1.5e9,"b":x5}"#).0, r#"{"a":-<>.<>,"b":<>}"#);
+        assert_eq!(taken_apart(r#"{"a":-1.5e9,"b":null}"#).0, r#"{"a":<>,"b":<>}"#);
         assert_eq!(taken_apart("a\0b1").1, ["a\0b1"]);
         let uuid = "abcdefab-2fa1-11d2-883f-0016d3cca427";
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Which streams and fields there are.
 
-use super::{Needs, Order, Origin, Select, select};
+use super::{NO_TEXTS, Needs, Order, Origin, Select, select};
 use crate::error::StoreError;
 use crate::kind::Store;
 use model::{Labels, Matcher, Room, TenantId, TimeRange};
@@ -31,6 +31,7 @@ pub(crate) fn streams(
         matchers,
         conditions: &[],
         identifier: None,
+        texts: &NO_TEXTS,
         order: Order::NewestFirst,
         needs: &needs,
     };

@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::head::Block;
 use crate::identifier::Identifier;
 use crate::kind::{LogHead, Logs, Store, Tenant};
+use crate::lines::{TextCondition, WantedText};
 use crate::part::{GroupInfo, LogPart};
 use crate::streams::StreamTable;
 use crate::tail::Fresh;
@@ -51,6 +52,18 @@ pub struct Needs {
     pub fields: Option<BTreeSet<String>>,
 }
 
+/// Texts in lines that are found by rules of the reader.
+#[derive(Clone, Debug, Default)]
+pub struct LineTexts {
+    /// What [`Selection::read_texts`] finds.
+    pub found: Vec<WantedText>,
+    /// All must hold of a line for it to matter. With these a selection is read, not counted.
+    pub conditions: Vec<TextCondition>,
+}
+
+/// For those who look for none.
+pub static NO_TEXTS: LineTexts = LineTexts { found: Vec::new(), conditions: Vec::new() };
+
 /// What to select.
 #[derive(Clone, Debug)]
 pub struct Select<'a> {
@@ -63,6 +76,7 @@ pub struct Select<'a> {
     /// Only lines that carry this identifier, given as bytes: a word of the line, the value of a field or
     /// that of a label is its lower-case hexadecimal form or, of 16 bytes, the UUID.
     pub identifier: Option<&'a [u8]>,
+    pub texts: &'a LineTexts,
     pub order: Order,
     pub needs: &'a Needs,
 }
@@ -84,6 +98,7 @@ pub struct Selection {
     time: TimeRange,
     conditions: Vec<Prepared>,
     identifier: Option<Identifier>,
+    texts: LineTexts,
     needs: Needs,
     streams: StreamTable,
     sources: Vec<Source>,
@@ -185,6 +200,7 @@ impl Selection {
             time: wanted.time,
             conditions: wanted.conditions.iter().map(Prepared::of).collect(),
             identifier: wanted.identifier.map(Identifier::new),
+            texts: wanted.texts.clone(),
             needs: wanted.needs.clone(),
             streams: StreamTable::default(),
             sources: Vec::new(),

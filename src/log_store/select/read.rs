@@ -6,7 +6,7 @@ use crate::delete::LogDeletes;
 use crate::error::StoreError;
 use crate::head::Block;
 use crate::identifier::Identifier;
-use crate::lines::{ColumnPages, Lines};
+use crate::lines::{ColumnPages, FoundTexts, Lines, find, find_in, rows_where};
 use crate::part::{Group, LogPart, Times};
 use crate::row_set::RowSet;
 use codec::ByteReader;
@@ -20,6 +20,7 @@ pub struct Scratch {
     times: Vec<i64>,
     streams: Vec<u32>,
     lines: TextList,
+    texts: Vec<FoundTexts>,
     fields: Vec<LogField>,
     /// How many of `fields` belong to the present piece.
     used: usize,
@@ -45,12 +46,23 @@ pub struct LogRows<'s> {
     pub streams: &'s [u32],
     /// Empty when not needed.
     pub lines: &'s TextList,
+    /// What was found in lines, if that was asked for.
+    pub texts: &'s [FoundTexts],
     /// Those needed that some line has.
     pub fields: &'s [LogField],
 }
 
 /// Where less than this share of the rows of a row group is wanted, only these are read of each column.
 const FEW_SHARE: usize = 16;
+
+/// What is read of rows beside times, streams and fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content<'w> {
+    /// Their lines, where they are needed.
+    Lines,
+    /// These of the texts that are found in lines.
+    Texts(&'w [usize]),
+}
 
 /// The rows of a row group that were selected.
 pub(super) struct GroupRows {
@@ -65,6 +77,7 @@ impl Scratch {
         self.times.clear();
         self.streams.clear();
         self.lines.clear();
+        self.texts.clear();
         self.used = 0;
     }
 
@@ -73,6 +86,7 @@ impl Scratch {
             times: &self.times,
             streams: &self.streams,
             lines: &self.lines,
+            texts: &self.texts,
             fields: &self.fields[..self.used],
         }
     }
@@ -108,16 +122,40 @@ impl Selection {
         time: TimeRange,
         scratch: &'s mut Scratch,
     ) -> Result<LogRows<'s>, StoreError> {
+        let Some(time) = common(self.time, time) else {
+            scratch.clear();
+            return Ok(scratch.rows());
+        };
+        self.read_content(piece, time, Content::Lines, scratch)
+    }
+
+    /// Reads a piece without its lines, but with these of the texts that are found in them.
+    pub fn read_texts<'s>(
+        &self,
+        piece: usize,
+        which: &[usize],
+        scratch: &'s mut Scratch,
+    ) -> Result<LogRows<'s>, StoreError> {
+        self.read_content(piece, self.time, Content::Texts(which), scratch)
+    }
+
+    fn read_content<'s>(
+        &self,
+        piece: usize,
+        time: TimeRange,
+        content: Content<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<LogRows<'s>, StoreError> {
         scratch.clear();
-        let Some(time) = common(self.time, time) else { return Ok(scratch.rows()) };
         let Place { source, index } = self.places[piece];
         let source = &self.sources[source as usize];
         match &source.from {
             Origin::Head(blocks) => {
-                self.read_block(source, &blocks[index as usize], time, scratch);
+                self.read_block(source, &blocks[index as usize], (time, content), scratch);
             }
             Origin::Part(part) => {
-                if let Err(error) = self.read_group(source, (part, index), time, scratch) {
+                let read = self.read_group(source, (part, index), (time, content), scratch);
+                if let Err(error) = read {
                     scratch.clear();
                     self.part_failed(part.id, error)?;
                 }
@@ -128,7 +166,13 @@ impl Selection {
 
     // ── blocks of heads ──
 
-    fn read_block(&self, source: &Source, block: &Block, time: TimeRange, scratch: &mut Scratch) {
+    fn read_block(
+        &self,
+        source: &Source,
+        block: &Block,
+        (time, content): (TimeRange, Content<'_>),
+        scratch: &mut Scratch,
+    ) {
         let is_wanted =
             |row: &usize| time.contains(block.rows.times[*row]) && self.holds(source, block, *row);
         let wanted: Vec<usize> = (0..block.rows.len()).filter(is_wanted).collect();
@@ -136,9 +180,14 @@ impl Selection {
             let stream = source.streams[block.rows.streams[*row] as usize].unwrap_or_default();
             scratch.streams.push(stream);
             scratch.times.push(block.rows.times[*row]);
-            if self.needs.lines {
+            if content == Content::Lines && self.needs.lines {
                 scratch.lines.push(block.rows.line(*row));
             }
+        }
+        if let Content::Texts(which) = content {
+            let lines = || wanted.iter().map(|row| block.rows.line(*row));
+            let texts = which.iter().map(|text| &self.texts.found[*text]);
+            scratch.texts.extend(texts.map(|text| find_in(lines(), text)));
         }
         if self.needs.fields.as_ref().is_none_or(|names| !names.is_empty()) {
             block_fields(block, &wanted, &self.needs, scratch);
@@ -165,7 +214,7 @@ impl Selection {
         &self,
         source: &Source,
         (part, index): (&LogPart, u32),
-        time: TimeRange,
+        (time, content): (TimeRange, Content<'_>),
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
         let group = part.group(index)?;
@@ -173,7 +222,7 @@ impl Selection {
         let Some(found) = found else {
             return Ok(());
         };
-        self.collect(source, &group, found, scratch)
+        self.collect(source, &group, (found, content), scratch)
     }
 
     /// The rows of a row group that were selected and lie within a time; `None` if there are none.
@@ -201,7 +250,8 @@ impl Selection {
         }
         let on_lines = self.identifier.is_some()
             || self.conditions.iter().any(|c| !matches!(c, Prepared::Field(_)));
-        let lines = match on_lines || self.needs.lines || !source.deletes.is_empty() {
+        let has_texts = !self.texts.conditions.is_empty() || !self.texts.found.is_empty();
+        let lines = match on_lines || has_texts || self.needs.lines || !source.deletes.is_empty() {
             true if !rows.is_empty() => Some(Lines::new(group.lines()?, group.clone())),
             _ => None,
         };
@@ -212,6 +262,7 @@ impl Selection {
             for condition in &self.conditions {
                 rows = condition.of_group(lines, rows)?;
             }
+            rows = self.with_texts(group, streams, lines, rows, &mut scratch.page)?;
         }
         if rows.is_empty() {
             return Ok(None);
@@ -231,12 +282,37 @@ impl Selection {
         Ok((!rows.is_empty()).then_some(GroupRows { rows, times, lines }))
     }
 
+    /// The rows among these for which the conditions on texts hold.
+    fn with_texts(
+        &self,
+        group: &Group,
+        streams: &[Labels],
+        lines: &Lines<Group>,
+        rows: RowSet,
+        page: &mut PageBuffer,
+    ) -> Result<RowSet, StoreError> {
+        let mut rows = rows;
+        for condition in &self.texts.conditions {
+            if rows.is_empty() {
+                break;
+            }
+            let mut exempt = runs_with_label(group, streams, &condition.name);
+            if let Some(column) = read_field(group, &condition.name, page)? {
+                let has_field = RowSet::of(group.rows(), |row| column.codes[row] != ABSENT);
+                exempt = exempt.or(&has_field);
+            }
+            let others = rows.clone().and(&exempt.clone().not());
+            rows = rows.and(&exempt.or(&rows_where(lines, condition, &others)?));
+        }
+        Ok(rows)
+    }
+
     /// Puts the columns of the wanted rows into the buffers.
     fn collect(
         &self,
         source: &Source,
         group: &Group,
-        found: GroupRows,
+        (found, content): (GroupRows, Content<'_>),
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
         let GroupRows { rows, mut times, lines } = found;
@@ -252,11 +328,17 @@ impl Selection {
         }
         let few: Option<Vec<u32>> = (rows.len() < group.rows() / FEW_SHARE)
             .then(|| rows.iter().map(|row| row as u32).collect());
-        if let (Some(lines), true) = (lines, self.needs.lines) {
-            match &few {
+        match (lines, content) {
+            (Some(lines), Content::Lines) if self.needs.lines => match &few {
                 Some(few) => lines.collect_few(few, &mut scratch.lines)?,
                 None => lines.collect(rows.iter(), &mut scratch.lines)?,
+            },
+            (Some(lines), Content::Texts(which)) => {
+                for text in which {
+                    scratch.texts.push(find(&lines, &self.texts.found[*text], &rows)?);
+                }
             }
+            _ => {}
         }
         let mut page = std::mem::take(&mut scratch.page);
         let collected = group.each_field(self.needs.fields.as_ref(), &mut page, |name, bytes| {

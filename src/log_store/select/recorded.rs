@@ -56,6 +56,7 @@ impl Selection {
         let time = part.index.groups[index as usize].time;
         self.conditions.is_empty()
             && self.identifier.is_none()
+            && self.texts.conditions.is_empty()
             && self.time.covers(time)
             && source.deletes.at(time).next().is_none()
     }

@@ -133,11 +133,38 @@ impl Worker<'_> {
     }
 
     fn count_stream(&mut self, rows: &StreamRows<'_>, portions: &mut Portions<'_>) -> Result<()> {
-        let split = rows.split();
+        let SeriesOfRows { groups, numbers } = self.number_rows(rows, portions)?;
+        match numbers[..] {
+            [number] => self.count_whole(rows, number),
+            _ => self.count_parts(rows, &groups, &numbers),
+        }
+        Ok(())
+    }
+
+    /// The series of the rows of one stream at these places in `picked`.
+    pub(super) fn series_of(
+        &mut self,
+        stream: &Labels,
+        rows: &Rows<'_>,
+        (picked, indexes): (&Picked, Range<usize>),
+        portions: &mut Portions<'_>,
+    ) -> Result<SeriesOfRows> {
+        let may_keep = |column: &&FieldColumn<'_>| self.counting.grouping.may_keep(column.name);
+        let columns: Vec<&FieldColumn<'_>> = rows.fields.iter().filter(may_keep).collect();
+        let rows = StreamRows { stream, columns: &columns, rows, picked, indexes };
+        self.number_rows(&rows, portions)
+    }
+
+    fn number_rows(
+        &mut self,
+        rows: &StreamRows<'_>,
+        portions: &mut Portions<'_>,
+    ) -> Result<SeriesOfRows> {
+        let Split { groups, firsts } = rows.split();
         let counting = self.counting;
         let mut labels = LineLabels::new(rows.stream);
-        let mut numbers = Vec::with_capacity(split.firsts.len());
-        for first in &split.firsts {
+        let mut numbers = Vec::with_capacity(firsts.len());
+        for first in &firsts {
             labels.reset(rows.stream);
             for column in rows.columns {
                 add_field(column, rows.picked.row(*first), &mut labels);
@@ -145,11 +172,7 @@ impl Worker<'_> {
             numbers.push(self.table.resolve(&labels, portions, counting.weight())?);
         }
         self.collected.reach(self.table.len());
-        match numbers[..] {
-            [number] => self.count_whole(rows, number),
-            _ => self.count_parts(rows, &split.groups, &numbers),
-        }
-        Ok(())
+        Ok(SeriesOfRows { groups, numbers })
     }
 
     fn count_whole(&mut self, rows: &StreamRows<'_>, number: usize) {
@@ -243,6 +266,19 @@ impl<'r> FieldCodes<'r> {
             }
         }
         &self.labels
+    }
+}
+
+/// The series of some rows.
+pub(super) struct SeriesOfRows {
+    /// The place in `numbers` of each row's series; empty where all have one.
+    groups: Vec<u32>,
+    numbers: Vec<usize>,
+}
+
+impl SeriesOfRows {
+    pub(super) fn number(&self, row: usize) -> usize {
+        self.numbers[self.groups.get(row).map_or(0, |group| *group as usize)]
     }
 }
 

@@ -15,6 +15,7 @@ mod range;
 mod recorded;
 mod slices;
 mod tally;
+mod texts;
 mod unwrapped;
 mod windows;
 

@@ -4,6 +4,7 @@ use super::{Context, Result};
 use crate::pipeline::Pipeline;
 use crate::pipeline::conditions::Picked;
 use crate::pipeline::labels::LineLabels;
+use crate::pipeline::texts::TextPlan;
 use crate::storage::{ABSENT, Direction, FieldColumn, Rows, Scratch, Select, Selection};
 use crate::value::Statistics;
 use model::{Matcher, TimeRange, TimeUnit};
@@ -21,6 +22,8 @@ pub(super) struct Reading<'a> {
     pub(super) time: TimeRange,
     /// For each stream whether its labels let its lines through.
     passing: Vec<bool>,
+    /// How rows are counted by texts in their lines, and which of those are needed.
+    pub(super) texts: Option<(&'a TextPlan, Vec<usize>)>,
 }
 
 impl<'a> Reading<'a> {
@@ -37,6 +40,7 @@ impl<'a> Reading<'a> {
             time: TimeUnit::Nanos.between(first, last),
             matchers,
             conditions: &pipeline.conditions.wanted,
+            texts: &pipeline.texts,
             direction,
             needs: &pipeline.needs,
         };
@@ -45,7 +49,9 @@ impl<'a> Reading<'a> {
         context.warnings.borrow_mut().extend(selection.warnings());
         let streams = selection.stream_count() as u64;
         context.statistics.borrow_mut().streams += streams;
-        Ok(Self { selection, pipeline, time: select.time, passing })
+        let plan = pipeline.text_plan.as_ref();
+        let texts = plan.and_then(|plan| Some((plan, plan.needed(&*selection)?)));
+        Ok(Self { selection, pipeline, time: select.time, passing, texts })
     }
 
     /// Whether the labels of a stream let its lines through.
@@ -77,7 +83,8 @@ impl<'a> Reading<'a> {
         self.visit(piece, &rows, statistics, visit)
     }
 
-    fn visit<R>(
+    /// Gives rows that were read, and those of them for which the conditions hold, to `visit`.
+    pub(super) fn visit<R>(
         &self,
         piece: usize,
         rows: &Rows<'_>,

@@ -1,7 +1,8 @@
 //! Lines counted, or their values unwrapped, in windows: `rate({app="web"} |= "error" [5m])`.
 //!
 //! Where the pipeline is only conditions, rows are counted as they lie in columns (`columns`):
-//! their labels are looked at once for each series of a piece. Otherwise rows go through the stages one
+//! their labels are looked at once for each series of a piece. So they are where the store finds in its
+//! columns what a stage would extract (`texts`). Otherwise rows go through the stages one
 //! by one (`Worker::rows`). An aggregation around the window may be folded in: then series are grouped
 //! as it groups them, and labels that it drops are never put together.
 
@@ -327,6 +328,9 @@ impl<'a> Worker<'a> {
             if is_counted {
                 return Ok(());
             }
+        }
+        if reading.texts.is_some() && self.count_texts(bounds, reading, (piece, scratch))? {
+            return Ok(());
         }
         let mut statistics = Statistics::default();
         reading.piece(piece, scratch, &mut statistics, |rows, picked| {

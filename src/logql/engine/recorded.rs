@@ -29,11 +29,15 @@ pub(super) enum Recorded<'a> {
 impl Counting {
     /// `None` where lines have to be read.
     pub(super) fn recorded(&self, reading: &Reading<'_>) -> Option<Recorded<'_>> {
-        let Grouping::Only(names) = &self.grouping else { return None };
-        let pipeline = reading.pipeline;
-        if !pipeline.is_columnar() {
-            return None;
+        match reading.pipeline.is_columnar() {
+            true => self.told_apart(&*reading.selection),
+            false => None,
         }
+    }
+
+    /// The same, whatever the stages are.
+    pub(super) fn told_apart(&self, selection: &dyn Selection) -> Option<Recorded<'_>> {
+        let Grouping::Only(names) = &self.grouping else { return None };
         // Labels of these names may come from elsewhere.
         let is_special = |name: &String| {
             name.ends_with(EXTRACTED) || [ERROR, ERROR_DETAILS].contains(&name.as_str())
@@ -41,7 +45,6 @@ impl Counting {
         if names.iter().any(is_special) {
             return None;
         }
-        let selection = &*reading.selection;
         let streams = || (0..selection.stream_count()).map(|it| selection.labels(it as u32));
         let is_label = |name: &&String| streams().all(|labels| labels.get(name).is_some());
         let is_field = |name: &String| streams().all(|labels| labels.get(name).is_none());

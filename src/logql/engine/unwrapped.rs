@@ -17,11 +17,14 @@ pub(crate) fn over_windows(
     samples: &mut [Sample],
     check: impl Fn() -> Result<(), Stop>,
 ) -> Result<StepColumn, Stop> {
+    let steps = windows.count();
+    if steps == 1 && !depends_on_order(op) {
+        return Ok(over_one_window(op, parameter, windows, samples));
+    }
     // A stable sort: samples of one time stay in their order.
     if !samples.is_sorted_by_key(|sample| sample.0) {
         samples.sort_by_key(|sample| sample.0);
     }
-    let steps = windows.count();
     let (mut values, mut present) = (vec![0.0; steps], Bitmap::new(steps));
     let (mut start, mut end) = (0, 0);
     let mut scratch = Vec::new();
@@ -38,6 +41,35 @@ pub(crate) fn over_windows(
         }
     }
     Ok(StepColumn::from_parts(values, present))
+}
+
+/// Whether the order of the samples in a window matters, be it for rounding.
+fn depends_on_order(op: RangeOp) -> bool {
+    !matches!(op, RangeOp::Min | RangeOp::Max | RangeOp::Quantile)
+}
+
+/// The same for the only window, which need not be sorted.
+fn over_one_window(
+    op: RangeOp,
+    parameter: f64,
+    windows: &Windows,
+    samples: &mut [Sample],
+) -> StepColumn {
+    let (before, last) = (windows.before(0), windows.end(0));
+    let mut inside = 0;
+    for index in 0..samples.len() {
+        if samples[index].0 > before && samples[index].0 <= last {
+            samples.swap(inside, index);
+            inside += 1;
+        }
+    }
+    let (mut value, mut present) = (0.0, Bitmap::new(1));
+    if inside > 0 {
+        let window = (&samples[..inside], (before, last));
+        value = function(op, parameter, windows, window, &mut Vec::new());
+        present.set(0);
+    }
+    StepColumn::from_parts(vec![value], present)
 }
 
 /// `window` has at least one sample.

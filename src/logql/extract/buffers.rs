@@ -41,6 +41,6 @@ pub(super) fn as_text<'t>(bytes: &'t [u8], text: &'t mut String) -> &'t str {
 }
 
 /// Whether all of it is text, without U+FFFD.
-pub(super) fn is_text(bytes: &[u8]) -> bool {
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\u{fffd}'))
 }

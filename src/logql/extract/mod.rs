@@ -26,6 +26,7 @@ pub mod unpack;
 mod tests;
 
 pub use buffers::Buffers;
+pub(crate) use buffers::is_text;
 pub use error::{ExtractError, JsonMistake, LogfmtMistake};
 
 use std::ops::ControlFlow;

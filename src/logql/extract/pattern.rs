@@ -5,6 +5,8 @@ use super::{Buffers, Fields};
 use memchr::memmem::Finder;
 use std::collections::BTreeSet;
 
+const HYPHENS_OF_UUID: usize = 4;
+
 #[derive(Clone, Debug)]
 enum Part {
     Text(Box<Finder<'static>>),
@@ -29,6 +31,31 @@ impl Pattern {
             return Err(format!("duplicate capture name ({name}): invalid expression"));
         }
         Ok(Self(parts))
+    }
+
+    /// The names of its captures.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Part::name)
+    }
+
+    /// Whether none of its texts can begin, end or lie in a word with a digit (letters, digits, `_` and
+    /// bytes beyond ASCII) or in a UUID, or have one in it.
+    pub fn is_beside_words(&self) -> bool {
+        let is_outside = |byte: Option<&u8>| {
+            byte.is_some_and(|byte| {
+                byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"_-".contains(byte)
+            })
+        };
+        self.0.iter().all(|part| match part {
+            Part::Text(text) => {
+                let text = text.needle();
+                is_outside(text.first())
+                    && is_outside(text.last())
+                    && !text.iter().any(u8::is_ascii_digit)
+                    && text.iter().filter(|byte| **byte == b'-').count() < HYPHENS_OF_UUID
+            }
+            Part::Capture(_) => true,
+        })
     }
 
     /// A capture ends where the next text of the pattern is. Where that is missing it is all of the rest,

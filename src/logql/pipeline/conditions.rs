@@ -290,7 +290,7 @@ mod tests {
             let mut end = 0;
             let ends: Vec<u32> = lines.iter().map(|line| { end += line.len() as u32; end }).collect();
             let texts = crate::Texts { bytes: bytes.as_bytes(), ends: &ends };
-            let rows = Rows { times: &[], streams: &[], lines: texts, fields: Vec::new(), checked: 0 };
+            let rows = Rows { times: &[], streams: &[], lines: texts, fields: Vec::new(), texts: Vec::new(), checked: 0 };
             let found = rows_with(&rows, &Finder::new(&needle));
             let expected: Vec<u32> =
                 (0..lines.len()).filter(|row| lines[*row].contains(&needle)).map(|row| row as u32).collect();

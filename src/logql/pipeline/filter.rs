@@ -92,6 +92,16 @@ impl RowFilter {
         }
     }
 
+    /// The label that it looks at, if it is only one.
+    pub(crate) fn only_name(&self) -> Option<&str> {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.only_name().filter(|name| right.only_name() == Some(*name))
+            }
+            simple => simple.name(),
+        }
+    }
+
     /// The labels that it looks at.
     pub(crate) fn names(filter: &LabelFilter, names: &mut Vec<String>) {
         match filter {

@@ -2,19 +2,22 @@
 //!
 //! What comes first of a pipeline and looks only at stored lines and fields becomes conditions (`front`,
 //! `conditions`), which stores know and which are evaluated on columns. Rows that are left go through the
-//! other stages one by one (`stages`, `extraction`, `filter`), with their labels (`labels`).
+//! other stages one by one (`stages`, `extraction`, `filter`), with their labels (`labels`). Where a store
+//! finds in its columns what a stage extracts, less has to be read (`texts`, `line_text`).
 
 pub(crate) mod conditions;
 mod extraction;
 mod filter;
 mod front;
 pub(crate) mod labels;
+mod line_text;
 mod stages;
+pub(crate) mod texts;
 
 use crate::ast::{LabelSelection, LogExpr, StageKind, Unwrap};
 use crate::error::ParseError;
 use crate::extract::Buffers;
-use crate::storage::{FieldNeeds, Needs};
+use crate::storage::{FieldNeeds, LineTexts, Needs};
 use conditions::Conditions;
 use filter::RowFilter;
 pub(crate) use front::line_conditions;
@@ -25,6 +28,7 @@ use stages::{RowStage, Unwrapper};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use template::Template;
+use texts::TextPlan;
 
 /// Which labels of a line matter in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,9 @@ pub(crate) struct Pipeline {
     stages: Vec<RowStage>,
     unwrap: Option<Unwrapper>,
     pub(crate) needs: Needs,
+    pub(crate) texts: LineTexts,
+    /// How rows are counted without their lines, where that is possible.
+    pub(crate) text_plan: Option<TextPlan>,
 }
 
 /// What stages are compiled for.
@@ -151,10 +158,11 @@ impl Pipeline {
             }
             front.put(RowStage::new(&stage.kind, &compiling).map_err(failed)?, &mut stages);
         }
+        let (texts, text_plan) = texts::of(log, unwrap, (purpose, &wanted), &stages);
         let unwrap = unwrap.map(unwrapper).transpose()?;
         let reads_lines = stages.iter().any(RowStage::reads_line);
         let needs = Needs { lines: purpose.lines || reads_lines, fields: field_needs(&wanted) };
-        Ok(Self { conditions, stages, unwrap, needs })
+        Ok(Self { conditions, stages, unwrap, needs, texts, text_plan })
     }
 
     /// Whether all is said by the conditions, so that rows need not be looked at one by one.

@@ -298,7 +298,12 @@ impl Unwrapper {
         self.filters.iter().all(|filter| filter.passes(labels)).then_some(value)
     }
 
-    fn read(&self, text: &[u8]) -> Result<f64, String> {
+    /// Whether values are numbers, without units.
+    pub(super) fn takes_numbers(&self) -> bool {
+        self.conversion.is_none()
+    }
+
+    pub(super) fn read(&self, text: &[u8]) -> Result<f64, String> {
         match self.conversion {
             None => parse_float(text),
             Some(Conversion::Bytes) => parse_bytes(text).map(|bytes| bytes as f64),

@@ -1,7 +1,7 @@
 //! What the endpoints have in common that go through pieces of the store themselves.
 
 use super::envelope::{Context, LokiError};
-use log_store::{Needs, Order, Select, Selection};
+use log_store::{NO_TEXTS, Needs, Order, Select, Selection};
 use logql::{Direction, Engine, QueryError, QueryResult, QueryTimes, Request, TenantLogs};
 use model::{Matcher, TimeRange};
 use query::{Control, Holding, RegexBudget, Weight};
@@ -29,7 +29,15 @@ impl Context {
     ) -> Result<Selection, LokiError> {
         let needs = Needs { lines: false, fields: Some(BTreeSet::new()) };
         let (conditions, order) = (&[][..], Order::NewestFirst);
-        let wanted = Select { time, matchers, conditions, identifier: None, order, needs: &needs };
+        let wanted = Select {
+            time,
+            matchers,
+            conditions,
+            identifier: None,
+            texts: &NO_TEXTS,
+            order,
+            needs: &needs,
+        };
         let selection = self.logs()?.store.select(&self.call.tenant, &wanted)?;
         let (streams, pieces) = (selection.stream_count(), selection.pieces().len());
         take(memory, streams * STREAM_BYTES + pieces * PIECE_BYTES)?;

@@ -2,7 +2,7 @@
 
 use crate::lines::{Line, Wanted, lines_of, read, sorted};
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Needs, Order, Scratch, Select};
+use log_store::{NO_TEXTS, Needs, Order, Scratch, Select};
 use model::TimeUnit;
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Disk, Random, SeededRandom};
@@ -159,6 +159,7 @@ fn a_damaged_field_does_not_bring_deleted_lines_back() {
             matchers: &[],
             conditions: &[],
             identifier: None,
+            texts: &NO_TEXTS,
             order: Order::OldestFirst,
             needs: &needs,
         };

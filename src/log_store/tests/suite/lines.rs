@@ -87,7 +87,9 @@ impl Wanted {
         let needs = Needs { lines: true, fields: None };
         let (matchers, conditions) = (&self.matchers[..], &self.conditions[..]);
         let (time, identifier) = (self.time, self.identifier.as_deref());
-        let select = Select { time, matchers, conditions, identifier, order, needs: &needs };
+        let texts = &log_store::NO_TEXTS;
+        let needs = &needs;
+        let select = Select { time, matchers, conditions, identifier, texts, order, needs };
         store.select(tenant, &select).unwrap()
     }
 }

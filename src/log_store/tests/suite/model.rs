@@ -3,7 +3,7 @@
 
 use crate::lines::{Line, Wanted, labels_of, lines_of, read, sorted};
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Condition, Needs, Order, Scratch, Select, Selection, Steps};
+use log_store::{Condition, NO_TEXTS, Needs, Order, Scratch, Select, Selection, Steps};
 use model::{MatchOp, Matcher, TimeUnit};
 use platform::sim::{SimClock, SimDisk};
 use proptest::prelude::*;
@@ -219,6 +219,7 @@ fn check_counts(world: &World, wanted: &Wanted, expected: &[Line]) {
         matchers: &wanted.matchers,
         conditions: &wanted.conditions,
         identifier: wanted.identifier.as_deref(),
+        texts: &NO_TEXTS,
         order: Order::NewestFirst,
         needs: &needs,
     };

@@ -257,6 +257,7 @@ fn fresh_lines(world: &World, tail: &log_store::Tail, wanted: &Wanted) -> (Vec<L
         matchers: &wanted.matchers,
         conditions: &wanted.conditions,
         identifier: None,
+        texts: &log_store::NO_TEXTS,
         order: Order::OldestFirst,
         needs: &needs,
     };

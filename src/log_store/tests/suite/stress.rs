@@ -6,7 +6,9 @@ use crate::lines::{Line, Wanted, fill, lines_of, sorted};
 use crate::world::{DAY_NS, SPACE, TODAY_NS};
 use engine::{Engine, Intake, MergeRequest};
 use log_store::Tail;
-use log_store::{BATCH_SCHEMA, LogStore, Needs, Order as Sorting, Scratch, Select, StoreSettings};
+use log_store::{
+    BATCH_SCHEMA, LogStore, NO_TEXTS, Needs, Order as Sorting, Scratch, Select, StoreSettings,
+};
 use model::{Matcher, Signal, TenantId, TimeUnit, WalPosition};
 use parts::Site;
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
@@ -296,6 +298,7 @@ impl Lockstep {
                 matchers: &matchers,
                 conditions: &[],
                 identifier: None,
+                texts: &NO_TEXTS,
                 order: Sorting::NewestFirst,
                 needs: &needs,
             };
@@ -333,6 +336,7 @@ impl Lockstep {
                 matchers: &wanted.matchers,
                 conditions: &[],
                 identifier: None,
+                texts: &NO_TEXTS,
                 order: Sorting::OldestFirst,
                 needs: &needs,
             };
