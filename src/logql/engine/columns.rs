@@ -15,7 +15,7 @@ use super::{Bounds, Result};
 use crate::pipeline::conditions::{Picked, gallop, stream_runs};
 use crate::pipeline::labels::LineLabels;
 use crate::storage::{ABSENT, FieldColumn, Rows};
-use model::Labels;
+use model::{LABEL_LENGTH_MAX, Labels};
 use query::Portions;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -119,8 +119,11 @@ impl Worker<'_> {
         let number = match codes.numbers[code] {
             Some(number) => number as usize,
             None => {
-                let labels = codes.labels_of(code);
-                let number = self.table.resolve(labels, portions, self.counting.weight())?;
+                let weight = self.counting.weight();
+                let number = match codes.only_value(code) {
+                    Some(value) => self.table.of_value(value, portions, weight)?,
+                    None => self.table.resolve(codes.labels_of(code), portions, weight)?,
+                };
                 self.collected.reach(self.table.len());
                 codes.numbers[code] = Some(number as u32);
                 number
@@ -203,6 +206,8 @@ pub(super) struct FieldCodes<'r> {
     /// Each with the factor of its codes in those of combinations.
     columns: Vec<(&'r FieldColumn<'r>, usize)>,
     numbers: Vec<Option<u32>>,
+    /// Series have one label, and it is a field.
+    is_alone: bool,
     /// Series of different streams are different ones.
     by_stream: bool,
     stream: &'r Labels,
@@ -234,8 +239,9 @@ impl<'r> FieldCodes<'r> {
             // One more: for rows without the field.
             count = count.checked_mul(column.values.len() + 1).filter(|count| *count <= most)?;
         }
-        let labels = LineLabels::new(nothing);
-        Some(Self { columns, numbers: vec![None; count], by_stream, stream: nothing, labels })
+        let (numbers, labels) = (vec![None; count], LineLabels::new(nothing));
+        let is_alone = matches!(recorded, Recorded::Field(_));
+        Some(Self { columns, numbers, is_alone, by_stream, stream: nothing, labels })
     }
 
     /// The rows of a stream follow.
@@ -253,6 +259,14 @@ impl<'r> FieldCodes<'r> {
             code.min(column.values.len()) * factor
         };
         self.columns.iter().map(code).sum()
+    }
+
+    /// The value of the label, where it is the only one that series have and can be one as it stands.
+    fn only_value(&self, code: usize) -> Option<&'r str> {
+        let [(column, 1)] = self.columns[..] else { return None };
+        let is_alone = self.is_alone && code < column.values.len();
+        let value = std::str::from_utf8(column.values.get(code)).ok().filter(|_| is_alone)?;
+        (value.len() <= LABEL_LENGTH_MAX).then_some(value)
     }
 
     /// The labels of a combination that the present stream has.

@@ -1,6 +1,7 @@
 //! Evaluation of a query of numbers, node by node, over all steps at once.
 
 use super::range;
+use super::range::Extremes;
 use super::windows::Steps;
 use super::{Context, Result};
 use crate::ast::{
@@ -141,16 +142,9 @@ fn count_of_series(
     if grouping.without || !grouping.labels.is_empty() {
         return Ok(None);
     }
-    match &aggregate.inner {
-        MetricExpr::Range(range) => range::count_of_series(context, range, steps, None),
-        MetricExpr::Aggregate(inner) => match &inner.inner {
-            MetricExpr::Range(range) if folds_into(inner.op, range) => {
-                let folded = inner.grouping.clone().unwrap_or_default();
-                range::count_of_series(context, range, steps, Some(&folded))
-            }
-            _ => Ok(None),
-        },
-        _ => Ok(None),
+    match counted(&aggregate.inner) {
+        Some((range, folded)) => range::count_of_series(context, range, steps, folded.as_ref()),
+        None => Ok(None),
     }
 }
 
@@ -174,8 +168,12 @@ fn picked(
     steps: Steps,
     op: AggregateOp,
 ) -> Result<Vec<Series>> {
-    let series = vector(context, &aggregate.inner, steps)?;
     let grouping: Grouping = aggregate.grouping.clone().unwrap_or_default();
+    let count = aggregate.parameter.unwrap_or(1).min(u32::MAX as usize);
+    let series = match extremes(context, aggregate, (op, count), steps)? {
+        Some(series) => series,
+        None => vector(context, &aggregate.inner, steps)?,
+    };
     let pick = Pick {
         op,
         grouping: &grouping,
@@ -185,8 +183,37 @@ fn picked(
         control: context.control,
         holding: context.holding,
     };
-    let count = aggregate.parameter.unwrap_or(1).min(u32::MAX as usize) as f64;
-    Ok(pick.of(series, &vec![count; steps.count])?)
+    Ok(pick.of(series, &vec![count as f64; steps.count])?)
+}
+
+/// The series that can be among the largest or smallest ones, where lines can be counted without making
+/// all: `topk(10, sum by (user) (count_over_time({app="web"}[1h])))`.
+fn extremes(
+    context: &Context<'_>,
+    aggregate: &VectorAggregation,
+    (op, count): (AggregateOp, usize),
+    steps: Steps,
+) -> Result<Option<Vec<Series>>> {
+    if aggregate.grouping.is_some() || steps.count != 1 {
+        return Ok(None);
+    }
+    let extremes = Extremes { count, largest: op == AggregateOp::Topk };
+    let Some((range, folded)) = counted(&aggregate.inner) else { return Ok(None) };
+    range::extreme_series(context, range, steps, folded.as_ref(), extremes).map(Some)
+}
+
+/// The window function that an expression is, and the aggregation that is folded into it.
+fn counted(expr: &MetricExpr) -> Option<(&RangeAggregation, Option<Grouping>)> {
+    match expr {
+        MetricExpr::Range(range) => Some((range, None)),
+        MetricExpr::Aggregate(inner) => match &inner.inner {
+            MetricExpr::Range(range) if folds_into(inner.op, range) => {
+                Some((range, Some(inner.grouping.clone().unwrap_or_default())))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Only the series of an instant query have an order.

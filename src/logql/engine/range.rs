@@ -35,7 +35,27 @@ pub(super) fn series(
 ) -> Result<Vec<Series>> {
     let counting = Counting::of(aggregation, steps, folded);
     let gathered = counting.gather(context, aggregation)?;
-    counting.finish(context, aggregation, gathered)
+    counting.finish(context, aggregation, gathered, None)
+}
+
+/// The largest or smallest series of an instant query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extremes {
+    pub(super) count: usize,
+    pub(super) largest: bool,
+}
+
+/// The same, where only these matter: of windows in which lines are counted, others are left out.
+pub(super) fn extreme_series(
+    context: &Context<'_>,
+    aggregation: &RangeAggregation,
+    steps: Steps,
+    folded: Option<&query::Grouping>,
+    extremes: Extremes,
+) -> Result<Vec<Series>> {
+    let counting = Counting::of(aggregation, steps, folded);
+    let gathered = counting.gather(context, aggregation)?;
+    counting.finish(context, aggregation, gathered, Some(extremes))
 }
 
 /// How many series a window function has at each step, as one series without labels; none where it never
@@ -201,6 +221,7 @@ impl Counting {
         context: &Context<'_>,
         aggregation: &RangeAggregation,
         gathered: Gathered,
+        extremes: Option<Extremes>,
     ) -> Result<Vec<Series>> {
         if aggregation.op == RangeOp::Absent {
             return Ok(self.absent(aggregation, &gathered).into_iter().collect());
@@ -213,8 +234,11 @@ impl Counting {
                     RangeOp::Rate | RangeOp::BytesRate => self.windows.range_seconds(),
                     _ => 1.0,
                 };
-                let column = |number: usize| Ok(tallies.finish(number, per));
-                return each_series(context, &table, 0..table.len(), column);
+                let numbers: Vec<usize> = match extremes {
+                    Some(extremes) => tallies.extremes(table.len(), extremes),
+                    None => (0..table.len()).collect(),
+                };
+                return each_series(context, &table, &numbers, |it| tallies.finish(it, per));
             }
         };
         self.finish_samples(context, aggregation, &table, samples)
@@ -277,14 +301,14 @@ impl Counting {
 fn each_series(
     context: &Context<'_>,
     table: &SeriesTable,
-    numbers: Range<usize>,
-    column: impl Fn(usize) -> Result<StepColumn>,
+    numbers: &[usize],
+    column: impl Fn(usize) -> StepColumn,
 ) -> Result<Vec<Series>> {
     let mut series = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        context.control.check_in_turn(number)?;
-        let column = column(number)?;
-        series.extend((!column.is_empty()).then(|| Series::new(table.labels(number), column)));
+    for (turn, number) in numbers.iter().enumerate() {
+        context.control.check_in_turn(turn)?;
+        let column = column(*number);
+        series.extend((!column.is_empty()).then(|| Series::new(table.labels(*number), column)));
     }
     Ok(series)
 }

@@ -3,6 +3,7 @@
 //! Kept as differences: what enters at a window and what leaves at one. A run of rows in order of time is
 //! counted edge by edge rather than row by row.
 
+use super::range::Extremes;
 use super::windows::Windows;
 use crate::pipeline::conditions::gallop;
 use query::{Bitmap, StepColumn};
@@ -89,6 +90,29 @@ impl Tallies {
             lines += change;
             (lines > 0).then_some(step)
         })
+    }
+
+    /// The numbers of the series, of so many, that are among the largest or smallest ones of the only
+    /// window, and of those that equal the last one of them.
+    pub(crate) fn extremes(&self, series: usize, extremes: Extremes) -> Vec<usize> {
+        let amount = |number: usize| {
+            let (lines, bytes) = self.counts(number);
+            let amount = if self.with_bytes { bytes } else { lines };
+            let is_there = lines.first().is_some_and(|lines| *lines > 0);
+            amount.first().copied().filter(|_| is_there)
+        };
+        // The most wanted ones have the largest ranks.
+        let rank = |amount: i64| if extremes.largest { amount } else { -amount };
+        let mut ranks: Vec<i64> = (0..series).filter_map(amount).map(rank).collect();
+        if ranks.len() <= extremes.count {
+            return (0..series).collect();
+        }
+        let Some(last) = extremes.count.checked_sub(1) else { return Vec::new() };
+        let (_, least, _) = ranks.select_nth_unstable_by(last, |left, right| right.cmp(left));
+        let least = *least;
+        (0..series)
+            .filter(|number| amount(*number).map(rank).is_some_and(|it| it >= least))
+            .collect()
     }
 
     /// The values of all windows in which a series has lines: how many, or how many bytes, divided by
@@ -190,6 +214,27 @@ mod tests {
                 prop_assert_eq!(run.float(step), rows.float(step));
                 let is_present = tallies.present(0).any(|present| present == step);
                 prop_assert_eq!(is_present, rows.float(step).is_some());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_out_is_beyond_so_many(
+            amounts in prop::collection::vec(0_i64..6, 0..30), count in 0_usize..8, largest: bool,
+        ) {
+            let mut tallies = Tallies::new(1, false);
+            tallies.reach(amounts.len());
+            for (number, amount) in amounts.iter().enumerate() {
+                tallies.get(number).add_lines(0..1, *amount, 0);
+            }
+            let kept = tallies.extremes(amounts.len(), Extremes { count, largest });
+            let is_beyond =
+                |one: i64, other: i64| if largest { one > other } else { one < other };
+            for (number, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount > 0) {
+                let beyond = |kept: &&usize| is_beyond(amounts[**kept], *amount);
+                let is_left_out = !kept.contains(&number);
+                prop_assert!(!is_left_out || kept.iter().filter(beyond).count() >= count);
             }
         }
     }

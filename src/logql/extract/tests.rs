@@ -79,3 +79,20 @@ fn paths(expressions: &[(&str, &str)]) -> JsonPaths {
 fn logfmt_options(strict: bool, keep_empty: bool) -> LogfmtOptions {
     LogfmtOptions { strict, keep_empty }
 }
+
+#[test]
+fn a_field_of_json_has_a_path() {
+    let line = br#"{"a":1,"http":{"status":{"code":5},"a-b":{"c":"x"},"n":null},"http_status":7}"#;
+    for (name, path) in [
+        ("a", Some(&["a"][..])),
+        ("http_status_code", Some(&["http", "status", "code"])),
+        ("http_a_b_c", Some(&["http", "a-b", "c"])),
+        ("http_status", Some(&["http_status"])),
+        ("http_n", None),
+        ("http", None),
+    ] {
+        let expected = path.map(|path| path.iter().map(|key| (*key).to_owned()).collect());
+        assert_eq!(super::json::path_of(line, name), expected, "{name}");
+    }
+    assert_eq!(super::json::path_of(b"no object", "a"), None);
+}

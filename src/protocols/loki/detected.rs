@@ -9,6 +9,7 @@ use axum::response::Response;
 use logql::extract::{Buffers, Fields, json as json_stage, logfmt};
 use logql::{Direction, EntryLabels, LogEntry, Value};
 use query::Holding;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use template::units::{parse_bytes, parse_duration};
@@ -131,6 +132,8 @@ struct Field {
     values: BTreeSet<String>,
     /// Empty for structured metadata.
     parsers: BTreeSet<Parser>,
+    /// The keys of a line of JSON that lead to it; none where no line is one.
+    path: Vec<String>,
 }
 
 /// The fields of the lines that were looked at. Labels of streams are none.
@@ -174,14 +177,28 @@ impl Found<'_> {
         }
         let (parser, taken_out) = self.take_out(&entry.line);
         for (name, value) in &taken_out {
-            match is_known(labels, name) {
-                true => self.add(&format!("{name}_extracted"), value, Some(parser))?,
-                false => self.add(name, value, Some(parser))?,
+            let label = match is_known(labels, name) {
+                true => Cow::Owned(format!("{name}_extracted")),
+                false => Cow::Borrowed(&name[..]),
+            };
+            self.add(&label, value, Some(parser))?;
+            if parser == Parser::Json {
+                self.add_path(&label, name, &entry.line)?;
             }
         }
         // What stages of the query have made.
         for (name, value) in labels.parsed.iter().filter(|(name, _)| !name.starts_with("__")) {
             self.add(name, value, None)?;
+        }
+        Ok(())
+    }
+
+    fn add_path(&mut self, label: &str, name: &str, line: &[u8]) -> Result<(), LokiError> {
+        let Some(field) = self.fields.get_mut(label) else { return Ok(()) };
+        if field.path.is_empty() {
+            let path = json_stage::path_of(line, name).unwrap_or_default();
+            take(&self.memory, path.iter().map(|key| key.len() + VALUE_BYTES).sum())?;
+            field.path = path;
         }
         Ok(())
     }
@@ -253,6 +270,10 @@ pub(super) fn fields(context: &Context) -> Result<Response, LokiError> {
             false => {
                 write::list(out, &field.parsers, |out, parser| write::text(out, parser.name()));
             }
+        }
+        if !field.path.is_empty() {
+            out.extend_from_slice(b",\"jsonPath\":");
+            write::texts(out, field.path.iter());
         }
         out.push(b'}');
     });

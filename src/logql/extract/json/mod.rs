@@ -36,6 +36,58 @@ pub fn extract(
     }
 }
 
+/// The keys that lead to the field of this name: the first one that [`extract`] would give.
+pub fn path_of(line: &[u8], name: &str) -> Option<Vec<String>> {
+    let mut search = PathSearch { wanted: name, name: String::new(), path: Vec::new() };
+    search.within(&mut Members::open(line, 0).ok()?)?;
+    Some(search.path)
+}
+
+struct PathSearch<'n> {
+    wanted: &'n str,
+    /// The names around, joined.
+    name: String,
+    path: Vec<String>,
+}
+
+impl PathSearch<'_> {
+    fn within(&mut self, members: &mut Members<'_>) -> Option<()> {
+        while let Some(key) = members.next_key().ok()? {
+            let outside = self.name.len();
+            self.push_key(key)?;
+            let (is_object, value) = (members.is_object(), members.value().ok()?);
+            let is_before = self.wanted.strip_prefix(&self.name[..]);
+            if is_object && self.path.len() <= NESTING_MAX {
+                if is_before.is_some_and(|rest| rest.starts_with('_'))
+                    && let Ok(mut inner) = Members::open(value.bytes, 0)
+                    && self.within(&mut inner).is_some()
+                {
+                    return Some(());
+                }
+            } else if is_before == Some("") && !matches!(value.kind, Kind::Array | Kind::Null) {
+                return Some(());
+            }
+            self.name.truncate(outside);
+            self.path.pop();
+        }
+        None
+    }
+
+    fn push_key(&mut self, key: Key<'_>) -> Option<()> {
+        let mut text = Vec::new();
+        match key.has_escapes {
+            true => unescape(key.bytes, &mut text)?,
+            false => text.extend_from_slice(key.bytes),
+        }
+        if !self.name.is_empty() {
+            self.name.push('_');
+        }
+        push_name(&text, &mut self.name);
+        self.path.push(String::from_utf8_lossy(&text).into_owned());
+        Some(())
+    }
+}
+
 enum Stop {
     Mistake(JsonMistake),
     /// The caller wants no more.

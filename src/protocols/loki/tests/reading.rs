@@ -125,17 +125,22 @@ fn labels_and_fields_are_detected() {
     let fields = |rest: &str| get(&server, &format!("/loki/api/v1/detected_fields?query={rest}"));
     let found = fields(r#"{app="shop"}"#);
     let field = |label: &str, kind: &str, cardinality: u64, parsers: Value| json!({"label": label, "type": kind, "cardinality": cardinality, "parsers": parsers});
+    let json_field = |label: &str, kind: &str, cardinality: u64, parsers: Value, key: &str| {
+        let mut field = field(label, kind, cardinality, parsers);
+        field["jsonPath"] = json!([key]);
+        field
+    };
     assert_eq!(
         found,
         json!({"limit": 1_000, "fields": [
-            field("app_extracted", "string", 1, json!(["json"])),
+            json_field("app_extracted", "string", 1, json!(["json"]), "app"),
             field("detected_level", "string", 2, Value::Null),
-            field("level", "string", 1, json!(["json"])),
+            json_field("level", "string", 1, json!(["json"]), "level"),
             field("msg", "string", 1, json!(["logfmt"])),
-            field("n", "float", 2, json!(["json", "logfmt"])),
-            field("ok", "boolean", 1, json!(["json"])),
+            json_field("n", "float", 2, json!(["json", "logfmt"]), "n"),
+            json_field("ok", "boolean", 1, json!(["json"]), "ok"),
             field("size", "bytes", 1, json!(["logfmt"])),
-            field("took", "duration", 2, json!(["json", "logfmt"])),
+            json_field("took", "duration", 2, json!(["json", "logfmt"]), "took"),
             field("trace_id", "string", 1, Value::Null),
         ]})
     );
