@@ -45,6 +45,15 @@ pub(crate) enum Prepared {
     Field(Matcher),
 }
 
+/// What lines must hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Needed<'c> {
+    All(&'c [Needle]),
+    /// One of these.
+    Any(&'c [Needle]),
+    Unknown,
+}
+
 impl Prepared {
     pub(crate) fn of(condition: &Condition) -> Self {
         match condition {
@@ -67,6 +76,15 @@ impl Prepared {
                 Self::Regex { needles, regex: Arc::clone(regex), negated: *negated }
             }
             Condition::Field(matcher) => Self::Field(matcher.clone()),
+        }
+    }
+
+    /// The texts that every line holds which satisfies it.
+    pub(crate) fn needed(&self) -> Needed<'_> {
+        match self {
+            Self::Texts { needles, holds: true, .. } => Needed::Any(needles),
+            Self::Regex { needles, negated: false, .. } => Needed::All(needles),
+            Self::Texts { .. } | Self::Regex { .. } | Self::Field(_) => Needed::Unknown,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::column::{ColumnEncoder, add_identifiers};
 use super::directory::{COLUMNS_MAX, ColumnPlace, LinesDirectory, PAGE_KINDS};
 use super::grams::Grams;
+use super::letters::LetterSet;
 use super::split::{SLOT, Split, WHOLE};
 use codec::ByteWriter;
 use columns::{Effort, Interner, TextList};
@@ -43,6 +44,7 @@ pub(crate) struct EncodedLines {
     pub(crate) pages: [Vec<Vec<u8>>; PAGE_KINDS],
     /// The hashes of the identifiers in the lines.
     pub(crate) ids: Vec<u64>,
+    pub(crate) letters: LetterSet,
 }
 
 impl LinesBuilder {
@@ -130,6 +132,7 @@ impl LinesBuilder {
         let mut writers = <[ByteWriter; PAGE_KINDS]>::default();
         for template in encoded.directory.templates.iter() {
             add_identifiers(template, &mut encoded.ids);
+            encoded.letters.add(template);
             let columns = match self.templates.find(template) {
                 _ if template == WHOLE => std::slice::from_ref(&whole),
                 Some(number) => self.columns_of(number),
@@ -143,6 +146,7 @@ impl LinesBuilder {
                     encoded.directory.filters.insert(number, filter);
                 }
                 encoder.identifiers((place.form, place.stamp), column, &mut encoded.ids);
+                encoder.letters(place.form, column, &mut encoded.letters);
                 encoded.directory.columns.push(place);
             }
         }
@@ -238,7 +242,10 @@ impl EncodedLines {
 
 #[cfg(test)]
 mod tests {
+    use super::super::letters::pieces_of;
+    use super::super::reader::tests::any_line;
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn memory_does_not_grow_from_row_group_to_row_group() {
@@ -255,5 +262,22 @@ mod tests {
         }
         builder.clear();
         assert!(builder.memory() <= KEPT_BYTES, "{} bytes", builder.memory());
+    }
+
+    proptest! {
+        #[test]
+        fn the_letters_of_all_lines_are_known(
+            lines in prop::collection::vec(any_line(), 1..200), words in "[a-z]{3,6}( [0-9]{2}[a-z]{3})?",
+        ) {
+            let mut builder = LinesBuilder::default();
+            let uuid = "abcdefab-2fa1-11d2-883f-0016d3cca427";
+            let more = (0..70).map(|number| format!("{words} {uuid} {uuid}{words} {words}{uuid} x{number}결제 {{\"a\":{number}}}").into_bytes());
+            let lines: Vec<Vec<u8>> = lines.into_iter().chain(more).collect();
+            lines.iter().for_each(|line| builder.push(line));
+            let letters = builder.encode(Effort::Last).letters;
+            for line in &lines {
+                prop_assert!(pieces_of(line).iter().all(|piece| letters.has(*piece)), "{:?}", line);
+            }
+        }
     }
 }

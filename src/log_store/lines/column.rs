@@ -6,6 +6,7 @@
 
 use super::directory::PAGE_KINDS;
 use super::filter::{TEXTS_MIN, TextFilter};
+use super::letters::LetterSet;
 use super::number::NumberShape;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
@@ -222,6 +223,16 @@ impl ColumnEncoder {
             Form::Texts | Form::Numbers => texts,
         };
         distinct.iter().for_each(|text| add_identifiers(text, hashes));
+    }
+
+    /// Adds the letters in the column that was written last, which has these texts.
+    pub(crate) fn letters(&self, form: Form, texts: &TextList, letters: &mut LetterSet) {
+        match form {
+            // What is not the same in all of them are digits, or digits of identifiers.
+            Form::Same | Form::Numbers | Form::Ids => letters.add(texts.get(0)),
+            Form::Dictionary => self.dictionary.values().iter().for_each(|text| letters.add(text)),
+            Form::Texts => texts.iter().for_each(|text| letters.add(text)),
+        }
     }
 
     /// A filter of the column that was written last, where a search for one of its texts names all of it:

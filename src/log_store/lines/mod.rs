@@ -9,7 +9,8 @@
 //! Lives here: `split` takes a line apart. `builder` collects and encodes the lines of a row group.
 //! `column` is the texts of one slot, `number` those that are numbers. `reader` puts lines together.
 //! `search` finds the rows whose lines hold a text, and `text` the texts that a reader's own rules find in
-//! lines, both without putting them together where that is possible.
+//! lines, both without putting them together where that is possible. `letters` says of whole row groups that
+//! they do not hold a word.
 //! Invariants: every line comes back byte for byte, whatever it holds.
 
 mod builder;
@@ -17,6 +18,7 @@ mod column;
 mod directory;
 mod filter;
 mod grams;
+mod letters;
 mod number;
 mod reader;
 mod search;
@@ -26,6 +28,9 @@ mod text;
 pub(crate) use builder::{EncodedLines, LinesBuilder};
 pub(crate) use column::NUMBER_PAGES;
 pub(crate) use directory::{LinesDirectory, PAGE_KINDS};
+#[cfg(test)]
+pub(crate) use letters::pieces_of;
+pub(crate) use letters::{LetterSet, PIECES};
 pub(crate) use reader::{ColumnPages, Lines};
 pub(crate) use search::{Needle, search};
 pub(crate) use split::{Split, WHOLE};

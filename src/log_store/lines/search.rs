@@ -7,6 +7,7 @@
 
 use super::column::{Column, Form, LETTERS, Marks, Stamp, marks_in_any_case, marks_of};
 use super::directory::{ColumnPlace, LinesDirectory};
+use super::letters::pieces_of;
 use super::number::Numbers;
 use super::reader::{ColumnPages, Lines};
 use super::split::{SLOT, WHOLE};
@@ -24,6 +25,8 @@ pub(crate) struct Needle {
     /// ASCII letters match in both cases; `text` is in lower case.
     ignore_case: bool,
     finder: Finder<'static>,
+    /// Pieces of three letters: see `letters`.
+    letters: Vec<u32>,
     pieces: Vec<PieceMarks>,
     /// Whether a byte is one of the text, but for its last one.
     goes_on: [bool; 256],
@@ -53,8 +56,16 @@ impl Needle {
         let text = text.as_bytes();
         let text = if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
         let finder = Finder::new(&text).into_owned();
-        let mut needle =
-            Self { text, ignore_case, finder, pieces: Vec::new(), goes_on: [false; 256] };
+        let letters = match ignore_case {
+            false => pieces_of(&text),
+            // Other letters have forms beyond ASCII: the Kelvin sign is a `k`, the long s an `s`.
+            true => text
+                .split(|byte| !byte.is_ascii() || b"ks".contains(byte))
+                .flat_map(pieces_of)
+                .collect(),
+        };
+        let (pieces, goes_on) = (Vec::new(), [false; 256]);
+        let mut needle = Self { text, ignore_case, finder, letters, pieces, goes_on };
         let length = needle.text.len();
         let but_last = &needle.text[..length.saturating_sub(1)];
         but_last.iter().for_each(|byte| needle.goes_on[usize::from(*byte)] = true);
@@ -85,6 +96,11 @@ impl Needle {
 
     pub(crate) fn len(&self) -> usize {
         self.text.len()
+    }
+
+    /// The pieces of letters that every line has which holds the text, in whatever case.
+    pub(crate) fn letters(&self) -> &[u32] {
+        &self.letters
     }
 
     fn folded<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {

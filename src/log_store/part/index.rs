@@ -110,6 +110,7 @@ pub(crate) enum Piece {
     Group(u32),
     Lines(u32),
     Ids(u32),
+    Letters(u32),
 }
 
 /// Decoded pieces of parts, bounded by bytes.

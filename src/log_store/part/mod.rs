@@ -5,12 +5,14 @@
 
 mod group;
 mod index;
+mod letters;
 mod reader;
 mod times;
 mod writer;
 
 pub(crate) use group::{FieldPlace, GroupHead, Run};
 pub(crate) use index::{Caches, GroupInfo, PartIndex};
+pub(crate) use letters::GroupBits;
 pub(crate) use reader::{Group, LogPart};
 pub(crate) use times::{RunRows, Times};
 pub(crate) use writer::PartBuilder;
@@ -40,4 +42,6 @@ mod page {
     pub(super) const OVERVIEW: u16 = 9;
     /// The index of identifiers; its key is the first hash.
     pub(super) const IDS: u16 = 10;
+    /// The index of letters.
+    pub(super) const LETTERS: u16 = 13;
 }

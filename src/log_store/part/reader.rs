@@ -1,7 +1,9 @@
 //! Reads a part of logs.
 
 use super::index::{Piece, decode_overview, decode_streams};
+use super::letters::{GroupBits, Layout};
 use super::{Caches, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Times, page};
+use crate::condition::Needed;
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, LinesDirectory};
 use crate::row_set::RowSet;
@@ -60,6 +62,41 @@ impl LogPart {
             Ok::<_, StoreError>((page, memory))
         })?;
         Ok(page.groups(cut).to_vec())
+    }
+
+    /// The row groups that can have lines for which a condition holds; `None`: any.
+    pub(crate) fn groups_for(&self, needed: Needed<'_>) -> Result<Option<GroupBits>, StoreError> {
+        let groups = self.index.groups.len();
+        let (needles, mut bits) = match needed {
+            Needed::Unknown => return Ok(None),
+            Needed::All(needles) => (needles, GroupBits::all(groups)),
+            Needed::Any(needles) => (needles, GroupBits::none(groups)),
+        };
+        for needle in needles {
+            let with = self.groups_with_letters(needle.letters())?;
+            match needed {
+                Needed::Any(_) => bits.or(&with),
+                _ => bits.and_bits(&with),
+            }
+        }
+        Ok(Some(bits))
+    }
+
+    fn groups_with_letters(&self, pieces: &[u32]) -> Result<GroupBits, StoreError> {
+        let groups = self.index.groups.len();
+        let (layout, mut bits) = (Layout::of(groups), GroupBits::all(groups));
+        let pages = self.part.pages_of(page::LETTERS)?;
+        for piece in pieces {
+            let missing = || wrong("an index of letters without a page");
+            let page = *pages.get(layout.page_of(*piece)).ok_or_else(missing)?;
+            let bytes = self.caches.get(self.id, Piece::Letters(page), || {
+                let bytes = self.part.page(page)?;
+                let memory = bytes.len();
+                Ok::<_, StoreError>((bytes, memory))
+            })?;
+            bits.and(layout.row(&bytes, *piece)?);
+        }
+        Ok(bits)
     }
 
     pub(crate) fn group(&self, number: u32) -> Result<Group, StoreError> {

@@ -1,10 +1,11 @@
 //! Writes a part of logs, row after row.
 
 use super::index::{STREAMS_PAGE_BYTES, encode_overview, encode_streams};
+use super::letters;
 use super::times::encode_times;
 use super::{FieldPlace, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Run, page};
 use crate::error::StoreError;
-use crate::lines::{EncodedLines, LinesBuilder, NUMBER_PAGES};
+use crate::lines::{EncodedLines, LetterSet, LinesBuilder, NUMBER_PAGES};
 use codec::ByteWriter;
 use columns::{Effort, IdIndexBuilder, TextColumnBuilder, TextList, hash_id, id_form};
 use engine::PartOrigin;
@@ -45,6 +46,8 @@ pub(crate) struct PartBuilder {
     stream_bytes: usize,
     groups: Vec<GroupInfo>,
     ids: IdIndexBuilder,
+    /// Of each row group.
+    letters: Vec<LetterSet>,
     rows: u64,
     time: Option<TimeRange>,
     group: GroupBuilder,
@@ -140,6 +143,7 @@ impl PartBuilder {
             stream_bytes: 0,
             groups: Vec::new(),
             ids: IdIndexBuilder::default(),
+            letters: Vec::new(),
             rows: 0,
             time: None,
             group: GroupBuilder::default(),
@@ -305,7 +309,8 @@ impl PartBuilder {
     }
 
     fn write_lines(&mut self, head: &mut GroupHead) -> Result<(), StoreError> {
-        let EncodedLines { directory, pages, ids } = self.group.lines.encode(self.effort);
+        let EncodedLines { directory, pages, ids, letters } = self.group.lines.encode(self.effort);
+        self.letters.push(letters);
         ids.iter().for_each(|hash| self.ids.add(*hash, self.groups.len() as u32));
         for (kind, pages) in pages.iter().enumerate() {
             let compression = match kind {
@@ -332,9 +337,12 @@ impl PartBuilder {
         if self.streams_written < self.streams.len() {
             self.write_streams()?;
         }
-        let Self { mut writer, ids, groups, streams, origin, rows, effort, .. } = self;
+        let Self { mut writer, ids, letters, groups, streams, origin, rows, effort, .. } = self;
         let ids = ids.finish(|first, bytes| {
             writer.page(page::IDS, Some(first), bytes, Compression::Zstd { level: 1 }).map(|_| ())
+        })?;
+        letters::encode(&letters, |page| {
+            writer.page(page::LETTERS, None, page, effort.compression()).map(|_| ())
         })?;
         let count = streams.len() as u64;
         let index = PartIndex { streams, groups, ids };

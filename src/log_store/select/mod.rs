@@ -18,7 +18,7 @@ use crate::head::Block;
 use crate::identifier::Identifier;
 use crate::kind::{LogHead, Logs, Store, Tenant};
 use crate::lines::{TextCondition, WantedText};
-use crate::part::{GroupInfo, LogPart};
+use crate::part::{GroupBits, GroupInfo, LogPart};
 use crate::streams::StreamTable;
 use crate::tail::Fresh;
 use columns::identifier;
@@ -265,13 +265,15 @@ impl Selection {
         let part = LogPart::open(tenant.store.part(manifest, info.id)?, &self.store.kind.caches)?;
         let index = Arc::clone(&part.index);
         let groups = groups_with_ids(&part, wanted.conditions, self.identifier.as_ref())?;
+        let with_words = self.groups_with_words(&part)?;
         let streams: Vec<Option<u32>> =
             index.streams.iter().map(|labels| self.number(labels, wanted.matchers)).collect();
         let matched = matched_before(&streams);
         let source = self.sources.len() as u32;
         for (number, group) in index.groups.iter().enumerate() {
             let (first, last) = (group.first_stream as usize, group.last_stream as usize + 1);
-            let is_wanted = groups.as_ref().is_none_or(|groups| groups.contains(&(number as u32)));
+            let is_wanted = groups.as_ref().is_none_or(|groups| groups.contains(&(number as u32)))
+                && with_words.iter().all(|groups| groups.has(number as u32));
             if is_wanted && group.time.overlaps(wanted.time) && matched[first] < matched[last] {
                 let (rows, bytes) = (u64::from(group.rows), group.bytes);
                 let piece = Piece { time: group.time, rows, bytes };
@@ -280,6 +282,12 @@ impl Selection {
         }
         self.sources.push(Source { from: Origin::Part(part), deletes, streams });
         Ok(())
+    }
+
+    /// For each condition that needs a word the row groups that can have it.
+    fn groups_with_words(&self, part: &LogPart) -> Result<Vec<GroupBits>, StoreError> {
+        let groups = self.conditions.iter().map(|condition| part.groups_for(condition.needed()));
+        groups.filter_map(Result::transpose).collect()
     }
 
     fn add(&mut self, piece: Piece, place: Place) {
