@@ -3,6 +3,7 @@
 use super::times::{RunRows, Ticks};
 use crate::lines::PAGE_KINDS;
 use codec::{ByteReader, ByteWriter, DecodeError};
+use columns::TextList;
 
 /// Lines of one stream, next to each other in a row group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,12 +19,13 @@ pub(crate) struct Run {
 }
 
 /// A field with a column of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FieldPlace {
     pub(crate) name: String,
     pub(crate) page: u32,
-    /// How many rows have each value, in the order of the column's dictionary; empty where there are
-    /// too many values.
+    /// The values and how many rows have each, in the order of the column's dictionary; empty where there
+    /// are too many.
+    pub(crate) values: TextList,
     pub(crate) counts: Vec<u32>,
 }
 
@@ -92,6 +94,9 @@ impl GroupHead {
             writer.varint(u64::from(field.page));
             writer.varint(field.counts.len() as u64);
             field.counts.iter().for_each(|count| writer.varint(u64::from(*count)));
+            if !field.counts.is_empty() {
+                field.values.encode(writer);
+            }
         }
         writer.varint(self.rare_fields.map_or(0, |page| u64::from(page) + 1));
         for page in [self.times, self.lines].into_iter().chain(self.columns) {
@@ -106,9 +111,13 @@ impl GroupHead {
         let count = reader.length(reader.remaining())?;
         for _ in 0..count {
             let (name, page) = (reader.text()?.to_owned(), number(&mut reader)?);
-            let values = reader.length(reader.remaining())?;
-            let counts = (0..values).map(|_| number(&mut reader)).collect::<Result<_, _>>()?;
-            head.fields.push(FieldPlace { name, page, counts });
+            let counted = reader.length(reader.remaining())?;
+            let counts = (0..counted).map(|_| number(&mut reader)).collect::<Result<_, _>>()?;
+            let mut values = TextList::default();
+            if counted > 0 {
+                values.decode(&mut reader, counted)?;
+            }
+            head.fields.push(FieldPlace { name, page, values, counts });
         }
         head.rare_fields = number(&mut reader)?.checked_sub(1);
         head.times = number(&mut reader)?;
@@ -149,7 +158,9 @@ impl GroupHead {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let field = |field: &FieldPlace| field.name.len() + field.counts.len() * 4 + 64;
+        let field = |field: &FieldPlace| {
+            field.name.len() + field.values.memory() + field.counts.len() * 4 + 96
+        };
         let ticks = self.ticks.len() * size_of::<u32>();
         ticks
             + self.runs.len() * size_of::<Run>()
@@ -180,7 +191,10 @@ mod tests {
                 let times: Vec<i64> = (0..i64::from(rows)).map(|row| row * step).collect();
                 with_runs.add_run(Run { stream, rows, bytes, ..Run::default() }, &times);
             }
-            let field = |(name, page, counts)| FieldPlace { name, page, counts };
+            let field = |(name, page, counts): (String, u32, Vec<u32>)| {
+                let values = counts.iter().map(|count| count.to_string().into_bytes()).collect();
+                FieldPlace { name, page, values, counts }
+            };
             let head = GroupHead {
                 rows: with_runs.runs.iter().map(|run| run.rows).sum(),
                 fields: fields.into_iter().map(field).collect(), rare_fields: rare,

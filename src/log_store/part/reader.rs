@@ -2,7 +2,9 @@
 
 use super::index::{Piece, decode_overview, decode_streams};
 use super::letters::{GroupBits, Layout};
-use super::{Caches, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Times, page};
+use super::{
+    Caches, FieldPlace, GROUP_ROWS, GroupHead, GroupInfo, PART_SCHEMA, PartIndex, Times, page,
+};
 use crate::condition::Needed;
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, LinesDirectory};
@@ -208,6 +210,11 @@ impl Group {
         text: &[u8],
         buffer: &mut PageBuffer,
     ) -> Result<Option<RowSet>, StoreError> {
+        if let Some(place) = self.counted(name)
+            && !place.values.iter().any(|value| value == text)
+        {
+            return Ok(Some(RowSet::none(self.rows())));
+        }
         let (wanted, mut found) = (BTreeSet::from([name.to_owned()]), None);
         self.each_field(Some(&wanted), buffer, |_, bytes| {
             let mut rows = RowSet::none(self.rows());
@@ -228,19 +235,17 @@ impl Group {
         counts: &mut Vec<u32>,
         buffer: &mut PageBuffer,
     ) -> Result<bool, StoreError> {
-        let place = self.head.fields.iter().find(|field| field.name == name);
-        let Some(place) = place.filter(|place| !place.counts.is_empty()) else {
-            return self.field(name, column, buffer);
-        };
-        let bytes = self.part.part.page_into(place.page, buffer)?;
-        column.values.clear();
+        let Some(place) = self.counted(name) else { return self.field(name, column, buffer) };
         column.codes.clear();
-        column.decode_values(&mut ByteReader::new(bytes), self.rows())?;
-        if column.values.len() != place.counts.len() {
-            return Err(wrong("counts of other values than a field has").into());
-        }
+        column.values.clone_from(&place.values);
         counts.extend_from_slice(&place.counts);
         Ok(true)
+    }
+
+    /// A field whose values are recorded.
+    fn counted(&self, name: &str) -> Option<&FieldPlace> {
+        let place = self.head.fields.iter().find(|field| field.name == name);
+        place.filter(|place| !place.counts.is_empty())
     }
 
     /// Calls `each` with the name and the column, as it is written, of every field that is wanted

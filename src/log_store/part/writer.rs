@@ -34,6 +34,8 @@ const KEPT_BYTES: usize = 64 << 20;
 
 /// For dictionaries up to this size it is recorded how many rows have each value.
 const COUNTED_VALUES: usize = 32;
+/// The same up to this size of their texts.
+const COUNTED_BYTES: usize = 4 << 10;
 
 /// One part that is being written.
 pub(crate) struct PartBuilder {
@@ -292,8 +294,14 @@ impl PartBuilder {
         field.column.encode(rows, &mut writer);
         let group = self.groups.len() as u32;
         add_ids(&mut self.ids, field.column.values(), group);
-        let counts = field.column.counts(COUNTED_VALUES);
-        (FieldPlace { name: field.name.clone(), page: 0, counts }, writer.bytes)
+        let mut place = FieldPlace { name: field.name.clone(), ..FieldPlace::default() };
+        if field.column.values().bytes.len() <= COUNTED_BYTES {
+            place.counts = field.column.counts(COUNTED_VALUES);
+        }
+        if !place.counts.is_empty() {
+            place.values = field.column.values().clone();
+        }
+        (place, writer.bytes)
     }
 
     /// The fields that few lines have: for each its name and its column.
