@@ -4,7 +4,8 @@
 //! written. Runs: a length for each run of equal codes, where a code that was not there before and is
 //! the next new one is written as 0. So the codes of identifiers, each of which stands in a few
 //! neighbouring rows, take little more than a byte a run. Packed: as many bits for each code as the
-//! largest one needs.
+//! largest one needs. Aligned: as many as the next power of two. That is longer, but codes lie alike in
+//! bytes, so that the compression of the page finds what is frequent and what comes again.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
 use std::ops::Range;
@@ -12,10 +13,36 @@ use std::ops::Range;
 const RUNS: u8 = 0;
 const PACKED: u8 = 1;
 const RISING: u8 = 2;
+const ALIGNED: u8 = 3;
 
 /// The bits that codes below `distinct` need.
 fn width_of(distinct: u32) -> u32 {
     u32::BITS - distinct.saturating_sub(1).leading_zeros()
+}
+
+/// The bits of each code in a form that has as many for all; `None` for other forms.
+fn width_in(form: u8, distinct: u32) -> Option<u32> {
+    match form {
+        PACKED => Some(width_of(distinct)),
+        ALIGNED => Some(width_of(distinct).next_power_of_two()),
+        _ => None,
+    }
+}
+
+/// Whether compression makes aligned codes smaller than packed ones: up to eight bits it does, unless they
+/// are aligned as it is; beyond, where pairs of codes come again.
+fn is_better_aligned(codes: &[u32], width: u32) -> bool {
+    if width <= 8 {
+        return !width.is_power_of_two();
+    }
+    const PAIRS: usize = 1 << 16;
+    let mut met = vec![0u64; PAIRS / 64];
+    for pair in codes.windows(2) {
+        let hash = (pair[0].wrapping_mul(0x9E37_79B1) ^ pair[1].wrapping_mul(0x85EB_CA6B)) >> 16;
+        met[hash as usize / 64] |= 1 << (hash % 64);
+    }
+    let pairs: usize = met.iter().map(|word| word.count_ones() as usize).sum();
+    pairs * 4 < codes.len().min(PAIRS)
 }
 
 /// Writes codes, all below `distinct`. How many there are is the caller's to know.
@@ -29,8 +56,9 @@ pub fn encode_codes(codes: &[u32], distinct: u32, writer: &mut ByteWriter) {
         writer.u8(RUNS);
         write_runs(codes, writer);
     } else {
-        writer.u8(PACKED);
-        write_packed(codes, width as u32, writer);
+        let form = if is_better_aligned(codes, width as u32) { ALIGNED } else { PACKED };
+        writer.u8(form);
+        write_packed(codes, width_in(form, distinct).unwrap_or_default(), writer);
     }
 }
 
@@ -72,9 +100,12 @@ pub fn decode_codes(
     into: &mut Vec<u32>,
 ) -> Result<(), DecodeError> {
     let wrong = reader.value_error("not a list of codes");
-    match reader.u8()? {
+    let form = reader.u8()?;
+    if let Some(width) = width_in(form, distinct) {
+        return read_packed(reader, (count, distinct), width, into);
+    }
+    match form {
         RUNS => read_runs(reader, count, distinct, into),
-        PACKED => read_packed(reader, count, distinct, into),
         RISING if count as u64 <= u64::from(distinct) => {
             into.extend(0..count as u32);
             Ok(())
@@ -94,8 +125,8 @@ pub fn pick_codes(
     let start = into.len();
     match reader.u8()? {
         RUNS => pick_from_runs(reader, (count, distinct), rows, into)?,
-        PACKED => {
-            let width = width_of(distinct) as usize;
+        form @ (PACKED | ALIGNED) => {
+            let width = width_in(form, distinct).unwrap_or_default() as usize;
             let bytes = reader.bytes((count * width).div_ceil(8))?;
             into.extend(rows.iter().map(|row| packed_at(bytes, *row as usize * width, width)));
         }
@@ -203,11 +234,10 @@ fn pick_from_runs(
 
 fn read_packed(
     reader: &mut ByteReader<'_>,
-    count: usize,
-    distinct: u32,
+    (count, distinct): (usize, u32),
+    width: u32,
     into: &mut Vec<u32>,
 ) -> Result<(), DecodeError> {
-    let width = width_of(distinct);
     let wrong = reader.value_error("a code beyond the dictionary");
     let bytes = reader.bytes((count * width as usize).div_ceil(8))?;
     let mask = (1u64 << width) - 1;
@@ -263,6 +293,8 @@ mod tests {
             let rising: Vec<u32> = (0..codes.len() as u32).map(|row| row / few).collect();
             round_trip(&rising, codes.len() as u32 + 1);
             round_trip(&codes, u32::MAX);
+            let again: Vec<u32> = (0..2_000).map(|row| row % (300 + few)).collect();
+            round_trip(&again, 300 + few);
         }
 
         #[test]

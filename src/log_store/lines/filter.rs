@@ -13,7 +13,7 @@ const BITS_SET: u64 = 4;
 pub(super) const TEXTS_MIN: usize = 256;
 
 /// A filter has no more words: those of a row group's rows.
-const WORDS_MAX: usize = (64 << 10) * BITS_PER_TEXT / 64 + 1;
+const WORDS_MAX: usize = (128 << 10) * BITS_PER_TEXT / 64 + 1;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TextFilter {

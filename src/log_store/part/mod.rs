@@ -1,7 +1,7 @@
 //! Parts of logs: `docs/formats/logs-part.md` draws the pages.
 //!
 //! Rows are in order of stream and time, streams in order of their labels. A row group holds up to
-//! 65,536 lines of as many streams as fit, so that small streams share one.
+//! 131,072 lines of as many streams as fit, so that small streams share one.
 
 mod group;
 mod index;
@@ -21,7 +21,7 @@ pub(crate) use writer::PartBuilder;
 pub(crate) const PART_SCHEMA: u16 = 1;
 
 /// The most lines of a row group.
-const GROUP_ROWS: usize = 64 << 10;
+const GROUP_ROWS: usize = 128 << 10;
 
 /// The kinds of pages. The numbers stand in files: never reuse one.
 mod page {

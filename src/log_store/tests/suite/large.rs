@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::LogSink;
 
-const GROUP_ROWS: u64 = 64 << 10;
+const GROUP_ROWS: u64 = 128 << 10;
 const GROUP_BYTES: u64 = 8 << 20;
 
 fn pieces(world: &World, wanted: &Wanted) -> Vec<Piece> {
@@ -56,7 +56,7 @@ fn many_rows_with_a_value_each() {
             let pieces_of_id = self::pieces(world, &of_id).len();
             assert!((1..=2).contains(&pieces_of_id));
         }
-        for n in [0, 65_535, 65_536, 77_777, 199_999] {
+        for n in [0, 131_071, 131_072, 150_000, 199_999] {
             let expected = [line(n)];
             let found = |wanted: Wanted| read(world, &wanted);
             assert_eq!(found(Wanted::all().with_field("trace_id", &id(n))), expected, "{state}");
