@@ -43,7 +43,7 @@ pub(super) fn error(status: StatusCode, kind: &str, reason: &str) -> Response {
     json(status, &body)
 }
 
-fn type_of(kind: ErrorKind) -> &'static str {
+pub(in crate::elasticsearch) fn type_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Invalid | ErrorKind::Conflict => "illegal_argument_exception",
         ErrorKind::NotFound => "resource_not_found_exception",

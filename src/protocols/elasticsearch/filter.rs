@@ -1,7 +1,8 @@
-//! `filter_path`: which parts of an answer a client wants, as patterns of keys joined by dots. Only the
-//! keys of bulk answers are known here.
+//! `filter_path`: which parts of an answer a client wants, as patterns of keys joined by dots.
 
-/// The parts of a bulk answer that are sent.
+use serde_json::Value;
+
+/// The parts of an answer that are sent.
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
     patterns: Vec<String>,
@@ -21,6 +22,29 @@ impl Filter {
             self.patterns.iter().partition(|pattern| pattern.starts_with('-'));
         let is_out = without.iter().any(|pattern| covers(&pattern[1..], path));
         !is_out && (with.is_empty() || with.iter().any(|pattern| touches(pattern, path)))
+    }
+
+    /// Takes out of an answer what is not wanted. Lists are no part of a path.
+    pub(super) fn apply(&self, answer: &mut Value) {
+        if !self.patterns.is_empty() {
+            self.apply_at(answer, &mut Vec::new());
+        }
+    }
+
+    fn apply_at(&self, value: &mut Value, path: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.retain(|key, value| {
+                path.push(key.clone());
+                let is_wanted = self.wants(&path.iter().map(String::as_str).collect::<Vec<_>>());
+                if is_wanted {
+                    self.apply_at(value, path);
+                }
+                path.pop();
+                is_wanted
+            }),
+            Value::Array(all) => all.iter_mut().for_each(|value| self.apply_at(value, path)),
+            _ => {}
+        }
     }
 }
 
@@ -56,6 +80,20 @@ fn matches(pattern: &str, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn answers_lose_what_is_not_wanted() {
+        let mut answer = json!({ "took": 1, "hits": { "total": 2, "hits": [
+            { "_id": "1", "_source": { "a": 1 }, "sort": [1] }, { "_id": "2", "sort": [2] },
+        ] } });
+        Filter::new(Some("hits.hits._id,hits.hits._source,-hits.hits._source.a"))
+            .apply(&mut answer);
+        assert_eq!(
+            answer,
+            json!({ "hits": { "hits": [{ "_id": "1", "_source": {} }, { "_id": "2" }] } })
+        );
+    }
 
     #[test]
     fn patterns_choose_parts() {

@@ -1,23 +1,31 @@
-//! Elasticsearch's API, as far as agents need it to send documents.
+//! Elasticsearch's API, as far as agents need it to send documents and Grafana needs it to search them.
 //!
 //! Lives here: `bulk` (documents in), `document` (one document), `filter` (`filter_path`),
 //! `handshake` (what agents ask and set up before they send), `answer` (statuses and errors in
-//! Elasticsearch's words).
-//! Not here: searches.
+//! Elasticsearch's words); `searching`, `fields` and `indices` (what is asked of lines, fields and names of
+//! indices) with `envelope` under them and `routes`; `search` (the query languages, and how lines are
+//! searched).
 //! Invariants: every answer says that it comes from Elasticsearch, because clients refuse others; an
 //! item of a bulk request is answered as created after its line is durable.
 
 mod answer;
 mod bulk;
 mod document;
+mod envelope;
+mod fields;
 mod filter;
 mod handshake;
+mod indices;
+mod routes;
+mod search;
+mod searching;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use settings::ElasticsearchSettings;
 
+use crate::api::ApiState;
 use crate::logs::{RecordShape, ShapeNames};
 use crate::route::bind;
 use crate::{Access, Body, Handler, Native, Protocol, Route, Services, handler};
@@ -29,6 +37,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Elasticsearch {
     services: Arc<Services>,
+    api: ApiState,
     settings: ElasticsearchSettings,
     shape: RecordShape,
 }
@@ -40,12 +49,15 @@ const TIME_FIELDS: &[&str] = &["@timestamp"];
 pub(crate) fn protocol(settings: &ElasticsearchSettings, services: &Arc<Services>) -> Protocol {
     let labels = &services.log_options.stream_fields;
     let shape = RecordShape::new(ShapeNames { line: LINE_FIELDS, time: TIME_FIELDS, labels });
+    let api = ApiState::new(services);
     let (services, settings) = (Arc::clone(services), settings.clone());
-    let state = Arc::new(Elasticsearch { services, settings, shape });
+    let state = Arc::new(Elasticsearch { services, api, settings, shape });
     let routes = ROUTES.iter().flatten().copied().chain(UNDER_PREFIX.iter().flatten().copied());
     let routes: Vec<ElasticRoute> = routes.collect();
     let native = Native { http: Some((9_200, "/elasticsearch")), ..Native::default() };
-    Protocol { routes: bind(&state, &routes), native, ..Protocol::new("elasticsearch") }
+    let mut routes = bind(&state, &routes);
+    routes.extend(bind(&state, routes::ROUTES));
+    Protocol { routes, native, ..Protocol::new("elasticsearch") }
 }
 
 type ElasticHandler = Handler<Elasticsearch>;

@@ -1,4 +1,11 @@
-//! Documents over HTTP, and what becomes of them.
+//! Documents over HTTP, and what becomes of them. `cases`: searches that files of cases list. `grafana`:
+//! what Grafana sends. `hostile`: what nobody should
+//! send. `plans`: what the store decides of a search.
+
+mod cases;
+mod grafana;
+mod hostile;
+mod plans;
 
 use crate::testing::TestServer;
 use serde_json::Value;
