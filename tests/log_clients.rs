@@ -57,6 +57,19 @@ fn clients_of_python_send_lines() {
 }
 
 #[test]
+fn the_client_of_elasticsearch_searches() {
+    let Some(packages) = install("clients of logs, Python", "python", "python3") else { return };
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    for client in ["elasticsearch", "elasticsearch_search"] {
+        let mut python = Command::new(packages.join("venv/bin/python"));
+        python.args(["-W", "ignore"]).arg(root().join("tests/clients/logs.py")).arg(client);
+        let (code, out, words) = run(python.arg(server.address.to_string()));
+        assert_eq!((code, out.as_str()), (0, "sent\n"), "{client}: {words}");
+    }
+}
+
+#[test]
 fn fluentds_client_is_acknowledged_in_every_mode() {
     let Some(packages) = install("@fluent-org/logger of npm", "node", "npm") else { return };
     let folder = Folder::new();

@@ -30,6 +30,7 @@ mod prometheus;
 mod real_clients;
 mod refused;
 mod remote_write;
+mod searches;
 mod serving;
 mod stopping;
 mod supply_chain;

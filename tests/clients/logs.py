@@ -21,6 +21,36 @@ def elasticsearch():
     assert (done, errors[0]["delete"]["status"]) == (0, 400), errors
 
 
+def elasticsearch_search():
+    from elasticsearch import BadRequestError, Elasticsearch
+
+    server = Elasticsearch(f"http://{address}/elasticsearch")
+    newest = [{"@timestamp": {"order": "desc"}}, {"_doc": {"order": "desc"}}]
+    found = server.search(index="logs", query={"match": {"message": "ELASTICSEARCH"}}, sort=newest)
+    hits = found["hits"]["hits"]
+    assert found["hits"]["total"] == {"value": 4, "relation": "eq"}, found
+    assert [hit["_source"]["message"] for hit in hits] == ["by elasticsearch"] * 4
+    after = server.search(index="logs", sort=newest, search_after=hits[1]["sort"], size=10)
+    assert len(after["hits"]["hits"]) <= 3, after
+    terms = {"apps": {"terms": {"field": "service.name.keyword"}}}
+    counted = server.search(index="*", size=0, aggs=terms)["aggregations"]["apps"]["buckets"]
+    assert {"key": "clients", "doc_count": 4} in counted, counted
+    assert server.count(index="logs", q='service.name:"clients"')["count"] == 4
+    many = server.msearch(searches=[{"index": "logs"}, {"size": 0}, {}, {"query": {"nope": {}}}])
+    assert [one["status"] for one in many["responses"]] == [200, 400], many
+    fields = server.field_caps(index="logs", fields="*")["fields"]
+    assert "date" in fields["@timestamp"] and "keyword" in fields["service_name"], fields
+    properties = server.indices.get_mapping(index="logs")["logs"]["mappings"]["properties"]
+    assert properties["message"] == {"type": "text"}, properties
+    assert "logs" in [row["index"] for row in server.cat.indices(format="json")]
+    assert server.indices.resolve_index(name="lo*")["indices"][0]["name"] == "logs"
+    try:
+        server.search(query={"query_string": {"query": "(open"}})
+        raise AssertionError("a query that can't be read is answered")
+    except BadRequestError as error:
+        assert "at character 1" in str(error), error
+
+
 def loki():
     import logging_loki
 
