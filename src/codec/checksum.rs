@@ -2,7 +2,7 @@
 //! in files; the hash with a secret seed may not.
 
 use std::hash::{BuildHasher, RandomState};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// CRC32C (Castagnoli) of the bytes.
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -23,7 +23,7 @@ pub fn xxh3_128(bytes: &[u8]) -> u128 {
 }
 
 /// A hash for tables whose keys strangers may choose: they don't know the seed, which differs from value
-/// to value, and so can't make keys collide. Never for what is written to a file.
+/// to value, and so can't make keys collide. In a file a hash is of use only with its seed beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct SecretHash {
     seed: u64,
@@ -36,9 +36,23 @@ impl Default for SecretHash {
 }
 
 impl SecretHash {
+    /// The hash that had this seed before.
+    pub fn with_seed(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    pub fn seed(self) -> u64 {
+        self.seed
+    }
+
     #[inline]
     pub fn of(self, bytes: &[u8]) -> u64 {
         xxh3_64_with_seed(bytes, self.seed)
+    }
+
+    /// Wide enough to stand for the bytes.
+    pub fn wide(self, bytes: &[u8]) -> u128 {
+        xxh3_128_with_seed(bytes, self.seed)
     }
 }
 

@@ -98,7 +98,23 @@ pub trait Intake {
         false
     }
 
-    /// Encodes the payload for the write-ahead log.
+    /// `Some` if the batch counts once: when the same payload arrives again soon, because its sender
+    /// missed the answer, it is not stored again. The bytes are what tells apart batches of equal
+    /// payload that their sender knows to be different, such as a name that it gave; they may be empty.
+    /// Such a batch must encode itself alike each time.
+    fn origin(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// The answer for a batch that counts once and is stored already.
+    fn stored_before(self) -> Result<Self::Done, EngineError>
+    where
+        Self: Sized,
+    {
+        Err(EngineError::new(ErrorKind::Bug, "this batch counts as often as it arrives"))
+    }
+
+    /// Encodes the payload for the write-ahead log: appends it.
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError>;
 
     /// Makes the batch visible. `position` is its position in the write-ahead log.

@@ -1,5 +1,8 @@
 //! The gateway: takes a batch through write-ahead log, sync, head and acknowledgement.
 
+use crate::repeats::{
+    Claim, Claimed, KNOWN_BATCHES, ONCE, Repeats, Underway, begin_payload, content,
+};
 use engine::{BatchKind, EngineError, Intake};
 use model::{ErrorKind, WalPosition};
 use observe::{Counter, CounterFamily};
@@ -17,6 +20,10 @@ pub(crate) static REFUSED: CounterFamily = CounterFamily::new(
     "mirador_ingest_refused_total",
     "Batches that could not be written to the write-ahead log, by reason.",
     &["reason"],
+);
+pub(crate) static REPEATED: Counter = Counter::new(
+    "mirador_ingest_repeated_total",
+    "Batches that had been stored before, whole, and were answered without being stored again.",
 );
 
 /// Batches of this size or more are encoded, compressed and applied on a thread that may block: that
@@ -71,6 +78,7 @@ pub struct Gateway {
     in_flight: Arc<RwLock<()>>,
     /// The position after the last applied batch, and never below a position in a manifest.
     applied: Mutex<WalPosition>,
+    repeats: Arc<Repeats>,
     /// The bytes of batches since the last notice.
     filled: AtomicUsize,
     fill_notice: Notify,
@@ -78,10 +86,10 @@ pub struct Gateway {
 
 impl Gateway {
     /// `known` is the highest position in any manifest: a new write-ahead log begins above it.
-    pub fn new(wal: Arc<Log>, known: WalPosition) -> Self {
+    pub fn new(wal: Arc<Log>, known: WalPosition, repeats: Arc<Repeats>) -> Self {
         let applied = Mutex::new(wal.end().max(known));
         let (filled, fill_notice) = (AtomicUsize::new(0), Notify::new());
-        Self { wal, in_flight: Arc::default(), applied, filled, fill_notice }
+        Self { wal, in_flight: Arc::default(), applied, repeats, filled, fill_notice }
     }
 
     pub fn wal(&self) -> &Arc<Log> {
@@ -117,13 +125,19 @@ impl Gateway {
         let _in_flight = self.in_flight.read().await;
         let size = intake.size_bytes();
         let is_large = size >= LARGE_BYTES;
-        let (answer, committed) = oneshot::channel();
-        let wal = Arc::clone(&self.wal);
-        let append = move || {
-            append(&wal, &mut intake, answer)?;
-            Ok::<I, EngineError>(intake)
+        let (intake, claimed, committed) = loop {
+            match self.append(intake, is_large).await? {
+                Appended::Waits(intake, claimed, committed) => break (intake, claimed, committed),
+                Appended::Stored(intake) => {
+                    REPEATED.increment();
+                    return Ok(intake.stored_before()?);
+                }
+                Appended::Underway(again, other) => {
+                    other.ended().await;
+                    intake = again;
+                }
+            }
         };
-        let intake = if is_large { blocking(append).await?? } else { append()? };
         let position = match committed.await {
             Ok(Ok(position)) => position,
             Ok(Err(error)) => {
@@ -137,7 +151,54 @@ impl Gateway {
         let outcome = if is_large { blocking(apply).await? } else { apply() };
         self.note_applied(position);
         self.note_filled(size);
-        Ok(outcome?)
+        let done = outcome?;
+        // Before a barrier may begin: what it finds below its position is in the table.
+        if let Some(claimed) = claimed {
+            claimed.stored(position);
+        }
+        Ok(done)
+    }
+
+    /// Hands the batch to the write-ahead log, unless it counts once and is there already.
+    async fn append<I>(&self, mut intake: I, is_large: bool) -> Result<Appended<I>, IngestError>
+    where
+        I: Intake + Send + 'static,
+    {
+        let (wal, repeats) = (Arc::clone(&self.wal), Arc::clone(&self.repeats));
+        let append = move || {
+            let mut payload = Vec::new();
+            let once_ms = intake.origin().map(|origin| {
+                let now_ms = repeats.now_ms();
+                begin_payload(now_ms, origin, &mut payload);
+                now_ms
+            });
+            intake.encode(&mut payload)?;
+            let BatchKind { tenant, signal, mut schema } = intake.kind();
+            let mut claimed = None;
+            if let Some(now_ms) = once_ms {
+                schema |= ONCE;
+                match repeats.claim(signal, &tenant, now_ms, content(&payload)) {
+                    Claim::Write(claim) => claimed = Some(claim),
+                    Claim::Stored => return Ok(Appended::Stored(intake)),
+                    Claim::Underway(other) => return Ok(Appended::Underway(intake, other)),
+                }
+            }
+            let batch = Batch { tenant: &tenant, signal, schema, payload: &payload };
+            Ok(Appended::Waits(intake, claimed, write(&wal, &batch)))
+        };
+        if is_large { blocking(append).await? } else { append() }
+    }
+
+    /// Writes the digests of recent batches that only segments below this one tell of, so that those may
+    /// be deleted.
+    pub(crate) async fn keep_known(&self, segment: u64) {
+        for (signal, tenant, list) in self.repeats.only_below(segment) {
+            let batch = Batch { tenant: &tenant, signal, schema: KNOWN_BATCHES, payload: &list };
+            // On a full disk space is needed more than to know of a repeat after the next start.
+            if let Ok(Ok(position)) = write(&self.wal, &batch).await {
+                let _ = self.repeats.listed(signal, &tenant, &list, position);
+            }
+        }
     }
 
     /// Wakes the maintenance and gives it some time. Nothing is held meanwhile that a flush needs.
@@ -177,18 +238,25 @@ impl Gateway {
     }
 }
 
-type Answer = oneshot::Sender<Result<WalPosition, WalError>>;
+type Committed = oneshot::Receiver<Result<WalPosition, WalError>>;
 
-fn append(wal: &Log, intake: &mut impl Intake, answer: Answer) -> Result<(), EngineError> {
-    let mut payload = Vec::new();
-    intake.encode(&mut payload)?;
-    let BatchKind { tenant, signal, schema } = intake.kind();
-    let batch = Batch { tenant: &tenant, signal, schema, payload: &payload };
-    wal.append(&batch, move |result| {
+/// How far a batch came.
+enum Appended<I> {
+    /// It waits for its sync.
+    Waits(I, Option<Claimed>, Committed),
+    /// It is durable and readable already.
+    Stored(I),
+    /// An equal one is being written.
+    Underway(I, Underway),
+}
+
+fn write(wal: &Log, batch: &Batch<'_>) -> Committed {
+    let (answer, committed) = oneshot::channel();
+    wal.append(batch, move |result| {
         // The receiver is gone only when the server is stopping.
         let _ = answer.send(result);
     });
-    Ok(())
+    committed
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,7 +1,7 @@
 //! The gateway between protocols and engines. Step 7: async starts here.
 //!
-//! Lives here: the one way by which a batch becomes durable and visible ([`Gateway`]), and the
-//! maintenance of the engines ([`Maintenance`]): replay, flushes by each tenant's schedule, merges,
+//! Lives here: the one way by which a batch becomes durable and visible ([`Gateway`]), what is known of
+//! batches that may arrive again ([`Repeats`]), and the maintenance of the engines ([`Maintenance`]): replay, flushes by each tenant's schedule, merges,
 //! retention, truncation of the write-ahead log.
 //! Not here: wire formats (`protocols`), what every engine does (`engine`), what one stores (the
 //! engines).
@@ -14,6 +14,7 @@
 
 mod gateway;
 mod maintenance;
+mod repeats;
 mod replay;
 mod retention_clock;
 mod schedule;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use gateway::{Gateway, IngestError, batches_taken};
 pub use maintenance::{FlushReport, Maintenance};
+pub use repeats::Repeats;
 pub use replay::ReplayReport;
 pub use retention_clock::{ClockTrust, RetentionClock};
 pub use schedule::FlushSettings;
@@ -30,6 +32,7 @@ pub use schedule::FlushSettings;
 pub static METRICS: &[&dyn observe::Metric] = &[
     &gateway::BATCHES,
     &gateway::REFUSED,
+    &gateway::REPEATED,
     &maintenance::FLUSHES,
     &maintenance::FLUSH_SECONDS,
     &maintenance::FAILURES,

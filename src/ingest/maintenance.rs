@@ -7,6 +7,7 @@
 //! caller as an error.
 
 use crate::gateway::Gateway;
+use crate::repeats::Repeats;
 use crate::replay::{self, REFUSED_BATCHES, ReplayReport, Unclaimed};
 use crate::retention_clock::{ClockTrust, RetentionClock};
 use crate::schedule::{FlushSettings, Schedule, Target};
@@ -95,6 +96,7 @@ pub struct Maintenance {
     engines: Vec<Arc<dyn Engine>>,
     clock: Arc<dyn Clock>,
     retention_clock: Arc<RetentionClock>,
+    repeats: Arc<Repeats>,
     unclaimed: Unclaimed,
     /// Work that needs several locks takes them in this order.
     merging: Arc<Mutex<()>>,
@@ -125,16 +127,23 @@ impl Maintenance {
         };
         let recorded_ms = recorded_ms.or_else(published);
         let retention_clock = Arc::new(RetentionClock::new(Arc::clone(&clock), recorded_ms));
+        let repeats = Arc::new(Repeats::new(Arc::clone(&clock)));
         let flushing = Flushing { schedule: Schedule::new(settings), barrier: WalPosition::START };
         Self {
             engines,
             clock,
             retention_clock,
+            repeats,
             unclaimed: Unclaimed::default(),
             merging: Arc::default(),
             retaining: Arc::default(),
             flushing: Arc::new(Mutex::new(flushing)),
         }
+    }
+
+    /// For the gateway, so that it knows what the write-ahead log held.
+    pub fn repeats(&self) -> Arc<Repeats> {
+        Arc::clone(&self.repeats)
     }
 
     pub fn engines(&self) -> &[Arc<dyn Engine>] {
@@ -154,7 +163,8 @@ impl Maintenance {
         replay: Replay,
         progress: impl FnMut(u64, u64),
     ) -> Result<ReplayReport, WalError> {
-        let report = replay::replay(&self.engines, &self.unclaimed, replay, progress);
+        let report =
+            replay::replay(&self.engines, &self.unclaimed, &self.repeats, replay, progress);
         self.count_refused();
         report
     }
@@ -341,6 +351,9 @@ impl Maintenance {
         }
         let needed = statuses.iter().filter_map(|(_, status)| status.wal_needed_from);
         let bound = needed.chain(self.unclaimed.lowest()).fold(barrier, WalPosition::min);
+        if gateway.wal().segments().iter().any(|segment| segment.sequence < bound.segment) {
+            gateway.keep_known(bound.segment).await;
+        }
         let wal = Arc::clone(gateway.wal());
         let gone = blocking(move || wal.truncate_before(bound).map_err(wal_error)).await?;
         TRUNCATED.add(gone as u64);

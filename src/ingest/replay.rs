@@ -1,11 +1,12 @@
 //! Replays the write-ahead log into the engines at start-up, and keeps track of refused batches.
 
+use crate::repeats::{Header, KNOWN_BATCHES, ONCE, Repeats};
 use engine::{Engine, EngineError, RefusedBatches};
 use model::{Signal, TenantId, WalPosition};
 use observe::{Event, Fields, GaugeFamily, Level, emit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use wal::{Loss, Progress, Replay, ReplaySummary, Replayed, WalError};
+use wal::{Batch, Loss, Progress, Replay, ReplaySummary, Replayed, WalError};
 
 pub(crate) static REFUSED_BATCHES: GaugeFamily = GaugeFamily::new(
     "mirador_wal_refused_batches",
@@ -83,6 +84,7 @@ impl Unclaimed {
 pub(crate) fn replay(
     engines: &[Arc<dyn Engine>],
     unclaimed: &Unclaimed,
+    repeats: &Repeats,
     mut replay: Replay,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<ReplayReport, WalError> {
@@ -90,7 +92,9 @@ pub(crate) fn replay(
     while let Some(replayed) = replay.next_batch()? {
         report.batches += 1;
         report.bytes += replayed.batch.payload.len() as u64;
-        if let Err(error) = replay_one(engines, unclaimed, &replayed) {
+        if let Some(replayed) = first_of(&replayed, repeats)
+            && let Err(error) = replay_one(engines, unclaimed, &replayed)
+        {
             report.refused += 1;
             let (signal, tenant) = (replayed.batch.signal, replayed.batch.tenant);
             let (position, reason) = (replayed.position, error.to_string());
@@ -102,6 +106,22 @@ pub(crate) fn replay(
     engines.iter().for_each(|engine| engine.end_replay());
     note_loss(engines, &replay.summary());
     Ok(report)
+}
+
+/// The batch as its engine knows it; `None` if there is none, or if it counts once and was there before.
+fn first_of<'r>(replayed: &Replayed<'r>, repeats: &Repeats) -> Option<Replayed<'r>> {
+    let Replayed { position, batch } = *replayed;
+    if batch.schema == KNOWN_BATCHES {
+        // An unreadable list only means that repeats are not noticed.
+        let _ = repeats.listed(batch.signal, batch.tenant, batch.payload, position);
+        return None;
+    }
+    // What its engine does not understand either is refused and kept.
+    let header = Header::read(batch.payload).ok().filter(|_| batch.schema & ONCE != 0);
+    let Some(header) = header else { return Some(*replayed) };
+    let is_first = repeats.replayed(batch.signal, batch.tenant, &header, position);
+    let batch = Batch { schema: batch.schema & !ONCE, payload: header.payload, ..batch };
+    is_first.then_some(Replayed { position, batch })
 }
 
 /// The write-ahead log does not know which tenants the lost batches were of.

@@ -3,6 +3,7 @@
 
 mod flush;
 mod gateway;
+mod repeats;
 mod replay;
 mod upkeep;
 
@@ -228,6 +229,8 @@ struct Row {
     tenant: TenantId,
     text: String,
     check: Box<dyn FnOnce() + Send>,
+    /// Rows with one count once.
+    origin: Option<Vec<u8>>,
 }
 
 impl Intake for Row {
@@ -240,6 +243,14 @@ impl Intake for Row {
 
     fn size_bytes(&self) -> usize {
         self.text.len()
+    }
+
+    fn origin(&self) -> Option<&[u8]> {
+        self.origin.as_deref()
+    }
+
+    fn stored_before(self) -> Result<WalPosition, EngineError> {
+        Ok(WalPosition::START)
     }
 
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
@@ -291,7 +302,8 @@ impl World {
         let (clock, list) = (Arc::new(SimClock::new()), Arc::new(ListEngine::new(Signal::Probe)));
         let engine: Arc<dyn Engine> = list.clone();
         let maintenance = Arc::new(Maintenance::new(vec![engine], clock.clone(), SETTINGS, None));
-        let gateway = Arc::new(Gateway::new(Arc::new(wal), WalPosition::START));
+        let repeats = maintenance.repeats();
+        let gateway = Arc::new(Gateway::new(Arc::new(wal), WalPosition::START, repeats));
         let tenant = TenantId::default_tenant();
         Self { disk, clock, list, gateway, maintenance, tenant }
     }
@@ -308,7 +320,7 @@ impl World {
     ) -> Result<WalPosition, IngestError> {
         let (list, tenant) = (Arc::clone(&self.list), tenant.clone());
         let (text, check) = (text.to_owned(), Box::new(check));
-        self.gateway.commit(Row { list, tenant, text, check }).await
+        self.gateway.commit(Row { list, tenant, text, check, origin: None }).await
     }
 
     fn heads(&self) -> Vec<String> {

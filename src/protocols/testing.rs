@@ -14,7 +14,7 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use ingest::{Gateway, RetentionClock};
+use ingest::{Gateway, Repeats, RetentionClock};
 use log_store::{LogField, LogRows, LogStore, NO_TEXTS, Needs, Order, Scratch, Select};
 use metric_store::{Limits, MetricStore, StoreSettings};
 use model::TimeUnit;
@@ -55,7 +55,8 @@ fn open_stores(clock: &Arc<dyn Clock>, disk: &SimDisk) -> (MetricServices, LogSe
     let options = LogOptions { retry: Duration::from_millis(1), ..LogOptions::default() };
     let (wal, _) = Log::open(shared, Arc::clone(clock), random, options).unwrap();
     let known = store.engine().wal_covered().unwrap_or_default();
-    let gateway = Arc::new(Gateway::new(Arc::new(wal), known));
+    let repeats = Arc::new(Repeats::new(Arc::clone(clock)));
+    let gateway = Arc::new(Gateway::new(Arc::new(wal), known, repeats));
     let retention_clock = Arc::new(RetentionClock::new(Arc::clone(clock), None));
     let logs = LogServices {
         store: log_store,
@@ -132,6 +133,7 @@ pub(crate) struct TestServer {
     pub(crate) stopper: Stopper,
     stop: Stop,
     disk: SimDisk,
+    clock: Arc<SimClock>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -164,9 +166,9 @@ impl TestServer {
 
     /// A server with protocols of the test's beside those of the list.
     pub(crate) fn with(adjust: impl FnOnce(&mut Setup), more: Vec<Protocol>) -> Self {
-        let clock = SimClock::new();
-        clock.set_wall_ns(NOW_MS * 1_000_000);
-        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let sim_clock = Arc::new(SimClock::new());
+        sim_clock.set_wall_ns(NOW_MS * 1_000_000);
+        let clock: Arc<dyn Clock> = sim_clock.clone();
         let services = Services::new(Arc::clone(&clock), "0.0.0");
         let queries = PoolSettings { threads: 2, waiting_max: 100, tenant_waiting_max: 100 };
         let mut setup = Setup { services, queries, settings: ProtocolSettings::default() };
@@ -191,7 +193,8 @@ impl TestServer {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let (stopper, stop) = Stopper::new();
-        Self { router, protocols, metrics, logs, pool, stopper, stop, disk, runtime }
+        let clock = sim_clock;
+        Self { router, protocols, metrics, logs, pool, stopper, stop, disk, clock, runtime }
     }
 
     /// All lines that are stored, with their streams, times and fields; lines and fields are sorted.
@@ -226,6 +229,11 @@ impl TestServer {
         }
         found.sort();
         found
+    }
+
+    /// After this a batch of logs that was stored before is stored again.
+    pub(crate) fn forget_repeats(&self) {
+        self.clock.advance(Duration::from_secs(601));
     }
 
     /// From here on nothing can be stored.

@@ -97,7 +97,7 @@ impl Stores {
         let wal_disk: Arc<dyn Disk> = disk.clone();
         let (wal, replay) = Log::open(wal_disk, Arc::clone(clock), Arc::clone(random), options)?;
         report_replay(maintenance.replay(replay, progress)?);
-        let gateway = Arc::new(Gateway::new(Arc::new(wal), known));
+        let gateway = Arc::new(Gateway::new(Arc::new(wal), known, maintenance.repeats()));
         let snapshots = Arc::new(Snapshots {
             disk: Arc::clone(disk),
             blobs: files,

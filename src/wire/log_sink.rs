@@ -17,6 +17,9 @@ pub trait LogSink {
     /// One line; `fields` is its structured metadata, in the sender's order, names not empty. The line
     /// may hold any bytes.
     fn line(&mut self, time_ns: i64, line: &[u8], fields: &[(&str, &str)]);
+    /// The next line's sender gave it no time: it gets that of its arrival, and so is another line each
+    /// time that it arrives.
+    fn dated_on_arrival(&mut self) {}
 }
 
 /// What was passed to the sink, and what was refused because it can't be a line of any store.

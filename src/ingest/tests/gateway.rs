@@ -57,7 +57,8 @@ async fn an_emptied_write_ahead_log_goes_on_above_what_manifests_know() {
     let disk = SimDisk::new();
     let (wal, _) = open_wal(&disk, options());
     let known = WalPosition { segment: 9, offset: 5 };
-    let gateway = Gateway::new(Arc::new(wal), known);
+    let repeats = Arc::new(crate::Repeats::new(Arc::new(SimClock::new())));
+    let gateway = Gateway::new(Arc::new(wal), known, repeats);
     assert_eq!(gateway.barrier(|end| end).await, known);
 }
 

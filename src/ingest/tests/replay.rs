@@ -3,7 +3,7 @@
 use super::*;
 
 /// The maintenance of a new process on this disk, with the same rows in parts.
-fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
+pub(super) fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
     let list = Arc::new(ListEngine::new(Signal::Probe));
     let covered = world.list.of(&world.tenant, |of_tenant| of_tenant.covered);
     list.of(&world.tenant, |of_tenant| of_tenant.covered = covered);
@@ -14,7 +14,8 @@ fn restarted(world: &World, disk: &SimDisk) -> (World, crate::ReplayReport) {
     let mut told = (0, 0);
     let report = maintenance.replay(replay, |done, total| told = (done, total)).unwrap();
     assert!(told.0 > 0 && told.0 <= told.1);
-    let gateway = Arc::new(Gateway::new(Arc::new(wal), maintenance.wal_covered()));
+    let (known, repeats) = (maintenance.wal_covered(), maintenance.repeats());
+    let gateway = Arc::new(Gateway::new(Arc::new(wal), known, repeats));
     let (disk, tenant) = (disk.clone(), world.tenant.clone());
     (World { disk, clock, list, gateway, maintenance, tenant }, report)
 }

@@ -56,6 +56,10 @@ pub struct LogBatch {
     stream: u32,
     /// Why the batch can't be stored.
     refusal: Option<StoreError>,
+    /// See [`Intake::origin`].
+    origin: Option<Vec<u8>>,
+    /// Some line has the time of its arrival.
+    is_dated_on_arrival: bool,
 }
 
 /// More than any sensible line. A page of a part holds all that a slot or a field has in a row group,
@@ -66,7 +70,26 @@ const LINE_BYTES_MAX: usize = 32 << 20;
 impl LogBatch {
     pub(crate) fn new(store: LogStore, tenant: TenantId) -> Self {
         let rows = store.idle.take();
-        Self { store, tenant, streams: StreamTable::default(), rows, stream: 0, refusal: None }
+        Self {
+            store,
+            tenant,
+            streams: StreamTable::default(),
+            rows,
+            stream: 0,
+            refusal: None,
+            origin: None,
+            is_dated_on_arrival: false,
+        }
+    }
+
+    /// The batch is stored once although it may arrive again, unless a line has the time of its arrival.
+    /// `origin` is the name that its sender gave it, or empty. See [`Intake::origin`].
+    pub fn count_once(&mut self, origin: Vec<u8>) {
+        self.origin = Some(origin);
+    }
+
+    fn written(&self) -> Written {
+        Written { lines: self.rows.len() as u64, bytes: self.rows.lines.len() as u64 }
     }
 
     /// The memory of what it holds.
@@ -119,6 +142,10 @@ impl LogSink for LogBatch {
         self.stream = known.unwrap_or_else(|| self.streams.number(&Labels::from_canonical(labels)));
     }
 
+    fn dated_on_arrival(&mut self) {
+        self.is_dated_on_arrival = true;
+    }
+
     fn line(&mut self, time_ns: i64, line: &[u8], fields: &[(&str, &str)]) {
         let values = fields.iter().map(|(_, value)| value.len()).sum();
         let names: usize = fields.iter().map(|(name, _)| name.len()).sum();
@@ -154,6 +181,16 @@ impl Intake for LogBatch {
         self.store.is_crowded()
     }
 
+    fn origin(&self) -> Option<&[u8]> {
+        self.origin.as_deref().filter(|_| !self.is_dated_on_arrival)
+    }
+
+    fn stored_before(self) -> Result<Written, EngineError> {
+        let written = self.written();
+        self.store.idle.give_back(self.rows);
+        Ok(written)
+    }
+
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
         if let Some(refusal) = self.refusal.take() {
             return Err(refusal.into());
@@ -164,8 +201,7 @@ impl Intake for LogBatch {
     }
 
     fn apply(self, position: WalPosition) -> Result<Written, EngineError> {
-        let written =
-            Written { lines: self.rows.len() as u64, bytes: self.rows.lines.len() as u64 };
+        let written = self.written();
         let store = self.store.clone();
         store.apply(self, position)?;
         LINES_APPLIED.add(written.lines);

@@ -48,6 +48,7 @@ fn documents_become_lines() {
         assert_eq!(second["_index"], "logs-b");
         assert_eq!(second["_id"].as_str().unwrap().len(), 20);
         assert_eq!(answer["items"].as_array().unwrap().len(), 2);
+        server.forget_repeats();
     }
     let mut lines = server.lines();
     assert_eq!(lines.len(), 6);

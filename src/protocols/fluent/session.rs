@@ -2,7 +2,7 @@
 
 use super::handshake::Handshake;
 use super::message::parse;
-use super::store::{Messages, Outcome, store};
+use super::store::{Group, Messages, Outcome, store};
 use super::{DROPPED, Fluent, MESSAGES};
 use crate::bounds::Held;
 use crate::{Accepted, Socket, Stop};
@@ -84,17 +84,18 @@ impl Session {
         let size_max = self.fluent.settings.message_size.length();
         while let Some(messages) = self.next(size_max, usize::MAX).await? {
             MESSAGES.add(messages.len() as u64);
-            let chunks = messages.iter().map(|message| Ok(parse(message)?.and_then(ack_of)));
-            let Ok(acks) = chunks.collect::<Result<Vec<_>, MsgpackError>>() else {
+            let chunks = messages.iter().map(|message| Ok(parse(message)?.and_then(chunk_of)));
+            let Ok(chunks) = chunks.collect::<Result<Vec<_>, MsgpackError>>() else {
                 // What follows can't be trusted to be the beginning of a message.
                 DROPPED.increment(&["malformed"]);
                 return Ok(());
             };
-            let outcome = store(&self.fluent, &Arc::new(messages), &self.stop).await;
-            if outcome == Outcome::Stopping {
+            let acks: Vec<Vec<u8>> = chunks.iter().flatten().map(|chunk| ack_of(chunk)).collect();
+            let groups = Group::of(messages, chunks);
+            if store(&self.fluent, groups, &self.stop).await == Outcome::Stopping {
                 return Ok(());
             }
-            for ack in acks.into_iter().flatten() {
+            for ack in acks {
                 self.socket.write_all(&ack).await?;
             }
             self.shrink();
@@ -175,10 +176,14 @@ impl Session {
     }
 }
 
-/// What tells the sender that a message is stored, if it wants to know.
-fn ack_of(message: super::message::Message<'_>) -> Option<Vec<u8>> {
-    let chunk = message.option.chunk?;
+/// The name of a message whose sender wants to know that it is stored.
+fn chunk_of(message: super::message::Message<'_>) -> Option<Vec<u8>> {
+    message.option.chunk.map(<[u8]>::to_vec)
+}
+
+/// What tells the sender that a message is stored.
+fn ack_of(chunk: &[u8]) -> Vec<u8> {
     let mut writer = MsgpackWriter::default();
     writer.map(1).text(b"ack").raw(chunk);
-    Some(writer.into_bytes())
+    writer.into_bytes()
 }

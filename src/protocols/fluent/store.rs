@@ -8,8 +8,10 @@ use crate::bounds::Held;
 use crate::logs::{Guard, RecordRoom, RecordShape, RecordWriter, commit_held, room_for_lines};
 use crate::services::ServiceError;
 use observe::{Event, Fields, Level, Seldom};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use wire::msgpack::{MsgpackError, MsgpackReader};
 use wire::{DecompressError, Rejections, decompress_into};
 
@@ -52,6 +54,38 @@ impl Messages {
     }
 }
 
+/// Messages that are stored as one batch. One that its sender gave a name is alone: it arrives again
+/// if the acknowledgement is missed, maybe beside other messages, and is to count once.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) messages: Arc<Messages>,
+    pub(super) range: Range<usize>,
+    /// The name, as its sender encoded it.
+    pub(super) chunk: Option<Vec<u8>>,
+}
+
+impl Group {
+    /// The groups of messages with these names.
+    pub(super) fn of(messages: Messages, chunks: Vec<Option<Vec<u8>>>) -> Vec<Self> {
+        let messages = Arc::new(messages);
+        let mut groups: Vec<Self> = Vec::new();
+        for (index, chunk) in chunks.into_iter().enumerate() {
+            match groups.last_mut() {
+                Some(last) if last.chunk.is_none() && chunk.is_none() => last.range.end = index + 1,
+                _ => {
+                    let (messages, range) = (Arc::clone(&messages), index..index + 1);
+                    groups.push(Self { messages, range, chunk });
+                }
+            }
+        }
+        groups
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.messages.iter().skip(self.range.start).take(self.range.len())
+    }
+}
+
 /// What became of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -61,12 +95,23 @@ pub(super) enum Outcome {
     Stopping,
 }
 
-/// Stores messages, each of which is whole, and tries again while the store can't take them.
-pub(super) async fn store(fluent: &Arc<Fluent>, messages: &Arc<Messages>, stop: &Stop) -> Outcome {
+/// Stores messages, each of which is whole: all groups at once, so that they share syncs.
+pub(super) async fn store(fluent: &Arc<Fluent>, groups: Vec<Group>, stop: &Stop) -> Outcome {
+    let mut storing = JoinSet::new();
+    for group in groups {
+        let (fluent, stop) = (Arc::clone(fluent), stop.clone());
+        storing.spawn(async move { store_group(&fluent, &group, &stop).await });
+    }
+    let outcomes = storing.join_all().await;
+    if outcomes.contains(&Outcome::Stopping) { Outcome::Stopping } else { Outcome::Done }
+}
+
+/// Tries again while the store can't take them.
+async fn store_group(fluent: &Arc<Fluent>, group: &Group, stop: &Stop) -> Outcome {
     loop {
-        let Err(error) = attempt(fluent, messages).await else { return Outcome::Done };
+        let Err(error) = attempt(fluent, group).await else { return Outcome::Done };
         if !error.kind.is_retryable() {
-            DROPPED.add(&["store"], messages.len() as u64);
+            DROPPED.add(&["store"], group.range.len() as u64);
             if SAID.admits(fluent.services.clock.wall_ms()).is_some() {
                 observe::emit(&RecordsLost { reason: &error.message });
             }
@@ -79,13 +124,13 @@ pub(super) async fn store(fluent: &Arc<Fluent>, messages: &Arc<Messages>, stop: 
     }
 }
 
-async fn attempt(fluent: &Arc<Fluent>, messages: &Arc<Messages>) -> Result<(), ServiceError> {
+async fn attempt(fluent: &Arc<Fluent>, group: &Group) -> Result<(), ServiceError> {
     let held = fluent.services.request_memory.hold();
     let fill = {
-        let (fluent, messages) = (Arc::clone(fluent), Arc::clone(messages));
+        let (fluent, group) = (Arc::clone(fluent), group.clone());
         move |held: &Held, guard: &mut Guard<'_>| {
             let mut writing = Writing::new(&fluent);
-            for message in messages.iter() {
+            for message in group.iter() {
                 // What is malformed was found when the message was taken from its connection.
                 if let Ok(Some(message)) = parse(message) {
                     writing.message(&message, &fluent, held, guard)?;
@@ -94,7 +139,8 @@ async fn attempt(fluent: &Arc<Fluent>, messages: &Arc<Messages>) -> Result<(), S
             Ok(writing.rejected)
         }
     };
-    commit_held(&fluent.services, &fluent.settings.tenant.0, held, fill).await.map(drop)
+    let (tenant, origin) = (&fluent.settings.tenant.0, group.chunk.clone());
+    commit_held(&fluent.services, tenant, held, origin, fill).await.map(drop)
 }
 
 struct Writing<'f> {
@@ -214,8 +260,7 @@ impl<'f> Writing<'f> {
             // It was read as fields before, which would have failed.
             let _ = append_json(&mut MsgpackReader::new(record), 0, text);
         };
-        let time_ns = time_ns.unwrap_or(self.now_ns);
-        let written = self.writer.write(self.shape, time_ns, guard, whole);
+        let written = self.writer.write_dated(self.shape, (time_ns, self.now_ns), guard, whole);
         written.map_err(|bad| (bad.kind(), bad.to_string()))
     }
 }

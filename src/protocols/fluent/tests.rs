@@ -128,6 +128,23 @@ fn every_shape_of_a_message_becomes_lines_and_is_acknowledged() {
     }
 }
 
+/// A sender that misses an acknowledgement sends the message again, maybe beside others.
+#[test]
+fn a_message_that_its_sender_named_counts_once() {
+    let server = server(|_| {});
+    let named = |chunk| message(&[&event_time(), &record("x"), &option(chunk, None)]);
+    let unnamed = message(&[&event_time(), &record("x")]);
+    assert_eq!(send(&server, &named("a")).len(), 7);
+    let answers = send(&server, &[named("a"), unnamed.clone(), named("b"), named("a")].concat());
+    assert_eq!(answers.len(), 21, "all are acknowledged");
+    assert_eq!(server.lines().len(), 3, "two of other names, and one without");
+    send(&server, &unnamed);
+    assert_eq!(server.lines().len(), 4);
+    let undated = message(&[b"\xc0", &record("x"), &option("c", None)]);
+    send(&server, &[undated.clone(), undated].concat());
+    assert_eq!(server.lines().len(), 6, "these have the time of their arrival");
+}
+
 #[test]
 fn records_without_a_line_or_labels_and_times_of_other_kinds() {
     let server = server(|_| {});

@@ -32,6 +32,7 @@ fn parameters_and_headers_give_fields_other_places() {
         "{INSERT}?_msg_field=text&_time_field=t&_stream_fields=k.ns,none&ignore_fields=secret&extra_fields=dc%3Dseoul"
     );
     assert_eq!(server.send(&with_parameters, &[], line).status, 200);
+    server.forget_repeats();
     let headers = [
         ("vl-msg-field", "no,text"),
         ("vl-time-field", "t"),
@@ -42,6 +43,18 @@ fn parameters_and_headers_give_fields_other_places() {
     assert_eq!(server.send(INSERT, &headers, line).status, 200);
     let expected = r#"{k_ns="eu", service_name="unknown_service"} 1700000000000000000 "hello" app="shop" dc="seoul" detected_level="unknown""#;
     assert_eq!(server.lines(), [expected, expected]);
+}
+
+/// Without a time in the line, nobody can tell a line that arrives again from another one.
+#[test]
+fn lines_that_are_dated_on_arrival_count_each() {
+    let server = TestServer::new(|_| {});
+    for _ in 0..2 {
+        assert_eq!(server.send(INSERT, &[], r#"{"_msg":"x"}"#).status, 200);
+        let dated = r#"{"_msg":"dated","_time":"2023-11-14T22:13:20Z"}"#;
+        assert_eq!(server.send(INSERT, &[], dated).status, 200);
+    }
+    assert_eq!(server.lines().len(), 3);
 }
 
 #[test]

@@ -61,30 +61,37 @@ pub(crate) async fn commit<T: Send + 'static>(
         let (beside, refused) = fill(&call, guard)?;
         Ok((beside, refused, call.held))
     };
-    run(services, &tenant, filling).await
+    // A client that misses the answer sends the request again.
+    run(services, &tenant, Some(Vec::new()), filling).await
 }
 
-/// The same for what no request of HTTP brought.
+/// The same for what no request of HTTP brought. `origin` is the name by which a sender knows the batch
+/// when it sends it again; without one it counts as often as it arrives.
 pub(crate) async fn commit_held(
     services: &Arc<Services>,
     tenant: &TenantId,
     held: Held,
+    origin: Option<Vec<u8>>,
     fill: impl FnOnce(&Held, &mut Guard<'_>) -> Result<Rejections, ServiceError> + Send + 'static,
 ) -> Result<CommittedLogs, ServiceError> {
     let filling = move |guard: &mut Guard<'_>| {
         let refused = fill(&held, guard)?;
         Ok(((), refused, held))
     };
-    run(services, tenant, filling).await.map(|((), committed)| committed)
+    run(services, tenant, origin, filling).await.map(|((), committed)| committed)
 }
 
 async fn run<T: Send + 'static>(
     services: &Arc<Services>,
     tenant: &TenantId,
+    origin: Option<Vec<u8>>,
     fill: impl FnOnce(&mut Guard<'_>) -> Result<(T, Rejections, Held), ServiceError> + Send + 'static,
 ) -> Result<(T, CommittedLogs), ServiceError> {
     let logs = services.logs()?;
     let mut batch = logs.batch(tenant);
+    if let Some(origin) = origin {
+        batch.count_once(origin);
+    }
     let age_ms = services.log_retention.of(tenant).age_ms;
     let window = LogWindow::new(logs.retention_clock.range_ms(), age_ms, &services.log_options);
     let filling = {

@@ -357,6 +357,10 @@ impl<S: LogSink + ?Sized> LogSink for LogGuard<'_, S> {
         }
     }
 
+    fn dated_on_arrival(&mut self) {
+        self.sink.dated_on_arrival();
+    }
+
     fn line(&mut self, time_ns: i64, line: &[u8], fields: &[(&str, &str)]) {
         self.last_refusal = self.refusal(time_ns, line, fields);
         if let Some(refusal) = self.last_refusal {

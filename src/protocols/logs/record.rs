@@ -189,20 +189,35 @@ impl RecordWriter {
         self.stand_in = Some((name, value.to_owned()));
     }
 
-    /// Passes on the record as a line, without line breaks at its end. Its time is `time_ns` unless a field says another; `whole`
-    /// appends the record as text, to be the line where no field is.
+    /// Passes on the record as a line, without line breaks at its end. Its time is `now_ns` unless a field
+    /// says another; `whole` appends the record as text, to be the line where no field is.
     pub(crate) fn write<S: LogSink + ?Sized>(
         &mut self,
         shape: &RecordShape,
-        time_ns: i64,
+        now_ns: i64,
+        guard: &mut LogGuard<'_, S>,
+        whole: impl FnOnce(&mut String),
+    ) -> Result<(), BadRecord> {
+        self.write_dated(shape, (None, now_ns), guard, whole)
+    }
+
+    /// The same for a record to which its sender may have given a time beside its fields.
+    pub(crate) fn write_dated<S: LogSink + ?Sized>(
+        &mut self,
+        shape: &RecordShape,
+        (sent_ns, now_ns): (Option<i64>, i64),
         guard: &mut LogGuard<'_, S>,
         whole: impl FnOnce(&mut String),
     ) -> Result<(), BadRecord> {
         let (line, time) = self.sort(shape);
-        let time_ns = match time.and_then(|(_, index)| self.fields.get(index)) {
-            Some((name, value)) => time_of(name, value)?.unwrap_or(time_ns),
-            None => time_ns,
+        let named_ns = match time.and_then(|(_, index)| self.fields.get(index)) {
+            Some((name, value)) => time_of(name, value)?,
+            None => None,
         };
+        let time_ns = named_ns.or(sent_ns).unwrap_or_else(|| {
+            guard.dated_on_arrival();
+            now_ns
+        });
         if let Some((name, value)) = self.stand_in.as_ref().filter(|_| self.labels.is_empty()) {
             self.labels.push(name, value);
         }

@@ -69,11 +69,25 @@ fn every_encoding_is_taken() {
     ] {
         let answer = server.send(PUSH, &headers, body);
         assert_eq!((answer.status.as_u16(), answer.text()), (204, String::new()), "{headers:?}");
+        server.forget_repeats();
     }
     let lines = server.lines();
     let line = r#"{app="shop", service_name="shop"} 1700000000000000000 "level=warn x" detected_level="warn" trace_id="ab""#;
     assert_eq!((lines.len(), &*lines[0]), (9, line));
     assert!(lines.iter().all(|one| one == line), "{lines:?}");
+}
+
+#[test]
+fn a_push_that_arrives_again_counts_once() {
+    let server = TestServer::new(|_| {});
+    let push = |line: &str| json(&format!(r#"["{0}","{line}"],["{0}","{line}"]"#, at(0)));
+    let first = server.send_to_broken_disk(PUSH, &[JSON], push("a"));
+    assert_eq!(first.status, 503);
+    for line in ["a", "b", "a", "a"] {
+        assert_eq!(server.send(PUSH, &[JSON], push(line)).status, 204);
+    }
+    let count = |text| server.lines().iter().filter(|line| line.contains(text)).count();
+    assert_eq!((count("\"a\""), count("\"b\"")), (2, 2), "lines of one push count each");
 }
 
 #[test]
@@ -88,6 +102,7 @@ fn every_name_and_the_tenant() {
     ] {
         let headers = [("x-scope-orgid", "blue")];
         assert_eq!(server.send(&format!("POST {path}"), &headers, body.clone()).status, 204);
+        server.forget_repeats();
     }
     assert!(server.lines().iter().all(|line| line.starts_with("[blue] {a=\"b\"")));
     assert_eq!(server.lines().len(), 4);

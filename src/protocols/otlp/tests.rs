@@ -297,9 +297,11 @@ fn records_become_lines_over_http_and_grpc() {
     {
         let answer = server.send(&format!("POST {path}"), &[PROTOBUF], body.clone());
         assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+        server.forget_repeats();
     }
     let answer = server.send(LOGS_GRPC, &[], framed(&body, 0));
     assert_eq!((grpc_status(&answer).0.as_str(), answer.body), ("0", vec![0; 5]));
+    server.forget_repeats();
     let json = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},
         {"key":"host.name","value":{"stringValue":"h"}}]},"scopeLogs":[{"logRecords":[{"timeUnixNano":"1700000000000000000",
         "severityNumber":17,"body":{"stringValue":"hello"},"traceId":"ABABABABABABABABABABABABABABABAB"}]}]}]}"#;

@@ -109,5 +109,5 @@ async fn attempt(syslog: &Arc<Syslog>, batch: &Arc<Batch>) -> Result<(), Service
         }
         Ok(rejected)
     };
-    commit_held(services, &settings.tenant.0, held, fill).await.map(drop)
+    commit_held(services, &settings.tenant.0, held, None, fill).await.map(drop)
 }

@@ -136,6 +136,9 @@ impl<'o, 's, S: LogSink + ?Sized> Lines<'o, 's, S> {
             return;
         }
         let time_ns = [record.time_ns, record.observed_ns].into_iter().find(|time| *time != 0);
+        if time_ns.is_none() {
+            self.sink.dated_on_arrival();
+        }
         let time_ns =
             time_ns.map_or(self.options.now_ns, |time| time.try_into().unwrap_or(i64::MAX));
         let line = match &record.body {
