@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 /// An address that is free at the moment.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

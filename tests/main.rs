@@ -19,6 +19,7 @@ mod disk_full;
 mod hostile;
 mod house;
 mod kill_ledger;
+mod kill_logs;
 mod kill_metrics;
 mod limits;
 mod log_clients;
