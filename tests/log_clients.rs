@@ -1,9 +1,11 @@
 //! Clients that send logs, as their makers publish them: Elasticsearch's and OpenTelemetry's libraries of
 //! Python, handlers for Loki and Fluentd, Fluentd's library of Node with acknowledgements and a shared
-//! key, and the system's `logger`.
+//! key, the system's `logger`, and rsyslog.
 
 use crate::real_clients::install;
-use crate::support::{Folder, Server, ask, encoded, installed, root, run, skip, wait_for};
+use crate::support::{
+    Folder, PATIENCE, Server, ask, encoded, installed, root, run, skip, wait_for,
+};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::process::Command;
@@ -54,6 +56,27 @@ fn clients_of_python_send_lines() {
     }
     expected.sort();
     assert_eq!(lines(&server, "{service_name=\"clients\"}", expected.len()), expected);
+}
+
+/// Several connections at once, as fast as the client can.
+#[test]
+fn what_a_parallel_bulk_was_acknowledged_is_there() {
+    const COUNT: usize = 20_000;
+    let Some(packages) = install("parallel_bulk of Elasticsearch", "python", "python3") else {
+        return;
+    };
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let mut python = Command::new(packages.join("venv/bin/python"));
+    python.args(["-W", "ignore"]).arg(root().join("tests/clients/bulk.py"));
+    python.arg(server.address.to_string()).arg(COUNT.to_string());
+    let (code, out, words) = run(&mut python);
+    assert_eq!((code, out), (0, format!("{COUNT} acknowledged\n")), "{words}");
+    let query = encoded("sum(count_over_time({service_name=\"bulk\"}[1h]))");
+    let answer = ask(server.address, &format!("/loki/api/v1/query?query={query}"));
+    assert_eq!(answer["data"]["result"][0]["value"][1], COUNT.to_string());
+    let one = "{service_name=\"bulk\"} |= \"document 12345 of\"";
+    assert_eq!(lines(&server, one, 1), ["document 12345 of a bulk"]);
 }
 
 #[test]
@@ -110,4 +133,105 @@ fn the_systems_logger_sends_by_every_transport() {
     }
     expected.sort();
     assert_eq!(lines(&server, "{service_name=\"clients\"}", 4), expected);
+}
+
+/// Kills a program when the test ends.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What rsyslog is told: every line of a file goes out by each of its ways.
+fn rsyslog_settings(folder: &str, certificate: &str, addresses: [&str; 4]) -> String {
+    let port = |address: &str| address.rsplit(':').next().unwrap().to_owned();
+    let [http, udp, tcp, tls] = addresses.map(port);
+    format!(
+        r#"
+global(workDirectory="{folder}" defaultNetstreamDriverCAFile="{certificate}")
+module(load="imfile" mode="inotify")
+module(load="omelasticsearch")
+input(type="imfile" File="{folder}/lines.txt" Tag="rsyslog:" Severity="warning" Facility="local3")
+template(name="document" type="list" option.jsonf="on") {{
+  property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
+  property(outname="message" name="msg" format="jsonf")
+  constant(outname="service.name" value="elasticsearch" format="jsonf")
+}}
+template(name="udp" type="string" string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% host udp - - - %msg%")
+template(name="tcp" type="string" string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% host tcp - - - %msg%")
+action(type="omfwd" target="127.0.0.1" port="{udp}" protocol="udp" template="udp")
+action(type="omfwd" target="127.0.0.1" port="{tcp}" protocol="tcp" TCP_Framing="octet-counted" template="tcp")
+action(type="omfwd" target="127.0.0.1" port="{tls}" protocol="tcp" StreamDriver="gtls"
+  StreamDriverMode="1" StreamDriverAuthMode="x509/certvalid" template="RSYSLOG_TraditionalForwardFormat")
+action(type="omelasticsearch" server="127.0.0.1" serverport="{http}" usehttps="on"
+  tls.cacert="{certificate}" template="document" searchIndex="logs-rsyslog" searchType="" bulkmode="on"
+  action.resumeRetryCount="-1")
+"#
+    )
+}
+
+#[test]
+fn rsyslog_forwards_by_every_way() {
+    // The tests' own client speaks no TLS.
+    if !installed("dpkg") || !installed("curl") {
+        return skip("rsyslog", "there is no dpkg or no curl on the PATH");
+    }
+    let Some(packages) = install("rsyslog", "rsyslog", "apt-get") else { return };
+    let folder = Folder::new();
+    let (data, work) = (folder.path().join("data"), folder.path().join("rsyslog"));
+    std::fs::create_dir_all(&work).unwrap();
+    let fixture = |name: &str| root().join("tests/fixtures").join(name).display().to_string();
+    let certificate = fixture("tls.crt");
+    let (udp, tcp, tls) = (free_address(), free_address(), free_address());
+    let mut settings = Vec::new();
+    for (name, value) in [
+        ("syslog.udp_address", &udp),
+        ("syslog.tcp_address", &tcp),
+        ("syslog.tls_address", &tls),
+        ("tls.cert_file", &certificate),
+        ("tls.key_file", &fixture("tls.key")),
+    ] {
+        settings.extend(["--set".to_owned(), format!("{name}={value}")]);
+    }
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let server = Server::start_with(&data, &settings);
+    let address = server.address.to_string();
+    let words =
+        rsyslog_settings(&work.display().to_string(), &certificate, [&address, &udp, &tcp, &tls]);
+    std::fs::write(work.join("conf"), words).unwrap();
+    let expected: Vec<String> =
+        (0..100).map(|number| format!("line {number:03} of the file")).collect();
+    std::fs::write(work.join("lines.txt"), expected.join("\n") + "\n").unwrap();
+    let libraries = packages.join("rsyslog/usr/lib/x86_64-linux-gnu");
+    let mut rsyslog = Command::new(packages.join("rsyslog/usr/sbin/rsyslogd"));
+    rsyslog.arg("-n").arg("-f").arg(work.join("conf")).arg("-i").arg(work.join("pid"));
+    rsyslog.arg("-M").arg(libraries.join("rsyslog")).env("LD_LIBRARY_PATH", &libraries);
+    let _running = Running(rsyslog.spawn().unwrap());
+    for way in ["udp", "tcp", "rsyslog", "elasticsearch"] {
+        assert_eq!(lines_over_tls(&server, way, expected.len()), expected, "{way}");
+    }
+}
+
+/// The texts of the lines of a service, asked for by `curl`.
+fn lines_over_tls(server: &Server, service: &str, count: usize) -> Vec<String> {
+    let url = format!("https://{}/loki/api/v1/query_range", server.address);
+    let query = format!("query={{service_name=\"{service}\"}}");
+    let started = std::time::Instant::now();
+    loop {
+        let mut curl = Command::new("curl");
+        curl.args(["-skG", &url, "--data-urlencode", &query, "--data-urlencode", "limit=1000"]);
+        let answer: Value = serde_json::from_str(&run(&mut curl).1).unwrap();
+        let streams = answer["data"]["result"].as_array().unwrap().clone();
+        let values = streams.iter().flat_map(|stream| stream["values"].as_array().unwrap().clone());
+        let mut lines: Vec<String> =
+            values.map(|value: Value| value[1].as_str().unwrap().trim().to_owned()).collect();
+        lines.sort();
+        if lines.len() >= count || started.elapsed() > PATIENCE {
+            return lines;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Lives here: the traits, the real machine behind them, and a simulated one that can fail, tear
 //! and lose what was not synced, driven by a seed.
-//! Not here: file formats (wal, parts), sockets (server), anything asynchronous.
+//! Not here: file formats (wal, parts), sockets (server) but for what the kernel alone knows of them, anything asynchronous.
 //! Invariants: every path is relative to the data folder and can't leave it; a blob is either
 //! whole and synced or absent. `clippy.toml` forbids the standard library's own functions for these.
 //!
@@ -11,6 +11,7 @@
 
 mod blobs;
 mod clock;
+mod datagrams;
 mod disk;
 mod ids;
 mod process;
@@ -24,6 +25,7 @@ mod conformance;
 
 pub use blobs::{BlobInfo, BlobWriter, Blobs, DiskBlobs};
 pub use clock::{Clock, Moment, RealClock};
+pub use datagrams::{datagrams_dropped, set_receive_buffer};
 pub use disk::{AppendFile, Disk, DiskEntry, DiskLock, ReadFile, Space, check_path};
 pub use ids::Ids;
 pub use process::{ProcessStats, create_privately, host_name, memory_bytes, working_dir};

@@ -236,6 +236,10 @@ impl TestServer {
         self.clock.advance(Duration::from_secs(601));
     }
 
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
     /// From here on nothing can be stored.
     pub(crate) fn break_disk(&self) {
         self.disk.keep_failing(Operation::Append, Fault::Eio);

@@ -90,6 +90,21 @@ fn a_push_that_arrives_again_counts_once() {
     assert_eq!((count("\"a\""), count("\"b\"")), (2, 2), "lines of one push count each");
 }
 
+/// A line of the millisecond in which the query arrives is not in the future.
+#[test]
+fn the_next_query_has_the_line() {
+    let server = TestServer::new(|_| {});
+    server.advance(std::time::Duration::from_nanos(500_000));
+    let text = json(&format!(r#"["{NOW_MS}400000","just now"]"#));
+    assert_eq!(server.send(PUSH, &[JSON], text).status, 204);
+    for query in
+        ["query_range?query=%7Bapp%3D%22shop%22%7D", "series?match[]=%7Bapp%3D%22shop%22%7D"]
+    {
+        let answer = server.send(&format!("GET /loki/api/v1/{query}"), &[], "");
+        assert!(answer.text().contains("shop"), "{query}: {}", answer.text());
+    }
+}
+
 #[test]
 fn every_name_and_the_tenant() {
     let server = TestServer::new(|_| {});

@@ -27,8 +27,9 @@ static MESSAGES: CounterFamily = CounterFamily::new(
 );
 static DROPPED: CounterFamily = CounterFamily::new(
     "mirador_syslog_dropped_total",
-    "Messages of syslog that were lost: datagrams for which there was no memory, messages that are \
-     too long, and those that the store did not take.",
+    "Messages of syslog that were lost: datagrams that the kernel threw away before they were read, \
+     those for which there was no memory, messages that are too long, and those that the store did not \
+     take.",
     &["reason"],
 );
 static INSTRUMENTS: &[&dyn Metric] = &[&MESSAGES, &DROPPED];

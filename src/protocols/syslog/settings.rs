@@ -8,6 +8,9 @@ section! {
     SyslogSettings as "syslog" {
         /// The address for datagrams: `":5140"` takes the host of the main address.
         udp_address: String = String::new(),
+        /// How much the kernel keeps of datagrams that are not read yet, its own records of some 800 bytes
+        /// each included. Without the right to more (CAP_NET_ADMIN), `net.core.rmem_max` is the most.
+        udp_buffer: ByteSize = ByteSize::mib(16),
         /// The address for connections, with messages in lines or counted.
         tcp_address: String = String::new(),
         /// The address for encrypted connections; the certificate is that of `tls`.
