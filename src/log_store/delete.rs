@@ -9,12 +9,16 @@ use parts::{Manifest, Tombstone};
 use regex::bytes::Regex;
 use std::sync::Arc;
 
-const VERSION: u8 = 1;
+/// The version of deletes with exceptions. Others are written as version 1, which every Mirador reads.
+const VERSION: u8 = 2;
+const WITHOUT_EXCEPTIONS: u8 = 1;
 
 /// The lines that match all of it.
 #[derive(Clone, Debug)]
 pub struct LogDelete {
     pub matchers: Vec<Matcher>,
+    /// Streams that match all of one of these are left alone.
+    pub except: Vec<Vec<Matcher>>,
     pub conditions: Vec<Condition>,
     /// How the delete was asked for, to be shown to people.
     pub text: String,
@@ -49,9 +53,12 @@ const OPS: [MatchOp; 4] = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, Ma
 impl LogDelete {
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = ByteWriter::default();
-        writer.u8(VERSION);
-        writer.varint(self.matchers.len() as u64);
-        self.matchers.iter().for_each(|matcher| write_matcher(matcher, &mut writer));
+        writer.u8(if self.except.is_empty() { WITHOUT_EXCEPTIONS } else { VERSION });
+        write_matchers(&self.matchers, &mut writer);
+        if !self.except.is_empty() {
+            writer.varint(self.except.len() as u64);
+            self.except.iter().for_each(|matchers| write_matchers(matchers, &mut writer));
+        }
         writer.varint(self.conditions.len() as u64);
         self.conditions.iter().for_each(|condition| write_condition(condition, &mut writer));
         writer.text(&self.text);
@@ -66,18 +73,33 @@ impl LogDelete {
     fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = ByteReader::new(bytes);
         let newer = reader.value_error("a delete of a newer version");
-        if reader.u8()? != VERSION {
+        let version = reader.u8()?;
+        if !(WITHOUT_EXCEPTIONS..=VERSION).contains(&version) {
             return Err(newer);
         }
-        let count = reader.length(reader.remaining())?;
-        let matchers = (0..count).map(|_| read_matcher(&mut reader)).collect::<Result<_, _>>()?;
+        let matchers = read_matchers(&mut reader)?;
+        let mut except = Vec::new();
+        if version > WITHOUT_EXCEPTIONS {
+            let count = reader.length(reader.remaining())?;
+            except = (0..count).map(|_| read_matchers(&mut reader)).collect::<Result<_, _>>()?;
+        }
         let count = reader.length(reader.remaining())?;
         let conditions =
             (0..count).map(|_| read_condition(&mut reader)).collect::<Result<_, _>>()?;
         let text = reader.text()?.to_owned();
         reader.finish()?;
-        Ok(Self { matchers, conditions, text })
+        Ok(Self { matchers, except, conditions, text })
     }
+}
+
+fn write_matchers(matchers: &[Matcher], writer: &mut ByteWriter) {
+    writer.varint(matchers.len() as u64);
+    matchers.iter().for_each(|matcher| write_matcher(matcher, writer));
+}
+
+fn read_matchers(reader: &mut ByteReader<'_>) -> Result<Vec<Matcher>, DecodeError> {
+    let count = reader.length(reader.remaining())?;
+    (0..count).map(|_| read_matcher(reader)).collect()
 }
 
 fn write_matcher(matcher: &Matcher, writer: &mut ByteWriter) {
@@ -145,6 +167,7 @@ pub(crate) struct LogDeletes(Vec<(TimeRange, PreparedDelete)>);
 #[derive(Clone, Debug)]
 pub(crate) struct PreparedDelete {
     matchers: Vec<Matcher>,
+    except: Vec<Vec<Matcher>>,
     pub(crate) conditions: Vec<Prepared>,
 }
 
@@ -164,9 +187,10 @@ impl LogDeletes {
 
     fn read<'t>(tombstones: impl Iterator<Item = &'t Tombstone>) -> Result<Self, StoreError> {
         let read = |tombstone: &Tombstone| {
-            let LogDelete { matchers, conditions, .. } = LogDelete::decode(&tombstone.matcher)?;
+            let LogDelete { matchers, except, conditions, .. } =
+                LogDelete::decode(&tombstone.matcher)?;
             let conditions = conditions.iter().map(Prepared::of).collect();
-            Ok((tombstone.time, PreparedDelete { matchers, conditions }))
+            Ok((tombstone.time, PreparedDelete { matchers, except, conditions }))
         };
         tombstones.map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -183,7 +207,8 @@ impl LogDeletes {
 
 impl PreparedDelete {
     pub(crate) fn concerns(&self, labels: &Labels) -> bool {
-        matches_all(&self.matchers, labels)
+        let is_excepted = |matchers: &Vec<Matcher>| matches_all(matchers, labels);
+        matches_all(&self.matchers, labels) && !self.except.iter().any(is_excepted)
     }
 }
 
@@ -194,7 +219,8 @@ mod tests {
 
     #[test]
     fn deletes_come_back() {
-        let delete = LogDelete {
+        let mut delete = LogDelete {
+            except: Vec::new(),
             matchers: vec![Matcher::equal("app", "a"), Matcher::not_equal("b", "")],
             conditions: vec![
                 Condition::Contains {
@@ -207,8 +233,13 @@ mod tests {
             ],
             text: "{app=\"a\"} |= \"x\"".to_owned(),
         };
-        let back = LogDelete::decode(&delete.encode()).unwrap();
-        assert_eq!(format!("{back:?}"), format!("{delete:?}"));
+        for (version, except) in [(1, vec![]), (2, vec![vec![Matcher::equal("c", "d")], vec![]])] {
+            delete.except = except;
+            let bytes = delete.encode();
+            assert_eq!(bytes[0], version);
+            let back = LogDelete::decode(&bytes).unwrap();
+            assert_eq!(format!("{back:?}"), format!("{delete:?}"));
+        }
     }
 
     proptest! {

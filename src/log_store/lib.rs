@@ -17,6 +17,7 @@ mod batch;
 mod condition;
 mod delete;
 mod error;
+mod expiry;
 mod flush;
 mod head;
 mod identifier;
@@ -37,6 +38,7 @@ pub use columns::{ABSENT, TextColumn, TextList};
 pub use condition::Condition;
 pub use delete::{KnownDelete, LogDelete};
 pub use error::StoreError;
+pub use expiry::{Expired, StreamRule, StreamRules};
 pub use lines::{
     Answer, Found, FoundTexts, InTemplate, LineText, Template, TextCondition, TextNumber,
     TextReader, TextTest, WantedText,

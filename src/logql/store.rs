@@ -117,7 +117,8 @@ pub fn delete_of(query: &str, regexes: &mut RegexBudget) -> Result<LogDelete, Pa
     let log = parse_log(query, regexes)?;
     let conditions = line_conditions(&log).map_err(|error| error.in_query(query))?;
     let conditions = conditions.iter().map(condition).collect();
-    Ok(LogDelete { matchers: log.matchers, conditions, text: query.to_owned() })
+    let (except, text) = (Vec::new(), query.to_owned());
+    Ok(LogDelete { matchers: log.matchers, except, conditions, text })
 }
 
 struct Stored {

@@ -6,7 +6,7 @@
 use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
 use ingest::{Gateway, IngestError, RetentionClock};
-use log_store::{LogBatch, LogStore};
+use log_store::{LogBatch, LogStore, StreamRules};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
 use model::{ErrorKind, NoRoom, TenantId};
 use platform::Clock;
@@ -178,6 +178,8 @@ pub struct Services {
     pub metric_retention: PerTenant<Kept>,
     /// How old a line may be to be stored.
     pub log_retention: PerTenant<Kept>,
+    /// The same for single streams.
+    pub log_rules: PerTenant<Arc<StreamRules>>,
     /// The running configuration as YAML, without secrets.
     pub config_text: String,
     /// Every setting by its name (`retention.metrics`), with its value as text.
@@ -203,6 +205,7 @@ impl Services {
             query_memory: Arc::new(Budget::new(usize::MAX)),
             metric_retention: PerTenant::default(),
             log_retention: PerTenant::default(),
+            log_rules: PerTenant::default(),
             config_text: String::new(),
             settings: Vec::new(),
             machine: Machine::default(),

@@ -118,6 +118,7 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     services.logql.limits.memory_max = services.logql.limits.memory_max.min(query_memory);
     services.metric_retention = config.metric_retention();
     services.log_retention = config.log_retention();
+    services.log_rules = config.log_rules();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
     services.settings = config.flat();

@@ -20,5 +20,6 @@ pub mod routes;
 mod serve;
 mod snapshots;
 mod stores;
+mod stream_retention;
 
 pub use app::VERSION;

@@ -4,12 +4,13 @@ use crate::access::AccessBook;
 use crate::config::{Config, StorageSettings, WalSettings, WalSync};
 use crate::probe::{Probe, ProbeStore};
 use crate::snapshots::Snapshots;
+use crate::stream_retention::StreamRetention;
 use catalog::CatalogError;
 use engine::{Engine, EngineError, HeadMemory, MergeRequest, TenantLimit};
 use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
 use log_store::LogStore;
 use metric_store::{MetricStore, StoreSettings};
-use model::{Signal, TenantId};
+use model::{ErrorKind, Signal, TenantId};
 use observe::Notice;
 use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space, memory_bytes};
@@ -73,7 +74,7 @@ pub struct Stores {
     pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
     metric_retention: PerTenant<Kept>,
-    log_retention: PerTenant<Kept>,
+    stream_retention: StreamRetention,
     retention_size: SizeLimit,
 }
 
@@ -109,6 +110,12 @@ impl Stores {
             working: Mutex::default(),
         });
         let disk = disk.clone();
+        let stream_retention = StreamRetention::new(
+            log_store.clone(),
+            Arc::clone(&gateway),
+            disk.clone(),
+            config.log_rules(),
+        );
         Ok(Self {
             access,
             gateway,
@@ -119,7 +126,7 @@ impl Stores {
             probe,
             disk,
             metric_retention: config.metric_retention(),
-            log_retention: config.log_retention(),
+            stream_retention,
             retention_size: config.retention.size,
         })
     }
@@ -149,19 +156,21 @@ impl Stores {
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
         let total = || self.disk.space().ok().map(|space| space.total);
         let bytes_max = self.retention_size.bytes(total);
-        let oldest = |kept: &Kept| kept.age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
+        let oldest = |age_ms: &Option<i64>| age_ms.map(|age_ms| now_ms.saturating_sub(age_ms));
+        let metrics = ages(&self.metric_retention);
         // The probe's records, which are for tests, are kept as long as metrics.
         let kept = [
-            (Signal::Metrics, &self.metric_retention),
-            (Signal::Probe, &self.metric_retention),
-            (Signal::Logs, &self.log_retention),
+            (Signal::Metrics, metrics.clone()),
+            (Signal::Probe, metrics),
+            (Signal::Logs, self.stream_retention.longest()),
         ];
-        let of_all = |(signal, kept): &(Signal, &PerTenant<Kept>)| {
+        let of_all = |(signal, kept): &(Signal, PerTenant<Option<i64>>)| {
             oldest(&kept.default).map(|oldest_ms| (*signal, oldest_ms))
         };
-        let of_tenants = |(signal, kept): &(Signal, &PerTenant<Kept>)| {
-            let of_tenant =
-                |(tenant, kept): (&TenantId, &Kept)| ((tenant.clone(), *signal), oldest(kept));
+        let of_tenants = |(signal, kept): &(Signal, PerTenant<Option<i64>>)| {
+            let of_tenant = |(tenant, age_ms): (&TenantId, &Option<i64>)| {
+                ((tenant.clone(), *signal), oldest(age_ms))
+            };
             kept.own.iter().map(of_tenant).collect::<Vec<_>>()
         };
         Retention {
@@ -175,7 +184,15 @@ impl Stores {
     /// Drops what may not be kept any more. Answers how many parts.
     pub async fn retain(self: &Arc<Self>) -> Result<usize, EngineError> {
         let stores = Arc::clone(self);
-        self.maintenance.retain(move |now_ms| stores.retention(now_ms)).await
+        let now_ms = self.maintenance.retention_time();
+        let deleting =
+            tokio::task::spawn_blocking(move || stores.stream_retention.carry_out(now_ms));
+        let deleted = deleting.await;
+        let stores = Arc::clone(self);
+        let dropped = self.maintenance.retain(move |now_ms| stores.retention(now_ms)).await;
+        let panicked = |_| EngineError::new(ErrorKind::Bug, "the deletes of retention panicked");
+        deleted.map_err(panicked)??;
+        dropped
     }
 
     /// Records the time of retention about once an hour, for the next start. Blocking.
@@ -251,6 +268,11 @@ impl Engines {
         let maintenance = Arc::new(maintenance);
         Ok(Self { files, metric_store, log_store, probe, maintenance })
     }
+}
+
+fn ages(kept: &PerTenant<Kept>) -> PerTenant<Option<i64>> {
+    let own = kept.own.iter().map(|(tenant, kept)| (tenant.clone(), kept.age_ms));
+    PerTenant { default: kept.default.age_ms, own: own.collect() }
 }
 
 /// An unreadable file counts as a missing one: retention is only more careful without it.

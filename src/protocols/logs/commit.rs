@@ -93,7 +93,8 @@ async fn run<T: Send + 'static>(
         batch.count_once(origin);
     }
     let age_ms = services.log_retention.of(tenant).age_ms;
-    let window = LogWindow::new(logs.retention_clock.range_ms(), age_ms, &services.log_options);
+    let window = LogWindow::new(logs.retention_clock.range_ms(), age_ms, &services.log_options)
+        .with_rules(services.log_rules.of(tenant));
     let filling = {
         let services = Arc::clone(services);
         move || {

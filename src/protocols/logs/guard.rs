@@ -7,8 +7,10 @@
 use super::level::Level;
 use super::settings::LogOptions;
 use chrono::{DateTime, SecondsFormat};
+use log_store::StreamRules;
 use model::{Labels, write_label};
 use observe::{Counter, CounterFamily, Metric};
+use std::sync::Arc;
 use wire::{LogSink, PairList, Rejections};
 
 static REFUSED: CounterFamily = CounterFamily::new(
@@ -40,10 +42,14 @@ const MILLI_NS: i64 = 1_000_000;
 const SHOWN_MAX: usize = 300;
 
 /// The times that can be stored, both ends included.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LogWindow {
     oldest_ns: i64,
     latest_ns: i64,
+    /// The earliest time that it may be now.
+    now_ms: i64,
+    /// Where streams are not all kept alike.
+    rules: Option<Arc<StreamRules>>,
 }
 
 impl LogWindow {
@@ -51,13 +57,30 @@ impl LogWindow {
     /// kept. While the wall clock is distrusted, only what is too old or too new by any clock is
     /// refused, because senders drop what is refused.
     pub(crate) fn new(now_ms: (i64, i64), age_ms: Option<i64>, options: &LogOptions) -> Self {
-        let oldest_ms = age_ms.map_or(i64::MIN, |age_ms| now_ms.0.saturating_sub(age_ms));
         let latest_ms = now_ms.1.saturating_add(options.future_grace_ms);
         Self {
-            oldest_ns: oldest_ms.saturating_mul(MILLI_NS).max(TIME_MIN_NS),
+            oldest_ns: oldest_ns(now_ms.0, age_ms),
             latest_ns: latest_ms.saturating_mul(MILLI_NS).min(TIME_MAX_NS),
+            now_ms: now_ms.0,
+            rules: None,
         }
     }
+
+    /// The same where single streams have ages of their own.
+    pub(crate) fn with_rules(self, rules: &Arc<StreamRules>) -> Self {
+        let rules = (!rules.rules.is_empty()).then(|| Arc::clone(rules));
+        Self { rules, ..self }
+    }
+
+    fn oldest_of(&self, labels: &[u8]) -> i64 {
+        let Some(rules) = &self.rules else { return self.oldest_ns };
+        oldest_ns(self.now_ms, rules.age_of(&Labels::from_canonical(labels)))
+    }
+}
+
+fn oldest_ns(now_ms: i64, age_ms: Option<i64>) -> i64 {
+    let oldest_ms = age_ms.map_or(i64::MIN, |age_ms| now_ms.saturating_sub(age_ms));
+    oldest_ms.saturating_mul(MILLI_NS).max(TIME_MIN_NS)
 }
 
 /// Why a line is refused.
@@ -98,6 +121,8 @@ pub(crate) struct LogGuard<'a, S: ?Sized> {
     sink: &'a mut S,
     options: &'a LogOptions,
     window: LogWindow,
+    /// The earliest time of lines of the stream.
+    oldest_ns: i64,
     /// Whether streams without labels are refused.
     needs_labels: bool,
     /// The labels as the protocol gave them, and as they are passed on.
@@ -121,6 +146,7 @@ impl<'a, S: LogSink + ?Sized> LogGuard<'a, S> {
         let mut guard = Self {
             sink,
             options,
+            oldest_ns: window.oldest_ns,
             window,
             needs_labels: false,
             given: Vec::new(),
@@ -183,6 +209,7 @@ impl<'a, S: LogSink + ?Sized> LogGuard<'a, S> {
             Some(service) => append_with_service(&parsed, service, labels),
             None => labels.extend_from_slice(given),
         }
+        self.oldest_ns = self.window.oldest_of(labels);
         self.is_told = false;
     }
 
@@ -191,7 +218,7 @@ impl<'a, S: LogSink + ?Sized> LogGuard<'a, S> {
         if self.stream_refusal.is_some() {
             return self.stream_refusal;
         }
-        if time_ns < window.oldest_ns {
+        if time_ns < self.oldest_ns {
             return Some(Refusal::TooOld(time_ns));
         }
         if time_ns > window.latest_ns {
@@ -208,7 +235,7 @@ impl<'a, S: LogSink + ?Sized> LogGuard<'a, S> {
     }
 
     fn describe(&self, refusal: Refusal) -> String {
-        let Self { options, window, .. } = self;
+        let options = self.options;
         let stream = shown_stream(&self.given);
         let label = |index: usize| {
             let labels = Labels::from_canonical(&self.given);
@@ -238,7 +265,7 @@ impl<'a, S: LogSink + ?Sized> LogGuard<'a, S> {
                 "entry for stream '{stream}' has timestamp too old: {}, oldest acceptable timestamp \
                  is: {}",
                 shown_time(time_ns),
-                shown_time(window.oldest_ns)
+                shown_time(self.oldest_ns)
             ),
             Refusal::TooNew(time_ns) => format!(
                 "entry for stream '{stream}' has timestamp too new: {} (logs.creation_grace_period)",

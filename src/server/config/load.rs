@@ -130,10 +130,13 @@ fn set(table: &mut Table, key: &str, text: &str, origin: &str) -> Result<(), Con
     }
     let string = Value::String(text.to_owned());
     let parsed = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
-    let candidates = [parsed, Some(string.clone())];
+    // What is no text, such as a list, is told of as what it is.
+    let shown = parsed.clone().filter(|value| value.is_array() || value.is_table());
+    let shown = shown.unwrap_or_else(|| string.clone());
+    let candidates = [parsed, Some(string)];
     let value = candidates.into_iter().flatten().find(|v| try_value(section, setting, v).is_ok());
     let Some(value) = value else {
-        let message = try_value(section, setting, &string).expect_err("no candidate was accepted");
+        let message = try_value(section, setting, &shown).expect_err("no candidate was accepted");
         return Err(invalid(origin, &format!("{section}.{setting}: {message}")));
     };
     let body = table.entry(section).or_insert_with(|| Value::Table(Table::new()));

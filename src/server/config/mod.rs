@@ -8,6 +8,7 @@
 mod docs;
 mod load;
 mod settings;
+mod stream_retention;
 mod yaml;
 
 pub use docs::{example_file, reference_page};

@@ -1,5 +1,7 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
+use super::stream_retention::StreamRetention;
+use log_store::StreamRules;
 use metric_store::Limits;
 use model::TenantId;
 use platform::threads::Helpers;
@@ -10,7 +12,9 @@ use protocols::settings::{ByTenant, ByteSize, HumanDuration, SectionDoc, Setting
 use protocols::{Kept, PerTenant};
 use query::PoolSettings;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Whether requests must say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -219,6 +223,11 @@ section! {
         /// Log lines older than this are dropped, and lines that arrive older are refused. `"0s"`
         /// keeps everything.
         logs: HumanDuration = HumanDuration::from_secs(30 * 86_400),
+        /// Instead of `logs` for single streams, as with Loki's `retention_stream`:
+        /// `[{ selector = '{app="debug"}', period = "1d", priority = 1 }]`. Of entries that match a stream the one with
+        /// the highest priority counts, and of those the first; `tenant = "team-a"` limits an entry to a
+        /// tenant. Lines go within an eighth of their period, an hour to a day, after it.
+        logs_streams: Vec<StreamRetention> = Vec::new(),
         /// The oldest days of all signals and tenants are dropped when the data folder (parts,
         /// quarantined ones too, the write-ahead log, snapshots) passes this size: a share of the
         /// disk, a size, or `"off"`.
@@ -368,6 +377,28 @@ impl Config {
     pub fn log_retention(&self) -> PerTenant<Kept> {
         let settings = ["retention.logs", "tenants.retention_logs"];
         kept(self.retention.logs, &self.tenants.retention_logs, settings)
+    }
+
+    /// The same for single streams of each tenant.
+    pub fn log_rules(&self) -> PerTenant<Arc<StreamRules>> {
+        let kept = self.log_retention();
+        let mut entries: Vec<_> = self.retention.logs_streams.iter().collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.priority));
+        let rules_of = |tenant: Option<&TenantId>, kept: &Kept| {
+            let is_of = |entry: &&&StreamRetention| {
+                entry.tenant.as_ref().is_none_or(|of| Some(&of.0) == tenant)
+            };
+            let rules = entries.iter().filter(is_of).map(|entry| entry.rule(age_ms(entry.period)));
+            Arc::new(StreamRules { rules: rules.collect(), rest_ms: kept.age_ms })
+        };
+        let named = entries.iter().filter_map(|entry| entry.tenant.as_ref().map(|of| of.0.clone()));
+        let own: BTreeSet<TenantId> = named.chain(kept.own.keys().cloned()).collect();
+        let of_tenant = |tenant: TenantId| {
+            let rules = rules_of(Some(&tenant), kept.of(&tenant));
+            (tenant, rules)
+        };
+        let default = rules_of(None, &kept.default);
+        PerTenant { default, own: own.into_iter().map(of_tenant).collect() }
     }
 
     /// What each tenant may have of metrics.

@@ -80,7 +80,7 @@ impl Wanted {
 
     pub(crate) fn delete(&self) -> LogDelete {
         let (matchers, conditions) = (self.matchers.clone(), self.conditions.clone());
-        LogDelete { matchers, conditions, text: String::new() }
+        LogDelete { matchers, except: Vec::new(), conditions, text: String::new() }
     }
 
     pub(crate) fn select(&self, store: &LogStore, tenant: &TenantId, order: Order) -> Selection {
