@@ -102,6 +102,21 @@ fn what_is_too_much_is_refused_by_the_name_of_its_limit() {
 }
 
 #[test]
+fn streams_are_bounded_until_the_next_flush() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "logs.max_streams=10"]);
+    for app in 0..10 {
+        assert_eq!(push(&server, &format!("a{app}"), 1, "x", Map::new()).status, 204);
+    }
+    let reply = push(&server, "a10", 1, "x", Map::new());
+    refused(&reply, 503, "limit `logs.max_streams` reached: tenant default writes to 10 streams");
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(push(&server, "a3", 2, "x", Map::new()).status, 204, "known streams go on");
+    assert_eq!(server.post("/-/flush", b"").status, 200);
+    assert_eq!(push(&server, "a10", 1, "x", Map::new()).status, 204);
+}
+
+#[test]
 fn a_line_may_have_thousands_of_fields_where_that_is_set() {
     let folder = Folder::new();
     let more = [

@@ -3,7 +3,7 @@
 
 use crate::lines::{Line, Wanted, labels_of, lines_of, read, sorted};
 use crate::world::{DAY_NS, TODAY_NS, World};
-use log_store::{Condition, NO_TEXTS, Needs, Order, Scratch, Select, Selection, Steps};
+use log_store::{Condition, LogDelete, NO_TEXTS, Needs, Order, Scratch, Select, Selection, Steps};
 use model::{MatchOp, Matcher, TimeUnit};
 use platform::sim::{SimClock, SimDisk};
 use proptest::prelude::*;
@@ -19,7 +19,8 @@ enum Step {
     Flush,
     Merge(bool),
     Reopen,
-    Delete(Wanted),
+    /// Except for lines of these streams.
+    Delete(Wanted, Vec<u32>),
     Select(Wanted),
 }
 
@@ -118,7 +119,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Flush),
         2 => any::<bool>().prop_map(Step::Merge),
         1 => Just(Step::Reopen),
-        1 => any_wanted().prop_map(|wanted| Step::Delete(Wanted { identifier: None, ..wanted })),
+        1 => (any_wanted(), prop::collection::vec(0u32..6, 0..3)).prop_map(|(wanted, except)| {
+            Step::Delete(Wanted { identifier: None, ..wanted }, except)
+        }),
         4 => any_wanted().prop_map(Step::Select),
     ]
 }
@@ -279,9 +282,12 @@ fn run(steps: Vec<Step>, seed: u64) {
                 drop(world);
                 world = World::open(disk.clone(), clock.clone(), seed + number as u64 + 1).unwrap();
             }
-            Step::Delete(wanted) => {
-                world.delete(wanted.time, wanted.delete()).unwrap();
-                lines.retain(|line| !wants(&wanted, line));
+            Step::Delete(wanted, except) => {
+                let of_app = |app: &u32| vec![Matcher::equal("app", &format!("a{app}"))];
+                let delete =
+                    LogDelete { except: except.iter().map(of_app).collect(), ..wanted.delete() };
+                world.delete(wanted.time, delete).unwrap();
+                lines.retain(|line| !wants(&wanted, line) || except.contains(&line.app));
             }
             Step::Select(wanted) => {
                 let mut expected: Vec<Line> =
