@@ -105,8 +105,9 @@ pub struct FoundTexts {
     /// A code for each of the rows that were asked for, in their order: the place of its text or number,
     /// or [`ABSENT`].
     pub codes: Vec<u32>,
+    /// Equal ones may stand in several places.
     pub texts: TextList,
-    /// In place of texts. Equal ones may stand in several places.
+    /// In place of texts.
     pub numbers: Vec<f64>,
     /// The places in `codes` of rows whose lines can't be read; their code is [`ABSENT`].
     pub failed: Vec<u32>,
@@ -221,9 +222,14 @@ pub(crate) fn rows_where<P: ColumnPages>(
     Ok(rows)
 }
 
+/// Codes from here to twice this are places in `Values::unlike`.
+const UNLIKE: u32 = 1 << 30;
+
 /// What was found so far.
 struct Values {
     texts: Interner,
+    /// Texts of columns in which few are equal: telling them apart would cost more than it saves.
+    unlike: TextList,
     /// Where numbers are wanted.
     number: Option<Arc<dyn TextNumber>>,
     numbers: Vec<f64>,
@@ -232,13 +238,24 @@ struct Values {
 
 impl Values {
     fn of(wanted: &WantedText) -> Self {
-        let (number, numbers) = (wanted.number.clone(), Vec::new());
-        Self { texts: Interner::default(), number, numbers, text: Vec::new() }
+        Self {
+            texts: Interner::default(),
+            unlike: TextList::default(),
+            number: wanted.number.clone(),
+            numbers: Vec::new(),
+            text: Vec::new(),
+        }
     }
 
     fn finish(self, found: &mut FoundTexts) {
         found.texts = self.texts.into_texts();
         found.numbers = self.numbers;
+        if !self.unlike.is_empty() {
+            let before = found.texts.len() as u32;
+            let unlike = found.codes.iter_mut().filter(|code| (UNLIKE..2 * UNLIKE).contains(*code));
+            unlike.for_each(|code| *code = *code - UNLIKE + before);
+            self.unlike.iter().for_each(|text| found.texts.push(text));
+        }
     }
 
     fn of_line(&mut self, reader: &mut dyn TextReader, line: &[u8]) -> u32 {
@@ -259,6 +276,15 @@ impl Values {
                 None => NO_NUMBER,
             },
         }
+    }
+
+    /// The same where the text is hardly one that was found before.
+    fn of_unlike_text(&mut self) -> u32 {
+        if self.number.is_some() {
+            return self.of_text();
+        }
+        self.unlike.push(&self.text);
+        UNLIKE + self.unlike.len() as u32 - 1
     }
 
     fn of_number(&mut self, number: f64) -> u32 {
@@ -380,9 +406,16 @@ impl<'l, P: ColumnPages> Finder<'l, P> {
                 Ok(*known)
             }
             SlotTexts::Numbers(numbers, shape) if answer != Answer::Part => {
-                match self.values.of_packed(numbers[ordinal], shape) {
-                    Some(code) => Ok(code),
-                    None => self.code_of(place, answer, ordinal),
+                let number = numbers[ordinal];
+                if let Some(code) = self.values.of_packed(number, shape) {
+                    return Ok(code);
+                }
+                let text = &mut self.values.text;
+                text.clear();
+                shape.append(number, text);
+                match self.reader.is_verbatim(answer, text) {
+                    true => Ok(self.values.of_unlike_text()),
+                    false => self.code_of(place, answer, ordinal),
                 }
             }
             SlotTexts::Numbers(..) | SlotTexts::Texts => self.code_of(place, answer, ordinal),

@@ -257,10 +257,14 @@ impl TextReader for LabelReader<'_> {
     fn is_verbatim(&self, answer: Answer, text: &[u8]) -> bool {
         match answer {
             Answer::Part => false,
-            Answer::Quoted => memchr::memchr(b'\\', text).is_none() && is_text(text),
-            Answer::Bare => is_text(text) && !(self.is_json() && text == b"null"),
+            Answer::Quoted => memchr::memchr(b'\\', text).is_none() && is_as_it_is(text),
+            Answer::Bare => is_as_it_is(text) && !(self.is_json() && text == b"null"),
         }
     }
+}
+
+fn is_as_it_is(text: &[u8]) -> bool {
+    text.is_ascii() || is_text(text)
 }
 
 /// Whether a slot is what stands between quotes.
