@@ -1,13 +1,13 @@
 //! A filter over the distinct texts of a column, which says that a text is not one of them without reading
 //! the column: for texts of one length such as `u012345`, of which a search names all of it.
 //!
-//! A Bloom filter: about one absent text in twenty is not ruled out.
+//! A Bloom filter: about one absent text in a hundred is not ruled out.
 
 use codec::{ByteReader, ByteWriter, DecodeError, xxh3_64};
 
 /// Bits for each text, and how many of them a text sets.
-const BITS_PER_TEXT: usize = 6;
-const BITS_SET: u64 = 4;
+const BITS_PER_TEXT: usize = 10;
+const BITS_SET: u64 = 6;
 
 /// Of fewer texts a column is read quickly, and a search of more columns costs more than it saves.
 pub(super) const TEXTS_MIN: usize = 256;

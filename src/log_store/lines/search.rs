@@ -16,7 +16,7 @@ use crate::row_set::RowSet;
 use columns::{ABSENT, TextList, UUID_LENGTH, identifier};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// A text that is searched for.
 #[derive(Clone, Debug)]
@@ -266,8 +266,20 @@ fn templates_with(directory: &LinesDirectory, needle: &Needle) -> RowSet {
     }
 }
 
+/// Rows of so few templates are looked for one template after the other.
+const FEW_TEMPLATES: usize = 4;
+
 /// The rows that were found; `templates` are those of all rows.
 fn rows_of_templates(templates: &[u16], found: &[Found]) -> RowSet {
+    let is_found = |template: &usize| !matches!(found[*template], Found::None);
+    let few: Vec<usize> = (0..found.len()).filter(is_found).take(FEW_TEMPLATES + 1).collect();
+    if few.len() <= FEW_TEMPLATES {
+        let mut rows = RowSet::none(templates.len());
+        few.iter().for_each(|template| {
+            insert_rows_of(*template as u16, templates, &found[*template], &mut rows);
+        });
+        return rows;
+    }
     // Small, because it is looked at for each row.
     let is_any: Vec<bool> = found.iter().map(|found| !matches!(found, Found::None)).collect();
     let mut next = vec![0u32; found.len()];
@@ -279,6 +291,27 @@ fn rows_of_templates(templates: &[u16], found: &[Found]) -> RowSet {
         next[template] += 1;
         found[template].has(next[template] as usize - 1)
     })
+}
+
+/// Rows that are compared with a template at once.
+const CHUNK: usize = 64;
+
+/// Inserts the rows of one template that were found.
+fn insert_rows_of(template: u16, templates: &[u16], found: &Found, rows: &mut RowSet) {
+    let mut ordinal = 0;
+    for (chunk, start) in templates.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+        let count = chunk.iter().filter(|of_row| **of_row == template).count();
+        let next = ordinal + count;
+        if count > 0 && found.has_any(ordinal..next) {
+            let of_template = chunk.iter().zip(start..).filter(|(it, _)| **it == template);
+            for ((_, row), ordinal) in of_template.zip(ordinal..) {
+                if found.has(ordinal) {
+                    rows.insert(row);
+                }
+            }
+        }
+        ordinal = next;
+    }
 }
 
 /// For each template whether one of the rows is of it; `None`: all are.
@@ -301,6 +334,15 @@ enum Found {
 impl Found {
     fn of(rows: RowSet) -> Self {
         if rows.is_empty() { Self::None } else { Self::Some(rows) }
+    }
+
+    /// Whether one of these of the template's rows was found.
+    fn has_any(&self, ordinals: Range<usize>) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Some(rows) => rows.count(ordinals) > 0,
+        }
     }
 
     /// Whether the template's row with this number was found.
