@@ -5,13 +5,10 @@
 //! the line is not even read, and where all have been found, the rest of it is not: what would be wrong
 //! there is no error then, as in Loki.
 
+use super::field_reader::FieldReader;
 use super::labels::{ERROR, ERROR_DETAILS, EXTRACTED, LineLabels};
 use super::{Compiling, EarlyFilters, Line, LineState, Wanted};
-use crate::ast::{Extraction, StageKind};
-use crate::extract::json::{self, JsonPaths};
-use crate::extract::logfmt::{self, LogfmtKeys, LogfmtOptions};
-use crate::extract::pattern::Pattern;
-use crate::extract::regexp::RegexpFields;
+use crate::ast::StageKind;
 use crate::extract::{Buffers, ExtractError, Fields, unpack};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -27,22 +24,15 @@ pub(super) struct Extractor {
 
 #[derive(Debug)]
 enum Method {
-    Json,
-    JsonPaths(JsonPaths),
-    Logfmt(LogfmtOptions),
-    LogfmtKeys { keys: LogfmtKeys, strict: bool },
-    Regexp(RegexpFields),
-    Pattern(Pattern),
+    Fields(FieldReader),
     Unpack,
 }
 
 impl Method {
     fn can_fail(&self) -> bool {
         match self {
-            Self::Json | Self::JsonPaths(_) | Self::Unpack => true,
-            Self::Logfmt(options) => options.strict,
-            Self::LogfmtKeys { strict, .. } => *strict,
-            Self::Regexp(_) | Self::Pattern(_) => false,
+            Self::Fields(reader) => reader.can_fail(),
+            Self::Unpack => true,
         }
     }
 }
@@ -117,37 +107,9 @@ impl WantedNames {
 impl Extractor {
     /// `Err`: what is wrong with the stage.
     pub(super) fn new(kind: &StageKind, compiling: &Compiling<'_>) -> Result<Self, String> {
-        let pairs = |expressions: &[Extraction]| -> Vec<(String, String)> {
-            let pair = |one: &Extraction| (one.label.clone(), one.expression.clone());
-            expressions.iter().map(pair).collect()
-        };
         let method = match kind {
-            StageKind::Json(expressions) if expressions.is_empty() => Method::Json,
-            StageKind::Json(expressions) => {
-                let pairs = pairs(expressions);
-                JsonPaths::new(pairs.iter().map(|(label, text)| (label.as_str(), text.as_str())))
-                    .map(Method::JsonPaths)?
-            }
-            StageKind::Logfmt { strict, keep_empty, expressions } if expressions.is_empty() => {
-                Method::Logfmt(LogfmtOptions { strict: *strict, keep_empty: *keep_empty })
-            }
-            StageKind::Logfmt { strict, expressions, .. } => {
-                let pairs = pairs(expressions);
-                let pairs = pairs.iter().map(|(label, text)| (label.as_str(), text.as_str()));
-                Method::LogfmtKeys { keys: LogfmtKeys::new(pairs)?, strict: *strict }
-            }
-            StageKind::Regexp(pattern) => {
-                let regexp = RegexpFields::new(pattern);
-                Method::Regexp(regexp.map_err(|error| format!("invalid regexp parser: {error}"))?)
-            }
-            StageKind::Pattern(text) => {
-                let pattern = Pattern::new(text);
-                Method::Pattern(
-                    pattern.map_err(|error| format!("invalid pattern parser: {error}"))?,
-                )
-            }
             StageKind::Unpack => Method::Unpack,
-            other => return Err(format!("{other} extracts nothing")),
+            other => Method::Fields(FieldReader::new(other)?),
         };
         let wanted = WantedNames::new(compiling.wanted, method.can_fail());
         let early = Arc::clone(compiling.early);
@@ -170,18 +132,7 @@ impl Extractor {
         let (mut sink, text) = (Sink { extractor: self, labels, is_dropped: false }, line.bytes());
         let (mut entry, mut is_packed) = (Vec::new(), false);
         let outcome = match &self.method {
-            Method::Json => json::extract(text, buffers, &mut sink),
-            Method::JsonPaths(paths) => paths.extract(text, buffers, &mut sink),
-            Method::Logfmt(options) => logfmt::extract(text, *options, buffers, &mut sink),
-            Method::LogfmtKeys { keys, strict } => keys.extract(text, *strict, buffers, &mut sink),
-            Method::Regexp(regexp) => {
-                regexp.extract(text, buffers, &mut sink);
-                Ok(())
-            }
-            Method::Pattern(pattern) => {
-                pattern.extract(text, buffers, &mut sink);
-                Ok(())
-            }
+            Method::Fields(reader) => reader.extract(text, buffers, &mut sink),
             Method::Unpack => unpack::unpack(text, buffers, &mut entry, &mut sink)
                 .map(|packed| is_packed = packed),
         };

@@ -11,10 +11,9 @@
 //!
 //! Of other stages, and other templates, lines are read.
 
-use crate::ast::{Extraction, StageKind};
-use crate::extract::json::{self, JsonPaths};
-use crate::extract::logfmt::{self, LogfmtKeys, LogfmtOptions};
-use crate::extract::pattern::Pattern;
+use super::field_reader::FieldReader;
+use crate::ast::StageKind;
+use crate::extract::logfmt::{self, LogfmtOptions};
 use crate::extract::{Buffers, ExtractError, Fields, is_text};
 use log_store::{Answer, Found, InTemplate, LineText, Template, TextReader};
 use memchr::memmem;
@@ -22,20 +21,10 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// How a stage reads lines, where its labels can be found one by one.
-#[derive(Debug)]
-enum Method {
-    Json,
-    JsonPaths(JsonPaths),
-    Logfmt(LogfmtOptions),
-    LogfmtKeys { keys: LogfmtKeys, strict: bool },
-    Pattern(Pattern),
-}
-
 /// A stage whose labels can be found one by one.
 #[derive(Clone, Debug)]
 pub(crate) struct TextStage {
-    method: Arc<Method>,
+    reader: Arc<FieldReader>,
     /// The labels that it makes; `None`: any.
     labels: Option<Vec<String>>,
 }
@@ -43,32 +32,16 @@ pub(crate) struct TextStage {
 impl TextStage {
     /// `None` for other stages, and for those that make one label in several ways.
     pub(crate) fn of(kind: &StageKind) -> Option<Self> {
-        let pairs = |expressions: &[Extraction]| -> Vec<(String, String)> {
-            let pair = |one: &Extraction| (one.label.clone(), one.expression.clone());
-            expressions.iter().map(pair).collect()
-        };
-        let (method, labels) = match kind {
-            StageKind::Json(expressions) if expressions.is_empty() => (Method::Json, None),
-            StageKind::Json(expressions) => {
-                let pairs = pairs(expressions);
-                let paths = pairs.iter().map(|(label, text)| (label.as_str(), text.as_str()));
-                (Method::JsonPaths(JsonPaths::new(paths).ok()?), Some(labels_of(&pairs)))
+        let reader = FieldReader::new(kind).ok()?;
+        let labels = match (&reader, kind) {
+            (FieldReader::Json | FieldReader::Logfmt(_), _) => None,
+            (FieldReader::Pattern(pattern), _) if pattern.is_beside_words() => {
+                Some(pattern.names().map(str::to_owned).collect())
             }
-            StageKind::Logfmt { strict, keep_empty, expressions } if expressions.is_empty() => {
-                let options = LogfmtOptions { strict: *strict, keep_empty: *keep_empty };
-                (Method::Logfmt(options), None)
-            }
-            StageKind::Logfmt { strict, expressions, .. } => {
-                let pairs = pairs(expressions);
-                let keys = pairs.iter().map(|(label, text)| (label.as_str(), text.as_str()));
-                let keys = LogfmtKeys::new(keys).ok()?;
-                (Method::LogfmtKeys { keys, strict: *strict }, Some(labels_of(&pairs)))
-            }
-            StageKind::Pattern(text) => {
-                let pattern = Pattern::new(text).ok().filter(Pattern::is_beside_words)?;
-                let labels = pattern.names().map(str::to_owned).collect();
-                (Method::Pattern(pattern), Some(labels))
-            }
+            (
+                FieldReader::JsonPaths(_) | FieldReader::LogfmtKeys { .. },
+                StageKind::Json(expressions) | StageKind::Logfmt { expressions, .. },
+            ) => Some(expressions.iter().map(|one| one.label.clone()).collect::<Vec<_>>()),
             _ => return None,
         };
         if let Some(labels) = &labels {
@@ -77,7 +50,7 @@ impl TextStage {
                 return None;
             }
         }
-        Some(Self { method: Arc::new(method), labels })
+        Some(Self { reader: Arc::new(reader), labels })
     }
 
     /// Whether it may make a label of this name.
@@ -92,13 +65,7 @@ impl TextStage {
 
     /// Whether lines that it can't read have errors.
     pub(crate) fn can_fail(&self) -> bool {
-        match &*self.method {
-            Method::Json | Method::JsonPaths(_) => true,
-            Method::Logfmt(LogfmtOptions { strict, .. }) | Method::LogfmtKeys { strict, .. } => {
-                *strict
-            }
-            Method::Pattern(_) => false,
-        }
+        self.reader.can_fail()
     }
 
     /// A label that no line has: it says which lines can't be read to their end.
@@ -107,17 +74,13 @@ impl TextStage {
     }
 
     pub(crate) fn text(&self, label: &str) -> Arc<dyn LineText> {
-        Arc::new(LabelText { method: Arc::clone(&self.method), label: label.to_owned() })
+        Arc::new(LabelText { reader: Arc::clone(&self.reader), label: label.to_owned() })
     }
-}
-
-fn labels_of(pairs: &[(String, String)]) -> Vec<String> {
-    pairs.iter().map(|(label, _)| label.clone()).collect()
 }
 
 #[derive(Debug)]
 struct LabelText {
-    method: Arc<Method>,
+    reader: Arc<FieldReader>,
     label: String,
 }
 
@@ -158,18 +121,7 @@ fn marks_in(text: &[u8]) -> Vec<usize> {
 
 impl LabelReader<'_> {
     fn extract(&mut self, line: &[u8], sink: &mut Sink<'_>) -> Result<(), ExtractError> {
-        match &*self.text.method {
-            Method::Json => json::extract(line, &mut self.buffers, sink),
-            Method::JsonPaths(paths) => paths.extract(line, &mut self.buffers, sink),
-            Method::Logfmt(options) => logfmt::extract(line, *options, &mut self.buffers, sink),
-            Method::LogfmtKeys { keys, strict } => {
-                keys.extract(line, *strict, &mut self.buffers, sink)
-            }
-            Method::Pattern(pattern) => {
-                pattern.extract(line, &mut self.buffers, sink);
-                Ok(())
-            }
-        }
+        self.text.reader.extract(line, &mut self.buffers, sink)
     }
 
     fn mark_of(slot: usize) -> Vec<u8> {
@@ -188,7 +140,7 @@ impl LabelReader<'_> {
     }
 
     fn is_json(&self) -> bool {
-        matches!(&*self.text.method, Method::Json | Method::JsonPaths(_))
+        matches!(&*self.text.reader, FieldReader::Json | FieldReader::JsonPaths(_))
     }
 
     fn fill(&mut self, template: &[u8]) -> Vec<u8> {
@@ -204,7 +156,8 @@ impl LabelReader<'_> {
     }
 
     fn locate(&mut self, sample: &[u8], template: &Template<'_>) -> InTemplate {
-        let is_logfmt = matches!(&*self.text.method, Method::Logfmt(_) | Method::LogfmtKeys { .. });
+        let is_logfmt =
+            matches!(&*self.text.reader, FieldReader::Logfmt(_) | FieldReader::LogfmtKeys { .. });
         if is_logfmt && self.has_marked_keys(sample) {
             return InTemplate::Lines;
         }

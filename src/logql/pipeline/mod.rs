@@ -2,11 +2,12 @@
 //!
 //! What comes first of a pipeline and looks only at stored lines and fields becomes conditions (`front`,
 //! `conditions`), which stores know and which are evaluated on columns. Rows that are left go through the
-//! other stages one by one (`stages`, `extraction`, `filter`), with their labels (`labels`). Where a store
+//! other stages one by one (`stages`, `extraction`, `field_reader`, `filter`), with their labels (`labels`). Where a store
 //! finds in its columns what a stage extracts, less has to be read (`texts`, `line_text`).
 
 pub(crate) mod conditions;
 mod extraction;
+mod field_reader;
 mod filter;
 mod front;
 pub(crate) mod labels;
