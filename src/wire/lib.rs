@@ -7,7 +7,7 @@
 //! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
 //! whatever a length field says; any bytes end in a value or an error.
 //!
-//! Read first: [`MetricSink`], [`LogSink`], [`decode_write_v1`], [`protobuf::Reader`].
+//! Read first: [`MetricSink`], [`LogSink`], [`SpanSink`], [`decode_write_v1`], [`protobuf::Reader`].
 
 mod canonical;
 mod decompress;
@@ -23,6 +23,7 @@ pub mod proto;
 pub mod protobuf;
 pub mod remote_read;
 mod remote_write;
+mod span_sink;
 mod syslog;
 mod time_text;
 
@@ -43,6 +44,9 @@ pub use protobuf::ProtobufError;
 pub use remote_write::{
     BadHistogram, HISTOGRAM_KIND, WriteScratch, WriteV2Error, check_histogram, decode_write_v1,
     decode_write_v2,
+};
+pub use span_sink::{
+    DecodedSpans, EventRef, LinkRef, SPAN_ID_KIND, SpanRef, SpanSink, TRACE_ID_KIND,
 };
 pub use syslog::{
     SyslogClock, SyslogFrame, SyslogMessage, next_syslog_frame, parse_syslog, structured_data,

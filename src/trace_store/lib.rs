@@ -1,0 +1,1 @@
+//! The columnar store of spans, for many tenants. Step 4.

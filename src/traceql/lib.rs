@@ -1,0 +1,1 @@
+//! TraceQL. Step 6.
