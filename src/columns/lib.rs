@@ -17,6 +17,7 @@ mod ids;
 mod index;
 mod interner;
 mod numbers;
+mod row_set;
 mod text_column;
 mod texts;
 
@@ -29,5 +30,6 @@ pub use ids::{
 pub use index::{IdIndexBuilder, IdPage, IdQuery, hash_id};
 pub use interner::Interner;
 pub use numbers::{Numbers, decode_numbers, encode_numbers};
+pub use row_set::RowSet;
 pub use text_column::{ABSENT, IdColumn, TextColumn, TextColumnBuilder, rows_with_text};
 pub use texts::TextList;

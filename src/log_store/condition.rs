@@ -5,8 +5,8 @@
 
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, Lines, Needle, search};
-use crate::row_set::RowSet;
 use crate::rows::Rows;
+use columns::RowSet;
 use columns::{ABSENT, TextColumn};
 use model::Matcher;
 use regex::bytes::Regex;

@@ -5,7 +5,7 @@
 
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, Lines, Needle, search};
-use crate::row_set::RowSet;
+use columns::RowSet;
 use columns::{IdForm, TextList, each_word, id_form};
 use model::Labels;
 

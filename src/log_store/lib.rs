@@ -25,7 +25,6 @@ mod kind;
 mod lines;
 mod merge;
 mod part;
-mod row_set;
 mod rows;
 mod select;
 mod store;

@@ -12,7 +12,7 @@ use super::number::Numbers;
 use super::reader::{ColumnPages, Lines};
 use super::split::{SLOT, WHOLE};
 use crate::error::StoreError;
-use crate::row_set::RowSet;
+use columns::RowSet;
 use columns::{ABSENT, TextList, UUID_LENGTH, identifier};
 use memchr::memmem::Finder;
 use std::borrow::Cow;

@@ -12,7 +12,7 @@ use super::number::NumberShape;
 use super::reader::{ColumnPages, Lines};
 use super::split::{SLOT, WHOLE, is_json};
 use crate::error::StoreError;
-use crate::row_set::RowSet;
+use columns::RowSet;
 use columns::{ABSENT, Interner, TextColumn, TextList};
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -8,8 +8,8 @@ use super::{
 use crate::condition::Needed;
 use crate::error::StoreError;
 use crate::lines::{ColumnPages, LinesDirectory};
-use crate::row_set::RowSet;
 use codec::{ByteReader, DecodeError};
+use columns::RowSet;
 use columns::{IdPage, TextColumn, hash_id, rows_with_text};
 use model::{ErrorKind, Ulid};
 use parts::{PageBuffer, Part};

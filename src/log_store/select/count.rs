@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::head::Block;
 use crate::lines::Lines;
 use crate::part::{Group, LogPart, RunRows, Times};
-use crate::row_set::RowSet;
+use columns::RowSet;
 use std::ops::Range;
 
 /// Steps of time, by their starts in rising order. A time belongs to the last step that does not start

@@ -13,6 +13,7 @@ mod json;
 mod logs;
 mod metrics;
 mod response;
+mod value;
 
 #[cfg(test)]
 mod oracle_tests;
@@ -29,6 +30,7 @@ pub use metrics::{
     ResourceMetrics, ScopeMetrics, SummaryPoint, Temporality,
 };
 pub use response::{OtlpEncoding, PartialSuccess, StatusCode, export_response, status_body};
+pub use value::{decode_any_value, encode_any_value};
 
 /// How many bytes of memory a request may take for each of its own. A plain data point is 20 bytes
 /// on the wire and some 150 in memory; an empty one, which no client sends, would be 2 bytes.

@@ -1,28 +1,28 @@
 //! A set of rows of a row group or block.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RowSet {
+pub struct RowSet {
     words: Vec<u64>,
     rows: usize,
 }
 
 impl RowSet {
-    pub(crate) fn none(rows: usize) -> Self {
+    pub fn none(rows: usize) -> Self {
         Self { words: vec![0; rows.div_ceil(64)], rows }
     }
 
-    pub(crate) fn all(rows: usize) -> Self {
+    pub fn all(rows: usize) -> Self {
         let mut set = Self { words: vec![u64::MAX; rows.div_ceil(64)], rows };
         set.trim();
         set
     }
 
     /// How many rows there are, in the set or not.
-    pub(crate) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.rows
     }
 
-    pub(crate) fn of(rows: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
+    pub fn of(rows: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
         let word = |index: usize| {
             let start = index * 64;
             let holds = |row| u64::from(holds(row)) << (row - start);
@@ -39,16 +39,16 @@ impl RowSet {
     }
 
     #[inline]
-    pub(crate) fn contains(&self, row: usize) -> bool {
+    pub fn contains(&self, row: usize) -> bool {
         self.words[row / 64] >> (row % 64) & 1 == 1
     }
 
     #[inline]
-    pub(crate) fn insert(&mut self, row: usize) {
+    pub fn insert(&mut self, row: usize) {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
-    pub(crate) fn insert_range(&mut self, range: std::ops::Range<usize>) {
+    pub fn insert_range(&mut self, range: std::ops::Range<usize>) {
         if range.is_empty() {
             return;
         }
@@ -64,32 +64,32 @@ impl RowSet {
         self.words[last] |= to_end;
     }
 
-    pub(crate) fn and(mut self, other: &Self) -> Self {
+    pub fn and(mut self, other: &Self) -> Self {
         self.words.iter_mut().zip(&other.words).for_each(|(left, right)| *left &= right);
         self
     }
 
-    pub(crate) fn or(mut self, other: &Self) -> Self {
+    pub fn or(mut self, other: &Self) -> Self {
         self.words.iter_mut().zip(&other.words).for_each(|(left, right)| *left |= right);
         self
     }
 
-    pub(crate) fn not(mut self) -> Self {
+    pub fn not(mut self) -> Self {
         self.words.iter_mut().for_each(|word| *word = !*word);
         self.trim();
         self
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// How many rows of a range are in the set.
-    pub(crate) fn count(&self, range: std::ops::Range<usize>) -> usize {
+    pub fn count(&self, range: std::ops::Range<usize>) -> usize {
         if range.is_empty() {
             return 0;
         }
@@ -104,7 +104,7 @@ impl RowSet {
         ones(self.words[first] & from_start) + between + ones(self.words[last] & to_end)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
         self.words.iter().enumerate().flat_map(|(index, word)| {
             let mut rest = *word;
             std::iter::from_fn(move || {

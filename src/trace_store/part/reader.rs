@@ -1,0 +1,316 @@
+//! Reads a part of traces.
+
+use super::attributes::decode_column;
+use super::fixed::{TraceList, Wanted, decode_below, decode_ends, decode_starts, decode_tree};
+use super::group::GroupHead;
+use super::index::{Cached, GroupInfo, PartIndex, decode_fragments, decode_overview};
+use super::{Caches, Loaded, PART_SCHEMA, page};
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::keys::{ColumnKey, Table, ValueKind};
+use crate::piece::ForeignParent;
+use crate::{KIND_MAX, STATUS_MAX};
+use codec::{ByteReader, DecodeError};
+use columns::{IdPage, TextColumn, hash_id};
+use model::{ErrorKind, TimeRange, Ulid};
+use parts::Part;
+use std::sync::Arc;
+
+/// An open part, its index, and the caches.
+#[derive(Clone, Debug)]
+pub(crate) struct TracePart {
+    pub(crate) id: Ulid,
+    part: Arc<Part>,
+    caches: Arc<Caches>,
+    pub(crate) index: Arc<PartIndex>,
+}
+
+fn wrong(what: &'static str) -> DecodeError {
+    DecodeError::Value { offset: 0, what }
+}
+
+impl TracePart {
+    pub(crate) fn open(part: Arc<Part>, caches: &Arc<Caches>) -> Result<Self, StoreError> {
+        let (id, schema) = (part.meta().id, part.meta().summary.schema);
+        if schema != PART_SCHEMA {
+            let message = format!(
+                "part {id} of traces has schema {schema}, this program knows schema {PART_SCHEMA}: \
+                 start a newer mirador"
+            );
+            return Err(engine::EngineError::new(ErrorKind::Invalid, message).into());
+        }
+        let index = caches.get(id, Cached::Index, || {
+            let index = read_index(&part)?;
+            let memory = index.memory();
+            Ok::<_, StoreError>((index, memory))
+        })?;
+        Ok(Self { id, part, caches: Arc::clone(caches), index })
+    }
+
+    /// The row groups in which a trace may be.
+    pub(crate) fn groups_with(&self, trace_id: &[u8; 16]) -> Result<Vec<u32>, StoreError> {
+        let Some(query) = self.index.ids else { return Ok(Vec::new()) };
+        let cut = query.cut(hash_id(trace_id));
+        let pages = self.part.pages_of(page::IDS)?;
+        let (mut low, mut high) = (0, pages.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.part.entry(pages[middle])?.key.is_some_and(|key| key <= cut) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let Some(page) = low.checked_sub(1).map(|at| pages[at]) else { return Ok(Vec::new()) };
+        let page = self.caches.get(self.id, Cached::Ids(page), || {
+            let bytes = self.part.page(page)?;
+            let page = IdPage::decode(&mut ByteReader::new(&bytes))?;
+            let memory = page.memory();
+            Ok::<_, StoreError>((page, memory))
+        })?;
+        Ok(page.groups(cut).to_vec())
+    }
+
+    /// The spans of a trace; more than one piece if it is longer than a row group may be.
+    pub(crate) fn load_trace(&self, id: &[u8; 16]) -> Result<Vec<Loaded>, StoreError> {
+        let mut pieces = Vec::new();
+        for group in self.groups_with(id)? {
+            pieces.extend(self.group(group)?.load_some(|other| other == id)?);
+        }
+        Ok(pieces)
+    }
+
+    pub(crate) fn group(&self, number: u32) -> Result<Group, StoreError> {
+        let missing = || wrong("a row group that is not in the part");
+        let info = *self.index.groups.get(number as usize).ok_or_else(missing)?;
+        let head = self.caches.get(self.id, Cached::Group(number), || {
+            check_page(&self.part, info.page, page::GROUP)?;
+            let head = GroupHead::decode(&self.part.page(info.page)?)?;
+            check_head(&self.part, &head, &info)?;
+            let memory = head.memory();
+            Ok::<_, StoreError>((head, memory))
+        })?;
+        Ok(Group { part: self.clone(), info, head })
+    }
+}
+
+fn read_index(part: &Part) -> Result<PartIndex, StoreError> {
+    let missing = || wrong("a part without an overview");
+    let overview = *part.pages_of(page::OVERVIEW)?.first().ok_or_else(missing)?;
+    let mut index = decode_overview(&part.page(overview)?)?;
+    if let Some(page) = part.pages_of(page::FRAGMENTS)?.first() {
+        index.fragments = decode_fragments(&part.page(*page)?)?;
+    }
+    Ok(index)
+}
+
+/// More spans than a row group has that this program wrote, unless one trace has more.
+const ROWS_MAX: u32 = 64 << 20;
+
+fn check_head(part: &Part, head: &GroupHead, info: &GroupInfo) -> Result<(), StoreError> {
+    let is_as_said = head.rows == info.rows && (1..=ROWS_MAX).contains(&head.rows);
+    if !is_as_said || head.table_rows[0] != head.rows || head.traces > head.rows {
+        return Err(wrong("a row group that is not as the overview says").into());
+    }
+    for (place, number) in head.fixed.iter().enumerate() {
+        check_page(part, *number, page::FIXED[place])?;
+    }
+    let places = head.places.iter().flatten();
+    places.into_iter().try_for_each(|place| check_page(part, place.page, page::COLUMNS))
+}
+
+fn check_page(part: &Part, number: u32, kind: u16) -> Result<(), StoreError> {
+    match number < part.page_count()? && part.entry(number)?.kind == kind {
+        true => Ok(()),
+        false => Err(wrong("a page that is not in the part, or holds something else").into()),
+    }
+}
+
+/// A row group of a part. Its columns are read on demand.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    part: TracePart,
+    info: GroupInfo,
+    head: Arc<GroupHead>,
+}
+
+impl Group {
+    pub(crate) fn rows(&self) -> usize {
+        self.head.rows as usize
+    }
+
+    pub(crate) fn time(&self) -> TimeRange {
+        self.info.time
+    }
+
+    pub(crate) fn keys(&self, table: Table) -> &[ColumnKey] {
+        self.head.table(table).0
+    }
+
+    pub(crate) fn table_rows(&self, table: Table) -> usize {
+        self.head.table_rows[table as usize] as usize
+    }
+
+    fn fixed<T>(
+        &self,
+        place: usize,
+        read: impl FnOnce(&mut ByteReader<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, StoreError> {
+        let bytes = self.part.part.page(self.head.fixed[place])?;
+        Ok(read(&mut ByteReader::new(&bytes))?)
+    }
+
+    pub(super) fn trace_list(&self) -> Result<TraceList, StoreError> {
+        let counts = (self.head.traces as usize, self.rows());
+        self.fixed(page::TRACES, |reader| TraceList::decode(reader, counts))
+    }
+
+    /// The id of each trace, and the row behind its last span.
+    pub(crate) fn traces(&self) -> Result<(Vec<[u8; 16]>, Vec<u32>), StoreError> {
+        let list = self.trace_list()?;
+        Ok((list.ids, list.ends))
+    }
+
+    pub(super) fn all(&self) -> Wanted {
+        Wanted::all(self.rows())
+    }
+
+    pub(crate) fn starts(&self, ends: &[u32], parents: &[u32]) -> Result<Vec<u64>, StoreError> {
+        let list = self.trace_list()?;
+        self.starts_of(&self.all(), (ends, &list.starts), parents)
+    }
+
+    pub(super) fn starts_of(
+        &self,
+        wanted: &Wanted,
+        traces: (&[u32], &[u64]),
+        parents: &[u32],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.fixed(page::STARTS, |reader| decode_starts(reader, wanted, traces, parents))
+    }
+
+    /// End - start of each span, which wraps.
+    pub(crate) fn lengths(&self) -> Result<Vec<u64>, StoreError> {
+        self.lengths_of(&self.all())
+    }
+
+    pub(super) fn lengths_of(&self, wanted: &Wanted) -> Result<Vec<u64>, StoreError> {
+        self.fixed(page::LENGTHS, |reader| wanted.numbers(reader))
+    }
+
+    pub(crate) fn span_ids(&self) -> Result<Vec<[u8; 8]>, StoreError> {
+        self.span_ids_of(&self.all())
+    }
+
+    pub(super) fn span_ids_of(&self, wanted: &Wanted) -> Result<Vec<[u8; 8]>, StoreError> {
+        self.fixed(page::SPAN_IDS, |reader| {
+            let bytes =
+                &reader.bytes(wanted.count * 8)?[wanted.rows.start * 8..wanted.rows.end * 8];
+            Ok(bytes.chunks_exact(8).map(|id| id.try_into().unwrap_or_default()).collect())
+        })
+    }
+
+    /// The row of each span's parent, and the parent ids that those do not tell.
+    pub(crate) fn tree(&self, ends: &[u32]) -> Result<(Vec<u32>, Vec<ForeignParent>), StoreError> {
+        self.tree_of(&self.all(), ends)
+    }
+
+    pub(super) fn tree_of(
+        &self,
+        wanted: &Wanted,
+        ends: &[u32],
+    ) -> Result<(Vec<u32>, Vec<ForeignParent>), StoreError> {
+        self.fixed(page::TREE, |reader| decode_tree(reader, wanted, ends))
+    }
+
+    pub(crate) fn names(&self) -> Result<TextColumn, StoreError> {
+        self.names_of(&self.all())
+    }
+
+    pub(super) fn names_of(&self, wanted: &Wanted) -> Result<TextColumn, StoreError> {
+        self.fixed(page::NAMES, |reader| {
+            let wrong = reader.value_error("a span without a name");
+            match decode_column(ValueKind::Text, reader, wanted)? {
+                Column::Text(names) if !names.codes.contains(&columns::ABSENT) => Ok(names),
+                _ => Err(wrong),
+            }
+        })
+    }
+
+    fn small(&self, place: usize, wanted: &Wanted, limit: u8) -> Result<Vec<u8>, StoreError> {
+        let limit = u32::from(limit) + 1;
+        let numbers = self.fixed(place, |reader| decode_below(reader, wanted, limit))?;
+        Ok(numbers.iter().map(|number| *number as u8).collect())
+    }
+
+    pub(crate) fn kinds(&self) -> Result<Vec<u8>, StoreError> {
+        self.kinds_of(&self.all())
+    }
+
+    pub(super) fn kinds_of(&self, wanted: &Wanted) -> Result<Vec<u8>, StoreError> {
+        self.small(page::KINDS, wanted, KIND_MAX)
+    }
+
+    pub(crate) fn statuses(&self) -> Result<Vec<u8>, StoreError> {
+        self.statuses_of(&self.all())
+    }
+
+    pub(super) fn statuses_of(&self, wanted: &Wanted) -> Result<Vec<u8>, StoreError> {
+        self.small(page::STATUSES, wanted, STATUS_MAX)
+    }
+
+    /// The row of each span's resource (0) or scope (1).
+    pub(crate) fn entities(&self, index: usize) -> Result<Vec<u32>, StoreError> {
+        self.entities_of(&self.all(), index)
+    }
+
+    pub(super) fn entities_of(
+        &self,
+        wanted: &Wanted,
+        index: usize,
+    ) -> Result<Vec<u32>, StoreError> {
+        let limit = self.table_rows([Table::Resource, Table::Scope][index]) as u32;
+        self.fixed(page::ENTITIES + index, |reader| decode_below(reader, wanted, limit))
+    }
+
+    /// Behind the last event (0) or link (1) of each span.
+    pub(crate) fn child_ends(&self, index: usize) -> Result<Vec<u32>, StoreError> {
+        let last = self.table_rows([Table::Event, Table::Link][index]);
+        self.fixed(page::CHILDREN + index, |reader| decode_ends(reader, self.rows(), last))
+    }
+
+    /// The columns of a table whose keys are wanted.
+    pub(crate) fn columns(
+        &self,
+        table: Table,
+        is_wanted: impl Fn(&ColumnKey) -> bool,
+    ) -> Result<Vec<Column>, StoreError> {
+        let mut columns = Vec::new();
+        let wanted = Wanted::all(self.table_rows(table));
+        self.each_column(table, &wanted, is_wanted, |_, column| columns.push(column))?;
+        Ok(columns)
+    }
+
+    /// Some rows of the columns whose keys are wanted. A page that columns share is read once for those
+    /// that follow each other.
+    pub(super) fn each_column(
+        &self,
+        table: Table,
+        wanted: &Wanted,
+        is_wanted: impl Fn(&ColumnKey) -> bool,
+        mut each: impl FnMut(&ColumnKey, Column),
+    ) -> Result<(), StoreError> {
+        let mut page: Option<(u32, Vec<u8>)> = None;
+        let (keys, places) = self.head.table(table);
+        for (key, place) in keys.iter().zip(places).filter(|(key, _)| is_wanted(key)) {
+            if page.as_ref().is_none_or(|(number, _)| *number != place.page) {
+                page = Some((place.page, self.part.part.page(place.page)?));
+            }
+            let bytes = page.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+            let end = place.offset as usize + place.length as usize;
+            let outside = || wrong("a column that is not in its page");
+            let bytes = bytes.get(place.offset as usize..end).ok_or_else(outside)?;
+            each(key, decode_column(key.kind, &mut ByteReader::new(bytes), wanted)?);
+        }
+        Ok(())
+    }
+}

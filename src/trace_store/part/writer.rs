@@ -1,0 +1,291 @@
+//! Writes a part of traces, trace after trace.
+
+use super::attributes::ColumnWriter;
+use super::fixed::{TraceList, encode_ends, encode_small, encode_starts, encode_tree};
+use super::group::{ColumnPlace, GroupHead};
+use super::index::{GroupInfo, PartIndex, encode_fragments, encode_overview};
+use super::{PART_SCHEMA, page};
+use crate::block::{Block, BlockBuilder, Place, tick};
+use crate::column::Numbered;
+use crate::error::StoreError;
+use crate::keys::{ColumnKey, Table};
+use crate::spans::Spans;
+use codec::ByteWriter;
+use columns::{Effort, IdIndexBuilder, hash_id};
+use engine::PartOrigin;
+use model::{TimeRange, TimeUnit};
+use parts::{Compression, NewPart, PartStore, PartWriter};
+
+/// The spans at which a row group ends. Those of parts that are soon merged are smaller: a merge holds
+/// one row group of each input.
+fn group_rows(effort: Effort) -> usize {
+    match effort {
+        Effort::Quick => 16 << 10,
+        Effort::Merge => 32 << 10,
+        Effort::Last => 64 << 10,
+    }
+}
+
+/// The same by the memory of its spans.
+const GROUP_BYTES: usize = 24 << 20;
+
+/// A row group has no more rows times columns, unless it is one trace: writing takes time for each.
+const GROUP_CELLS: usize = 16 << 20;
+
+/// Columns that take less share pages of about this size.
+const SHARED_PAGE: usize = 16 << 10;
+
+/// One part that is being written.
+pub(crate) struct PartBuilder {
+    writer: PartWriter,
+    origin: PartOrigin,
+    effort: Effort,
+    index: PartIndex,
+    ids: IdIndexBuilder,
+    rows: u64,
+    traces: u64,
+    /// Of the starts of traces.
+    time: Option<TimeRange>,
+    group: BlockBuilder,
+    columns: Vec<Numbered>,
+    column_writer: ColumnWriter,
+}
+
+/// Columns that share a page, before it is written.
+#[derive(Default)]
+struct SharedPage {
+    bytes: Vec<u8>,
+    /// Table, place within the head's list.
+    columns: Vec<(usize, usize)>,
+}
+
+impl PartBuilder {
+    pub(crate) fn new(
+        store: &PartStore,
+        origin: PartOrigin,
+        effort: Effort,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            writer: store.new_part()?,
+            origin,
+            effort,
+            index: PartIndex::default(),
+            ids: IdIndexBuilder::default(),
+            rows: 0,
+            traces: 0,
+            time: None,
+            group: BlockBuilder::default(),
+            columns: Vec::new(),
+            column_writer: ColumnWriter::default(),
+        })
+    }
+
+    /// Where the spans of [`PartBuilder::push`] are.
+    pub(crate) fn builder(&mut self) -> &mut BlockBuilder {
+        &mut self.group
+    }
+
+    /// The traces of which there are spans elsewhere, sorted.
+    pub(crate) fn fragments(&mut self, ids: Vec<[u8; 16]>) {
+        self.index.fragments = ids;
+    }
+
+    /// Adds a trace. Traces come in the order of their start.
+    pub(crate) fn push(
+        &mut self,
+        id: [u8; 16],
+        places: &[Place],
+        sources: &[&Spans],
+    ) -> Result<(), StoreError> {
+        if self.is_full() {
+            self.end_group()?;
+        }
+        self.group.push(id, places, sources);
+        self.ids.add(hash_id(&id), self.index.groups.len() as u32);
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let spans = &self.group.block.spans;
+        let rows = spans.len();
+        rows >= group_rows(self.effort)
+            || rows % 256 == 0 && spans.bytes() >= GROUP_BYTES
+            || rows > 0 && rows * spans.keys.len() > GROUP_CELLS
+    }
+
+    fn end_group(&mut self) -> Result<(), StoreError> {
+        let block = std::mem::take(&mut self.group.block);
+        let written = self.write_group(&block);
+        self.group.block = block;
+        self.group.clear();
+        written
+    }
+
+    fn write_group(&mut self, block: &Block) -> Result<(), StoreError> {
+        let Some(time) = block.time() else { return Ok(()) };
+        let before = self.writer.bytes_written();
+        let traces = TraceList::of(block);
+        let mut head = GroupHead {
+            rows: block.rows() as u32,
+            traces: traces.ids.len() as u32,
+            table_rows: Table::ALL.map(|table| block.spans.table(table).rows() as u32),
+            ..GroupHead::default()
+        };
+        self.write_fixed(block, &traces, &mut head)?;
+        self.write_tables(block, &mut head)?;
+        let mut writer = ByteWriter::default();
+        head.encode(&mut writer);
+        let page = self.page(page::GROUP, &writer.bytes)?;
+        let bytes = self.writer.bytes_written() - before;
+        self.index.groups.push(GroupInfo { page, rows: head.rows, bytes, time });
+        self.rows += u64::from(head.rows);
+        self.traces += u64::from(head.traces);
+        let (first, last) = (traces.starts.iter().min(), traces.starts.iter().max());
+        let starts =
+            first.zip(last).map(|(first, last)| TimeUnit::Nanos.between(tick(*first), tick(*last)));
+        self.time = self.time.into_iter().chain(starts).reduce(TimeRange::union);
+        Ok(())
+    }
+
+    fn page(&mut self, kind: u16, bytes: &[u8]) -> Result<u32, StoreError> {
+        Ok(self.writer.page(kind, None, bytes, self.effort.compression())?)
+    }
+
+    fn write_fixed(
+        &mut self,
+        block: &Block,
+        traces: &TraceList,
+        head: &mut GroupHead,
+    ) -> Result<(), StoreError> {
+        let (spans, level) = (&block.spans, self.effort.number_level());
+        let mut pages: Vec<ByteWriter> = Vec::with_capacity(page::FIXED_COUNT);
+        let mut write = |fill: &mut dyn FnMut(&mut ByteWriter)| {
+            let mut writer = ByteWriter::default();
+            fill(&mut writer);
+            pages.push(writer);
+        };
+        write(&mut |writer| traces.encode(level, writer));
+        write(&mut |writer| spans.span_ids.iter().for_each(|id| writer.raw(id)));
+        write(&mut |writer| encode_tree(block, writer));
+        write(&mut |writer| encode_starts(block, traces, level, writer));
+        write(&mut |writer| columns::encode_numbers(&spans.lengths, level, writer));
+        let mut names = Numbered { rows: spans.len(), ..Numbered::default() };
+        spans.names.iter().enumerate().for_each(|(row, name)| names.push(row, u64::from(*name)));
+        let texts = spans.texts.texts();
+        write(&mut |writer| self.column_writer.encode_texts(&names, texts, writer));
+        for codes in [&spans.kinds, &spans.statuses] {
+            let codes: Vec<u32> = codes.iter().map(|code| u32::from(*code)).collect();
+            write(&mut |writer| encode_small(&codes, writer));
+        }
+        for entities in &spans.entities {
+            write(&mut |writer| encode_small(entities, writer));
+        }
+        for ends in &spans.child_ends {
+            write(&mut |writer| encode_ends(ends, writer));
+        }
+        for (place, writer) in pages.iter().enumerate() {
+            let compression = match place {
+                page::TRACES | page::SPAN_IDS | page::STARTS | page::LENGTHS => Compression::None,
+                _ => self.effort.compression(),
+            };
+            head.fixed[place] =
+                self.writer.page(page::FIXED[place], None, &writer.bytes, compression)?;
+        }
+        Ok(())
+    }
+
+    fn write_tables(&mut self, block: &Block, head: &mut GroupHead) -> Result<(), StoreError> {
+        let mut shared = SharedPage::default();
+        for table in Table::ALL {
+            self.fill_columns(block, table);
+            let mut order: Vec<usize> = (0..block.spans.keys.len())
+                .filter(|key| !self.columns[*key].of.is_empty())
+                .collect();
+            // Frequent ones share no page with rare ones.
+            order.sort_by_key(|key| std::cmp::Reverse(self.columns[*key].of.len()));
+            for key in order {
+                self.write_column(block, (table, key), head, &mut shared)?;
+            }
+        }
+        self.end_shared(head, &mut shared)
+    }
+
+    /// The values of each key in a table.
+    fn fill_columns(&mut self, block: &Block, table: Table) {
+        let keys = block.spans.keys.len();
+        if self.columns.len() < keys {
+            self.columns.resize_with(keys, Numbered::default);
+        }
+        let attributes = block.spans.table(table);
+        for column in &mut self.columns {
+            column.clear();
+            column.rows = attributes.rows();
+        }
+        for row in 0..attributes.rows() {
+            attributes.of(row).for_each(|(key, value)| self.columns[key as usize].push(row, value));
+        }
+    }
+
+    fn write_column(
+        &mut self,
+        block: &Block,
+        (table, number): (Table, usize),
+        head: &mut GroupHead,
+        shared: &mut SharedPage,
+    ) -> Result<(), StoreError> {
+        let key: &ColumnKey = block.spans.keys.get(number as u32);
+        let mut writer = ByteWriter::default();
+        let (column, level) = (&self.columns[number], self.effort.number_level());
+        let texts = block.spans.texts.texts();
+        self.column_writer.encode(key.kind, column, texts, level, &mut writer);
+        let length = writer.len() as u32;
+        let table = table as usize;
+        head.keys[table].push(key.clone());
+        if writer.len() >= SHARED_PAGE {
+            let page = self.page(page::COLUMNS, &writer.bytes)?;
+            head.places[table].push(ColumnPlace { page, offset: 0, length });
+            return Ok(());
+        }
+        if shared.bytes.len() + writer.len() > SHARED_PAGE {
+            self.end_shared(head, shared)?;
+        }
+        let offset = shared.bytes.len() as u32;
+        shared.columns.push((table, head.places[table].len()));
+        head.places[table].push(ColumnPlace { page: 0, offset, length });
+        shared.bytes.extend_from_slice(&writer.bytes);
+        Ok(())
+    }
+
+    fn end_shared(
+        &mut self,
+        head: &mut GroupHead,
+        shared: &mut SharedPage,
+    ) -> Result<(), StoreError> {
+        if shared.columns.is_empty() {
+            return Ok(());
+        }
+        let page = self.page(page::COLUMNS, &shared.bytes)?;
+        for (table, place) in shared.columns.drain(..) {
+            head.places[table][place].page = page;
+        }
+        shared.bytes.clear();
+        Ok(())
+    }
+
+    /// Ends the part; `None` if it has no span.
+    pub(crate) fn finish(mut self) -> Result<Option<NewPart>, StoreError> {
+        self.end_group()?;
+        let Some(time) = self.time else { return Ok(None) };
+        let Self { mut writer, ids, mut index, origin, rows, traces, effort, .. } = self;
+        index.ids = ids.finish(|first, bytes| {
+            writer.page(page::IDS, Some(first), bytes, Compression::Zstd { level: 1 }).map(|_| ())
+        })?;
+        if !index.fragments.is_empty() {
+            let bytes = encode_fragments(&index.fragments);
+            writer.page(page::FRAGMENTS, None, &bytes, Compression::None)?;
+        }
+        writer.page(page::OVERVIEW, None, &encode_overview(&index), effort.compression())?;
+        let summary = origin.summary(PART_SCHEMA, time, rows, traces);
+        Ok(Some(writer.finish(summary)?))
+    }
+}

@@ -1,0 +1,323 @@
+//! Whole traces as columns, for readers: a block of a head, or a row group of a part.
+//!
+//! Columns are decoded when they are first asked for, and kept while the piece is.
+
+use crate::block::Block;
+use crate::column::{Column, Numbered};
+use crate::error::StoreError;
+use crate::keys::{ColumnKey, Table};
+use crate::part::Group;
+use crate::spans::{NO_ID, Spans, duration_of};
+use crate::tree::{ORPHAN, ROOT};
+use columns::{RowSet, TextColumn};
+use model::TimeRange;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+#[derive(Debug)]
+pub struct Piece {
+    from: From,
+    time: TimeRange,
+    traces: OnceLock<(Vec<[u8; 16]>, Vec<u32>)>,
+    starts: OnceLock<Vec<u64>>,
+    durations: OnceLock<Vec<u64>>,
+    names: OnceLock<TextColumn>,
+    kinds: OnceLock<Vec<u8>>,
+    statuses: OnceLock<Vec<u8>>,
+    span_ids: OnceLock<Vec<[u8; 8]>>,
+    parents: OnceLock<(Vec<u32>, Vec<ForeignParent>)>,
+    entities: [OnceLock<Vec<u32>>; 2],
+    child_ends: [OnceLock<Vec<u32>>; 2],
+    columns: Mutex<HashMap<(Table, bool, Box<str>), Arc<[Column]>>>,
+    wanted: Option<RowSet>,
+}
+
+#[derive(Debug)]
+enum From {
+    Block { block: Arc<Block>, keys: Vec<Vec<ColumnKey>> },
+    Group(Group),
+}
+
+/// The parent id of a span whose parent in the tree has another id, or that has none.
+pub(crate) type ForeignParent = (u32, [u8; 8]);
+
+/// Loads what is not there yet.
+fn once<T>(
+    cell: &OnceLock<T>,
+    load: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<&T, StoreError> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = load()?;
+    Ok(cell.get_or_init(|| value))
+}
+
+impl Piece {
+    /// `None` if the block has no span.
+    pub(crate) fn of_block(block: Arc<Block>) -> Option<Self> {
+        let time = block.time()?;
+        let keys = Table::ALL.map(|table| keys_of(&block.spans, table)).to_vec();
+        Some(Self::new(From::Block { block, keys }, time))
+    }
+
+    pub(crate) fn of_group(group: Group) -> Self {
+        let time = group.time();
+        Self::new(From::Group(group), time)
+    }
+
+    fn new(from: From, time: TimeRange) -> Self {
+        Self {
+            from,
+            time,
+            traces: OnceLock::new(),
+            starts: OnceLock::new(),
+            durations: OnceLock::new(),
+            names: OnceLock::new(),
+            kinds: OnceLock::new(),
+            statuses: OnceLock::new(),
+            span_ids: OnceLock::new(),
+            parents: OnceLock::new(),
+            entities: Default::default(),
+            child_ends: Default::default(),
+            columns: Mutex::default(),
+            wanted: None,
+        }
+    }
+
+    /// The rows that a reader should look at, which are those of whole traces; `None`: all. The others
+    /// are deleted, or in another piece as well.
+    pub fn wanted(&self) -> Option<&RowSet> {
+        self.wanted.as_ref()
+    }
+
+    /// Leaves out the traces for which `is_left_out` holds.
+    pub(crate) fn leave_out(
+        &mut self,
+        is_left_out: impl Fn(&[u8; 16]) -> bool,
+    ) -> Result<(), StoreError> {
+        let rows = self.rows();
+        let mut wanted = RowSet::none(rows);
+        let mut start = 0;
+        let (ids, ends) = self.traces()?;
+        for (id, end) in ids.iter().zip(ends) {
+            if !is_left_out(id) {
+                wanted.insert_range(start..*end as usize);
+            }
+            start = *end as usize;
+        }
+        self.wanted = (wanted.len() < rows).then_some(wanted);
+        Ok(())
+    }
+
+    pub fn rows(&self) -> usize {
+        match &self.from {
+            From::Block { block, .. } => block.rows(),
+            From::Group(group) => group.rows(),
+        }
+    }
+
+    /// Nanoseconds, from the first start to the last end.
+    pub fn time(&self) -> TimeRange {
+        self.time
+    }
+
+    fn traces(&self) -> Result<&(Vec<[u8; 16]>, Vec<u32>), StoreError> {
+        once(&self.traces, || match &self.from {
+            From::Block { block, .. } => Ok((block.trace_ids.clone(), block.trace_ends.clone())),
+            From::Group(group) => group.traces(),
+        })
+    }
+
+    pub fn trace_ids(&self) -> Result<&[[u8; 16]], StoreError> {
+        Ok(&self.traces()?.0)
+    }
+
+    /// Behind the last span of each trace. A trace's spans are in tree order: depth first, siblings by
+    /// their start; behind them the orphans with what is below them.
+    pub fn trace_ends(&self) -> Result<&[u32], StoreError> {
+        Ok(&self.traces()?.1)
+    }
+
+    /// Nanoseconds.
+    pub fn starts(&self) -> Result<&[u64], StoreError> {
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.spans.starts),
+            From::Group(group) => {
+                Ok(once(&self.starts, || group.starts(self.trace_ends()?, self.parents()?))?)
+            }
+        }
+    }
+
+    /// Nanoseconds; 0 where a span ended before it started.
+    pub fn durations(&self) -> Result<&[u64], StoreError> {
+        Ok(once(&self.durations, || match &self.from {
+            From::Block { block, .. } => {
+                Ok(block.spans.lengths.iter().map(|length| duration_of(*length)).collect())
+            }
+            From::Group(group) => {
+                let mut lengths = group.lengths()?;
+                lengths.iter_mut().for_each(|length| *length = duration_of(*length));
+                Ok(lengths)
+            }
+        })?)
+    }
+
+    pub fn names(&self) -> Result<&TextColumn, StoreError> {
+        once(&self.names, || match &self.from {
+            From::Block { block, .. } => {
+                let mut column = Numbered { rows: block.rows(), ..Numbered::default() };
+                let names = block.spans.names.iter().enumerate();
+                names.for_each(|(row, name)| column.push(row, u64::from(*name)));
+                let texts = block.spans.texts.texts();
+                match Column::of_numbers(crate::ValueKind::Text, &column, texts) {
+                    Column::Text(column) => Ok(column),
+                    _ => Ok(TextColumn::default()),
+                }
+            }
+            From::Group(group) => group.names(),
+        })
+    }
+
+    /// As OTLP numbers them.
+    pub fn kinds(&self) -> Result<&[u8], StoreError> {
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.spans.kinds),
+            From::Group(group) => Ok(once(&self.kinds, || group.kinds())?),
+        }
+    }
+
+    /// As OTLP numbers them.
+    pub fn statuses(&self) -> Result<&[u8], StoreError> {
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.spans.statuses),
+            From::Group(group) => Ok(once(&self.statuses, || group.statuses())?),
+        }
+    }
+
+    pub fn span_ids(&self) -> Result<&[[u8; 8]], StoreError> {
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.spans.span_ids),
+            From::Group(group) => Ok(once(&self.span_ids, || group.span_ids())?),
+        }
+    }
+
+    fn tree(&self) -> Result<&(Vec<u32>, Vec<ForeignParent>), StoreError> {
+        once(&self.parents, || match &self.from {
+            From::Block { block, .. } => Ok((block.parents.clone(), foreign_parents(block))),
+            From::Group(group) => group.tree(self.trace_ends()?),
+        })
+    }
+
+    /// The row of each span's parent, or [`ROOT`] of one that names none, or [`ORPHAN`] of one whose
+    /// parent never came.
+    pub fn parents(&self) -> Result<&[u32], StoreError> {
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.parents),
+            From::Group(_) => Ok(&self.tree()?.0),
+        }
+    }
+
+    /// The parent id that a span was sent with; `None` if it had none.
+    pub fn parent_id(&self, row: usize) -> Result<Option<[u8; 8]>, StoreError> {
+        let (parents, foreign) = self.tree()?;
+        if let Ok(at) = foreign.binary_search_by_key(&(row as u32), |(row, _)| *row) {
+            return Ok(Some(foreign[at].1).filter(|id| *id != NO_ID));
+        }
+        match parents[row] {
+            ROOT | ORPHAN => Ok(None),
+            parent => Ok(Some(self.span_ids()?[parent as usize])),
+        }
+    }
+
+    /// The columns of a table.
+    pub fn keys(&self, table: Table) -> &[ColumnKey] {
+        match &self.from {
+            From::Block { keys, .. } => &keys[table as usize],
+            From::Group(group) => group.keys(table),
+        }
+    }
+
+    /// The rows of a table.
+    pub fn table_rows(&self, table: Table) -> usize {
+        match &self.from {
+            From::Block { block, .. } => block.spans.table(table).rows(),
+            From::Group(group) => group.table_rows(table),
+        }
+    }
+
+    /// The columns of a key, one for each type that occurs.
+    pub fn columns(
+        &self,
+        table: Table,
+        is_intrinsic: bool,
+        name: &str,
+    ) -> Result<Arc<[Column]>, StoreError> {
+        let key = (table, is_intrinsic, name.into());
+        let known = self.columns.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let fits = |key: &ColumnKey| key.is_intrinsic == is_intrinsic && *key.name == *name;
+        let list: Vec<Column> = match &self.from {
+            From::Block { block, .. } => columns_of(&block.spans, table, fits),
+            From::Group(group) => group.columns(table, fits)?,
+        };
+        let list: Arc<[Column]> = list.into();
+        let mut known = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(key, Arc::clone(&list));
+        Ok(list)
+    }
+
+    /// For each span the row of its [`Table::Resource`] or [`Table::Scope`].
+    pub fn entities(&self, table: Table) -> Result<&[u32], StoreError> {
+        let index = usize::from(table == Table::Scope);
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.spans.entities[index]),
+            From::Group(group) => Ok(once(&self.entities[index], || group.entities(index))?),
+        }
+    }
+
+    /// Behind the last [`Table::Event`] or [`Table::Link`] of each span.
+    pub fn child_ends(&self, table: Table) -> Result<&[u32], StoreError> {
+        let index = usize::from(table == Table::Link);
+        match &self.from {
+            From::Block { block, .. } => Ok(&block.spans.child_ends[index]),
+            From::Group(group) => Ok(once(&self.child_ends[index], || group.child_ends(index))?),
+        }
+    }
+}
+
+/// The parent ids that are not those of the parents in the tree.
+pub(crate) fn foreign_parents(block: &Block) -> Vec<ForeignParent> {
+    let ids = &block.spans.span_ids;
+    let is_foreign = |row: usize| match block.parents[row] {
+        ROOT => false,
+        ORPHAN => true,
+        parent => ids[parent as usize] != block.spans.parent_ids[row],
+    };
+    let foreign = (0..block.rows()).filter(|row| is_foreign(*row));
+    foreign.map(|row| (row as u32, block.spans.parent_ids[row])).collect()
+}
+
+/// The keys that some row of a table has.
+fn keys_of(spans: &Spans, table: Table) -> Vec<ColumnKey> {
+    let mut is_used = vec![false; spans.keys.len()];
+    spans.table(table).keys.iter().for_each(|key| is_used[*key as usize] = true);
+    let used = spans.keys.iter().zip(is_used).filter(|(_, is_used)| *is_used);
+    used.map(|(key, _)| key.clone()).collect()
+}
+
+fn columns_of(spans: &Spans, table: Table, fits: impl Fn(&ColumnKey) -> bool) -> Vec<Column> {
+    let attributes = spans.table(table);
+    let numbers = (0..).zip(spans.keys.iter()).filter(|(_, key)| fits(key));
+    let column = |(number, key): (u32, &ColumnKey)| {
+        let mut values = Numbered { rows: attributes.rows(), ..Numbered::default() };
+        for row in 0..attributes.rows() {
+            let found = attributes.of(row).find(|(key, _)| *key == number);
+            found.into_iter().for_each(|(_, value)| values.push(row, value));
+        }
+        (!values.of.is_empty()).then(|| Column::of_numbers(key.kind, &values, spans.texts.texts()))
+    };
+    numbers.filter_map(column).collect()
+}
