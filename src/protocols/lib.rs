@@ -32,6 +32,7 @@ mod stop;
 pub mod syslog;
 #[cfg(test)]
 mod testing;
+mod traces;
 
 pub use bounds::{Held, RequestMemory, WorkTurns};
 pub use cors::Cors;
@@ -45,13 +46,14 @@ pub use route::{
 };
 pub use services::{
     Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services,
-    Snapshots,
+    Snapshots, TraceServices,
 };
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,
 };
 pub use stop::{Stop, Stopper};
+pub use traces::{TraceOptions, TracesSettings};
 
 /// The instruments of what all protocols share; a protocol brings its own.
 pub static METRICS: &[&[&dyn observe::Metric]] =
-    &[route::METRICS, bounds::METRICS, guard::METRICS, logs::METRICS];
+    &[route::METRICS, bounds::METRICS, guard::METRICS, logs::METRICS, traces::METRICS];

@@ -12,6 +12,7 @@ use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
 use crate::route::{Bound, Route};
 use crate::syslog::{self, SyslogSettings};
+use crate::traces::TracesSettings;
 use crate::{Cors, Listener, Services, sections};
 use observe::Metric;
 use std::fmt;
@@ -23,6 +24,7 @@ sections! {
         prometheus: PrometheusSettings,
         otlp: OtlpSettings,
         logs: LogsSettings,
+        traces: TracesSettings,
         elasticsearch: ElasticsearchSettings,
         syslog: SyslogSettings,
         fluent: FluentSettings,

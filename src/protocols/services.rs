@@ -5,6 +5,7 @@
 
 use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
+use crate::traces::TraceOptions;
 use ingest::{Gateway, IngestError, RetentionClock};
 use log_store::{LogBatch, LogStore, StreamRules};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
@@ -15,6 +16,7 @@ use query::{Budget, Pool};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
+use trace_store::{SpanBatch, TraceStore};
 use wire::LabelLimits;
 
 /// Why a store did not do what it was asked.
@@ -44,6 +46,12 @@ impl From<StoreError> for ServiceError {
 
 impl From<log_store::StoreError> for ServiceError {
     fn from(error: log_store::StoreError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<trace_store::StoreError> for ServiceError {
+    fn from(error: trace_store::StoreError) -> Self {
         Self::new(error.kind(), error.to_string())
     }
 }
@@ -137,6 +145,22 @@ impl LogServices {
     }
 }
 
+/// The trace store, and the way into it.
+#[derive(Clone, Debug)]
+pub struct TraceServices {
+    pub store: TraceStore,
+    pub gateway: Arc<Gateway>,
+    /// By which spans are too old or too new.
+    pub retention_clock: Arc<RetentionClock>,
+}
+
+impl TraceServices {
+    /// An empty batch, to be filled and committed.
+    pub fn batch(&self, tenant: &TenantId) -> SpanBatch {
+        self.store.batch(tenant)
+    }
+}
+
 /// What holds for metrics, whatever protocol they come through.
 #[derive(Clone, Debug)]
 pub struct MetricOptions {
@@ -164,6 +188,7 @@ pub struct Services {
     pub started_ms: i64,
     pub metric_options: MetricOptions,
     pub log_options: LogOptions,
+    pub trace_options: TraceOptions,
     /// How LogQL is evaluated.
     pub logql: logql::EngineOptions,
     /// The threads that queries run on.
@@ -180,6 +205,8 @@ pub struct Services {
     pub log_retention: PerTenant<Kept>,
     /// The same for single streams.
     pub log_rules: PerTenant<Arc<StreamRules>>,
+    /// How old the start of a span may be to be stored.
+    pub trace_retention: PerTenant<Kept>,
     /// The running configuration as YAML, without secrets.
     pub config_text: String,
     /// Every setting by its name (`retention.metrics`), with its value as text.
@@ -187,6 +214,7 @@ pub struct Services {
     pub machine: Machine,
     metrics: OnceLock<MetricServices>,
     logs: OnceLock<LogServices>,
+    traces: OnceLock<TraceServices>,
 }
 
 impl Services {
@@ -200,17 +228,20 @@ impl Services {
             version,
             metric_options: MetricOptions::default(),
             log_options: LogOptions::default(),
+            trace_options: TraceOptions::default(),
             logql: logql::EngineOptions::default(),
             query_pool: Arc::new(Pool::without_threads()),
             query_memory: Arc::new(Budget::new(usize::MAX)),
             metric_retention: PerTenant::default(),
             log_retention: PerTenant::default(),
             log_rules: PerTenant::default(),
+            trace_retention: PerTenant::default(),
             config_text: String::new(),
             settings: Vec::new(),
             machine: Machine::default(),
             metrics: OnceLock::new(),
             logs: OnceLock::new(),
+            traces: OnceLock::new(),
         }
     }
 
@@ -232,6 +263,16 @@ impl Services {
     pub fn logs(&self) -> Result<&LogServices, ServiceError> {
         let starting = || ServiceError::new(ErrorKind::Overloaded, "the log store is not open");
         self.logs.get().ok_or_else(starting)
+    }
+
+    /// Called once, when the trace store is open: from then on its routes answer.
+    pub fn open_traces(&self, traces: TraceServices) {
+        assert!(self.traces.set(traces).is_ok(), "the trace store is opened once");
+    }
+
+    pub fn traces(&self) -> Result<&TraceServices, ServiceError> {
+        let starting = || ServiceError::new(ErrorKind::Overloaded, "the trace store is not open");
+        self.traces.get().ok_or_else(starting)
     }
 
     pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {

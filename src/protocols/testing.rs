@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::DuplexStream;
 use tower::ServiceExt as _;
+use trace_store::TraceStore;
 use wal::{Health, Log, LogOptions};
 
 /// 2023-11-14 22:13:20 UTC.
@@ -43,7 +44,10 @@ impl Snapshots for NamedSnapshots {
     }
 }
 
-fn open_stores(clock: &Arc<dyn Clock>, disk: &SimDisk) -> (MetricServices, LogServices) {
+fn open_stores(
+    clock: &Arc<dyn Clock>,
+    disk: &SimDisk,
+) -> (MetricServices, LogServices, TraceServices) {
     let shared = Arc::new(disk.clone());
     let random = Arc::new(SeededRandom::new(1));
     let blobs = Arc::new(DiskBlobs::open(shared.clone(), "blobs").unwrap());
@@ -51,7 +55,8 @@ fn open_stores(clock: &Arc<dyn Clock>, disk: &SimDisk) -> (MetricServices, LogSe
     let site = Site::new(blobs, Arc::clone(clock), ids);
     let settings = StoreSettings { cache_bytes: 1 << 20, ..StoreSettings::default() };
     let store = MetricStore::open(site.clone(), random.clone(), settings).unwrap();
-    let log_store = LogStore::open(site, log_store::StoreSettings::default()).unwrap();
+    let log_store = LogStore::open(site.clone(), log_store::StoreSettings::default()).unwrap();
+    let trace_store = TraceStore::open(site, trace_store::StoreSettings::default()).unwrap();
     let options = LogOptions { retry: Duration::from_millis(1), ..LogOptions::default() };
     let (wal, _) = Log::open(shared, Arc::clone(clock), random, options).unwrap();
     let known = store.engine().wal_covered().unwrap_or_default();
@@ -63,6 +68,11 @@ fn open_stores(clock: &Arc<dyn Clock>, disk: &SimDisk) -> (MetricServices, LogSe
         gateway: Arc::clone(&gateway),
         retention_clock: Arc::clone(&retention_clock),
     };
+    let traces = TraceServices {
+        store: trace_store,
+        gateway: Arc::clone(&gateway),
+        retention_clock: Arc::clone(&retention_clock),
+    };
     let limits = Limits { active_series_max: 1_000_000, setting: "metrics.active_series_max" };
     let metrics = MetricServices {
         store,
@@ -71,7 +81,7 @@ fn open_stores(clock: &Arc<dyn Clock>, disk: &SimDisk) -> (MetricServices, LogSe
         retention_clock,
         snapshots: Arc::new(NamedSnapshots),
     };
-    (metrics, logs)
+    (metrics, logs, traces)
 }
 
 /// Holds everything.
@@ -129,6 +139,7 @@ pub(crate) struct TestServer {
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) metrics: MetricServices,
     pub(crate) logs: LogServices,
+    pub(crate) traces: TraceServices,
     pub(crate) pool: Arc<Pool>,
     pub(crate) stopper: Stopper,
     stop: Stop,
@@ -180,9 +191,10 @@ impl TestServer {
         services.metric_options = settings.prometheus.metric_options(engine);
         services.log_options = settings.logs.options();
         let disk = SimDisk::with_clock(Arc::clone(&clock));
-        let (metrics, logs) = open_stores(&clock, &disk);
+        let (metrics, logs, traces) = open_stores(&clock, &disk);
         services.open_metrics(metrics.clone());
         services.open_logs(logs.clone());
+        services.open_traces(traces.clone());
         let services = Arc::new(services);
         let host: Arc<dyn Host> = Arc::new(TestHost(Arc::clone(&services)));
         let mut protocols = all(&settings, &services);
@@ -194,7 +206,7 @@ impl TestServer {
         let runtime = runtime.unwrap();
         let (stopper, stop) = Stopper::new();
         let clock = sim_clock;
-        Self { router, protocols, metrics, logs, pool, stopper, stop, disk, clock, runtime }
+        Self { router, protocols, metrics, logs, traces, pool, stopper, stop, disk, clock, runtime }
     }
 
     /// All lines that are stored, with their streams, times and fields; lines and fields are sorted.

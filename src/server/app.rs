@@ -119,6 +119,8 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     services.metric_retention = config.metric_retention();
     services.log_retention = config.log_retention();
     services.log_rules = config.log_rules();
+    services.trace_options = config.protocols.traces.options();
+    services.trace_retention = config.trace_retention();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
     services.settings = config.flat();

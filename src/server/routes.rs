@@ -240,6 +240,7 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         catalog::METRICS,
         metric_store::METRICS,
         log_store::METRICS,
+        trace_store::METRICS,
         ingest::METRICS,
         listener::METRICS,
         own_metrics::METRICS,

@@ -137,6 +137,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     let metrics = stores.metric_services(&config);
     app.services.open_metrics(metrics.clone());
     app.services.open_logs(stores.log_services());
+    app.services.open_traces(stores.trace_services());
     let own_logs = own_logs(&app, stores.log_services());
     let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));

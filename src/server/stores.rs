@@ -15,12 +15,13 @@ use observe::Notice;
 use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space, memory_bytes};
 use protocols::settings::SizeLimit;
-use protocols::{Kept, LogServices, MetricServices, PerTenant};
+use protocols::{Kept, LogServices, MetricServices, PerTenant, TraceServices};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Interval, MissedTickBehavior};
+use trace_store::TraceStore;
 use wal::{Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
@@ -71,9 +72,11 @@ pub struct Stores {
     pub snapshots: Arc<Snapshots>,
     pub metric_store: MetricStore,
     pub log_store: LogStore,
+    pub trace_store: TraceStore,
     pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
     metric_retention: PerTenant<Kept>,
+    trace_retention: PerTenant<Kept>,
     stream_retention: StreamRetention,
     retention_size: SizeLimit,
 }
@@ -87,7 +90,7 @@ impl Stores {
     ) -> Result<Self, OpenError> {
         let Machine { disk, clock, random } = machine;
         let access = AccessBook::open(disk.root(), Arc::clone(clock), Arc::clone(random))?;
-        let Engines { files, metric_store, log_store, probe, maintenance } =
+        let Engines { files, metric_store, log_store, trace_store, probe, maintenance } =
             Engines::open(config, machine, recorded_retention_time(disk))?;
         let known = maintenance.wal_covered();
         let options = LogOptions {
@@ -123,9 +126,11 @@ impl Stores {
             snapshots,
             metric_store,
             log_store,
+            trace_store,
             probe,
             disk,
             metric_retention: config.metric_retention(),
+            trace_retention: config.trace_retention(),
             stream_retention,
             retention_size: config.retention.size,
         })
@@ -151,6 +156,15 @@ impl Stores {
         }
     }
 
+    /// What the protocols need of the trace store.
+    pub fn trace_services(&self) -> TraceServices {
+        TraceServices {
+            store: self.trace_store.clone(),
+            gateway: Arc::clone(&self.gateway),
+            retention_clock: self.maintenance.retention_clock(),
+        }
+    }
+
     /// What may be kept at this time, by the settings and the disk. Blocking.
     pub fn retention(&self, now_ms: i64) -> Retention {
         // A disk that can't be asked sets no bound: dropping data on a guess would be worse.
@@ -163,6 +177,7 @@ impl Stores {
             (Signal::Metrics, metrics.clone()),
             (Signal::Probe, metrics),
             (Signal::Logs, self.stream_retention.longest()),
+            (Signal::Traces, ages(&self.trace_retention)),
         ];
         let of_all = |(signal, kept): &(Signal, PerTenant<Option<i64>>)| {
             oldest(&kept.default).map(|oldest_ms| (*signal, oldest_ms))
@@ -229,6 +244,7 @@ struct Engines {
     files: Arc<DiskBlobs>,
     metric_store: MetricStore,
     log_store: LogStore,
+    trace_store: TraceStore,
     probe: Option<Arc<ProbeStore>>,
     maintenance: Arc<Maintenance>,
 }
@@ -259,14 +275,21 @@ impl Engines {
             config.protocols.logs.store_settings(tenants, head_memory, config.storage.head_size.0);
         let log_store =
             LogStore::open(site.clone(), settings).map_err(|e| OpenError::Parts(e.into()))?;
+        let settings = config.protocols.traces.store_settings(
+            tenants,
+            head_memory,
+            config.storage.head_size.0,
+        );
+        let trace_store =
+            TraceStore::open(site.clone(), settings).map_err(|e| OpenError::Parts(e.into()))?;
         let probe = config.testing.probe.then(|| ProbeStore::open(Probe, site));
         let probe = probe.transpose().map_err(|e| OpenError::Parts(e.into()))?.map(Arc::new);
-        let mut engines = vec![metric_store.engine(), log_store.engine()];
+        let mut engines = vec![metric_store.engine(), log_store.engine(), trace_store.engine()];
         engines.extend(probe.iter().map(|probe| Arc::clone(probe) as Arc<dyn Engine>));
         let settings = flush_settings(&config.storage);
         let maintenance = Maintenance::new(engines, Arc::clone(clock), settings, retention_ms);
         let maintenance = Arc::new(maintenance);
-        Ok(Self { files, metric_store, log_store, probe, maintenance })
+        Ok(Self { files, metric_store, log_store, trace_store, probe, maintenance })
     }
 }
 

@@ -228,6 +228,8 @@ section! {
         /// the highest priority counts, and of those the first; `tenant = "team-a"` limits an entry to a
         /// tenant. Lines go within an eighth of their period, an hour to a day, after it.
         logs_streams: Vec<StreamRetention> = Vec::new(),
+        /// Traces that began earlier than this are dropped. `"0s"` keeps everything.
+        traces: HumanDuration = HumanDuration::from_secs(14 * 86_400),
         /// The oldest days of all signals and tenants are dropped when the data folder (parts,
         /// quarantined ones too, the write-ahead log, snapshots) passes this size: a share of the
         /// disk, a size, or `"off"`.
@@ -242,6 +244,8 @@ section! {
         retention_metrics: ByTenant<HumanDuration> = ByTenant::default(),
         /// Instead of `retention.logs`: `{ team-a = "7d" }`.
         retention_logs: ByTenant<HumanDuration> = ByTenant::default(),
+        /// Instead of `retention.traces`: `{ team-a = "7d" }`.
+        retention_traces: ByTenant<HumanDuration> = ByTenant::default(),
         /// Instead of `metrics.active_series_max`: `{ team-a = 100000 }`.
         active_series_max: ByTenant<u64> = ByTenant::default(),
     }
@@ -377,6 +381,12 @@ impl Config {
     pub fn log_retention(&self) -> PerTenant<Kept> {
         let settings = ["retention.logs", "tenants.retention_logs"];
         kept(self.retention.logs, &self.tenants.retention_logs, settings)
+    }
+
+    /// How long each tenant's traces are kept.
+    pub fn trace_retention(&self) -> PerTenant<Kept> {
+        let settings = ["retention.traces", "tenants.retention_traces"];
+        kept(self.retention.traces, &self.tenants.retention_traces, settings)
     }
 
     /// The same for single streams of each tenant.

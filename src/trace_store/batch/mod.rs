@@ -59,6 +59,8 @@ pub struct SpanBatch {
     hex: Vec<u8>,
     /// Why the batch can't be stored.
     refusal: Option<StoreError>,
+    /// See [`Intake::origin`].
+    counts_once: bool,
 }
 
 /// The most bytes of one attribute or name: a page of a part holds all values of a column in a row
@@ -71,7 +73,24 @@ const BATCH_BYTES_MAX: usize = 1 << 31;
 impl SpanBatch {
     pub(crate) fn new(store: TraceStore, tenant: TenantId) -> Self {
         let spans = store.idle.take();
-        Self { store, tenant, spans, entities: [0; 2], hex: Vec::new(), refusal: None }
+        Self {
+            store,
+            tenant,
+            spans,
+            entities: [0; 2],
+            hex: Vec::new(),
+            refusal: None,
+            counts_once: false,
+        }
+    }
+
+    /// The batch is stored once although it may arrive again. See [`Intake::origin`].
+    pub fn count_once(&mut self) {
+        self.counts_once = true;
+    }
+
+    fn written(&self) -> Written {
+        Written { spans: self.spans.len() as u64 }
     }
 
     pub fn spans(&self) -> usize {
@@ -238,6 +257,16 @@ impl Intake for SpanBatch {
         self.store.is_crowded()
     }
 
+    fn origin(&self) -> Option<&[u8]> {
+        self.counts_once.then_some(&[])
+    }
+
+    fn stored_before(self) -> Result<Written, EngineError> {
+        let written = self.written();
+        self.store.idle.give_back(self.spans);
+        Ok(written)
+    }
+
     fn encode(&mut self, payload: &mut Vec<u8>) -> Result<(), EngineError> {
         if let Some(refusal) = self.refusal.take() {
             return Err(refusal.into());
@@ -248,7 +277,7 @@ impl Intake for SpanBatch {
     }
 
     fn apply(self, position: WalPosition) -> Result<Written, EngineError> {
-        let written = Written { spans: self.spans.len() as u64 };
+        let written = self.written();
         self.store.apply(&self.tenant, &self.spans, position)?;
         SPANS_APPLIED.add(written.spans);
         self.store.idle.give_back(self.spans);

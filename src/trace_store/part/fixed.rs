@@ -63,7 +63,7 @@ pub(super) struct TraceList {
 
 impl TraceList {
     pub(super) fn of(block: &Block) -> Self {
-        let start = |rows: std::ops::Range<usize>| {
+        let start = |rows: Range<usize>| {
             block.spans.starts[rows].iter().copied().min().unwrap_or(0)
         };
         Self {

@@ -1,0 +1,93 @@
+//! The way of a batch of spans into the store, the same for every protocol of traces.
+
+use super::guard::{SpanGuard, SpanWindow, count_refused};
+use crate::Call;
+use crate::bounds::Held;
+use crate::services::{ServiceError, Services};
+use model::{ErrorKind, TenantId};
+use std::sync::Arc;
+use trace_store::SpanBatch;
+use wire::Rejections;
+
+/// What spans are written into.
+pub(crate) type Guard<'g> = SpanGuard<'g, SpanBatch>;
+
+/// How much of a request was stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CommittedSpans {
+    pub(crate) spans: u64,
+    /// The spans that were left out.
+    pub(crate) rejected: Rejections,
+}
+
+/// Bytes that a batch takes for each byte of the plain request that it is made of, before it is known.
+const BATCH_PER_BYTE: usize = 2;
+
+/// Asks for the memory that the batch of a request of this length may take.
+pub(crate) fn room_for_spans(held: &Held, plain: usize) -> Result<(), ServiceError> {
+    Ok(held.take(plain.saturating_mul(BATCH_PER_BYTE))?)
+}
+
+/// Fills a batch when it is the request's turn, and commits it. `fill` answers what the decoder refused.
+/// A client that goes away before the gateway has the batch takes it back; later it changes nothing.
+pub(crate) async fn commit(
+    services: &Arc<Services>,
+    call: Call,
+    fill: impl FnOnce(&Call, &mut Guard<'_>) -> Result<Rejections, ServiceError> + Send + 'static,
+) -> Result<CommittedSpans, ServiceError> {
+    let tenant = call.tenant.clone();
+    let filling = move |guard: &mut Guard<'_>| {
+        let refused = fill(&call, guard)?;
+        Ok((refused, call.held))
+    };
+    run(services, &tenant, filling).await
+}
+
+/// The same for what no request of HTTP brought.
+pub(crate) async fn commit_held(
+    services: &Arc<Services>,
+    tenant: &TenantId,
+    held: Held,
+    fill: impl FnOnce(&Held, &mut Guard<'_>) -> Result<Rejections, ServiceError> + Send + 'static,
+) -> Result<CommittedSpans, ServiceError> {
+    let filling = move |guard: &mut Guard<'_>| {
+        let refused = fill(&held, guard)?;
+        Ok((refused, held))
+    };
+    run(services, tenant, filling).await
+}
+
+async fn run(
+    services: &Arc<Services>,
+    tenant: &TenantId,
+    fill: impl FnOnce(&mut Guard<'_>) -> Result<(Rejections, Held), ServiceError> + Send + 'static,
+) -> Result<CommittedSpans, ServiceError> {
+    let traces = services.traces()?;
+    let mut batch = traces.batch(tenant);
+    // A client that misses the answer sends the request again.
+    batch.count_once();
+    let age_ms = services.trace_retention.of(tenant).age_ms;
+    let window =
+        SpanWindow::new(traces.retention_clock.range_ms(), age_ms, &services.trace_options);
+    let filling = move || {
+        let mut guard = SpanGuard::new(&mut batch, window);
+        let (rejected, held) = fill(&mut guard)?;
+        let spans = guard.passed();
+        count_refused(&rejected);
+        // The body is not needed any more: only the batch waits for the write-ahead log.
+        held.settle(batch.bytes())?;
+        Ok::<_, ServiceError>((batch, CommittedSpans { spans, rejected }, held))
+    };
+    let (batch, committed, _held) = services.work_turns.run(filling).await??;
+    if !batch.is_empty() {
+        traces.gateway.commit(batch).await.map_err(|error| {
+            // Limits of the store are of what it holds at the moment: after the next flush there is room.
+            let kind = match error.kind() {
+                ErrorKind::Limit => ErrorKind::Overloaded,
+                kind => kind,
+            };
+            ServiceError::new(kind, error.to_string())
+        })?;
+    }
+    Ok(committed)
+}

@@ -1,0 +1,15 @@
+//! What the protocols of traces have in common, between their bytes and the store.
+//!
+//! Lives here: `settings` (limits), `guard` (the sink that bounds the times of spans), `commit` (the way
+//! of a batch into the store).
+//! Not here: any protocol, decoding (wire), the store.
+//! Invariants: every span that a client sends is passed to the store or refused; every refusal is
+//! counted by its reason, and the protocol tells its client.
+
+mod commit;
+mod guard;
+mod settings;
+
+pub(crate) use commit::{CommittedSpans, commit, commit_held, room_for_spans};
+pub(crate) use guard::{METRICS, SpanGuard};
+pub use settings::{TraceOptions, TracesSettings};

@@ -1,0 +1,57 @@
+//! Limits of spans and of questions about them.
+
+use crate::section;
+use crate::settings::{ByteSize, HumanDuration};
+use engine::{HeadMemory, TenantLimit};
+use trace_store::StoreSettings;
+
+section! {
+    /// Traces, whatever protocol they come through.
+    TracesSettings as "traces" {
+        /// How far in the future a span may start, because the clocks of senders differ. Spans that
+        /// start later, or before what `retention.traces` keeps, get the time of their arrival; the
+        /// attribute `mirador.start_time_unix_nano` tells what was sent.
+        creation_grace_period: HumanDuration = HumanDuration::from_secs(600),
+        /// Memory for what queries decoded.
+        cache_size: ByteSize = ByteSize::mib(32),
+        /// The longest that a query may run.
+        query_timeout: HumanDuration = HumanDuration::from_secs(60),
+        /// The memory that one query may hold.
+        max_memory: ByteSize = ByteSize::mib(1_024),
+    }
+}
+
+/// What holds for traces, whatever protocol they come through.
+#[derive(Clone, Debug)]
+pub struct TraceOptions {
+    pub(super) future_grace_ms: i64,
+}
+
+impl TracesSettings {
+    /// How the store is opened.
+    pub fn store_settings(
+        &self,
+        tenants: TenantLimit,
+        head_memory: HeadMemory,
+        head_size: u64,
+    ) -> StoreSettings {
+        StoreSettings {
+            cache_bytes: self.cache_size.length(),
+            tenants,
+            head_memory,
+            // Half as much again as a flush begins at: one head is written while the next one fills.
+            crowded_bytes: head_size.saturating_add(head_size / 2),
+        }
+    }
+
+    pub fn options(&self) -> TraceOptions {
+        let grace = self.creation_grace_period.0.as_millis();
+        TraceOptions { future_grace_ms: i64::try_from(grace).unwrap_or(i64::MAX) }
+    }
+}
+
+impl Default for TraceOptions {
+    fn default() -> Self {
+        TracesSettings::default().options()
+    }
+}
