@@ -28,6 +28,8 @@ mod refused;
 mod store;
 mod tenant;
 mod tenants;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod view;
 
 pub use age::Age;

@@ -32,7 +32,9 @@ pub(crate) fn merge(
     let caches = Arc::new(Caches::new(MERGE_CACHE_BYTES));
     let open = |id: &Ulid| {
         let part = store.part(manifest, *id).map_err(InputFailed::of(*id))?;
-        TracePart::open(part, &caches).map_err(InputFailed::of(*id))
+        let deleted = Deleted::of_part(manifest, *id).map_err(InputFailed::of(*id))?;
+        let part = TracePart::open(part, &caches).map_err(InputFailed::of(*id))?;
+        Ok(Input { part, deleted })
     };
     let inputs = plan.inputs.iter().map(open).collect::<Result<Vec<_>, InputFailed>>()?;
     let effort = if plan.level >= LEVEL_MAX { Effort::Last } else { Effort::Merge };
@@ -42,27 +44,30 @@ pub(crate) fn merge(
     let mut others = others.filter_map(|part| open(&part.id).ok());
     builder.fragments(still_elsewhere(&inputs, &mut others, apart));
     let mut cursors = Vec::new();
-    for part in inputs {
-        let (id, deleted) = (part.id, Deleted::of_part(manifest, part.id));
-        let deleted = deleted.map_err(InputFailed::of(id))?;
-        let mut cursor = Cursor { part, deleted, group: 0, loaded: Loaded::default(), trace: 0 };
+    for input in inputs {
+        let id = input.part.id;
+        let mut cursor = Cursor { input, group: 0, loaded: Loaded::default(), trace: 0 };
         cursor.settle(&joined).map_err(InputFailed::of(id))?;
         cursors.push(cursor);
     }
     run(cursors, &joined, builder)
 }
 
-/// A trace of several inputs: where its spans are in each.
+/// A part, and the traces of it that are deleted.
+struct Input {
+    part: TracePart,
+    deleted: Deleted,
+}
+
+/// A trace of several inputs: its spans in each.
 type Joined = BTreeMap<[u8; 16], Vec<Loaded>>;
 
 /// The traces that are in several inputs, and those among them for which there was no room.
-fn joined_traces(inputs: &[TracePart]) -> Result<(Joined, BTreeSet<[u8; 16]>), InputFailed> {
-    let known: BTreeSet<[u8; 16]> =
-        inputs.iter().flat_map(|part| part.index.fragments.iter().copied()).collect();
+fn joined_traces(inputs: &[Input]) -> Result<(Joined, BTreeSet<[u8; 16]>), InputFailed> {
     let (mut joined, mut apart, mut spans): (Joined, _, usize) = Default::default();
-    for id in known {
+    for id in known_fragments(inputs) {
         let mut pieces = Vec::new();
-        for part in inputs {
+        for Input { part, .. } in inputs.iter().filter(|input| !input.deleted.has(&id)) {
             let failed = InputFailed::of(part.id);
             pieces.extend(part.load_trace(&id).map_err(failed)?);
         }
@@ -79,20 +84,24 @@ fn joined_traces(inputs: &[TracePart]) -> Result<(Joined, BTreeSet<[u8; 16]>), I
     Ok((joined, apart))
 }
 
+/// The traces of the inputs of which there were spans elsewhere.
+fn known_fragments(inputs: &[Input]) -> BTreeSet<[u8; 16]> {
+    inputs.iter().flat_map(|input| input.part.index.fragments.iter().copied()).collect()
+}
+
 /// The traces of the inputs of which there are spans in other parts, or which stay in pieces.
 fn still_elsewhere(
-    inputs: &[TracePart],
-    others: &mut dyn Iterator<Item = TracePart>,
+    inputs: &[Input],
+    others: &mut dyn Iterator<Item = Input>,
     apart: BTreeSet<[u8; 16]>,
 ) -> Vec<[u8; 16]> {
-    let known: BTreeSet<[u8; 16]> =
-        inputs.iter().flat_map(|part| part.index.fragments.iter().copied()).collect();
-    let known: Vec<[u8; 16]> = known.into_iter().collect();
+    let known: Vec<[u8; 16]> = known_fragments(inputs).into_iter().collect();
     let mut elsewhere = apart;
     if !known.is_empty() {
         for other in others {
             // What can't be read is taken to have all of them.
-            elsewhere.extend(traces_in_parts(&other, &known).unwrap_or_else(|_| known.clone()));
+            elsewhere
+                .extend(traces_in_parts(&other.part, &known).unwrap_or_else(|_| known.clone()));
         }
     }
     elsewhere.into_iter().collect()
@@ -100,8 +109,7 @@ fn still_elsewhere(
 
 /// The next trace of one input.
 struct Cursor {
-    part: TracePart,
-    deleted: Deleted,
+    input: Input,
     /// The row group after the loaded one.
     group: u32,
     loaded: Loaded,
@@ -123,17 +131,17 @@ impl Cursor {
         let mut is_other = false;
         loop {
             while let Some(id) = self.loaded.trace_ids.get(self.trace) {
-                if !self.deleted.has(id) && !joined.contains_key(id) {
+                if !self.input.deleted.has(id) && !joined.contains_key(id) {
                     return Ok(is_other);
                 }
                 self.trace += 1;
             }
             self.trace = 0;
             self.loaded = Loaded::default();
-            if self.group as usize == self.part.index.groups.len() {
+            if self.group as usize == self.input.part.index.groups.len() {
                 return Ok(true);
             }
-            self.loaded = self.part.group(self.group)?.load()?;
+            self.loaded = self.input.part.group(self.group)?.load()?;
             self.group += 1;
             is_other = true;
         }
@@ -153,8 +161,7 @@ fn run(
     let mut waiting: Vec<(Key, &[Loaded])> = Vec::new();
     for (id, pieces) in joined {
         let start = pieces.iter().flat_map(|piece| piece.trace_starts.iter()).min();
-        let is_deleted = cursors.iter().any(|cursor| cursor.deleted.has(id));
-        waiting.extend(start.filter(|_| !is_deleted).map(|start| ((*start, *id), &pieces[..])));
+        waiting.extend(start.map(|start| ((*start, *id), &pieces[..])));
     }
     waiting.sort_unstable_by_key(|(key, _)| std::cmp::Reverse(*key));
     let sources: Vec<&Spans> = cursors.iter().map(|cursor| &cursor.loaded.spans).collect();
@@ -171,7 +178,7 @@ fn run(
         builder.push(id, &cursors[at as usize].places(at), &sources)?;
         let cursor = &mut cursors[at as usize];
         cursor.trace += 1;
-        if cursor.settle(joined).map_err(InputFailed::of(cursor.part.id))? {
+        if cursor.settle(joined).map_err(InputFailed::of(cursor.input.part.id))? {
             builder.builder().replace_source(at as usize, &cursor.loaded.spans);
         }
     }

@@ -63,9 +63,8 @@ pub(super) struct TraceList {
 
 impl TraceList {
     pub(super) fn of(block: &Block) -> Self {
-        let start = |rows: Range<usize>| {
-            block.spans.starts[rows].iter().copied().min().unwrap_or(0)
-        };
+        let start =
+            |rows: Range<usize>| block.spans.starts[rows].iter().copied().min().unwrap_or(0);
         Self {
             ids: block.trace_ids.clone(),
             ends: block.trace_ends.clone(),

@@ -1,0 +1,223 @@
+//! Spans as the tests know them: written to a store, and read back.
+
+use model::{TenantId, TimeRange};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use trace_store::{
+    Column, ORPHAN, Piece, ROOT, Select, SpanBatch, StoreError, Table, TraceStore, decode_value,
+};
+use wire::otlp::{AnyValue, Attribute};
+use wire::{EventRef, LinkRef, SpanRef, SpanSink};
+
+/// Attributes as text: the name, the type and the value.
+pub(crate) type Shown = BTreeMap<String, String>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub(crate) trace: u8,
+    pub(crate) id: u8,
+    /// 0 for none.
+    pub(crate) parent: u8,
+    pub(crate) start: u64,
+    /// The end may be before the start.
+    pub(crate) length: i64,
+    pub(crate) name: String,
+    pub(crate) kind: u8,
+    pub(crate) status: u8,
+    pub(crate) resource: Shown,
+    pub(crate) scope: Shown,
+    pub(crate) attributes: Shown,
+    pub(crate) events: Vec<Shown>,
+    pub(crate) links: Vec<Shown>,
+}
+
+fn value_of(text: &str) -> AnyValue<'_> {
+    let (kind, value) = text.split_once(':').unwrap();
+    match kind {
+        "text" => AnyValue::Text(Cow::Borrowed(value)),
+        "int" => AnyValue::Int(value.parse().unwrap()),
+        "double" => AnyValue::Double(value.parse().unwrap()),
+        "bool" => AnyValue::Bool(value == "true"),
+        "bytes" => AnyValue::Bytes(value.as_bytes().into()),
+        _ => AnyValue::Array(vec![AnyValue::Text(value.into()), AnyValue::Int(1)]),
+    }
+}
+
+fn text_of(column: &Column, row: usize) -> Option<String> {
+    match column {
+        Column::Text(texts) => {
+            let text = texts.get(row)?;
+            Some(format!("text:{}", String::from_utf8_lossy(text)))
+        }
+        Column::Int(values) => Some(format!("int:{}", values.get(row)?)),
+        Column::Double(values) => Some(format!("double:{:?}", values.get(row)?)),
+        Column::Bool(values) => Some(format!("bool:{}", values.get(row)?)),
+        Column::Other(texts) => Some(match decode_value(texts.get(row)?).unwrap() {
+            AnyValue::Bytes(bytes) => format!("bytes:{}", String::from_utf8_lossy(&bytes)),
+            AnyValue::Array(values) => format!("array:{}", values[0].as_text()),
+            other => format!("{other:?}"),
+        }),
+    }
+}
+
+fn attributes(shown: &Shown) -> Vec<Attribute<'_>> {
+    shown
+        .iter()
+        .map(|(key, value)| Attribute { key: Cow::Borrowed(&**key), value: value_of(value) })
+        .collect()
+}
+
+const SCOPE_NAME: &str = "lib";
+
+pub(crate) fn fill(batch: &mut SpanBatch, spans: &[Span]) {
+    for span in spans {
+        batch.resource(&attributes(&span.resource));
+        batch.scope(SCOPE_NAME, "", &attributes(&span.scope));
+        let attributes_of_span = attributes(&span.attributes);
+        let event = |shown| EventRef {
+            time_ns: span.start + 3,
+            name: "event",
+            attributes: attributes(shown),
+            ..EventRef::default()
+        };
+        let link = |shown| LinkRef {
+            trace_id: [7; 16],
+            span_id: [8; 8],
+            attributes: attributes(shown),
+            ..LinkRef::default()
+        };
+        batch.span(&SpanRef {
+            trace_id: [span.trace; 16],
+            span_id: [span.id; 8],
+            parent_span_id: [span.parent; 8],
+            name: &span.name,
+            kind: span.kind,
+            status: span.status,
+            start_ns: span.start,
+            end_ns: span.start.wrapping_add_signed(span.length),
+            attributes: &attributes_of_span,
+            events: &span.events.iter().map(event).collect::<Vec<_>>(),
+            links: &span.links.iter().map(link).collect::<Vec<_>>(),
+            ..SpanRef::default()
+        });
+    }
+}
+
+/// The attributes of a row that were sent as attributes.
+fn shown(piece: &Piece, table: Table, row: usize) -> Result<Shown, StoreError> {
+    let mut found = Shown::new();
+    let names: BTreeSet<&str> =
+        piece.keys(table).iter().filter(|key| !key.is_intrinsic).map(|key| &*key.name).collect();
+    for name in names {
+        for column in piece.columns(table, false, name)?.iter() {
+            if let Some(text) = text_of(column, row) {
+                assert_eq!(found.insert(name.to_owned(), text), None);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn intrinsic(piece: &Piece, table: Table, name: &str, row: usize) -> Option<String> {
+    piece.columns(table, true, name).unwrap().iter().find_map(|column| text_of(column, row))
+}
+
+fn children(piece: &Piece, table: Table, row: usize) -> Result<Vec<Shown>, StoreError> {
+    let ends = piece.child_ends(table)?;
+    let start = if row == 0 { 0 } else { ends[row - 1] as usize };
+    (start..ends[row] as usize)
+        .map(|child| {
+            match table {
+                Table::Event => {
+                    let name = intrinsic(piece, table, "name", child);
+                    assert_eq!(name.as_deref(), Some("text:event"));
+                    let time = intrinsic(piece, table, "timeSinceStart", child);
+                    assert_eq!(time.as_deref(), Some("int:3"));
+                }
+                _ => {
+                    let id = intrinsic(piece, table, "spanID", child);
+                    assert_eq!(id.as_deref(), Some("text:0808080808080808"));
+                }
+            }
+            shown(piece, table, child)
+        })
+        .collect()
+}
+
+fn span_of(piece: &Piece, trace: &[u8; 16], row: usize) -> Result<Span, StoreError> {
+    let entity = |table| Ok::<_, StoreError>(piece.entities(table)?[row] as usize);
+    let duration = i64::try_from(piece.durations()?[row]).unwrap();
+    let scope = entity(Table::Scope)?;
+    let name = intrinsic(piece, Table::Scope, "name", scope);
+    assert_eq!(name.as_deref(), Some("text:lib"));
+    Ok(Span {
+        trace: trace[0],
+        id: piece.span_ids()?[row][0],
+        parent: piece.parent_id(row)?.map_or(0, |id| id[0]),
+        start: piece.starts()?[row],
+        length: duration,
+        name: String::from_utf8(piece.names()?.get(row).unwrap().to_vec()).unwrap(),
+        kind: piece.kinds()?[row],
+        status: piece.statuses()?[row],
+        resource: shown(piece, Table::Resource, entity(Table::Resource)?)?,
+        scope: shown(piece, Table::Scope, scope)?,
+        attributes: shown(piece, Table::Span, row)?,
+        events: children(piece, Table::Event, row)?,
+        links: children(piece, Table::Link, row)?,
+    })
+}
+
+/// Checks that the trees of a piece are in order, and that every parent that is there is found.
+fn check_trees(piece: &Piece) {
+    let (parents, starts) = (piece.parents().unwrap(), piece.starts().unwrap());
+    let ids = piece.span_ids().unwrap();
+    let mut first = 0usize;
+    for end in piece.trace_ends().unwrap() {
+        let rows = first..*end as usize;
+        for row in rows.clone() {
+            match parents[row] {
+                ROOT => assert_eq!(piece.parent_id(row).unwrap(), None),
+                ORPHAN => assert!(piece.parent_id(row).unwrap().is_some()),
+                parent => {
+                    let parent = parent as usize;
+                    assert!(rows.contains(&parent) && parent < row);
+                    let of_parent = Some(ids[parent]) == piece.parent_id(row).unwrap();
+                    assert!(of_parent || ids[parent] == ids[row]);
+                }
+            }
+        }
+        let siblings = |parent: u32| rows.clone().filter(move |row| parents[*row] == parent);
+        for parent in rows.clone().map(|row| row as u32).chain([ROOT]) {
+            let times: Vec<u64> = siblings(parent).map(|row| starts[row]).collect();
+            assert!(times.is_sorted(), "siblings are in the order of their start");
+        }
+        first = *end as usize;
+    }
+}
+
+/// The spans that a selection has; whole traces are checked to be in one piece each.
+pub(crate) fn read(store: &TraceStore, tenant: &TenantId, wanted: &Select) -> Vec<Span> {
+    let selection = store.select(tenant, wanted).unwrap();
+    assert!(selection.pieces().is_sorted_by(|a, b| a.time.max >= b.time.max));
+    let (mut spans, mut seen) = (Vec::new(), BTreeSet::new());
+    for index in 0..selection.pieces().len() {
+        let Some(piece) = selection.read(index).unwrap() else { continue };
+        check_trees(&piece);
+        let mut first = 0usize;
+        for (id, end) in piece.trace_ids().unwrap().iter().zip(piece.trace_ends().unwrap()) {
+            let rows = std::mem::replace(&mut first, *end as usize)..*end as usize;
+            if piece.wanted().is_some_and(|wanted| !wanted.contains(rows.start)) {
+                continue;
+            }
+            assert!(seen.insert(*id) || !wanted.are_whole, "a trace is in one piece");
+            spans.extend(rows.map(|row| span_of(&piece, id, row).unwrap()));
+        }
+    }
+    assert_eq!(selection.warnings(), Vec::<String>::new());
+    spans.sort();
+    spans
+}
+
+pub(crate) fn whole(time: TimeRange) -> Select {
+    Select { time, trace_id: None, are_whole: true }
+}
