@@ -18,6 +18,7 @@ mod index;
 mod interner;
 mod numbers;
 mod row_set;
+mod shape;
 mod text_column;
 mod texts;
 

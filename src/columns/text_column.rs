@@ -1,8 +1,9 @@
 //! A column of texts as a dictionary with codes. A row may have no text.
 //!
 //! Texts that are all hexadecimal and of one length, such as trace ids, or all UUIDs, are stored as the
-//! bytes that they stand for.
+//! bytes that they stand for; those that differ in their digits only as numbers, in rising order.
 
+use crate::shape::{Shape, Shaped};
 use crate::{
     ID_DIGITS_MIN, IdForm, Interner, TextList, decode_codes, encode_codes, is_hex, is_uuid,
     pick_codes, rows_with_code,
@@ -16,10 +17,11 @@ pub const ABSENT: u32 = u32::MAX;
 const TEXTS: u8 = 0;
 const HEX: u8 = 1;
 const UUID: u8 = 2;
+const SHAPED: u8 = 3;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumn {
-    /// The distinct texts, in the order of their first row.
+    /// The distinct texts, in the order of their first row, or of the numbers in them.
     pub values: TextList,
     /// For each row the place of its text in `values`, or [`ABSENT`].
     pub codes: Vec<u32>,
@@ -93,7 +95,10 @@ impl TextColumnBuilder {
         self.codes.resize(rows, 0);
         let texts = self.values.texts();
         writer.varint(texts.len() as u64);
-        match self.id_form() {
+        let form = self.id_form();
+        let shape = if form.is_none() { Shape::of(texts) } else { None };
+        match form {
+            _ if shape.is_some() => {}
             Some(form) => {
                 writer.u8(if form == IdForm::Uuid { UUID } else { HEX });
                 let mut bytes = Vec::with_capacity(texts.bytes.len() / 2);
@@ -109,11 +114,24 @@ impl TextColumnBuilder {
             }
         }
         let is_full = self.codes.iter().all(|code| *code != 0);
-        writer.u8(u8::from(is_full));
         let shift = u32::from(is_full);
-        self.codes.iter_mut().for_each(|code| *code -= shift);
-        encode_codes(&self.codes, texts.len() as u32 + 1 - shift, writer);
-        self.codes.iter_mut().for_each(|code| *code += shift);
+        let distinct = texts.len() as u32 + 1 - shift;
+        let Some(shape) = shape else {
+            writer.u8(u8::from(is_full));
+            self.codes.iter_mut().for_each(|code| *code -= shift);
+            encode_codes(&self.codes, distinct, writer);
+            self.codes.iter_mut().for_each(|code| *code += shift);
+            return;
+        };
+        let order = shape.order(texts);
+        writer.u8(SHAPED);
+        shape.encode(texts, &order, writer);
+        let mut places = vec![0; texts.len() + 1];
+        (1..).zip(&order).for_each(|(place, text)| places[*text as usize + 1] = place);
+        let codes: Vec<u32> =
+            self.codes.iter().map(|code| places[*code as usize] - shift).collect();
+        writer.u8(u8::from(is_full));
+        encode_codes(&codes, distinct, writer);
     }
 }
 
@@ -138,6 +156,7 @@ enum Values<'b> {
         width: usize,
         bytes: &'b [u8],
     },
+    Shaped(Shaped<'b>),
 }
 
 /// What stands before the codes of a column.
@@ -155,6 +174,10 @@ impl<'b> Head<'b> {
             TEXTS => return Ok(Self { distinct, values: Values::Texts(reader.clone()) }),
             HEX => (IdForm::Hex, reader.length(reader.remaining())?),
             UUID => (IdForm::Uuid, 16),
+            SHAPED => {
+                let values = Values::Shaped(Shaped::read(reader, distinct)?);
+                return Ok(Self { distinct, values });
+            }
             _ => return Err(wrong),
         };
         if width == 0 {
@@ -173,6 +196,7 @@ impl<'b> Head<'b> {
                 expand(*form, (*width, bytes), self.distinct, into);
                 Ok(())
             }
+            Values::Shaped(shaped) => shaped.decode(into),
         }
     }
 
@@ -188,6 +212,7 @@ impl<'b> Head<'b> {
                 }
                 Ok(())
             }
+            Values::Shaped(shaped) => shaped.pick(places, into),
         }
     }
 
@@ -200,6 +225,7 @@ impl<'b> Head<'b> {
                 texts.iter().position(|known| known == text)
             }
             Values::Ids { form, width, bytes } => find_id((*form, *width), bytes, text),
+            Values::Shaped(shaped) => shaped.find(text)?,
         };
         Ok(found.map(|place| place as u32))
     }
