@@ -31,6 +31,19 @@ impl RowSet {
         Self { words: (0..rows.div_ceil(64)).map(word).collect(), rows }
     }
 
+    /// The rows whose bit is set, the first in the lowest bit of the first byte. `bits` has one for each.
+    pub fn of_bits(bits: &[u8], rows: usize) -> Self {
+        let mut words = vec![0; rows.div_ceil(64)];
+        for (word, bytes) in words.iter_mut().zip(bits.chunks(8)) {
+            let mut of_word = [0; 8];
+            of_word[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_le_bytes(of_word);
+        }
+        let mut set = Self { words, rows };
+        set.trim();
+        set
+    }
+
     /// No row behind the last one is in a set.
     fn trim(&mut self) {
         if let (Some(last), rest @ 1..) = (self.words.last_mut(), self.rows % 64) {

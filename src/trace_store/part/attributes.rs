@@ -1,11 +1,11 @@
 //! Columns of attributes, to bytes and back.
 
 use super::fixed::Wanted;
-use crate::column::{Column, Numbered, Present};
+use crate::column::{Column, Present};
 use crate::keys::ValueKind;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
-    RowSet, TextColumn, TextColumnBuilder, TextList, decode_codes, encode_codes, encode_numbers,
+    ABSENT, RowSet, TextColumn, TextColumnBuilder, TextList, encode_codes, encode_numbers,
 };
 
 /// Writes columns, and keeps its memory from one to the next.
@@ -18,130 +18,157 @@ pub(super) struct ColumnWriter {
 }
 
 impl ColumnWriter {
-    /// Writes a column; texts stand in `texts` by their number.
+    /// Writes the values of a column, without the rows that have them; texts stand in `texts` by their
+    /// number.
     pub(super) fn encode(
         &mut self,
         kind: ValueKind,
-        column: &Numbered,
+        values: &[u64],
         texts: &TextList,
         level: usize,
         writer: &mut ByteWriter,
     ) {
         match kind {
-            ValueKind::Text | ValueKind::Other => self.encode_texts(column, texts, writer),
+            ValueKind::Text | ValueKind::Other => self.encode_texts(values, texts, writer),
             ValueKind::Bool => {
-                write_presence(column, writer);
-                let codes: Vec<u32> = column.values.iter().map(|value| *value as u32).collect();
+                let codes: Vec<u32> = values.iter().map(|value| *value as u32).collect();
                 encode_codes(&codes, 2, writer);
             }
             ValueKind::Int => {
-                write_presence(column, writer);
                 self.values.clear();
-                self.values.extend(column.values.iter().map(|value| order_int(*value as i64)));
+                self.values.extend(values.iter().map(|value| value ^ SIGN));
                 encode_numbers(&self.values, level, writer);
             }
-            ValueKind::Double => {
-                write_presence(column, writer);
-                encode_numbers(&column.values, level, writer);
-            }
+            ValueKind::Double => encode_numbers(values, level, writer),
         }
     }
 
     pub(super) fn encode_texts(
         &mut self,
-        column: &Numbered,
+        values: &[u64],
         texts: &TextList,
         writer: &mut ByteWriter,
     ) {
         self.texts.clear();
         self.numbers.clear();
         self.numbers.resize(texts.len(), 0);
-        for (row, number) in column.of.iter().zip(&column.values) {
+        for (row, number) in values.iter().enumerate() {
             let known = &mut self.numbers[*number as usize];
             if *known == 0 {
                 *known = self.texts.number(texts.get(*number as usize)) + 1;
             }
-            self.texts.set_number(*row as usize, *known - 1);
+            self.texts.set_number(row, *known - 1);
         }
-        self.texts.encode(column.rows, writer);
+        self.texts.encode(values.len(), writer);
     }
 }
 
-/// Whole numbers so that small ones of either sign are near each other.
-fn order_int(value: i64) -> u64 {
-    value as u64 ^ 1 << 63
-}
+/// Whole numbers are written with this bit changed, so that small ones of either sign are near each
+/// other.
+const SIGN: u64 = 1 << 63;
 
-/// The rows that have a value.
-fn write_presence(column: &Numbered, writer: &mut ByteWriter) {
-    let is_full = column.of.len() == column.rows;
-    writer.u8(u8::from(is_full));
-    if !is_full {
-        let mut bits = vec![0; column.rows];
-        column.of.iter().for_each(|row| bits[*row as usize] = 1);
-        encode_codes(&bits, 2, writer);
+const BITMAP: u8 = 0;
+const LIST: u8 = 1;
+
+/// Of fewer rows than one in so many, the rows themselves are written.
+const SPARSE: usize = 16;
+
+/// Writes which of `count` rows have a value.
+pub(super) fn encode_rows(rows: &[u32], count: usize, writer: &mut ByteWriter) {
+    if rows.len() * SPARSE >= count {
+        writer.u8(BITMAP);
+        let mut bits = vec![0u8; count.div_ceil(8)];
+        rows.iter().for_each(|row| bits[*row as usize / 8] |= 1 << (row % 8));
+        return writer.raw(&bits);
+    }
+    writer.u8(LIST);
+    writer.varint(rows.len() as u64);
+    let mut before = 0;
+    for row in rows {
+        writer.varint(u64::from(row - before));
+        before = *row;
     }
 }
 
-fn read_presence(
+pub(super) fn decode_rows(
     reader: &mut ByteReader<'_>,
-    rows: usize,
-) -> Result<(Option<RowSet>, usize), DecodeError> {
-    let wrong = reader.value_error("a column that is neither full nor has gaps");
+    count: usize,
+) -> Result<RowSet, DecodeError> {
+    let wrong = reader.value_error("not a set of rows");
     match reader.u8()? {
-        1 => Ok((None, rows)),
-        0 => {
-            let mut bits = Vec::new();
-            decode_codes(reader, rows, 2, &mut bits)?;
-            let present = RowSet::of(rows, |row| bits[row] == 1);
-            let count = present.len();
-            Ok((Some(present), count))
+        BITMAP => Ok(RowSet::of_bits(reader.bytes(count.div_ceil(8))?, count)),
+        LIST => {
+            let (mut set, mut row) = (RowSet::none(count), 0u64);
+            for _ in 0..reader.length(count)? {
+                row = row.checked_add(reader.varint()?).ok_or(wrong)?;
+                if row >= count as u64 {
+                    return Err(wrong);
+                }
+                set.insert(row as usize);
+            }
+            Ok(set)
         }
         _ => Err(wrong),
     }
 }
 
-/// Reads the wanted rows of a column.
+/// Reads the wanted rows of a column, of which `present` have a value; `None`: all.
 pub(super) fn decode_column(
     kind: ValueKind,
     reader: &mut ByteReader<'_>,
+    present: Option<&RowSet>,
     wanted: &Wanted,
 ) -> Result<Column, DecodeError> {
-    if kind.is_text() {
-        let mut column = TextColumn::default();
-        match wanted.is_all() {
-            true => column.decode(reader, wanted.count)?,
-            false => column.decode_some(reader, wanted.count, &wanted.list())?,
-        }
-        return Ok(match kind {
-            ValueKind::Text => Column::Text(column),
-            _ => Column::Other(column),
-        });
-    }
-    let (present, count) = read_presence(reader, wanted.count)?;
-    let (present, values) = match present {
+    let (rows, values) = match present {
         None => (None, wanted.clone()),
-        Some(present) if wanted.is_all() => (Some(present), Wanted::all(count)),
+        Some(present) if wanted.is_all() => (Some(present.clone()), Wanted::all(present.len())),
         Some(present) => {
             let start = present.count(0..wanted.rows.start);
             let rows = start..start + present.count(wanted.rows.clone());
             let of = RowSet::of(wanted.rows.len(), |row| present.contains(wanted.rows.start + row));
-            (Some(of), Wanted { count, rows })
+            (Some(of), Wanted { count: present.len(), rows })
         }
     };
-    let rows = wanted.rows.len();
+    let count = wanted.rows.len();
     Ok(match kind {
+        ValueKind::Text => Column::Text(read_texts(reader, rows, &values, count)?),
+        ValueKind::Other => Column::Other(read_texts(reader, rows, &values, count)?),
         ValueKind::Bool => {
             let codes = values.codes(reader, 2)?;
             let numbers: Vec<u64> = codes.iter().map(|code| u64::from(*code)).collect();
-            Column::Bool(spread(present, &numbers, rows, |bits| bits == 1))
+            Column::Bool(spread(rows, &numbers, count, |bits| bits == 1))
         }
         ValueKind::Int => {
             let numbers = values.numbers(reader)?;
-            Column::Int(spread(present, &numbers, rows, |bits| (bits ^ 1 << 63) as i64))
+            Column::Int(spread(rows, &numbers, count, |bits| (bits ^ SIGN) as i64))
         }
-        _ => Column::Double(spread(present, &values.numbers(reader)?, rows, f64::from_bits)),
+        ValueKind::Double => {
+            Column::Double(spread(rows, &values.numbers(reader)?, count, f64::from_bits))
+        }
     })
+}
+
+/// Reads a column in which every value is a text.
+fn read_texts(
+    reader: &mut ByteReader<'_>,
+    rows: Option<RowSet>,
+    values: &Wanted,
+    count: usize,
+) -> Result<TextColumn, DecodeError> {
+    let wrong = reader.value_error("a value that is not there");
+    let mut column = TextColumn::default();
+    match values.is_all() {
+        true => column.decode(reader, values.count)?,
+        false => column.decode_some(reader, values.count, &values.list())?,
+    }
+    if column.codes.contains(&ABSENT) {
+        return Err(wrong);
+    }
+    if let Some(rows) = rows {
+        let dense = std::mem::replace(&mut column.codes, vec![ABSENT; count]);
+        rows.iter().zip(dense).for_each(|(row, code)| column.codes[row] = code);
+    }
+    Ok(column)
 }
 
 /// Gives the values their rows.
@@ -164,6 +191,7 @@ fn spread<T: Copy + Default>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::Numbered;
     use proptest::prelude::*;
 
     fn kinds() -> impl Strategy<Value = ValueKind> {
@@ -200,11 +228,16 @@ mod tests {
                     ValueKind::Int => *value,
                 });
             }
-            let mut writer = ByteWriter::default();
-            ColumnWriter::default().encode(kind, &column, &texts, 4, &mut writer);
-            let mut reader = ByteReader::new(&writer.bytes);
-            let back = decode_column(kind, &mut reader, &Wanted::all(rows.len())).unwrap();
-            reader.finish().unwrap();
+            let (mut set, mut writer) = (ByteWriter::default(), ByteWriter::default());
+            encode_rows(&column.of, rows.len(), &mut set);
+            let present = decode_rows(&mut ByteReader::new(&set.bytes), rows.len()).unwrap();
+            prop_assert_eq!(present.iter().map(|row| row as u32).collect::<Vec<_>>(), column.of.clone());
+            ColumnWriter::default().encode(kind, &column.values, &texts, 4, &mut writer);
+            let read = |wanted: &Wanted| {
+                let reader = &mut ByteReader::new(&writer.bytes);
+                decode_column(kind, reader, Some(&present), wanted).unwrap()
+            };
+            let back = read(&Wanted::all(rows.len()));
             let expected = Column::of_numbers(kind, &column, &texts);
             prop_assert_eq!(back.kind(), kind);
             for row in 0..rows.len() {
@@ -212,7 +245,7 @@ mod tests {
             }
             let range = rows.len() / 3..rows.len() * 2 / 3;
             let wanted = Wanted { count: rows.len(), rows: range.clone() };
-            let some = decode_column(kind, &mut ByteReader::new(&writer.bytes), &wanted).unwrap();
+            let some = read(&wanted);
             for row in range.clone() {
                 prop_assert_eq!(shown(&some, row - range.start), shown(&expected, row));
             }
@@ -220,7 +253,10 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_column_or_an_error(kind in kinds(), bytes: Vec<u8>, rows in 0usize..200) {
-            let _ = decode_column(kind, &mut ByteReader::new(&bytes), &Wanted::all(rows));
+            let reader = || ByteReader::new(&bytes);
+            let _ = decode_column(kind, &mut reader(), None, &Wanted::all(rows));
+            let present = decode_rows(&mut reader(), rows).unwrap_or(RowSet::of(rows, |row| row % 3 == 0));
+            let _ = decode_column(kind, &mut reader(), Some(&present), &Wanted::all(rows));
         }
     }
 }

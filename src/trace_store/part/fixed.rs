@@ -72,6 +72,10 @@ impl TraceList {
         }
     }
 
+    pub(super) fn memory(&self) -> usize {
+        self.ids.len() * (16 + 4 + 8)
+    }
+
     pub(super) fn encode(&self, level: usize, writer: &mut ByteWriter) {
         self.ids.iter().for_each(|id| writer.raw(id));
         let starts = [0].into_iter().chain(self.ends.iter().copied());

@@ -10,6 +10,8 @@ pub(super) struct ColumnPlace {
     pub(super) page: u32,
     pub(super) offset: u32,
     pub(super) length: u32,
+    /// The set of rows that have a value, counted from 1; 0: all rows.
+    pub(super) rows: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) struct GroupHead {
     /// The columns of each table, and where they are.
     pub(super) keys: [Vec<ColumnKey>; 5],
     pub(super) places: [Vec<ColumnPlace>; 5],
+    /// Sets of rows of each table, which columns share.
+    pub(super) row_sets: [Vec<ColumnPlace>; 5],
 }
 
 impl GroupHead {
@@ -36,10 +40,12 @@ impl GroupHead {
             for (key, place) in keys.iter().zip(places) {
                 writer.u8(key.kind as u8 * 2 + u8::from(key.is_intrinsic));
                 writer.text(&key.name);
-                for number in [place.page, place.offset, place.length] {
-                    writer.varint(u64::from(number));
-                }
+                place.encode(writer);
             }
+        }
+        for sets in &self.row_sets {
+            writer.varint(sets.len() as u64);
+            sets.iter().for_each(|place| place.encode(writer));
         }
     }
 
@@ -59,9 +65,12 @@ impl GroupHead {
                     kind: ValueKind::from_code(code / 2).ok_or(wrong)?,
                     name: reader.text()?.into(),
                 });
-                let [page, offset, length] =
-                    [number(&mut reader)?, number(&mut reader)?, number(&mut reader)?];
-                places.push(ColumnPlace { page, offset, length });
+                places.push(ColumnPlace::decode(&mut reader)?);
+            }
+        }
+        for sets in &mut head.row_sets {
+            for _ in 0..reader.length(reader.remaining())? {
+                sets.push(ColumnPlace::decode(&mut reader)?);
             }
         }
         reader.finish()?;
@@ -79,6 +88,19 @@ impl GroupHead {
     }
 }
 
+impl ColumnPlace {
+    fn encode(&self, writer: &mut ByteWriter) {
+        for number in [self.page, self.offset, self.length, self.rows] {
+            writer.varint(u64::from(number));
+        }
+    }
+
+    fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let (page, offset) = (number(reader)?, number(reader)?);
+        Ok(Self { page, offset, length: number(reader)?, rows: number(reader)? })
+    }
+}
+
 fn number(reader: &mut ByteReader<'_>) -> Result<u32, DecodeError> {
     Ok(reader.length(u32::MAX as usize)? as u32)
 }
@@ -92,14 +114,15 @@ mod tests {
         #[test]
         fn heads_come_back(
             rows: u32, traces: u32, table_rows: [u32; 5], page: u32,
-            keys in prop::collection::vec((0usize..5, any::<bool>(), ".{0,9}", 0u8..5, any::<[u32; 3]>()), 0..9),
+            keys in prop::collection::vec((0usize..5, any::<bool>(), ".{0,9}", 0u8..5, any::<[u32; 4]>()), 0..9),
         ) {
             let fixed = [page; page::FIXED_COUNT];
             let mut head = GroupHead { rows, traces, table_rows, fixed, ..GroupHead::default() };
-            for (table, is_intrinsic, name, kind, [page, offset, length]) in keys {
+            for (table, is_intrinsic, name, kind, [page, offset, length, rows]) in keys {
                 let kind = ValueKind::from_code(kind).unwrap();
                 head.keys[table].push(ColumnKey { is_intrinsic, name: name.into(), kind });
-                head.places[table].push(ColumnPlace { page, offset, length });
+                head.places[table].push(ColumnPlace { page, offset, length, rows });
+                head.row_sets[table].push(ColumnPlace { page, offset, length, rows });
             }
             let mut writer = ByteWriter::default();
             head.encode(&mut writer);

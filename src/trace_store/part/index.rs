@@ -96,6 +96,8 @@ pub(crate) enum Cached {
     Index,
     Group(u32),
     Ids(u32),
+    /// The traces of a row group, by its page.
+    Traces(u32),
 }
 
 /// Decoded pieces of parts, bounded by bytes.

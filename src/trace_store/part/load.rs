@@ -1,6 +1,6 @@
 //! Reads spans of a row group with everything they have, for merges and for single traces.
 
-use super::fixed::Wanted;
+use super::fixed::{TraceList, Wanted};
 use super::reader::Group;
 use crate::column::Column;
 use crate::error::StoreError;
@@ -25,7 +25,13 @@ impl Group {
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
         let list = self.trace_list()?;
         let spans = self.spans(&self.all(), (&list.ids, &list.ends, &list.starts))?;
-        Ok(Loaded { spans, trace_ids: list.ids, trace_ends: list.ends, trace_starts: list.starts })
+        let TraceList { ids, ends, starts } = &*list;
+        Ok(Loaded {
+            spans,
+            trace_ids: ids.clone(),
+            trace_ends: ends.clone(),
+            trace_starts: starts.clone(),
+        })
     }
 
     /// The traces that are wanted, each by itself.

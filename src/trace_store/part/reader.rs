@@ -1,8 +1,8 @@
 //! Reads a part of traces.
 
-use super::attributes::decode_column;
+use super::attributes::{decode_column, decode_rows};
 use super::fixed::{TraceList, Wanted, decode_below, decode_ends, decode_starts, decode_tree};
-use super::group::GroupHead;
+use super::group::{ColumnPlace, GroupHead};
 use super::index::{Cached, GroupInfo, PartIndex, decode_fragments, decode_overview};
 use super::{Caches, Loaded, PART_SCHEMA, page};
 use crate::column::Column;
@@ -11,7 +11,7 @@ use crate::keys::{ColumnKey, Table, ValueKind};
 use crate::piece::ForeignParent;
 use crate::{KIND_MAX, STATUS_MAX};
 use codec::{ByteReader, DecodeError};
-use columns::{IdPage, TextColumn, hash_id};
+use columns::{IdPage, RowSet, TextColumn, hash_id};
 use model::{ErrorKind, TimeRange, Ulid};
 use parts::Part;
 use std::sync::Arc;
@@ -114,8 +114,14 @@ fn check_head(part: &Part, head: &GroupHead, info: &GroupInfo) -> Result<(), Sto
     for (place, number) in head.fixed.iter().enumerate() {
         check_page(part, *number, page::FIXED[place])?;
     }
-    let places = head.places.iter().flatten();
-    places.into_iter().try_for_each(|place| check_page(part, place.page, page::COLUMNS))
+    for (places, sets) in head.places.iter().zip(&head.row_sets) {
+        if places.iter().any(|place| place.rows as usize > sets.len()) {
+            return Err(wrong("a column of a set of rows that is not there").into());
+        }
+        let places = places.iter().chain(sets);
+        places.into_iter().try_for_each(|place| check_page(part, place.page, page::COLUMNS))?;
+    }
+    Ok(())
 }
 
 fn check_page(part: &Part, number: u32, kind: u16) -> Result<(), StoreError> {
@@ -159,15 +165,19 @@ impl Group {
         Ok(read(&mut ByteReader::new(&bytes))?)
     }
 
-    pub(super) fn trace_list(&self) -> Result<TraceList, StoreError> {
-        let counts = (self.head.traces as usize, self.rows());
-        self.fixed(page::TRACES, |reader| TraceList::decode(reader, counts))
+    pub(super) fn trace_list(&self) -> Result<Arc<TraceList>, StoreError> {
+        self.part.caches.get(self.part.id, Cached::Traces(self.info.page), || {
+            let counts = (self.head.traces as usize, self.rows());
+            let list = self.fixed(page::TRACES, |reader| TraceList::decode(reader, counts))?;
+            let memory = list.memory();
+            Ok((list, memory))
+        })
     }
 
     /// The id of each trace, and the row behind its last span.
     pub(crate) fn traces(&self) -> Result<(Vec<[u8; 16]>, Vec<u32>), StoreError> {
         let list = self.trace_list()?;
-        Ok((list.ids, list.ends))
+        Ok((list.ids.clone(), list.ends.clone()))
     }
 
     pub(super) fn all(&self) -> Wanted {
@@ -229,8 +239,8 @@ impl Group {
     pub(super) fn names_of(&self, wanted: &Wanted) -> Result<TextColumn, StoreError> {
         self.fixed(page::NAMES, |reader| {
             let wrong = reader.value_error("a span without a name");
-            match decode_column(ValueKind::Text, reader, wanted)? {
-                Column::Text(names) if !names.codes.contains(&columns::ABSENT) => Ok(names),
+            match decode_column(ValueKind::Text, reader, None, wanted)? {
+                Column::Text(names) => Ok(names),
                 _ => Err(wrong),
             }
         })
@@ -299,18 +309,37 @@ impl Group {
         is_wanted: impl Fn(&ColumnKey) -> bool,
         mut each: impl FnMut(&ColumnKey, Column),
     ) -> Result<(), StoreError> {
-        let mut page: Option<(u32, Vec<u8>)> = None;
+        let mut pages = LastPage { group: self, page: None };
+        let mut sets: Vec<Option<RowSet>> = vec![None; self.head.row_sets[table as usize].len()];
         let (keys, places) = self.head.table(table);
         for (key, place) in keys.iter().zip(places).filter(|(key, _)| is_wanted(key)) {
-            if page.as_ref().is_none_or(|(number, _)| *number != place.page) {
-                page = Some((place.page, self.part.part.page(place.page)?));
+            let set = place.rows.checked_sub(1).map(|set| set as usize);
+            if let Some(set) = set.filter(|set| sets[*set].is_none()) {
+                let bytes = pages.bytes(&self.head.row_sets[table as usize][set])?;
+                sets[set] = Some(decode_rows(&mut ByteReader::new(bytes), wanted.count)?);
             }
-            let bytes = page.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-            let end = place.offset as usize + place.length as usize;
-            let outside = || wrong("a column that is not in its page");
-            let bytes = bytes.get(place.offset as usize..end).ok_or_else(outside)?;
-            each(key, decode_column(key.kind, &mut ByteReader::new(bytes), wanted)?);
+            let present = set.and_then(|set| sets[set].as_ref());
+            let bytes = pages.bytes(place)?;
+            each(key, decode_column(key.kind, &mut ByteReader::new(bytes), present, wanted)?);
         }
         Ok(())
+    }
+}
+
+/// Reads what shares pages; the last page is kept.
+struct LastPage<'g> {
+    group: &'g Group,
+    page: Option<(u32, Vec<u8>)>,
+}
+
+impl LastPage<'_> {
+    fn bytes(&mut self, place: &ColumnPlace) -> Result<&[u8], StoreError> {
+        if self.page.as_ref().is_none_or(|(number, _)| *number != place.page) {
+            self.page = Some((place.page, self.group.part.part.page(place.page)?));
+        }
+        let bytes = self.page.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+        let end = place.offset as usize + place.length as usize;
+        let outside = || wrong("a column that is not in its page");
+        Ok(bytes.get(place.offset as usize..end).ok_or_else(outside)?)
     }
 }

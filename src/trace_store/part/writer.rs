@@ -1,6 +1,6 @@
 //! Writes a part of traces, trace after trace.
 
-use super::attributes::ColumnWriter;
+use super::attributes::{ColumnWriter, encode_rows};
 use super::fixed::{TraceList, encode_ends, encode_small, encode_starts, encode_tree};
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{GroupInfo, PartIndex, encode_fragments, encode_overview};
@@ -15,6 +15,7 @@ use columns::{Effort, IdIndexBuilder, hash_id};
 use engine::PartOrigin;
 use model::{TimeRange, TimeUnit};
 use parts::{Compression, NewPart, PartStore, PartWriter};
+use std::collections::HashMap;
 
 /// The spans at which a row group ends. Those of parts that are soon merged are smaller: a merge holds
 /// one row group of each input.
@@ -55,8 +56,8 @@ pub(crate) struct PartBuilder {
 #[derive(Default)]
 struct SharedPage {
     bytes: Vec<u8>,
-    /// Table, place within the head's list.
-    columns: Vec<(usize, usize)>,
+    /// Whether it is a set of rows, the table, and the place within the head's list.
+    columns: Vec<(bool, usize, usize)>,
 }
 
 impl PartBuilder {
@@ -169,8 +170,7 @@ impl PartBuilder {
         write(&mut |writer| encode_tree(block, writer));
         write(&mut |writer| encode_starts(block, traces, level, writer));
         write(&mut |writer| columns::encode_numbers(&spans.lengths, level, writer));
-        let mut names = Numbered { rows: spans.len(), ..Numbered::default() };
-        spans.names.iter().enumerate().for_each(|(row, name)| names.push(row, u64::from(*name)));
+        let names: Vec<u64> = spans.names.iter().map(|name| u64::from(*name)).collect();
         let texts = spans.texts.texts();
         write(&mut |writer| self.column_writer.encode_texts(&names, texts, writer));
         for codes in [&spans.kinds, &spans.statuses] {
@@ -203,8 +203,9 @@ impl PartBuilder {
                 .collect();
             // Frequent ones share no page with rare ones.
             order.sort_by_key(|key| std::cmp::Reverse(self.columns[*key].of.len()));
+            let mut sets = HashMap::new();
             for key in order {
-                self.write_column(block, (table, key), head, &mut shared)?;
+                self.write_column(block, (table, key), head, (&mut shared, &mut sets))?;
             }
         }
         self.end_shared(head, &mut shared)
@@ -231,29 +232,67 @@ impl PartBuilder {
         block: &Block,
         (table, number): (Table, usize),
         head: &mut GroupHead,
-        shared: &mut SharedPage,
+        (shared, sets): (&mut SharedPage, &mut HashMap<u128, u32>),
     ) -> Result<(), StoreError> {
         let key: &ColumnKey = block.spans.keys.get(number as u32);
+        let rows = self.row_set(table, number, head, (&mut *shared, sets))?;
         let mut writer = ByteWriter::default();
-        let (column, level) = (&self.columns[number], self.effort.number_level());
+        let (values, level) = (&self.columns[number].values, self.effort.number_level());
         let texts = block.spans.texts.texts();
-        self.column_writer.encode(key.kind, column, texts, level, &mut writer);
-        let length = writer.len() as u32;
-        let table = table as usize;
-        head.keys[table].push(key.clone());
-        if writer.len() >= SHARED_PAGE {
-            let page = self.page(page::COLUMNS, &writer.bytes)?;
-            head.places[table].push(ColumnPlace { page, offset: 0, length });
-            return Ok(());
+        self.column_writer.encode(key.kind, values, texts, level, &mut writer);
+        let list = (false, table as usize, head.places[table as usize].len());
+        head.keys[table as usize].push(key.clone());
+        let place = self.write_shared(&writer.bytes, head, shared, list)?;
+        head.places[table as usize].push(ColumnPlace { rows, ..place });
+        Ok(())
+    }
+
+    /// The set of the rows that a column has values for, which is written unless another column has it.
+    fn row_set(
+        &mut self,
+        table: Table,
+        number: usize,
+        head: &mut GroupHead,
+        (shared, sets): (&mut SharedPage, &mut HashMap<u128, u32>),
+    ) -> Result<u32, StoreError> {
+        let column = &self.columns[number];
+        if column.of.len() == column.rows {
+            return Ok(0);
         }
-        if shared.bytes.len() + writer.len() > SHARED_PAGE {
+        let mut writer = ByteWriter::default();
+        encode_rows(&column.of, column.rows, &mut writer);
+        let hash = codec::xxh3_128(&writer.bytes);
+        let known = head.row_sets[table as usize].len() as u32 + 1;
+        if let Some(set) = sets.get(&hash) {
+            return Ok(*set);
+        }
+        sets.insert(hash, known);
+        let list = (true, table as usize, known as usize - 1);
+        let place = self.write_shared(&writer.bytes, head, shared, list)?;
+        head.row_sets[table as usize].push(place);
+        Ok(known)
+    }
+
+    /// Writes what may share a page with others; `list` is where its place will stand.
+    fn write_shared(
+        &mut self,
+        bytes: &[u8],
+        head: &mut GroupHead,
+        shared: &mut SharedPage,
+        list: (bool, usize, usize),
+    ) -> Result<ColumnPlace, StoreError> {
+        let length = bytes.len() as u32;
+        if bytes.len() >= SHARED_PAGE {
+            let page = self.page(page::COLUMNS, bytes)?;
+            return Ok(ColumnPlace { page, length, ..ColumnPlace::default() });
+        }
+        if shared.bytes.len() + bytes.len() > SHARED_PAGE {
             self.end_shared(head, shared)?;
         }
         let offset = shared.bytes.len() as u32;
-        shared.columns.push((table, head.places[table].len()));
-        head.places[table].push(ColumnPlace { page: 0, offset, length });
-        shared.bytes.extend_from_slice(&writer.bytes);
-        Ok(())
+        shared.columns.push(list);
+        shared.bytes.extend_from_slice(bytes);
+        Ok(ColumnPlace { offset, length, ..ColumnPlace::default() })
     }
 
     fn end_shared(
@@ -265,8 +304,9 @@ impl PartBuilder {
             return Ok(());
         }
         let page = self.page(page::COLUMNS, &shared.bytes)?;
-        for (table, place) in shared.columns.drain(..) {
-            head.places[table][place].page = page;
+        for (is_set, table, place) in shared.columns.drain(..) {
+            let places = if is_set { &mut head.row_sets } else { &mut head.places };
+            places[table][place].page = page;
         }
         shared.bytes.clear();
         Ok(())
