@@ -128,7 +128,6 @@ pub(super) fn encode_tree(block: &Block, writer: &mut ByteWriter) {
             parent => depths[parent as usize] + 1,
         });
     }
-    encode_small(&depths, writer);
     let foreign = foreign_parents(block);
     writer.varint(foreign.len() as u64);
     let mut before = 0;
@@ -137,6 +136,8 @@ pub(super) fn encode_tree(block: &Block, writer: &mut ByteWriter) {
         writer.raw(&id);
         before = row;
     }
+    // Last, for single codes are read without going to their end.
+    encode_small(&depths, writer);
 }
 
 /// The parents of the wanted spans, which are those of whole traces that end at `ends`, and the parent
@@ -146,8 +147,8 @@ pub(super) fn decode_tree(
     wanted: &Wanted,
     ends: &[u32],
 ) -> Result<(Vec<u32>, Vec<ForeignParent>), DecodeError> {
-    let depths = decode_small(reader, wanted)?;
     let foreign = read_foreign(reader, wanted)?;
+    let depths = decode_small(reader, wanted)?;
     let wrong = reader.value_error("a tree that is none");
     let mut parents = Vec::with_capacity(depths.len());
     let (mut path, mut rest): (Vec<u32>, _) = (Vec::new(), &foreign[..]);

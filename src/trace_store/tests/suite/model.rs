@@ -116,7 +116,8 @@ fn check_range(store: &TraceStore, world: &World, spans: &BTreeSet<Span>, from: 
     let found = read(store, &world.tenant, &wanted);
     // Pieces hold neighbours, too.
     let all = expected(spans.iter());
-    assert!(found.iter().all(|span| all.contains(span)));
+    let strange: Vec<&Span> = found.iter().filter(|span| !all.contains(span)).collect();
+    assert_eq!(strange, Vec::<&Span>::new(), "spans that were never written");
     let needed = within(spans, from, to);
     assert!(needed.iter().all(|span| found.contains(span)), "a trace of the time is missing");
     let traces: BTreeSet<u8> = found.iter().map(|span| span.trace).collect();
