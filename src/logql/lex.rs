@@ -4,6 +4,7 @@
 
 use crate::error::ParseError;
 use query::Position;
+pub(crate) use query::parse_duration_ns as parse_duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {
@@ -247,57 +248,6 @@ fn is_bytes_part(c: char) -> bool {
     "BikKMGTP".contains(c)
 }
 
-/// A duration in nanoseconds: as Prometheus writes them (`1h30m`, `1d`), else as Go does (`1.5h`).
-pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
-    if let Ok(millis) = query::parse_duration(text) {
-        return millis.checked_mul(1_000_000).ok_or_else(|| "duration out of range".to_owned());
-    }
-    go_duration(text)
-}
-
-/// Go's units of time, in nanoseconds. Longer names first.
-const GO_UNITS: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("μs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-];
-
-fn go_duration(text: &str) -> Result<i64, String> {
-    let shown = model::quote_go(text.as_bytes());
-    if text.is_empty() {
-        return Err("empty duration string".to_owned());
-    }
-    let (mut rest, mut total) = (text, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        let number: f64 = number.parse().map_err(|_| format!("invalid duration {shown}"))?;
-        let length = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(length);
-        let known = GO_UNITS.iter().find(|(name, _)| *name == unit);
-        let Some((_, nanos)) = known else {
-            let what = if unit.is_empty() {
-                "missing unit".to_owned()
-            } else {
-                format!("unknown unit {}", model::quote_go(unit.as_bytes()))
-            };
-            return Err(format!("{what} in duration {shown}"));
-        };
-        total += number * nanos;
-        rest = after;
-    }
-    if total < i64::MAX as f64 {
-        Ok(total as i64)
-    } else {
-        Err(format!("invalid duration {shown}"))
-    }
-}
-
 /// `5KB`, `1.5MiB`, `10k`: a size in the query, in any case, with or without its `B`.
 pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     const PREFIXES: &str = "kmgtp";
@@ -350,20 +300,6 @@ mod tests {
         }
         assert_eq!(kinds("1.5kb"), [(Bytes, "1.5k"), (Identifier, "b"), (End, "")]);
         assert_eq!(kinds("0B"), [(Number, "0B"), (End, "")]);
-    }
-
-    #[test]
-    fn durations_are_those_of_prometheus_and_of_go() {
-        for (text, nanos) in [
-            ("1h30m", 5_400_000_000_000),
-            ("1d", 86_400_000_000_000),
-            ("1.5m", 90_000_000_000),
-            ("90us", 90_000),
-        ] {
-            assert_eq!(parse_duration(text), Ok(nanos), "{text}");
-        }
-        assert_eq!(parse_duration("5x"), Err("unknown unit \"x\" in duration \"5x\"".to_owned()));
-        assert_eq!(parse_duration(""), Err("empty duration string".to_owned()));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::ast::{
     VectorAggregation,
 };
 use model::{Matcher, quote_go};
-use query::{BinaryOp, Cardinality, Grouping, VectorMatching, format_duration, format_number};
+pub(crate) use query::format_duration_ns as duration;
+use query::{BinaryOp, Cardinality, Grouping, VectorMatching, format_number};
 use std::fmt;
 
 impl fmt::Display for Expr {
@@ -132,19 +133,6 @@ fn side(filter: &LabelFilter, in_parentheses: bool) -> String {
 
 fn right_side(filter: &LabelFilter) -> String {
     side(filter, matches!(filter, LabelFilter::And(..) | LabelFilter::Or(..)))
-}
-
-/// As the parser reads it, down to nanoseconds.
-pub(crate) fn duration(nanos: i64) -> String {
-    let (sign, size) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
-    if size.is_multiple_of(1_000_000) {
-        return format!("{sign}{}", format_duration((size / 1_000_000) as i64));
-    }
-    if size.is_multiple_of(1_000) {
-        format!("{sign}{}us", size / 1_000)
-    } else {
-        format!("{sign}{size}ns")
-    }
 }
 
 impl fmt::Display for MetricExpr {

@@ -63,6 +63,70 @@ pub fn format_duration(millis: i64) -> String {
     text
 }
 
+/// A duration in nanoseconds: as Prometheus writes them (`1h30m`, `1d`), else as Go does (`1.5h`).
+pub fn parse_duration_ns(text: &str) -> Result<i64, String> {
+    if let Ok(millis) = parse_duration(text) {
+        return millis.checked_mul(1_000_000).ok_or_else(|| "duration out of range".to_owned());
+    }
+    go_duration(text)
+}
+
+/// Go's units of time, in nanoseconds. Longer names first.
+const GO_UNITS: [(&str, f64); 8] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("μs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3600e9),
+];
+
+fn go_duration(text: &str) -> Result<i64, String> {
+    let shown = quote_go(text.as_bytes());
+    if text.is_empty() {
+        return Err("empty duration string".to_owned());
+    }
+    let (mut rest, mut total) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let number: f64 = number.parse().map_err(|_| format!("invalid duration {shown}"))?;
+        let length = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(length);
+        let known = GO_UNITS.iter().find(|(name, _)| *name == unit);
+        let Some((_, nanos)) = known else {
+            let what = if unit.is_empty() {
+                "missing unit".to_owned()
+            } else {
+                format!("unknown unit {}", quote_go(unit.as_bytes()))
+            };
+            return Err(format!("{what} in duration {shown}"));
+        };
+        total += number * nanos;
+        rest = after;
+    }
+    if total < i64::MAX as f64 {
+        Ok(total as i64)
+    } else {
+        Err(format!("invalid duration {shown}"))
+    }
+}
+
+/// As the parser reads it, down to nanoseconds.
+pub fn format_duration_ns(nanos: i64) -> String {
+    let (sign, size) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
+    if size.is_multiple_of(1_000_000) {
+        return format!("{sign}{}", format_duration((size / 1_000_000) as i64));
+    }
+    if size.is_multiple_of(1_000) {
+        format!("{sign}{}us", size / 1_000)
+    } else {
+        format!("{sign}{size}ns")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +152,22 @@ mod tests {
         fn durations_come_back(millis in 0i64..400_000_000_000) {
             prop_assert_eq!(parse_duration(&format_duration(millis)), Ok(millis));
         }
+    }
+
+    #[test]
+    fn durations_are_those_of_prometheus_and_of_go() {
+        for (text, nanos) in [
+            ("1h30m", 5_400_000_000_000),
+            ("1d", 86_400_000_000_000),
+            ("1.5m", 90_000_000_000),
+            ("90us", 90_000),
+        ] {
+            assert_eq!(parse_duration_ns(text), Ok(nanos), "{text}");
+        }
+        assert_eq!(
+            parse_duration_ns("5x"),
+            Err("unknown unit \"x\" in duration \"5x\"".to_owned())
+        );
+        assert_eq!(parse_duration_ns(""), Err("empty duration string".to_owned()));
     }
 }

@@ -42,7 +42,7 @@ pub use bitmap::Bitmap;
 pub use budget::{Budget, OverBudget, Reservation};
 pub use column::{Slot, StepColumn};
 pub use control::{CancelFlag, Control, Stop};
-pub use duration::{format_duration, parse_duration};
+pub use duration::{format_duration, format_duration_ns, parse_duration, parse_duration_ns};
 pub use error::QueryError;
 pub use grid::{Grid, STEPS_MAX};
 pub use groups::LabelGroups;
