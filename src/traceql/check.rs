@@ -201,7 +201,7 @@ pub(crate) fn needs_whole_traces(pipeline: &Pipeline) -> bool {
     })
 }
 
-fn needs_trace(expr: &FieldExpr) -> bool {
+pub(crate) fn needs_trace(expr: &FieldExpr) -> bool {
     // Roots are known by themselves.
     if is_root_test(expr).is_some() {
         return false;

@@ -1,7 +1,8 @@
 //! Why a query is refused.
 
 use model::ErrorKind;
-use query::Position;
+use query::{Position, TooManyRegexes};
+use trace_store::StoreError;
 
 /// The query is not one. Prints as Tempo's errors do, because clients show them: with the place where
 /// there is one, else with the part of the query that is wrong.
@@ -28,5 +29,39 @@ impl ParseError {
 
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Invalid
+    }
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    #[error("invalid TraceQL query: {0}")]
+    Parse(#[from] ParseError),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    Limit(String),
+    #[error(transparent)]
+    Regexes(#[from] TooManyRegexes),
+    #[error(transparent)]
+    Evaluation(#[from] query::QueryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<query::Stop> for QueryError {
+    fn from(stop: query::Stop) -> Self {
+        Self::Evaluation(stop.into())
+    }
+}
+
+impl QueryError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Parse(_) | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::Limit(_) | Self::Regexes(_) => ErrorKind::Limit,
+            Self::Evaluation(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+        }
     }
 }

@@ -135,6 +135,11 @@ impl SpanExpr {
             Self::Filter(_) | Self::Pipeline(_) => u8::MAX,
         }
     }
+
+    /// `&&` and `||` bind alike, which nobody expects: parentheses show how they are read.
+    fn mixes_with(&self, other: SpanOp) -> bool {
+        matches!(self, Self::Binary { op, .. } if other.level() == 1 && op.level() == 1 && *op != other)
+    }
 }
 
 fn in_parentheses(shown: &impl fmt::Display, needed: bool) -> String {
@@ -148,7 +153,7 @@ impl fmt::Display for SpanExpr {
             Self::Filter(Some(expr)) => write!(f, "{{ {expr} }}"),
             Self::Pipeline(pipeline) => write!(f, "({pipeline})"),
             Self::Binary { op, left, right } => {
-                let left = in_parentheses(left, left.level() < op.level());
+                let left = in_parentheses(left, left.level() < op.level() || left.mixes_with(*op));
                 let right = in_parentheses(right, right.level() <= op.level());
                 write!(f, "{left} {} {right}", op.symbol())
             }
@@ -169,6 +174,12 @@ impl FieldExpr {
             Self::Literal(_) | Self::Attribute(_) => u8::MAX,
         }
     }
+
+    /// As [`SpanExpr::mixes_with`].
+    fn mixes_with(&self, other: FieldOp) -> bool {
+        let is_other = |op: FieldOp| op.is_boolean() && op != other;
+        matches!(self, Self::Binary { op, .. } if other.is_boolean() && is_other(*op))
+    }
 }
 
 impl fmt::Display for FieldExpr {
@@ -183,7 +194,9 @@ impl fmt::Display for FieldExpr {
                 let own = op.precedence();
                 let is_power = *op == FieldOp::Pow;
                 let (lower, level) = (left.level(), right.level());
-                let left = in_parentheses(left, lower < own || is_power && lower == own);
+                let is_mixed = left.mixes_with(*op);
+                let left =
+                    in_parentheses(left, lower < own || is_mixed || is_power && lower == own);
                 let right = in_parentheses(right, level < own || !is_power && level == own);
                 write!(f, "{left} {} {right}", op.as_str())
             }

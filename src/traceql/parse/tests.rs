@@ -31,7 +31,7 @@ fn filters() {
     check("{true}", "{ true }");
     check(
         "{ span.http.method = \"GET\" && .a != 1 || resource.b >= 1.5s }",
-        "{ span.http.method = \"GET\" && .a != 1 || resource.b >= 1s500ms }",
+        "{ (span.http.method = \"GET\" && .a != 1) || resource.b >= 1s500ms }",
     );
     same("{ name =~ \"GET.*\" && status != error && kind = client }");
     same("{ span.\"weird key\" = \"x\" && event.\"a\\\"b\" = nil }");
@@ -56,7 +56,7 @@ fn filters() {
 #[test]
 fn and_binds_like_or() {
     let query = parse("{ .a || .b && .c }").unwrap();
-    assert_eq!(query.to_string(), "{ .a || .b && .c }");
+    assert_eq!(query.to_string(), "{ (.a || .b) && .c }");
     let Root::Spans(pipeline) = query.root else { panic!() };
     let crate::ast::Stage::Spans(crate::ast::SpanExpr::Filter(Some(expr))) = &pipeline.stages[0]
     else {
@@ -64,7 +64,7 @@ fn and_binds_like_or() {
     };
     assert!(matches!(expr, FieldExpr::Binary { op: FieldOp::And, .. }));
     same("{ .a || (.b && .c) }");
-    same("{ .a } || { .b } && { .c }");
+    check("{ .a } || { .b } && { .c }", "({ .a } || { .b }) && { .c }");
     same("{ .a } || ({ .b } && { .c })");
 }
 

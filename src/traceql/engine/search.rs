@@ -1,0 +1,350 @@
+//! Searching for traces: the newest that match, with the spans that did.
+//!
+//! Pieces are read from the newest on, as many at once as there are threads. The answer is the newest
+//! traces by their start, ties by their id, whatever the pieces and threads; reading ends when no piece
+//! that is left can hold a newer one.
+
+use super::plan::{Plan, Shown};
+use super::sets::{self, SpanSet};
+use super::source::Source;
+use super::view::{SERVICE_NAME, View};
+use super::{Context, Result, reading};
+use crate::attribute::{Attribute, Intrinsic, Scope};
+use crate::value::FieldValue;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use trace_store::{Piece, Select, TraceStore};
+
+/// What a search asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchLimits {
+    /// Traces.
+    pub traces: usize,
+    /// Spans of each set.
+    pub spans: usize,
+}
+
+/// A trace that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceFound {
+    pub trace_id: [u8; 16],
+    /// `None` where the root has not arrived.
+    pub root_service: Option<String>,
+    pub root_name: Option<String>,
+    pub start_ns: u64,
+    pub duration_ns: u64,
+    pub sets: Vec<SetFound>,
+    pub services: BTreeMap<String, ServiceSpans>,
+}
+
+/// How many spans of a trace are a service's, and how many of them failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceSpans {
+    pub spans: u64,
+    pub errors: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetFound {
+    /// How many spans there are, of which some are listed.
+    pub matched: usize,
+    pub attributes: Vec<(String, FieldValue)>,
+    pub spans: Vec<SpanFound>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanFound {
+    pub span_id: [u8; 8],
+    pub name: String,
+    pub start_ns: u64,
+    pub duration_ns: u64,
+    /// What the query asked of it, under the names without scopes.
+    pub attributes: Vec<(String, FieldValue)>,
+}
+
+impl TraceFound {
+    /// Newest first.
+    fn order(&self) -> (std::cmp::Reverse<u64>, [u8; 16]) {
+        (std::cmp::Reverse(self.start_ns), self.trace_id)
+    }
+
+    fn bytes(&self) -> usize {
+        let attributes = |list: &[(String, FieldValue)]| -> usize {
+            list.iter().map(|(name, value)| 64 + name.len() + value.bytes()).sum()
+        };
+        let span = |span: &SpanFound| 128 + span.name.len() + attributes(&span.attributes);
+        let set = |set: &SetFound| {
+            64 + attributes(&set.attributes) + set.spans.iter().map(span).sum::<usize>()
+        };
+        256 + 64 * self.services.len() + self.sets.iter().map(set).sum::<usize>()
+    }
+}
+
+/// The newest traces so far.
+#[derive(Debug, Default)]
+struct Newest {
+    limit: usize,
+    traces: Vec<TraceFound>,
+    bytes: usize,
+}
+
+impl Newest {
+    /// The start before which a trace is of no use.
+    fn floor(&self) -> Option<u64> {
+        let is_full = self.traces.len() >= self.limit;
+        self.traces.last().filter(|_| is_full).map(|last| last.start_ns)
+    }
+
+    fn add(&mut self, traces: Vec<TraceFound>) {
+        self.traces.extend(traces);
+        self.traces.sort_by_key(TraceFound::order);
+        self.traces.truncate(self.limit);
+        self.bytes = self.traces.iter().map(TraceFound::bytes).sum();
+    }
+}
+
+pub(super) fn run(
+    context: &Context<'_>,
+    store: &TraceStore,
+    plan: &Plan,
+    select: &Select,
+    limits: SearchLimits,
+) -> Result<Vec<TraceFound>> {
+    let selection = context.select(store, select)?;
+    let mut newest = Newest { limit: limits.traces, ..Newest::default() };
+    let width = context.options.helpers.width();
+    let mut next = 0;
+    while next < selection.pieces().len() {
+        let floor = newest.floor();
+        let is_done = |index: usize| {
+            let end = selection.pieces()[index].time.max;
+            floor.is_some_and(|floor| end >= 0 && (end as u64) < floor)
+        };
+        if is_done(next) {
+            break;
+        }
+        let wave = next..(next + width).min(selection.pieces().len());
+        next = wave.end;
+        let search = |piece: &Piece| in_piece(context, piece, plan, select, limits, floor);
+        for found in reading::each(context, &selection, wave.collect(), search)? {
+            newest.add(found);
+        }
+        context.hold(newest.bytes)?;
+    }
+    context.finish(&selection);
+    Ok(newest.traces)
+}
+
+fn in_piece(
+    context: &Context<'_>,
+    piece: &Piece,
+    plan: &Plan,
+    select: &Select,
+    limits: SearchLimits,
+    floor: Option<u64>,
+) -> Result<Vec<TraceFound>> {
+    let view = View::new(piece)?;
+    let list = sets::list(&view, plan.sets(&view, view.wanted.clone())?);
+    let mut by_trace: Vec<(u64, &[SpanSet])> = Vec::new();
+    for sets in list.chunk_by(|one, other| one.trace == other.trace) {
+        let (start, end) = view.bounds(sets[0].trace as usize)?;
+        let is_in_time = end as i128 >= i128::from(select.time.min)
+            && start as i128 <= i128::from(select.time.max);
+        if is_in_time && floor.is_none_or(|floor| start >= floor) {
+            by_trace.push((start, sets));
+        }
+    }
+    by_trace.sort_by_key(|(start, sets)| (std::cmp::Reverse(*start), sets[0].trace));
+    // Traces that start alike are chosen by their ids, so all of those are made.
+    if let Some((least, _)) = by_trace.get(limits.traces.saturating_sub(1)) {
+        let least = *least;
+        by_trace.retain(|(start, _)| *start >= least);
+    }
+    let making = Making::new(&view, &plan.shown(), limits.spans)?;
+    let mut found = Vec::with_capacity(by_trace.len());
+    for (turn, (_, sets)) in by_trace.into_iter().enumerate() {
+        context.control.check_in_turn(turn)?;
+        found.push(making.trace(sets)?);
+    }
+    Ok(found)
+}
+
+/// Puts together what is shown of traces of a piece.
+struct Making<'v, 'p> {
+    view: &'v View<'p>,
+    spans: usize,
+    service: Rc<Source<'p>>,
+    shown: Vec<ShownAttribute<'v, 'p>>,
+}
+
+struct ShownAttribute<'v, 'p> {
+    name: String,
+    source: Rc<Source<'p>>,
+    tests: Vec<&'v super::test::Test>,
+    /// Whether spans without a value are shown to have none.
+    shows_nil: bool,
+}
+
+impl<'v, 'p> Making<'v, 'p> {
+    fn new(view: &'v View<'p>, shown: &Shown<'v>, spans: usize) -> Result<Self> {
+        let service = view.source(&Attribute::named(Scope::Resource, SERVICE_NAME))?;
+        let mut attributes = Vec::new();
+        for (attribute, tests) in &shown.attributes {
+            if attribute.as_intrinsic().is_some_and(is_shown_anyway) {
+                continue;
+            }
+            let name = match attribute.as_intrinsic() {
+                Some(intrinsic) => intrinsic.as_str().to_owned(),
+                None => attribute.name().to_owned(),
+            };
+            let shows_nil = tests.is_empty() && shows_nil(attribute);
+            let source = view.source(attribute)?;
+            attributes.push(ShownAttribute { name, source, tests: tests.clone(), shows_nil });
+        }
+        Ok(Self { view, spans, service, shown: attributes })
+    }
+
+    fn trace(&self, sets: &[SpanSet]) -> Result<TraceFound> {
+        let (view, trace) = (self.view, sets[0].trace as usize);
+        let (start, end) = view.bounds(trace)?;
+        let root = view.root(trace)?;
+        let service = |row: usize| self.text_of_service(row);
+        let sets = sets.iter().map(|set| self.set(set));
+        Ok(TraceFound {
+            trace_id: view.piece.trace_ids()?[trace],
+            root_service: root.map(service),
+            root_name: root.map(|row| view.name(row)).transpose()?,
+            start_ns: start,
+            duration_ns: end - start,
+            sets: sets.collect::<Result<_>>()?,
+            services: self.services(trace)?,
+        })
+    }
+
+    fn text_of_service(&self, row: usize) -> String {
+        match self.service.cell(row).to_value() {
+            FieldValue::Text(text) => text,
+            _ => String::new(),
+        }
+    }
+
+    fn services(&self, trace: usize) -> Result<BTreeMap<String, ServiceSpans>> {
+        let statuses = self.view.piece.statuses()?;
+        let resources = self.view.piece.entities(trace_store::Table::Resource)?;
+        let mut by_resource: BTreeMap<u32, ServiceSpans> = BTreeMap::new();
+        let mut rows = BTreeMap::new();
+        for row in self.view.trace_rows(trace) {
+            let counts = by_resource.entry(resources[row]).or_default();
+            counts.spans += 1;
+            counts.errors += u64::from(statuses[row] == crate::Status::Error as u8);
+            rows.entry(resources[row]).or_insert(row);
+        }
+        let mut services: BTreeMap<String, ServiceSpans> = BTreeMap::new();
+        for (resource, counts) in by_resource {
+            let service = services.entry(self.text_of_service(rows[&resource])).or_default();
+            service.spans += counts.spans;
+            service.errors += counts.errors;
+        }
+        Ok(services)
+    }
+
+    fn set(&self, set: &SpanSet) -> Result<SetFound> {
+        let spans = set.rows.iter().take(self.spans).map(|row| self.span(*row as usize));
+        Ok(SetFound {
+            matched: set.rows.len(),
+            attributes: set.attributes.clone(),
+            spans: spans.collect::<Result<_>>()?,
+        })
+    }
+
+    fn span(&self, row: usize) -> Result<SpanFound> {
+        let piece = self.view.piece;
+        let mut attributes = Vec::new();
+        for shown in &self.shown {
+            shown.add_values(&shown.source, row, &mut attributes);
+        }
+        Ok(SpanFound {
+            span_id: piece.span_ids()?[row],
+            name: self.view.name(row)?,
+            start_ns: piece.starts()?[row],
+            duration_ns: piece.durations()?[row],
+            attributes,
+        })
+    }
+}
+
+impl ShownAttribute<'_, '_> {
+    /// Of an attribute without a scope the values of every scope.
+    fn add_values(&self, source: &Source<'_>, row: usize, into: &mut Vec<(String, FieldValue)>) {
+        let before = into.len();
+        match source {
+            Source::First(sources) => {
+                sources.iter().for_each(|source| self.add_value(source, row, into));
+            }
+            source => self.add_value(source, row, into),
+        }
+        if self.shows_nil && into.len() == before {
+            into.push((self.name.clone(), FieldValue::Nil));
+        }
+    }
+
+    fn add_value(&self, source: &Source<'_>, row: usize, into: &mut Vec<(String, FieldValue)>) {
+        let is_shown =
+            |cell| self.tests.is_empty() || self.tests.iter().any(|test| test.holds(cell));
+        let value = match source {
+            Source::Children { ends, columns } => {
+                let children = super::source::children(ends, row);
+                let mut cells = children.map(|child| columns.cell(child));
+                let found = cells.find(|cell| !cell.is_nil() && is_shown(*cell));
+                found.unwrap_or(if self.tests.is_empty() {
+                    columns.default.cell()
+                } else {
+                    Default::default()
+                })
+            }
+            source => Some(source.cell(row)).filter(|cell| is_shown(*cell)).unwrap_or_default(),
+        };
+        if !value.is_nil() {
+            into.push((self.name.clone(), value.to_value()));
+        }
+    }
+}
+
+/// What every span of an answer has beside its attributes.
+fn is_shown_anyway(intrinsic: Intrinsic) -> bool {
+    matches!(
+        intrinsic,
+        Intrinsic::Name
+            | Intrinsic::Duration
+            | Intrinsic::SpanId
+            | Intrinsic::TraceId
+            | Intrinsic::TraceDuration
+            | Intrinsic::RootName
+            | Intrinsic::RootService
+    )
+}
+
+/// Attributes that Tempo has columns for even where no span has them: it shows that they are missing,
+/// and boards that are made for it rely on that.
+pub(crate) const ALWAYS_SHOWN: [(Scope, &str); 13] = [
+    (Scope::Resource, "k8s.cluster.name"),
+    (Scope::Resource, "k8s.container.name"),
+    (Scope::Resource, "k8s.namespace.name"),
+    (Scope::Span, "http.method"),
+    (Scope::Span, "http.request.method"),
+    (Scope::Span, "http.response.status_code"),
+    (Scope::Span, "http.route"),
+    (Scope::Span, "http.status_code"),
+    (Scope::Span, "http.url"),
+    (Scope::Span, "server.address"),
+    (Scope::Span, "server.port"),
+    (Scope::Span, "url.path"),
+    (Scope::Span, "url.route"),
+];
+
+fn shows_nil(attribute: &Attribute) -> bool {
+    let Attribute::Named { scope, name } = attribute else { return false };
+    ALWAYS_SHOWN
+        .iter()
+        .any(|(known, text)| text == name && (known == scope || *scope == Scope::None))
+}

@@ -1,0 +1,230 @@
+//! A piece as conditions see it: attributes by name, and what is worked out from the tree of its spans.
+//! Everything is made when it is first asked for, and belongs to one thread.
+
+use super::Result;
+use super::source::{Columns, Default, Source, signed};
+use super::tree::{NestedSets, child_counts, connected};
+use crate::attribute::{Attribute, Intrinsic, Scope};
+use crate::value::FieldValue;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+use trace_store::{ABSENT, Piece, ROOT, RowSet, Table};
+
+pub(crate) struct View<'p> {
+    pub(crate) piece: &'p Piece,
+    pub(crate) rows: usize,
+    pub(crate) trace_ends: &'p [u32],
+    /// The rows to be looked at.
+    pub(crate) wanted: RowSet,
+    /// The trace of each row.
+    of: OnceCell<Rc<[u32]>>,
+    nested: OnceCell<NestedSets>,
+    connected: OnceCell<RowSet>,
+    sources: RefCell<HashMap<Attribute, Rc<Source<'p>>>>,
+}
+
+/// The name of the attribute that says which service a resource is.
+pub(crate) const SERVICE_NAME: &str = "service.name";
+
+impl<'p> View<'p> {
+    pub(crate) fn new(piece: &'p Piece) -> Result<Self> {
+        Ok(Self {
+            piece,
+            rows: piece.rows(),
+            trace_ends: piece.trace_ends()?,
+            wanted: super::source::wanted(piece),
+            of: OnceCell::new(),
+            nested: OnceCell::new(),
+            connected: OnceCell::new(),
+            sources: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.piece.wanted().is_none()
+    }
+
+    pub(crate) fn trace_rows(&self, trace: usize) -> Range<usize> {
+        super::source::children(self.trace_ends, trace)
+    }
+
+    pub(crate) fn traces(&self) -> Range<usize> {
+        0..self.trace_ends.len()
+    }
+
+    /// The trace of each row.
+    pub(crate) fn traces_of_rows(&self) -> &Rc<[u32]> {
+        self.of.get_or_init(|| {
+            let mut of = Vec::with_capacity(self.rows);
+            for trace in self.traces() {
+                of.resize(self.trace_ends[trace] as usize, trace as u32);
+            }
+            of.into()
+        })
+    }
+
+    fn nested(&self) -> Result<&NestedSets> {
+        if self.nested.get().is_none() {
+            let nested = NestedSets::of(self.piece.parents()?, self.trace_ends);
+            return Ok(self.nested.get_or_init(|| nested));
+        }
+        Ok(self.nested.get_or_init(NestedSets::default))
+    }
+
+    /// The rows that are below a root, which structural operators look at.
+    pub(crate) fn connected(&self) -> Result<&RowSet> {
+        let parents = self.piece.parents()?;
+        Ok(self.connected.get_or_init(|| connected(parents)))
+    }
+
+    /// The roots, or all spans but those.
+    pub(crate) fn roots(&self, are_wanted: bool) -> Result<RowSet> {
+        let parents = self.piece.parents()?;
+        Ok(RowSet::of(self.rows, |row| (parents[row] == ROOT) == are_wanted))
+    }
+
+    /// The root of a trace: the earliest, where there are several.
+    pub(crate) fn root(&self, trace: usize) -> Result<Option<usize>> {
+        let parents = self.piece.parents()?;
+        Ok(self.trace_rows(trace).find(|row| parents[*row] == ROOT))
+    }
+
+    /// From the first start to the last end of a trace, in nanoseconds.
+    pub(crate) fn bounds(&self, trace: usize) -> Result<(u64, u64)> {
+        let (starts, durations) = (self.piece.starts()?, self.piece.durations()?);
+        let rows = self.trace_rows(trace);
+        let first = rows.clone().map(|row| starts[row]).min().unwrap_or_default();
+        let last = rows.map(|row| starts[row].saturating_add(durations[row])).max();
+        Ok((first, last.unwrap_or(first)))
+    }
+
+    pub(crate) fn source(&self, attribute: &Attribute) -> Result<Rc<Source<'p>>> {
+        if let Some(known) = self.sources.borrow().get(attribute) {
+            return Ok(Rc::clone(known));
+        }
+        let source = Rc::new(match attribute {
+            Attribute::Named { scope, name } => self.named(*scope, name)?,
+            Attribute::Intrinsic { intrinsic, .. } => self.intrinsic(*intrinsic)?,
+        });
+        self.sources.borrow_mut().insert(attribute.clone(), Rc::clone(&source));
+        Ok(source)
+    }
+
+    fn named(&self, scope: Scope, name: &str) -> Result<Source<'p>> {
+        let table = match scope {
+            Scope::Span => Table::Span,
+            Scope::Resource => Table::Resource,
+            Scope::Instrumentation => Table::Scope,
+            Scope::Event => Table::Event,
+            Scope::Link => Table::Link,
+            Scope::None => {
+                let order = [Table::Span, Table::Resource, Table::Event, Table::Link, Table::Scope];
+                let has = |table: &Table| {
+                    let mut keys = self.piece.keys(*table).iter();
+                    keys.any(|key| !key.is_intrinsic && *key.name == *name)
+                };
+                let tables = order.into_iter().filter(has);
+                let sources = tables.map(|table| self.attribute(table, name));
+                let mut sources = sources.collect::<Result<Vec<_>>>()?;
+                return match sources.len() {
+                    1 => Ok(sources.remove(0)),
+                    _ => Ok(Source::First(sources)),
+                };
+            }
+        };
+        self.attribute(table, name)
+    }
+
+    pub(crate) fn attribute(&self, table: Table, name: &str) -> Result<Source<'p>> {
+        let list = self.piece.columns(table, false, name)?;
+        self.of_table(table, Columns::new(list, Default::Nothing, false))
+    }
+
+    fn of_table(&self, table: Table, columns: Columns) -> Result<Source<'p>> {
+        Ok(match table {
+            Table::Span => Source::Spans(columns),
+            Table::Resource | Table::Scope => {
+                Source::Entities { of: self.piece.entities(table)?, columns }
+            }
+            Table::Event | Table::Link => {
+                Source::Children { ends: self.piece.child_ends(table)?, columns }
+            }
+        })
+    }
+
+    fn property(&self, table: Table, name: &str, default: Default) -> Result<Source<'p>> {
+        let list = self.piece.columns(table, true, name)?;
+        let are_durations = name == "timeSinceStart";
+        self.of_table(table, Columns::new(list, default, are_durations))
+    }
+
+    fn intrinsic(&self, intrinsic: Intrinsic) -> Result<Source<'p>> {
+        let piece = self.piece;
+        Ok(match intrinsic {
+            Intrinsic::Duration => Source::Durations(piece.durations()?),
+            Intrinsic::Name => Source::Names(piece.names()?),
+            Intrinsic::Status => Source::Statuses(piece.statuses()?),
+            Intrinsic::Kind => Source::Kinds(piece.kinds()?),
+            Intrinsic::SpanId => Source::SpanIds(piece.span_ids()?),
+            Intrinsic::ParentId => {
+                let ids = (0..self.rows).map(|row| piece.parent_id(row));
+                Source::ParentIds(ids.collect::<std::result::Result<_, _>>()?)
+            }
+            Intrinsic::TraceId => {
+                Source::TraceIds { ids: piece.trace_ids()?, of: Rc::clone(self.traces_of_rows()) }
+            }
+            Intrinsic::ChildCount => Source::Numbers(child_counts(piece.parents()?).into()),
+            Intrinsic::NestedSetLeft => Source::Numbers(Rc::clone(&self.nested()?.left)),
+            Intrinsic::NestedSetRight => Source::Numbers(Rc::clone(&self.nested()?.right)),
+            Intrinsic::NestedSetParent => Source::Numbers(Rc::clone(&self.nested()?.parent)),
+            Intrinsic::TraceDuration => self.of_traces(|trace| {
+                let (start, end) = self.bounds(trace)?;
+                Ok(FieldValue::Duration(signed(end - start)))
+            })?,
+            Intrinsic::RootName => self.of_roots(&Source::Names(piece.names()?))?,
+            Intrinsic::RootService => {
+                let service = Attribute::named(Scope::Resource, SERVICE_NAME);
+                let service = self.source(&service)?;
+                self.of_roots(&service)?
+            }
+            Intrinsic::StatusMessage => {
+                self.property(Table::Span, "statusMessage", Default::EmptyText)?
+            }
+            Intrinsic::ScopeName => self.property(Table::Scope, "name", Default::EmptyText)?,
+            Intrinsic::ScopeVersion => {
+                self.property(Table::Scope, "version", Default::EmptyText)?
+            }
+            Intrinsic::EventName => self.property(Table::Event, "name", Default::EmptyText)?,
+            Intrinsic::EventTime => {
+                self.property(Table::Event, "timeSinceStart", Default::Nothing)?
+            }
+            Intrinsic::LinkTraceId => self.property(Table::Link, "traceID", Default::Nothing)?,
+            Intrinsic::LinkSpanId => self.property(Table::Link, "spanID", Default::Nothing)?,
+        })
+    }
+
+    fn of_traces(&self, value: impl Fn(usize) -> Result<FieldValue>) -> Result<Source<'p>> {
+        let values = self.traces().map(value).collect::<Result<Vec<_>>>()?;
+        Ok(Source::Traces { values: values.into(), of: Rc::clone(self.traces_of_rows()) })
+    }
+
+    /// A text of each trace's root; empty where it has none.
+    fn of_roots(&self, source: &Source<'_>) -> Result<Source<'p>> {
+        let empty = || FieldValue::Text(String::new());
+        self.of_traces(|trace| {
+            let value = self.root(trace)?.map(|root| source.cell(root).to_value());
+            Ok(value.filter(|value| *value != FieldValue::Nil).unwrap_or_else(empty))
+        })
+    }
+
+    /// The name of a span.
+    pub(crate) fn name(&self, row: usize) -> Result<String> {
+        let names = self.piece.names()?;
+        Ok(match names.codes[row] {
+            ABSENT => String::new(),
+            code => String::from_utf8_lossy(names.values.get(code as usize)).into_owned(),
+        })
+    }
+}
