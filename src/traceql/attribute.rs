@@ -155,6 +155,16 @@ impl Attribute {
         }
     }
 
+    /// Whether `other`, which may have no scope, asks for this attribute as well.
+    pub(crate) fn is_found_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Named { name, .. }, Self::Named { scope: Scope::None, name: other }) => {
+                name == other
+            }
+            _ => self.is_same(other),
+        }
+    }
+
     /// The attribute's name without its scope.
     pub fn name(&self) -> &str {
         match self {

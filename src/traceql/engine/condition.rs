@@ -129,6 +129,20 @@ impl Condition {
         filter.map_or(Ok(Self::Constant(true)), |expr| Self::new(expr, regexes))
     }
 
+    /// Numbers of an attribute are compared whatever their type.
+    pub(crate) fn relax(&mut self, attribute: &Attribute) {
+        match self {
+            Self::Constant(_) | Self::Roots(_) | Self::Computed(_) => {}
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.relax(attribute);
+                right.relax(attribute);
+            }
+            Self::Not(inner) => inner.relax(attribute),
+            Self::Test(tested, test) if tested.is_found_by(attribute) => test.relax(),
+            Self::Test(..) => {}
+        }
+    }
+
     /// The trace that it names, where no other can fulfil it.
     pub(crate) fn trace_id(&self) -> Option<[u8; 16]> {
         match self {

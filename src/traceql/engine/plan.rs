@@ -81,7 +81,24 @@ pub(crate) struct Shown<'c> {
 impl Plan {
     pub(crate) fn new(pipeline: &Pipeline, regexes: &mut RegexBudget) -> Compiled<Self> {
         let steps = pipeline.stages.iter().map(|stage| Step::new(stage, regexes));
-        Ok(Self { steps: steps.collect::<Compiled<_>>()? })
+        let mut plan = Self { steps: steps.collect::<Compiled<_>>()? };
+        plan.relax();
+        Ok(plan)
+    }
+
+    /// Numbers of an attribute whose values a later stage computes with are compared whatever their type.
+    fn relax(&mut self) {
+        let computed = self.steps.iter().filter_map(|step| match step {
+            Step::By(scalar, _) | Step::Aggregate(AggregatePlan { of: Some((_, scalar)), .. }) => {
+                Some(scalar.clone())
+            }
+            _ => None,
+        });
+        for scalar in computed.collect::<Vec<_>>() {
+            scalar.each_attribute(&mut |attribute| {
+                self.steps.iter_mut().for_each(|step| step.relax(attribute));
+            });
+        }
     }
 
     /// Whether it lets every span through.
@@ -165,6 +182,12 @@ impl Step {
         })
     }
 
+    fn relax(&mut self, attribute: &Attribute) {
+        if let Self::Spans(plan) = self {
+            plan.relax(attribute);
+        }
+    }
+
     fn apply(&self, view: &View<'_>, sets: Sets) -> Result<Sets> {
         Ok(match self {
             Self::Spans(plan) => match sets {
@@ -199,6 +222,17 @@ impl SpanPlan {
                 Self::Binary(*op, left, Box::new(Self::new(right, regexes)?))
             }
         })
+    }
+
+    fn relax(&mut self, attribute: &Attribute) {
+        match self {
+            Self::Filter(condition) => condition.relax(attribute),
+            Self::Pipeline(plan) => plan.steps.iter_mut().for_each(|step| step.relax(attribute)),
+            Self::Binary(_, left, right) => {
+                left.relax(attribute);
+                right.relax(attribute);
+            }
+        }
     }
 
     fn collect<'c>(&'c self, shown: &mut Shown<'c>) {

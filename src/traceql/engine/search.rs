@@ -181,8 +181,8 @@ struct ShownAttribute<'v, 'p> {
     name: String,
     source: Rc<Source<'p>>,
     tests: Vec<&'v super::test::Test>,
-    /// Whether spans without a value are shown to have none.
-    shows_nil: bool,
+    /// What spans without a value are shown to have.
+    without: Option<FieldValue>,
 }
 
 impl<'v, 'p> Making<'v, 'p> {
@@ -197,9 +197,9 @@ impl<'v, 'p> Making<'v, 'p> {
                 Some(intrinsic) => intrinsic.as_str().to_owned(),
                 None => attribute.name().to_owned(),
             };
-            let shows_nil = tests.is_empty() && shows_nil(attribute);
+            let without = without_value(attribute).filter(|_| tests.is_empty());
             let source = view.source(attribute)?;
-            attributes.push(ShownAttribute { name, source, tests: tests.clone(), shows_nil });
+            attributes.push(ShownAttribute { name, source, tests: tests.clone(), without });
         }
         Ok(Self { view, spans, service, shown: attributes })
     }
@@ -283,8 +283,8 @@ impl ShownAttribute<'_, '_> {
             }
             source => self.add_value(source, row, into),
         }
-        if self.shows_nil && into.len() == before {
-            into.push((self.name.clone(), FieldValue::Nil));
+        if into.len() == before {
+            into.extend(self.without.clone().map(|value| (self.name.clone(), value)));
         }
     }
 
@@ -293,17 +293,16 @@ impl ShownAttribute<'_, '_> {
             |cell| self.tests.is_empty() || self.tests.iter().any(|test| test.holds(cell));
         let value = match source {
             Source::Children { ends, columns } => {
-                let children = super::source::children(ends, row);
+                // Of several the last one.
+                let children = super::source::children(ends, row).rev();
                 let mut cells = children.map(|child| columns.cell(child));
                 let found = cells.find(|cell| !cell.is_nil() && is_shown(*cell));
-                found.unwrap_or(if self.tests.is_empty() {
-                    columns.default.cell()
-                } else {
-                    Default::default()
-                })
+                let default = columns.default.cell();
+                found.or(Some(default).filter(|_| self.tests.is_empty()))
             }
-            source => Some(source.cell(row)).filter(|cell| is_shown(*cell)).unwrap_or_default(),
+            source => Some(source.cell(row)).filter(|cell| is_shown(*cell)),
         };
+        let value = value.unwrap_or_default();
         if !value.is_nil() {
             into.push((self.name.clone(), value.to_value()));
         }
@@ -342,9 +341,19 @@ pub(crate) const ALWAYS_SHOWN: [(Scope, &str); 13] = [
     (Scope::Span, "url.route"),
 ];
 
-fn shows_nil(attribute: &Attribute) -> bool {
-    let Attribute::Named { scope, name } = attribute else { return false };
-    ALWAYS_SHOWN
-        .iter()
-        .any(|(known, text)| text == name && (known == scope || *scope == Scope::None))
+/// What is shown of an attribute that is selected, and that a span does not have.
+fn without_value(attribute: &Attribute) -> Option<FieldValue> {
+    match attribute {
+        Attribute::Named { scope, name } => {
+            let is_known = |(known, text): &(Scope, &str)| {
+                text == name && (known == scope || *scope == Scope::None)
+            };
+            ALWAYS_SHOWN.iter().any(is_known).then_some(FieldValue::Nil)
+        }
+        // A root's parent, as OTLP may write it.
+        Attribute::Intrinsic { intrinsic: Intrinsic::ParentId, .. } => {
+            Some(FieldValue::Text("0".repeat(16)))
+        }
+        Attribute::Intrinsic { .. } => None,
+    }
 }

@@ -52,6 +52,10 @@ impl Test {
         (self.value == FieldValue::Nil).then_some(self.op == FieldOp::Ne)
     }
 
+    pub(crate) fn relax(&mut self) {
+        self.is_strict = false;
+    }
+
     /// The text that a value must be.
     pub(crate) fn equal_text(&self) -> Option<&str> {
         match &self.value {

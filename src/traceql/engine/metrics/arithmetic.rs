@@ -88,9 +88,13 @@ fn of_two(op: FieldOp, mut left: Series, right: &Series) -> Series {
     left
 }
 
-/// At each step the series with the greatest or least values; of equal ones those whose labels are first.
+/// At each step the series with the greatest or least values; of equal ones those whose labels are
+/// first as text.
 pub(super) fn pick(mut series: Vec<Series>, is_top: bool, count: usize) -> Vec<Series> {
-    series.sort_by(|one, other| one.labels.cmp(&other.labels));
+    series.sort_by_cached_key(|one| {
+        let shown = |(name, value): &(String, FieldValue)| (name.clone(), value.to_string());
+        one.labels.iter().map(shown).collect::<Vec<_>>()
+    });
     let steps = series.first().map_or(0, |one| one.values.len());
     for step in 0..steps {
         let has_value = |index: &usize| !series[*index].values[step].is_nan();

@@ -16,7 +16,7 @@ use crate::ast::Compare;
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
 use query::Weight;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use trace_store::{Column, Piece, RowSet, Select, Table};
 
 /// The label that says what a series counts.
@@ -144,13 +144,12 @@ fn add_piece(counts: &mut Counts, view: &View<'_>, slots: &Slots) -> Result<usiz
         (Scope::Instrumentation, Table::Scope),
     ];
     for (scope, table) in scopes {
-        let mut last = None;
-        for key in view.piece.keys(table).iter().filter(|key| !key.is_intrinsic) {
-            // Types of one name are one attribute; they are counted together.
-            let is_known =
-                ALWAYS_SHOWN.iter().any(|(of, name)| *of == scope && **name == *key.name);
-            if !is_known && last.replace(&key.name) != Some(&key.name) {
-                add(Attribute::named(scope, &*key.name), false)?;
+        // Types of one name are one attribute; they are counted together.
+        let keys = view.piece.keys(table).iter().filter(|key| !key.is_intrinsic);
+        let names: BTreeSet<&str> = keys.map(|key| &*key.name).collect();
+        for name in names {
+            if !ALWAYS_SHOWN.contains(&(scope, name)) {
+                add(Attribute::named(scope, name), false)?;
             }
         }
     }
