@@ -4,7 +4,7 @@
 use std::error::Error;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",
     "io/prometheus/client/metrics.proto",
@@ -12,8 +12,10 @@ const FILES: [&str; 10] = [
     "logproto/push.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",
+    "opentelemetry/proto/collector/trace/v1/trace_service.proto",
     "opentelemetry/proto/logs/v1/logs.proto",
     "opentelemetry/proto/metrics/v1/metrics.proto",
+    "opentelemetry/proto/trace/v1/trace.proto",
     "prometheus/remote.proto",
 ];
 

@@ -66,6 +66,11 @@ impl<'a> JsonText<'a> {
         append_lossy(&bytes, out);
     }
 
+    /// The length of what was sent, which is no shorter than the text.
+    pub fn length(self) -> usize {
+        self.raw.len()
+    }
+
     pub fn is(self, text: &str) -> bool {
         match self.is_escaped {
             false => self.raw == text.as_bytes(),
@@ -236,6 +241,29 @@ impl<'a> JsonReader<'a> {
         }
         self.at += length;
         Ok(text)
+    }
+
+    /// A whole number, or a text of one, as senders write numbers of 64 bits for whom JSON's are floats.
+    /// `null` is zero.
+    pub fn whole(&mut self) -> Result<i128, JsonError> {
+        let kind = self.kind()?;
+        let wanted = self.error("a whole number, or a text of one");
+        let parse = |text: &str| match text.parse() {
+            Ok(whole) => Some(whole),
+            Err(_) => {
+                let float: f64 = text.parse().ok()?;
+                (float.fract() == 0.0 && float.abs() < 1e18).then_some(float as i128)
+            }
+        };
+        let whole = match kind {
+            JsonKind::Number => parse(self.number()?),
+            JsonKind::Text => {
+                self.text()?.plain().and_then(|text| parse(str::from_utf8(text).ok()?))
+            }
+            JsonKind::Null => return self.null().map(|()| 0),
+            _ => None,
+        };
+        whole.ok_or(wanted)
     }
 
     pub fn boolean(&mut self) -> Result<bool, JsonError> {

@@ -10,6 +10,7 @@
 //! Read first: [`MetricSink`], [`LogSink`], [`SpanSink`], [`decode_write_v1`], [`protobuf::Reader`].
 
 mod canonical;
+mod decoding;
 mod decompress;
 mod document;
 mod exposition;
@@ -23,11 +24,13 @@ pub mod proto;
 pub mod protobuf;
 pub mod remote_read;
 mod remote_write;
+mod span_parts;
 mod span_sink;
 mod syslog;
 mod time_text;
 
 pub use canonical::{BadLabels, LabelBuffer, LabelLimits};
+pub use decoding::DecodeError;
 pub use decompress::{DecompressError, Encoding, decompress, decompress_into};
 pub use document::flatten_json;
 pub use exposition::{

@@ -100,6 +100,10 @@ impl<'a> Field<'a> {
         if let Content::Fixed64(bits) = self.content { Ok(bits) } else { self.wrong() }
     }
 
+    pub fn fixed32(self) -> Result<u32, ProtobufError> {
+        if let Content::Fixed32(bits) = self.content { Ok(bits) } else { self.wrong() }
+    }
+
     /// A repeated number: packed, or one element of the unpacked form.
     pub fn each_varint(self, mut take: impl FnMut(u64)) -> Result<(), ProtobufError> {
         match self.content {

@@ -5,6 +5,7 @@
 
 use crate::metric_sink::Rejections;
 use crate::otlp::Attribute;
+use std::borrow::Cow;
 
 /// What decoders of spans write into.
 ///
@@ -48,7 +49,7 @@ pub struct SpanRef<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventRef<'a> {
     pub time_ns: u64,
-    pub name: &'a str,
+    pub name: Cow<'a, str>,
     pub dropped_attributes: u32,
     pub attributes: Vec<Attribute<'a>>,
 }
@@ -58,7 +59,7 @@ pub struct EventRef<'a> {
 pub struct LinkRef<'a> {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
-    pub trace_state: &'a str,
+    pub trace_state: Cow<'a, str>,
     pub flags: u32,
     pub dropped_attributes: u32,
     pub attributes: Vec<Attribute<'a>>,

@@ -182,7 +182,7 @@ impl SpanBatch {
     fn push_link(&mut self, link: &LinkRef<'_>) {
         self.set_id(Table::Link, "traceID", &link.trace_id);
         self.set_id(Table::Link, "spanID", &link.span_id);
-        self.set_text(Table::Link, "traceState", link.trace_state);
+        self.set_text(Table::Link, "traceState", &link.trace_state);
         self.set_count(Table::Link, "flags", link.flags);
         self.set_count(Table::Link, "droppedAttributes", link.dropped_attributes);
         self.set_attributes(Table::Link, &link.attributes);

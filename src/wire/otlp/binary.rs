@@ -2,169 +2,93 @@
 
 use super::common::{AnyValue, Attribute, Resource, Scope};
 use super::metrics::*;
-use super::{MEMORY_FREE, MEMORY_PER_BYTE};
-use crate::protobuf::{Content, Field, ProtobufError, Reader};
-use model::{ErrorKind, NoRoom, Room};
+use crate::decoding::{Decoding, Result, each_field, packed_length, set};
+use crate::protobuf::{Field, ProtobufError, Reader};
+use model::Room;
 use std::borrow::Cow;
 
 /// How deep lists and maps may nest.
 const DEPTH_MAX: usize = 64;
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OtlpBinaryError {
-    #[error(transparent)]
-    Protobuf(#[from] ProtobufError),
-    #[error(transparent)]
-    NoRoom(#[from] NoRoom),
-}
-
-impl OtlpBinaryError {
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Protobuf(_) => ErrorKind::Invalid,
-            Self::NoRoom(error) => error.kind(),
-        }
-    }
-}
-
-pub(super) type Result<T> = std::result::Result<T, OtlpBinaryError>;
 
 /// Asks `room` for the memory of what it builds, before it takes it.
 pub fn decode_otlp_metrics<'a>(
     request: &'a [u8],
     room: &mut dyn Room,
 ) -> Result<MetricsRequest<'a>> {
-    let mut memory = Memory::new(request.len(), room);
+    let mut decoding = Decoding::strict(request.len(), room);
     let mut out = MetricsRequest::default();
     each_field(Reader::new(request), |field| match field.number {
-        1 => memory.push(&mut out.resource_metrics, field, resource_metrics),
+        1 => decoding.push(&mut out.resource_metrics, field, resource_metrics),
         _ => Ok(()),
     })?;
     Ok(out)
-}
-
-/// The memory that the request may still take.
-pub(super) struct Memory<'r> {
-    left: usize,
-    /// What was granted and not taken yet: the room is asked for portions.
-    granted: usize,
-    room: &'r mut dyn Room,
-}
-
-impl<'r> Memory<'r> {
-    const PORTION: usize = 64 << 10;
-
-    /// That of a request of this length.
-    pub(super) fn new(request: usize, room: &'r mut dyn Room) -> Self {
-        Self { left: request * MEMORY_PER_BYTE + MEMORY_FREE, granted: 0, room }
-    }
-
-    /// For what is kept of a field beside the request: its text, and where it ends.
-    pub(super) fn take_copy(&mut self, field: Field<'_>) -> Result<()> {
-        self.take(2 * (packed_length(field) + size_of::<(usize, usize)>()))
-    }
-
-    fn take(&mut self, bytes: usize) -> Result<()> {
-        let refusal = ProtobufError::TooMany { what: "elements for its size", limit: self.left };
-        self.left = self.left.checked_sub(bytes).ok_or(refusal)?;
-        if self.granted < bytes {
-            let portion = bytes.max(Self::PORTION);
-            self.room.take(portion)?;
-            self.granted += portion;
-        }
-        self.granted -= bytes;
-        Ok(())
-    }
-
-    /// Reads one element of a list.
-    fn push<'a, T>(
-        &mut self,
-        list: &mut Vec<T>,
-        field: Field<'a>,
-        read: impl FnOnce(Reader<'a>, &mut Self) -> Result<T>,
-    ) -> Result<()> {
-        self.take(size_of::<T>())?;
-        list.push(read(field.message()?, self)?);
-        Ok(())
-    }
-}
-
-pub(super) fn each_field<'a>(
-    mut reader: Reader<'a>,
-    mut take: impl FnMut(Field<'a>) -> Result<()>,
-) -> Result<()> {
-    while let Some(field) = reader.next_field()? {
-        take(field)?;
-    }
-    Ok(())
 }
 
 fn text<'a>(field: Field<'a>) -> Result<Cow<'a, str>> {
     Ok(Cow::Borrowed(field.text()?))
 }
 
-pub(super) fn set<T, E: Into<OtlpBinaryError>>(
-    place: &mut T,
-    value: std::result::Result<T, E>,
-) -> Result<()> {
-    *place = value.map_err(Into::into)?;
-    Ok(())
-}
-
 fn resource_metrics<'a>(
     reader: Reader<'a>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
 ) -> Result<ResourceMetrics<'a>> {
     let mut out = ResourceMetrics::default();
     each_field(reader, |field| match field.number {
-        1 => resource(field.message()?, &mut out.resource, memory),
-        2 => memory.push(&mut out.scope_metrics, field, scope_metrics),
+        1 => resource(field.message()?, &mut out.resource, decoding),
+        2 => decoding.push(&mut out.scope_metrics, field, scope_metrics),
         3 => set(&mut out.schema_url, text(field)),
         _ => Ok(()),
     })?;
     Ok(out)
 }
 
-fn resource<'a>(reader: Reader<'a>, out: &mut Resource<'a>, memory: &mut Memory<'_>) -> Result<()> {
+fn resource<'a>(
+    reader: Reader<'a>,
+    out: &mut Resource<'a>,
+    decoding: &mut Decoding<'_>,
+) -> Result<()> {
     each_field(reader, |field| match field.number {
-        1 => memory.push(&mut out.attributes, field, attribute),
+        1 => decoding.push(&mut out.attributes, field, attribute),
         _ => Ok(()),
     })
 }
 
-fn scope_metrics<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<ScopeMetrics<'a>> {
+fn scope_metrics<'a>(reader: Reader<'a>, decoding: &mut Decoding<'_>) -> Result<ScopeMetrics<'a>> {
     let mut out = ScopeMetrics::default();
     each_field(reader, |field| match field.number {
-        1 => scope(field.message()?, &mut out.scope, memory),
-        2 => memory.push(&mut out.metrics, field, metric),
+        1 => scope(field.message()?, &mut out.scope, decoding),
+        2 => decoding.push(&mut out.metrics, field, metric),
         3 => set(&mut out.schema_url, text(field)),
         _ => Ok(()),
     })?;
     Ok(out)
 }
 
-fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, memory: &mut Memory<'_>) -> Result<()> {
+fn scope<'a>(reader: Reader<'a>, out: &mut Scope<'a>, decoding: &mut Decoding<'_>) -> Result<()> {
     each_field(reader, |field| match field.number {
         1 => set(&mut out.name, text(field)),
         2 => set(&mut out.version, text(field)),
-        3 => memory.push(&mut out.attributes, field, attribute),
+        3 => decoding.push(&mut out.attributes, field, attribute),
         _ => Ok(()),
     })
 }
 
-pub(super) fn attribute<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<Attribute<'a>> {
-    attribute_at(reader, memory, 0)
+pub(super) fn attribute<'a>(
+    reader: Reader<'a>,
+    decoding: &mut Decoding<'_>,
+) -> Result<Attribute<'a>> {
+    attribute_at(reader, decoding, 0)
 }
 
 fn attribute_at<'a>(
     reader: Reader<'a>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
     depth: usize,
 ) -> Result<Attribute<'a>> {
     let mut out = Attribute::default();
     each_field(reader, |field| match field.number {
-        1 => set(&mut out.key, text(field)),
-        2 => set(&mut out.value, any_value(field.message()?, memory, depth)),
+        1 => set(&mut out.key, decoding.text(field)),
+        2 => set(&mut out.value, any_value(field.message()?, decoding, depth)),
         _ => Ok(()),
     })?;
     Ok(out)
@@ -172,7 +96,7 @@ fn attribute_at<'a>(
 
 pub(super) fn any_value<'a>(
     reader: Reader<'a>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
     depth: usize,
 ) -> Result<AnyValue<'a>> {
     if depth >= DEPTH_MAX {
@@ -181,12 +105,12 @@ pub(super) fn any_value<'a>(
     let mut out = AnyValue::Empty;
     each_field(reader, |field| {
         out = match field.number {
-            1 => AnyValue::Text(text(field)?),
+            1 => AnyValue::Text(decoding.text(field)?),
             2 => AnyValue::Bool(field.boolean()?),
             3 => AnyValue::Int(field.signed()?),
             4 => AnyValue::Double(field.double()?),
-            5 => AnyValue::Array(array(field, memory, depth)?),
-            6 => AnyValue::Map(map(field, memory, depth)?),
+            5 => AnyValue::Array(array(field, decoding, depth)?),
+            6 => AnyValue::Map(map(field, decoding, depth)?),
             7 => AnyValue::Bytes(Cow::Borrowed(field.bytes()?)),
             _ => return Ok(()),
         };
@@ -195,53 +119,64 @@ pub(super) fn any_value<'a>(
     Ok(out)
 }
 
-fn array<'a>(field: Field<'a>, memory: &mut Memory<'_>, depth: usize) -> Result<Vec<AnyValue<'a>>> {
+fn array<'a>(
+    field: Field<'a>,
+    decoding: &mut Decoding<'_>,
+    depth: usize,
+) -> Result<Vec<AnyValue<'a>>> {
     let mut values = Vec::new();
     each_field(field.message()?, |field| match field.number {
-        1 => memory.push(&mut values, field, |reader, memory| any_value(reader, memory, depth + 1)),
+        1 => decoding
+            .push(&mut values, field, |reader, decoding| any_value(reader, decoding, depth + 1)),
         _ => Ok(()),
     })?;
     Ok(values)
 }
 
-fn map<'a>(field: Field<'a>, memory: &mut Memory<'_>, depth: usize) -> Result<Vec<Attribute<'a>>> {
+fn map<'a>(
+    field: Field<'a>,
+    decoding: &mut Decoding<'_>,
+    depth: usize,
+) -> Result<Vec<Attribute<'a>>> {
     let mut entries = Vec::new();
     each_field(field.message()?, |field| match field.number {
-        1 => memory
-            .push(&mut entries, field, |reader, memory| attribute_at(reader, memory, depth + 1)),
+        1 => decoding.push(&mut entries, field, |reader, decoding| {
+            attribute_at(reader, decoding, depth + 1)
+        }),
         _ => Ok(()),
     })?;
     Ok(entries)
 }
 
-fn metric<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<OtlpMetric<'a>> {
+fn metric<'a>(reader: Reader<'a>, decoding: &mut Decoding<'_>) -> Result<OtlpMetric<'a>> {
     let mut out = OtlpMetric::default();
     each_field(reader, |field| match field.number {
         1 => set(&mut out.name, text(field)),
         2 => set(&mut out.description, text(field)),
         3 => set(&mut out.unit, text(field)),
-        5 | 7 | 9 | 10 | 11 => set(&mut out.data, data(field, memory)),
+        5 | 7 | 9 | 10 | 11 => set(&mut out.data, data(field, decoding)),
         _ => Ok(()),
     })?;
     Ok(out)
 }
 
-fn data<'a>(field: Field<'a>, memory: &mut Memory<'_>) -> Result<MetricData<'a>> {
+fn data<'a>(field: Field<'a>, decoding: &mut Decoding<'_>) -> Result<MetricData<'a>> {
     Ok(match field.number {
-        5 => MetricData::Gauge(points(field, memory, number_point)?.points),
+        5 => MetricData::Gauge(points(field, decoding, number_point)?.points),
         7 => {
-            let Points { points, temporality, is_monotonic } = points(field, memory, number_point)?;
+            let Points { points, temporality, is_monotonic } =
+                points(field, decoding, number_point)?;
             MetricData::Sum { points, temporality, is_monotonic }
         }
         9 => {
-            let Points { points, temporality, .. } = points(field, memory, histogram_point)?;
+            let Points { points, temporality, .. } = points(field, decoding, histogram_point)?;
             MetricData::Histogram { points, temporality }
         }
         10 => {
-            let Points { points, temporality, .. } = points(field, memory, exponential_point)?;
+            let Points { points, temporality, .. } = points(field, decoding, exponential_point)?;
             MetricData::Exponential { points, temporality }
         }
-        _ => MetricData::Summary(points(field, memory, summary_point)?.points),
+        _ => MetricData::Summary(points(field, decoding, summary_point)?.points),
     })
 }
 
@@ -254,13 +189,13 @@ struct Points<T> {
 
 fn points<'a, T>(
     field: Field<'a>,
-    memory: &mut Memory<'_>,
-    read: impl Fn(Reader<'a>, &mut Memory<'_>) -> Result<T>,
+    decoding: &mut Decoding<'_>,
+    read: impl Fn(Reader<'a>, &mut Decoding<'_>) -> Result<T>,
 ) -> Result<Points<T>> {
     let mut out =
         Points { points: Vec::new(), temporality: Temporality::default(), is_monotonic: false };
     each_field(field.message()?, |field| match field.number {
-        1 => memory.push(&mut out.points, field, &read),
+        1 => decoding.push(&mut out.points, field, &read),
         2 => set(&mut out.temporality, field.signed().map(Temporality::from_number)),
         3 => set(&mut out.is_monotonic, field.boolean()),
         _ => Ok(()),
@@ -268,22 +203,25 @@ fn points<'a, T>(
     Ok(out)
 }
 
-fn number_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<NumberPoint<'a>> {
+fn number_point<'a>(reader: Reader<'a>, decoding: &mut Decoding<'_>) -> Result<NumberPoint<'a>> {
     let mut out = NumberPoint::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.start_ns, field.fixed64()),
         3 => set(&mut out.time_ns, field.fixed64()),
         4 => set(&mut out.value, field.double().map(NumberValue::Double)),
-        5 => memory.push(&mut out.exemplars, field, exemplar),
+        5 => decoding.push(&mut out.exemplars, field, exemplar),
         6 => set(&mut out.value, field.fixed64().map(|bits| NumberValue::Int(bits as i64))),
-        7 => memory.push(&mut out.attributes, field, attribute),
+        7 => decoding.push(&mut out.attributes, field, attribute),
         8 => set(&mut out.flags, field.uint32()),
         _ => Ok(()),
     })?;
     Ok(out)
 }
 
-fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<HistogramPoint<'a>> {
+fn histogram_point<'a>(
+    reader: Reader<'a>,
+    decoding: &mut Decoding<'_>,
+) -> Result<HistogramPoint<'a>> {
     let mut out = HistogramPoint::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.start_ns, field.fixed64()),
@@ -291,15 +229,15 @@ fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<Hi
         4 => set(&mut out.count, field.fixed64()),
         5 => set(&mut out.sum, field.double().map(Some)),
         6 => {
-            memory.take(packed_length(field))?;
+            decoding.take(packed_length(field))?;
             Ok(field.each_fixed64(|count| out.bucket_counts.push(count))?)
         }
         7 => {
-            memory.take(packed_length(field))?;
+            decoding.take(packed_length(field))?;
             Ok(field.each_fixed64(|bits| out.explicit_bounds.push(f64::from_bits(bits)))?)
         }
-        8 => memory.push(&mut out.exemplars, field, exemplar),
-        9 => memory.push(&mut out.attributes, field, attribute),
+        8 => decoding.push(&mut out.exemplars, field, exemplar),
+        9 => decoding.push(&mut out.attributes, field, attribute),
         10 => set(&mut out.flags, field.uint32()),
         _ => Ok(()),
     })?;
@@ -308,62 +246,58 @@ fn histogram_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<Hi
 
 fn exponential_point<'a>(
     reader: Reader<'a>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
 ) -> Result<ExponentialPoint<'a>> {
     let mut out = ExponentialPoint::default();
     each_field(reader, |field| match field.number {
-        1 => memory.push(&mut out.attributes, field, attribute),
+        1 => decoding.push(&mut out.attributes, field, attribute),
         2 => set(&mut out.start_ns, field.fixed64()),
         3 => set(&mut out.time_ns, field.fixed64()),
         4 => set(&mut out.count, field.fixed64()),
         5 => set(&mut out.sum, field.double().map(Some)),
         6 => set(&mut out.scale, field.zigzag32()),
         7 => set(&mut out.zero_count, field.fixed64()),
-        8 => buckets(field, &mut out.positive, memory),
-        9 => buckets(field, &mut out.negative, memory),
+        8 => buckets(field, &mut out.positive, decoding),
+        9 => buckets(field, &mut out.negative, decoding),
         10 => set(&mut out.flags, field.uint32()),
-        11 => memory.push(&mut out.exemplars, field, exemplar),
+        11 => decoding.push(&mut out.exemplars, field, exemplar),
         14 => set(&mut out.zero_threshold, field.double()),
         _ => Ok(()),
     })?;
     Ok(out)
 }
 
-/// The bytes of a packed list, at least one for each of its numbers; a number that is not packed is one.
-fn packed_length(field: Field<'_>) -> usize {
-    match field.content {
-        Content::Bytes(bytes) => bytes.len(),
-        _ => size_of::<u64>(),
-    }
-}
-
-fn buckets(field: Field<'_>, out: &mut ExponentialBuckets, memory: &mut Memory<'_>) -> Result<()> {
+fn buckets(
+    field: Field<'_>,
+    out: &mut ExponentialBuckets,
+    decoding: &mut Decoding<'_>,
+) -> Result<()> {
     each_field(field.message()?, |field| match field.number {
         1 => set(&mut out.offset, field.zigzag32()),
         2 => {
-            memory.take(packed_length(field) * size_of::<u64>())?;
+            decoding.take(packed_length(field) * size_of::<u64>())?;
             Ok(field.each_varint(|count| out.counts.push(count))?)
         }
         _ => Ok(()),
     })
 }
 
-fn summary_point<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<SummaryPoint<'a>> {
+fn summary_point<'a>(reader: Reader<'a>, decoding: &mut Decoding<'_>) -> Result<SummaryPoint<'a>> {
     let mut out = SummaryPoint::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.start_ns, field.fixed64()),
         3 => set(&mut out.time_ns, field.fixed64()),
         4 => set(&mut out.count, field.fixed64()),
         5 => set(&mut out.sum, field.double()),
-        6 => memory.push(&mut out.quantiles, field, quantile),
-        7 => memory.push(&mut out.attributes, field, attribute),
+        6 => decoding.push(&mut out.quantiles, field, quantile),
+        7 => decoding.push(&mut out.attributes, field, attribute),
         8 => set(&mut out.flags, field.uint32()),
         _ => Ok(()),
     })?;
     Ok(out)
 }
 
-fn quantile(reader: Reader<'_>, _: &mut Memory<'_>) -> Result<QuantileValue> {
+fn quantile(reader: Reader<'_>, _: &mut Decoding<'_>) -> Result<QuantileValue> {
     let mut out = QuantileValue::default();
     each_field(reader, |field| match field.number {
         1 => set(&mut out.quantile, field.double()),
@@ -373,7 +307,7 @@ fn quantile(reader: Reader<'_>, _: &mut Memory<'_>) -> Result<QuantileValue> {
     Ok(out)
 }
 
-fn exemplar<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<OtlpExemplar<'a>> {
+fn exemplar<'a>(reader: Reader<'a>, decoding: &mut Decoding<'_>) -> Result<OtlpExemplar<'a>> {
     let mut out = OtlpExemplar::default();
     each_field(reader, |field| match field.number {
         2 => set(&mut out.time_ns, field.fixed64()),
@@ -381,7 +315,7 @@ fn exemplar<'a>(reader: Reader<'a>, memory: &mut Memory<'_>) -> Result<OtlpExemp
         4 => set(&mut out.span_id, field.bytes().map(Cow::Borrowed)),
         5 => set(&mut out.trace_id, field.bytes().map(Cow::Borrowed)),
         6 => set(&mut out.value, field.fixed64().map(|bits| NumberValue::Int(bits as i64))),
-        7 => memory.push(&mut out.filtered_attributes, field, attribute),
+        7 => decoding.push(&mut out.filtered_attributes, field, attribute),
         _ => Ok(()),
     })?;
     Ok(out)

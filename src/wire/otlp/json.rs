@@ -5,7 +5,7 @@
 
 use super::common::{AnyValue, Attribute, Resource, Scope};
 use super::metrics::*;
-use super::{MEMORY_FREE, MEMORY_PER_BYTE};
+use crate::decoding::{MEMORY_FREE, MEMORY_PER_BYTE};
 use model::{ErrorKind, NoRoom, Room};
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};

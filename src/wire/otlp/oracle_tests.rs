@@ -42,7 +42,7 @@ fn value() -> impl Strategy<Value = common::AnyValue> {
 }
 
 prop_compose! {
-    fn attributes()(
+    pub(super) fn attributes()(
         entries in vec(("[a-z.]{0,5}", option::of(value())), 0..3)
     ) -> Vec<common::KeyValue> {
         entries.into_iter().map(|(key, value)| common::KeyValue { key, value }).collect()
@@ -220,7 +220,7 @@ fn expected_value(value: Option<&common::AnyValue>) -> AnyValue<'_> {
     }
 }
 
-fn expected_attributes(attributes: &[common::KeyValue]) -> Vec<Attribute<'_>> {
+pub(super) fn expected_attributes(attributes: &[common::KeyValue]) -> Vec<Attribute<'_>> {
     let attributes = attributes.iter().map(|entry| Attribute {
         key: (&entry.key).into(),
         value: expected_value(entry.value.as_ref()),

@@ -1,9 +1,8 @@
 //! Both encodings are read into the same values; any bytes are read or refused.
 
-use super::{
-    AnyValue, Attribute, OtlpBinaryError, OtlpEncoding, OtlpJsonError, PartialSuccess, StatusCode,
-};
+use super::{AnyValue, Attribute, OtlpEncoding, OtlpJsonError, PartialSuccess, StatusCode};
 use super::{decode_otlp_metrics, decode_otlp_metrics_json, export_response, status_body};
+use crate::decoding::DecodeError;
 use crate::proto::opentelemetry::proto::collector::metrics::v1::ExportMetricsServiceRequest;
 use crate::proto::opentelemetry::proto::common::v1::{self as common, any_value::Value};
 use crate::proto::opentelemetry::proto::metrics::v1 as proto;
@@ -196,7 +195,7 @@ fn deep_values_and_sparse_bodies_are_refused() {
     let empty_points = [0x0a, 0x00].repeat(1_000_000);
     assert!(matches!(
         decode_otlp_metrics(&empty_points, &mut Unbounded),
-        Err(OtlpBinaryError::Protobuf(ProtobufError::TooMany { .. }))
+        Err(DecodeError::TooMany)
     ));
     let deep = "[".repeat(100_000);
     assert!(decode_otlp_metrics_json(deep.as_bytes(), &mut Unbounded).is_err());

@@ -1,7 +1,8 @@
 //! Single values as OTLP's protobuf: how stores keep lists, maps and bytes.
 
-use super::binary::{Memory, OtlpBinaryError, any_value};
+use super::binary::any_value;
 use super::common::AnyValue;
+use crate::decoding::{Decoding, Result};
 use crate::protobuf::{Reader, Writer};
 use model::Unbounded;
 
@@ -36,8 +37,8 @@ fn write(value: &AnyValue<'_>, writer: &mut Writer) {
 }
 
 /// Reads an `AnyValue` message. It takes no more memory than a small multiple of it.
-pub fn decode_any_value(bytes: &[u8]) -> Result<AnyValue<'_>, OtlpBinaryError> {
-    any_value(Reader::new(bytes), &mut Memory::new(bytes.len(), &mut Unbounded), 0)
+pub fn decode_any_value(bytes: &[u8]) -> Result<AnyValue<'_>> {
+    any_value(Reader::new(bytes), &mut Decoding::strict(bytes.len(), &mut Unbounded), 0)
 }
 
 #[cfg(test)]

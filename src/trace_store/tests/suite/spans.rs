@@ -76,7 +76,7 @@ pub(crate) fn fill(batch: &mut SpanBatch, spans: &[Span]) {
         let attributes_of_span = attributes(&span.attributes);
         let event = |shown| EventRef {
             time_ns: span.start + 3,
-            name: "event",
+            name: "event".into(),
             attributes: attributes(shown),
             ..EventRef::default()
         };

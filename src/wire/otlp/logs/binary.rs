@@ -1,11 +1,10 @@
 //! OTLP's protobuf of logs, read field by field.
 
-use super::super::binary::{
-    Memory, OtlpBinaryError, Result, any_value, attribute, each_field, set,
-};
+use super::super::binary::{any_value, attribute};
 use super::lines::{Lines, OtlpLogOptions, Record};
+use crate::decoding::{Decoding, Result, each_field, set};
 use crate::log_sink::{DecodedLogs, LogSink};
-use crate::protobuf::{Content, Field, ProtobufError, Reader};
+use crate::protobuf::Reader;
 use model::Room;
 
 /// Passes every record of a request to `sink`. Asks `room` for the memory of what it builds, before it
@@ -15,11 +14,11 @@ pub fn decode_otlp_logs(
     options: &OtlpLogOptions<'_>,
     room: &mut dyn Room,
     sink: &mut (impl LogSink + ?Sized),
-) -> std::result::Result<DecodedLogs, OtlpBinaryError> {
-    let mut memory = Memory::new(request.len(), room);
+) -> Result<DecodedLogs> {
+    let mut decoding = Decoding::strict(request.len(), room);
     let mut lines = Lines::new(options, sink);
     each_field(Reader::new(request), |field| match field.number {
-        1 => resource_logs(field.message()?, &mut lines, &mut memory),
+        1 => resource_logs(field.message()?, &mut lines, &mut decoding),
         _ => Ok(()),
     })?;
     Ok(lines.decoded)
@@ -30,14 +29,14 @@ pub fn decode_otlp_logs(
 fn resource_logs<S: LogSink + ?Sized>(
     reader: Reader<'_>,
     lines: &mut Lines<'_, '_, S>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
 ) -> Result<()> {
     lines.begin_resource();
     each_field(reader, |field| match field.number {
         1 => each_field(field.message()?, |field| match field.number {
             1 => {
-                let attribute = attribute(field.message()?, memory)?;
-                memory.take_copy(field)?;
+                let attribute = attribute(field.message()?, decoding)?;
+                decoding.take_copy(field)?;
                 lines.resource_attribute(&attribute);
                 Ok(())
             }
@@ -47,7 +46,7 @@ fn resource_logs<S: LogSink + ?Sized>(
     })?;
     lines.end_resource();
     each_field(reader, |field| match field.number {
-        2 => scope_logs(field.message()?, lines, memory),
+        2 => scope_logs(field.message()?, lines, decoding),
         _ => Ok(()),
     })
 }
@@ -55,7 +54,7 @@ fn resource_logs<S: LogSink + ?Sized>(
 fn scope_logs<S: LogSink + ?Sized>(
     reader: Reader<'_>,
     lines: &mut Lines<'_, '_, S>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
 ) -> Result<()> {
     lines.begin_scope();
     let (mut name, mut version) = ("", "");
@@ -64,8 +63,8 @@ fn scope_logs<S: LogSink + ?Sized>(
             1 => set(&mut name, field.text()),
             2 => set(&mut version, field.text()),
             3 => {
-                let attribute = attribute(field.message()?, memory)?;
-                memory.take_copy(field)?;
+                let attribute = attribute(field.message()?, decoding)?;
+                decoding.take_copy(field)?;
                 lines.scope_attribute(&attribute);
                 Ok(())
             }
@@ -75,7 +74,7 @@ fn scope_logs<S: LogSink + ?Sized>(
     })?;
     lines.scope(name, version);
     each_field(reader, |field| match field.number {
-        2 => log_record(field.message()?, lines, memory),
+        2 => log_record(field.message()?, lines, decoding),
         _ => Ok(()),
     })
 }
@@ -83,7 +82,7 @@ fn scope_logs<S: LogSink + ?Sized>(
 fn log_record<S: LogSink + ?Sized>(
     reader: Reader<'_>,
     lines: &mut Lines<'_, '_, S>,
-    memory: &mut Memory<'_>,
+    decoding: &mut Decoding<'_>,
 ) -> Result<()> {
     let mut record = Record::default();
     lines.begin_record();
@@ -91,14 +90,14 @@ fn log_record<S: LogSink + ?Sized>(
         1 => set(&mut record.time_ns, field.fixed64()),
         2 => set(&mut record.severity_number, field.int32()),
         3 => set(&mut record.severity_text, field.text()),
-        5 => set(&mut record.body, any_value(field.message()?, memory, 0)),
+        5 => set(&mut record.body, any_value(field.message()?, decoding, 0)),
         6 => {
-            let attribute = attribute(field.message()?, memory)?;
+            let attribute = attribute(field.message()?, decoding)?;
             lines.record_attribute(&attribute);
             Ok(())
         }
         7 => set(&mut record.dropped_attributes, field.uint32()),
-        8 => set(&mut record.flags, fixed32(field)),
+        8 => set(&mut record.flags, field.fixed32()),
         9 => set(&mut record.trace_id, field.bytes()),
         10 => set(&mut record.span_id, field.bytes()),
         11 => set(&mut record.observed_ns, field.fixed64()),
@@ -107,11 +106,4 @@ fn log_record<S: LogSink + ?Sized>(
     })?;
     lines.end_record(&record);
     Ok(())
-}
-
-fn fixed32(field: Field<'_>) -> std::result::Result<u32, ProtobufError> {
-    match field.content {
-        Content::Fixed32(bits) => Ok(bits),
-        _ => Err(ProtobufError::WireType { field: field.number }),
-    }
 }
