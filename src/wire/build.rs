@@ -4,7 +4,7 @@
 use std::error::Error;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",
     "io/prometheus/client/metrics.proto",
@@ -17,6 +17,7 @@ const FILES: [&str; 12] = [
     "opentelemetry/proto/metrics/v1/metrics.proto",
     "opentelemetry/proto/trace/v1/trace.proto",
     "prometheus/remote.proto",
+    "zipkin/zipkin.proto",
 ];
 
 /// A service that only the tests of `wire` serve: it shows that methods that stream can be.

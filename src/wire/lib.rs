@@ -2,7 +2,7 @@
 //!
 //! Lives here: bounded decompression of request bodies; reading and writing protobuf; reading JSON
 //! piece by piece, and MessagePack; remote write, OTLP, remote read and the text formats of metrics;
-//! Loki's push, syslog, documents of JSON; times as text; the types generated from the messages in `proto/` ([`proto`]).
+//! Loki's push, syslog, documents of JSON; Zipkin's spans; times as text; the types generated from the messages in `proto/` ([`proto`]).
 //! Not here: what a protocol means (protocols), Mirador's own file formats (codec, parts, wal).
 //! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
 //! whatever a length field says; any bytes end in a value or an error.
@@ -28,6 +28,7 @@ mod span_parts;
 mod span_sink;
 mod syslog;
 mod time_text;
+mod zipkin;
 
 pub use canonical::{BadLabels, LabelBuffer, LabelLimits};
 pub use decoding::DecodeError;
@@ -55,3 +56,4 @@ pub use syslog::{
     SyslogClock, SyslogFrame, SyslogMessage, next_syslog_frame, parse_syslog, structured_data,
 };
 pub use time_text::{days_since_1970, parse_epoch, parse_rfc3339};
+pub use zipkin::{decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json};
