@@ -4,11 +4,12 @@
 use std::error::Error;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",
     "io/prometheus/client/metrics.proto",
     "io/prometheus/write/v2/types.proto",
+    "jaeger/api_v2/collector.proto",
     "logproto/push.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",

@@ -2,7 +2,7 @@
 //!
 //! Lives here: bounded decompression of request bodies; reading and writing protobuf; reading JSON
 //! piece by piece, and MessagePack; remote write, OTLP, remote read and the text formats of metrics;
-//! Loki's push, syslog, documents of JSON; Zipkin's spans; times as text; the types generated from the messages in `proto/` ([`proto`]).
+//! Loki's push, syslog, documents of JSON; Thrift, and the spans of Zipkin and Jaeger; times as text; the types generated from the messages in `proto/` ([`proto`]).
 //! Not here: what a protocol means (protocols), Mirador's own file formats (codec, parts, wal).
 //! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
 //! whatever a length field says; any bytes end in a value or an error.
@@ -14,6 +14,7 @@ mod decoding;
 mod decompress;
 mod document;
 mod exposition;
+mod jaeger;
 pub mod json;
 mod log_sink;
 mod loki;
@@ -27,6 +28,7 @@ mod remote_write;
 mod span_parts;
 mod span_sink;
 mod syslog;
+mod thrift;
 mod time_text;
 mod zipkin;
 
@@ -37,6 +39,9 @@ pub use document::flatten_json;
 pub use exposition::{
     TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, float_text,
     parse_exposition,
+};
+pub use jaeger::{
+    JaegerDatagram, decode_jaeger_datagram, decode_jaeger_protobuf, decode_jaeger_thrift,
 };
 pub use log_sink::{
     BadStream, DecodedLogs, FIELDS_KIND, FIELDS_MAX, FieldBuffer, LABELS_KIND, LogSink, PairList,
@@ -55,5 +60,6 @@ pub use span_sink::{
 pub use syslog::{
     SyslogClock, SyslogFrame, SyslogMessage, next_syslog_frame, parse_syslog, structured_data,
 };
+pub use thrift::ThriftError;
 pub use time_text::{days_since_1970, parse_epoch, parse_rfc3339};
 pub use zipkin::{decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json};

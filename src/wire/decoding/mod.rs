@@ -10,6 +10,7 @@ pub(crate) mod json;
 
 use crate::json::{JsonError, JsonText};
 use crate::protobuf::{Content, Field, ProtobufError, Reader};
+use crate::thrift::ThriftError;
 use model::{ErrorKind, NoRoom, Room};
 use std::borrow::Cow;
 
@@ -26,6 +27,8 @@ pub enum DecodeError {
     Protobuf(#[from] ProtobufError),
     #[error("the body is not the JSON of this protocol: {0}")]
     Json(#[from] JsonError),
+    #[error(transparent)]
+    Thrift(#[from] ThriftError),
     #[error("the request has too many elements for its size")]
     TooMany,
     #[error(transparent)]
@@ -35,7 +38,7 @@ pub enum DecodeError {
 impl DecodeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Protobuf(_) | Self::Json(_) => ErrorKind::Invalid,
+            Self::Protobuf(_) | Self::Json(_) | Self::Thrift(_) => ErrorKind::Invalid,
             Self::TooMany => ErrorKind::Limit,
             Self::NoRoom(error) => error.kind(),
         }
