@@ -30,6 +30,7 @@ pub mod settings;
 mod sockets;
 mod stop;
 pub mod syslog;
+mod tempo;
 #[cfg(test)]
 mod testing;
 mod traces;

@@ -37,6 +37,7 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         otlp::protocol(&settings.otlp, services),
         prometheus::protocol(&settings.prometheus, services),
         crate::loki::protocol(services),
+        crate::tempo::protocol(services),
         elasticsearch::protocol(&settings.elasticsearch, services),
         crate::jsonline::protocol(services),
         syslog::protocol(&settings.syslog, services),

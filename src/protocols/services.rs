@@ -191,6 +191,8 @@ pub struct Services {
     pub trace_options: TraceOptions,
     /// How LogQL is evaluated.
     pub logql: logql::EngineOptions,
+    /// How TraceQL is evaluated.
+    pub traceql: traceql::EngineOptions,
     /// The threads that queries run on.
     pub query_pool: Arc<Pool>,
     /// The memory that all queries together may hold.
@@ -230,6 +232,7 @@ impl Services {
             log_options: LogOptions::default(),
             trace_options: TraceOptions::default(),
             logql: logql::EngineOptions::default(),
+            traceql: traceql::EngineOptions::default(),
             query_pool: Arc::new(Pool::without_threads()),
             query_memory: Arc::new(Budget::new(usize::MAX)),
             metric_retention: PerTenant::default(),

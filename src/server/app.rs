@@ -120,6 +120,9 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     services.log_retention = config.log_retention();
     services.log_rules = config.log_rules();
     services.trace_options = config.protocols.traces.options();
+    services.traceql =
+        config.protocols.traces.engine_options(services.query_pool.helpers().clone());
+    services.traceql.limits.memory_max = services.traceql.limits.memory_max.min(query_memory);
     services.trace_retention = config.trace_retention();
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };

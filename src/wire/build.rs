@@ -4,7 +4,7 @@
 use std::error::Error;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",
     "io/prometheus/client/metrics.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 14] = [
     "opentelemetry/proto/metrics/v1/metrics.proto",
     "opentelemetry/proto/trace/v1/trace.proto",
     "prometheus/remote.proto",
+    "tempopb/tempo.proto",
     "zipkin/zipkin.proto",
 ];
 

@@ -2,7 +2,8 @@
 //!
 //! Lives here: `context` (what an endpoint works with, and the trait by which a protocol says how
 //! its errors look), `run` (which thread an endpoint runs on, until its client goes away),
-//! `parameters` (query strings and forms; `multipart`: forms in parts), `stream` (answers that are sent
+//! `parameters` (query strings and forms; `multipart`: forms in parts; `nanos`: times and durations),
+//! `prefixed` (routes that are there twice), `stream` (answers that are sent
 //! while they are written), `quick` (queries that need no other thread), `gzip`, `json` (writers),
 //! `websocket`.
 //! Not here: statuses and error bodies, which are the protocol's own.
@@ -14,7 +15,9 @@
 pub(crate) mod gzip;
 pub(crate) mod json;
 mod multipart;
+pub(crate) mod nanos;
 pub(crate) mod parameters;
+pub(crate) mod prefixed;
 pub(crate) mod quick;
 pub(crate) mod stream;
 pub(crate) mod websocket;

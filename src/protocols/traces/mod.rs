@@ -1,13 +1,15 @@
 //! What the protocols of traces have in common, between their bytes and the store.
 //!
 //! Lives here: `settings` (limits), `guard` (the sink that bounds the times of spans), `commit` (the way
-//! of a batch into the store).
+//! of a batch into the store), `document` and `json` (traces on their way out).
 //! Not here: any protocol, decoding (wire), the store.
 //! Invariants: every span that a client sends is passed to the store or refused; every refusal is
 //! counted by its reason, and the protocol tells its client.
 
 mod commit;
+pub(crate) mod document;
 mod guard;
+pub(crate) mod json;
 mod settings;
 
 pub(crate) use commit::{CommittedSpans, commit, commit_held, room_for_spans};

@@ -3,7 +3,9 @@
 use crate::section;
 use crate::settings::{ByteSize, HumanDuration};
 use engine::{HeadMemory, TenantLimit};
+use platform::threads::Helpers;
 use trace_store::StoreSettings;
+use traceql::{EngineOptions, Limits};
 
 section! {
     /// Traces, whatever protocol they come through.
@@ -44,9 +46,25 @@ impl TracesSettings {
         }
     }
 
+    /// How queries are evaluated.
+    pub fn engine_options(&self, helpers: Helpers) -> EngineOptions {
+        let limits = Limits {
+            timeout_ms: i64::try_from(self.query_timeout.0.as_millis()).unwrap_or(i64::MAX),
+            memory_max: self.max_memory.length(),
+            ..Limits::default()
+        };
+        EngineOptions { limits, helpers }
+    }
+
     pub fn options(&self) -> TraceOptions {
         let grace = self.creation_grace_period.0.as_millis();
         TraceOptions { future_grace_ms: i64::try_from(grace).unwrap_or(i64::MAX) }
+    }
+}
+
+impl TraceOptions {
+    pub(crate) fn future_grace_ns(&self) -> i64 {
+        self.future_grace_ms.saturating_mul(1_000_000)
     }
 }
 

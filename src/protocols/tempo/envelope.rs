@@ -1,0 +1,101 @@
+//! How Tempo's API answers: JSON or protobuf, and errors as plain text.
+
+use super::Tempo;
+use crate::api::{self, Api, ApiState};
+use crate::reply;
+use crate::services::{ServiceError, TraceServices};
+use axum::http::StatusCode;
+use axum::response::Response;
+use model::ErrorKind;
+use std::sync::Arc;
+use traceql::{Engine, ParseError, QueryError, Request};
+
+/// Why an endpoint has no answer.
+#[derive(Clone, Debug)]
+pub(crate) struct TempoError {
+    pub(super) kind: ErrorKind,
+    pub(super) message: String,
+}
+
+impl TempoError {
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Invalid, message: message.into() }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.kind {
+            // A client that exceeds a limit has to ask for less.
+            ErrorKind::Invalid | ErrorKind::Limit => StatusCode::BAD_REQUEST,
+            ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            // Nginx's status for a request that its client closed, which Tempo uses too.
+            ErrorKind::Cancelled => StatusCode::from_u16(499).expect("three digits"),
+            kind => reply::status(kind),
+        }
+    }
+}
+
+impl From<ServiceError> for TempoError {
+    fn from(error: ServiceError) -> Self {
+        Self { kind: error.kind, message: error.message }
+    }
+}
+
+impl From<trace_store::StoreError> for TempoError {
+    fn from(error: trace_store::StoreError) -> Self {
+        ServiceError::from(error).into()
+    }
+}
+
+impl From<ParseError> for TempoError {
+    fn from(error: ParseError) -> Self {
+        QueryError::from(error).into()
+    }
+}
+
+impl From<QueryError> for TempoError {
+    fn from(error: QueryError) -> Self {
+        Self { kind: error.kind(), message: error.to_string() }
+    }
+}
+
+/// What an endpoint works with.
+pub(super) type Context = api::Context<Tempo>;
+
+impl Api for Tempo {
+    type Error = TempoError;
+
+    fn failure(error: &TempoError) -> Response {
+        let response = reply::text(error.status(), format!("{}\n", error.message));
+        match error.kind {
+            ErrorKind::Overloaded => reply::with_kind(response, error.kind),
+            _ => response,
+        }
+    }
+
+    fn state(&self) -> &ApiState {
+        &self.api
+    }
+}
+
+impl Context {
+    pub(super) fn traces(&self) -> Result<&TraceServices, TempoError> {
+        Ok(self.services().traces()?)
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        Engine::new(self.services().traceql.clone())
+    }
+
+    /// A request of the language for a time.
+    pub(super) fn request(&self, (start_ns, end_ns): (i64, i64)) -> Request<'_> {
+        Request {
+            cancel: self.cancel.clone(),
+            memory: Some(Arc::clone(&self.services().query_memory)),
+            ..Request::new(&self.call.tenant, start_ns, end_ns)
+        }
+    }
+}
+
+pub(super) fn json(body: Vec<u8>) -> Response {
+    reply::of(StatusCode::OK, "application/json", body)
+}

@@ -1,0 +1,34 @@
+//! Tempo's HTTP API.
+//!
+//! Lives here: `trace` (a trace by its id), `search`, `metrics`, `tags` (what queries and their editors
+//! are answered), with `parameters` and `envelope` under them, `routes`.
+//! Not here: how spans come in (`otlp`, `zipkin`, `jaeger`), a trace as OTLP (`traces`), the language
+//! (traceql), storage.
+//! Invariants: errors are plain text. Grafana refuses JSON with fields that it does not know, so answers
+//! have only those that Tempo has had since 2025.
+
+mod envelope;
+mod metrics;
+mod parameters;
+mod routes;
+mod search;
+mod tags;
+mod trace;
+
+use crate::api::ApiState;
+use crate::route::bind;
+use crate::{Native, Protocol, Services};
+use std::sync::Arc;
+
+/// What the handlers see.
+#[derive(Debug)]
+pub(crate) struct Tempo {
+    api: ApiState,
+}
+
+pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
+    let tempo = Arc::new(Tempo { api: ApiState::new(services) });
+    let routes = bind(&tempo, routes::ROUTES);
+    let native = Native { http: Some((3_200, "")), ..Native::default() };
+    Protocol { routes, native, ..Protocol::new("tempo") }
+}

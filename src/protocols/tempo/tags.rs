@@ -1,0 +1,120 @@
+//! Names and values of attributes, which query editors complete.
+
+use super::envelope::{Context, TempoError, json};
+use super::search::long;
+use crate::api::json as write;
+use crate::percent_decode_segment;
+use axum::response::Response;
+use std::collections::BTreeSet;
+use traceql::{Answer, FieldValue, TagNames, TagScope, TagValues, parse_attribute, parse_lenient};
+
+fn found_names(context: &Context) -> Result<Answer<TagNames>, TempoError> {
+    let scope = match context.parameters.text("scope") {
+        "" | "none" => None,
+        name => {
+            let wrong = || TempoError::bad(format!("invalid scope: {name}"));
+            Some(TagScope::of_name(name).ok_or_else(wrong)?)
+        }
+    };
+    let filter = parse_lenient(context.query());
+    let request = context.request(context.times()?);
+    let (services, store) = (context.services(), &context.traces()?.store);
+    let engine = context.engine();
+    Ok(engine.tag_names(store, &*services.clock, &request, scope, filter.as_ref())?)
+}
+
+/// Names by their scopes.
+pub(super) fn names(context: &Context) -> Result<Response, TempoError> {
+    let answer = found_names(context)?;
+    let mut out = b"{\"scopes\":".to_vec();
+    write::list(&mut out, &answer.value, |out, (scope, names)| {
+        out.extend_from_slice(b"{\"name\":");
+        write::text(out, scope.as_str());
+        out.extend_from_slice(b",\"tags\":");
+        write::list(out, names, |out, name| write::text(out, name));
+        out.push(b'}');
+    });
+    end(&mut out, answer.statistics.bytes);
+    Ok(json(out))
+}
+
+/// Names without scopes.
+pub(super) fn names_v1(context: &Context) -> Result<Response, TempoError> {
+    let answer = found_names(context)?;
+    let names: BTreeSet<&String> = answer.value.values().flatten().collect();
+    let mut out = b"{\"tagNames\":".to_vec();
+    write::list(&mut out, names, |out, name| write::text(out, name));
+    end(&mut out, answer.statistics.bytes);
+    Ok(json(out))
+}
+
+/// What was looked at, with the brace that ends the answer.
+fn end(out: &mut Vec<u8>, bytes: u64) {
+    out.extend_from_slice(b",\"metrics\":{\"inspectedBytes\":");
+    long(out, bytes);
+    out.extend_from_slice(b"}}");
+}
+
+/// The tag in a path that ends in `/<tag>/values`; it may hold slashes itself.
+fn tag_in_path(context: &Context) -> Option<String> {
+    let path = &context.call.path;
+    let rest = path.split_once("/search/tag/")?.1;
+    Some(percent_decode_segment(rest.strip_suffix("/values")?))
+}
+
+fn found_values(context: &Context, prefix: &str) -> Result<Answer<TagValues>, TempoError> {
+    let missing = || TempoError::bad("the path must end in /<tag>/values");
+    let tag = tag_in_path(context).ok_or_else(missing)?;
+    let attribute = parse_attribute(&tag).or_else(|error| match prefix {
+        "" => Err(error),
+        prefix => parse_attribute(&format!("{prefix}{tag}")),
+    })?;
+    let filter = parse_lenient(context.query());
+    let request = context.request(context.times()?);
+    let (services, store) = (context.services(), &context.traces()?.store);
+    let engine = context.engine();
+    Ok(engine.tag_values(store, &*services.clock, &request, &attribute, filter.as_ref())?)
+}
+
+/// Values with their types.
+pub(super) fn values(context: &Context) -> Result<Response, TempoError> {
+    let answer = found_values(context, "")?;
+    let mut out = b"{\"tagValues\":".to_vec();
+    write::list(&mut out, &answer.value, |out, value| {
+        out.extend_from_slice(b"{\"type\":");
+        write::text(out, type_of(value));
+        out.extend_from_slice(b",\"value\":");
+        write::text(out, &text_of(value));
+        out.push(b'}');
+    });
+    end(&mut out, answer.statistics.bytes);
+    Ok(json(out))
+}
+
+/// Values as texts. A tag without a scope is an attribute of any.
+pub(super) fn values_v1(context: &Context) -> Result<Response, TempoError> {
+    let answer = found_values(context, ".")?;
+    let texts: BTreeSet<String> = answer.value.iter().map(text_of).collect();
+    let mut out = b"{\"tagValues\":".to_vec();
+    write::list(&mut out, &texts, |out, text| write::text(out, text));
+    end(&mut out, answer.statistics.bytes);
+    Ok(json(out))
+}
+
+fn type_of(value: &FieldValue) -> &'static str {
+    match value {
+        FieldValue::Int(_) => "int",
+        FieldValue::Float(_) => "float",
+        FieldValue::Bool(_) => "bool",
+        FieldValue::Duration(_) => "duration",
+        FieldValue::Status(_) | FieldValue::Kind(_) => "keyword",
+        _ => "string",
+    }
+}
+
+fn text_of(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Float(number) => model::format_float_go(*number),
+        value => value.to_string(),
+    }
+}
