@@ -39,6 +39,7 @@ pub use columns::{ABSENT, RowSet, TextColumn, TextList};
 pub use delete::TraceDelete;
 pub use error::StoreError;
 pub use keys::{ColumnKey, Table, ValueKind};
+pub use part::{Rollup, RollupCount, RollupKey, duration_size};
 pub use piece::Piece;
 pub use select::{PieceInfo, Select, Selection};
 pub use store::{StoreSettings, TraceStore};

@@ -308,7 +308,11 @@ fn keys_of(spans: &Spans, table: Table) -> Vec<ColumnKey> {
     used.map(|(key, _)| key.clone()).collect()
 }
 
-fn columns_of(spans: &Spans, table: Table, fits: impl Fn(&ColumnKey) -> bool) -> Vec<Column> {
+pub(crate) fn columns_of(
+    spans: &Spans,
+    table: Table,
+    fits: impl Fn(&ColumnKey) -> bool,
+) -> Vec<Column> {
     let attributes = spans.table(table);
     let numbers = (0..).zip(spans.keys.iter()).filter(|(_, key)| fits(key));
     let column = |(number, key): (u32, &ColumnKey)| {

@@ -27,6 +27,8 @@ pub(crate) struct GroupHead {
     pub(super) places: [Vec<ColumnPlace>; 5],
     /// Sets of rows of each table, which columns share.
     pub(super) row_sets: [Vec<ColumnPlace>; 5],
+    /// The widths of slots, in nanoseconds, and the pages with their counts.
+    pub(super) rollups: Vec<(u64, u32)>,
 }
 
 impl GroupHead {
@@ -46,6 +48,11 @@ impl GroupHead {
         for sets in &self.row_sets {
             writer.varint(sets.len() as u64);
             sets.iter().for_each(|place| place.encode(writer));
+        }
+        writer.varint(self.rollups.len() as u64);
+        for (width_ns, page) in &self.rollups {
+            writer.varint(*width_ns);
+            writer.varint(u64::from(*page));
         }
     }
 
@@ -72,6 +79,9 @@ impl GroupHead {
             for _ in 0..reader.length(reader.remaining())? {
                 sets.push(ColumnPlace::decode(&mut reader)?);
             }
+        }
+        for _ in 0..reader.length(reader.remaining())? {
+            head.rollups.push((reader.varint()?, number(&mut reader)?));
         }
         reader.finish()?;
         Ok(head)
@@ -124,6 +134,7 @@ mod tests {
                 head.places[table].push(ColumnPlace { page, offset, length, rows });
                 head.row_sets[table].push(ColumnPlace { page, offset, length, rows });
             }
+            head.rollups.push((u64::from(rows), page));
             let mut writer = ByteWriter::default();
             head.encode(&mut writer);
             prop_assert_eq!(GroupHead::decode(&writer.bytes), Ok(head));

@@ -98,6 +98,7 @@ pub(crate) enum Cached {
     Ids(u32),
     /// The traces of a row group, by its page.
     Traces(u32),
+    Rollup(u32),
 }
 
 /// Decoded pieces of parts, bounded by bytes.

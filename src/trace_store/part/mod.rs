@@ -13,11 +13,13 @@ mod group;
 mod index;
 mod load;
 mod reader;
+mod rollup;
 mod writer;
 
 pub(crate) use index::Caches;
 pub(crate) use load::Loaded;
 pub(crate) use reader::{Group, TracePart};
+pub use rollup::{Rollup, RollupCount, RollupKey, duration_size};
 pub(crate) use writer::PartBuilder;
 
 /// The version of what the pages hold.
@@ -51,4 +53,6 @@ mod page {
     pub(super) const OVERVIEW: u16 = 16;
     /// The traces of which there were spans elsewhere when the part was written.
     pub(super) const FRAGMENTS: u16 = 17;
+    /// Counts of the spans of a row group by slots of one width.
+    pub(super) const ROLLUP: u16 = 18;
 }

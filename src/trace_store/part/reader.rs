@@ -4,7 +4,7 @@ use super::attributes::{decode_column, decode_rows};
 use super::fixed::{TraceList, Wanted, decode_below, decode_ends, decode_starts, decode_tree};
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{Cached, GroupInfo, PartIndex, decode_fragments, decode_overview};
-use super::{Caches, Loaded, PART_SCHEMA, page};
+use super::{Caches, Loaded, PART_SCHEMA, Rollup, page};
 use crate::column::Column;
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table, ValueKind};
@@ -121,7 +121,8 @@ fn check_head(part: &Part, head: &GroupHead, info: &GroupInfo) -> Result<(), Sto
         let places = places.iter().chain(sets);
         places.into_iter().try_for_each(|place| check_page(part, place.page, page::COLUMNS))?;
     }
-    Ok(())
+    let rollups = head.rollups.iter();
+    rollups.into_iter().try_for_each(|(_, page)| check_page(part, *page, page::ROLLUP))
 }
 
 fn check_page(part: &Part, number: u32, kind: u16) -> Result<(), StoreError> {
@@ -154,6 +155,18 @@ impl Group {
 
     pub(crate) fn table_rows(&self, table: Table) -> usize {
         self.head.table_rows[table as usize] as usize
+    }
+
+    /// The counts by the widest slots of which the step is a multiple.
+    pub(crate) fn rollup(&self, step_ns: u64) -> Result<Option<Arc<Rollup>>, StoreError> {
+        let fits = |(width_ns, _): &&(u64, u32)| *width_ns > 0 && step_ns.is_multiple_of(*width_ns);
+        let Some((_, page)) = self.head.rollups.iter().rev().find(fits) else { return Ok(None) };
+        let rollup = self.part.caches.get(self.part.id, Cached::Rollup(*page), || {
+            let rollup = Rollup::decode(&self.part.part.page(*page)?)?;
+            let memory = rollup.memory();
+            Ok::<_, StoreError>((rollup, memory))
+        })?;
+        Ok(Some(rollup))
     }
 
     fn fixed<T>(

@@ -4,7 +4,7 @@ use super::attributes::{ColumnWriter, encode_rows};
 use super::fixed::{TraceList, encode_ends, encode_small, encode_starts, encode_tree};
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{GroupInfo, PartIndex, encode_fragments, encode_overview};
-use super::{PART_SCHEMA, page};
+use super::{PART_SCHEMA, Rollup, page};
 use crate::block::{Block, BlockBuilder, Place, tick};
 use crate::column::Numbered;
 use crate::error::StoreError;
@@ -134,6 +134,7 @@ impl PartBuilder {
         };
         self.write_fixed(block, &traces, &mut head)?;
         self.write_tables(block, &mut head)?;
+        self.write_rollups(block, &mut head)?;
         let mut writer = ByteWriter::default();
         head.encode(&mut writer);
         let page = self.page(page::GROUP, &writer.bytes)?;
@@ -209,6 +210,16 @@ impl PartBuilder {
             }
         }
         self.end_shared(head, &mut shared)
+    }
+
+    fn write_rollups(&mut self, block: &Block, head: &mut GroupHead) -> Result<(), StoreError> {
+        for rollup in Rollup::of(block) {
+            let mut writer = ByteWriter::default();
+            rollup.encode(&mut writer);
+            let page = self.page(page::ROLLUP, &writer.bytes)?;
+            head.rollups.push((rollup.width_ns, page));
+        }
+        Ok(())
     }
 
     /// The values of each key in a table.

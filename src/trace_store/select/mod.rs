@@ -11,7 +11,7 @@ use crate::block::Block;
 use crate::delete::Deleted;
 use crate::error::StoreError;
 use crate::kind::{Store, Tenant, Traces};
-use crate::part::TracePart;
+use crate::part::{Rollup, TracePart};
 use crate::piece::Piece;
 use engine::EngineError;
 use model::{TenantId, TimeRange, TimeUnit, Ulid};
@@ -182,6 +182,24 @@ impl Selection {
         }
         let is_empty = piece.wanted().is_some_and(crate::RowSet::is_empty);
         Ok((!is_empty).then_some(piece))
+    }
+
+    /// The counts of a piece's spans by slots of which the step is a multiple; `None` where they are not
+    /// recorded, or some of the spans are not wanted.
+    pub fn rollup(&self, index: usize, step_ns: u64) -> Result<Option<Arc<Rollup>>, StoreError> {
+        let Some(Place::In { source, index: group }) = self.places.get(index) else {
+            return Ok(None);
+        };
+        let source = &self.sources[*source as usize];
+        match &source.from {
+            Origin::Part(part) if source.deleted.is_empty() && self.gathered.is_empty() => {
+                match part.group(*group).and_then(|group| group.rollup(step_ns)) {
+                    Ok(rollup) => Ok(rollup),
+                    Err(error) => self.piece_failed(index, error).map(|()| None),
+                }
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Quarantines the part of a piece that is damaged, so that the rest is answered; an error that is
