@@ -12,6 +12,7 @@ mod api;
 mod bounds;
 mod commit;
 mod cors;
+mod datagrams;
 pub mod elasticsearch;
 pub mod fluent;
 pub mod grpc;

@@ -63,9 +63,9 @@ pub struct Protocol {
 /// nothing else.
 #[derive(Debug, Default)]
 pub struct Native {
-    /// A port of HTTP, and the prefix under which its requests are answered: what that system serves
-    /// at the root may belong to another here.
-    pub http: Option<(u16, &'static str)>,
+    /// Ports of HTTP and gRPC, and the prefix under which the requests of each are answered: what that
+    /// system serves at the root may belong to another here.
+    pub http: Vec<(u16, &'static str)>,
     /// Listeners in the place of those that no setting switches on.
     pub listeners: Vec<Listener>,
 }
@@ -98,12 +98,13 @@ mod tests {
     use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 19] = [
+    const MECHANISM: [&str; 20] = [
         "Cargo.toml",
         "api",
         "bounds",
         "commit",
         "cors",
+        "datagrams",
         "fixtures",
         "grpc",
         "guard",

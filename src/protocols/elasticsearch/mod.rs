@@ -54,7 +54,7 @@ pub(crate) fn protocol(settings: &ElasticsearchSettings, services: &Arc<Services
     let state = Arc::new(Elasticsearch { services, api, settings, shape });
     let routes = ROUTES.iter().flatten().copied().chain(UNDER_PREFIX.iter().flatten().copied());
     let routes: Vec<ElasticRoute> = routes.collect();
-    let native = Native { http: Some((9_200, "/elasticsearch")), ..Native::default() };
+    let native = Native { http: vec![(9_200, "/elasticsearch")], ..Native::default() };
     let mut routes = bind(&state, &routes);
     routes.extend(bind(&state, routes::ROUTES));
     Protocol { routes, native, ..Protocol::new("elasticsearch") }

@@ -51,6 +51,6 @@ pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
     routes.extend(bind(&loki, push::ROUTES));
     routes.extend(bind(&loki, tail::ROUTES));
     routes.extend(bind(&loki, delete::ROUTES));
-    let native = Native { http: Some((3_100, "")), ..Native::default() };
+    let native = Native { http: vec![(3_100, "")], ..Native::default() };
     Protocol { routes, native, ..Protocol::new("loki") }
 }

@@ -1,8 +1,9 @@
 //! Messages on a connection, each in a line or counted.
 
-use super::store::{Batch, store};
+use super::store::store;
 use super::{DROPPED, MESSAGES, Syslog};
 use crate::Accepted;
+use crate::datagrams::MessageBatch;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
@@ -59,8 +60,8 @@ struct Frames {
 
 impl Frames {
     /// All messages that are whole.
-    fn messages(&mut self, peer: Option<IpAddr>) -> Batch {
-        let mut batch = Batch::default();
+    fn messages(&mut self, peer: Option<IpAddr>) -> MessageBatch {
+        let mut batch = MessageBatch::default();
         let mut at = self.pass_over();
         while let Some(rest) = self.arrived.get(at..) {
             match next_syslog_frame(rest, self.size_max) {

@@ -1,13 +1,12 @@
 //! Syslog over UDP, TCP and TLS.
 //!
-//! Lives here: `lines` (from a message to a line), `datagrams` and `connections` (how messages
-//! arrive), `store` (the way of a batch into the store).
-//! Not here: parsing (wire).
+//! Lives here: `lines` (from a message to a line), `connections` (how messages arrive in a stream),
+//! `store` (the way of a batch into the store).
+//! Not here: parsing (wire), receiving datagrams (`datagrams`).
 //! Invariants: nothing is read from a connection while its messages wait for the store, so that a
 //! sender is slowed down rather than its messages lost; datagrams that can't be kept are counted.
 
 mod connections;
-mod datagrams;
 mod lines;
 mod settings;
 mod store;
@@ -16,6 +15,7 @@ mod tests;
 
 pub use settings::SyslogSettings;
 
+use crate::datagrams::receive;
 use crate::{Listener, Native, Protocol, Services, Transport};
 use observe::{CounterFamily, Metric};
 use std::sync::Arc;
@@ -50,9 +50,7 @@ pub(crate) fn protocol(settings: &SyslogSettings, services: &Arc<Services>) -> P
     };
     let datagrams: crate::ServeDatagrams = {
         let syslog = Arc::clone(&syslog);
-        Arc::new(move |socket, stop| {
-            Box::pin(datagrams::receive(Arc::clone(&syslog), socket, stop))
-        })
+        Arc::new(move |socket, stop| Box::pin(receive(Arc::clone(&syslog), socket, stop)))
     };
     let planned = [
         ("syslog.udp_address", &settings.udp_address, Transport::Udp(datagrams)),

@@ -129,7 +129,7 @@ impl ListenPlan {
         if config.listen.compat {
             for native in protocols.iter().map(|protocol| &protocol.native) {
                 let port = |(port, prefix)| (SocketAddr::new(main.ip(), port), prefix);
-                also.extend(native.http.map(port));
+                also.extend(native.http.iter().copied().map(port));
                 for listener in &native.listeners {
                     of_protocols.push(plan(listener)?.optional());
                 }

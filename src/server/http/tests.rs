@@ -338,7 +338,7 @@ async fn what_cannot_be_listened_on_is_an_error_that_names_the_setting() {
 
 /// The protocol with a port of HTTP, under a prefix, and a listener that no setting switches on.
 fn native(http: u16, listener: Listener) -> Protocol {
-    let native = Native { http: Some((http, "/-")), listeners: vec![listener] };
+    let native = Native { http: vec![(http, "/-")], listeners: vec![listener] };
     Protocol { native, ..protocol(Vec::new()) }
 }
 
