@@ -56,6 +56,12 @@ impl From<trace_store::StoreError> for ServiceError {
     }
 }
 
+impl From<wire::DecodeError> for ServiceError {
+    fn from(error: wire::DecodeError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
 impl From<NoRoom> for ServiceError {
     fn from(error: NoRoom) -> Self {
         Self::new(error.kind(), error.to_string())

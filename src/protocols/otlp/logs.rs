@@ -47,8 +47,7 @@ fn fill(
     };
     let mut room = &call.held;
     let decoded = match encoding {
-        OtlpEncoding::Protobuf => decode_otlp_logs(plain, &options, &mut room, guard)
-            .map_err(|error| ServiceError::new(error.kind(), error.to_string()))?,
+        OtlpEncoding::Protobuf => decode_otlp_logs(plain, &options, &mut room, guard)?,
         OtlpEncoding::Json => decode_otlp_logs_json(plain, &options, &mut room, guard)
             .map_err(|error| ServiceError::new(error.kind(), error.to_string()))?,
     };

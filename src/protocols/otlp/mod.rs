@@ -1,8 +1,8 @@
 //! OTLP over HTTP (protobuf and JSON) and gRPC.
 //!
 //! Lives here: `export` (what the exports of all signals have in common: encodings, partial success,
-//! errors), `metrics` and `logs` (what is done with each signal). Another signal is a file beside them
-//! and its lines in the table below.
+//! errors), `metrics`, `logs` and `traces` (what is done with each signal). Another signal is a file
+//! beside them and its lines in the table below.
 //! Not here: decoding (wire), gRPC's framing (`grpc`).
 //! Invariants: an answer has the encoding of its request. An export that may succeed later is
 //! answered with 503 or UNAVAILABLE, because clients drop their data at 500 and INTERNAL.
@@ -13,6 +13,7 @@ mod metrics;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use settings::{OtlpSettings, TranslationStrategy};
 
@@ -25,6 +26,7 @@ use catalog::Scope;
 use logs::Logs;
 use metrics::{DeltaState, Metrics};
 use std::sync::Arc;
+use traces::Traces;
 
 /// What the handlers see.
 #[derive(Debug)]
@@ -72,6 +74,10 @@ const fn http_logs(path: &'static str, about: &'static str) -> OtlpRoute {
     route(path, handler!(export::http::<Logs>), export::refuse, about)
 }
 
+const fn http_traces(path: &'static str, about: &'static str) -> OtlpRoute {
+    route(path, handler!(export::http::<Traces>), export::refuse, about)
+}
+
 /// The route of the requests that browsers send before an export from another site.
 const fn preflight(path: &'static str) -> OtlpRoute {
     let of_post = route(path, handler!(options), export::refuse, "CORS");
@@ -99,6 +105,15 @@ static ROUTES: &[OtlpRoute] = &[
         grpc::refuse,
         "OTLP logs over gRPC",
     ),
+    http_traces("/v1/traces", "OTLP traces, protobuf or JSON"),
+    http_traces("/otlp/v1/traces", "The same under Tempo's name"),
+    http_traces("/insert/opentelemetry/v1/traces", "The same under VictoriaTraces' name"),
+    route(
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        handler!(export::grpc::<Traces>),
+        grpc::refuse,
+        "OTLP traces over gRPC",
+    ),
     preflight("/v1/metrics"),
     preflight("/v1/logs"),
     preflight("/otlp/v1/logs"),
@@ -107,6 +122,9 @@ static ROUTES: &[OtlpRoute] = &[
     preflight("/otlp/v1/metrics"),
     preflight("/api/v1/otlp/v1/metrics"),
     preflight("/prometheus/api/v1/otlp/v1/metrics"),
+    preflight("/v1/traces"),
+    preflight("/otlp/v1/traces"),
+    preflight("/insert/opentelemetry/v1/traces"),
 ];
 
 async fn options(_: Arc<Otlp>, _: Call) -> Response {

@@ -85,7 +85,7 @@ section! {
         ]
         .map(str::to_owned)
         .to_vec(),
-        /// The sites whose pages may send metrics and logs from browsers to the paths of OTLP over HTTP, as
+        /// The sites whose pages may send metrics, logs and traces from browsers to the paths of OTLP over HTTP, as
         /// browsers send them in `Origin`: `["https://shop.example"]`. `["*"]`: every site.
         cors_origins: Vec<String> = Vec::new(),
         /// Series whose deltas are added up at the same time; more are rejected.

@@ -337,3 +337,113 @@ fn records_that_can_not_be_stored_are_a_partial_success() {
         "records without a time are of now"
     );
 }
+
+const TRACES_GRPC: &str = "POST /opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// A span of a resource, in protobuf.
+fn span(span_id: &[u8], name: &str) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.message(1, |resource_spans| {
+        resource_spans.message(1, |resource| {
+            resource.message(1, |attribute| {
+                attribute.text(1, "service.name");
+                attribute.message(2, |value| value.text(1, "shop"));
+            });
+        });
+        resource_spans.message(2, |scope_spans| {
+            scope_spans.message(2, |span| {
+                span.bytes(1, &[0xab; 16]);
+                span.bytes(2, span_id);
+                span.text(5, name);
+                span.varint(6, 2);
+                for (field, time_ms) in [(7, NOW_MS), (8, NOW_MS + 5)] {
+                    span.double(field, f64::from_bits(time_ms.unsigned_abs() * 1_000_000));
+                }
+                span.message(15, |status| status.varint(3, 2));
+            });
+        });
+    });
+    writer.into_bytes()
+}
+
+const STORED: &str = "[default] 0101010101010101 {service.name=\"shop\"} \"GET /\" kind 2 \
+    at 1700000000000000000 for 5000000 status 2 {}";
+
+fn packed(encoding: &str, plain: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    match encoding {
+        "gzip" => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        "deflate" => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        "zstd" => zstd::bulk::compress(plain, 1).unwrap(),
+        "snappy" => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
+        _ => plain.to_vec(),
+    }
+}
+
+#[test]
+fn spans_are_stored_over_http_and_grpc() {
+    let stored = |path: &str, headers: &[(&str, &str)], body: Vec<u8>, expected: &[u8]| {
+        let server = TestServer::new(|_| {});
+        let answer = server.send(&format!("POST {path}"), headers, body);
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, expected), "{path}");
+        assert_eq!(server.spans(), [STORED], "{path} {headers:?}");
+    };
+    let binary = span(&[1; 8], "GET /");
+    for path in ["/v1/traces", "/otlp/v1/traces", "/insert/opentelemetry/v1/traces"] {
+        stored(path, &[PROTOBUF], binary.clone(), b"");
+    }
+    let json = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+        "scopeSpans":[{"spans":[{"traceId":"ABABABABABABABABABABABABABABABAB","spanId":"0101010101010101","name":"GET /",
+        "kind":2,"startTimeUnixNano":"1700000000000000000","endTimeUnixNano":1700000000005000000,"status":{"code":2}}]}]}]}"#;
+    for encoding in ["identity", "gzip", "deflate", "zstd", "snappy"] {
+        let content = ("content-encoding", encoding);
+        stored("/v1/traces", &[PROTOBUF, content], packed(encoding, &binary), b"");
+        let headers = [("content-type", "application/json"), content];
+        stored("/v1/traces", &headers, packed(encoding, json.as_bytes()), b"{}");
+    }
+    for encoding in ["gzip", "zstd"] {
+        let server = TestServer::new(|_| {});
+        let body = framed(&packed(encoding, &binary), 1);
+        let answer = server.send(TRACES_GRPC, &[("grpc-encoding", encoding)], body);
+        assert_eq!((grpc_status(&answer).0.as_str(), answer.body), ("0", vec![0; 5]));
+        assert_eq!(server.spans(), [STORED]);
+    }
+}
+
+#[test]
+fn spans_that_can_not_be_stored_are_a_partial_success() {
+    let server = TestServer::new(|_| {});
+    let both = [span(&[0; 8], "bad"), span(&[1; 8], "GET /")].concat();
+    let answer = server.send("POST /v1/traces", &[PROTOBUF], both.clone());
+    assert_eq!((answer.status.as_u16(), &answer.body[2..4]), (200, &b"\x08\x01"[..]));
+    assert!(answer.text().contains("the span \"bad\" is refused: its span id"), "{answer:?}");
+    assert_eq!(server.spans(), [STORED]);
+    // A client that missed the answer sends it again.
+    assert_eq!(server.send("POST /v1/traces", &[PROTOBUF], both).status, 200);
+    assert_eq!(server.spans(), [STORED]);
+    let json = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"1"}]}]}]}"#;
+    let answer = server.send("POST /v1/traces", &[("content-type", "application/json")], json);
+    assert!(answer.text().contains(r#""rejectedSpans":"1""#), "{answer:?}");
+}
+
+#[test]
+fn exports_of_spans_fail_for_now_or_for_good() {
+    let server = TestServer::new(|_| {});
+    let answer = server.send("POST /v1/traces", &[PROTOBUF], "\u{1}");
+    assert_eq!((answer.status.as_u16(), answer.body[..2].to_vec()), (400, vec![0x08, 3]));
+    let answer = server.send(TRACES_GRPC, &[], framed(b"\x01", 0));
+    assert_eq!(grpc_status(&answer).0, "3");
+    let body = span(&[1; 8], "GET /");
+    let answer = server.send_to_broken_disk("POST /v1/traces", &[PROTOBUF], body.clone());
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
+    assert_eq!(server.send(TRACES_GRPC, &[], framed(&body, 0)).status, 200);
+    assert_eq!(server.spans(), [STORED]);
+}

@@ -20,6 +20,18 @@ pub(crate) struct CommittedSpans {
     pub(crate) rejected: Rejections,
 }
 
+/// What protocols answer that have no other word for spans that were left out: an error, at which their
+/// clients drop what they sent.
+pub(crate) fn taken(committed: CommittedSpans) -> Result<(), ServiceError> {
+    let CommittedSpans { spans, rejected } = committed;
+    if rejected.is_empty() {
+        return Ok(());
+    }
+    let summary = rejected.summary();
+    let message = format!("{summary}; stored: {spans}, refused: {}", rejected.count);
+    Err(ServiceError::new(ErrorKind::Invalid, message))
+}
+
 /// Bytes that a batch takes for each byte of the plain request that it is made of, before it is known.
 const BATCH_PER_BYTE: usize = 2;
 

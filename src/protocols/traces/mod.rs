@@ -11,7 +11,9 @@ pub(crate) mod document;
 mod guard;
 pub(crate) mod json;
 mod settings;
+#[cfg(test)]
+mod stored;
 
-pub(crate) use commit::{CommittedSpans, commit, commit_held, room_for_spans};
-pub(crate) use guard::{METRICS, SpanGuard};
+pub(crate) use commit::{Guard, commit, commit_held, room_for_spans, taken};
+pub(crate) use guard::METRICS;
 pub use settings::{TraceOptions, TracesSettings};
