@@ -17,6 +17,7 @@ pub mod elasticsearch;
 pub mod fluent;
 pub mod grpc;
 mod guard;
+pub mod jaeger;
 mod jsonline;
 mod logs;
 mod loki;
@@ -35,6 +36,7 @@ mod tempo;
 #[cfg(test)]
 mod testing;
 mod traces;
+mod zipkin;
 
 pub use bounds::{Held, RequestMemory, WorkTurns};
 pub use cors::Cors;

@@ -7,6 +7,7 @@
 
 use crate::elasticsearch::{self, ElasticsearchSettings};
 use crate::fluent::{self, FluentSettings};
+use crate::jaeger::{self, JaegerSettings};
 use crate::logs::LogsSettings;
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
@@ -28,6 +29,7 @@ sections! {
         elasticsearch: ElasticsearchSettings,
         syslog: SyslogSettings,
         fluent: FluentSettings,
+        jaeger: JaegerSettings,
     }
 }
 
@@ -42,6 +44,8 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         crate::jsonline::protocol(services),
         syslog::protocol(&settings.syslog, services),
         fluent::protocol(&settings.fluent, services),
+        jaeger::protocol(&settings.jaeger, services),
+        crate::zipkin::protocol(services),
     ]
 }
 
