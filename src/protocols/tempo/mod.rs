@@ -29,6 +29,6 @@ pub(crate) struct Tempo {
 pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
     let tempo = Arc::new(Tempo { api: ApiState::new(services) });
     let routes = bind(&tempo, routes::ROUTES);
-    let native = Native { http: Some((3_200, "")), ..Native::default() };
+    let native = Native { http: vec![(3_200, "")], ..Native::default() };
     Protocol { routes, native, ..Protocol::new("tempo") }
 }
