@@ -23,7 +23,9 @@ pub(super) fn search(context: &Context) -> Result<Response, TempoError> {
     let (services, store) = (context.services(), &context.traces()?.store);
     let answer = context.engine().search(store, &*services.clock, &request, &query, limits)?;
     let mut out = b"{\"traces\":".to_vec();
-    write::list(&mut out, &answer.value, trace);
+    // Who asks by tags gets no spans: only a query selects some.
+    let has_sets = !context.query().is_empty();
+    write::list(&mut out, &answer.value, |out, found| trace(out, found, has_sets));
     statistics(&mut out, &answer.statistics, answer.value.len());
     Ok(json(out))
 }
@@ -47,7 +49,7 @@ fn query_of(context: &Context) -> Result<Query, TempoError> {
     }
 }
 
-fn trace(out: &mut Vec<u8>, trace: &TraceFound) {
+fn trace(out: &mut Vec<u8>, trace: &TraceFound, has_sets: bool) {
     out.extend_from_slice(b"{\"traceID\":");
     let id = hex(&trace.trace_id);
     let short = id.trim_start_matches('0');
@@ -66,12 +68,12 @@ fn trace(out: &mut Vec<u8>, trace: &TraceFound) {
         out.extend_from_slice(b",\"durationMs\":");
         out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes());
     }
-    if let Some(first) = trace.sets.first() {
+    if let Some(first) = trace.sets.first().filter(|_| has_sets) {
         out.extend_from_slice(b",\"spanSet\":");
         set(out, first);
+        out.extend_from_slice(b",\"spanSets\":");
+        write::list(out, &trace.sets, set);
     }
-    out.extend_from_slice(b",\"spanSets\":");
-    write::list(out, &trace.sets, set);
     out.extend_from_slice(b",\"serviceStats\":{");
     for (index, (service, spans)) in trace.services.iter().enumerate() {
         if index > 0 {

@@ -114,7 +114,8 @@ fn type_of(value: &FieldValue) -> &'static str {
 
 fn text_of(value: &FieldValue) -> String {
     match value {
-        FieldValue::Float(number) => model::format_float_go(*number),
+        // A whole number with its point, so that it is not taken for an integer.
+        FieldValue::Float(number) => format!("{number:?}"),
         value => value.to_string(),
     }
 }
