@@ -55,7 +55,7 @@ pub use pool::{Pool, PoolLoad, PoolSettings, Turn};
 pub use position::{LineColumn, Position};
 pub use queue::QueueFull;
 pub use regexes::{RegexBudget, TooManyRegexes};
-pub use script::{ScriptError, ScriptReport};
+pub use script::{ScriptBlock, ScriptError, ScriptReport, script_blocks};
 pub use series::{DUPLICATES, Series, has_duplicates, merged};
 pub use stats::SampleStats;
 pub use trace::{Trace, TraceNode};

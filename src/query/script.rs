@@ -38,3 +38,42 @@ impl From<ScriptError> for ScriptReport {
         Self { passed: 0, failures: vec![error] }
     }
 }
+
+/// A command of a script, and the lines that are indented below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptBlock<'a> {
+    /// The number of its first line, from 1 on.
+    pub line: usize,
+    pub head: &'a str,
+    /// With their indentation, and the numbers of the lines.
+    pub body: Vec<(usize, &'a str)>,
+}
+
+/// The commands of a script. Blank lines and those that begin with `#` are left out.
+pub fn script_blocks(text: &str) -> Vec<ScriptBlock<'_>> {
+    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !is_blank(line));
+    let mut blocks: Vec<ScriptBlock<'_>> = Vec::new();
+    for (number, line) in lines {
+        match blocks.last_mut() {
+            Some(last) if line.starts_with([' ', '\t']) => {
+                last.body.push((number, line.trim_end()))
+            }
+            _ => blocks.push(ScriptBlock { line: number, head: line.trim(), body: Vec::new() }),
+        }
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indented_lines_belong_to_the_command_above() {
+        let blocks = script_blocks("# a\nload x \n  one\n\n  # b\n    two\nclear\n");
+        let shown: Vec<_> = blocks.iter().map(|block| (block.line, block.head)).collect();
+        assert_eq!(shown, [(2, "load x"), (7, "clear")]);
+        assert_eq!(blocks[0].body, [(3, "  one"), (6, "    two")]);
+    }
+}

@@ -22,6 +22,7 @@ mod old_search;
 mod options;
 mod parse;
 mod print;
+pub mod script;
 mod value;
 
 pub use attribute::{Attribute, Intrinsic, Scope};

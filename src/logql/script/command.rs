@@ -7,7 +7,7 @@ use crate::memory::LoadedLine;
 use crate::print;
 use crate::storage::Direction;
 use model::{Labels, quote_go, unquote_go};
-use query::parse_number;
+use query::{parse_number, script_blocks};
 use std::fmt;
 
 #[derive(Clone, Debug)]
@@ -97,25 +97,12 @@ type Read<T> = Result<T, String>;
 
 /// `Err`: the line of the script, and what is wrong with it.
 pub(super) fn parse(text: &str) -> Result<Vec<Command>, (usize, String)> {
-    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
-    let lines: Vec<(usize, &str)> = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line))
-        .filter(|(_, line)| !is_blank(line))
-        .collect();
-    let mut commands = Vec::new();
-    let mut rest = &lines[..];
-    while let [(number, head), after @ ..] = rest {
-        let body = after.iter().take_while(|(_, line)| line.starts_with([' ', '\t'])).count();
-        let (body, next) = after.split_at(body);
-        let texts: Vec<&str> = body.iter().map(|(_, line)| line.trim()).collect();
-        let command =
-            command(*number, head.trim(), &texts).map_err(|message| (*number, message))?;
-        commands.push(command);
-        rest = next;
-    }
-    Ok(commands)
+    let blocks = script_blocks(text).into_iter();
+    let commands = blocks.map(|block| {
+        let texts: Vec<&str> = block.body.iter().map(|(_, line)| line.trim()).collect();
+        command(block.line, block.head, &texts).map_err(|message| (block.line, message))
+    });
+    commands.collect()
 }
 
 fn command(number: usize, head: &str, body: &[&str]) -> Read<Command> {
