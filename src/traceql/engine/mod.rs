@@ -244,3 +244,6 @@ fn check_length(request: &Request<'_>, most: i64) -> Result<()> {
 fn are_whole(pipeline: &crate::ast::Pipeline, others: &[&crate::Attribute]) -> bool {
     needs_whole_traces(pipeline) || others.iter().any(|other| crate::check::is_of_trace(other))
 }
+
+#[cfg(test)]
+mod tests;

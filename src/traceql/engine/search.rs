@@ -4,16 +4,16 @@
 //! traces by their start, ties by their id, whatever the pieces and threads; reading ends when no piece
 //! that is left can hold a newer one.
 
-use super::plan::{Plan, Shown};
+use super::plan::{Plan, Sets, Shown};
 use super::sets::{self, SpanSet};
 use super::source::Source;
 use super::view::{SERVICE_NAME, View};
 use super::{Context, Result, reading};
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use trace_store::{Piece, Select, TraceStore};
+use trace_store::{Piece, RowSet, Select, TraceStore};
 
 /// What a search asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,29 +144,59 @@ fn in_piece(
     floor: Option<u64>,
 ) -> Result<Vec<TraceFound>> {
     let view = View::new(piece)?;
-    let list = sets::list(&view, plan.sets(&view, view.wanted.clone())?);
-    let mut by_trace: Vec<(u64, &[SpanSet])> = Vec::new();
-    for sets in list.chunk_by(|one, other| one.trace == other.trace) {
-        let (start, end) = view.bounds(sets[0].trace as usize)?;
-        let is_in_time = end as i128 >= i128::from(select.time.min)
-            && start as i128 <= i128::from(select.time.max);
+    let sets = plan.sets(&view, view.wanted.clone())?;
+    let mut candidates: Vec<(u64, u32)> = Vec::new();
+    for trace in traces_of(&view, &sets) {
+        let (start, end) = view.bounds(trace as usize)?;
+        let is_in_time = i128::from(end) >= i128::from(select.time.min)
+            && i128::from(start) <= i128::from(select.time.max);
         if is_in_time && floor.is_none_or(|floor| start >= floor) {
-            by_trace.push((start, sets));
+            candidates.push((start, trace));
         }
     }
-    by_trace.sort_by_key(|(start, sets)| (std::cmp::Reverse(*start), sets[0].trace));
+    candidates.sort_unstable_by_key(|(start, trace)| (std::cmp::Reverse(*start), *trace));
     // Traces that start alike are chosen by their ids, so all of those are made.
-    if let Some((least, _)) = by_trace.get(limits.traces.saturating_sub(1)) {
+    if let Some((least, _)) = candidates.get(limits.traces.saturating_sub(1)) {
         let least = *least;
-        by_trace.retain(|(start, _)| *start >= least);
+        candidates.retain(|(start, _)| *start >= least);
     }
+    let list = match sets {
+        Sets::Rows(rows) => {
+            let mut chosen = RowSet::none(view.rows);
+            let traces = candidates.iter().map(|(_, trace)| view.trace_rows(*trace as usize));
+            traces.for_each(|rows| chosen.insert_range(rows));
+            sets::list(&view, Sets::Rows(rows.and(&chosen)))
+        }
+        list => sets::list(&view, list),
+    };
+    let by_trace: HashMap<u32, &[SpanSet]> = list
+        .chunk_by(|one, other| one.trace == other.trace)
+        .map(|sets| (sets[0].trace, sets))
+        .collect();
     let making = Making::new(&view, &plan.shown(), limits.spans)?;
-    let mut found = Vec::with_capacity(by_trace.len());
-    for (turn, (_, sets)) in by_trace.into_iter().enumerate() {
+    let mut found = Vec::with_capacity(candidates.len());
+    for (turn, (_, trace)) in candidates.into_iter().enumerate() {
         context.control.check_in_turn(turn)?;
-        found.push(making.trace(sets)?);
+        if let Some(sets) = by_trace.get(&trace) {
+            found.push(making.trace(sets)?);
+        }
     }
     Ok(found)
+}
+
+/// The traces that have spans in the sets, each once.
+fn traces_of(view: &View<'_>, sets: &Sets) -> Vec<u32> {
+    match sets {
+        Sets::Rows(rows) => {
+            let has_rows = |trace: &usize| rows.count(view.trace_rows(*trace)) > 0;
+            view.traces().filter(has_rows).map(|trace| trace as u32).collect()
+        }
+        Sets::List(list) => {
+            let mut traces: Vec<u32> = list.iter().map(|set| set.trace).collect();
+            traces.dedup();
+            traces
+        }
+    }
 }
 
 /// Puts together what is shown of traces of a piece.

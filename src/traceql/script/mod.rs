@@ -35,8 +35,8 @@
 
 mod command;
 mod show;
-mod spans;
-mod store;
+pub(crate) mod spans;
+pub(crate) mod store;
 
 use crate::engine::Engine;
 use command::Command;

@@ -6,37 +6,37 @@ use crate::literal::{Kind, Literal, Status};
 use query::parse_duration_ns;
 use wire::otlp::{AnyValue, Attribute as Sent};
 
-pub(super) type Read<T> = Result<T, String>;
+pub(crate) type Read<T> = Result<T, String>;
 
 /// When the time of scripts begins: 2026-01-01, in nanoseconds since 1970.
-pub(super) const BASE_NS: i64 = 1_767_225_600 * 1_000_000_000;
+pub(crate) const BASE_NS: i64 = 1_767_225_600 * 1_000_000_000;
 
 /// The attributes of something, as they are sent.
-pub(super) type Attributes = Vec<Sent<'static>>;
+pub(crate) type Attributes = Vec<Sent<'static>>;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct LoadedSpan {
-    pub(super) trace: String,
-    pub(super) id: String,
-    pub(super) parent: Option<String>,
-    pub(super) name: String,
-    pub(super) kind: u8,
-    pub(super) status: u8,
-    pub(super) message: String,
+pub(crate) struct LoadedSpan {
+    pub(crate) trace: String,
+    pub(crate) id: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) name: String,
+    pub(crate) kind: u8,
+    pub(crate) status: u8,
+    pub(crate) message: String,
     /// From [`BASE_NS`] on.
-    pub(super) start_ns: i64,
-    pub(super) length_ns: i64,
-    pub(super) attributes: Attributes,
-    pub(super) resource: Attributes,
-    pub(super) scope: (String, String, Attributes),
+    pub(crate) start_ns: i64,
+    pub(crate) length_ns: i64,
+    pub(crate) attributes: Attributes,
+    pub(crate) resource: Attributes,
+    pub(crate) scope: (String, String, Attributes),
     /// Name, time from the start of the span, attributes.
-    pub(super) events: Vec<(String, i64, Attributes)>,
+    pub(crate) events: Vec<(String, i64, Attributes)>,
     /// Trace, span, attributes.
-    pub(super) links: Vec<(String, String, Attributes)>,
+    pub(crate) links: Vec<(String, String, Attributes)>,
 }
 
 /// The spans of the lines below `load`. `Err`: the line and what is wrong with it.
-pub(super) fn parse(body: &[(usize, &str)]) -> Result<Vec<LoadedSpan>, (usize, String)> {
+pub(crate) fn parse(body: &[(usize, &str)]) -> Result<Vec<LoadedSpan>, (usize, String)> {
     let mut spans: Vec<LoadedSpan> = Vec::new();
     let mut trace: Option<(String, i64)> = None;
     // The indentation and the index of the spans that the next one may be below.
@@ -73,7 +73,7 @@ fn trace_head(text: &str) -> Read<(String, i64)> {
     Ok((name.trim().to_owned(), duration(time.trim())?))
 }
 
-pub(super) fn duration(text: &str) -> Read<i64> {
+pub(crate) fn duration(text: &str) -> Read<i64> {
     if text == "0" { Ok(0) } else { parse_duration_ns(text) }
 }
 

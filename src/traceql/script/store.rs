@@ -10,16 +10,16 @@ use std::sync::Arc;
 use trace_store::{StoreSettings, TraceStore};
 use wire::{EventRef, LinkRef, SpanRef, SpanSink};
 
-pub(super) struct CaseStore {
-    pub(super) store: TraceStore,
-    pub(super) tenant: TenantId,
+pub(crate) struct CaseStore {
+    pub(crate) store: TraceStore,
+    pub(crate) tenant: TenantId,
     /// Every load becomes a part.
     is_flushed: bool,
     loads: u64,
 }
 
 impl CaseStore {
-    pub(super) fn new(is_flushed: bool) -> Read<Self> {
+    pub(crate) fn new(is_flushed: bool) -> Read<Self> {
         let (clock, random) = (Arc::new(SimClock::new()), Arc::new(SeededRandom::new(1)));
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let blobs = DiskBlobs::open(disk, "blobs").map_err(|error| error.to_string())?;
@@ -30,7 +30,7 @@ impl CaseStore {
         Ok(Self { store, tenant: TenantId::default_tenant(), is_flushed, loads: 0 })
     }
 
-    pub(super) fn load(&mut self, spans: &[LoadedSpan]) -> Read<()> {
+    pub(crate) fn load(&mut self, spans: &[LoadedSpan]) -> Read<()> {
         let mut batch = self.store.batch(&self.tenant);
         for span in spans {
             batch.resource(&span.resource);
@@ -57,7 +57,12 @@ fn add(batch: &mut impl SpanSink, span: &LoadedSpan) {
     let mut events = Vec::with_capacity(span.events.len());
     for (name, after, attributes) in &span.events {
         let (time_ns, attributes) = (start_ns + after.unsigned_abs(), attributes.clone());
-        events.push(EventRef { time_ns, name, dropped_attributes: 0, attributes });
+        events.push(EventRef {
+            time_ns,
+            name: name.as_str().into(),
+            dropped_attributes: 0,
+            attributes,
+        });
     }
     let link = |(trace, id, attributes): &(String, String, Attributes)| LinkRef {
         trace_id: id_of(trace),
@@ -91,7 +96,7 @@ fn id_of<const WIDTH: usize>(name: &str) -> [u8; WIDTH] {
 }
 
 /// The name behind an identifier.
-pub(super) fn name_of(id: &[u8]) -> String {
+pub(crate) fn name_of(id: &[u8]) -> String {
     let length = id.iter().position(|byte| *byte == 0).unwrap_or(id.len());
     String::from_utf8_lossy(&id[..length]).into_owned()
 }

@@ -15,7 +15,7 @@ use super::{Running, Series};
 use crate::ast::Compare;
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
-use query::Weight;
+use query::{Holding, Weight};
 use std::collections::{BTreeMap, BTreeSet};
 use trace_store::{Column, Piece, RowSet, Select, Table};
 
@@ -54,7 +54,7 @@ pub(super) fn run(
     let work = |counts: &mut Counts, piece: &Piece| {
         let view = View::new(piece)?;
         let Some(slots) = slots(running, &view, compare, (plan, selected))? else { return Ok(()) };
-        let grown = add_piece(counts, &view, &slots)?;
+        let grown = add_piece(counts, &view, &slots, &running.context.holding)?;
         Ok(running.context.holding.take(Weight::bytes(grown))?)
     };
     let states = reading::fold(running.context, &selection, pieces, Counts::new, work)?;
@@ -88,6 +88,8 @@ fn add_counts(
 struct Slots {
     of_rows: Vec<u32>,
     count: usize,
+    /// How many spans are in each slot.
+    totals: Vec<u32>,
 }
 
 fn slots(
@@ -117,14 +119,30 @@ fn slots(
         let side = usize::from(selected.contains(row) && is_in_window(row));
         of_rows[row] = (side * steps + step) as u32;
     }
-    Ok(Some(Slots { of_rows, count }))
+    let mut totals = vec![0; count + 1];
+    of_rows.iter().for_each(|slot| totals[*slot as usize] += 1);
+    Ok(Some(Slots { of_rows, count, totals }))
 }
 
-fn add_piece(counts: &mut Counts, view: &View<'_>, slots: &Slots) -> Result<usize> {
+fn add_piece(
+    counts: &mut Counts,
+    view: &View<'_>,
+    slots: &Slots,
+    holding: &Holding,
+) -> Result<usize> {
     let mut grown = 0;
     let mut add = |attribute: Attribute, shows_nil: bool| -> Result<()> {
         let source = view.source(&attribute)?;
-        let found = of_attribute(&source, shows_nil, slots, view.rows);
+        let coded = Coded::new(&source, view.rows);
+        let kept = kept_codes(&coded, slots, view.rows);
+        // While its spans are counted.
+        let held = Weight::bytes(
+            (kept.iter().flatten().count() + 1) * slots.totals.len() * size_of::<u32>(),
+        );
+        let room = holding.take(held);
+        let found = room.map(|()| of_attribute(&source, coded, &kept, shows_nil, slots));
+        holding.give_back(held);
+        let found = found?;
         if found.is_empty() {
             return Ok(());
         }
@@ -159,13 +177,13 @@ fn add_piece(counts: &mut Counts, view: &View<'_>, slots: &Slots) -> Result<usiz
 /// The counts of each value that occurs.
 fn of_attribute(
     source: &Source<'_>,
+    coded: Coded<'_>,
+    kept: &[Option<u32>],
     shows_nil: bool,
     slots: &Slots,
-    rows: usize,
 ) -> Vec<(FieldValue, Vec<u64>)> {
-    let coded = Coded::new(source, rows);
-    let width = slots.count + 1;
-    let kept = kept_codes(&coded, slots, rows);
+    let width = slots.totals.len();
+    let rows = slots.of_rows.len();
     // Codes that are not kept share a place, which is not looked at.
     let places = kept.iter().flatten().count() + 1;
     let mut cells = vec![0_u32; places * width];
@@ -180,7 +198,7 @@ fn of_attribute(
         is_there.then(|| cells.iter().map(|count| u64::from(*count)).collect::<Vec<u64>>())
     };
     let mut found: Vec<(FieldValue, Vec<u64>)> = Vec::new();
-    for (value, place) in coded.values.into_iter().zip(&kept) {
+    for (value, place) in coded.values.into_iter().zip(kept) {
         if value != FieldValue::Nil || shows_nil {
             let counts = place.and_then(counts);
             found.extend(counts.map(|counts| (value, counts)));
@@ -221,7 +239,9 @@ fn count_codes(
 ) {
     let of_rows = &slots.of_rows[..rows];
     match codes {
-        Codes::One => of_rows.iter().for_each(|slot| add(0, *slot as usize, 1)),
+        Codes::One => {
+            slots.totals.iter().enumerate().for_each(|(slot, spans)| add(0, slot, *spans));
+        }
         Codes::Texts(codes, last) => {
             let rows = codes.iter().zip(of_rows);
             rows.for_each(|(code, slot)| add((*code).min(*last), *slot as usize, 1));

@@ -1,0 +1,151 @@
+//! Properties of answers that hold whatever the spans and the pieces that they lie in.
+
+use super::*;
+use crate::options::Limits;
+use crate::parse::parse;
+use crate::script::spans::{BASE_NS, LoadedSpan};
+use crate::script::store::CaseStore;
+use platform::sim::SimClock;
+use platform::threads::Helpers;
+use proptest::prelude::*;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// Of each span its trace, the span above it, its start, its length and its kind.
+type Drawn = (u8, Option<u8>, u8, u8, u8);
+
+fn spans(drawn: &[Drawn]) -> Vec<LoadedSpan> {
+    let span = |(index, (trace, parent, start, length, kind)): (usize, &Drawn)| LoadedSpan {
+        trace: format!("t{trace}"),
+        id: format!("s{index}"),
+        parent: parent.map(|parent| format!("s{parent}")),
+        name: format!("n{}", kind % 3),
+        kind: kind % 6,
+        status: kind % 3,
+        start_ns: i64::from(*start) * SECOND_NS,
+        length_ns: i64::from(*length) * SECOND_NS,
+        ..LoadedSpan::default()
+    };
+    drawn.iter().enumerate().map(span).collect()
+}
+
+fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
+    let span = (0u8..8, proptest::option::of(0u8..40), 0u8..100, 0u8..20, 0u8..12);
+    proptest::collection::vec(span, 1..40)
+}
+
+/// In memory; in parts of so many spans.
+fn stores(spans: &[LoadedSpan], size: usize) -> [CaseStore; 2] {
+    [false, true].map(|is_flushed| {
+        let mut store = CaseStore::new(is_flushed).unwrap();
+        spans.chunks(size).for_each(|chunk| store.load(chunk).unwrap());
+        store
+    })
+}
+
+fn engines() -> [Engine; 2] {
+    let helpers = Helpers::start("test", 2).unwrap();
+    [Engine::default(), Engine::new(EngineOptions { helpers, ..EngineOptions::default() })]
+}
+
+fn request(store: &CaseStore) -> Request<'_> {
+    Request::new(&store.tenant, BASE_NS, BASE_NS + 200 * SECOND_NS)
+}
+
+fn search(engine: &Engine, store: &CaseStore, query: &str, traces: usize) -> Vec<TraceFound> {
+    let (query, limits) = (parse(query).unwrap(), SearchLimits { traces, spans: 100 });
+    let found = engine.search(&store.store, &SimClock::new(), &request(store), &query, limits);
+    found.unwrap().value
+}
+
+const QUERIES: [&str; 8] = [
+    "{ }",
+    "{ status = error && kind != client }",
+    "{ nestedSetParent < 0 }",
+    "{ status = ok } > { }",
+    "{ name = \"n1\" } << { }",
+    "{ status = ok } &>> { name = \"n2\" }",
+    "{ } | by(kind) | count() > 1",
+    "{ status = ok } ~ { } || { duration > 10s }",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The newest are the first of all, wherever the spans are and whoever reads them.
+    #[test]
+    fn a_limit_takes_the_newest(drawn in drawn(), size in 1usize..20, limit in 1usize..6) {
+        let stores = stores(&spans(&drawn), size);
+        for query in QUERIES {
+            let all = search(&Engine::default(), &stores[0], query, 1_000);
+            let starts: Vec<u64> = all.iter().map(|trace| trace.start_ns).collect();
+            prop_assert!(starts.is_sorted_by(|one, other| one >= other));
+            for (store, engine) in stores.iter().flat_map(|store| engines().map(|engine| (store, engine))) {
+                prop_assert_eq!(&search(&engine, store, query, 1_000), &all, "{}", query);
+                let few = search(&engine, store, query, limit);
+                prop_assert_eq!(&few[..], &all[..limit.min(all.len())], "{}", query);
+            }
+        }
+    }
+
+    /// Groups of metrics add up to what is not grouped, and to what a search finds.
+    #[test]
+    fn counts_add_up(drawn in drawn(), size in 1usize..20, step in 1i64..100) {
+        let stores = stores(&spans(&drawn), size);
+        for (store, filter) in stores.iter().flat_map(|store| QUERIES[..6].iter().map(move |query| (store, query))) {
+            let found = search(&Engine::default(), store, filter, 1_000);
+            let matched: usize = found.iter().flat_map(|trace| &trace.sets).map(|set| set.matched).sum();
+            for by in ["", " by (name)", " by (kind, status, name)", " by (rootName, traceDuration, span.x)"] {
+                let query = parse(&format!("{filter} | count_over_time(){by}")).unwrap();
+                for engine in engines() {
+                    let times = MetricTimes::Range { step_ns: step * SECOND_NS };
+                    let wanted = Metrics { times, exemplars: 10 };
+                    let series = engine.metrics(&store.store, &SimClock::new(), &request(store), &query, &wanted);
+                    let series = series.unwrap().value;
+                    let sum: f64 = series.iter().flat_map(|one| &one.values).sum();
+                    prop_assert_eq!(sum as usize, matched, "{}{}", filter, by);
+                    let exemplars: usize = series.iter().map(|one| one.exemplars.len()).sum();
+                    prop_assert!(exemplars <= 10 && (exemplars > 0) == (matched > 0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn queries_of_the_other_kind_are_told_where_to_go() {
+    let store = CaseStore::new(false).unwrap();
+    let (engine, clock) = (Engine::default(), SimClock::new());
+    let metrics = parse("{ } | rate()").unwrap();
+    let limits = SearchLimits { traces: 1, spans: 1 };
+    let error =
+        engine.search(&store.store, &clock, &request(&store), &metrics, limits).unwrap_err();
+    assert!(error.to_string().contains("ask it of the metrics"), "{error}");
+    let wanted = Metrics { times: MetricTimes::Instant, exemplars: 0 };
+    let traces = parse("{ }").unwrap();
+    let error =
+        engine.metrics(&store.store, &clock, &request(&store), &traces, &wanted).unwrap_err();
+    assert!(error.to_string().contains("add a function of metrics"), "{error}");
+}
+
+#[test]
+fn memory_and_cancelling_end_a_query() {
+    let drawn: Vec<Drawn> = (0..200).map(|at| (at % 8, None, at % 100, at % 20, at % 12)).collect();
+    let [store, _] = stores(&spans(&drawn), 50);
+    let limits = Limits { memory_max: 1_000, ..Limits::default() };
+    let engine = Engine::new(EngineOptions { limits, ..EngineOptions::default() });
+    let query = parse("{ } | count_over_time() by (span:id)").unwrap();
+    let wanted = Metrics { times: MetricTimes::Range { step_ns: SECOND_NS }, exemplars: 0 };
+    let run = |engine: &Engine, request: &Request<'_>| {
+        engine
+            .metrics(&store.store, &SimClock::new(), request, &query, &wanted)
+            .map(|answer| answer.value)
+    };
+    let error = run(&engine, &request(&store)).unwrap_err();
+    assert_eq!(error.kind(), model::ErrorKind::Limit, "{error}");
+    let cancelled = request(&store);
+    cancelled.cancel.cancel();
+    let error = run(&Engine::default(), &cancelled).unwrap_err();
+    assert_eq!(error.kind(), model::ErrorKind::Cancelled, "{error}");
+    assert_eq!(run(&Engine::default(), &request(&store)).unwrap().len(), 200);
+}
