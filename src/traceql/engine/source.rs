@@ -110,9 +110,10 @@ pub(crate) enum Source<'p> {
         of: Rc<[u32]>,
     },
     Spans(Columns),
-    /// Values of resources or scopes, and the row of each span's.
+    /// Values of resources or scopes, of which there are so many, and the row of each span's.
     Entities {
         of: &'p [u32],
+        entities: usize,
         columns: Columns,
     },
     /// Values of events or links, and where those of each span end.
@@ -147,7 +148,7 @@ impl Source<'_> {
             Self::Numbers(numbers) => Cell::Int(numbers[row]),
             Self::Traces { values, of } => Cell::of(&values[of[row] as usize]),
             Self::Spans(columns) => columns.cell(row),
-            Self::Entities { of, columns } => columns.cell(of[row] as usize),
+            Self::Entities { of, columns, .. } => columns.cell(of[row] as usize),
             Self::Children { ends, columns } => {
                 let mut cells = children(ends, row).map(|child| columns.cell(child));
                 cells.find(|cell| !cell.is_nil()).unwrap_or_default()
@@ -164,7 +165,7 @@ impl Source<'_> {
         match self {
             Self::ParentIds(ids) => ids[row].is_some(),
             Self::Spans(columns) => columns.default != Default::Nothing || columns.has(row),
-            Self::Entities { of, columns } => {
+            Self::Entities { of, columns, .. } => {
                 columns.default != Default::Nothing || columns.has(of[row] as usize)
             }
             Self::Children { ends, columns } => {

@@ -337,6 +337,6 @@ fn add_coded(values: &mut TagValues, source: &Source<'_>, rows: Option<&RowSet>,
         None => (0..all).for_each(|row| is_used[coded.code(row)] = true),
         Some(rows) => rows.iter().for_each(|row| is_used[coded.code(row)] = true),
     }
-    let used = coded.values.into_iter().zip(is_used).filter(|(_, is_used)| *is_used);
-    used.for_each(|(value, _)| add_value(values, value));
+    let used = is_used.iter().enumerate().filter(|(_, is_used)| **is_used);
+    used.for_each(|(code, _)| add_value(values, coded.values.get(code)));
 }

@@ -122,9 +122,8 @@ impl Test {
                 RowSet::of(rows, |row| holds[usize::from(bytes[row])])
             }
             Source::Spans(columns) => self.column_rows(columns, rows),
-            Source::Entities { of, columns } => {
-                let most = of.iter().max().map_or(0, |most| *most as usize + 1);
-                let holds = self.column_rows(columns, most);
+            Source::Entities { of, entities, columns } => {
+                let holds = self.column_rows(columns, *entities);
                 RowSet::of(rows, |row| holds.contains(of[row] as usize))
             }
             Source::Children { ends, columns } => {

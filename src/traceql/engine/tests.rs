@@ -1,6 +1,7 @@
 //! Properties of answers that hold whatever the spans and the pieces that they lie in.
 
 use super::*;
+use crate::FieldValue;
 use crate::options::Limits;
 use crate::parse::parse;
 use crate::script::spans::{BASE_NS, LoadedSpan};
@@ -110,6 +111,39 @@ proptest! {
             }
         }
     }
+}
+
+/// Of an attribute with very many values the most frequent are shown, and the total counts all.
+#[test]
+fn compare_counts_the_most_frequent_of_many_values() {
+    let value = |at: usize| if at.is_multiple_of(3) { 0 } else { at };
+    let span = |at: usize| LoadedSpan {
+        trace: format!("t{at}"),
+        id: format!("s{at}"),
+        attributes: if at == 1_500 {
+            Vec::new()
+        } else {
+            let value = wire::otlp::AnyValue::Text(format!("v{}", value(at)).into());
+            vec![wire::otlp::Attribute { key: "x".into(), value }]
+        },
+        ..LoadedSpan::default()
+    };
+    let spans: Vec<LoadedSpan> = (0..1_501).map(span).collect();
+    let [store, _] = stores(&spans, 2_000);
+    let query = parse("{ } | compare({ status = error }, 1)").unwrap();
+    let wanted = Metrics { times: MetricTimes::Instant, exemplars: 0 };
+    let request = Request::new(&store.tenant, BASE_NS - 1, BASE_NS + SECOND_NS);
+    let found =
+        Engine::default().metrics(&store.store, &SimClock::new(), &request, &query, &wanted);
+    let found = found.unwrap().value;
+    let of = |kind: &str, value: FieldValue| {
+        let labels = [("__meta_type", FieldValue::Text(kind.to_owned())), ("span.x", value)];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value));
+        found.iter().find(|one| one.labels == labels).map(|one| one.values[0])
+    };
+    assert_eq!(of("baseline", FieldValue::Text("v0".to_owned())), Some(500.0));
+    assert_eq!(of("baseline_total", FieldValue::Nil), Some(1_500.0));
+    assert_eq!(found.iter().filter(|one| one.labels[1].0 == "span.x").count(), 2);
 }
 
 #[test]

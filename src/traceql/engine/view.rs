@@ -54,6 +54,11 @@ impl<'p> View<'p> {
         0..self.trace_ends.len()
     }
 
+    /// The trace of one row.
+    pub(crate) fn trace_of_row(&self, row: usize) -> usize {
+        self.trace_ends.partition_point(|end| *end as usize <= row)
+    }
+
     /// The trace of each row.
     pub(crate) fn traces_of_rows(&self) -> &Rc<[u32]> {
         self.of.get_or_init(|| {
@@ -146,7 +151,8 @@ impl<'p> View<'p> {
         Ok(match table {
             Table::Span => Source::Spans(columns),
             Table::Resource | Table::Scope => {
-                Source::Entities { of: self.piece.entities(table)?, columns }
+                let (of, entities) = (self.piece.entities(table)?, self.piece.table_rows(table));
+                Source::Entities { of, entities, columns }
             }
             Table::Event | Table::Link => {
                 Source::Children { ends: self.piece.child_ends(table)?, columns }

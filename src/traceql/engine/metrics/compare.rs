@@ -16,7 +16,8 @@ use crate::ast::Compare;
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
 use query::{Holding, Weight};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use trace_store::{Column, Piece, RowSet, Select, Table};
 
 /// The label that says what a series counts.
@@ -24,8 +25,10 @@ const META_TYPE: &str = "__meta_type";
 const SIDES: [&str; 2] = ["baseline", "selection"];
 const TOTALS: [&str; 2] = ["baseline_total", "selection_total"];
 
-/// Of more values in a piece only so many, the most frequent, are counted.
-const VALUES_MAX: usize = 2_048;
+/// Of more values in a piece only so many, the most frequent, are counted; and of those that are asked
+/// for this many times.
+const VALUES_MAX: usize = 256;
+const VALUES_OF_TOP: usize = 4;
 
 /// What is compared beside attributes.
 const INTRINSICS: [Intrinsic; 9] = [
@@ -40,8 +43,18 @@ const INTRINSICS: [Intrinsic; 9] = [
     Intrinsic::ScopeVersion,
 ];
 
-/// For each attribute and value the spans of the baseline in each step, then those of the selection.
-type Counts = BTreeMap<Attribute, BTreeMap<FieldValue, Vec<u64>>>;
+/// How many spans there are in each step of the baseline, then of the selection.
+type Spans = Vec<u64>;
+
+type Counts = BTreeMap<Attribute, Values>;
+
+/// How often the values of one attribute occur.
+#[derive(Debug, Default)]
+struct Values {
+    counted: HashMap<FieldValue, Spans>,
+    /// The spans with a value that is not counted.
+    others: Spans,
+}
 
 pub(super) fn run(
     running: &Running<'_>,
@@ -62,34 +75,40 @@ pub(super) fn run(
     let mut all = Counts::new();
     for (attribute, values) in states.into_iter().flatten() {
         let known = all.entry(attribute).or_default();
-        values.into_iter().for_each(|(value, counts)| {
-            add_counts(known, value, counts);
+        known.add_others(&values.others);
+        values.counted.into_iter().for_each(|(value, spans)| {
+            known.add(value, spans);
         });
     }
     Ok(series(all, compare.top, &running.steps))
 }
 
-/// Returns how much the map has grown.
-fn add_counts(
-    values: &mut BTreeMap<FieldValue, Vec<u64>>,
-    value: FieldValue,
-    counts: Vec<u64>,
-) -> usize {
-    if let Some(known) = values.get_mut(&value) {
-        known.iter_mut().zip(counts).for_each(|(mine, other)| *mine += other);
-        return 0;
+impl Values {
+    /// Returns how much it has grown.
+    fn add(&mut self, value: FieldValue, spans: Spans) -> usize {
+        if let Some(known) = self.counted.get_mut(&value) {
+            known.iter_mut().zip(spans).for_each(|(mine, other)| *mine += other);
+            return 0;
+        }
+        let bytes = 96 + value.bytes() + size_of_val(&spans[..]);
+        self.counted.insert(value, spans);
+        bytes
     }
-    let bytes = 96 + value.bytes() + size_of_val(&counts[..]);
-    values.insert(value, counts);
-    bytes
+
+    fn add_others(&mut self, spans: &[u64]) {
+        self.others.resize(self.others.len().max(spans.len()), 0);
+        self.others.iter_mut().zip(spans).for_each(|(mine, other)| *mine += other);
+    }
 }
 
-/// Where a span is counted: in a step of a side. The last slot is for spans that are not.
+/// The spans that are counted, and where: in a step of a side.
 struct Slots {
-    of_rows: Vec<u32>,
-    count: usize,
+    /// Rows in a row that are in the same slot.
+    runs: Vec<(Range<usize>, usize)>,
     /// How many spans are in each slot.
     totals: Vec<u32>,
+    /// How many values of an attribute are counted.
+    values: usize,
 }
 
 fn slots(
@@ -111,17 +130,20 @@ fn slots(
             .is_none_or(|(first, last)| i128::from(first) <= start && start <= i128::from(last))
     };
     let steps = running.steps.count;
-    let count = SIDES.len() * steps;
-    let mut of_rows = vec![count as u32; view.rows];
+    let mut totals = vec![0; SIDES.len() * steps];
+    let mut runs: Vec<(Range<usize>, usize)> = Vec::new();
     let mut finder = running.steps.finder();
     for row in rows.iter() {
         let Some(step) = finder.find(starts[row]) else { continue };
-        let side = usize::from(selected.contains(row) && is_in_window(row));
-        of_rows[row] = (side * steps + step) as u32;
+        let slot = usize::from(selected.contains(row) && is_in_window(row)) * steps + step;
+        totals[slot] += 1;
+        match runs.last_mut() {
+            Some((run, last)) if *last == slot && run.end == row => run.end += 1,
+            _ => runs.push((row..row + 1, slot)),
+        }
     }
-    let mut totals = vec![0; count + 1];
-    of_rows.iter().for_each(|slot| totals[*slot as usize] += 1);
-    Ok(Some(Slots { of_rows, count, totals }))
+    let values = VALUES_MAX.max(compare.top.saturating_mul(VALUES_OF_TOP));
+    Ok(Some(Slots { runs, totals, values }))
 }
 
 fn add_piece(
@@ -134,20 +156,19 @@ fn add_piece(
     let mut add = |attribute: Attribute, shows_nil: bool| -> Result<()> {
         let source = view.source(&attribute)?;
         let coded = Coded::new(&source, view.rows);
-        let kept = kept_codes(&coded, slots, view.rows);
+        let kept = Kept::of(&coded, slots, shows_nil);
         // While its spans are counted.
-        let held = Weight::bytes(
-            (kept.iter().flatten().count() + 1) * slots.totals.len() * size_of::<u32>(),
-        );
+        let held = Weight::bytes(kept.places * slots.totals.len() * size_of::<u32>());
         let room = holding.take(held);
-        let found = room.map(|()| of_attribute(&source, coded, &kept, shows_nil, slots));
+        let found = room.map(|()| of_attribute(&source, &coded, &kept, shows_nil, slots));
         holding.give_back(held);
         let found = found?;
-        if found.is_empty() {
-            return Ok(());
+        if !found.counted.is_empty() {
+            let known = counts.entry(attribute).or_default();
+            known.add_others(&found.others);
+            let added = found.counted.into_iter().map(|(value, spans)| known.add(value, spans));
+            grown += added.sum::<usize>();
         }
-        let known = counts.entry(attribute).or_default();
-        grown += found.into_iter().map(|(value, of)| add_counts(known, value, of)).sum::<usize>();
         Ok(())
     };
     for intrinsic in INTRINSICS {
@@ -177,105 +198,141 @@ fn add_piece(
 /// The counts of each value that occurs.
 fn of_attribute(
     source: &Source<'_>,
-    coded: Coded<'_>,
-    kept: &[Option<u32>],
+    coded: &Coded<'_>,
+    kept: &Kept,
     shows_nil: bool,
     slots: &Slots,
-) -> Vec<(FieldValue, Vec<u64>)> {
-    let width = slots.totals.len();
-    let rows = slots.of_rows.len();
-    // Codes that are not kept share a place, which is not looked at.
-    let places = kept.iter().flatten().count() + 1;
-    let mut cells = vec![0_u32; places * width];
-    let place = |code: u32| kept[code as usize].map_or(places - 1, |place| place as usize);
-    count_codes(&coded.codes, slots, rows, |code, slot, spans| {
-        cells[place(code) * width + slot] += spans;
-    });
-    let counts = |place: u32| {
-        let start = place as usize * width;
-        let cells = &cells[start..start + slots.count];
-        let is_there = cells.iter().any(|count| *count > 0);
-        is_there.then(|| cells.iter().map(|count| u64::from(*count)).collect::<Vec<u64>>())
-    };
-    let mut found: Vec<(FieldValue, Vec<u64>)> = Vec::new();
-    for (value, place) in coded.values.into_iter().zip(kept) {
-        if value != FieldValue::Nil || shows_nil {
-            let counts = place.and_then(counts);
-            found.extend(counts.map(|counts| (value, counts)));
+) -> Values {
+    // The counts of one slot lie together, because many spans in a row are in the same one.
+    let mut cells = vec![0_u32; kept.places * slots.totals.len()];
+    match &kept.list {
+        None => count_codes(&coded.codes, slots, kept.places, &mut cells, |code| code),
+        Some(list) => {
+            let others = list.len();
+            let mut places = vec![others; coded.values.len()];
+            list.iter().enumerate().for_each(|(place, code)| places[*code as usize] = place);
+            coded
+                .values
+                .nil()
+                .filter(|_| !shows_nil)
+                .into_iter()
+                .for_each(|nil| places[nil] = others + 1);
+            count_codes(&coded.codes, slots, kept.places, &mut cells, |code| places[code]);
         }
     }
+    let spans_of = |place: usize| {
+        let spans = cells.iter().skip(place).step_by(kept.places).map(|count| u64::from(*count));
+        let spans: Spans = spans.collect();
+        spans.iter().any(|count| *count > 0).then_some(spans)
+    };
+    let mut found = Values::default();
+    for place in 0..kept.values() {
+        let code = kept.list.as_ref().map_or(place, |list| list[place] as usize);
+        if let Some(spans) = spans_of(place) {
+            let value = coded.values.get(code);
+            if value != FieldValue::Nil || shows_nil {
+                found.add(value, spans);
+            }
+        }
+    }
+    if let Some(list) = &kept.list {
+        found.others = spans_of(list.len()).unwrap_or_default();
+    }
     if !shows_nil {
-        found.extend(without_value(source, slots, rows));
+        let without = without_value(source, slots);
+        without.into_iter().for_each(|spans| {
+            found.add(FieldValue::Nil, spans);
+        });
     }
     found
 }
 
-/// For each code where its spans are counted; `None`: they are not.
-fn kept_codes(coded: &Coded<'_>, slots: &Slots, rows: usize) -> Vec<Option<u32>> {
-    let all = coded.values.len();
-    if all <= VALUES_MAX {
-        return (0..all as u32).map(Some).collect();
-    }
-    let mut totals = vec![0_u32; all];
-    count_codes(&coded.codes, slots, rows, |code, slot, spans| {
-        totals[code as usize] += if slot < slots.count { spans } else { 0 };
-    });
-    let mut order: Vec<u32> = (0..all as u32).filter(|code| totals[*code as usize] > 0).collect();
-    order.sort_by_key(|code| std::cmp::Reverse(totals[*code as usize]));
-    let mut kept = vec![None; all];
-    for (place, code) in order.into_iter().take(VALUES_MAX).enumerate() {
-        kept[code as usize] = Some(place as u32);
-    }
-    kept
+/// The codes whose spans are counted.
+struct Kept {
+    /// `None`: all of them.
+    list: Option<Vec<u32>>,
+    /// How many counters a slot has: one for each code that is kept, and if those are not all, one for
+    /// the others and one for spans without a value.
+    places: usize,
 }
 
-/// Calls `add` with a code, a slot and how many spans are there.
+impl Kept {
+    fn of(coded: &Coded<'_>, slots: &Slots, shows_nil: bool) -> Self {
+        let all = coded.values.len();
+        if all <= slots.values {
+            return Self { list: None, places: all };
+        }
+        let mut totals = vec![0_u32; all];
+        for (run, _) in &slots.runs {
+            run.clone().for_each(|row| totals[coded.code(row)] += 1);
+        }
+        // Spans without a value are no value, or the first one.
+        if let Some(nil) = coded.values.nil() {
+            totals[nil] = if shows_nil { u32::MAX } else { 0 };
+        }
+        let mut list: Vec<u32> =
+            (0..all as u32).filter(|code| totals[*code as usize] > 0).collect();
+        if list.len() > slots.values {
+            let order = |code: &u32| (std::cmp::Reverse(totals[*code as usize]), *code);
+            list.select_nth_unstable_by_key(slots.values, order);
+            list.truncate(slots.values);
+        }
+        Self { places: list.len() + 2, list: Some(list) }
+    }
+
+    fn values(&self) -> usize {
+        self.list.as_ref().map_or(self.places, Vec::len)
+    }
+}
+
+/// Counts each code of each run in its slot, at the place of the code.
 #[inline]
 fn count_codes(
     codes: &Codes<'_>,
     slots: &Slots,
-    rows: usize,
-    mut add: impl FnMut(u32, usize, u32),
+    places: usize,
+    cells: &mut [u32],
+    place: impl Fn(usize) -> usize,
 ) {
-    let of_rows = &slots.of_rows[..rows];
-    match codes {
-        Codes::One => {
-            slots.totals.iter().enumerate().for_each(|(slot, spans)| add(0, slot, *spans));
-        }
-        Codes::Texts(codes, last) => {
-            let rows = codes.iter().zip(of_rows);
-            rows.for_each(|(code, slot)| add((*code).min(*last), *slot as usize, 1));
-        }
-        Codes::Bytes(codes, last) => {
-            let rows = codes.iter().zip(of_rows);
-            rows.for_each(|(code, slot)| add(u32::from((*code).min(*last)), *slot as usize, 1));
-        }
-        Codes::Rows(codes) => {
-            codes.iter().zip(of_rows).for_each(|(code, slot)| add(*code, *slot as usize, 1));
-        }
-        Codes::Entities(of, codes) => {
-            let rows = of.iter().zip(of_rows);
-            rows.for_each(|(entity, slot)| add(codes[*entity as usize], *slot as usize, 1));
+    if let Codes::One = codes {
+        let slots = cells.chunks_exact_mut(places).zip(&slots.totals);
+        return slots.for_each(|(cells, spans)| cells[place(0)] += spans);
+    }
+    for (run, slot) in &slots.runs {
+        let cells = &mut cells[slot * places..(slot + 1) * places];
+        let run = run.clone();
+        match codes {
+            Codes::One => {}
+            Codes::Texts(codes, last) => {
+                codes[run].iter().for_each(|code| cells[place((*code).min(*last) as usize)] += 1);
+            }
+            Codes::Bytes(codes, last) => {
+                codes[run]
+                    .iter()
+                    .for_each(|code| cells[place(usize::from((*code).min(*last)))] += 1);
+            }
+            Codes::Rows(codes) => {
+                codes[run].iter().for_each(|code| cells[place(*code as usize)] += 1);
+            }
+            Codes::Entities(of, codes) => {
+                of[run].iter().for_each(|one| cells[place(codes[*one as usize] as usize)] += 1);
+            }
         }
     }
 }
 
 /// Spans whose attribute is a map or bytes: it is there, but has no value that could be shown.
-fn without_value(
-    source: &Source<'_>,
-    slots: &Slots,
-    rows: usize,
-) -> Option<(FieldValue, Vec<u64>)> {
+fn without_value(source: &Source<'_>, slots: &Slots) -> Option<Spans> {
     let (Source::Spans(columns) | Source::Entities { columns, .. }) = source else { return None };
     if !columns.list.iter().any(|column| matches!(column, Column::Other(_))) {
         return None;
     }
-    let mut counts = vec![0; slots.count + 1];
-    for row in (0..rows).filter(|row| source.has(*row) && source.cell(*row).is_nil()) {
-        counts[slots.of_rows[row] as usize] += 1;
+    let mut counts = vec![0; slots.totals.len()];
+    for (run, slot) in &slots.runs {
+        let is_there = |row: &usize| source.has(*row) && source.cell(*row).is_nil();
+        counts[*slot] += run.clone().filter(is_there).count() as u64;
     }
-    counts.pop();
-    counts.iter().any(|count| *count > 0).then_some((FieldValue::Nil, counts))
+    counts.iter().any(|count| *count > 0).then_some(counts)
 }
 
 fn series(all: Counts, top: usize, steps: &Steps) -> Vec<Series> {
@@ -295,11 +352,15 @@ fn series(all: Counts, top: usize, steps: &Steps) -> Vec<Series> {
                 exemplars: Vec::new(),
             };
             let mut total = vec![0; steps.count];
+            let mut add = |spans: &[u64]| {
+                total.iter_mut().zip(spans).for_each(|(total, count)| *total += count);
+            };
+            values.others.get(range.clone()).into_iter().for_each(&mut add);
             let mut found = Vec::new();
-            for (value, counts) in &values {
-                let counts = &counts[range.clone()];
-                total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
-                found.push((counts.iter().sum::<u64>(), value, counts));
+            for (value, spans) in &values.counted {
+                let spans = &spans[range.clone()];
+                add(spans);
+                found.push((spans.iter().sum::<u64>(), value, spans));
             }
             found.retain(|(count, ..)| *count > 0);
             if found.is_empty() {

@@ -64,7 +64,7 @@ impl Exemplars {
             let Some((value, bucket)) = value(counted, row) else { continue };
             let mut key = groups.key(groups.code(row));
             key.extend(bucket.map(|exponent| FieldValue::Int(exponent as i64)));
-            let trace = view.traces_of_rows()[row] as usize;
+            let trace = view.trace_of_row(row);
             let exemplar = Exemplar {
                 trace_id: view.piece.trace_ids()?[trace],
                 span_id: view.piece.span_ids()?[row],

@@ -9,7 +9,7 @@ use crate::literal::{Kind, Status};
 use crate::value::FieldValue;
 use std::collections::HashMap;
 use std::rc::Rc;
-use trace_store::{Column, TextColumn};
+use trace_store::{Column, TextColumn, TextList};
 
 /// Where the code of each span is.
 #[derive(Debug)]
@@ -42,7 +42,41 @@ impl Codes<'_> {
 #[derive(Debug)]
 pub(crate) struct Coded<'s> {
     pub(crate) codes: Codes<'s>,
-    pub(crate) values: Vec<FieldValue>,
+    pub(crate) values: Values<'s>,
+}
+
+/// What codes stand for. Texts are copied only where they are asked for.
+#[derive(Debug)]
+pub(crate) enum Values<'s> {
+    List(Vec<FieldValue>),
+    /// The texts of a dictionary, and what spans without one have.
+    Texts(&'s TextList, FieldValue),
+}
+
+impl Values<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::List(values) => values.len(),
+            Self::Texts(texts, _) => texts.len() + 1,
+        }
+    }
+
+    /// The code of spans without a value.
+    pub(crate) fn nil(&self) -> Option<usize> {
+        match self {
+            Self::List(values) => values.iter().position(|value| *value == FieldValue::Nil),
+            Self::Texts(texts, FieldValue::Nil) => Some(texts.len()),
+            Self::Texts(..) => None,
+        }
+    }
+
+    pub(crate) fn get(&self, code: usize) -> FieldValue {
+        match self {
+            Self::List(values) => values[code].clone(),
+            Self::Texts(texts, _) if code < texts.len() => Cell::Text(texts.get(code)).to_value(),
+            Self::Texts(_, without) => without.clone(),
+        }
+    }
 }
 
 /// Numbers distinct values.
@@ -72,11 +106,11 @@ impl<'s> Coded<'s> {
         match source {
             Source::Names(names) => Self::of_texts(names, FieldValue::Text(String::new())),
             Source::Statuses(codes) => {
-                let values = Status::ALL.map(FieldValue::Status).to_vec();
+                let values = Values::List(Status::ALL.map(FieldValue::Status).to_vec());
                 Self { codes: Codes::Bytes(codes, Status::Error as u8), values }
             }
             Source::Kinds(codes) => {
-                let values = Kind::ALL.map(FieldValue::Kind).to_vec();
+                let values = Values::List(Kind::ALL.map(FieldValue::Kind).to_vec());
                 Self { codes: Codes::Bytes(codes, Kind::Consumer as u8), values }
             }
             Source::Numbers(numbers) => {
@@ -84,9 +118,8 @@ impl<'s> Coded<'s> {
                 few.unwrap_or_else(|| Self::of_rows(rows, |row| source.cell(row)))
             }
             Source::Spans(columns) => Self::of_columns(columns, rows),
-            Source::Entities { of, columns } => {
-                let entities = of.iter().max().map_or(0, |most| *most as usize + 1);
-                Self::of_entities(of, entities, |entity| columns.cell(entity))
+            Source::Entities { of, entities, columns } => {
+                Self::of_entities(of, *entities, |entity| columns.cell(entity))
             }
             Source::Traces { values, of } => {
                 Self::of_entities(of, values.len(), |trace| Cell::of(&values[trace]))
@@ -96,16 +129,16 @@ impl<'s> Coded<'s> {
     }
 
     fn of_texts(column: &'s TextColumn, without: FieldValue) -> Self {
-        let text = |text: &[u8]| FieldValue::Text(String::from_utf8_lossy(text).into_owned());
-        let mut values: Vec<FieldValue> = column.values.iter().map(text).collect();
-        let last = values.len() as u32;
-        values.push(without);
-        Self { codes: Codes::Texts(&column.codes, last), values }
+        let values = Values::Texts(&column.values, without);
+        Self { codes: Codes::Texts(&column.codes, column.values.len() as u32), values }
     }
 
     fn of_columns(columns: &'s Columns, rows: usize) -> Self {
         match &*columns.list {
-            [] => Self { codes: Codes::One, values: vec![columns.default.cell().to_value()] },
+            [] => {
+                let values = Values::List(vec![columns.default.cell().to_value()]);
+                Self { codes: Codes::One, values }
+            }
             [Column::Text(column)] => Self::of_texts(column, columns.default.cell().to_value()),
             [Column::Int(column)] if !columns.are_durations => {
                 let few = Self::of_integers(rows, |row| column.get(row));
@@ -126,20 +159,20 @@ impl<'s> Coded<'s> {
             None => count,
         };
         let values = (0..i64::from(count)).map(|offset| FieldValue::Int(least + offset));
-        let values = values.chain([FieldValue::Nil]).collect();
+        let values = Values::List(values.chain([FieldValue::Nil]).collect());
         Some(Self { codes: Codes::Rows((0..rows).map(code).collect()), values })
     }
 
     fn of_entities<'c>(of: &'s [u32], entities: usize, cell: impl Fn(usize) -> Cell<'c>) -> Self {
         let mut numbering = Numbering::default();
         let codes = (0..entities).map(|entity| numbering.code(cell(entity))).collect();
-        Self { codes: Codes::Entities(of, codes), values: numbering.values }
+        Self { codes: Codes::Entities(of, codes), values: Values::List(numbering.values) }
     }
 
     fn of_rows<'c>(rows: usize, cell: impl Fn(usize) -> Cell<'c>) -> Self {
         let mut numbering = Numbering::default();
         let codes = (0..rows).map(|row| numbering.code(cell(row))).collect();
-        Self { codes: Codes::Rows(codes), values: numbering.values }
+        Self { codes: Codes::Rows(codes), values: Values::List(numbering.values) }
     }
 }
 
@@ -149,7 +182,7 @@ pub(crate) struct Groups<'s> {
     pub(crate) codes: Codes<'s>,
     /// How many codes there are.
     pub(crate) count: usize,
-    attributes: Vec<Vec<FieldValue>>,
+    attributes: Vec<Values<'s>>,
     /// The combination behind each code, where not all of them have one.
     combinations: Option<Vec<u64>>,
 }
@@ -200,7 +233,7 @@ impl<'s> Groups<'s> {
         let mut key = Vec::with_capacity(self.attributes.len());
         for values in self.attributes.iter().rev() {
             let size = values.len() as u64;
-            key.push(values[(rest % size) as usize].clone());
+            key.push(values.get((rest % size) as usize));
             rest /= size;
         }
         key.reverse();
