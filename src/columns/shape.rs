@@ -7,6 +7,7 @@
 use crate::numbers::{Numbers, decode_numbers, encode_numbers};
 use crate::{Effort, TextList};
 use codec::{ByteReader, ByteWriter, DecodeError};
+use std::cmp::Ordering;
 
 /// The most runs of digits that are kept as numbers.
 const NUMBERS_MAX: usize = 4;
@@ -231,11 +232,50 @@ impl<'b> Shaped<'b> {
     /// The place of a text.
     pub(crate) fn find(&self, text: &[u8]) -> Result<Option<usize>, DecodeError> {
         let Some(wanted) = self.shape.numbers(text) else { return Ok(None) };
-        let columns = self.all()?;
-        let is_there = |place: &usize| {
-            columns.iter().zip(wanted).all(|(column, number)| column[*place] == number)
-        };
-        Ok((0..self.count).find(is_there))
+        let columns = self.columns.iter().map(|bytes| BlockReader::new(bytes, self.count));
+        let mut columns = columns.collect::<Result<Vec<_>, DecodeError>>()?;
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = (low + high) / 2;
+            let mut order = Ordering::Equal;
+            for (column, wanted) in columns.iter_mut().zip(wanted) {
+                order = column.get(middle)?.cmp(&wanted);
+                if order.is_ne() {
+                    break;
+                }
+            }
+            match order {
+                Ordering::Equal => return Ok(Some(middle)),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads single numbers; the last block is kept.
+struct BlockReader<'b> {
+    numbers: Numbers<'b>,
+    start: usize,
+    block: Vec<u64>,
+}
+
+impl<'b> BlockReader<'b> {
+    fn new(bytes: &'b [u8], count: usize) -> Result<Self, DecodeError> {
+        let numbers = Numbers::read(&mut ByteReader::new(bytes), count)?;
+        Ok(Self { numbers, start: 0, block: Vec::new() })
+    }
+
+    fn get(&mut self, index: usize) -> Result<u64, DecodeError> {
+        let range = self.numbers.block_of(index);
+        if self.block.is_empty() || self.start != range.start {
+            self.block.clear();
+            self.start = range.start;
+            self.numbers.block(index, &mut self.block)?;
+        }
+        let missing = DecodeError::Value { offset: 0, what: "a number that is not in its block" };
+        self.block.get(index - range.start).copied().ok_or(missing)
     }
 }
 

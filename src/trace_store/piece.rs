@@ -269,6 +269,37 @@ impl Piece {
         Ok(list)
     }
 
+    /// The rows of a table in which an attribute or property is this text: quicker than its columns where
+    /// these have not been read.
+    pub fn rows_with_text(
+        &self,
+        table: Table,
+        is_intrinsic: bool,
+        name: &str,
+        text: &[u8],
+    ) -> Result<RowSet, StoreError> {
+        let key = (table, is_intrinsic, name.into());
+        let is_read =
+            self.columns.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
+        if let From::Group(group) = &self.from
+            && !is_read
+        {
+            let fits = |key: &ColumnKey| key.is_intrinsic == is_intrinsic && *key.name == *name;
+            return group.rows_with_text(table, fits, text);
+        }
+        let mut found = RowSet::none(self.table_rows(table));
+        for column in self.columns(table, is_intrinsic, name)?.iter() {
+            let Column::Text(column) = column else { continue };
+            let Some(wanted) = column.values.iter().position(|value| value == text) else {
+                continue;
+            };
+            let rows = column.codes.iter().enumerate();
+            rows.filter(|(_, code)| **code as usize == wanted)
+                .for_each(|(row, _)| found.insert(row));
+        }
+        Ok(found)
+    }
+
     /// For each span the row of its [`Table::Resource`] or [`Table::Scope`].
     pub fn entities(&self, table: Table) -> Result<&[u32], StoreError> {
         let index = usize::from(table == Table::Scope);

@@ -6,6 +6,7 @@ use crate::keys::ValueKind;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
     ABSENT, RowSet, TextColumn, TextColumnBuilder, TextList, encode_codes, encode_numbers,
+    rows_with_text,
 };
 
 /// Writes columns, and keeps its memory from one to the next.
@@ -171,6 +172,32 @@ fn read_texts(
     Ok(column)
 }
 
+/// The rows of a column of texts that have a text; of all rows `present` have a value, `None`: all.
+pub(super) fn rows_with(
+    text: &[u8],
+    reader: &mut ByteReader<'_>,
+    present: Option<&RowSet>,
+    rows: usize,
+) -> Result<RowSet, DecodeError> {
+    let mut found = RowSet::none(rows);
+    let count = present.map_or(rows, RowSet::len);
+    let mut places: Vec<usize> = Vec::new();
+    rows_with_text(reader, count, text, |range| match present {
+        None => found.insert_range(range),
+        Some(_) => places.extend(range),
+    })?;
+    if let Some(present) = present.filter(|_| !places.is_empty()) {
+        // Both rise.
+        let mut places = places.into_iter().peekable();
+        for (place, row) in present.iter().enumerate() {
+            if places.next_if_eq(&place).is_some() {
+                found.insert(row);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Gives the values their rows.
 fn spread<T: Copy + Default>(
     present: Option<RowSet>,
@@ -237,6 +264,12 @@ mod tests {
                 let reader = &mut ByteReader::new(&writer.bytes);
                 decode_column(kind, reader, Some(&present), wanted).unwrap()
             };
+            if kind == ValueKind::Text {
+                let reader = &mut ByteReader::new(&writer.bytes);
+                let found = rows_with(b"text 7", reader, Some(&present), rows.len()).unwrap();
+                let expected = |row: usize| rows[row].is_some_and(|value| value % 50 == 7);
+                prop_assert_eq!(found, RowSet::of(rows.len(), expected));
+            }
             let back = read(&Wanted::all(rows.len()));
             let expected = Column::of_numbers(kind, &column, &texts);
             prop_assert_eq!(back.kind(), kind);

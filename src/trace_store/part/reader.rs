@@ -1,6 +1,6 @@
 //! Reads a part of traces.
 
-use super::attributes::{decode_column, decode_rows};
+use super::attributes::{decode_column, decode_rows, rows_with};
 use super::fixed::{TraceList, Wanted, decode_below, decode_ends, decode_starts, decode_tree};
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{Cached, GroupInfo, PartIndex, decode_fragments, decode_overview};
@@ -311,6 +311,28 @@ impl Group {
         let wanted = Wanted::all(self.table_rows(table));
         self.each_column(table, &wanted, is_wanted, |_, column| columns.push(column))?;
         Ok(columns)
+    }
+
+    /// The rows of a table in which an attribute is this text, without reading other texts.
+    pub(crate) fn rows_with_text(
+        &self,
+        table: Table,
+        is_wanted: impl Fn(&ColumnKey) -> bool,
+        text: &[u8],
+    ) -> Result<RowSet, StoreError> {
+        let (rows, (keys, places)) = (self.table_rows(table), self.head.table(table));
+        let is_text = |key: &ColumnKey| key.kind == ValueKind::Text && is_wanted(key);
+        let Some((_, place)) = keys.iter().zip(places).find(|(key, _)| is_text(key)) else {
+            return Ok(RowSet::none(rows));
+        };
+        let mut pages = LastPage { group: self, page: None };
+        let mut present = None;
+        if let Some(set) = place.rows.checked_sub(1) {
+            let bytes = pages.bytes(&self.head.row_sets[table as usize][set as usize])?;
+            present = Some(decode_rows(&mut ByteReader::new(bytes), rows)?);
+        }
+        let reader = &mut ByteReader::new(pages.bytes(place)?);
+        Ok(rows_with(text, reader, present.as_ref(), rows)?)
     }
 
     /// Some rows of the columns whose keys are wanted. A page that columns share is read once for those
