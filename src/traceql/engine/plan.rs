@@ -112,6 +112,15 @@ impl Plan {
         self.steps.iter().all(all)
     }
 
+    /// The condition that alone decides which spans are let through.
+    pub(crate) fn only_condition(&self) -> Option<&Condition> {
+        let mut steps = self.steps.iter().filter(|step| !matches!(step, Step::Select(_)));
+        match (steps.next(), steps.next()) {
+            (Some(Step::Spans(SpanPlan::Filter(condition))), None) => Some(condition),
+            _ => None,
+        }
+    }
+
     /// The only trace that can fulfil it, where it names one.
     pub(crate) fn trace_id(&self) -> Option<[u8; 16]> {
         match self.steps.first()? {

@@ -146,6 +146,42 @@ fn compare_counts_the_most_frequent_of_many_values() {
     assert_eq!(found.iter().filter(|one| one.labels[1].0 == "span.x").count(), 2);
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Counts that the store has kept in parts are those of the spans in memory.
+    #[test]
+    fn kept_counts_are_those_of_spans(drawn in drawn(), size in 1usize..40, step in 1i64..40, offset in 0i64..3) {
+        let mut spans = spans(&drawn);
+        for (at, span) in spans.iter_mut().enumerate() {
+            let service = wire::otlp::AnyValue::Text(format!("service-{}", at % 3).into());
+            span.resource.push(wire::otlp::Attribute { key: "service.name".into(), value: service });
+            // At the end of a second, at its start, and between.
+            span.start_ns += offset - 1;
+            span.length_ns += at as i64 % 3;
+        }
+        let [memory, parts] = stores(&spans, size);
+        for text in [
+            "{ } | rate()",
+            "{ nestedSetParent < 0 && status = error || kind = client } | rate() by (resource.service.name)",
+            "{ !(status = ok) } | count_over_time() by (kind, status)",
+            "{ resource.service.name != \"service-1\" } | quantile_over_time(duration, 0, 0.5, 1)",
+            "{ kind != server } | histogram_over_time(duration) by (resource.service.name)",
+        ] {
+            let query = parse(text).unwrap();
+            for times in [MetricTimes::Range { step_ns: step * SECOND_NS }, MetricTimes::Instant] {
+                let wanted = Metrics { times, exemplars: 0 };
+                let ask = |store: &CaseStore| {
+                    let answer = Engine::default()
+                        .metrics(&store.store, &SimClock::new(), &request(store), &query, &wanted);
+                    answer.unwrap().value
+                };
+                prop_assert_eq!(ask(&memory), ask(&parts), "{}", text);
+            }
+        }
+    }
+}
+
 #[test]
 fn queries_of_the_other_kind_are_told_where_to_go() {
     let store = CaseStore::new(false).unwrap();

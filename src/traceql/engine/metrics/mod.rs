@@ -1,7 +1,8 @@
 //! Numbers over time: spans counted by groups and steps, then what is done with the series.
 //!
 //! `steps`: which step a span belongs to. `groups`: the values that spans are grouped by, as codes.
-//! `table`: the counting. `finish`: counts as series. `compare`: all attributes of two sets of spans.
+//! `table`: the counting. `finish`: counts as series. `rollups`: counts that the store keeps.
+//! `compare`: all attributes of two sets of spans.
 //! `arithmetic`: operators, `topk`, comparisons.
 
 mod arithmetic;
@@ -9,6 +10,7 @@ mod compare;
 mod exemplars;
 mod finish;
 mod groups;
+mod rollups;
 mod steps;
 mod table;
 
@@ -27,11 +29,12 @@ pub(super) use groups::Coded;
 use groups::Groups;
 use model::TimeUnit;
 use query::{RegexBudget, Weight};
+use rollups::Rollups;
 use std::cell::Cell;
 use std::sync::Arc;
 use steps::Steps;
 use table::{Accumulator, Average, Count, Greatest, Least, Partial};
-use trace_store::{Piece, RowSet, Select, TraceStore};
+use trace_store::{Piece, RowSet, Select, Selection, TraceStore};
 
 /// Which times are asked for. Of a range the points are multiples of the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +170,7 @@ impl Running<'_> {
         match &metrics.function {
             MetricFunction::Rate | MetricFunction::CountOverTime => {
                 let is_rate = matches!(metrics.function, MetricFunction::Rate);
-                let counts = self.fold::<Count>(metrics, &measured(None), None)?;
+                let counts = self.counts(metrics, &measured(None), false)?;
                 Ok(finish::counts(counts, by, name, steps, is_rate))
             }
             MetricFunction::OverTime(op, attribute) => {
@@ -175,17 +178,17 @@ impl Running<'_> {
                 let by = (by, name);
                 Ok(match op {
                     AggregateOp::Min => {
-                        finish::values(self.fold::<Least>(metrics, &measured, None)?, by, steps)
+                        finish::values(self.fold::<Least>(metrics, &measured)?, by, steps)
                     }
                     AggregateOp::Max => {
-                        finish::values(self.fold::<Greatest>(metrics, &measured, None)?, by, steps)
+                        finish::values(self.fold::<Greatest>(metrics, &measured)?, by, steps)
                     }
                     AggregateOp::Sum => {
-                        let sums = self.fold::<Average>(metrics, &measured, None)?;
+                        let sums = self.fold::<Average>(metrics, &measured)?;
                         finish::sums(sums, by, steps)
                     }
                     AggregateOp::Avg => {
-                        finish::values(self.fold::<Average>(metrics, &measured, None)?, by, steps)
+                        finish::values(self.fold::<Average>(metrics, &measured)?, by, steps)
                     }
                 })
             }
@@ -213,7 +216,7 @@ impl Running<'_> {
     ) -> Result<Bucketed> {
         let are_durations = attribute.type_of() == crate::Type::Duration;
         let scale = if are_durations { 1e-9 } else { 1.0 };
-        let counts = self.fold::<Count>(metrics, measured, Some(()))?;
+        let counts = self.counts(metrics, measured, true)?;
         Ok(Bucketed { counts, scale })
     }
 
@@ -222,29 +225,87 @@ impl Running<'_> {
         Select { time: TimeUnit::Nanos.between(first, last), trace_id: None, are_whole }
     }
 
-    /// Counts the spans of all pieces. `buckets`: by powers of two of the value as well.
+    /// The pieces in which the spans are.
+    fn selection(&self, metrics: &SpanMetrics, measured: &Measured<'_>) -> Result<Selection> {
+        let others: Vec<&Attribute> = measured.by.iter().chain(measured.of).collect();
+        let select = self.select(are_whole(&metrics.pipeline, &others));
+        self.context.select(self.store, &select)
+    }
+
+    /// Aggregates the values of the spans of all pieces.
     fn fold<A: Accumulator>(
         &self,
         metrics: &SpanMetrics,
         measured: &Measured<'_>,
-        buckets: Option<()>,
     ) -> Result<(Partial<A>, Exemplars)> {
-        let others: Vec<&Attribute> = measured.by.iter().chain(measured.of).collect();
-        let select = self.select(are_whole(&metrics.pipeline, &others));
-        let selection = self.context.select(self.store, &select)?;
+        let selection = self.selection(metrics, measured)?;
         let pieces = (0..selection.pieces().len()).collect();
+        let found = self.pieces(&selection, pieces, measured, false)?;
+        self.context.finish(&selection);
+        self.context.hold(found.0.bytes())?;
+        Ok(found)
+    }
+
+    /// Counts the spans of all pieces, by powers of two of a value as well if `has_buckets`. Where the
+    /// store has counted them already, only a few spans are looked at, for exemplars.
+    fn counts(
+        &self,
+        metrics: &SpanMetrics,
+        measured: &Measured<'_>,
+        has_buckets: bool,
+    ) -> Result<(Partial<Count>, Exemplars)> {
+        /// In so many pieces exemplars are looked for.
+        const PIECES_WITH_EXEMPLARS: usize = 2;
+        let selection = self.selection(metrics, measured)?;
+        let mut pieces: Vec<usize> = (0..selection.pieces().len()).collect();
+        let condition = measured.plan.only_condition();
+        let mut counted = Partial::default();
+        let mut with_exemplars = Vec::new();
+        if let Some(rollups) = Rollups::new(condition, measured.by, measured.of, has_buckets) {
+            let mut rest = Vec::new();
+            for index in pieces {
+                self.context.control.check_in_turn(index)?;
+                let Some(rollup) = selection.rollup(index, self.steps.unit_ns())? else {
+                    rest.push(index);
+                    continue;
+                };
+                self.context.count(&selection.pieces()[index]);
+                let grown = rollups.add(&rollup, &self.steps, &mut counted);
+                self.context.holding.take(Weight::bytes(grown))?;
+                with_exemplars.push(index);
+            }
+            pieces = rest;
+        }
+        let stride = with_exemplars.len().div_ceil(PIECES_WITH_EXEMPLARS).max(1);
+        let (mut partial, mut exemplars) =
+            self.pieces(&selection, pieces, measured, has_buckets)?;
+        if self.exemplars > 0 {
+            let pieces = with_exemplars.into_iter().step_by(stride).collect();
+            exemplars.merge(self.pieces::<Count>(&selection, pieces, measured, has_buckets)?.1);
+        }
+        partial.merge(counted);
+        self.context.finish(&selection);
+        self.context.hold(partial.bytes())?;
+        Ok((partial, exemplars))
+    }
+
+    fn pieces<A: Accumulator>(
+        &self,
+        selection: &Selection,
+        pieces: Vec<usize>,
+        measured: &Measured<'_>,
+        has_buckets: bool,
+    ) -> Result<(Partial<A>, Exemplars)> {
         let state = || (Partial::<A>::default(), Exemplars::new(self.exemplars, self.steps.count));
         let work = |(partial, exemplars): &mut (Partial<A>, Exemplars), piece: &Piece| {
-            self.piece(piece, measured, buckets.is_some(), partial, exemplars)
+            self.piece(piece, measured, has_buckets, partial, exemplars)
         };
-        let states = reading::fold(self.context, &selection, pieces, state, work)?;
-        self.context.finish(&selection);
+        let states = reading::fold(self.context, selection, pieces, state, work)?;
         let mut all = state();
         for (partial, exemplars) in states {
             all.0.merge(partial);
             all.1.merge(exemplars);
         }
-        self.context.hold(all.0.bytes())?;
         Ok(all)
     }
 

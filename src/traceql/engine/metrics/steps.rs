@@ -47,6 +47,15 @@ impl Steps {
         (self.before.saturating_add(1), self.before.saturating_add(length))
     }
 
+    /// The longest length of which all ends of intervals are multiples.
+    pub(crate) fn unit_ns(&self) -> u64 {
+        let (mut one, mut other) = (self.before.unsigned_abs(), self.length.unsigned_abs());
+        while other > 0 {
+            (one, other) = (other, one % other);
+        }
+        one
+    }
+
     pub(crate) fn seconds(&self) -> f64 {
         self.length as f64 / 1e9
     }
@@ -123,6 +132,8 @@ mod tests {
         ] {
             assert_eq!(finder.find(start), step, "{start}");
         }
+        assert_eq!(steps.unit_ns(), 300);
+        assert_eq!(Steps::instant(400, 1_000).unit_ns(), 200);
         assert!(Steps::range(0, 1000, 1, 100).is_err());
         assert!(Steps::range(0, 1000, 0, 100).is_err());
         let all = Steps::range(i64::MIN, i64::MAX, i64::MAX, 100);

@@ -112,7 +112,7 @@ impl<A> Default for Partial<A> {
 
 impl<A: Accumulator> Partial<A> {
     /// Returns how much it has grown.
-    fn add(&mut self, key: Vec<FieldValue>, cells: &[A]) -> usize {
+    pub(crate) fn add(&mut self, key: Vec<FieldValue>, cells: &[A]) -> usize {
         match self.0.entry(key) {
             Entry::Vacant(entry) => {
                 let bytes = bytes_of(entry.key(), cells);
