@@ -104,6 +104,13 @@ pub(crate) enum Source<'p> {
     },
     /// Whole numbers that are worked out from the tree.
     Numbers(Rc<[i64]>),
+    /// Texts of the roots of traces, empty where there is none; the root of each trace, and the trace of
+    /// each span.
+    Roots {
+        source: Rc<Source<'p>>,
+        roots: Vec<Option<u32>>,
+        of: Rc<[u32]>,
+    },
     /// Values of traces, and the trace of each span.
     Traces {
         values: Rc<[FieldValue]>,
@@ -147,6 +154,11 @@ impl Source<'_> {
             Self::TraceIds { ids, of } => Cell::Id(Id::of(&ids[of[row] as usize])),
             Self::Numbers(numbers) => Cell::Int(numbers[row]),
             Self::Traces { values, of } => Cell::of(&values[of[row] as usize]),
+            Self::Roots { source, roots, of } => {
+                let root = roots[of[row] as usize];
+                let cell = root.map_or(Cell::Nil, |root| source.cell(root as usize));
+                if cell.is_nil() { Cell::Text(b"") } else { cell }
+            }
             Self::Spans(columns) => columns.cell(row),
             Self::Entities { of, columns, .. } => columns.cell(of[row] as usize),
             Self::Children { ends, columns } => {

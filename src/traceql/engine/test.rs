@@ -139,6 +139,7 @@ impl Test {
             | Source::ParentIds(_)
             | Source::TraceIds { .. }
             | Source::Numbers(_)
+            | Source::Roots { .. }
             | Source::Traces { .. } => RowSet::of(rows, |row| self.holds(source.cell(row))),
         }
     }

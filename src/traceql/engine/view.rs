@@ -189,11 +189,10 @@ impl<'p> View<'p> {
                 let (start, end) = self.bounds(trace)?;
                 Ok(FieldValue::Duration(signed(end - start)))
             })?,
-            Intrinsic::RootName => self.of_roots(&Source::Names(piece.names()?))?,
+            Intrinsic::RootName => self.of_roots(Rc::new(Source::Names(piece.names()?)))?,
             Intrinsic::RootService => {
                 let service = Attribute::named(Scope::Resource, SERVICE_NAME);
-                let service = self.source(&service)?;
-                self.of_roots(&service)?
+                self.of_roots(self.source(&service)?)?
             }
             Intrinsic::StatusMessage => {
                 self.property(Table::Span, "statusMessage", Default::EmptyText)?
@@ -216,13 +215,15 @@ impl<'p> View<'p> {
         Ok(Source::Traces { values: values.into(), of: Rc::clone(self.traces_of_rows()) })
     }
 
-    /// A text of each trace's root; empty where it has none.
-    fn of_roots(&self, source: &Source<'_>) -> Result<Source<'p>> {
-        let empty = || FieldValue::Text(String::new());
-        self.of_traces(|trace| {
-            let value = self.root(trace)?.map(|root| source.cell(root).to_value());
-            Ok(value.filter(|value| *value != FieldValue::Nil).unwrap_or_else(empty))
-        })
+    /// A text of each trace's root.
+    fn of_roots(&self, source: Rc<Source<'p>>) -> Result<Source<'p>> {
+        let parents = self.piece.parents()?;
+        let mut roots = Vec::with_capacity(self.trace_ends.len());
+        for trace in self.traces() {
+            let root = self.trace_rows(trace).find(|row| parents[*row] == ROOT);
+            roots.push(root.map(|row| row as u32));
+        }
+        Ok(Source::Roots { source, roots, of: Rc::clone(self.traces_of_rows()) })
     }
 
     /// The name of a span.

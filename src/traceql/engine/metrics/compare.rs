@@ -27,7 +27,7 @@ const TOTALS: [&str; 2] = ["baseline_total", "selection_total"];
 
 /// Of more values in a piece only so many, the most frequent, are counted; and of those that are asked
 /// for this many times.
-const VALUES_MAX: usize = 256;
+const VALUES_MAX: usize = 128;
 const VALUES_OF_TOP: usize = 4;
 
 /// What is compared beside attributes.
@@ -220,23 +220,24 @@ fn of_attribute(
             count_codes(&coded.codes, slots, kept.places, &mut cells, |code| places[code]);
         }
     }
-    let spans_of = |place: usize| {
-        let spans = cells.iter().skip(place).step_by(kept.places).map(|count| u64::from(*count));
-        let spans: Spans = spans.collect();
-        spans.iter().any(|count| *count > 0).then_some(spans)
-    };
-    let mut found = Values::default();
-    for place in 0..kept.values() {
-        let code = kept.list.as_ref().map_or(place, |list| list[place] as usize);
-        if let Some(spans) = spans_of(place) {
-            let value = coded.values.get(code);
-            if value != FieldValue::Nil || shows_nil {
-                found.add(value, spans);
-            }
+    let mut spans = vec![Spans::new(); kept.places];
+    for (slot, counts) in cells.chunks_exact(kept.places).enumerate() {
+        for (spans, count) in spans.iter_mut().zip(counts).filter(|(_, count)| **count > 0) {
+            spans.resize(slots.totals.len(), 0);
+            spans[slot] = u64::from(*count);
         }
     }
+    let mut found = Values::default();
     if let Some(list) = &kept.list {
-        found.others = spans_of(list.len()).unwrap_or_default();
+        found.others = std::mem::take(&mut spans[list.len()]);
+    }
+    let nil = coded.values.nil().filter(|_| !shows_nil);
+    for (place, spans) in spans.into_iter().take(kept.values()).enumerate() {
+        let code = kept.list.as_ref().map_or(place, |list| list[place] as usize);
+        let is_shown = nil != Some(code);
+        if !spans.is_empty() && is_shown {
+            found.add(coded.values.get(code), spans);
+        }
     }
     if !shows_nil {
         let without = without_value(source, slots);

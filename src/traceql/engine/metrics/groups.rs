@@ -121,11 +121,36 @@ impl<'s> Coded<'s> {
             Source::Entities { of, entities, columns } => {
                 Self::of_entities(of, *entities, |entity| columns.cell(entity))
             }
+            Source::Roots { source, roots, of } => Self::of_roots(source, (roots, of), rows),
             Source::Traces { values, of } => {
                 Self::of_entities(of, values.len(), |trace| Cell::of(&values[trace]))
             }
             source => Self::of_rows(rows, |row| source.cell(row)),
         }
+    }
+
+    /// By the codes of the roots.
+    fn of_roots(
+        source: &'s Source<'_>,
+        (roots, of): (&[Option<u32>], &'s [u32]),
+        rows: usize,
+    ) -> Self {
+        let coded = Coded::new(source, rows);
+        let empty = FieldValue::Text(String::new());
+        let (values, without) = match coded.values {
+            Values::Texts(texts, _) => (Values::Texts(texts, empty), texts.len()),
+            Values::List(mut values) => {
+                let nil = values.iter_mut().filter(|value| **value == FieldValue::Nil);
+                nil.for_each(|value| *value = empty.clone());
+                values.push(empty);
+                let without = values.len() - 1;
+                (Values::List(values), without)
+            }
+        };
+        let code = |root: &Option<u32>| {
+            root.map_or(without, |root| coded.codes.get(root as usize) as usize) as u32
+        };
+        Self { codes: Codes::Entities(of, roots.iter().map(code).collect()), values }
     }
 
     fn of_texts(column: &'s TextColumn, without: FieldValue) -> Self {

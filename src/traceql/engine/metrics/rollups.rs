@@ -9,6 +9,7 @@ use super::table::{BUCKETS, Count, Partial};
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::literal::{Kind, Status};
 use crate::value::FieldValue;
+use std::collections::HashMap;
 use trace_store::{Rollup, RollupKey};
 
 /// What the spans of a count have in common, as the language names it.
@@ -75,40 +76,53 @@ impl<'m> Rollups<'m> {
         steps: &Steps,
         partial: &mut Partial<Count>,
     ) -> usize {
-        let holds = |key: &RollupKey| holds(self.condition, rollup, *key);
-        let are_counted: Vec<bool> = rollup.keys.iter().map(holds).collect();
+        let (groups, of_keys) = self.groups(rollup);
+        let width = if self.has_buckets { BUCKETS } else { 1 };
+        let mut cells: Vec<Vec<Count>> = vec![Vec::new(); groups.len() * width];
+        let mut finder = steps.finder();
+        for count in &rollup.counts {
+            let Some(group) = of_keys[count.key as usize] else { continue };
+            let bucket = match self.has_buckets {
+                true if count.size == 0 => continue,
+                true => usize::from(count.size).min(BUCKETS - 1),
+                false => 0,
+            };
+            let end = count.slot.saturating_mul(rollup.width_ns);
+            let Some(step) = finder.find(end) else { continue };
+            let cells = &mut cells[group * width + bucket];
+            if cells.is_empty() {
+                cells.resize(steps.count, Count::default());
+            }
+            cells[step].0 += u64::from(count.spans);
+        }
         let mut grown = 0;
-        let mut cells: Vec<Vec<Count>> = vec![Vec::new(); BUCKETS];
-        let of_keys = rollup.counts.chunk_by(|one, other| one.key == other.key);
-        for counts in of_keys {
-            let key = counts[0].key as usize;
-            if !are_counted[key] {
-                continue;
+        for (place, cells) in cells.iter().enumerate().filter(|(_, cells)| !cells.is_empty()) {
+            let mut key = groups[place / width].clone();
+            if self.has_buckets {
+                key.push(FieldValue::Int((place % width) as i64));
             }
-            let mut finder = steps.finder();
-            for count in counts {
-                let bucket = match self.has_buckets {
-                    true if count.size == 0 => continue,
-                    true => usize::from(count.size).min(BUCKETS - 1),
-                    false => 0,
-                };
-                let end = count.slot.saturating_mul(rollup.width_ns);
-                let Some(step) = finder.find(end) else { continue };
-                cells[bucket].resize(steps.count, Count::default());
-                cells[bucket][step].0 += u64::from(count.spans);
-            }
-            let group = self.by.iter().map(|part| part.cell(rollup, rollup.keys[key]).to_value());
-            let group: Vec<FieldValue> = group.collect();
-            for (exponent, cells) in cells.iter_mut().enumerate().filter(|(_, of)| !of.is_empty()) {
-                let mut group = group.clone();
-                if self.has_buckets {
-                    group.push(FieldValue::Int(exponent as i64));
-                }
-                grown += partial.add(group, cells);
-                cells.clear();
-            }
+            grown += partial.add(key, cells);
         }
         grown
+    }
+
+    /// The groups, and for each key of the counts its group; `None` for spans that are not counted.
+    fn groups(&self, rollup: &Rollup) -> (Vec<Vec<FieldValue>>, Vec<Option<usize>>) {
+        let mut groups: Vec<Vec<FieldValue>> = Vec::new();
+        let mut known: HashMap<Vec<FieldValue>, usize> = HashMap::new();
+        let of_key = |key: &RollupKey| {
+            if !holds(self.condition, rollup, *key) {
+                return None;
+            }
+            let values = self.by.iter().map(|part| part.cell(rollup, *key).to_value());
+            let group = known.entry(values.collect()).or_insert_with_key(|values| {
+                groups.push(values.clone());
+                groups.len() - 1
+            });
+            Some(*group)
+        };
+        let of_keys = rollup.keys.iter().map(of_key).collect();
+        (groups, of_keys)
     }
 }
 
