@@ -166,7 +166,10 @@ impl Condition {
             Self::Or(left, right) => left.rows(view)?.or(&right.rows(view)?),
             Self::Not(inner) => inner.rows(view)?.not(),
             Self::Roots(are_wanted) => view.roots(*are_wanted)?,
-            Self::Test(attribute, test) => test.rows(&*view.source(attribute)?, view.rows),
+            Self::Test(attribute, test) => match view.rows_with_text(attribute, test)? {
+                Some(rows) => rows,
+                None => test.rows(&*view.source(attribute)?, view.rows),
+            },
             Self::Computed(scalar) => {
                 let bound = scalar.bind(view)?;
                 RowSet::of(view.rows, |row| matches!(bound.cell(row), Cell::Bool(true)))

@@ -3,6 +3,7 @@
 
 use super::Result;
 use super::source::{Columns, Default, Source, signed};
+use super::test::Test;
 use super::tree::{NestedSets, child_counts, connected};
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
@@ -10,7 +11,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
-use trace_store::{ABSENT, Piece, ROOT, RowSet, Table};
+use trace_store::{ABSENT, Piece, ROOT, RowSet, Table, ValueKind};
 
 pub(crate) struct View<'p> {
     pub(crate) piece: &'p Piece,
@@ -103,6 +104,23 @@ impl<'p> View<'p> {
         let first = rows.clone().map(|row| starts[row]).min().unwrap_or_default();
         let last = rows.map(|row| starts[row].saturating_add(durations[row])).max();
         Ok((first, last.unwrap_or(first)))
+    }
+
+    /// The rows in which an attribute of spans is the text that a test asks for; `None` where the store
+    /// can't tell without its column. Lists are equal to a text if they have it.
+    pub(crate) fn rows_with_text(
+        &self,
+        attribute: &Attribute,
+        test: &Test,
+    ) -> Result<Option<RowSet>> {
+        let Attribute::Named { scope: Scope::Span, name } = attribute else { return Ok(None) };
+        let Some(text) = test.equal_text() else { return Ok(None) };
+        let mut of_name = self.piece.keys(Table::Span).iter().filter(|key| *key.name == **name);
+        if of_name.any(|key| !key.is_intrinsic && key.kind == ValueKind::Other) {
+            return Ok(None);
+        }
+        let found = self.piece.rows_with_text(Table::Span, false, name, text.as_bytes())?;
+        Ok(Some(found))
     }
 
     pub(crate) fn source(&self, attribute: &Attribute) -> Result<Rc<Source<'p>>> {
