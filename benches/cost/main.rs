@@ -11,16 +11,18 @@
 mod load;
 mod logs;
 mod store;
+mod traces;
 
 use load::{Load, SERIES};
 use logs::{APPS, LINES, LineLoad, LineStore};
 use std::hint::black_box;
 use std::process::ExitCode;
 use store::Store;
+use traces::{SERVICES, SpanLoad, SpanStore, TRACES};
 
 type Work = fn();
 
-const WORKS: [(&str, Work); 12] = [
+const WORKS: [(&str, Work); 17] = [
     ("remote-write", remote_write),
     ("new-series", new_series),
     ("flush", flush),
@@ -33,6 +35,11 @@ const WORKS: [(&str, Work); 12] = [
     ("log-merge", log_merge),
     ("log-search", log_search),
     ("log-count", log_count),
+    ("span-push", span_push),
+    ("span-flush", span_flush),
+    ("span-merge", span_merge),
+    ("span-search", span_search),
+    ("span-rate", span_rate),
 ];
 
 fn main() -> ExitCode {
@@ -211,4 +218,65 @@ fn log_count() {
     store.merge();
     let query = "sum by (app, level) (count_over_time({cluster=\"one\"}[50s]))";
     count(APPS * 3, || store.query(query, load.end_ns()));
+}
+
+/// Exports of OTLP: decoded, encoded for the write-ahead log, applied to the head.
+fn span_push() {
+    const BODIES: usize = 20;
+    let (mut load, mut store) = (SpanLoad::new(), SpanStore::new());
+    let bodies: Vec<_> = (0..BODIES).map(|_| load.next_body()).collect();
+    let spans = BODIES * TRACES * SERVICES;
+    count(spans, || bodies.iter().map(|body| store.write(body)).sum());
+}
+
+fn span_flush() {
+    let (mut load, mut store) = (SpanLoad::new(), SpanStore::new());
+    for _ in 0..40 {
+        store.write(&load.next_body());
+    }
+    count(1, || {
+        store.flush();
+        store.parts()
+    });
+}
+
+/// A store with a part for each of four runs of exports.
+fn spans_in_parts(load: &mut SpanLoad) -> SpanStore {
+    let mut store = SpanStore::new();
+    for _ in 0..4 {
+        for _ in 0..20 {
+            store.write(&load.next_body());
+        }
+        store.flush();
+    }
+    store
+}
+
+fn span_merge() {
+    let store = spans_in_parts(&mut SpanLoad::new());
+    count(1, || {
+        store.merge();
+        store.parts()
+    });
+}
+
+/// The newest traces in which a service calls another one that fails.
+fn span_search() {
+    let mut load = SpanLoad::new();
+    let store = spans_in_parts(&mut load);
+    store.merge();
+    let query = "{ resource.service.name = \"service0\" } >> { status = error }";
+    count(20, || store.search(query, load.end_ns()));
+}
+
+/// Rates by service, and by an attribute that no counts are kept of.
+fn span_rate() {
+    let mut load = SpanLoad::new();
+    let store = spans_in_parts(&mut load);
+    store.merge();
+    let by_service = "{ } | rate() by (resource.service.name)";
+    let by_method = "{ } | rate() by (span.http.request.method)";
+    count(SERVICES + 2, || {
+        store.metrics(by_service, load.end_ns()) + store.metrics(by_method, load.end_ns())
+    });
 }

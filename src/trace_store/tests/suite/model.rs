@@ -1,14 +1,14 @@
 //! The store against a list of spans: whatever is written, flushed, merged, deleted and read again after
 //! a restart, a selection has exactly the spans that the list has, and every trace is whole.
 
-use crate::spans::{Shown, Span, fill, read, whole};
+use crate::spans::{Shown, Span, fill, open, read, whole};
 use engine::testing::{TODAY_NS, World};
 use model::TimeUnit;
 use platform::sim::{SimClock, SimDisk};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use trace_store::{Select, StoreSettings, TraceDelete, TraceStore};
+use trace_store::{Select, TraceDelete, TraceStore};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -85,15 +85,6 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn open(disk: &SimDisk, clock: &Arc<SimClock>, seed: u64) -> (TraceStore, World) {
-    World::open(disk.clone(), Arc::clone(clock), seed, false, |site| {
-        let store = TraceStore::open(site, StoreSettings::default())?;
-        let engine = store.engine();
-        Ok((store, engine))
-    })
-    .unwrap()
-}
-
 /// The spans that a reader should see, each once.
 fn expected<'s>(spans: impl Iterator<Item = &'s Span>) -> Vec<Span> {
     let shown = |span: &Span| Span { length: span.length.max(0), ..span.clone() };
@@ -144,7 +135,7 @@ fn check_trace(store: &TraceStore, world: &World, spans: &BTreeSet<Span>, trace:
 
 fn run(steps: Vec<Step>, seed: u64) {
     let (clock, disk) = (Arc::new(SimClock::new()), SimDisk::new());
-    let (mut store, mut world) = open(&disk, &clock, seed);
+    let (mut store, mut world) = open(&disk, &clock, seed).unwrap();
     let mut spans: BTreeSet<Span> = BTreeSet::new();
     for (number, step) in steps.into_iter().enumerate() {
         match step {
@@ -158,7 +149,7 @@ fn run(steps: Vec<Step>, seed: u64) {
             Step::Merge(full) => drop(world.merge(full).unwrap()),
             Step::Reopen => {
                 drop((store, world));
-                (store, world) = open(&disk, &clock, seed + number as u64 + 1);
+                (store, world) = open(&disk, &clock, seed + number as u64 + 1).unwrap();
             }
             Step::Delete(trace) => {
                 let delete = TraceDelete { trace_ids: vec![[trace; 16]] };

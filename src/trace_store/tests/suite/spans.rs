@@ -1,10 +1,15 @@
 //! Spans as the tests know them: written to a store, and read back.
 
+use engine::testing::World;
 use model::{TenantId, TimeRange};
+use platform::sim::{SimClock, SimDisk};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::sync::Arc;
 use trace_store::{
-    Column, ORPHAN, Piece, ROOT, Select, SpanBatch, StoreError, Table, TraceStore, decode_value,
+    Column, ORPHAN, Piece, ROOT, Select, SpanBatch, StoreError, StoreSettings, Table, TraceStore,
+    decode_value,
 };
 use wire::otlp::{AnyValue, Attribute};
 use wire::{EventRef, LinkRef, SpanRef, SpanSink};
@@ -118,8 +123,13 @@ fn shown(piece: &Piece, table: Table, row: usize) -> Result<Shown, StoreError> {
     Ok(found)
 }
 
-fn intrinsic(piece: &Piece, table: Table, name: &str, row: usize) -> Option<String> {
-    piece.columns(table, true, name).unwrap().iter().find_map(|column| text_of(column, row))
+fn intrinsic(
+    piece: &Piece,
+    table: Table,
+    name: &str,
+    row: usize,
+) -> Result<Option<String>, StoreError> {
+    Ok(piece.columns(table, true, name)?.iter().find_map(|column| text_of(column, row)))
 }
 
 fn children(piece: &Piece, table: Table, row: usize) -> Result<Vec<Shown>, StoreError> {
@@ -129,13 +139,13 @@ fn children(piece: &Piece, table: Table, row: usize) -> Result<Vec<Shown>, Store
         .map(|child| {
             match table {
                 Table::Event => {
-                    let name = intrinsic(piece, table, "name", child);
+                    let name = intrinsic(piece, table, "name", child)?;
                     assert_eq!(name.as_deref(), Some("text:event"));
-                    let time = intrinsic(piece, table, "timeSinceStart", child);
+                    let time = intrinsic(piece, table, "timeSinceStart", child)?;
                     assert_eq!(time.as_deref(), Some("int:3"));
                 }
                 _ => {
-                    let id = intrinsic(piece, table, "spanID", child);
+                    let id = intrinsic(piece, table, "spanID", child)?;
                     assert_eq!(id.as_deref(), Some("text:0808080808080808"));
                 }
             }
@@ -148,7 +158,7 @@ fn span_of(piece: &Piece, trace: &[u8; 16], row: usize) -> Result<Span, StoreErr
     let entity = |table| Ok::<_, StoreError>(piece.entities(table)?[row] as usize);
     let duration = i64::try_from(piece.durations()?[row]).unwrap();
     let scope = entity(Table::Scope)?;
-    let name = intrinsic(piece, Table::Scope, "name", scope);
+    let name = intrinsic(piece, Table::Scope, "name", scope)?;
     assert_eq!(name.as_deref(), Some("text:lib"));
     Ok(Span {
         trace: trace[0],
@@ -168,20 +178,20 @@ fn span_of(piece: &Piece, trace: &[u8; 16], row: usize) -> Result<Span, StoreErr
 }
 
 /// Checks that the trees of a piece are in order, and that every parent that is there is found.
-fn check_trees(piece: &Piece) {
-    let (parents, starts) = (piece.parents().unwrap(), piece.starts().unwrap());
-    let ids = piece.span_ids().unwrap();
+fn check_trees(piece: &Piece) -> Result<(), StoreError> {
+    let (parents, starts) = (piece.parents()?, piece.starts()?);
+    let ids = piece.span_ids()?;
     let mut first = 0usize;
-    for end in piece.trace_ends().unwrap() {
+    for end in piece.trace_ends()? {
         let rows = first..*end as usize;
         for row in rows.clone() {
             match parents[row] {
-                ROOT => assert_eq!(piece.parent_id(row).unwrap(), None),
-                ORPHAN => assert!(piece.parent_id(row).unwrap().is_some()),
+                ROOT => assert_eq!(piece.parent_id(row)?, None),
+                ORPHAN => assert!(piece.parent_id(row)?.is_some()),
                 parent => {
                     let parent = parent as usize;
                     assert!(rows.contains(&parent) && parent < row);
-                    let of_parent = Some(ids[parent]) == piece.parent_id(row).unwrap();
+                    let of_parent = Some(ids[parent]) == piece.parent_id(row)?;
                     assert!(of_parent || ids[parent] == ids[row]);
                 }
             }
@@ -193,29 +203,67 @@ fn check_trees(piece: &Piece) {
         }
         first = *end as usize;
     }
+    Ok(())
 }
 
 /// The spans that a selection has; whole traces are checked to be in one piece each.
 pub(crate) fn read(store: &TraceStore, tenant: &TenantId, wanted: &Select) -> Vec<Span> {
+    let (spans, warnings) = read_with_warnings(store, tenant, wanted);
+    assert_eq!(warnings, Vec::<String>::new());
+    spans
+}
+
+/// The spans that can be read, and what the reader should know.
+pub(crate) fn read_with_warnings(
+    store: &TraceStore,
+    tenant: &TenantId,
+    wanted: &Select,
+) -> (Vec<Span>, Vec<String>) {
     let selection = store.select(tenant, wanted).unwrap();
     assert!(selection.pieces().is_sorted_by(|a, b| a.time.max >= b.time.max));
     let (mut spans, mut seen) = (Vec::new(), BTreeSet::new());
     for index in 0..selection.pieces().len() {
         let Some(piece) = selection.read(index).unwrap() else { continue };
-        check_trees(&piece);
-        let mut first = 0usize;
-        for (id, end) in piece.trace_ids().unwrap().iter().zip(piece.trace_ends().unwrap()) {
-            let rows = std::mem::replace(&mut first, *end as usize)..*end as usize;
-            if piece.wanted().is_some_and(|wanted| !wanted.contains(rows.start)) {
-                continue;
-            }
-            assert!(seen.insert(*id) || !wanted.are_whole, "a trace is in one piece");
-            spans.extend(rows.map(|row| span_of(&piece, id, row).unwrap()));
+        match piece_spans(&piece, wanted.are_whole, &mut seen) {
+            Ok(of_piece) => spans.extend(of_piece),
+            Err(error) => selection.piece_failed(index, error).unwrap(),
         }
     }
-    assert_eq!(selection.warnings(), Vec::<String>::new());
     spans.sort();
-    spans
+    (spans, selection.warnings())
+}
+
+fn piece_spans(
+    piece: &Piece,
+    are_whole: bool,
+    seen: &mut BTreeSet<[u8; 16]>,
+) -> Result<Vec<Span>, StoreError> {
+    check_trees(piece)?;
+    let (mut first, mut spans) = (0usize, Vec::new());
+    for (id, end) in piece.trace_ids()?.iter().zip(piece.trace_ends()?) {
+        let rows = std::mem::replace(&mut first, *end as usize)..*end as usize;
+        if piece.wanted().is_some_and(|wanted| !wanted.contains(rows.start)) {
+            continue;
+        }
+        let of_trace: Vec<Span> =
+            rows.map(|row| span_of(piece, id, row)).collect::<Result<_, _>>()?;
+        assert!(seen.insert(*id) || !are_whole, "a trace is in one piece");
+        spans.extend(of_trace);
+    }
+    Ok(spans)
+}
+
+/// A store on this disk, and its world.
+pub(crate) fn open(
+    disk: &SimDisk,
+    clock: &Arc<SimClock>,
+    seed: u64,
+) -> Result<(TraceStore, World), Box<dyn Error>> {
+    World::open(disk.clone(), Arc::clone(clock), seed, false, |site| {
+        let store = TraceStore::open(site, StoreSettings::default())?;
+        let engine = store.engine();
+        Ok((store, engine))
+    })
 }
 
 pub(crate) fn whole(time: TimeRange) -> Select {
