@@ -6,7 +6,7 @@ use crate::block::Block;
 use crate::column::{Column, Numbered};
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
-use crate::part::Group;
+use crate::part::GroupRows;
 use crate::spans::{NO_ID, Spans, duration_of};
 use crate::tree::{ORPHAN, ROOT};
 use columns::{RowSet, TextColumn};
@@ -35,7 +35,7 @@ pub struct Piece {
 #[derive(Debug)]
 enum From {
     Block { block: Arc<Block>, keys: Vec<Vec<ColumnKey>> },
-    Group(Group),
+    Group(GroupRows),
 }
 
 /// The parent id of a span whose parent in the tree has another id, or that has none.
@@ -61,9 +61,18 @@ impl Piece {
         Some(Self::new(From::Block { block, keys }, time))
     }
 
-    pub(crate) fn of_group(group: Group) -> Self {
-        let time = group.time();
-        Self::new(From::Group(group), time)
+    pub(crate) fn of_group(rows: GroupRows) -> Self {
+        let time = rows.time();
+        Self::new(From::Group(rows), time)
+    }
+
+    /// One trace of the piece as a piece of its own, of which columns are read for its rows only: quicker
+    /// than the whole columns, unless many traces are wanted. `None` where columns are in memory.
+    pub fn trace(&self, trace: usize) -> Result<Option<Self>, StoreError> {
+        match &self.from {
+            From::Block { .. } => Ok(None),
+            From::Group(rows) => Ok(rows.trace(trace)?.map(Self::of_group)),
+        }
     }
 
     fn new(from: From, time: TimeRange) -> Self {
@@ -113,7 +122,7 @@ impl Piece {
     pub fn rows(&self) -> usize {
         match &self.from {
             From::Block { block, .. } => block.rows(),
-            From::Group(group) => group.rows(),
+            From::Group(rows) => rows.rows(),
         }
     }
 
@@ -125,7 +134,7 @@ impl Piece {
     fn traces(&self) -> Result<&(Vec<[u8; 16]>, Vec<u32>), StoreError> {
         once(&self.traces, || match &self.from {
             From::Block { block, .. } => Ok((block.trace_ids.clone(), block.trace_ends.clone())),
-            From::Group(group) => group.traces(),
+            From::Group(rows) => rows.traces(),
         })
     }
 
@@ -143,8 +152,8 @@ impl Piece {
     pub fn starts(&self) -> Result<&[u64], StoreError> {
         match &self.from {
             From::Block { block, .. } => Ok(&block.spans.starts),
-            From::Group(group) => {
-                Ok(once(&self.starts, || group.starts(self.trace_ends()?, self.parents()?))?)
+            From::Group(rows) => {
+                Ok(once(&self.starts, || rows.starts(self.trace_ends()?, self.parents()?))?)
             }
         }
     }
@@ -155,8 +164,8 @@ impl Piece {
             From::Block { block, .. } => {
                 Ok(block.spans.lengths.iter().map(|length| duration_of(*length)).collect())
             }
-            From::Group(group) => {
-                let mut lengths = group.lengths()?;
+            From::Group(rows) => {
+                let mut lengths = rows.lengths()?;
                 lengths.iter_mut().for_each(|length| *length = duration_of(*length));
                 Ok(lengths)
             }
@@ -175,7 +184,7 @@ impl Piece {
                     _ => Ok(TextColumn::default()),
                 }
             }
-            From::Group(group) => group.names(),
+            From::Group(rows) => rows.names(),
         })
     }
 
@@ -183,7 +192,7 @@ impl Piece {
     pub fn kinds(&self) -> Result<&[u8], StoreError> {
         match &self.from {
             From::Block { block, .. } => Ok(&block.spans.kinds),
-            From::Group(group) => Ok(once(&self.kinds, || group.kinds())?),
+            From::Group(rows) => Ok(once(&self.kinds, || rows.kinds())?),
         }
     }
 
@@ -191,21 +200,21 @@ impl Piece {
     pub fn statuses(&self) -> Result<&[u8], StoreError> {
         match &self.from {
             From::Block { block, .. } => Ok(&block.spans.statuses),
-            From::Group(group) => Ok(once(&self.statuses, || group.statuses())?),
+            From::Group(rows) => Ok(once(&self.statuses, || rows.statuses())?),
         }
     }
 
     pub fn span_ids(&self) -> Result<&[[u8; 8]], StoreError> {
         match &self.from {
             From::Block { block, .. } => Ok(&block.spans.span_ids),
-            From::Group(group) => Ok(once(&self.span_ids, || group.span_ids())?),
+            From::Group(rows) => Ok(once(&self.span_ids, || rows.span_ids())?),
         }
     }
 
     fn tree(&self) -> Result<&(Vec<u32>, Vec<ForeignParent>), StoreError> {
         once(&self.parents, || match &self.from {
             From::Block { block, .. } => Ok((block.parents.clone(), foreign_parents(block))),
-            From::Group(group) => group.tree(self.trace_ends()?),
+            From::Group(rows) => rows.tree(self.trace_ends()?),
         })
     }
 
@@ -234,7 +243,7 @@ impl Piece {
     pub fn keys(&self, table: Table) -> &[ColumnKey] {
         match &self.from {
             From::Block { keys, .. } => &keys[table as usize],
-            From::Group(group) => group.keys(table),
+            From::Group(rows) => rows.keys(table),
         }
     }
 
@@ -242,7 +251,7 @@ impl Piece {
     pub fn table_rows(&self, table: Table) -> usize {
         match &self.from {
             From::Block { block, .. } => block.spans.table(table).rows(),
-            From::Group(group) => group.table_rows(table),
+            From::Group(rows) => rows.table_rows(table),
         }
     }
 
@@ -261,7 +270,7 @@ impl Piece {
         let fits = |key: &ColumnKey| key.is_intrinsic == is_intrinsic && *key.name == *name;
         let list: Vec<Column> = match &self.from {
             From::Block { block, .. } => columns_of(&block.spans, table, fits),
-            From::Group(group) => group.columns(table, fits)?,
+            From::Group(rows) => rows.columns(table, fits)?,
         };
         let list: Arc<[Column]> = list.into();
         let mut known = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -281,11 +290,13 @@ impl Piece {
         let key = (table, is_intrinsic, name.into());
         let is_read =
             self.columns.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
-        if let From::Group(group) = &self.from
+        if let From::Group(rows) = &self.from
             && !is_read
         {
             let fits = |key: &ColumnKey| key.is_intrinsic == is_intrinsic && *key.name == *name;
-            return group.rows_with_text(table, fits, text);
+            if let Some(found) = rows.rows_with_text(table, fits, text)? {
+                return Ok(found);
+            }
         }
         let mut found = RowSet::none(self.table_rows(table));
         for column in self.columns(table, is_intrinsic, name)?.iter() {
@@ -305,7 +316,7 @@ impl Piece {
         let index = usize::from(table == Table::Scope);
         match &self.from {
             From::Block { block, .. } => Ok(&block.spans.entities[index]),
-            From::Group(group) => Ok(once(&self.entities[index], || group.entities(index))?),
+            From::Group(rows) => Ok(once(&self.entities[index], || rows.entities(index))?),
         }
     }
 
@@ -314,7 +325,7 @@ impl Piece {
         let index = usize::from(table == Table::Link);
         match &self.from {
             From::Block { block, .. } => Ok(&block.spans.child_ends[index]),
-            From::Group(group) => Ok(once(&self.child_ends[index], || group.child_ends(index))?),
+            From::Group(rows) => Ok(once(&self.child_ends[index], || rows.child_ends(index))?),
         }
     }
 }

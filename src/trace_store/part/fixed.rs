@@ -55,8 +55,8 @@ impl Wanted {
 
 /// For each trace its id, how many spans it has, and when it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct TraceList {
-    pub(super) ids: Vec<[u8; 16]>,
+pub(crate) struct TraceList {
+    pub(crate) ids: Vec<[u8; 16]>,
     pub(super) ends: Vec<u32>,
     pub(super) starts: Vec<u64>,
 }

@@ -14,12 +14,14 @@ mod index;
 mod load;
 mod reader;
 mod rollup;
+mod rows;
 mod writer;
 
 pub(crate) use index::Caches;
 pub(crate) use load::Loaded;
-pub(crate) use reader::{Group, TracePart};
+pub(crate) use reader::TracePart;
 pub use rollup::{Rollup, RollupCount, RollupKey, duration_size};
+pub(crate) use rows::GroupRows;
 pub(crate) use writer::PartBuilder;
 
 /// The version of what the pages hold.

@@ -178,7 +178,7 @@ impl Group {
         Ok(read(&mut ByteReader::new(&bytes))?)
     }
 
-    pub(super) fn trace_list(&self) -> Result<Arc<TraceList>, StoreError> {
+    pub(crate) fn trace_list(&self) -> Result<Arc<TraceList>, StoreError> {
         self.part.caches.get(self.part.id, Cached::Traces(self.info.page), || {
             let counts = (self.head.traces as usize, self.rows());
             let list = self.fixed(page::TRACES, |reader| TraceList::decode(reader, counts))?;
@@ -187,19 +187,8 @@ impl Group {
         })
     }
 
-    /// The id of each trace, and the row behind its last span.
-    pub(crate) fn traces(&self) -> Result<(Vec<[u8; 16]>, Vec<u32>), StoreError> {
-        let list = self.trace_list()?;
-        Ok((list.ids.clone(), list.ends.clone()))
-    }
-
     pub(super) fn all(&self) -> Wanted {
         Wanted::all(self.rows())
-    }
-
-    pub(crate) fn starts(&self, ends: &[u32], parents: &[u32]) -> Result<Vec<u64>, StoreError> {
-        let list = self.trace_list()?;
-        self.starts_of(&self.all(), (ends, &list.starts), parents)
     }
 
     pub(super) fn starts_of(
@@ -211,17 +200,8 @@ impl Group {
         self.fixed(page::STARTS, |reader| decode_starts(reader, wanted, traces, parents))
     }
 
-    /// End - start of each span, which wraps.
-    pub(crate) fn lengths(&self) -> Result<Vec<u64>, StoreError> {
-        self.lengths_of(&self.all())
-    }
-
     pub(super) fn lengths_of(&self, wanted: &Wanted) -> Result<Vec<u64>, StoreError> {
         self.fixed(page::LENGTHS, |reader| wanted.numbers(reader))
-    }
-
-    pub(crate) fn span_ids(&self) -> Result<Vec<[u8; 8]>, StoreError> {
-        self.span_ids_of(&self.all())
     }
 
     pub(super) fn span_ids_of(&self, wanted: &Wanted) -> Result<Vec<[u8; 8]>, StoreError> {
@@ -232,21 +212,12 @@ impl Group {
         })
     }
 
-    /// The row of each span's parent, and the parent ids that those do not tell.
-    pub(crate) fn tree(&self, ends: &[u32]) -> Result<(Vec<u32>, Vec<ForeignParent>), StoreError> {
-        self.tree_of(&self.all(), ends)
-    }
-
     pub(super) fn tree_of(
         &self,
         wanted: &Wanted,
         ends: &[u32],
     ) -> Result<(Vec<u32>, Vec<ForeignParent>), StoreError> {
         self.fixed(page::TREE, |reader| decode_tree(reader, wanted, ends))
-    }
-
-    pub(crate) fn names(&self) -> Result<TextColumn, StoreError> {
-        self.names_of(&self.all())
     }
 
     pub(super) fn names_of(&self, wanted: &Wanted) -> Result<TextColumn, StoreError> {
@@ -265,25 +236,12 @@ impl Group {
         Ok(numbers.iter().map(|number| *number as u8).collect())
     }
 
-    pub(crate) fn kinds(&self) -> Result<Vec<u8>, StoreError> {
-        self.kinds_of(&self.all())
-    }
-
     pub(super) fn kinds_of(&self, wanted: &Wanted) -> Result<Vec<u8>, StoreError> {
         self.small(page::KINDS, wanted, KIND_MAX)
     }
 
-    pub(crate) fn statuses(&self) -> Result<Vec<u8>, StoreError> {
-        self.statuses_of(&self.all())
-    }
-
     pub(super) fn statuses_of(&self, wanted: &Wanted) -> Result<Vec<u8>, StoreError> {
         self.small(page::STATUSES, wanted, STATUS_MAX)
-    }
-
-    /// The row of each span's resource (0) or scope (1).
-    pub(crate) fn entities(&self, index: usize) -> Result<Vec<u32>, StoreError> {
-        self.entities_of(&self.all(), index)
     }
 
     pub(super) fn entities_of(
@@ -299,18 +257,6 @@ impl Group {
     pub(crate) fn child_ends(&self, index: usize) -> Result<Vec<u32>, StoreError> {
         let last = self.table_rows([Table::Event, Table::Link][index]);
         self.fixed(page::CHILDREN + index, |reader| decode_ends(reader, self.rows(), last))
-    }
-
-    /// The columns of a table whose keys are wanted.
-    pub(crate) fn columns(
-        &self,
-        table: Table,
-        is_wanted: impl Fn(&ColumnKey) -> bool,
-    ) -> Result<Vec<Column>, StoreError> {
-        let mut columns = Vec::new();
-        let wanted = Wanted::all(self.table_rows(table));
-        self.each_column(table, &wanted, is_wanted, |_, column| columns.push(column))?;
-        Ok(columns)
     }
 
     /// The rows of a table in which an attribute is this text, without reading other texts.

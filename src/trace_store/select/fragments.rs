@@ -29,8 +29,8 @@ pub(crate) fn traces_in_parts(
     let mut found = Vec::new();
     // The index knows hashes, so each is looked up.
     for (group, ids) in candidates {
-        let (known, _) = part.group(group)?.traces()?;
-        let known: HashSet<&[u8; 16]> = known.iter().collect();
+        let known = part.group(group)?.trace_list()?;
+        let known: HashSet<&[u8; 16]> = known.ids.iter().collect();
         found.extend(ids.into_iter().filter(|id| known.contains(id)));
     }
     Ok(found)

@@ -11,7 +11,7 @@ use crate::block::Block;
 use crate::delete::Deleted;
 use crate::error::StoreError;
 use crate::kind::{Store, Tenant, Traces};
-use crate::part::{Rollup, TracePart};
+use crate::part::{GroupRows, Rollup, TracePart};
 use crate::piece::Piece;
 use engine::EngineError;
 use model::{TenantId, TimeRange, TimeUnit, Ulid};
@@ -174,7 +174,7 @@ impl Selection {
         };
         let piece = match &source.from {
             Origin::Head(blocks) => Piece::of_block(Arc::clone(&blocks[index as usize])),
-            Origin::Part(part) => Some(Piece::of_group(part.group(index)?)),
+            Origin::Part(part) => Some(Piece::of_group(GroupRows::all(part.group(index)?))),
         };
         let Some(mut piece) = piece else { return Ok(None) };
         if !source.deleted.is_empty() || !self.gathered.is_empty() {

@@ -146,8 +146,10 @@ fn in_piece(
     let view = View::new(piece)?;
     let sets = plan.sets(&view, view.wanted.clone())?;
     let mut candidates: Vec<(u64, u32)> = Vec::new();
-    for trace in traces_of(&view, &sets) {
-        let (start, end) = view.bounds(trace as usize)?;
+    let matched = traces_of(&view, &sets);
+    let alone = Alone::of(piece, &matched)?;
+    for trace in matched {
+        let (start, end) = alone.bounds(&view, trace)?;
         let is_in_time = i128::from(end) >= i128::from(select.time.min)
             && i128::from(start) <= i128::from(select.time.max);
         if is_in_time && floor.is_none_or(|floor| start >= floor) {
@@ -173,8 +175,22 @@ fn in_piece(
         .chunk_by(|one, other| one.trace == other.trace)
         .map(|sets| (sets[0].trace, sets))
         .collect();
-    let making = Making::new(&view, &plan.shown(), limits.spans)?;
     let mut found = Vec::with_capacity(candidates.len());
+    if !alone.0.is_empty() {
+        for (_, trace) in candidates {
+            if let Some((sets, piece)) = by_trace.get(&trace).zip(alone.0.get(&trace)) {
+                found.push(trace_alone(
+                    piece,
+                    plan,
+                    limits.spans,
+                    sets,
+                    view.trace_rows(trace as usize).start,
+                )?);
+            }
+        }
+        return Ok(found);
+    }
+    let making = Making::new(&view, &plan.shown(), limits.spans)?;
     for (turn, (_, trace)) in candidates.into_iter().enumerate() {
         context.control.check_in_turn(turn)?;
         if let Some(sets) = by_trace.get(&trace) {
@@ -182,6 +198,51 @@ fn in_piece(
         }
     }
     Ok(found)
+}
+
+/// The traces that were found in a piece, each as a piece of its own, where they are so few that reading
+/// their rows alone is quicker than whole columns; else none.
+struct Alone(HashMap<u32, Piece>);
+
+impl Alone {
+    const MOST: usize = 3;
+
+    fn of(piece: &Piece, traces: &[u32]) -> Result<Self> {
+        let mut alone = HashMap::new();
+        if traces.len() <= Self::MOST {
+            for trace in traces {
+                let Some(of_trace) = piece.trace(*trace as usize)? else { break };
+                alone.insert(*trace, of_trace);
+            }
+        }
+        Ok(Self(alone))
+    }
+
+    /// From the first start to the last end of a trace.
+    fn bounds(&self, view: &View<'_>, trace: u32) -> Result<(u64, u64)> {
+        match self.0.get(&trace) {
+            Some(piece) => View::new(piece)?.bounds(0),
+            None => view.bounds(trace as usize),
+        }
+    }
+}
+
+/// What is shown of a trace that is a piece of its own; its rows began at `first` before.
+fn trace_alone(
+    piece: &Piece,
+    plan: &Plan,
+    spans: usize,
+    sets: &[SpanSet],
+    first: usize,
+) -> Result<TraceFound> {
+    let view = View::new(piece)?;
+    let shifted = |set: &SpanSet| SpanSet {
+        trace: 0,
+        rows: set.rows.iter().map(|row| row - first as u32).collect(),
+        attributes: set.attributes.clone(),
+    };
+    let sets: Vec<SpanSet> = sets.iter().map(shifted).collect();
+    Making::new(&view, &plan.shown(), spans)?.trace(&sets)
 }
 
 /// The traces that have spans in the sets, each once.

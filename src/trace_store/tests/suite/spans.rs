@@ -240,13 +240,18 @@ fn piece_spans(
 ) -> Result<Vec<Span>, StoreError> {
     check_trees(piece)?;
     let (mut first, mut spans) = (0usize, Vec::new());
-    for (id, end) in piece.trace_ids()?.iter().zip(piece.trace_ends()?) {
+    for (trace, (id, end)) in piece.trace_ids()?.iter().zip(piece.trace_ends()?).enumerate() {
         let rows = std::mem::replace(&mut first, *end as usize)..*end as usize;
         if piece.wanted().is_some_and(|wanted| !wanted.contains(rows.start)) {
             continue;
         }
         let of_trace: Vec<Span> =
             rows.map(|row| span_of(piece, id, row)).collect::<Result<_, _>>()?;
+        if let Some(alone) = piece.trace(trace)? {
+            assert_eq!((alone.trace_ids()?, alone.rows()), (&[*id][..], of_trace.len()));
+            let spans = (0..alone.rows()).map(|row| span_of(&alone, id, row));
+            assert_eq!(spans.collect::<Result<Vec<_>, _>>()?, of_trace);
+        }
         assert!(seen.insert(*id) || !are_whole, "a trace is in one piece");
         spans.extend(of_trace);
     }
