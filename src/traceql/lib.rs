@@ -1,13 +1,13 @@
 //! TraceQL: the query language of Tempo, over columns. Step 6.
 //!
 //! Lives here: lexer, parser, validation, formatter; the reader of incomplete queries (`lenient`), the
-//! older parameters of a search as a query (`old_search`);
-//! conditions, relations, searches, metrics and tags over the columns of the store (`engine`).
+//! older parameters of a search as a query (`old_search`); searches, metrics and tags over the columns of
+//! the store (`engine`); the language of cases (`script`), which runs on real stores on a simulated disk.
 //! Not here: HTTP, JSON, statuses, storing.
 //! Invariants: no text makes it panic, and nesting is bounded before it recurses; every error names what
-//! is wrong and where.
+//! is wrong and where; nothing is allocated for a span that is only counted.
 //!
-//! Read first: [`parse`], [`ast::Query`].
+//! Read first: [`parse`], [`ast::Query`], [`Engine`].
 
 pub mod ast;
 mod attribute;

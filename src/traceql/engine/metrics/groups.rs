@@ -176,8 +176,10 @@ impl<'s> Coded<'s> {
     /// Codes by a table of all numbers between the least and the greatest, where those are few.
     fn of_integers(rows: usize, get: impl Fn(usize) -> Option<i64>) -> Option<Self> {
         const MOST: i64 = 1 << 16;
-        let numbers = || (0..rows).filter_map(&get);
-        let (least, greatest) = (numbers().min()?, numbers().max()?);
+        let numbers = (0..rows).filter_map(&get);
+        let wider =
+            |(least, greatest): (i64, i64), number: i64| (least.min(number), greatest.max(number));
+        let (least, greatest) = numbers.fold((i64::MAX, i64::MIN), wider);
         let count = greatest.checked_sub(least).filter(|count| *count < MOST)? as u32 + 1;
         let code = |row: usize| match get(row) {
             Some(number) => (number - least) as u32,

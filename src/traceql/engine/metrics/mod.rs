@@ -270,9 +270,11 @@ impl Running<'_> {
                     continue;
                 };
                 self.context.count(&selection.pieces()[index]);
-                let grown = rollups.add(&rollup, &self.steps, &mut counted);
+                let (spans, grown) = rollups.add(&rollup, &self.steps, &mut counted);
                 self.context.holding.take(Weight::bytes(grown))?;
-                with_exemplars.push(index);
+                if spans > 0 {
+                    with_exemplars.push(index);
+                }
             }
             pieces = rest;
         }

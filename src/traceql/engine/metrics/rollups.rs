@@ -68,17 +68,18 @@ impl<'m> Rollups<'m> {
         is_counted.then_some(Self { condition, by, has_buckets })
     }
 
-    /// Adds the counts of a piece, and returns how much `partial` has grown. Each slot lies within one
-    /// step.
+    /// Adds the counts of a piece, and returns how many spans those are and how much `partial` has grown.
+    /// Each slot lies within one step.
     pub(super) fn add(
         &self,
         rollup: &Rollup,
         steps: &Steps,
         partial: &mut Partial<Count>,
-    ) -> usize {
+    ) -> (u64, usize) {
         let (groups, of_keys) = self.groups(rollup);
         let width = if self.has_buckets { BUCKETS } else { 1 };
         let mut cells: Vec<Vec<Count>> = vec![Vec::new(); groups.len() * width];
+        let mut spans = 0;
         let mut finder = steps.finder();
         for count in &rollup.counts {
             let Some(group) = of_keys[count.key as usize] else { continue };
@@ -94,6 +95,7 @@ impl<'m> Rollups<'m> {
                 cells.resize(steps.count, Count::default());
             }
             cells[step].0 += u64::from(count.spans);
+            spans += u64::from(count.spans);
         }
         let mut grown = 0;
         for (place, cells) in cells.iter().enumerate().filter(|(_, cells)| !cells.is_empty()) {
@@ -103,7 +105,7 @@ impl<'m> Rollups<'m> {
             }
             grown += partial.add(key, cells);
         }
-        grown
+        (spans, grown)
     }
 
     /// The groups, and for each key of the counts its group; `None` for spans that are not counted.
