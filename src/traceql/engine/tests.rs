@@ -219,3 +219,130 @@ fn memory_and_cancelling_end_a_query() {
     assert_eq!(error.kind(), model::ErrorKind::Cancelled, "{error}");
     assert_eq!(run(&Engine::default(), &request(&store)).unwrap().len(), 200);
 }
+
+/// A span with attributes of each type, or without.
+fn with_attributes() -> impl Strategy<Value = LoadedSpan> {
+    use wire::otlp::{AnyValue, Attribute};
+    let value = || {
+        prop_oneof![
+            (-2i64..3).prop_map(AnyValue::Int),
+            (-2i8..3).prop_map(|half| AnyValue::Double(f64::from(half) / 2.0)),
+            "[ab]{0,2}".prop_map(|text| AnyValue::Text(text.into())),
+            any::<bool>().prop_map(AnyValue::Bool),
+            proptest::collection::vec((0i64..3).prop_map(AnyValue::Int), 0..3)
+                .prop_map(AnyValue::Array),
+        ]
+    };
+    let attributes = move || {
+        proptest::collection::btree_map("[xy]", value(), 0..3).prop_map(|map| {
+            map.into_iter()
+                .map(|(key, value)| Attribute { key: key.into(), value })
+                .collect::<Vec<_>>()
+        })
+    };
+    let events = proptest::collection::vec(("[ab]", 0i64..3, attributes()), 0..3);
+    (attributes(), attributes(), attributes(), events, 0u8..6, "[ab]{0,1}").prop_map(
+        |(span, resource, scope, events, code, text)| LoadedSpan {
+            trace: "t".to_owned(),
+            name: text.clone(),
+            kind: code,
+            status: code % 3,
+            length_ns: i64::from(code),
+            message: text.clone(),
+            attributes: span,
+            resource,
+            scope: (text, String::new(), scope),
+            events,
+            ..LoadedSpan::default()
+        },
+    )
+}
+
+fn tests_of_attributes() -> impl Strategy<Value = String> {
+    let named = proptest::sample::select(vec![
+        "span.x",
+        "span.y",
+        "resource.x",
+        "instrumentation.y",
+        "event.x",
+        ".x",
+        ".y",
+    ]);
+    let value =
+        proptest::sample::select(vec!["1", "0", "0.5", "-1.0", "\"a\"", "\"\"", "true", "nil"]);
+    let op = proptest::sample::select(vec!["=", "!=", "<", ">="]);
+    let fixed = proptest::sample::select(vec![
+        "name = \"a\"",
+        "name =~ \"a|b\"",
+        "name !~ \"a.*\"",
+        "span.x =~ \"a.*\"",
+        "resource.y !~ \"b\"",
+        "kind != client",
+        "status = error",
+        "duration > 2ns",
+        "duration <= 1.5",
+        "statusMessage = \"\"",
+        "event:name != \"a\"",
+        "event:timeSinceStart > 0s",
+        "instrumentation:name = \"\"",
+        "span:parentID != \"\"",
+        "span.x",
+        "resource.y",
+    ]);
+    prop_oneof![
+        (named, op, value).prop_map(|(name, op, value)| format!("{name} {op} {value}")),
+        fixed.prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is decided by dictionaries and entities is what each span's own value says.
+    #[test]
+    fn rows_are_those_whose_values_fulfil_the_test(
+        mut spans in proptest::collection::vec(with_attributes(), 1..12),
+        texts in proptest::collection::vec(tests_of_attributes(), 1..12),
+    ) {
+        for (at, span) in spans.iter_mut().enumerate() {
+            span.id = format!("s{at}");
+        }
+        for store in stores(&spans, 100) {
+            let time = TimeUnit::Nanos.between(BASE_NS, BASE_NS + SECOND_NS);
+            let select = Select { time, trace_id: None, are_whole: true };
+            let selection = store.store.select(&store.tenant, &select).unwrap();
+            prop_assert_eq!(selection.pieces().len(), 1);
+            let piece = selection.read(0).unwrap().unwrap();
+            let view = view::View::new(&piece).unwrap();
+            for text in &texts {
+                // What is refused before it is evaluated.
+                let Ok(query) = parse(&format!("{{ {text} }}")) else { continue };
+                let Root::Spans(pipeline) = &query.root else { unreachable!("it is a filter") };
+                let plan = Plan::new(pipeline, &mut RegexBudget::default()).unwrap();
+                let condition::Condition::Test(attribute, test) = plan.only_condition().unwrap() else { continue };
+                let rows = plan.only_condition().unwrap().rows(&view).unwrap();
+                let source = view.source(attribute).unwrap();
+                for row in 0..view.rows {
+                    let expected = match (&*source, test.asks_presence()) {
+                        (source::Source::Children { ends, columns }, Some(wanted)) => source::children(ends, row)
+                            .any(|child| (columns.has(child) || columns.default != source::Default::Nothing) == wanted),
+                        (source::Source::Children { ends, columns }, None) => {
+                            source::children(ends, row).any(|child| test.holds(columns.cell(child)))
+                        }
+                        (source, Some(wanted)) => source.has(row) == wanted,
+                        (source::Source::First(sources), None) => {
+                            let first = sources.iter().find(|source| source.has(row));
+                            first.is_some_and(|first| match first {
+                                source::Source::Children { ends, columns } => source::children(ends, row)
+                                    .any(|child| test.holds(columns.cell(child))),
+                                first => test.holds(first.cell(row)),
+                            })
+                        }
+                        (source, None) => test.holds(source.cell(row)),
+                    };
+                    prop_assert_eq!(rows.contains(row), expected, "{} of row {}", text, row);
+                }
+            }
+        }
+    }
+}

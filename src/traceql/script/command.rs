@@ -76,8 +76,7 @@ fn split(text: &str) -> (&str, &str) {
 
 fn evaluation(line: usize, text: &str, expected: Vec<String>) -> Read<Evaluation> {
     const HOUR_NS: i64 = 3_600 * 1_000_000_000;
-    let (word, mut rest) = split(text);
-    let mut step_ns = None;
+    let (word, rest) = split(text);
     let mut found = Evaluation {
         line,
         question: Question::Search,
@@ -87,6 +86,18 @@ fn evaluation(line: usize, text: &str, expected: Vec<String>) -> Read<Evaluation
         only: None,
         expected,
     };
+    let (rest, step_ns) = options(rest, &mut found)?;
+    found.question = question(word, rest, step_ns)?;
+    found.query = match found.question {
+        Question::Tags(_) | Question::Values(_) => before_filter(rest).1.to_owned(),
+        _ => rest.trim().to_owned(),
+    };
+    Ok(found)
+}
+
+/// Reads `from`, `limit` and their like, and returns what follows, and the step.
+fn options<'t>(mut rest: &'t str, found: &mut Evaluation) -> Read<(&'t str, Option<i64>)> {
+    let mut step_ns = None;
     loop {
         let (option, after) = split(rest);
         let (value, next) = split(after);
@@ -98,16 +109,27 @@ fn evaluation(line: usize, text: &str, expected: Vec<String>) -> Read<Evaluation
             "limit" => found.limits.traces = count()?,
             "only" => found.only = Some(value.to_owned()),
             "spss" => found.limits.spans = count()?,
-            _ => break,
+            _ => return Ok((rest, step_ns)),
         }
         rest = next;
     }
-    let before_filter = |text: &str| {
-        let (before, filter) = text.split_once("where").unwrap_or((text, ""));
-        (before.trim().to_owned(), filter.trim().to_owned())
+}
+
+/// What stands before `where`, and behind it.
+fn before_filter(text: &str) -> (&str, &str) {
+    let (before, filter) = text.split_once("where").unwrap_or((text, ""));
+    (before.trim(), filter.trim())
+}
+
+fn question(word: &str, rest: &str, step_ns: Option<i64>) -> Read<Question> {
+    let scope = || match before_filter(rest).0 {
+        "" => Ok(None),
+        name => {
+            let scope = TagScope::of_name(name);
+            scope.map(Some).ok_or_else(|| format!("unknown scope {name:?}"))
+        }
     };
-    found.query = rest.trim().to_owned();
-    found.question = match word {
+    Ok(match word {
         "search" => Question::Search,
         "shown" => Question::Shown,
         "summary" => Question::Summary,
@@ -116,20 +138,8 @@ fn evaluation(line: usize, text: &str, expected: Vec<String>) -> Read<Evaluation
             let step_ns = step_ns.ok_or("expected `step`")?;
             Question::Metrics(MetricTimes::Range { step_ns })
         }
-        "tags" => {
-            let (scope, filter) = before_filter(rest);
-            found.query = filter;
-            let known = TagScope::of_name(&scope);
-            if known.is_none() && !scope.is_empty() {
-                return Err(format!("unknown scope {scope:?}"));
-            }
-            Question::Tags(known)
-        }
-        "values" => {
-            let (tag, filter) = before_filter(rest);
-            found.query = filter;
-            Question::Values(tag)
-        }
+        "tags" => Question::Tags(scope()?),
+        "values" => Question::Values(before_filter(rest).0.to_owned()),
         "fail" => Question::Fail,
         _ => {
             return Err(format!(
@@ -137,8 +147,7 @@ fn evaluation(line: usize, text: &str, expected: Vec<String>) -> Read<Evaluation
                  values or fail"
             ));
         }
-    };
-    Ok(found)
+    })
 }
 
 impl Evaluation {
