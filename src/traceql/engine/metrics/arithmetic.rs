@@ -1,10 +1,12 @@
 //! What is done with series: operators between them or with a number, `topk`, comparisons.
 
+use super::super::Result;
 use super::super::cell::ordering_fits;
 use super::{NAME, Series};
 use crate::ast::FieldOp;
 use crate::literal::Literal;
 use crate::value::FieldValue;
+use query::Control;
 use std::collections::HashMap;
 
 /// What has no finite value is left out: x / 0, and where one side is missing.
@@ -90,13 +92,19 @@ fn of_two(op: FieldOp, mut left: Series, right: &Series) -> Series {
 
 /// At each step the series with the greatest or least values; of equal ones those whose labels are
 /// first as text.
-pub(super) fn pick(mut series: Vec<Series>, is_top: bool, count: usize) -> Vec<Series> {
+pub(super) fn pick(
+    control: &Control<'_>,
+    mut series: Vec<Series>,
+    is_top: bool,
+    count: usize,
+) -> Result<Vec<Series>> {
     series.sort_by_cached_key(|one| {
         let shown = |(name, value): &(String, FieldValue)| (name.clone(), value.to_string());
         one.labels.iter().map(shown).collect::<Vec<_>>()
     });
     let steps = series.first().map_or(0, |one| one.values.len());
     for step in 0..steps {
+        control.check_in_turn(step)?;
         let has_value = |index: &usize| !series[*index].values[step].is_nan();
         let mut order: Vec<usize> = (0..series.len()).filter(has_value).collect();
         order.sort_by(|one, other| {
@@ -108,7 +116,7 @@ pub(super) fn pick(mut series: Vec<Series>, is_top: bool, count: usize) -> Vec<S
         }
     }
     series.retain(|one| one.values.iter().any(|value| !value.is_nan()));
-    series
+    Ok(series)
 }
 
 /// Leaves out points of which the comparison does not hold.

@@ -138,7 +138,8 @@ impl Running<'_> {
                 Err(QueryError::Invalid("a number alone is no query of metrics".to_owned()))
             }
             MetricExpr::Pick { inner, is_top, count } => {
-                Ok(arithmetic::pick(self.evaluate(inner, regexes)?, *is_top, *count))
+                let series = self.evaluate(inner, regexes)?;
+                arithmetic::pick(&self.context.control, series, *is_top, *count)
             }
             MetricExpr::Filter { inner, op, value } => {
                 let value = value.as_number().unwrap_or(f64::NAN);
