@@ -182,6 +182,7 @@ struct Runs<'r, 'b> {
 
 impl Runs<'_, '_> {
     /// The code of the next run, and its length.
+    #[inline]
     fn next(&mut self) -> Result<(u32, usize), DecodeError> {
         let wrong = self.reader.value_error("a run of an unknown code, or of no row");
         let code = match self.reader.varint()? {
@@ -197,6 +198,28 @@ impl Runs<'_, '_> {
         }
         self.left -= length;
         Ok((code as u32, length))
+    }
+}
+
+impl Runs<'_, '_> {
+    /// Passes over short runs of new codes that end before so many rows, and answers how many rows they
+    /// are. Identifiers have little else.
+    fn skip_new(&mut self, rows: usize) -> Result<usize, DecodeError> {
+        let rest = self.reader.clone().bytes(self.reader.remaining())?;
+        let (pairs, _) = rest.as_chunks::<2>();
+        let most = self.distinct.saturating_sub(self.next) as usize;
+        let (mut passed, mut runs) = (0, 0);
+        for [code, length] in pairs.iter().take(most) {
+            let behind = passed + usize::from(*length);
+            if *code != 0 || *length == 0 || *length >= 0x80 || behind > rows {
+                break;
+            }
+            (passed, runs) = (behind, runs + 1);
+        }
+        self.next += runs;
+        self.left -= passed;
+        self.reader.bytes(2 * runs as usize)?;
+        Ok(passed)
     }
 }
 
@@ -224,6 +247,7 @@ fn pick_from_runs(
     let (mut code, mut behind) = (0, 0);
     for row in rows {
         while behind <= *row as usize {
+            behind += runs.skip_new(*row as usize - behind)?;
             let (of_run, length) = runs.next()?;
             (code, behind) = (of_run, behind + length);
         }

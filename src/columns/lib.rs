@@ -30,7 +30,7 @@ pub use ids::{
 };
 pub use index::{IdIndexBuilder, IdPage, IdQuery, hash_id};
 pub use interner::Interner;
-pub use numbers::{Numbers, decode_numbers, encode_numbers};
+pub use numbers::{NUMBERS_BLOCK, Numbers, decode_numbers, encode_numbers};
 pub use row_set::RowSet;
 pub use text_column::{ABSENT, IdColumn, TextColumn, TextColumnBuilder, rows_with_text};
 pub use texts::TextList;

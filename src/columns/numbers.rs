@@ -1,4 +1,4 @@
-//! Whole numbers, with pcodec, in blocks of [`BLOCK`] of which each can be read by itself.
+//! Whole numbers, with pcodec, in blocks of [`NUMBERS_BLOCK`] of which each can be read by itself.
 //!
 //! What the blocks have in common, such as the tables of the entropy coder, is written once before them.
 
@@ -9,11 +9,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// How many numbers a block holds; the last one may hold fewer.
-const BLOCK: usize = 1_024;
+pub const NUMBERS_BLOCK: usize = 1_024;
 
 /// Writes numbers; how many there are is the caller's to know.
 pub fn encode_numbers(numbers: &[u64], level: usize, writer: &mut ByteWriter) {
-    let blocks: Vec<usize> = numbers.chunks(BLOCK).map(<[u64]>::len).collect();
+    let blocks: Vec<usize> = numbers.chunks(NUMBERS_BLOCK).map(<[u64]>::len).collect();
     if blocks.is_empty() {
         return writer.prefixed(&[]);
     }
@@ -64,7 +64,8 @@ impl<'b> Numbers<'b> {
             let end = reader.offset() - start;
             Ok(end - length..end)
         };
-        let blocks = (0..count.div_ceil(BLOCK)).map(block).collect::<Result<_, DecodeError>>()?;
+        let blocks =
+            (0..count.div_ceil(NUMBERS_BLOCK)).map(block).collect::<Result<_, DecodeError>>()?;
         Ok(Self { count, bytes, blocks, decoder: Some(decoder) })
     }
 
@@ -86,15 +87,16 @@ impl<'b> Numbers<'b> {
 
     /// The places of the numbers of the block in which one is.
     pub fn block_of(&self, index: usize) -> Range<usize> {
-        let start = index / BLOCK * BLOCK;
-        start..(start + BLOCK).min(self.count)
+        let start = index / NUMBERS_BLOCK * NUMBERS_BLOCK;
+        start..(start + NUMBERS_BLOCK).min(self.count)
     }
 
     /// Appends the numbers of the block in which one is.
     pub fn block(&mut self, index: usize, into: &mut Vec<u64>) -> Result<(), DecodeError> {
         let wrong = DecodeError::Value { offset: 0, what: "not a block of numbers" };
         let (range, start) = (self.block_of(index), into.len());
-        let (Some(bytes), Some(decoder)) = (self.blocks.get(index / BLOCK), &mut self.decoder)
+        let (Some(bytes), Some(decoder)) =
+            (self.blocks.get(index / NUMBERS_BLOCK), &mut self.decoder)
         else {
             return Err(wrong);
         };
@@ -110,7 +112,9 @@ impl<'b> Numbers<'b> {
     /// Appends the numbers at rising places.
     pub fn pick(&mut self, places: &[u32], into: &mut Vec<u64>) -> Result<(), DecodeError> {
         let mut block = Vec::new();
-        for of_block in places.chunk_by(|a, b| *a as usize / BLOCK == *b as usize / BLOCK) {
+        for of_block in
+            places.chunk_by(|a, b| *a as usize / NUMBERS_BLOCK == *b as usize / NUMBERS_BLOCK)
+        {
             block.clear();
             let start = self.block_of(of_block[0] as usize).start;
             self.block(of_block[0] as usize, &mut block)?;
@@ -128,7 +132,7 @@ pub fn decode_numbers(
 ) -> Result<(), DecodeError> {
     let mut numbers = Numbers::read(reader, count)?;
     into.reserve(count);
-    (0..count).step_by(BLOCK).try_for_each(|first| numbers.block(first, into))
+    (0..count).step_by(NUMBERS_BLOCK).try_for_each(|first| numbers.block(first, into))
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ pub use lines::{
     TextReader, TextTest, WantedText,
 };
 pub use select::{
-    LineCount, LineTexts, Listing, LogField, LogRows, NO_TEXTS, Needs, Order, Piece, Scratch,
-    Select, Selection, Steps, TemplateCount, TemplateCounts, ValueLines,
+    FoundRows, LineCount, LineTexts, Listing, LogField, LogRows, NO_TEXTS, Needs, Order, Piece,
+    Scratch, Select, Selection, Steps, TemplateCount, TemplateCounts, ValueLines,
 };
 pub use store::{LogStore, StoreSettings};
 pub use tail::{Fresh, Missed, Tail};

@@ -227,7 +227,7 @@ impl Cursor {
 impl Loaded {
     fn read(group: Group, buffer: &mut PageBuffer) -> Result<Self, StoreError> {
         let mut times = Vec::new();
-        group.times()?.append_all(&mut times)?;
+        group.times().append_all(&mut times)?;
         let streams = group.head.streams_of_rows();
         let mut fields = Vec::new();
         group.each_field(None, buffer, |name, bytes| {

@@ -224,6 +224,21 @@ impl std::fmt::Debug for Scratch {
     }
 }
 
+/// Rows of a piece for which all conditions hold, of which only times are known.
+pub struct FoundRows {
+    pub piece: usize,
+    pub times: Vec<i64>,
+    /// What the store needs to read the rest of them.
+    pub rest: Box<dyn Any + Send>,
+}
+
+impl std::fmt::Debug for FoundRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { piece, times, .. } = self;
+        f.debug_struct("FoundRows").field("piece", piece).field("times", times).finish()
+    }
+}
+
 /// The store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -261,6 +276,28 @@ pub trait Selection: Send + Sync {
     ) -> Result<Rows<'s>, StorageError> {
         let _ = time;
         self.read(piece, scratch)
+    }
+
+    /// Finds the rows of a piece within a time, for a reader who then wants the lines of few of them;
+    /// `None` where the store can't tell for which rows all conditions hold.
+    fn find_within(
+        &self,
+        piece: usize,
+        time: TimeRange,
+        scratch: &mut Scratch,
+    ) -> Result<Option<FoundRows>, StorageError> {
+        let _ = (piece, time, scratch);
+        Ok(None)
+    }
+
+    /// Reads those rows of the ones that [`Self::find_within`] found that also lie within a time.
+    fn read_found<'s>(
+        &'s self,
+        found: FoundRows,
+        time: TimeRange,
+        scratch: &'s mut Scratch,
+    ) -> Result<Rows<'s>, StorageError> {
+        self.read_within(found.piece, time, scratch)
     }
 
     /// As [`Self::read`], without lines but with these of the texts in lines that were selected; `None`

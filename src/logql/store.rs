@@ -4,8 +4,8 @@ use crate::error::ParseError;
 use crate::parse::parse_log;
 use crate::pipeline::line_conditions;
 use crate::storage::{
-    Condition, Direction, FieldColumn, FieldNeeds, Needs, Piece, Rows, Scratch, Select, Selection,
-    Storage, StorageError, StreamLines, TextRows, Texts, ValueLines,
+    Condition, Direction, FieldColumn, FieldNeeds, FoundRows, Needs, Piece, Rows, Scratch, Select,
+    Selection, Storage, StorageError, StreamLines, TextRows, Texts, ValueLines,
 };
 use log_store::{LogDelete, LogStore, Order, StoreError, TextList};
 use model::{Labels, Room, TenantId, TimeRange};
@@ -201,6 +201,35 @@ impl Selection for Stored {
     ) -> Result<Rows<'s>, StorageError> {
         let scratch = scratch.buffers::<log_store::Scratch>();
         Ok(self.rows(self.selection.read_within(piece, time, scratch)?))
+    }
+
+    fn find_within(
+        &self,
+        piece: usize,
+        time: TimeRange,
+        scratch: &mut Scratch,
+    ) -> Result<Option<FoundRows>, StorageError> {
+        let scratch = scratch.buffers::<log_store::Scratch>();
+        let mut found = self.selection.find_within(piece, time, scratch)?;
+        let times = std::mem::take(&mut found.times);
+        Ok(Some(FoundRows { piece, times, rest: Box::new(found) }))
+    }
+
+    fn read_found<'s>(
+        &'s self,
+        found: FoundRows,
+        time: TimeRange,
+        scratch: &'s mut Scratch,
+    ) -> Result<Rows<'s>, StorageError> {
+        let FoundRows { piece, times, rest } = found;
+        match rest.downcast::<log_store::FoundRows>() {
+            Ok(mut found) => {
+                found.times = times;
+                let scratch = scratch.buffers::<log_store::Scratch>();
+                Ok(self.rows(self.selection.read_found(*found, time, scratch)?))
+            }
+            Err(_) => self.read_within(piece, time, scratch),
+        }
     }
 
     fn read_texts<'s>(

@@ -1,6 +1,8 @@
 //! The same answers from the store's columns as from lines in memory, which every stage has looked at.
 
-use crate::{Engine, EngineOptions, LoadedLine, MemoryLogs, Request, Storage, TenantLogs, Value};
+use crate::{
+    Direction, Engine, EngineOptions, LoadedLine, MemoryLogs, Request, Storage, TenantLogs, Value,
+};
 use engine::Intake;
 use log_store::{LogStore, StoreSettings};
 use model::{Labels, TenantId, WalPosition};
@@ -161,8 +163,47 @@ fn lines() -> impl Strategy<Value = Vec<(usize, String, Option<&'static str>)>> 
     prop::collection::vec((0..2_usize, line, field), 1..250)
 }
 
+const LINE_QUERIES: &[&str] = &[
+    r#"{app=~".+"}"#,
+    r#"{app=~".+"} |= "user""#,
+    r#"{app="a"} |= "0" != "1""#,
+    r#"{app=~".+"} |= "e" | kind="x""#,
+    r#"{app=~".+"} | color="red" |~ "u[0-9]""#,
+    r#"{app=~".+"} |= "GET" | pattern `<_>" <status> <_>` | status="404""#,
+];
+
+/// The first lines of the answers, from either end of the time.
+fn lines_of(storage: &dyn Storage, query: &str, limit: usize, direction: Direction) -> String {
+    let engine = Engine::new(EngineOptions::default());
+    let request = Request::range(query, START_NS, TIME_NS, SECOND);
+    let request = Request { limit, direction, ..request };
+    match engine.run(storage, &SimClock::new(), &request).unwrap().value {
+        Value::Streams(lines) => format!("{:?}", lines.entries),
+        value => panic!("{query} gives {value:?}"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_first_lines_are_the_same(lines in lines(), limit in 1_usize..60) {
+        let both = Both::of(&lines);
+        for is_flushed in [false, true] {
+            if is_flushed {
+                both.flush();
+            }
+            let stored = TenantLogs { store: &both.store, tenant: &both.tenant };
+            for (query, direction) in LINE_QUERIES
+                .iter()
+                .flat_map(|query| [Direction::Backward, Direction::Forward].map(|it| (query, it)))
+            {
+                let expected = lines_of(&both.memory, query, limit, direction);
+                let answer = lines_of(&stored, query, limit, direction);
+                prop_assert_eq!(answer, expected, "{} {:?}", query, direction);
+            }
+        }
+    }
 
     #[test]
     fn columns_answer_as_lines_do(lines in lines()) {

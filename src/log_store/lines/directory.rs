@@ -26,6 +26,11 @@ pub(crate) const COLUMNS_MAX: usize = 64 << 10;
 /// Columns that a search often passes over together lie together: see [`Form::page_kind`].
 pub(crate) const PAGE_KINDS: usize = 4;
 
+/// How many rows are counted at most to find the place of a row among those of its template: at least so
+/// many, and so many for each template, so that the counts before blocks stay small beside the rows.
+const BLOCK_ROWS_MIN: usize = 4_096;
+const BLOCK_ROWS_PER_TEMPLATE: usize = 8;
+
 #[derive(Debug, Default)]
 pub(crate) struct LinesDirectory {
     pub(crate) templates: TextList,
@@ -33,6 +38,9 @@ pub(crate) struct LinesDirectory {
     pub(crate) rows: Vec<u16>,
     /// How many rows each template has.
     pub(crate) counts: Vec<u32>,
+    /// The same before each block of rows, for all templates one block after the other. Not written.
+    pub(super) before: Vec<u32>,
+    pub(super) block_rows: usize,
     /// The first column of each template, and behind the last one the number of columns.
     pub(crate) firsts: Vec<u32>,
     pub(crate) columns: Vec<ColumnPlace>,
@@ -107,8 +115,7 @@ impl LinesDirectory {
     /// Counts rows and columns. A search goes from slot to slot by recursion, and takes memory for each
     /// column.
     fn count(&mut self, wrong: DecodeError) -> Result<(), DecodeError> {
-        self.counts.resize(self.templates.len(), 0);
-        self.rows.iter().for_each(|template| self.counts[*template as usize] += 1);
+        self.count_rows();
         let mut first = 0;
         for template in self.templates.iter() {
             self.firsts.push(first);
@@ -121,6 +128,27 @@ impl LinesDirectory {
         }
         self.firsts.push(first);
         Ok(())
+    }
+
+    fn count_rows(&mut self) {
+        let templates = self.templates.len();
+        self.counts.resize(templates, 0);
+        self.block_rows =
+            BLOCK_ROWS_MIN.max((templates * BLOCK_ROWS_PER_TEMPLATE).next_power_of_two());
+        for rows in self.rows.chunks(self.block_rows) {
+            self.before.extend_from_slice(&self.counts);
+            rows.iter().for_each(|template| self.counts[usize::from(*template)] += 1);
+        }
+    }
+
+    /// How many rows of its template come before a row.
+    pub(crate) fn ordinal(&self, row: usize) -> u32 {
+        let (block, template) = (row / self.block_rows, self.rows[row]);
+        let of_block = &self.rows[block * self.block_rows..row];
+        // Sums of 16 bits are quicker, and a chunk has no more rows than fit.
+        let count = |rows: &[u16]| rows.iter().map(|row| u16::from(*row == template)).sum::<u16>();
+        let within: u32 = of_block.chunks(BLOCK_ROWS_MIN).map(|rows| u32::from(count(rows))).sum();
+        self.before[block * self.templates.len() + usize::from(template)] + within
     }
 
     fn read_columns(&mut self, reader: &mut ByteReader<'_>) -> Result<(), DecodeError> {
@@ -156,7 +184,7 @@ impl LinesDirectory {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let numbers = self.counts.len() + self.firsts.len() + self.slots.len();
+        let numbers = self.counts.len() + self.before.len() + self.firsts.len() + self.slots.len();
         let filters: usize = self.filters.values().map(TextFilter::memory).sum();
         self.templates.memory()
             + filters

@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use codec::ByteReader;
 use columns::RowSet;
 use columns::TextList;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,12 +21,15 @@ pub(crate) trait ColumnPages {
 }
 
 /// The lines of one row group, as one thread reads them.
+#[derive(Debug)]
 pub(crate) struct Lines<P> {
     pub(crate) directory: Arc<LinesDirectory>,
     source: P,
     pages: [Vec<OnceCell<Vec<u8>>>; PAGE_KINDS],
     columns: Vec<OnceCell<Box<Column>>>,
     ordinals: OnceCell<Vec<u32>>,
+    /// About what pages and columns take of memory.
+    held_bytes: Cell<usize>,
 }
 
 fn cells<T>(count: usize) -> Vec<OnceCell<T>> {
@@ -39,7 +42,17 @@ impl<P: ColumnPages> Lines<P> {
     pub(crate) fn new(directory: Arc<LinesDirectory>, source: P) -> Self {
         let pages = directory.pages.map(|count| cells(count as usize));
         let columns = cells(directory.columns.len());
-        Self { directory, source, pages, columns, ordinals: OnceCell::new() }
+        let (ordinals, held_bytes) = (OnceCell::new(), Cell::new(0));
+        Self { directory, source, pages, columns, ordinals, held_bytes }
+    }
+
+    /// About what it holds in memory that reading has left there.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes.get()
+    }
+
+    fn hold(&self, bytes: usize) {
+        self.held_bytes.set(self.held_bytes.get() + bytes);
     }
 
     /// The column with this number in the row group.
@@ -50,6 +63,8 @@ impl<P: ColumnPages> Lines<P> {
         let place = self.directory.columns[index];
         let page = self.page(place.form.page_kind(place.stamp), place.page)?;
         let column = self.decode(index, page)?;
+        let rows = self.directory.counts[self.template_of_column(index)] as usize;
+        self.hold(place.length as usize + rows * size_of::<u64>());
         Ok(self.columns[index].get_or_init(|| Box::new(column)))
     }
 
@@ -98,6 +113,7 @@ impl<P: ColumnPages> Lines<P> {
             return Ok(bytes);
         }
         let bytes = self.source.column_page(kind, page)?;
+        self.hold(bytes.len());
         Ok(cell.get_or_init(|| bytes))
     }
 
@@ -109,6 +125,7 @@ impl<P: ColumnPages> Lines<P> {
     /// For each row, how many rows of its template come before it.
     pub(crate) fn ordinals(&self) -> &[u32] {
         self.ordinals.get_or_init(|| {
+            self.hold(self.directory.rows.len() * size_of::<u32>());
             let mut next = vec![0; self.directory.templates.len()];
             let ordinal = |template: &u16| {
                 let next = &mut next[*template as usize];
@@ -189,11 +206,11 @@ impl<P: ColumnPages> Lines<P> {
     /// The same for few rows: of columns that were not read before, only these rows are read.
     pub(crate) fn collect_few(&self, rows: &[u32], lines: &mut TextList) -> Result<(), StoreError> {
         let directory = &*self.directory;
-        let ordinals = self.ordinals_of(rows);
         let mut of_templates: BTreeMap<u16, TemplateRows> = BTreeMap::new();
-        for (row, ordinal) in rows.iter().zip(&ordinals) {
-            let template = directory.rows[*row as usize];
-            of_templates.entry(template).or_default().ordinals.push(*ordinal);
+        for row in rows {
+            let row = *row as usize;
+            let wanted = of_templates.entry(directory.rows[row]).or_default();
+            wanted.ordinals.push(directory.ordinal(row));
         }
         for (template, wanted) in &mut of_templates {
             for column in directory.columns_of(usize::from(*template)) {
@@ -209,8 +226,8 @@ impl<P: ColumnPages> Lines<P> {
         Ok(())
     }
 
-    /// Some texts of a column.
-    fn pick(&self, index: usize, ordinals: &[u32]) -> Result<TextList, StoreError> {
+    /// The texts of a column at rising places: quicker than reading all.
+    pub(super) fn pick(&self, index: usize, ordinals: &[u32]) -> Result<TextList, StoreError> {
         let mut texts = TextList::default();
         if let Some(column) = self.columns[index].get() {
             for ordinal in ordinals {
@@ -225,28 +242,7 @@ impl<P: ColumnPages> Lines<P> {
         Column::pick(place.form, column_bytes(page, place)?, rows, ordinals, &mut texts)?;
         Ok(texts)
     }
-
-    /// For some rows how many rows of its template come before each.
-    fn ordinals_of(&self, rows: &[u32]) -> Vec<u32> {
-        let all = &self.directory.rows;
-        if self.ordinals.get().is_some() || rows.len() > COUNTED_ROWS {
-            return rows.iter().map(|row| self.ordinals()[*row as usize]).collect();
-        }
-        let before = |row: &u32| {
-            let (rows, template) = (&all[..*row as usize], all[*row as usize]);
-            // Sums of 16 bits are quicker, and a chunk has no more rows than fit.
-            let of_chunk =
-                |rows: &[u16]| rows.iter().map(|row| u16::from(*row == template)).sum::<u16>();
-            rows.chunks(COUNTED_AT_ONCE).map(|rows| u32::from(of_chunk(rows))).sum()
-        };
-        rows.iter().map(before).collect()
-    }
 }
-
-/// For more rows it is quicker to number all rows of the row group.
-const COUNTED_ROWS: usize = 16;
-
-const COUNTED_AT_ONCE: usize = 32 << 10;
 
 /// Some rows of a template.
 #[derive(Default)]

@@ -16,6 +16,8 @@ use columns::RowSet;
 use columns::{ABSENT, TextList, UUID_LENGTH, identifier};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::{Range, RangeInclusive};
 
 /// A text that is searched for.
@@ -199,7 +201,7 @@ pub(crate) fn search<P: ColumnPages>(
     }
 }
 
-/// Where less than this share of the rows matters, their lines are put together rather than columns read.
+/// Where less than this share of the rows matters, only these are read of each column.
 const FEW_SHARE: usize = 64;
 
 /// The rows of few whose lines hold the text.
@@ -209,19 +211,51 @@ fn search_few<P: ColumnPages>(
     among: &RowSet,
     verdicts: &[Verdict],
 ) -> Result<RowSet, StoreError> {
-    let (mut found, mut open) = (RowSet::none(among.rows()), Vec::new());
+    let (mut found, mut open) = (RowSet::none(among.rows()), BTreeMap::<u16, Vec<u32>>::new());
     for row in among.iter() {
-        match verdicts[usize::from(lines.directory.rows[row])] {
+        let template = lines.directory.rows[row];
+        match verdicts[usize::from(template)] {
             Verdict::All => found.insert(row),
             Verdict::None => {}
-            Verdict::Depends(_) => open.push(row as u32),
+            Verdict::Depends(_) => open.entry(template).or_default().push(row as u32),
         }
     }
-    let mut texts = TextList::default();
-    lines.collect_few(&open, &mut texts)?;
-    let holding = open.iter().zip(texts.iter()).filter(|(_, line)| needle.is_in(line));
-    holding.for_each(|(row, _)| found.insert(*row as usize));
+    for (template, rows) in open {
+        let template = usize::from(template);
+        let Verdict::Depends(places) = &verdicts[template] else { continue };
+        let holding = few_of_template(lines, template, (needle, places), &rows)?;
+        holding.iter().for_each(|at| found.insert(rows[at] as usize));
+    }
     Ok(found)
+}
+
+/// The places, among these rows of a template, of those that hold the needle.
+fn few_of_template<P: ColumnPages>(
+    lines: &Lines<P>,
+    template: usize,
+    (needle, places): (&Needle, &Places),
+    rows: &[u32],
+) -> Result<RowSet, StoreError> {
+    if places.is_cut {
+        let mut texts = TextList::default();
+        lines.collect_few(rows, &mut texts)?;
+        return Ok(RowSet::of(rows.len(), |at| needle.is_in(texts.get(at))));
+    }
+    let ordinals: Vec<u32> =
+        rows.iter().map(|row| lines.directory.ordinal(*row as usize)).collect();
+    let first = lines.directory.columns_of(template).start;
+    let mut picked: BTreeMap<usize, TextList> = BTreeMap::new();
+    at_any_place(places, rows.len(), |test| {
+        let column = first + test.slot;
+        if rules_out(lines, column, test, needle)? {
+            return Ok(RowSet::none(rows.len()));
+        }
+        let texts = match picked.entry(column) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(lines.pick(column, &ordinals)?),
+        };
+        Ok(passing_texts(texts, test, needle))
+    })
 }
 
 /// What a template tells about its lines.
@@ -365,9 +399,8 @@ fn rows_of_template<P: ColumnPages>(
     let directory = &*lines.directory;
     let columns = directory.columns_of(template);
     let rows = directory.counts[template] as usize;
-    let mut found = RowSet::none(rows);
     if places.is_cut {
-        let mut line = Vec::new();
+        let (mut line, mut found) = (Vec::new(), RowSet::none(rows));
         for ordinal in 0..rows {
             line.clear();
             lines.append_of(template, ordinal, &mut line)?;
@@ -377,26 +410,34 @@ fn rows_of_template<P: ColumnPages>(
         }
         return Ok(Found::of(found));
     }
+    let found = at_any_place(places, rows, |test| {
+        let column = columns.start + test.slot;
+        match rules_out(lines, column, test, needle)? {
+            true => Ok(RowSet::none(rows)),
+            false => Ok(passing(lines.column(column)?, rows, test, needle)),
+        }
+    })?;
+    Ok(Found::of(found))
+}
+
+/// The rows, of so many, for which all tests of one of the places hold.
+fn at_any_place(
+    places: &Places,
+    rows: usize,
+    mut passing: impl FnMut(&SlotTest) -> Result<RowSet, StoreError>,
+) -> Result<RowSet, StoreError> {
+    let mut found = RowSet::none(rows);
     for tests in &places.any_of {
-        let mut all: Option<RowSet> = None;
+        let mut all = RowSet::all(rows);
         for test in tests {
-            if all.as_ref().is_some_and(RowSet::is_empty) {
+            if all.is_empty() {
                 break;
             }
-            let passed = match rules_out(lines, columns.start + test.slot, test, needle)? {
-                true => RowSet::none(rows),
-                false => passing(lines.column(columns.start + test.slot)?, rows, test, needle),
-            };
-            all = Some(match all {
-                Some(before) => before.and(&passed),
-                None => passed,
-            });
+            all = all.and(&passing(test)?);
         }
-        if let Some(all) = all {
-            found = found.or(&all);
-        }
+        found = found.or(&all);
     }
-    Ok(Found::of(found))
+    Ok(found)
 }
 
 /// Whether a piece would have to be a whole text of a column, and the filter of the column, or the index

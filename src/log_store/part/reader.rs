@@ -174,9 +174,9 @@ impl Group {
     }
 
     /// The times of the rows, which are read when they are needed.
-    pub(crate) fn times(&self) -> Result<Times, StoreError> {
+    pub(crate) fn times(&self) -> Times {
         let range = self.part.index.groups[self.number as usize].time;
-        Times::new(self.part.part.page(self.head.times)?, self.rows(), range)
+        Times::new((&self.part.part, self.head.times), self.rows(), range)
     }
 
     /// Fills `column` with the field; false if no line here has it.

@@ -6,9 +6,11 @@ use super::GroupHead;
 use super::group::Run;
 use crate::error::StoreError;
 use codec::{ByteReader, ByteWriter, DecodeError};
-use columns::{Effort, Numbers, encode_numbers};
+use columns::{Effort, NUMBERS_BLOCK, Numbers, encode_numbers};
 use model::TimeRange;
+use parts::Part;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The lengths of ticks. Their numbers stand in files.
 const TICKS_NS: [i64; 2] = [60_000_000_000, 10_000_000_000];
@@ -99,53 +101,75 @@ pub(super) fn encode_times(times: &[i64], effort: Effort, writer: &mut ByteWrite
     encode_numbers(&numbers, effort.number_level(), writer);
 }
 
-/// The times of a row group.
+/// The times of a row group. Their page is read when the first of them is asked for.
 #[derive(Debug)]
 pub(crate) struct Times {
-    numbers: Numbers<'static>,
+    page: TimesPage,
+    rows: usize,
+    /// All of them are within this.
+    range: TimeRange,
     /// Those that were read, by block; the others are empty.
     blocks: Vec<Vec<i64>>,
-    block_rows: usize,
-    range: TimeRange,
     buffer: Vec<u64>,
 }
 
+#[derive(Debug)]
+enum TimesPage {
+    Unread(Arc<Part>, u32),
+    Read(Box<Numbers<'static>>),
+}
+
 impl Times {
-    /// `page` holds the times of so many rows, all of them within a range.
-    pub(super) fn new(page: Vec<u8>, rows: usize, range: TimeRange) -> Result<Self, StoreError> {
-        let numbers = Numbers::of_bytes(page, rows)?;
-        let block_rows = numbers.block_of(0).len().max(1);
-        let blocks = vec![Vec::new(); rows.div_ceil(block_rows)];
-        Ok(Self { numbers, blocks, block_rows, range, buffer: Vec::new() })
+    /// A page of a part holds the times of so many rows, all of them within a range.
+    pub(super) fn new((part, page): (&Arc<Part>, u32), rows: usize, range: TimeRange) -> Self {
+        Self::of_page(TimesPage::Unread(Arc::clone(part), page), rows, range)
+    }
+
+    fn of_page(page: TimesPage, rows: usize, range: TimeRange) -> Self {
+        let blocks = vec![Vec::new(); rows.div_ceil(NUMBERS_BLOCK)];
+        Self { page, rows, range, blocks, buffer: Vec::new() }
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.numbers.len()
+        self.rows
+    }
+
+    fn numbers(&mut self) -> Result<&mut Numbers<'static>, StoreError> {
+        if let TimesPage::Unread(part, page) = &self.page {
+            let numbers = Numbers::of_bytes(part.page(*page)?, self.rows)?;
+            self.page = TimesPage::Read(Box::new(numbers));
+        }
+        match &mut self.page {
+            TimesPage::Read(numbers) => Ok(numbers),
+            TimesPage::Unread(..) => unreachable!("it was read above"),
+        }
     }
 
     fn block(&mut self, row: usize) -> Result<&[i64], StoreError> {
         let wrong = DecodeError::Value { offset: 0, what: "times outside those of the row group" };
-        let block = self.blocks.get_mut(row / self.block_rows).ok_or(wrong)?;
-        if block.is_empty() {
-            self.buffer.clear();
-            self.numbers.block(row, &mut self.buffer)?;
-            block.extend(self.buffer.iter().map(|number| *number as i64));
+        let index = row / NUMBERS_BLOCK;
+        if self.blocks.get(index).ok_or(wrong)?.is_empty() {
+            let mut numbers = std::mem::take(&mut self.buffer);
+            numbers.clear();
+            self.numbers()?.block(row, &mut numbers)?;
+            let block: Vec<i64> = numbers.iter().map(|number| *number as i64).collect();
             // Lines are looked for, and merged, by the time of their row group.
             if !block.iter().all(|time| self.range.contains(*time)) {
                 return Err(wrong.into());
             }
+            (self.blocks[index], self.buffer) = (block, numbers);
         }
-        Ok(block)
+        Ok(&self.blocks[index])
     }
 
     pub(crate) fn at(&mut self, row: usize) -> Result<i64, StoreError> {
-        let within = row % self.block_rows;
+        let within = row % NUMBERS_BLOCK;
         Ok(self.block(row)?[within])
     }
 
     /// Appends the times of all rows.
     pub(crate) fn append_all(&mut self, into: &mut Vec<i64>) -> Result<(), StoreError> {
-        for row in (0..self.rows()).step_by(self.block_rows) {
+        for row in (0..self.rows()).step_by(NUMBERS_BLOCK) {
             into.extend_from_slice(self.block(row)?);
         }
         Ok(())
@@ -232,6 +256,11 @@ mod tests {
 
     const MINUTE_NS: i64 = TICKS_NS[0];
 
+    fn read(bytes: Vec<u8>, rows: usize, range: TimeRange) -> Result<Times, DecodeError> {
+        let page = TimesPage::Read(Box::new(Numbers::of_bytes(bytes, rows)?));
+        Ok(Times::of_page(page, rows, range))
+    }
+
     proptest! {
         #[test]
         fn rows_are_found_by_their_times(
@@ -247,7 +276,7 @@ mod tests {
             let mut writer = ByteWriter::default();
             encode_times(&times, Effort::Merge, &mut writer);
             let range = TimeUnit::Nanos.between(times[0], time);
-            let read = || Times::new(writer.bytes.clone(), times.len(), range).unwrap();
+            let read = || read(writer.bytes.clone(), times.len(), range).unwrap();
             let mut all = Vec::new();
             read().append_all(&mut all).unwrap();
             prop_assert_eq!(&all, &times);
@@ -262,7 +291,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_times_or_an_error(bytes: Vec<u8>, rows in 1usize..300, row in 0usize..400) {
-            if let Ok(mut times) = Times::new(bytes, rows, TimeUnit::Nanos.everything()) {
+            if let Ok(mut times) = read(bytes, rows, TimeUnit::Nanos.everything()) {
                 let _ = times.at(row);
             }
         }

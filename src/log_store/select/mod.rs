@@ -1,11 +1,12 @@
 //! Reading: which streams match, and the lines of each piece.
 //!
-//! Lives here: the selection and its pieces. `read`: the rows of one piece. `count` and `templates`: how
-//! many lines a piece has, where lines themselves don't matter. `recorded`: what is known of a piece
-//! without reading it. `listing`: which streams there are.
+//! Lives here: the selection and its pieces. `read`: the rows of one piece; `found`: the same in two steps.
+//! `count` and `templates`: how many lines a piece has, where lines themselves don't matter. `recorded`: what
+//! is known of a piece without reading it. `listing`: which streams there are.
 //! A selection is a view of one moment: it holds blocks and row groups, which never change.
 
 mod count;
+mod found;
 mod listing;
 mod read;
 mod recorded;
@@ -29,6 +30,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use count::{LineCount, Steps};
+pub use found::FoundRows;
 pub use listing::Listing;
 pub(crate) use listing::streams;
 pub(crate) use read::deleted_rows;

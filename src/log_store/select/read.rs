@@ -17,7 +17,7 @@ use parts::PageBuffer;
 /// The buffers of a reading thread, reused from piece to piece.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    times: Vec<i64>,
+    pub(super) times: Vec<i64>,
     streams: Vec<u32>,
     lines: TextList,
     texts: Vec<FoundTexts>,
@@ -57,7 +57,7 @@ const FEW_SHARE: usize = 16;
 
 /// What is read of rows beside times, streams and fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content<'w> {
+pub(super) enum Content<'w> {
     /// Their lines, where they are needed.
     Lines,
     /// These of the texts that are found in lines.
@@ -65,6 +65,7 @@ enum Content<'w> {
 }
 
 /// The rows of a row group that were selected.
+#[derive(Debug)]
 pub(super) struct GroupRows {
     pub(super) rows: RowSet,
     pub(super) times: Times,
@@ -73,7 +74,7 @@ pub(super) struct GroupRows {
 }
 
 impl Scratch {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.times.clear();
         self.streams.clear();
         self.lines.clear();
@@ -81,7 +82,7 @@ impl Scratch {
         self.used = 0;
     }
 
-    fn rows(&self) -> LogRows<'_> {
+    pub(super) fn rows(&self) -> LogRows<'_> {
         LogRows {
             times: &self.times,
             streams: &self.streams,
@@ -151,7 +152,9 @@ impl Selection {
         let source = &self.sources[source as usize];
         match &source.from {
             Origin::Head(blocks) => {
-                self.read_block(source, &blocks[index as usize], (time, content), scratch);
+                let block = &blocks[index as usize];
+                let rows = self.rows_of_block(source, block, time);
+                self.collect_block(source, block, &rows, content, scratch);
             }
             Origin::Part(part) => {
                 let read = self.read_group(source, (part, index), (time, content), scratch);
@@ -166,17 +169,27 @@ impl Selection {
 
     // ── blocks of heads ──
 
-    fn read_block(
+    pub(super) fn rows_of_block(
         &self,
         source: &Source,
         block: &Block,
-        (time, content): (TimeRange, Content<'_>),
-        scratch: &mut Scratch,
-    ) {
+        time: TimeRange,
+    ) -> Vec<usize> {
         let is_wanted =
             |row: &usize| time.contains(block.rows.times[*row]) && self.holds(source, block, *row);
-        let wanted: Vec<usize> = (0..block.rows.len()).filter(is_wanted).collect();
-        for row in &wanted {
+        (0..block.rows.len()).filter(is_wanted).collect()
+    }
+
+    /// Puts the columns of the wanted rows into the buffers.
+    pub(super) fn collect_block(
+        &self,
+        source: &Source,
+        block: &Block,
+        wanted: &[usize],
+        content: Content<'_>,
+        scratch: &mut Scratch,
+    ) {
+        for row in wanted {
             let stream = source.streams[block.rows.streams[*row] as usize].unwrap_or_default();
             scratch.streams.push(stream);
             scratch.times.push(block.rows.times[*row]);
@@ -190,7 +203,7 @@ impl Selection {
             scratch.texts.extend(texts.map(|text| find_in(lines(), text)));
         }
         if self.needs.fields.as_ref().is_none_or(|names| !names.is_empty()) {
-            block_fields(block, &wanted, &self.needs, scratch);
+            block_fields(block, wanted, &self.needs, scratch);
         }
     }
 
@@ -217,12 +230,38 @@ impl Selection {
         (time, content): (TimeRange, Content<'_>),
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
+        let mut times = std::mem::take(&mut scratch.times);
+        let found = self.find_in_group(source, (part, index), time, &mut times, scratch);
+        scratch.times = times;
+        match found? {
+            Some((group, GroupRows { rows, lines, .. })) => {
+                self.collect(source, &group, (&rows, lines), content, scratch)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The rows of a row group that were selected and lie within a time, and their times.
+    pub(super) fn find_in_group(
+        &self,
+        source: &Source,
+        (part, index): (&LogPart, u32),
+        time: TimeRange,
+        times: &mut Vec<i64>,
+        scratch: &mut Scratch,
+    ) -> Result<Option<(Group, GroupRows)>, StoreError> {
         let group = part.group(index)?;
         let found = self.rows_of_group(source, part, (&group, index), time, scratch)?;
-        let Some(found) = found else {
-            return Ok(());
-        };
-        self.collect(source, &group, (found, content), scratch)
+        let Some(mut found) = found else { return Ok(None) };
+        match found.rows.len() == group.rows() {
+            true => found.times.append_all(times)?,
+            false => {
+                for row in found.rows.iter() {
+                    times.push(found.times.at(row)?);
+                }
+            }
+        }
+        Ok(Some((group, found)))
     }
 
     /// The rows of a row group that were selected and lie within a time; `None` if there are none.
@@ -235,7 +274,7 @@ impl Selection {
         scratch: &mut Scratch,
     ) -> Result<Option<GroupRows>, StoreError> {
         let info = &part.index.groups[index as usize];
-        let mut times = group.times()?;
+        let mut times = group.times();
         let mut rows = wanted_runs(source, group);
         if !time.covers(info.time) && !rows.is_empty() {
             rows = rows.and(&rows_within(group, &mut times, time)?);
@@ -307,25 +346,17 @@ impl Selection {
         Ok(rows)
     }
 
-    /// Puts the columns of the wanted rows into the buffers.
-    fn collect(
+    /// Puts the columns of the wanted rows, but for their times, into the buffers.
+    pub(super) fn collect(
         &self,
         source: &Source,
         group: &Group,
-        (found, content): (GroupRows, Content<'_>),
+        (rows, lines): (&RowSet, Option<Lines<Group>>),
+        content: Content<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), StoreError> {
-        let GroupRows { rows, mut times, lines } = found;
         let is_all = rows.len() == group.rows();
-        push_streams(source, group, &rows, &mut scratch.streams);
-        match is_all {
-            true => times.append_all(&mut scratch.times)?,
-            false => {
-                for row in rows.iter() {
-                    scratch.times.push(times.at(row)?);
-                }
-            }
-        }
+        push_streams(source, group, rows, &mut scratch.streams);
         let few: Option<Vec<u32>> = (rows.len() < group.rows() / FEW_SHARE)
             .then(|| rows.iter().map(|row| row as u32).collect());
         match (lines, content) {
@@ -335,7 +366,7 @@ impl Selection {
             },
             (Some(lines), Content::Texts(which)) => {
                 for text in which {
-                    scratch.texts.push(find(&lines, &self.texts.found[*text], &rows)?);
+                    scratch.texts.push(find(&lines, &self.texts.found[*text], rows)?);
                 }
             }
             _ => {}
@@ -463,7 +494,7 @@ pub(super) fn read_field(
 }
 
 /// The times that two ranges have in common; `None` if there are none.
-fn common(one: TimeRange, other: TimeRange) -> Option<TimeRange> {
+pub(super) fn common(one: TimeRange, other: TimeRange) -> Option<TimeRange> {
     one.unit().range(one.min.max(other.min), one.max.min(other.max))
 }
 

@@ -2,9 +2,11 @@
 //!
 //! 1. The time is read slice by slice (`slices`), and of each slice the pieces in order of time, in turns,
 //!    each turn by all threads.
-//! 2. The rows of a piece that the conditions leave go through the stages in order of time, until the
+//! 2. Where no stage can drop a line, rows are found first by all pieces of a turn. Their times tell which
+//!    of them can be in the answer, and nothing is read of the others.
+//! 3. The rows of a piece that the conditions leave go through the stages in order of time, until the
 //!    limit is reached or the rest is beyond the worst line that is kept.
-//! 3. Reading ends when there are enough lines and nothing that is left can hold a better one.
+//! 4. Reading ends when there are enough lines and nothing that is left can hold a better one.
 
 use super::pieces::{ROWS_PER_CHECK, Reading, add_fields};
 use super::slices::{Slice, Slices};
@@ -14,12 +16,12 @@ use crate::extract::Buffers;
 use crate::pipeline::conditions::Picked;
 use crate::pipeline::labels::LineLabels;
 use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
-use crate::storage::{Direction, Piece, Rows, Scratch};
+use crate::storage::{Direction, FoundRows, Piece, Rows, Scratch};
 use crate::value::{EntryLabels, LogEntry, LogLines, Statistics};
-use model::{Labels, TimeRange};
+use model::{Labels, TimeRange, TimeUnit};
 use query::{Portions, Weight};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) fn run(context: &Context<'_>, log: &LogExpr, request: &Request<'_>) -> Result<LogLines> {
     let direction = request.direction;
@@ -139,10 +141,16 @@ impl Turns<'_> {
             if is_over {
                 break;
             }
+            // Of rare lines few are beyond the bound, and most pieces have none.
+            let (time, found) = match reading.finds() && !is_rare {
+                true => self.find(context, reading, turn, bound)?,
+                false => (slice.time, Found::default()),
+            };
             let worker = || Worker::new(direction, limit, bound);
             let is_known = &*self.read;
             let read = |worker: &mut Worker, scratch: &mut Scratch, piece: usize| {
-                worker.piece(bounds, reading, scratch, (piece, is_known[piece]), slice.time)
+                let rows = found.get(&piece).and_then(take);
+                worker.piece(bounds, reading, scratch, (piece, is_known[piece], rows), time)
             };
             for worker in reading.for_each(context, turn, worker, read)? {
                 context.statistics.borrow_mut().add(&worker.statistics);
@@ -155,6 +163,56 @@ impl Turns<'_> {
         }
         Ok(())
     }
+
+    /// Finds the rows of some pieces. Answers them, and the time in which those lie that can be in the
+    /// answer.
+    fn find(
+        &self,
+        context: &Context<'_>,
+        reading: &Reading<'_>,
+        pieces: &[usize],
+        bound: Option<i64>,
+    ) -> Result<(TimeRange, Found)> {
+        let direction = self.direction;
+        let time = reach(direction, self.slice.time, bound);
+        let find = |all: &mut Vec<FoundRows>, scratch: &mut Scratch, piece: usize| {
+            all.extend(reading.selection.find_within(piece, time, scratch)?);
+            Ok(())
+        };
+        let found = reading.for_each(context, pieces, Vec::new, find)?;
+        let found: Vec<FoundRows> = found.into_iter().flatten().collect();
+        let times = found.iter().flat_map(|found| &found.times).copied();
+        let times = times.chain(self.best.iter().map(|best| best.place.0)).collect();
+        let time = reach(direction, time, worst_of(direction, times, self.limit));
+        let by_piece = |found: FoundRows| (found.piece, Mutex::new(Some(found)));
+        Ok((time, found.into_iter().map(by_piece).collect()))
+    }
+}
+
+/// The rows that were found, by piece. A thread takes those that it reads.
+type Found = BTreeMap<usize, Mutex<Option<FoundRows>>>;
+
+fn take(found: &Mutex<Option<FoundRows>>) -> Option<FoundRows> {
+    found.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The worst of the best times, where there are more than so many.
+fn worst_of(direction: Direction, mut times: Vec<i64>, limit: usize) -> Option<i64> {
+    let last = limit.checked_sub(1).filter(|_| times.len() > limit)?;
+    let (_, worst, _) = times.select_nth_unstable_by(last, |left, right| match direction {
+        Direction::Backward => right.cmp(left),
+        Direction::Forward => left.cmp(right),
+    });
+    Some(*worst)
+}
+
+/// What of a time is not beyond the worst one that is of use; all of it where all is beyond.
+fn reach(direction: Direction, time: TimeRange, worst: Option<i64>) -> TimeRange {
+    let within = worst.and_then(|worst| match direction {
+        Direction::Backward => TimeUnit::Nanos.range(worst.max(time.min), time.max),
+        Direction::Forward => TimeUnit::Nanos.range(time.min, worst.min(time.max)),
+    });
+    within.unwrap_or(time)
 }
 
 /// What the lines take of memory, and labels, which count for each line that has them.
@@ -189,13 +247,19 @@ impl Worker {
         bounds: Bounds<'_>,
         reading: &Reading<'_>,
         scratch: &mut Scratch,
-        (piece, is_known): (usize, bool),
+        (piece, is_known, found): (usize, bool, Option<FoundRows>),
         time: TimeRange,
     ) -> Result<()> {
         let mut statistics = Statistics::default();
-        reading.piece_within((piece, time), scratch, &mut statistics, |rows, picked| {
+        let visit = |rows: &Rows<'_>, picked: &Picked| {
             self.rows(bounds, reading, (piece, rows), picked, time)
-        })?;
+        };
+        match found {
+            Some(found) => {
+                reading.piece_found((found, time), scratch, &mut statistics, visit)?;
+            }
+            None => reading.piece_within((piece, time), scratch, &mut statistics, visit)?,
+        }
         if is_known {
             // A piece counts once, however many slices read some of it.
             (statistics.lines, statistics.bytes) = (0, 0);

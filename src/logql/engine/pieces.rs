@@ -5,7 +5,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::conditions::Picked;
 use crate::pipeline::labels::LineLabels;
 use crate::pipeline::texts::TextPlan;
-use crate::storage::{ABSENT, Direction, FieldColumn, Rows, Scratch, Select, Selection};
+use crate::storage::{ABSENT, Direction, FieldColumn, FoundRows, Rows, Scratch, Select, Selection};
 use crate::value::Statistics;
 use model::{Matcher, TimeRange, TimeUnit};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,6 +80,24 @@ impl<'a> Reading<'a> {
         visit: impl FnOnce(&Rows<'_>, &Picked) -> Result<R>,
     ) -> Result<R> {
         let rows = self.selection.read_within(piece, time, scratch)?;
+        self.visit(piece, &rows, statistics, visit)
+    }
+
+    /// Whether the store can say which rows come through, before it reads more than their times.
+    pub(super) fn finds(&self) -> bool {
+        self.pipeline.is_columnar() && self.passing.iter().all(|passes| *passes)
+    }
+
+    /// The same for those rows within a time that were found.
+    pub(super) fn piece_found<R>(
+        &self,
+        (found, time): (FoundRows, TimeRange),
+        scratch: &mut Scratch,
+        statistics: &mut Statistics,
+        visit: impl FnOnce(&Rows<'_>, &Picked) -> Result<R>,
+    ) -> Result<R> {
+        let piece = found.piece;
+        let rows = self.selection.read_found(found, time, scratch)?;
         self.visit(piece, &rows, statistics, visit)
     }
 

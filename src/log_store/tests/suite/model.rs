@@ -183,10 +183,18 @@ fn check_piece(selection: &Selection, piece: usize, scratch: &mut Scratch) {
     for (start, end) in [(0, 0), (0, lines.len() / 2), (lines.len() / 3, lines.len().max(1) - 1)] {
         let (Some(start), Some(end)) = (lines.get(start), lines.get(end)) else { continue };
         let time = TimeUnit::Nanos.between(start.0, end.0);
-        let rows = selection.read_within(piece, time, scratch).unwrap();
-        let found: Vec<(i64, &[u8])> = rows.times.iter().copied().zip(rows.lines.iter()).collect();
         let inside = lines.iter().filter(|line| time.contains(line.0));
-        assert_eq!(found, inside.map(|line| (line.0, &line.1[..])).collect::<Vec<_>>());
+        let inside: Vec<(i64, &[u8])> = inside.map(|line| (line.0, &line.1[..])).collect();
+        let rows = selection.read_within(piece, time, scratch).unwrap();
+        let read: Vec<(i64, &[u8])> = rows.times.iter().copied().zip(rows.lines.iter()).collect();
+        assert_eq!(read, inside);
+        let fields = format!("{:?}", rows.fields);
+        let everything = TimeUnit::Nanos.everything();
+        let found = selection.find_within(piece, everything, scratch).unwrap();
+        assert_eq!(found.times, lines.iter().map(|line| line.0).collect::<Vec<_>>());
+        let rows = selection.read_found(found, time, scratch).unwrap();
+        let read: Vec<(i64, &[u8])> = rows.times.iter().copied().zip(rows.lines.iter()).collect();
+        assert_eq!((read, format!("{:?}", rows.fields)), (inside, fields));
     }
     if let Some(known) = selection.lines_with_values(piece, "level", scratch).unwrap() {
         let values = known.values.iter().map(|value| Some(value.to_vec()));
