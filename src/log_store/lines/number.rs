@@ -249,13 +249,15 @@ fn common_ends(texts: &TextList) -> (usize, usize) {
 fn append_digits(mut number: u64, length: usize, line: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
-    loop {
+    let digit = |number: u64| b'0' + (number % 10) as u8;
+    while number >= 10 {
+        // The two don't wait for each other, as one after the other would.
+        (digits[at - 1], digits[at - 2]) = (digit(number), digit(number / 10));
+        (at, number) = (at - 2, number / 100);
+    }
+    if number > 0 || at == digits.len() {
         at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+        digits[at] = digit(number);
     }
     line.extend_from_slice(&digits[at.min(digits.len() - length)..]);
 }

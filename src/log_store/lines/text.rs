@@ -164,7 +164,8 @@ pub(crate) fn find<P: ColumnPages>(
     rows: &RowSet,
 ) -> Result<FoundTexts, StoreError> {
     let templates = lines.directory.templates.len();
-    let mut finder = Finder { lines, reader: wanted.text.reader(), values: Values::of(wanted) };
+    let (values, met) = (Values::of(wanted), MetNumbers::of_rows(rows.len()));
+    let mut finder = Finder { lines, reader: wanted.text.reader(), values, met };
     let mut of_templates: Vec<Option<OfTemplate<'_>>> = Vec::new();
     of_templates.resize_with(templates, || None);
     let ordinals = lines.ordinals();
@@ -254,7 +255,10 @@ impl Values {
             let before = found.texts.len() as u32;
             let unlike = found.codes.iter_mut().filter(|code| (UNLIKE..2 * UNLIKE).contains(*code));
             unlike.for_each(|code| *code = *code - UNLIKE + before);
-            self.unlike.iter().for_each(|text| found.texts.push(text));
+            match before {
+                0 => found.texts = self.unlike,
+                _ => self.unlike.iter().for_each(|text| found.texts.push(text)),
+            }
         }
     }
 
@@ -299,6 +303,41 @@ impl Values {
     }
 }
 
+/// Numbers that were met, with the codes of their texts: many are met again soon. Each has one place, from
+/// which a later one drives it out, so that a number that is no more there costs little.
+#[derive(Default)]
+struct MetNumbers<'l> {
+    /// What tells equal numbers apart.
+    kinds: Vec<(&'l NumberShape, Answer)>,
+    /// As many as a power of two; the kind, the number and its code.
+    places: Vec<(u32, u64, u32)>,
+}
+
+impl<'l> MetNumbers<'l> {
+    const PLACES_MAX: usize = 16 << 10;
+    const FREE: u32 = u32::MAX;
+
+    fn of_rows(rows: usize) -> Self {
+        let places = rows.next_power_of_two().min(Self::PLACES_MAX);
+        Self { kinds: Vec::new(), places: vec![(Self::FREE, 0, 0); places] }
+    }
+
+    fn kind(&mut self, shape: &'l NumberShape, answer: Answer) -> u32 {
+        let known = self.kinds.iter().position(|kind| *kind == (shape, answer));
+        known.unwrap_or_else(|| {
+            self.kinds.push((shape, answer));
+            self.kinds.len() - 1
+        }) as u32
+    }
+
+    #[inline]
+    fn place(&mut self, number: u64) -> &mut (u32, u64, u32) {
+        let hash = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let mask = self.places.len() - 1;
+        &mut self.places[hash as usize & mask]
+    }
+}
+
 /// How the text of a template's rows is found.
 enum OfTemplate<'l> {
     Same(u32),
@@ -315,7 +354,12 @@ enum OfTemplate<'l> {
 /// The texts of a slot, and the codes that are known for them.
 enum SlotTexts<'l> {
     Dictionary(&'l TextColumn, Vec<u32>),
-    Numbers(&'l [u64], &'l NumberShape),
+    Numbers {
+        numbers: &'l [u64],
+        shape: &'l NumberShape,
+        /// Of `MetNumbers`.
+        kind: u32,
+    },
     Texts,
 }
 
@@ -323,6 +367,7 @@ struct Finder<'l, P> {
     lines: &'l Lines<P>,
     reader: Box<dyn TextReader + 'l>,
     values: Values,
+    met: MetNumbers<'l>,
 }
 
 impl<'l, P: ColumnPages> Finder<'l, P> {
@@ -359,7 +404,9 @@ impl<'l, P: ColumnPages> Finder<'l, P> {
             Column::Dictionary(column) => {
                 SlotTexts::Dictionary(column, vec![UNKNOWN; column.values.len()])
             }
-            Column::Numbers(numbers, shape) => SlotTexts::Numbers(numbers, shape),
+            Column::Numbers(numbers, shape) => {
+                SlotTexts::Numbers { numbers, shape, kind: self.met.kind(shape, answer) }
+            }
             Column::Texts(_) | Column::Ids(_) => SlotTexts::Texts,
         };
         Ok(OfTemplate::Slot { slot, answer, texts })
@@ -405,20 +452,27 @@ impl<'l, P: ColumnPages> Finder<'l, P> {
                 }
                 Ok(*known)
             }
-            SlotTexts::Numbers(numbers, shape) if answer != Answer::Part => {
+            SlotTexts::Numbers { numbers, shape, kind } if answer != Answer::Part => {
                 let number = numbers[ordinal];
                 if let Some(code) = self.values.of_packed(number, shape) {
                     return Ok(code);
+                }
+                let met = self.met.place(number);
+                if (met.0, met.1) == (*kind, number) {
+                    return Ok(met.2);
                 }
                 let text = &mut self.values.text;
                 text.clear();
                 shape.append(number, text);
                 match self.reader.is_verbatim(answer, text) {
-                    true => Ok(self.values.of_unlike_text()),
+                    true => {
+                        *met = (*kind, number, self.values.of_unlike_text());
+                        Ok(met.2)
+                    }
                     false => self.code_of(place, answer, ordinal),
                 }
             }
-            SlotTexts::Numbers(..) | SlotTexts::Texts => self.code_of(place, answer, ordinal),
+            SlotTexts::Numbers { .. } | SlotTexts::Texts => self.code_of(place, answer, ordinal),
         }
     }
 

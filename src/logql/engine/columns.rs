@@ -206,8 +206,8 @@ pub(super) struct FieldCodes<'r> {
     /// Each with the factor of its codes in those of combinations.
     columns: Vec<(&'r FieldColumn<'r>, usize)>,
     numbers: Vec<Option<u32>>,
-    /// Series have one label, and it is a field.
-    is_alone: bool,
+    /// Where series have one label, which is a field: its values, if all are UTF-8.
+    only: Option<&'r str>,
     /// Series of different streams are different ones.
     by_stream: bool,
     stream: &'r Labels,
@@ -240,8 +240,11 @@ impl<'r> FieldCodes<'r> {
             count = count.checked_mul(column.values.len() + 1).filter(|count| *count <= most)?;
         }
         let (numbers, labels) = (vec![None; count], LineLabels::new(nothing));
-        let is_alone = matches!(recorded, Recorded::Field(_));
-        Some(Self { columns, numbers, is_alone, by_stream, stream: nothing, labels })
+        let only = match (recorded, &columns[..]) {
+            (Recorded::Field(_), [(column, 1)]) => std::str::from_utf8(column.values.bytes).ok(),
+            _ => None,
+        };
+        Some(Self { columns, numbers, only, by_stream, stream: nothing, labels })
     }
 
     /// The rows of a stream follow.
@@ -263,9 +266,8 @@ impl<'r> FieldCodes<'r> {
 
     /// The value of the label, where it is the only one that series have and can be one as it stands.
     fn only_value(&self, code: usize) -> Option<&'r str> {
-        let [(column, 1)] = self.columns[..] else { return None };
-        let is_alone = self.is_alone && code < column.values.len();
-        let value = std::str::from_utf8(column.values.get(code)).ok().filter(|_| is_alone)?;
+        let values = self.columns.first()?.0.values;
+        let value = self.only?.get(values.range(code)).filter(|_| code < values.len())?;
         (value.len() <= LABEL_LENGTH_MAX).then_some(value)
     }
 

@@ -5,6 +5,7 @@
 
 use super::keys::KeyTable;
 use crate::pipeline::labels::LineLabels;
+use codec::SecretHash;
 use model::{LabelChoice, Labels, write_label};
 use query::{Portions, QueryError, Weight};
 
@@ -52,12 +53,13 @@ pub(crate) struct SeriesTable {
 }
 
 impl SeriesTable {
-    pub(crate) fn new(grouping: &Grouping) -> Self {
+    /// Tables of one hash are merged quickest.
+    pub(crate) fn new(grouping: &Grouping, hash: SecretHash) -> Self {
         Self {
             grouping: grouping.clone(),
             choice: grouping.choice(),
             by_line: Default::default(),
-            keys: KeyTable::default(),
+            keys: KeyTable::new(hash),
             key: Vec::new(),
         }
     }
@@ -81,12 +83,13 @@ impl SeriesTable {
         key.clear();
         key.extend_from_slice(&stream.to_le_bytes());
         labels.write_key(&mut key);
-        let number = match self.by_line.0.find(&key) {
+        let place = self.by_line.0.find(&key);
+        let number = match place.number() {
             Some(known) => self.by_line.1[known] as usize,
             None => {
                 portions.take(Weight::bytes(KeyTable::weight(&key) + 2 * size_of::<u32>()))?;
                 let number = self.resolve(labels, portions, weight)?;
-                self.by_line.0.insert(&key);
+                self.by_line.0.insert(place, &key);
                 self.by_line.1.push(number as u32);
                 number
             }
@@ -146,12 +149,12 @@ impl SeriesTable {
         portions: &mut Portions<'_>,
         weight: usize,
     ) -> Result<usize, QueryError> {
-        if let Some(number) = self.keys.find(key) {
+        let place = self.keys.find(key);
+        if let Some(number) = place.number() {
             return Ok(number);
         }
-        // Labels are made of the key in the end.
-        portions.take(Weight::bytes(weight + KeyTable::weight(key) + key.len()))?;
-        Ok(self.keys.insert(key))
+        portions.take(weight_of(key, weight))?;
+        Ok(self.keys.insert(place, key))
     }
 
     pub(crate) fn labels(&self, number: usize) -> Labels {
@@ -171,6 +174,22 @@ impl SeriesTable {
         other: &Self,
         portions: &mut Portions<'_>,
     ) -> Result<Vec<usize>, QueryError> {
-        (0..other.len()).map(|number| self.of_key(other.keys.get(number), portions, 0)).collect()
+        let mut numbers = vec![0; other.len()];
+        self.keys.merge(&other.keys, |keys, number, key, place| {
+            numbers[number] = match place.number() {
+                Some(known) => known,
+                None => {
+                    portions.take(weight_of(key, 0))?;
+                    keys.insert(place, key)
+                }
+            };
+            Ok::<_, QueryError>(())
+        })?;
+        Ok(numbers)
     }
+}
+
+/// What a new series takes of memory. Labels are made of the key in the end.
+fn weight_of(key: &[u8], weight: usize) -> Weight {
+    Weight::bytes(weight + KeyTable::weight(key) + key.len())
 }

@@ -22,6 +22,7 @@ use crate::pipeline::labels::{ERROR, ERROR_DETAILS, LineLabels};
 use crate::pipeline::{LineState, Pipeline, Purpose, Wanted};
 use crate::storage::{Direction, Rows, Scratch};
 use crate::value::Statistics;
+use codec::SecretHash;
 use model::{Labels, MatchOp};
 use query::{Bitmap, Portions, Series, StepColumn, Weight};
 use std::ops::Range;
@@ -139,6 +140,8 @@ pub(super) struct Counting {
     pub(super) grouping: Grouping,
     pub(super) with_bytes: bool,
     unwraps: bool,
+    /// Of the keys of series, for all threads.
+    hash: SecretHash,
 }
 
 impl Counting {
@@ -158,7 +161,8 @@ impl Counting {
             }
         };
         let with_bytes = matches!(aggregation.op, RangeOp::Bytes | RangeOp::BytesRate);
-        Self { windows, grouping, with_bytes, unwraps: unwrap.is_some() && !is_absent }
+        let (unwraps, hash) = (unwrap.is_some() && !is_absent, SecretHash::default());
+        Self { windows, grouping, with_bytes, unwraps, hash }
     }
 
     /// The labels that tell series apart.
@@ -174,7 +178,7 @@ impl Counting {
             true => Collected::Samples(Vec::new()),
             false => Collected::Tallies(Tallies::new(self.windows.count(), self.with_bytes)),
         };
-        Gathered { table: SeriesTable::new(&self.grouping), collected }
+        Gathered { table: SeriesTable::new(&self.grouping, self.hash), collected }
     }
 
     /// What a new series takes of memory.
