@@ -5,7 +5,7 @@
 //! what is searched for.
 
 use super::directory::PAGE_KINDS;
-use super::filter::{TEXTS_MIN, TextFilter};
+use super::filter::{KNOWN_DIGITS, TEXTS_MIN, TextFilter};
 use super::letters::LetterSet;
 use super::number::NumberShape;
 use codec::{ByteReader, ByteWriter, DecodeError};
@@ -235,18 +235,22 @@ impl ColumnEncoder {
         }
     }
 
-    /// A filter of the column that was written last, where a search for one of its texts names all of it:
-    /// of numbers that have one length and more than digits.
+    /// A filter of the column that was written last, if it has numbers with a name, which are
+    /// identifiers in all but form: a search for one of its texts names all of it, or its beginning.
     pub(crate) fn filter(
         &self,
         (form, stamp): (Form, Stamp),
         texts: &TextList,
     ) -> Option<TextFilter> {
-        let is_wanted = form == Form::Numbers
-            && stamp.shortest == stamp.longest
-            && !stamp.is_digits()
-            && texts.len() >= TEXTS_MIN;
-        is_wanted.then(|| TextFilter::of(texts.iter()))
+        if form != Form::Numbers || stamp.is_digits() || texts.len() < TEXTS_MIN {
+            return None;
+        }
+        if stamp.shortest == stamp.longest {
+            return Some(TextFilter::of(texts.iter()));
+        }
+        let name = self.shape.name()?;
+        let is_long = stamp.shortest as usize >= name.len() + KNOWN_DIGITS;
+        is_long.then(|| TextFilter::of_beginnings(name, texts.iter()))
     }
 
     fn choose(&mut self, texts: &TextList, stamp: Stamp) -> Form {

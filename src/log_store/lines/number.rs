@@ -161,6 +161,13 @@ impl NumberShape {
         text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.' || around(byte))
     }
 
+    /// What stands before whole numbers, with nothing behind them, if its first byte is nowhere else in a
+    /// text.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        let is_plain = self.after.is_empty() && self.decimals == 0;
+        (is_plain && self.begins_where_it_occurs(&self.before)).then_some(&self.before[..])
+    }
+
     /// Whether a text that holds this one begins with it: because it begins with what stands before the
     /// digits, which occurs nowhere else.
     pub(crate) fn begins_where_it_occurs(&self, text: &[u8]) -> bool {

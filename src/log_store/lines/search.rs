@@ -440,8 +440,8 @@ fn at_any_place(
     Ok(found)
 }
 
-/// Whether a piece would have to be a whole text of a column, and the filter of the column, or the index
-/// of identifiers, says that it is none.
+/// Whether the filter of the column says that no text can pass, or a piece would have to be a whole text and
+/// the index of identifiers says that it is none.
 fn rules_out<P: ColumnPages>(
     lines: &Lines<P>,
     column: usize,
@@ -455,11 +455,15 @@ fn rules_out<P: ColumnPages>(
     }
     let is_whole = test.relation == Relation::Equals
         || stamp.shortest == stamp.longest && piece.len() == stamp.longest as usize;
-    if !is_whole || needle.ignore_case {
+    if needle.ignore_case {
         return Ok(false);
     }
     if let Some(filter) = lines.directory.filters.get(&(column as u32)) {
-        return Ok(!filter.may_hold(piece));
+        let may_pass = if is_whole { filter.may_be(piece) } else { filter.may_be_in(piece) };
+        return Ok(!may_pass);
+    }
+    if !is_whole {
+        return Ok(false);
     }
     match identifier(piece).filter(|_| form == Form::Ids) {
         Some(id) => Ok(!lines.may_hold_id(&id)?),

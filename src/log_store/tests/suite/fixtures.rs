@@ -20,12 +20,23 @@ fn digits(n: u64) -> u64 {
     n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ n >> 7
 }
 
+/// A number of 10 to 19 digits.
+fn block(n: u64) -> u64 {
+    1_000_000_000 + (digits(n) >> (n % 30))
+}
+
 /// A line whose slots need the form of a column with this number.
 fn text(n: u64) -> Vec<u8> {
     let any = digits(n);
     match n % 10 {
         0 => format!("request {n} took {}.{:02} ms", any % 900, any % 100),
-        1 => format!("user u{:04} from 10.0.{}.{}", any % 10_000, any % 256, any % 100),
+        1 => format!(
+            "user u{:04} from 10.0.{}.{} wrote blk_{}",
+            any % 10_000,
+            any % 256,
+            any % 100,
+            block(n)
+        ),
         2 => format!("trace {any:016x} done in {}ms", any % 5_000),
         3 => format!(
             r#"{{"level":"{}","n":{},"ok":true}}"#,
@@ -56,11 +67,14 @@ fn odd(n: u64) -> Vec<u8> {
     }
 }
 
+/// Of each flush: so many that columns of merged parts have filters.
+const LINES: u64 = 1_300;
+
 fn lines(flush: u64) -> Vec<Line> {
     let line = |n: u64| {
         let time =
-            TODAY_NS + (flush * 700 + n) as i64 * 1_000_003 - i64::from(n % 50 == 7) * 60_000_000;
-        let line = Line::new((n % 5) as u32, time, text(flush * 1_000 + n))
+            TODAY_NS + (flush * LINES + n) as i64 * 1_000_003 - i64::from(n % 50 == 7) * 60_000_000;
+        let line = Line::new((n % 5) as u32, time, text(flush * LINES + n))
             .with("level", ["info", "warn", "error"][n as usize % 7 / 3])
             .with("trace_id", &format!("{:032x}", u128::from(digits(n / 3)) << 40 | 7));
         match n % 100 {
@@ -70,7 +84,7 @@ fn lines(flush: u64) -> Vec<Line> {
             _ => line,
         }
     };
-    (0..700).map(line).collect()
+    (0..LINES).map(line).collect()
 }
 
 fn expected() -> Vec<Line> {
@@ -139,11 +153,13 @@ fn fixtures_of_version_1_are_read() {
     let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
     assert_eq!(world.store.parts(&world.tenant).len(), 3, "two days, and a flushed part");
     let id = &lines(0)[30].fields["trace_id"];
+    let block = &format!("blk_{}", block(31))[..13];
     for state in ["unchanged", "merged"] {
         assert!(read(&world, &Wanted::all()) == expected(), "{state}: other lines");
         for (wanted, holds) in [
             (Wanted::all().containing("u0"), find(b"u0")),
             (Wanted::all().containing("완료"), find("완료".as_bytes())),
+            (Wanted::all().containing(block), find(block.as_bytes())),
             (Wanted::all().containing("once c"), find(b"once c")),
         ] {
             let found: Vec<Line> = expected().into_iter().filter(|l| holds(&l.text)).collect();
@@ -158,6 +174,6 @@ fn fixtures_of_version_1_are_read() {
     }
 }
 
-fn find(text: &[u8]) -> impl Fn(&[u8]) -> bool {
+fn find(text: &[u8]) -> impl Fn(&[u8]) -> bool + '_ {
     move |line| line.windows(text.len()).any(|piece| piece == text)
 }
