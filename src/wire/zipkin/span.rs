@@ -5,9 +5,12 @@
 //!    trace state.
 //! 3. Addresses become `net.host.…` and `net.peer.…`, the remote service `peer.service`; all other tags
 //!    are attributes.
-//! 4. A span without a time begins with its first annotation, or else now.
+//! 4. Annotations are events.
+//! 5. A span without a time begins with its first annotation, or else now.
 
-use crate::decoding::{Decoding, Result};
+use super::json::scalar;
+use crate::decoding::{DecodeError, Decoding, Result};
+use crate::json::{JsonKind, JsonReader, JsonText};
 use crate::otlp::{AnyValue, Attribute};
 use crate::span_parts::{SpanParts, SpanWriter, kind_of_name};
 use crate::span_sink::{EventRef, SpanSink};
@@ -78,7 +81,12 @@ impl<'a, 'r, 's, S: SpanSink + ?Sized> Spans<'a, 'r, 's, S> {
     pub(super) fn annotation(&mut self, time_us: u64, value: Cow<'a, str>) -> Result<()> {
         self.around.annotated(time_us);
         let time_ns = nanoseconds(time_us);
-        let event = EventRef { time_ns, name: value, ..EventRef::default() };
+        let mut attributes = self.parts.list();
+        let name = match named(&value, &mut attributes, &mut self.decoding)? {
+            Some(name) => Cow::Owned(name),
+            None => value,
+        };
+        let event = EventRef { time_ns, name, attributes, ..EventRef::default() };
         self.decoding.append(&mut self.parts.events, event)
     }
 
@@ -149,6 +157,66 @@ fn times(parts: &mut SpanParts<'_>, around: &Around<'_>, now_ns: u64) {
         0 => end_ns,
         duration_us => start_ns.saturating_add(nanoseconds(duration_us)),
     };
+}
+
+/// OpenTelemetry's exporters write an event with attributes as JSON: `{"name": {"key": 5}}`. Answers its
+/// name; `None` for any other text.
+fn named(
+    text: &str,
+    attributes: &mut Vec<Attribute<'_>>,
+    decoding: &mut Decoding<'_>,
+) -> Result<Option<String>> {
+    if !text.starts_with('{') {
+        return Ok(None);
+    }
+    let mut reader = JsonReader::new(text.as_bytes());
+    let mut name = None;
+    let mut read = || -> Result<()> {
+        reader.object(|reader, key| {
+            if name.is_some() || reader.kind()? != JsonKind::Object {
+                return Err(reader.error("the attributes of one event").into());
+            }
+            name = Some(decoding.json_text(key)?.into_owned());
+            reader.object(|reader, key| {
+                let attribute = event_attribute(reader, key, decoding)?;
+                decoding.append(attributes, attribute)
+            })
+        })?;
+        Ok(reader.end()?)
+    };
+    match read() {
+        Ok(()) => Ok(name),
+        Err(DecodeError::Json(_)) => {
+            attributes.clear();
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Lists are their JSON.
+fn event_attribute(
+    reader: &mut JsonReader<'_>,
+    key: JsonText<'_>,
+    decoding: &mut Decoding<'_>,
+) -> Result<Attribute<'static>> {
+    let key = decoding.json_text(key)?.into_owned();
+    let value = match reader.kind()? {
+        JsonKind::Array | JsonKind::Object => {
+            AnyValue::Text(String::from_utf8_lossy(reader.skip()?).into_owned().into())
+        }
+        _ => match scalar(reader, decoding)? {
+            AnyValue::Text(text) => AnyValue::Text(text.into_owned().into()),
+            AnyValue::Bool(value) => AnyValue::Bool(value),
+            AnyValue::Int(value) => AnyValue::Int(value),
+            AnyValue::Double(value) => AnyValue::Double(value),
+            _ => AnyValue::Empty,
+        },
+    };
+    if let AnyValue::Text(text) = &value {
+        decoding.take(text.len())?;
+    }
+    Ok(Attribute { key: key.into(), value })
 }
 
 /// The Collector's tag that names the attribute of the resource that was the service's name.

@@ -214,6 +214,31 @@ fn ids_times_and_errors() {
 }
 
 #[test]
+fn events_with_attributes_are_annotations_in_json() {
+    for (value, event) in [
+        (
+            r#"{\"retry\": {\"attempt\": 2, \"why\": \"x\\\"y\", \"list\": [1]}}"#,
+            concat!(
+                r#"name: "retry", dropped_attributes: 0, attributes: [Attribute { key: "attempt", value: Int(2) }, "#,
+                r#"Attribute { key: "why", value: Text("x\"y") }, Attribute { key: "list", value: Text("[1]") }]"#,
+            ),
+        ),
+        (r#"{\"a\": 1}"#, r#"name: "{\"a\": 1}", dropped_attributes: 0, attributes: []"#),
+        (
+            r#"{\"a\": {\"b\": 1}, \"c\": {}}"#,
+            r#"name: "{\"a\": {\"b\": 1}, \"c\": {}}", dropped_attributes: 0, attributes: []"#,
+        ),
+        ("{oops", r#"name: "{oops", dropped_attributes: 0, attributes: []"#),
+    ] {
+        let json = format!(
+            r#"[{{"traceId":"1","id":"2","annotations":[{{"timestamp":5,"value":"{value}"}}]}}]"#
+        );
+        let (heard, _) = decode_json(&json);
+        assert!(heard[2].contains(event), "{event}\n{}", heard[2]);
+    }
+}
+
+#[test]
 fn resources_and_scopes_are_told_where_they_change() {
     let span = |service: &str, scope: &str| {
         format!(

@@ -1,0 +1,144 @@
+"""Sends a trace of two spans with a client that its makers publish, and prints the trace's id.
+
+    traces.py CLIENT ADDRESS [ADDRESS OF JAEGER'S DATAGRAMS]
+"""
+
+import sys
+
+client, address = sys.argv[1], sys.argv[2]
+
+
+def opentelemetry(exporter):
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.trace import SpanKind, Status, StatusCode, format_trace_id
+
+    provider = TracerProvider(resource=Resource({"service.name": "clients", "host.name": "제주"}))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    tracer = provider.get_tracer("lib", "1.0")
+    with tracer.start_as_current_span(f"by {client}", kind=SpanKind.SERVER) as root:
+        root.set_attribute("number", 7)
+        with tracer.start_as_current_span("child", kind=SpanKind.CLIENT) as child:
+            child.add_event("retry", {"attempt": 2})
+            child.set_status(Status(StatusCode.ERROR, "refused"))
+    if not provider.force_flush():
+        sys.exit("the export failed")
+    provider.shutdown()
+    return format_trace_id(root.get_span_context().trace_id)
+
+
+def otlp_http():
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return opentelemetry(
+        OTLPSpanExporter(endpoint=f"http://{address}/v1/traces", compression=Compression.Gzip)
+    )
+
+
+def otlp_json():
+    from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
+
+    return opentelemetry(OTLPSpanExporter(endpoint=f"http://{address}/v1/traces"))
+
+
+def otlp_grpc():
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    return opentelemetry(OTLPSpanExporter(endpoint=address, insecure=True))
+
+
+def otel_zipkin():
+    from opentelemetry.exporter.zipkin.json import ZipkinExporter
+
+    return opentelemetry(ZipkinExporter(endpoint=f"http://{address}/zipkin/api/v2/spans"))
+
+
+def otel_jaeger_http():
+    from opentelemetry.exporter.jaeger.thrift import JaegerExporter
+
+    endpoint = f"http://{address}/jaeger/api/traces?format=jaeger.thrift"
+    return opentelemetry(JaegerExporter(collector_endpoint=endpoint))
+
+
+def otel_jaeger_udp():
+    from opentelemetry.exporter.jaeger.thrift import JaegerExporter
+
+    host, port = sys.argv[3].split(":")
+    return opentelemetry(JaegerExporter(agent_host_name=host, agent_port=int(port)))
+
+
+def jaeger_client():
+    from jaeger_client import Config
+
+    host, port = sys.argv[3].split(":")
+    agent = {"reporting_host": host, "reporting_port": int(port)}
+    settings = {"sampler": {"type": "const", "param": 1}, "local_agent": agent}
+    tracer = Config(config=settings, service_name="clients", validate=True).new_tracer()
+    with tracer.start_span(f"by {client}", tags={"span.kind": "server", "number": 7}) as root:
+        with tracer.start_span("child", child_of=root) as child:
+            child.set_tag("span.kind", "client")
+            child.set_tag("error", True)
+            child.log_kv({"event": "retry", "attempt": 2})
+    tracer.close().result(timeout=10)
+    return f"{root.trace_id:032x}"
+
+
+def py_zipkin(encoding, path):
+    import urllib.request
+
+    from py_zipkin import Kind
+    from py_zipkin.transport import BaseTransportHandler
+    from py_zipkin.util import generate_random_128bit_string
+    from py_zipkin.zipkin import ZipkinAttrs, zipkin_client_span, zipkin_span
+    from py_zipkin.util import generate_random_64bit_string
+
+    class Transport(BaseTransportHandler):
+        def get_max_payload_bytes(self):
+            return None
+
+        def send(self, payload):
+            data = payload if isinstance(payload, bytes) else payload.encode()
+            media = "x-protobuf" if "PROTO" in encoding.name else "json"
+            request = urllib.request.Request(
+                f"http://{address}{path}", data, {"Content-Type": f"application/{media}"}
+            )
+            assert urllib.request.urlopen(request).status == 202
+
+    trace_id = generate_random_128bit_string()
+    attributes = ZipkinAttrs(trace_id, generate_random_64bit_string(), None, "0", True)
+    with zipkin_span(
+        service_name="clients",
+        span_name=f"by {client}",
+        kind=Kind.SERVER,
+        zipkin_attrs=attributes,
+        transport_handler=Transport(),
+        encoding=encoding,
+        binary_annotations={"number": "7"},
+    ):
+        with zipkin_client_span(service_name="clients", span_name="child") as child:
+            child.add_annotation("retry")
+            child.update_binary_annotations({"error": "refused"})
+    return trace_id
+
+
+def zipkin_json():
+    from py_zipkin import Encoding
+
+    return py_zipkin(Encoding.V2_JSON, "/zipkin/api/v2/spans")
+
+
+def zipkin_protobuf():
+    from py_zipkin import Encoding
+
+    return py_zipkin(Encoding.V2_PROTO3, "/zipkin/api/v2/spans")
+
+
+def zipkin_version1():
+    from py_zipkin import Encoding
+
+    return py_zipkin(Encoding.V1_JSON, "/zipkin/api/v1/spans")
+
+
+print(globals()[client]())
