@@ -39,3 +39,4 @@ mod stream_retention;
 mod supply_chain;
 mod support;
 mod tools;
+mod trace_clients;

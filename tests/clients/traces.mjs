@@ -81,24 +81,29 @@ const clients = {
     });
     return root.traceId;
   },
-  async jaeger_client() {
-    const { initTracer } = require('jaeger-client');
+  async jaeger_udp() {
     const [agentHost, agentPort] = agent.split(':');
-    const tracer = initTracer({
-      serviceName: 'clients',
-      sampler: { type: 'const', param: 1 },
-      reporter: { agentHost, agentPort: Number(agentPort), flushIntervalMs: 100 },
-      traceId128bit: true,
-    });
-    const root = tracer.startSpan(`by ${client}`, { tags: { 'span.kind': 'server', number: 7 } });
-    const child = tracer.startSpan('child', { childOf: root });
-    child.setTag('span.kind', 'client').setTag('error', true).log({ event: 'retry', attempt: 2 });
-    child.finish();
-    root.finish();
-    await new Promise((resolve) => tracer.close(resolve));
-    return root.context().traceIdStr;
+    return jaeger({ agentHost, agentPort: Number(agentPort) });
+  },
+  async jaeger_http() {
+    return jaeger({ collectorEndpoint: `http://${address}/jaeger/api/traces` });
   },
 };
 
+async function jaeger(reporter) {
+  const { initTracer } = require('jaeger-client');
+  const sampler = { type: 'const', param: 1 };
+  const tracer = initTracer({ serviceName: 'clients', sampler, reporter, traceId128bit: true });
+  const root = tracer.startSpan(`by ${client}`, { tags: { 'span.kind': 'server', number: 7 } });
+  const child = tracer.startSpan('child', { childOf: root });
+  child.setTag('span.kind', 'client').setTag('error', true).log({ event: 'retry', attempt: 2 });
+  child.finish();
+  root.finish();
+  await new Promise((resolve) => tracer.close(resolve));
+  return root.context().traceIdStr.padStart(32, '0');
+}
+
+// Some clients let the process end while they send.
+setInterval(() => {}, 1_000);
 console.log(await clients[client]());
 process.exit(0);

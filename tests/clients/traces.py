@@ -4,6 +4,7 @@
 """
 
 import sys
+import time
 
 client, address = sys.argv[1], sys.argv[2]
 
@@ -55,20 +56,6 @@ def otel_zipkin():
     return opentelemetry(ZipkinExporter(endpoint=f"http://{address}/zipkin/api/v2/spans"))
 
 
-def otel_jaeger_http():
-    from opentelemetry.exporter.jaeger.thrift import JaegerExporter
-
-    endpoint = f"http://{address}/jaeger/api/traces?format=jaeger.thrift"
-    return opentelemetry(JaegerExporter(collector_endpoint=endpoint))
-
-
-def otel_jaeger_udp():
-    from opentelemetry.exporter.jaeger.thrift import JaegerExporter
-
-    host, port = sys.argv[3].split(":")
-    return opentelemetry(JaegerExporter(agent_host_name=host, agent_port=int(port)))
-
-
 def jaeger_client():
     from jaeger_client import Config
 
@@ -81,7 +68,11 @@ def jaeger_client():
             child.set_tag("span.kind", "client")
             child.set_tag("error", True)
             child.log_kv({"event": "retry", "attempt": 2})
-    tracer.close().result(timeout=10)
+    flushed = tracer.close()
+    for _ in range(100):
+        if flushed.done():
+            break
+        time.sleep(0.1)
     return f"{root.trace_id:032x}"
 
 
