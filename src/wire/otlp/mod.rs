@@ -14,8 +14,6 @@ mod logs;
 mod metrics;
 mod response;
 mod spans;
-#[cfg(test)]
-pub(crate) use spans::tests::Heard as HeardSpans;
 mod value;
 
 #[cfg(test)]
@@ -33,5 +31,7 @@ pub use metrics::{
     ResourceMetrics, ScopeMetrics, SummaryPoint, Temporality,
 };
 pub use response::{OtlpEncoding, PartialSuccess, StatusCode, export_response, status_body};
+#[cfg(test)]
+pub(crate) use spans::tests::Heard as HeardSpans;
 pub use spans::{decode_otlp_spans, decode_otlp_spans_json};
 pub use value::{decode_any_value, encode_any_value};
