@@ -102,7 +102,7 @@ mod tests {
     use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 20] = [
+    const MECHANISM: [&str; 21] = [
         "Cargo.toml",
         "api",
         "bounds",
@@ -123,6 +123,7 @@ mod tests {
         "sockets",
         "stop",
         "testing",
+        "traces",
     ];
 
     fn protocols() -> Vec<Protocol> {
