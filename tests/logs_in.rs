@@ -118,7 +118,6 @@ fn acknowledged_lines_are_found_also_after_a_kill() {
     assert_eq!(found(&server), ALL);
 }
 
-/// Truncated, with flipped bits, or with repeated bytes.
 #[test]
 fn the_servers_own_lines_are_in_its_store() {
     let folder = Folder::new();
@@ -130,7 +129,8 @@ fn the_servers_own_lines_are_in_its_store() {
     });
 }
 
-fn damaged(body: &[u8], random: &SeededRandom) -> Vec<u8> {
+/// Truncated, with a flipped bit, or with a byte too many.
+pub(crate) fn damaged(body: &[u8], random: &SeededRandom) -> Vec<u8> {
     let at = random.below(body.len() as u64) as usize;
     let mut body = body.to_vec();
     match random.below(3) {

@@ -40,3 +40,4 @@ mod supply_chain;
 mod support;
 mod tools;
 mod trace_clients;
+mod traces_in;

@@ -41,6 +41,29 @@ fn otlp_with_millions_of_empty_attributes() {
 }
 
 #[test]
+fn spans_with_millions_of_empty_attributes() {
+    let folder = Folder::new();
+    let server = start(folder.path(), &[]);
+    let span = field(9, &[]).repeat(30 << 20);
+    let spans = gzip([field(1, &field(2, &field(2, &span)))]);
+    let tags = "{},".repeat(10 << 20);
+    let list = format!("[{{\"traceId\":\"1\",\"id\":\"1\",\"annotations\":[{tags}{{}}]}}]");
+    let list = gzip([list.into_bytes()]);
+    let replies = at_once(4, |index| {
+        let (path, media, body) = match index % 2 {
+            0 => ("/v1/traces", "application/x-protobuf", &spans),
+            _ => ("/zipkin/api/v2/spans", "application/json", &list),
+        };
+        let headers = [("content-type", media), ("content-encoding", "gzip")];
+        Connection::open(server.address).send("POST", path, &headers, body)
+    });
+    for reply in replies {
+        assert!(REFUSALS.contains(&reply.status), "{}: {}", reply.status, reply.text());
+    }
+    others_are_served(&server);
+}
+
+#[test]
 fn remote_write_with_millions_of_empty_labels() {
     let folder = Folder::new();
     let server = start(folder.path(), &[]);
