@@ -70,6 +70,7 @@ fn clients_of_python_send_spans() {
         ("zipkin_protobuf", &text),
         ("zipkin_version1", &text),
         ("jaeger_client", &int),
+        ("jaeger_grpc", &int),
     ] {
         let mut python = Command::new(packages.join("venv/bin/python"));
         python.args(["-W", "ignore"]).arg(root().join("tests/clients/traces.py")).arg(client);

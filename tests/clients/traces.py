@@ -76,14 +76,54 @@ def jaeger_client():
     return f"{root.trace_id:032x}"
 
 
+def jaeger_grpc():
+    """No library that is still maintained speaks Jaeger's gRPC: its message by hand, sent by grpcio."""
+    import os
+
+    import grpc
+
+    def varint(number):
+        low, rest = number & 127, number >> 7
+        return bytes([low | 128]) + varint(rest) if rest else bytes([low])
+
+    def field(number, value):
+        if isinstance(value, int):
+            return varint(number << 3) + varint(value)
+        return varint(number << 3 | 2) + varint(len(value)) + value
+
+    def tag(key, **value):
+        kinds = {"text": (3, 0), "boolean": (4, 1), "int": (5, 2)}
+        [(kind, content)] = value.items()
+        number, type_number = kinds[kind]
+        content = content.encode() if isinstance(content, str) else content
+        return field(1, key.encode()) + field(2, type_number) + field(number, content)
+
+    def span(span_id, name, tags, more=b""):
+        start = field(6, field(1, int(time.time())))
+        all_tags = b"".join(field(8, one) for one in tags)
+        return field(1, trace) + field(2, span_id) + field(3, name.encode()) + start + all_tags + more
+
+    trace, root, child = os.urandom(16), os.urandom(8), os.urandom(8)
+    log = field(9, field(2, tag("event", text="retry")))
+    parent = field(4, field(1, trace) + field(2, root))
+    spans = [
+        span(root, f"by {client}", [tag("span.kind", text="server"), tag("number", int=7)]),
+        span(child, "child", [tag("span.kind", text="client"), tag("error", boolean=1)], parent + log),
+    ]
+    batch = b"".join(field(1, one) for one in spans) + field(2, field(1, b"clients"))
+    with grpc.insecure_channel(address) as channel:
+        post = channel.unary_unary("/jaeger.api_v2.CollectorService/PostSpans")
+        assert post(field(1, batch), timeout=10) == b""
+    return trace.hex()
+
+
 def py_zipkin(encoding, path):
     import urllib.request
 
     from py_zipkin import Kind
     from py_zipkin.transport import BaseTransportHandler
-    from py_zipkin.util import generate_random_128bit_string
+    from py_zipkin.util import generate_random_64bit_string, generate_random_128bit_string
     from py_zipkin.zipkin import ZipkinAttrs, zipkin_client_span, zipkin_span
-    from py_zipkin.util import generate_random_64bit_string
 
     class Transport(BaseTransportHandler):
         def get_max_payload_bytes(self):
