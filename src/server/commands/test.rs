@@ -1,8 +1,8 @@
 //! `mirador test`: compares answers of queries with the expected ones, without a server and without
 //! data.
 //!
-//! Here: scripts of PromQL in Prometheus' test language and of LogQL in one like it, whose readers and
-//! runners are in `promql` and `logql`.
+//! Here: scripts of PromQL in Prometheus' test language, and of LogQL and TraceQL in ones like it, whose
+//! readers and runners are in `promql`, `logql` and `traceql`.
 
 use super::{Failure, Outcome, locate, print};
 use crate::config::Config;
@@ -37,6 +37,15 @@ pub(super) enum TestCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Scripts of TraceQL: load spans, ask, compare (docs/how-to/test-queries.md)
+    ///
+    /// Queries are evaluated as the server would with the same settings; give --config or --set to
+    /// change them. Exits with 1 when an answer is not the expected one.
+    Traceql {
+        /// Each file is a script of its own and begins without spans
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 pub(super) fn run(config: &Config, command: &TestCommand) -> Outcome {
@@ -53,6 +62,14 @@ pub(super) fn run(config: &Config, command: &TestCommand) -> Outcome {
             let engine = logql::Engine::new(options);
             scripts(files, |name, text| {
                 let script = logql::script::Script::parse(name, text)?;
+                Ok(script.run(&engine, &RealClock::new()))
+            })
+        }
+        TestCommand::Traceql { files } => {
+            let options = config.protocols.traces.engine_options(Helpers::none());
+            let engine = traceql::Engine::new(options);
+            scripts(files, |name, text| {
+                let script = traceql::script::Script::parse(name, text)?;
                 Ok(script.run(&engine, &RealClock::new()))
             })
         }
