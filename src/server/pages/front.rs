@@ -237,7 +237,7 @@ fn write_grafana(page: &mut String, app: &App, words: &Words) {
         writeln!(page, "<h2>{title}</h2>\n<p>{how}</p>\n<pre><code>{}</code></pre>", escape(&file));
 }
 
-/// A data source for the API that Grafana's Prometheus plugin speaks.
+/// Data sources for the APIs that Grafana's plugins of Prometheus, Loki and Tempo speak.
 fn grafana_file(url: &str) -> String {
     format!(
         "apiVersion: 1\n\
@@ -250,7 +250,21 @@ fn grafana_file(url: &str) -> String {
          \x20   isDefault: true\n\
          \x20   jsonData:\n\
          \x20     httpMethod: POST\n\
-         \x20     prometheusType: Prometheus\n"
+         \x20     prometheusType: Prometheus\n\
+         \x20 - name: Mirador logs\n\
+         \x20   uid: mirador-logs\n\
+         \x20   type: loki\n\
+         \x20   access: proxy\n\
+         \x20   url: {url}\n\
+         \x20 - name: Mirador traces\n\
+         \x20   uid: mirador-traces\n\
+         \x20   type: tempo\n\
+         \x20   access: proxy\n\
+         \x20   url: {url}\n\
+         \x20   jsonData:\n\
+         \x20     tracesToLogsV2:\n\
+         \x20       datasourceUid: mirador-logs\n\
+         \x20       filterByTraceID: true\n"
     )
 }
 
