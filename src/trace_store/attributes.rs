@@ -40,19 +40,10 @@ impl Attributes {
         self.keys[range.clone()].iter().copied().zip(self.values[range].iter().copied())
     }
 
-    /// Adds an attribute to the row that [`Attributes::end_row`] will end.
+    /// Adds an attribute, whose key the row has not, to the row that [`Attributes::end_row`] will end.
     pub(crate) fn push(&mut self, key: u32, value: u64) {
         self.keys.push(key);
         self.values.push(value);
-    }
-
-    /// Adds an attribute to the row that has not ended; the last one of a key counts.
-    pub(crate) fn set(&mut self, key: u32, value: u64) {
-        let start = self.ends.last().map_or(0, |end| *end as usize);
-        match self.keys[start..].iter().position(|known| *known == key) {
-            Some(at) => self.values[start + at] = value,
-            None => self.push(key, value),
-        }
     }
 
     pub(crate) fn end_row(&mut self) {

@@ -69,11 +69,6 @@ impl Spans {
         &mut self.tables[table as usize]
     }
 
-    /// Adds an attribute to the row of a table that has not ended.
-    pub(crate) fn set(&mut self, table: Table, key: u32, value: u64) {
-        self.tables[table as usize].set(key, value);
-    }
-
     pub(crate) fn key(&mut self, is_intrinsic: bool, kind: ValueKind, name: &str) -> u32 {
         self.keys.number(is_intrinsic, kind, name)
     }
@@ -294,7 +289,12 @@ pub(crate) mod tests {
     }
 
     fn set(spans: &mut Spans, table: Table, attributes: &[Attribute]) {
+        let mut seen = Vec::new();
         for (is_intrinsic, name, kind, value) in attributes {
+            if seen.contains(&(is_intrinsic, name, kind)) {
+                continue;
+            }
+            seen.push((is_intrinsic, name, kind));
             let kind = ValueKind::from_code(*kind).unwrap();
             let key = spans.key(*is_intrinsic, kind, &format!("k{name}"));
             let value = match kind {
@@ -302,7 +302,7 @@ pub(crate) mod tests {
                 ValueKind::Bool => u64::from(*value % 2),
                 _ => u64::from(*value) << 40,
             };
-            spans.set(table, key, value);
+            spans.table_mut(table).push(key, value);
         }
     }
 

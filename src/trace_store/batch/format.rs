@@ -88,10 +88,11 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Spans, DecodeError> {
             return Err(wrong);
         }
     }
+    let mut seen = Seen { rows: vec![0; spans.keys.len()], row: 0 };
     for table in [Table::Resource, Table::Scope] {
         for row in 0..reader.length(reader.remaining())? {
             let wrong = reader.value_error("a resource or scope that is there twice");
-            read_row(&mut reader, table, &mut spans)?;
+            seen.read_row(&mut reader, table, &mut spans)?;
             if spans.end_entity(table) as usize != row {
                 return Err(wrong);
             }
@@ -99,7 +100,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Spans, DecodeError> {
     }
     let mut before = (0, [0; 16]);
     for _ in 0..reader.length(reader.remaining())? {
-        before = read_span(&mut reader, before, &mut spans)?;
+        before = read_span(&mut reader, before, &mut spans, &mut seen)?;
     }
     reader.finish()?;
     Ok(spans)
@@ -123,6 +124,7 @@ fn read_span(
     reader: &mut ByteReader<'_>,
     (start, trace_id): (u64, [u8; 16]),
     spans: &mut Spans,
+    seen: &mut Seen,
 ) -> Result<(u64, [u8; 16]), DecodeError> {
     let wrong = reader.value_error("not a span");
     let flags = reader.u8()?;
@@ -143,10 +145,10 @@ fn read_span(
     spans.names.push(name);
     let resource = number(reader, spans.table(Table::Resource).rows())?;
     let scope = number(reader, spans.table(Table::Scope).rows())?;
-    read_row(reader, Table::Span, spans)?;
+    seen.read_row(reader, Table::Span, spans)?;
     for table in [Table::Event, Table::Link] {
         for _ in 0..reader.length(reader.remaining())? {
-            read_row(reader, table, spans)?;
+            seen.read_row(reader, table, spans)?;
             spans.table_mut(table).end_row();
         }
     }
@@ -161,26 +163,78 @@ fn number(reader: &mut ByteReader<'_>, count: usize) -> Result<u32, DecodeError>
     if number < count as u64 { Ok(number as u32) } else { Err(wrong) }
 }
 
-/// Reads attributes into the row of a table that has not ended.
-fn read_row(
-    reader: &mut ByteReader<'_>,
-    table: Table,
-    spans: &mut Spans,
-) -> Result<(), DecodeError> {
-    let count = reader.length(reader.remaining())?;
-    if count > spans.keys.len() {
-        return Err(reader.value_error("more attributes than keys"));
+/// For each key the last row that has it: a row has one key once.
+struct Seen {
+    rows: Vec<u64>,
+    /// Counted from 1, over all tables.
+    row: u64,
+}
+
+impl Seen {
+    /// Reads attributes into the row of a table that has not ended.
+    fn read_row(
+        &mut self,
+        reader: &mut ByteReader<'_>,
+        table: Table,
+        spans: &mut Spans,
+    ) -> Result<(), DecodeError> {
+        self.row += 1;
+        for _ in 0..reader.length(reader.remaining())? {
+            let wrong = reader.value_error("an attribute that a row has twice, or no truth");
+            let key = number(reader, spans.keys.len())?;
+            if std::mem::replace(&mut self.rows[key as usize], self.row) == self.row {
+                return Err(wrong);
+            }
+            let value = match spans.keys.get(key).kind {
+                ValueKind::Double => reader.u64()?,
+                ValueKind::Int => reader.varint_signed()? as u64,
+                ValueKind::Bool => u64::from(number(reader, 2).map_err(|_| wrong)?),
+                ValueKind::Text | ValueKind::Other => u64::from(number(reader, spans.texts.len())?),
+            };
+            spans.table_mut(table).push(key, value);
+        }
+        Ok(())
     }
-    for _ in 0..count {
-        let key = number(reader, spans.keys.len())?;
-        let wrong = reader.value_error("a truth that is neither 0 nor 1");
-        let value = match spans.keys.get(key).kind {
-            ValueKind::Double => reader.u64()?,
-            ValueKind::Int => reader.varint_signed()? as u64,
-            ValueKind::Bool => u64::from(number(reader, 2).map_err(|_| wrong)?),
-            ValueKind::Text | ValueKind::Other => u64::from(number(reader, spans.texts.len())?),
-        };
-        spans.set(table, key, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spans::tests::any_spans;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn batches_come_back(spans in any_spans()) {
+            let mut payload = b"before".to_vec();
+            encode(&spans, &mut payload);
+            let back = decode(&payload[6..]).unwrap();
+            prop_assert_eq!(back.len(), spans.len());
+            for row in 0..spans.len() {
+                prop_assert_eq!(back.trace_ids[row], spans.trace_ids[row]);
+                prop_assert!(back.is_same(row, &spans, row));
+            }
+            let mut again = Vec::new();
+            encode(&back, &mut again);
+            prop_assert_eq!(&again, &payload[6..]);
+        }
+
+        #[test]
+        fn a_changed_batch_is_a_batch_or_an_error(spans in any_spans(), at: usize, byte: u8) {
+            let mut payload = Vec::new();
+            encode(&spans, &mut payload);
+            let at = at % payload.len();
+            payload[at] = byte;
+            if let Ok(spans) = decode(&payload) {
+                let mut head = crate::head::Head::default();
+                head.push(&spans);
+                prop_assert_eq!(head.rows as usize, spans.len());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_batch_or_an_error(bytes: Vec<u8>) {
+            let _ = decode(&bytes);
+        }
     }
-    Ok(())
 }

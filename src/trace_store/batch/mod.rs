@@ -13,6 +13,7 @@ use columns::ids_to_hex;
 use engine::{BatchKind, EngineError, Intake};
 use format::BATCH_SCHEMA;
 use model::{Signal, TenantId, WalPosition};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use wire::otlp::{AnyValue, Attribute};
 use wire::{EventRef, LinkRef, SpanRef, SpanSink};
@@ -131,15 +132,27 @@ impl SpanBatch {
             AnyValue::Bool(value) => u64::from(*value),
             other => self.text_value(&encode_value(other)),
         };
-        self.spans.set(table, key, bits);
+        self.spans.table_mut(table).push(key, bits);
     }
 
+    /// Of one key the last value counts, whatever the types.
     fn set_attributes(&mut self, table: Table, attributes: &[Attribute<'_>]) {
+        if attributes.len() > FEW {
+            return self.set_many(table, attributes);
+        }
         for (index, Attribute { key, value }) in attributes.iter().enumerate() {
-            // Of one key the last value counts, whatever the types.
-            let is_repeated = attributes.len() <= FEW
-                && attributes[index + 1..].iter().any(|later| later.key == *key);
-            if !is_repeated {
+            if !attributes[index + 1..].iter().any(|later| later.key == *key) {
+                self.set(table, false, key, value);
+            }
+        }
+    }
+
+    /// The same for many attributes, in time that does not grow with their square.
+    fn set_many(&mut self, table: Table, attributes: &[Attribute<'_>]) {
+        let last: HashMap<&str, usize> =
+            attributes.iter().zip(0..).map(|(attribute, at)| (&*attribute.key, at)).collect();
+        for (at, Attribute { key, value }) in attributes.iter().enumerate() {
+            if last.get(&**key) == Some(&at) {
                 self.set(table, false, key, value);
             }
         }
@@ -149,14 +162,14 @@ impl SpanBatch {
         if !text.is_empty() {
             let key = self.spans.key(true, ValueKind::Text, name);
             let text = self.text_value(text.as_bytes());
-            self.spans.set(table, key, text);
+            self.spans.table_mut(table).push(key, text);
         }
     }
 
     fn set_count(&mut self, table: Table, name: &str, count: u32) {
         if count != 0 {
             let key = self.spans.key(true, ValueKind::Int, name);
-            self.spans.set(table, key, u64::from(count));
+            self.spans.table_mut(table).push(key, u64::from(count));
         }
     }
 
@@ -165,15 +178,16 @@ impl SpanBatch {
         ids_to_hex(id, &mut self.hex);
         let key = self.spans.key(true, ValueKind::Text, name);
         let text = self.spans.text(&self.hex);
-        self.spans.set(table, key, text);
+        self.spans.table_mut(table).push(key, text);
     }
 
     fn push_event(&mut self, event: &EventRef<'_>, start_ns: u64) {
         let key = self.spans.key(true, ValueKind::Text, "name");
         let name = self.text_value(event.name.as_bytes());
-        self.spans.set(Table::Event, key, name);
+        self.spans.table_mut(Table::Event).push(key, name);
         let key = self.spans.key(true, ValueKind::Int, "timeSinceStart");
-        self.spans.set(Table::Event, key, event.time_ns.wrapping_sub(start_ns));
+        let since = event.time_ns.wrapping_sub(start_ns);
+        self.spans.table_mut(Table::Event).push(key, since);
         self.set_count(Table::Event, "droppedAttributes", event.dropped_attributes);
         self.set_attributes(Table::Event, &event.attributes);
         self.spans.table_mut(Table::Event).end_row();
