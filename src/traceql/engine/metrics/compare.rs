@@ -51,7 +51,9 @@ type Counts = BTreeMap<Attribute, Values>;
 /// How often the values of one attribute occur.
 #[derive(Debug, Default)]
 struct Values {
-    counted: HashMap<FieldValue, Spans>,
+    /// Where each value's spans are.
+    places: HashMap<FieldValue, usize>,
+    spans: Vec<Spans>,
     /// The spans with a value that is not counted.
     others: Spans,
 }
@@ -75,29 +77,32 @@ pub(super) fn run(
     let mut all = Counts::new();
     for (attribute, values) in states.into_iter().flatten() {
         let known = all.entry(attribute).or_default();
-        known.add_others(&values.others);
-        values.counted.into_iter().for_each(|(value, spans)| {
-            known.add(value, spans);
-        });
+        let slots = SIDES.len() * running.steps.count;
+        add_each(&mut known.others, &values.others);
+        for (value, place) in values.places {
+            let (mine, _) = known.place(value, slots);
+            add_each(&mut known.spans[mine], &values.spans[place]);
+        }
     }
     Ok(series(all, compare.top, &running.steps))
 }
 
-impl Values {
-    /// Returns how much it has grown.
-    fn add(&mut self, value: FieldValue, spans: Spans) -> usize {
-        if let Some(known) = self.counted.get_mut(&value) {
-            known.iter_mut().zip(spans).for_each(|(mine, other)| *mine += other);
-            return 0;
-        }
-        let bytes = 96 + value.bytes() + size_of_val(&spans[..]);
-        self.counted.insert(value, spans);
-        bytes
-    }
+fn add_each(mine: &mut Spans, others: &[u64]) {
+    mine.resize(mine.len().max(others.len()), 0);
+    mine.iter_mut().zip(others).for_each(|(mine, other)| *mine += other);
+}
 
-    fn add_others(&mut self, spans: &[u64]) {
-        self.others.resize(self.others.len().max(spans.len()), 0);
-        self.others.iter_mut().zip(spans).for_each(|(mine, other)| *mine += other);
+impl Values {
+    /// The place of a value, and how much it has grown.
+    fn place(&mut self, value: FieldValue, slots: usize) -> (usize, usize) {
+        if let Some(place) = self.places.get(&value) {
+            return (*place, 0);
+        }
+        let bytes = 96 + value.bytes() + slots * size_of::<u64>();
+        let place = self.spans.len();
+        self.spans.push(vec![0; slots]);
+        self.places.insert(value, place);
+        (place, bytes)
     }
 }
 
@@ -159,16 +164,11 @@ fn add_piece(
         let kept = Kept::of(&coded, slots, shows_nil);
         // While its spans are counted.
         let held = Weight::bytes(kept.places * slots.totals.len() * size_of::<u32>());
+        let known = counts.entry(attribute).or_default();
         let room = holding.take(held);
-        let found = room.map(|()| of_attribute(&source, &coded, &kept, shows_nil, slots));
+        let added = room.map(|()| add_attribute(known, &source, &coded, &kept, slots));
         holding.give_back(held);
-        let found = found?;
-        if !found.counted.is_empty() {
-            let known = counts.entry(attribute).or_default();
-            known.add_others(&found.others);
-            let added = found.counted.into_iter().map(|(value, spans)| known.add(value, spans));
-            grown += added.sum::<usize>();
-        }
+        grown += added?;
         Ok(())
     };
     for intrinsic in INTRINSICS {
@@ -195,57 +195,55 @@ fn add_piece(
     Ok(grown)
 }
 
-/// The counts of each value that occurs.
-fn of_attribute(
+/// Adds the spans of each value that occurs, and returns how much it has grown.
+fn add_attribute(
+    known: &mut Values,
     source: &Source<'_>,
     coded: &Coded<'_>,
     kept: &Kept,
-    shows_nil: bool,
     slots: &Slots,
-) -> Values {
+) -> usize {
+    let all = slots.totals.len();
     // The counts of one slot lie together, because many spans in a row are in the same one.
-    let mut cells = vec![0_u32; kept.places * slots.totals.len()];
+    let mut cells = vec![0_u32; kept.places * all];
     match &kept.list {
         None => count_codes(&coded.codes, slots, kept.places, &mut cells, |code| code),
         Some(list) => {
             let others = list.len();
             let mut places = vec![others; coded.values.len()];
             list.iter().enumerate().for_each(|(place, code)| places[*code as usize] = place);
-            coded
-                .values
-                .nil()
-                .filter(|_| !shows_nil)
-                .into_iter()
-                .for_each(|nil| places[nil] = others + 1);
+            kept.nil.into_iter().for_each(|nil| places[nil] = others + 1);
             count_codes(&coded.codes, slots, kept.places, &mut cells, |code| places[code]);
         }
     }
-    let mut spans = vec![Spans::new(); kept.places];
-    for (slot, counts) in cells.chunks_exact(kept.places).enumerate() {
-        for (spans, count) in spans.iter_mut().zip(counts).filter(|(_, count)| **count > 0) {
-            spans.resize(slots.totals.len(), 0);
-            spans[slot] = u64::from(*count);
+    let mut grown = 0;
+    let mut targets = vec![None; kept.places];
+    for (slot, counts) in cells.chunks_exact(kept.places.max(1)).enumerate() {
+        for (place, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let target = match (kept.code(place), targets[place]) {
+                (_, Some(target)) => target,
+                (Some(code), None) => {
+                    let (target, bytes) = known.place(coded.values.get(code), all);
+                    grown += bytes;
+                    *targets[place].insert(target)
+                }
+                (None, None) => {
+                    if kept.are_others(place) {
+                        known.others.resize(all, 0);
+                        known.others[slot] += u64::from(*count);
+                    }
+                    continue;
+                }
+            };
+            known.spans[target][slot] += u64::from(*count);
         }
     }
-    let mut found = Values::default();
-    if let Some(list) = &kept.list {
-        found.others = std::mem::take(&mut spans[list.len()]);
+    if let Some(spans) = without_value(source, slots).filter(|_| !kept.shows_nil) {
+        let (place, bytes) = known.place(FieldValue::Nil, all);
+        add_each(&mut known.spans[place], &spans);
+        grown += bytes;
     }
-    let nil = coded.values.nil().filter(|_| !shows_nil);
-    for (place, spans) in spans.into_iter().take(kept.values()).enumerate() {
-        let code = kept.list.as_ref().map_or(place, |list| list[place] as usize);
-        let is_shown = nil != Some(code);
-        if !spans.is_empty() && is_shown {
-            found.add(coded.values.get(code), spans);
-        }
-    }
-    if !shows_nil {
-        let without = without_value(source, slots);
-        without.into_iter().for_each(|spans| {
-            found.add(FieldValue::Nil, spans);
-        });
-    }
-    found
+    grown
 }
 
 /// The codes whose spans are counted.
@@ -255,13 +253,17 @@ struct Kept {
     /// How many counters a slot has: one for each code that is kept, and if those are not all, one for
     /// the others and one for spans without a value.
     places: usize,
+    /// The code of spans without a value, where those are not counted.
+    nil: Option<usize>,
+    shows_nil: bool,
 }
 
 impl Kept {
     fn of(coded: &Coded<'_>, slots: &Slots, shows_nil: bool) -> Self {
         let all = coded.values.len();
+        let nil = coded.values.nil().filter(|_| !shows_nil);
         if all <= slots.values {
-            return Self { list: None, places: all };
+            return Self { list: None, places: all, nil, shows_nil };
         }
         let mut totals = vec![0_u32; all];
         for (run, _) in &slots.runs {
@@ -278,11 +280,20 @@ impl Kept {
             list.select_nth_unstable_by_key(slots.values, order);
             list.truncate(slots.values);
         }
-        Self { places: list.len() + 2, list: Some(list) }
+        Self { places: list.len() + 2, list: Some(list), nil, shows_nil }
     }
 
-    fn values(&self) -> usize {
-        self.list.as_ref().map_or(self.places, Vec::len)
+    /// The code whose spans are counted at a place.
+    fn code(&self, place: usize) -> Option<usize> {
+        match &self.list {
+            None => Some(place).filter(|code| Some(*code) != self.nil),
+            Some(list) => list.get(place).map(|code| *code as usize),
+        }
+    }
+
+    /// Whether a place is that of codes that are not kept.
+    fn are_others(&self, place: usize) -> bool {
+        self.list.as_ref().is_some_and(|list| place == list.len())
     }
 }
 
@@ -358,8 +369,8 @@ fn series(all: Counts, top: usize, steps: &Steps) -> Vec<Series> {
             };
             values.others.get(range.clone()).into_iter().for_each(&mut add);
             let mut found = Vec::new();
-            for (value, spans) in &values.counted {
-                let spans = &spans[range.clone()];
+            for (value, place) in &values.places {
+                let spans = &values.spans[*place][range.clone()];
                 add(spans);
                 found.push((spans.iter().sum::<u64>(), value, spans));
             }
