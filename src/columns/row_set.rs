@@ -87,7 +87,8 @@ impl RowSet {
         self
     }
 
-    pub fn not(mut self) -> Self {
+    /// The rows that are not in the set.
+    pub fn others(mut self) -> Self {
         self.words.iter_mut().for_each(|word| *word = !*word);
         self.trim();
         self
@@ -156,9 +157,9 @@ mod tests {
             prop_assert_eq!(&listed(&set(&left)), &left);
             prop_assert_eq!(listed(&set(&left).and(&set(&right))), &left & &right);
             prop_assert_eq!(listed(&set(&left).or(&set(&right))), &left | &right);
-            prop_assert_eq!(set(&left).not().len(), 256 - left.len());
+            prop_assert_eq!(set(&left).others().len(), 256 - left.len());
             prop_assert_eq!(RowSet::all(77).len(), 77);
-            prop_assert!(RowSet::all(77).not().is_empty());
+            prop_assert!(RowSet::all(77).others().is_empty());
         }
     }
 }

@@ -101,10 +101,10 @@ impl Prepared {
                     found = found.or(&search(lines, needle, &among)?);
                 }
                 if let Some(regex) = also {
-                    let rest = found.clone().not().and(&lines.not_ascii()).and(&among);
+                    let rest = found.clone().others().and(&lines.not_ascii()).and(&among);
                     found = found.or(&matching(lines, &rest, regex)?);
                 }
-                Ok(among.and(&if *holds { found } else { found.not() }))
+                Ok(among.and(&if *holds { found } else { found.others() }))
             }
             Self::Regex { needles, regex, negated } => {
                 let mut among = among;
@@ -116,7 +116,7 @@ impl Prepared {
                     among = among.and(&found);
                 }
                 let found = matching(lines, &among, regex)?;
-                Ok(among.and(&if *negated { found.not() } else { found }))
+                Ok(among.and(&if *negated { found.others() } else { found }))
             }
             Self::Field(_) => Ok(among),
         }

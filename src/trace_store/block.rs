@@ -15,8 +15,11 @@ pub(crate) struct Block {
     /// Behind the last span of each trace.
     pub(crate) trace_ends: Vec<u32>,
     /// The traces of which there are spans in parts, as far as a generation of the manifest is known.
-    in_parts: Mutex<Option<(u64, Arc<Vec<[u8; 16]>>)>>,
+    in_parts: Mutex<Option<InParts>>,
 }
+
+/// A generation of the manifest, and the traces of which there are spans in its parts.
+type InParts = (u64, Arc<Vec<[u8; 16]>>);
 
 /// A time as a tick of a [`TimeRange`].
 pub(crate) fn tick(ns: u64) -> i64 {

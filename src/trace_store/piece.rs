@@ -28,9 +28,12 @@ pub struct Piece {
     parents: OnceLock<(Vec<u32>, Vec<ForeignParent>)>,
     entities: [OnceLock<Vec<u32>>; 2],
     child_ends: [OnceLock<Vec<u32>>; 2],
-    columns: Mutex<HashMap<(Table, bool, Box<str>), Arc<[Column]>>>,
+    columns: Mutex<HashMap<AttributeName, Arc<[Column]>>>,
     wanted: Option<RowSet>,
 }
+
+/// The table, whether it is a property, and the name.
+type AttributeName = (Table, bool, Box<str>);
 
 #[derive(Debug)]
 enum From {

@@ -315,7 +315,7 @@ impl Selection {
             let context = (&of_times, &of_rows, streams.as_slice());
             if let Some(deleted) = deleted_rows(&source.deletes, info.time, context, lines, field)?
             {
-                rows = rows.and(&deleted.not());
+                rows = rows.and(&deleted.others());
             }
         }
         Ok((!rows.is_empty()).then_some(GroupRows { rows, times, lines }))
@@ -340,7 +340,7 @@ impl Selection {
                 let has_field = RowSet::of(group.rows(), |row| column.codes[row] != ABSENT);
                 exempt = exempt.or(&has_field);
             }
-            let others = rows.clone().and(&exempt.clone().not());
+            let others = rows.clone().and(&exempt.clone().others());
             rows = rows.and(&exempt.or(&rows_where(lines, condition, &others)?));
         }
         Ok(rows)
@@ -479,7 +479,7 @@ fn rows_carrying(
             Ok(rows_with_text(&mut ByteReader::new(bytes), group.rows(), text, insert)?)
         })?;
     }
-    let rest = among.clone().and(&found.clone().not());
+    let rest = among.clone().and(&found.clone().others());
     let of_lines = id.of_lines(lines, &rest)?;
     Ok(among.and(&found.or(&of_lines)))
 }

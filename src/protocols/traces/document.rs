@@ -170,7 +170,7 @@ impl Tables {
             let value = Some(AnyValue { value: Some(text) });
             attributes.push(KeyValue { key: SERVICE_NAME.to_owned(), value });
         }
-        Resource { attributes, ..Resource::default() }
+        Resource { attributes }
     }
 
     fn scope(&self, row: usize) -> InstrumentationScope {
@@ -178,7 +178,6 @@ impl Tables {
             name: self.text(Table::Scope, "name", row),
             version: self.text(Table::Scope, "version", row),
             attributes: self.attributes(Table::Scope, row),
-            ..InstrumentationScope::default()
         }
     }
 

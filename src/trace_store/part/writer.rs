@@ -110,7 +110,7 @@ impl PartBuilder {
         let spans = &self.group.block.spans;
         let rows = spans.len();
         rows >= group_rows(self.effort)
-            || rows % 256 == 0 && spans.bytes() >= GROUP_BYTES
+            || spans.bytes() >= GROUP_BYTES
             || rows > 0 && rows * spans.keys.len() > GROUP_CELLS
     }
 

@@ -164,7 +164,7 @@ impl Condition {
                 if left.is_empty() { left } else { left.and(&right.rows(view)?) }
             }
             Self::Or(left, right) => left.rows(view)?.or(&right.rows(view)?),
-            Self::Not(inner) => inner.rows(view)?.not(),
+            Self::Not(inner) => inner.rows(view)?.others(),
             Self::Roots(are_wanted) => view.roots(*are_wanted)?,
             Self::Test(attribute, test) => match view.rows_with_text(attribute, test)? {
                 Some(rows) => rows,

@@ -256,7 +256,7 @@ impl Test {
                 Some(false) => found,
                 None => found.or(&self.rows(source, rows).and(&open).and(&present)),
             };
-            open = open.and(&present.not());
+            open = open.and(&present.others());
         }
         if self.asks_presence() == Some(false) { open } else { found }
     }

@@ -92,7 +92,7 @@ pub(crate) fn related(
     let found = of_right(relation, &inner_left, &inner_right, parents);
     match selects {
         Selects::Right => found,
-        Selects::Unrelated => right.clone().and(&found.not()),
+        Selects::Unrelated => right.clone().and(&found.others()),
         Selects::Both => found.or(&of_right(inverse(relation), &inner_right, &inner_left, parents)),
     }
 }
