@@ -59,7 +59,6 @@ impl SpanLoad {
                     text("service.name", &format!("service{service}")),
                     text("k8s.pod.name", &format!("service{service}-0")),
                 ],
-                ..Resource::default()
             }),
             scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
         };

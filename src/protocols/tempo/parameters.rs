@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn default_steps_are_round() {
         for (length_s, step_ms) in
-            [(30, 100), (5, 50), (60, 1_000), (3_600, 15_000), (86_400, 360_000), (300, 1_000)]
+            [(30, 100), (5, 50), (60, 1_000), (3_600, 15_000), (86_400, 300_000), (300, 1_000)]
         {
             let step = default_step(length_s * SECOND_NS);
             assert_eq!(step, step_ms * 1_000_000, "{length_s} s");
