@@ -115,11 +115,19 @@ impl Spans {
         start..ends[row] as usize
     }
 
-    /// The memory that it takes.
+    /// The memory that it takes, also what it keeps for spans to come.
     pub(crate) fn bytes(&self) -> usize {
-        let tables = self.tables.iter().map(Attributes::bytes).sum::<usize>();
         let known = self.known.iter().map(Interner::memory).sum::<usize>();
-        self.len() * SPAN_BYTES + tables + known + self.texts.memory() + self.keys.bytes()
+        self.rows_bytes() + known + self.texts.memory() + self.keys.bytes()
+    }
+
+    /// The bytes of the spans that are there.
+    pub(crate) fn content_bytes(&self) -> usize {
+        self.rows_bytes() + self.texts.texts().bytes.len() + self.texts.len() * size_of::<u64>()
+    }
+
+    fn rows_bytes(&self) -> usize {
+        self.len() * SPAN_BYTES + self.tables.iter().map(Attributes::bytes).sum::<usize>()
     }
 
     pub(crate) fn clear(&mut self) {

@@ -13,6 +13,8 @@ mod parameters;
 mod routes;
 mod search;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use crate::api::ApiState;

@@ -27,7 +27,7 @@ fn group_rows(effort: Effort) -> usize {
     }
 }
 
-/// The same by the memory of its spans.
+/// The same by the bytes of its spans.
 const GROUP_BYTES: usize = 24 << 20;
 
 /// A row group has no more rows times columns, unless it is one trace: writing takes time for each.
@@ -110,7 +110,7 @@ impl PartBuilder {
         let spans = &self.group.block.spans;
         let rows = spans.len();
         rows >= group_rows(self.effort)
-            || spans.bytes() >= GROUP_BYTES
+            || spans.content_bytes() >= GROUP_BYTES
             || rows > 0 && rows * spans.keys.len() > GROUP_CELLS
     }
 

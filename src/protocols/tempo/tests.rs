@@ -1,0 +1,196 @@
+//! Requests as Grafana sends them, and what its plugin needs of the answers.
+
+use crate::testing::{Answered, TestServer};
+use prost::Message as _;
+use serde_json::{Value, json};
+use wire::proto::tempopb::TraceByIdResponse;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const PROTOBUF: (&str, &str) = ("accept", "application/protobuf");
+const ID: &str = "00000000000000000abc0000000000de";
+
+/// A trace of a server's span with a failed client's below it, and one without a root or a resource.
+fn server() -> TestServer {
+    let server = TestServer::new(|_| {});
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let span = |id: &str, parent: &str, name: &str, kind: u8, status: u8| {
+        json!({"traceId": ID, "spanId": id, "parentSpanId": parent, "name": name, "kind": kind,
+            "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000001500000000",
+            "status": {"code": status}, "attributes": [text("http.route", "/a \"b\"")],
+            "events": [{"name": "exception", "timeUnixNano": "1700000000000000007",
+                "attributes": [text("exception.type", "IOError")]}]})
+    };
+    let spans = [
+        span("0000000000000001", "", "GET /", 2, 0),
+        span("0000000000000002", "0000000000000001", "SELECT", 3, 2),
+    ];
+    let orphan = json!({"traceId": "ff000000000000000000000000000001", "spanId": "0000000000000009",
+        "parentSpanId": "0000000000000008", "name": "late", "startTimeUnixNano": "1700000000000000000",
+        "endTimeUnixNano": "1600000000000000000"});
+    let body = json!({"resourceSpans": [
+        {"resource": {"attributes": [text("service.name", "shop")]},
+            "scopeSpans": [{"scope": {"name": "lib"}, "spans": spans}]},
+        {"scopeSpans": [{"spans": [orphan]}]},
+    ]});
+    assert_eq!(server.send("POST /v1/traces", &[JSON], body.to_string()).status, 200);
+    server
+}
+
+fn get(server: &TestServer, path: &str) -> Answered {
+    server.send(&format!("GET {path}"), &[], "")
+}
+
+fn get_json(server: &TestServer, path: &str) -> Value {
+    let answer = get(server, path);
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    serde_json::from_str(&answer.text()).unwrap()
+}
+
+#[test]
+fn grafana_finds_a_tempo() {
+    let server = server();
+    for prefix in ["", "/tempo"] {
+        assert_eq!(get(&server, &format!("{prefix}/api/echo")).text(), "echo");
+        let info = get_json(&server, &format!("{prefix}/api/status/buildinfo"));
+        assert_eq!(info["version"], "3.0.2");
+    }
+}
+
+#[test]
+fn a_trace_is_answered_as_protobuf_with_all_that_the_plugin_dereferences() {
+    let server = server();
+    let read = |id: &str| {
+        let answer = server.send(&format!("GET /api/v2/traces/{id}"), &[PROTOBUF], "");
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), "application/protobuf");
+        TraceByIdResponse::decode(&answer.body[..]).unwrap().trace.expect("a message is there")
+    };
+    assert_eq!(read("123").resource_spans, [], "a trace that is not there is an empty one");
+    for id in [ID, "abc0000000000de", "ff000000000000000000000000000001"] {
+        let trace = read(id);
+        assert!(!trace.resource_spans.is_empty());
+        for of_resource in &trace.resource_spans {
+            assert!(!of_resource.resource.as_ref().unwrap().attributes.is_empty());
+            for of_scope in &of_resource.scope_spans {
+                assert!(of_scope.scope.is_some());
+                for span in &of_scope.spans {
+                    assert!(span.status.is_some());
+                    assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trace_is_answered_as_json_as_tempo_writes_it() {
+    let server = server();
+    let trace = get_json(&server, &format!("/api/v2/traces/{ID}"));
+    let of_resource = &trace["trace"]["resourceSpans"][0];
+    let spans = &of_resource["scopeSpans"][0]["spans"];
+    assert_eq!(spans[0]["traceId"], "AAAAAAAAAAAKvAAAAAAA3g==");
+    assert_eq!(spans[0]["startTimeUnixNano"], "1700000000000000000");
+    assert_eq!(spans[1]["kind"], "SPAN_KIND_CLIENT");
+    assert_eq!(spans[1]["status"], json!({"code": "STATUS_CODE_ERROR"}));
+    assert_eq!(get_json(&server, "/api/v2/traces/123")["trace"], json!({}));
+    let old = get_json(&server, &format!("/tempo/api/traces/{ID}"));
+    assert_eq!(old["batches"][0]["resource"], of_resource["resource"]);
+    assert_eq!(get(&server, "/tempo/api/traces/123").status, 404);
+    for bad in ["xyz", "0123456789012345678901234567890123"] {
+        assert_eq!(get(&server, &format!("/api/v2/traces/{bad}")).status, 400);
+    }
+}
+
+#[test]
+fn a_search_has_only_fields_that_the_plugin_knows() {
+    let server = server();
+    let found = get_json(&server, "/api/search?q=%7B%20status%20%3D%20error%20%7D&spss=5");
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&found), ["metrics", "traces"]);
+    let known = [
+        "completedJobs",
+        "inspectedBytes",
+        "inspectedSpans",
+        "inspectedTraces",
+        "totalBlockBytes",
+        "totalBlocks",
+        "totalJobs",
+    ];
+    assert_eq!(keys(&found["metrics"]), known);
+    let trace = &found["traces"][0];
+    assert_eq!(trace["traceID"], "abc0000000000de", "without leading zeros");
+    assert_eq!(trace["rootServiceName"], "shop");
+    assert_eq!(trace["durationMs"], 1500);
+    assert_eq!(trace["startTimeUnixNano"], "1700000000000000000");
+    assert_eq!(trace["serviceStats"], json!({"shop": {"spanCount": 2, "errorCount": 1}}));
+    let span = &trace["spanSets"][0]["spans"][0];
+    assert_eq!(span["spanID"], "0000000000000002");
+    assert_eq!(span["durationNanos"], "1500000000");
+    assert_eq!(span["attributes"], json!([{"key": "status", "value": {"stringValue": "error"}}]));
+    let rootless = get_json(&server, "/api/search?q=%7B%20name%20%3D%20%22late%22%20%7D");
+    assert_eq!(rootless["traces"][0]["rootServiceName"], "<root span not yet received>");
+}
+
+#[test]
+fn a_search_that_can_not_be_is_refused() {
+    let server = server();
+    let refused = [
+        ("q={}&limit=0", "limit"),
+        ("q={}&tags=a%3Db", "not both"),
+        ("q={%20status", "parse error at line 1"),
+        ("q={}&start=20&end=10", "start must be before end"),
+        ("q={}&start=soon", "invalid start"),
+        ("minDuration=long", "invalid minDuration"),
+    ];
+    for (parameters, expected) in refused {
+        let answer = get(&server, &format!("/api/search?{parameters}"));
+        assert_eq!(answer.status, 400, "{parameters}");
+        assert!(answer.text().contains(expected), "{parameters}: {}", answer.text());
+    }
+}
+
+#[test]
+fn names_and_values_of_attributes_are_listed() {
+    let server = server();
+    let scopes = get_json(&server, "/api/v2/search/tags");
+    let of = |name: &str| {
+        let scopes = scopes["scopes"].as_array().unwrap();
+        scopes.iter().find(|scope| scope["name"] == name).unwrap()["tags"].clone()
+    };
+    assert_eq!(of("span"), json!(["http.route"]));
+    assert_eq!(of("event"), json!(["exception.type"]));
+    assert_eq!(of("intrinsic").as_array().unwrap().len(), 25);
+    let old = get_json(&server, "/api/search/tags?scope=resource");
+    assert_eq!(old["tagNames"], json!(["service.name"]));
+    let values = |path: &str| get_json(&server, path)["tagValues"].clone();
+    let route = json!([{"type": "string", "value": "/a \"b\""}]);
+    assert_eq!(values("/api/v2/search/tag/span.http.route/values"), route);
+    let quoted = "/api/v2/search/tag/span.%22http.route%22/values?q=%7B%20status%20%3D%20err";
+    assert_eq!(values(quoted), route, "an incomplete query does no harm");
+    assert_eq!(values("/api/search/tag/service.name/values"), json!(["shop"]));
+    let status = values("/api/v2/search/tag/status/values");
+    assert!(status.as_array().unwrap().iter().all(|value| value["type"] == "keyword"));
+    assert_eq!(get(&server, "/api/v2/search/tag/span.x").status, 400);
+}
+
+#[test]
+fn metrics_have_samples_and_exemplars() {
+    let server = server();
+    let range = "start=1699999990&end=1700000010&step=10s";
+    let by_service = "q=%7B%20%7D%20%7C%20count_over_time()%20by%20(resource.service.name)";
+    let answer = get_json(&server, &format!("/api/metrics/query_range?{by_service}&{range}"));
+    let shop = answer["series"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|series| series["labels"][0]["value"]["stringValue"] == "shop")
+        .unwrap();
+    let sample = json!({"timestampMs": "1700000000000", "value": 2.0});
+    assert!(shop["samples"].as_array().unwrap().contains(&sample), "{shop}");
+    assert_eq!(shop["exemplars"][0]["labels"][0]["key"], "trace:id");
+    assert_eq!(shop["exemplars"][0]["labels"][0]["value"]["stringValue"], ID);
+    let instant = "q=%7B%20status%20%3D%20error%20%7D%20%7C%20count_over_time()&start=1699999990&end=1700000010";
+    let answer = get_json(&server, &format!("/api/metrics/query?{instant}"));
+    assert_eq!(answer["series"][0]["value"], 1.0);
+    assert_eq!(get(&server, "/api/metrics/query_range?q=%7B%7D").status, 400);
+}
