@@ -283,6 +283,11 @@ impl TestServer {
         self.flush_engine(&*self.logs.store.engine());
     }
 
+    /// Writes spans that are in memory to parts.
+    pub(crate) fn flush_traces(&self) {
+        self.flush_engine(&*self.traces.store.engine());
+    }
+
     fn flush_engine(&self, store: &dyn engine::Engine) {
         let gateway = &self.metrics.gateway;
         for status in store.tenants() {

@@ -33,7 +33,7 @@ pub use engine::{
 pub use error::{ParseError, QueryError};
 pub use lenient::parse_lenient;
 pub use literal::{Kind, Literal, Status, Type};
-pub use old_search::OldSearch;
+pub use old_search::{OldSearch, attribute_like};
 pub use options::{EngineOptions, Limits};
 pub use parse::{DEPTH_MAX, LENGTH_MAX, parse, parse_attribute};
 pub use print::prettify;

@@ -71,16 +71,16 @@ fn filter(key: &str, value: String) -> Result<FieldExpr, ParseError> {
                 return Err(ParseError::invalid(message));
             }
         },
-        _ => attribute(key, value),
+        _ => attribute_like(key, &value),
     })
 }
 
-/// An attribute of any type that is written like this.
-fn attribute(key: &str, value: String) -> FieldExpr {
+/// An attribute of any scope and type whose value is written like this.
+pub fn attribute_like(key: &str, value: &str) -> FieldExpr {
     let number = value.parse().map(Literal::Int).or_else(|_| value.parse().map(Literal::Float));
     let other = number.ok().or_else(|| value.parse().map(Literal::Bool).ok());
     let equal = |value| equal_to(Attribute::named(Scope::None, key), FieldOp::Eq, value);
-    let as_text = equal(Literal::Text(value));
+    let as_text = equal(Literal::Text(value.to_owned()));
     match other {
         Some(other) => FieldExpr::binary(FieldOp::Or, as_text, equal(other)),
         None => as_text,

@@ -1,11 +1,12 @@
-//! Jaeger's collector and agent: Thrift over HTTP and as datagrams, gRPC.
+//! Jaeger's collector and agent: Thrift over HTTP and as datagrams, gRPC; and its query API.
 //!
-//! Lives here: the routes, `datagrams` (what clients send to the agent).
+//! Lives here: the routes of what comes in, `datagrams` (what clients send to the agent), `query`.
 //! Not here: decoding (wire).
 //! Invariant: what can never be stored is answered with an error at which clients drop it, while the rest
 //! of the request is stored; what may be stored later is answered with 503 or UNAVAILABLE.
 
 mod datagrams;
+mod query;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -49,7 +50,8 @@ pub(crate) struct Jaeger {
 
 pub(crate) fn protocol(settings: &JaegerSettings, services: &Arc<Services>) -> Protocol {
     let jaeger = Arc::new(Jaeger { services: Arc::clone(services), settings: settings.clone() });
-    let mut native = Native { http: vec![(14_268, "/jaeger"), (14_250, "")], ..Native::default() };
+    let http = vec![(14_268, "/jaeger"), (14_250, ""), (16_686, "/jaeger")];
+    let mut native = Native { http, ..Native::default() };
     let mut listeners = Vec::new();
     for (setting, address, encoding, port) in [
         ("jaeger.compact_address", &settings.compact_address, JaegerDatagram::Compact, ":6831"),
@@ -63,7 +65,9 @@ pub(crate) fn protocol(settings: &JaegerSettings, services: &Arc<Services>) -> P
             false => listeners.push(Listener { setting, address: address.clone(), transport }),
         }
     }
-    let (routes, instruments) = (bind(&jaeger, ROUTES), INSTRUMENTS);
+    let instruments = INSTRUMENTS;
+    let mut routes = bind(&jaeger, ROUTES);
+    routes.extend(query::routes(services));
     Protocol { routes, listeners, native, instruments, ..Protocol::new("jaeger") }
 }
 

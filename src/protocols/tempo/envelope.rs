@@ -7,8 +7,7 @@ use crate::services::{ServiceError, TraceServices};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::ErrorKind;
-use std::sync::Arc;
-use traceql::{Engine, ParseError, QueryError, Request};
+use traceql::{ParseError, QueryError};
 
 /// Why an endpoint has no answer.
 #[derive(Clone, Debug)]
@@ -80,19 +79,6 @@ impl Api for Tempo {
 impl Context {
     pub(super) fn traces(&self) -> Result<&TraceServices, TempoError> {
         Ok(self.services().traces()?)
-    }
-
-    pub(super) fn engine(&self) -> Engine {
-        Engine::new(self.services().traceql.clone())
-    }
-
-    /// A request of the language for a time.
-    pub(super) fn request(&self, (start_ns, end_ns): (i64, i64)) -> Request<'_> {
-        Request {
-            cancel: self.cancel.clone(),
-            memory: Some(Arc::clone(&self.services().query_memory)),
-            ..Request::new(&self.call.tenant, start_ns, end_ns)
-        }
     }
 }
 

@@ -45,10 +45,10 @@ fn run(
     exemplars: usize,
 ) -> Result<Answer<Vec<Series>>, TempoError> {
     let query = traceql::parse(context.query())?;
-    let request = context.request(times);
+    let request = context.trace_request(times);
     let (services, store) = (context.services(), &context.traces()?.store);
     let wanted = Metrics { times: of, exemplars };
-    Ok(context.engine().metrics(store, &*services.clock, &request, &query, &wanted)?)
+    Ok(context.trace_engine().metrics(store, &*services.clock, &request, &query, &wanted)?)
 }
 
 fn write_answer(

@@ -19,9 +19,10 @@ pub(super) fn search(context: &Context) -> Result<Response, TempoError> {
         traces: context.positive("limit", LIMIT)?,
         spans: context.positive("spss", SPANS_PER_SET)?,
     };
-    let request = context.request(context.times()?);
+    let request = context.trace_request(context.times()?);
     let (services, store) = (context.services(), &context.traces()?.store);
-    let answer = context.engine().search(store, &*services.clock, &request, &query, limits)?;
+    let answer =
+        context.trace_engine().search(store, &*services.clock, &request, &query, limits)?;
     let mut out = b"{\"traces\":".to_vec();
     // Who asks by tags gets no spans: only a query selects some.
     let has_sets = !context.query().is_empty();

@@ -17,9 +17,9 @@ fn found_names(context: &Context) -> Result<Answer<TagNames>, TempoError> {
         }
     };
     let filter = parse_lenient(context.query());
-    let request = context.request(context.times()?);
+    let request = context.trace_request(context.times()?);
     let (services, store) = (context.services(), &context.traces()?.store);
-    let engine = context.engine();
+    let engine = context.trace_engine();
     Ok(engine.tag_names(store, &*services.clock, &request, scope, filter.as_ref())?)
 }
 
@@ -70,9 +70,9 @@ fn found_values(context: &Context, prefix: &str) -> Result<Answer<TagValues>, Te
         prefix => parse_attribute(&format!("{prefix}{tag}")),
     })?;
     let filter = parse_lenient(context.query());
-    let request = context.request(context.times()?);
+    let request = context.trace_request(context.times()?);
     let (services, store) = (context.services(), &context.traces()?.store);
-    let engine = context.engine();
+    let engine = context.trace_engine();
     Ok(engine.tag_values(store, &*services.clock, &request, &attribute, filter.as_ref())?)
 }
 

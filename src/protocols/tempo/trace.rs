@@ -3,43 +3,20 @@
 use super::envelope::{Context, TempoError, json};
 use crate::percent_decode_segment;
 use crate::reply;
-use crate::traces::document::resource_spans;
 use crate::traces::json::Style;
+use crate::traces::trace_id;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use model::TimeUnit;
 use prost::Message as _;
-use trace_store::Select;
 use wire::proto::opentelemetry::proto::trace::v1::ResourceSpans;
 use wire::proto::tempopb::{Trace, TraceByIdMetrics, TraceByIdResponse};
 
 const PROTOBUF: &str = "application/protobuf";
 
-/// The id in a path that ends in it: up to 32 hexadecimal digits, leading zeros left out or not.
-fn trace_id(context: &Context) -> Result<[u8; 16], TempoError> {
-    let segment = context.call.path.rsplit('/').next().unwrap_or("");
-    let text = percent_decode_segment(segment);
-    let wrong = |why: &str| {
-        TempoError::bad(format!("trace ids can only be 1 to 32 hexadecimal digits: {text:?} {why}"))
-    };
-    if text.is_empty() || text.len() > 32 {
-        return Err(wrong("has none, or more"));
-    }
-    let number = u128::from_str_radix(&text, 16).map_err(|_| wrong("has something else"))?;
-    Ok(number.to_be_bytes())
-}
-
-/// The trace, with what could not be read; empty if there is none.
+/// The trace whose id the path ends in, with what could not be read; empty if there is none.
 fn read(context: &Context) -> Result<(Vec<ResourceSpans>, Vec<String>), TempoError> {
-    let time = TimeUnit::Nanos.everything();
-    let wanted = Select { time, trace_id: Some(trace_id(context)?), are_whole: true };
-    let selection = context.traces()?.store.select(&context.call.tenant, &wanted)?;
-    let mut found = Vec::new();
-    for index in 0..selection.pieces().len() {
-        let Some(piece) = selection.read(index)? else { continue };
-        found.extend(resource_spans(&piece, 0..piece.rows())?);
-    }
-    Ok((found, selection.warnings()))
+    let segment = context.call.path.rsplit('/').next().unwrap_or("");
+    Ok(context.whole_trace(trace_id(&percent_decode_segment(segment))?)?)
 }
 
 fn wants_protobuf(context: &Context) -> bool {

@@ -16,8 +16,8 @@ use wire::proto::opentelemetry::proto::trace::v1::{
 };
 
 /// The attribute that a resource without any gets.
-const SERVICE_NAME: &str = "service.name";
-const UNKNOWN_SERVICE: &str = "unknown_service";
+pub(crate) const SERVICE_NAME: &str = "service.name";
+pub(crate) const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// The spans of some rows of a piece, by resource and scope in the order of their first span.
 pub(crate) fn resource_spans(

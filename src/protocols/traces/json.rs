@@ -28,18 +28,18 @@ const KINDS: [&str; 6] = [
 const STATUSES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
 
 /// Writes an object field by field.
-struct Object<'o> {
+pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
     is_first: bool,
 }
 
 impl<'o> Object<'o> {
-    fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, is_first: true }
     }
 
-    fn key(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(crate) fn key(&mut self, name: &str) -> &mut Vec<u8> {
         if !std::mem::replace(&mut self.is_first, false) {
             self.out.push(b',');
         }
@@ -49,14 +49,14 @@ impl<'o> Object<'o> {
     }
 
     /// Empty texts are left out.
-    fn text(&mut self, name: &str, text: &str) {
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             write::text(self.key(name), text);
         }
     }
 
     /// Zero is left out.
-    fn count(&mut self, name: &str, count: u32) {
+    pub(crate) fn count(&mut self, name: &str, count: u32) {
         if count != 0 {
             let out = self.key(name);
             out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
@@ -68,13 +68,13 @@ impl<'o> Object<'o> {
         write::text(self.key(name), itoa::Buffer::new().format(number));
     }
 
-    fn list<T>(&mut self, name: &str, items: &[T], each: impl FnMut(&mut Vec<u8>, &T)) {
+    pub(crate) fn list<T>(&mut self, name: &str, items: &[T], each: impl FnMut(&mut Vec<u8>, &T)) {
         if !items.is_empty() {
             write::list(self.key(name), items, each);
         }
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.out.push(b'}');
     }
 }
@@ -221,17 +221,63 @@ pub(crate) fn value(out: &mut Vec<u8>, value_of: Option<&Value>) {
     object.end();
 }
 
+/// A value as JSON without its type; what JSON has no number for is a text, and so are bytes, in base64.
+pub(crate) fn plain(out: &mut Vec<u8>, value_of: Option<&Value>) {
+    match value_of {
+        Some(Value::StringValue(text)) => write::text(out, text),
+        Some(Value::BoolValue(truth)) => out.extend_from_slice(truth.to_string().as_bytes()),
+        Some(Value::IntValue(number)) => {
+            out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
+        }
+        Some(Value::DoubleValue(number)) => double(out, *number),
+        Some(Value::BytesValue(bytes)) => write::text(out, &BASE64.encode(bytes)),
+        Some(Value::ArrayValue(list)) => write::list(out, &list.values, |out, item| {
+            plain(out, item.value.as_ref());
+        }),
+        Some(Value::KvlistValue(list)) => plain_map(out, &list.values),
+        _ => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Attributes as an object of plain values.
+pub(crate) fn plain_map(out: &mut Vec<u8>, entries: &[KeyValue]) {
+    let mut object = Object::new(out);
+    for entry in entries {
+        let value = entry.value.as_ref().and_then(|value| value.value.as_ref());
+        plain(object.key(&entry.key), value);
+    }
+    object.end();
+}
+
+/// A value as a text, for APIs that know no other: a text as it is, all else as [`plain`] writes it.
+pub(crate) fn text_of(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::BytesValue(bytes)) => BASE64.encode(bytes),
+        Some(Value::DoubleValue(number)) if !number.is_finite() => word_of(*number).to_owned(),
+        None => String::new(),
+        value => {
+            let mut out = Vec::new();
+            plain(&mut out, value);
+            String::from_utf8_lossy(&out).into_owned()
+        }
+    }
+}
+
 /// A number; what JSON has no number for is a text, as protobuf's JSON has it.
 pub(crate) fn double(out: &mut Vec<u8>, number: f64) {
     if number.is_finite() {
         return out.extend_from_slice(serde_json::json!(number).to_string().as_bytes());
     }
-    let word = match number {
+    write::text(out, word_of(number));
+}
+
+fn word_of(number: f64) -> &'static str {
+    match number {
         number if number.is_nan() => "NaN",
         number if number > 0.0 => "Infinity",
         _ => "-Infinity",
-    };
-    write::text(out, word);
+    }
 }
 
 /// An id in hexadecimal.
