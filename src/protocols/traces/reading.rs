@@ -117,6 +117,19 @@ impl SpanFilter {
         self.intrinsic(Intrinsic::Status, op, Literal::Status(status));
     }
 
+    /// A tag of whatever value, or an event of this name. `error` is stored as a status.
+    pub(crate) fn tag_or_event(&mut self, key: &str) {
+        if key == "error" {
+            return self.status(FieldOp::Eq, Status::Error);
+        }
+        let tag = FieldExpr::Attribute(Attribute::named(Scope::None, key));
+        let event = FieldExpr::Attribute(Attribute::intrinsic(Intrinsic::EventName));
+        let text = FieldExpr::Literal(Literal::Text(key.to_owned()));
+        let has_tag = FieldExpr::binary(FieldOp::Ne, tag, FieldExpr::Literal(Literal::Nil));
+        let has_event = FieldExpr::binary(FieldOp::Eq, event, text);
+        self.0.push(FieldExpr::binary(FieldOp::Or, has_tag, has_event));
+    }
+
     fn into_expr(self) -> Result<Option<FieldExpr>, ServiceError> {
         if self.0.len() > PARTS_MAX {
             let message =

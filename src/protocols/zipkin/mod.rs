@@ -1,4 +1,5 @@
-//! Zipkin's collector: `POST /zipkin/api/v2/spans` in JSON or protobuf, `POST /zipkin/api/v1/spans` in JSON.
+//! Zipkin's collector: `POST /zipkin/api/v2/spans` in JSON or protobuf, `POST /zipkin/api/v1/spans` in JSON;
+//! and its query API (`query`).
 //!
 //! Not here: decoding (wire).
 //! Invariant: what can never be stored is answered with 400, while the rest of the request is stored;
@@ -15,6 +16,7 @@ use serde_json::json;
 use std::sync::Arc;
 use wire::{Rejections, decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json};
 
+mod query;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,9 @@ struct Zipkin {
 pub(crate) fn protocol(services: &Arc<Services>) -> Protocol {
     let state = Arc::new(Zipkin { services: Arc::clone(services) });
     let native = Native { http: vec![(9_411, "/zipkin")], ..Native::default() };
-    Protocol { routes: bind(&state, ROUTES), native, ..Protocol::new("zipkin") }
+    let mut routes = bind(&state, ROUTES);
+    routes.extend(query::routes(services));
+    Protocol { routes, native, ..Protocol::new("zipkin") }
 }
 
 const fn spans(
