@@ -26,7 +26,7 @@ fn spans(from: i64) -> Vec<Span> {
             ("user".to_owned(), format!("text:u{:06}", n * 7_919 % 100_000)),
             ("code".to_owned(), format!("int:{}", 200 + n % 4)),
         ]),
-        events: if n % 9 == 0 { vec![Shown::new()] } else { Vec::new() },
+        events: if n.is_multiple_of(9) { vec![Shown::new()] } else { Vec::new() },
         links: Vec::new(),
     };
     (0..200).map(span).collect()
