@@ -194,6 +194,7 @@ fn trace(context: &Context) -> Result<Response, ServiceError> {
     }
     let mut out = Vec::new();
     document::trace(&mut out, &spans);
+    context.call.held.take(out.len())?;
     Ok(json(out))
 }
 
