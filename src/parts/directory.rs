@@ -99,6 +99,13 @@ impl Directory {
         pages.get(at).copied().filter(|page| self.keys[*page as usize] == key)
     }
 
+    /// The last page of a kind whose key is not above this one.
+    pub(crate) fn find_at_most(&self, kind: u16, key: u64) -> Option<u32> {
+        let pages = self.group(kind).filter(|group| group.keyed).map(|_| self.pages_of(kind))?;
+        let behind = pages.partition_point(|page| self.keys[*page as usize] <= key);
+        behind.checked_sub(1).map(|at| pages[at])
+    }
+
     fn group(&self, kind: u16) -> Option<&KindGroup> {
         let at = self.groups.binary_search_by_key(&kind, |group| group.kind).ok()?;
         Some(&self.groups[at])

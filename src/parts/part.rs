@@ -92,6 +92,11 @@ impl Part {
         Ok(self.directory()?.find(kind, key))
     }
 
+    /// The last page of a kind whose key is not above this one.
+    pub fn find_at_most(&self, kind: u16, key: u64) -> Result<Option<u32>, PartError> {
+        Ok(self.directory()?.find_at_most(kind, key))
+    }
+
     /// One page, in a buffer of its own.
     pub fn page(&self, index: u32) -> Result<Vec<u8>, PartError> {
         let mut buffer = PageBuffer::default();

@@ -47,16 +47,7 @@ impl LogPart {
     pub(crate) fn groups_with(&self, id: &[u8]) -> Result<Vec<u32>, StoreError> {
         let Some(query) = self.index.ids else { return Ok(Vec::new()) };
         let cut = query.cut(hash_id(id));
-        let pages = self.part.pages_of(page::IDS)?;
-        let (mut low, mut high) = (0, pages.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.part.entry(pages[middle])?.key.is_some_and(|key| key <= cut) {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
-        let Some(page) = low.checked_sub(1).map(|at| pages[at]) else { return Ok(Vec::new()) };
+        let Some(page) = self.part.find_at_most(page::IDS, cut)? else { return Ok(Vec::new()) };
         let page = self.caches.get(self.id, Piece::Ids(page), || {
             let bytes = self.part.page(page)?;
             let page = IdPage::decode(&mut ByteReader::new(&bytes))?;
