@@ -3,12 +3,12 @@
 use crate::batch::{IdleSpans, SpanBatch};
 use crate::delete::TraceDelete;
 use crate::error::StoreError;
-use crate::kind::{Store, TraceHead, Traces};
+use crate::kind::{Store, Traces};
 use crate::part::Caches;
 use crate::select::{self, Select, Selection};
 use crate::spans::Spans;
 use engine::{Engine, EngineError, HeadMemory, MemoryBudget, TenantLimit};
-use model::{TenantId, TimeRange, TimeUnit, WalPosition};
+use model::{TenantId, TimeUnit, WalPosition};
 use parts::{PartInfo, Site};
 use std::sync::Arc;
 
@@ -100,8 +100,8 @@ impl TraceStore {
 
     // ── deleting ──
 
-    /// Deletes traces: readers no longer see them; the next merges, or `erase_deleted`, remove them
-    /// from the disk. Spans that arrive later are kept. For `barrier` see [`engine::Store::delete`].
+    /// Deletes traces: readers no longer see them; the next merges remove them from the
+    /// disk. Spans that arrive later are kept. For `barrier` see [`engine::Store::delete`].
     pub fn delete(
         &self,
         tenant: &TenantId,
@@ -118,27 +118,10 @@ impl TraceStore {
         Ok(())
     }
 
-    /// Rewrites the tenant's parts that still hold deleted traces. Returns how many.
-    pub fn erase_deleted(&self, tenant: &TenantId) -> Result<usize, StoreError> {
-        let tenant = self.store.tenant(tenant);
-        Ok(tenant.map_or(Ok(0), |tenant| self.store.erase_deleted(&tenant))?)
-    }
-
     // ── reading ──
 
     pub fn select(&self, tenant: &TenantId, wanted: &Select) -> Result<Selection, StoreError> {
         select::select(&self.store, tenant, wanted)
-    }
-
-    /// From the first to the last span, in memory and in parts; deleted ones may count.
-    pub fn time_range(&self, tenant: &TenantId) -> Option<TimeRange> {
-        let view = self.store.tenant(tenant)?.view(&self.store.kind);
-        let of_head = |head: &Arc<TraceHead>| {
-            let blocks = head.read().blocks();
-            blocks.iter().filter_map(|block| block.time()).reduce(TimeRange::union)
-        };
-        let of_heads = view.heads.iter().filter_map(of_head);
-        of_heads.chain(view.manifest.parts.iter().map(|part| part.time)).reduce(TimeRange::union)
     }
 
     /// The parts of the newest generation.
