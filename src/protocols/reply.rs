@@ -73,6 +73,18 @@ pub fn with_header(mut response: Response, name: HeaderName, value: &'static str
     response
 }
 
+/// The status of a query that fails, in the APIs of Loki and Tempo.
+pub fn query_status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        // A client that exceeds a limit has to ask for less.
+        ErrorKind::Invalid | ErrorKind::Limit => StatusCode::BAD_REQUEST,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        // Nginx's status for a request that its client closed, which both use too.
+        ErrorKind::Cancelled => StatusCode::from_u16(499).expect("three digits"),
+        kind => status(kind),
+    }
+}
+
 /// Permanent errors are 4xx, at which agents drop their data; temporary ones are 503, at which they
 /// send it again.
 pub fn status(kind: ErrorKind) -> StatusCode {

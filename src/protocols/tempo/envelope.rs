@@ -20,17 +20,6 @@ impl TempoError {
     pub(super) fn bad(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Invalid, message: message.into() }
     }
-
-    fn status(&self) -> StatusCode {
-        match self.kind {
-            // A client that exceeds a limit has to ask for less.
-            ErrorKind::Invalid | ErrorKind::Limit => StatusCode::BAD_REQUEST,
-            ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            // Nginx's status for a request that its client closed, which Tempo uses too.
-            ErrorKind::Cancelled => StatusCode::from_u16(499).expect("three digits"),
-            kind => reply::status(kind),
-        }
-    }
 }
 
 impl From<ServiceError> for TempoError {
@@ -64,7 +53,7 @@ impl Api for Tempo {
     type Error = TempoError;
 
     fn failure(error: &TempoError) -> Response {
-        let response = reply::text(error.status(), format!("{}\n", error.message));
+        let response = reply::text(reply::query_status(error.kind), format!("{}\n", error.message));
         match error.kind {
             ErrorKind::Overloaded => reply::with_kind(response, error.kind),
             _ => response,
