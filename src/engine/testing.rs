@@ -1,5 +1,7 @@
 //! An engine with its write-ahead log on a simulated disk, for the tests of engines.
 
+mod fixtures;
+
 use crate::{Engine, EngineError, Intake, MergeRequest};
 use model::{TenantId, WalPosition};
 use parts::Site;
@@ -8,6 +10,8 @@ use platform::{Blobs, Disk, DiskBlobs, Ids, SeededRandom, Space};
 use std::error::Error;
 use std::sync::Arc;
 use wal::{Batch, Log, LogOptions};
+
+pub use fixtures::thawed;
 
 /// Midnight of the simulated clock's first day.
 pub const TODAY_NS: i64 = 1_795_219_200_000_000_000;

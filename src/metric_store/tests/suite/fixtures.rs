@@ -2,12 +2,11 @@
 //!
 //! `MIRADOR_FREEZE=1 cargo test -p metric_store fixtures` writes the folder again; only for a new
 //! version.
-#![expect(clippy::disallowed_methods, reason = "fixtures lie in the source tree")]
 
 use crate::world::{Row, Rows, TODAY_MS, World, labels};
+use engine::testing::thawed;
 use metric_store::{BatchBuilder, Exemplar};
 use model::{Labels, MetricKind, MetricMetadata, STALE_BITS, TimeUnit, Unbounded};
-use platform::Disk;
 use platform::sim::{CrashPolicy, SimClock, SimDisk};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,45 +67,9 @@ fn make() -> SimDisk {
     world.disk.crash(CrashPolicy::KeepAll)
 }
 
-fn each_file(disk: &SimDisk, folder: &str, each: &mut dyn FnMut(&str, Vec<u8>)) {
-    for entry in disk.list(folder).unwrap() {
-        let path = if folder.is_empty() { entry.name } else { format!("{folder}/{}", entry.name) };
-        match entry.is_dir {
-            true => each_file(disk, &path, each),
-            false => each(&path, disk.contents(&path).unwrap()),
-        }
-    }
-}
-
-fn freeze() {
-    each_file(&make(), "", &mut |path, bytes| {
-        let to = folder().join(path);
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::write(to, bytes).unwrap();
-    });
-}
-
-fn thaw(disk: &SimDisk, from: &Path, to: &str) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
-        let path = if to.is_empty() { name } else { format!("{to}/{name}") };
-        if entry.file_type().unwrap().is_dir() {
-            disk.create_dirs(&path).unwrap();
-            thaw(disk, &entry.path(), &path);
-        } else {
-            disk.overwrite(&path, &std::fs::read(entry.path()).unwrap()).unwrap();
-        }
-    }
-}
-
 #[test]
 fn fixtures_of_version_2_are_read() {
-    if std::env::var("MIRADOR_FREEZE").is_ok() {
-        freeze();
-    }
-    let disk = SimDisk::new();
-    thaw(&disk, &folder(), "");
+    let disk = thawed(&folder(), make).unwrap();
     let world = World::open(disk, Arc::new(SimClock::new()), 9).unwrap();
     assert_eq!(world.engine.stats().parts, 2, "a merged part and a flushed one");
     for state in ["unchanged", "merged"] {
