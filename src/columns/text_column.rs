@@ -272,6 +272,29 @@ fn unshift(codes: &mut [u32], shift: u32) {
     }
 }
 
+/// Numbers the codes that occur without gaps, and returns these in rising order.
+fn renumber(codes: &mut [u32], distinct: usize) -> Vec<u32> {
+    // With a place for each code there is nothing to sort or to look for.
+    if distinct <= codes.len() * 4 {
+        let mut numbers = vec![ABSENT; distinct];
+        let present = || codes.iter().filter(|code| **code != ABSENT);
+        present().for_each(|code| numbers[*code as usize] = 0);
+        let occurs = |code: &u32| numbers[*code as usize] != ABSENT;
+        let places: Vec<u32> = (0..distinct as u32).filter(occurs).collect();
+        (0..).zip(&places).for_each(|(number, code)| numbers[*code as usize] = number);
+        let present = codes.iter_mut().filter(|code| **code != ABSENT);
+        present.for_each(|code| *code = numbers[*code as usize]);
+        return places;
+    }
+    let mut places: Vec<u32> = codes.iter().copied().filter(|code| *code != ABSENT).collect();
+    places.sort_unstable();
+    places.dedup();
+    for code in codes.iter_mut().filter(|code| **code != ABSENT) {
+        *code = places.partition_point(|place| *place < *code) as u32;
+    }
+    places
+}
+
 impl TextColumn {
     /// Reads a column of `rows` rows.
     pub fn decode(&mut self, reader: &mut ByteReader<'_>, rows: usize) -> Result<(), DecodeError> {
@@ -311,15 +334,8 @@ impl TextColumn {
         let (shift, codes) = read_shift(reader, head.distinct)?;
         pick_codes(reader, (rows, codes), wanted, &mut self.codes)?;
         unshift(&mut self.codes, shift);
-        let mut places: Vec<u32> =
-            self.codes.iter().copied().filter(|code| *code != ABSENT).collect();
-        places.sort_unstable();
-        places.dedup();
-        head.pick(&places, &mut self.values)?;
-        for code in self.codes.iter_mut().filter(|code| **code != ABSENT) {
-            *code = places.partition_point(|place| *place < *code) as u32;
-        }
-        Ok(())
+        let places = renumber(&mut self.codes, head.distinct);
+        head.pick(&places, &mut self.values)
     }
 
     pub fn get(&self, row: usize) -> Option<&[u8]> {

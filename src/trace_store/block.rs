@@ -44,17 +44,23 @@ impl Block {
         starts.zip(&self.trace_ends).map(|(start, end)| start as usize..*end as usize)
     }
 
-    /// From the first start to the last end of some rows.
-    pub(crate) fn time_of(&self, rows: std::ops::Range<usize>) -> Option<TimeRange> {
+    /// The first start and the last end of some rows, in nanoseconds.
+    pub(crate) fn bounds(&self, rows: std::ops::Range<usize>) -> Option<(u64, u64)> {
         let spans = &self.spans;
         let end = |row: usize| spans.starts[row].saturating_add(duration_of(spans.lengths[row]));
         let first = rows.clone().map(|row| spans.starts[row]).min()?;
-        let last = rows.map(end).max()?;
-        Some(TimeUnit::Nanos.between(tick(first), tick(last)))
+        Some((first, rows.map(end).max()?))
+    }
+
+    /// When each trace started, and how long it took, in nanoseconds.
+    pub(crate) fn trace_times(&self) -> (Vec<u64>, Vec<u64>) {
+        let bounds = self.traces().map(|rows| self.bounds(rows).unwrap_or_default());
+        bounds.map(|(first, last)| (first, last - first)).unzip()
     }
 
     pub(crate) fn time(&self) -> Option<TimeRange> {
-        self.time_of(0..self.rows())
+        let (first, last) = self.bounds(0..self.rows())?;
+        Some(TimeUnit::Nanos.between(tick(first), tick(last)))
     }
 
     /// The traces of which there are spans in the parts of a generation. `find` looks for them.

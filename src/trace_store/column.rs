@@ -55,22 +55,54 @@ impl Column {
             Self::Bool(column) => column.has(row),
         }
     }
+}
 
-    /// The column of values as [`Attributes`](crate::attributes::Attributes) holds them: texts stand in
-    /// `texts` by their number. `None` for a row without one.
-    pub(crate) fn of_numbers(
-        kind: ValueKind,
-        values: &Numbered,
-        texts: &columns::TextList,
-    ) -> Self {
-        match kind {
-            ValueKind::Text => Self::Text(values.texts(texts)),
-            ValueKind::Other => Self::Other(values.texts(texts)),
-            ValueKind::Int => Self::Int(values.present(|bits| bits as i64)),
-            ValueKind::Double => Self::Double(values.present(f64::from_bits)),
-            ValueKind::Bool => Self::Bool(values.present(|bits| bits != 0)),
+/// The values of one key and one type, of the rows that have one: what a part holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// The rows of the values; `None`: all.
+    pub rows: Option<RowSet>,
+    pub values: DenseValues,
+}
+
+/// A value for each row that has one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DenseValues {
+    Text(TextColumn),
+    Int(Vec<i64>),
+    Double(Vec<f64>),
+    Bool(Vec<bool>),
+    /// As [`Column::Other`].
+    Other(TextColumn),
+}
+
+impl Dense {
+    /// The column of `count` rows.
+    pub(crate) fn spread(self, count: usize) -> Column {
+        let rows = self.rows;
+        match self.values {
+            DenseValues::Text(texts) => Column::Text(spread_texts(rows, texts, count)),
+            DenseValues::Other(texts) => Column::Other(spread_texts(rows, texts, count)),
+            DenseValues::Int(values) => Column::Int(spread(rows, values, count)),
+            DenseValues::Double(values) => Column::Double(spread(rows, values, count)),
+            DenseValues::Bool(values) => Column::Bool(spread(rows, values, count)),
         }
     }
+}
+
+fn spread_texts(rows: Option<RowSet>, mut texts: TextColumn, count: usize) -> TextColumn {
+    if let Some(rows) = rows {
+        let dense = std::mem::replace(&mut texts.codes, vec![ABSENT; count]);
+        rows.iter().zip(dense).for_each(|(row, code)| texts.codes[row] = code);
+    }
+    texts
+}
+
+fn spread<T: Copy + Default>(rows: Option<RowSet>, dense: Vec<T>, count: usize) -> Present<T> {
+    let Some(present) = rows else { return Present { values: dense, rows: None } };
+    let mut values = vec![T::default(); count];
+    present.iter().zip(dense).for_each(|(row, value)| values[row] = value);
+    Present { values, rows: Some(present) }
 }
 
 /// The values of one key as numbers, for some of `rows` rows, which rise.
@@ -92,31 +124,37 @@ impl Numbered {
         self.values.push(value);
     }
 
-    fn present<T: Copy + Default>(&self, value: impl Fn(u64) -> T) -> Present<T> {
-        if self.of.len() == self.rows {
-            return Present {
-                values: self.values.iter().map(|bits| value(*bits)).collect(),
-                rows: None,
-            };
-        }
-        let (mut values, mut rows) = (vec![T::default(); self.rows], RowSet::none(self.rows));
-        for (row, bits) in self.of.iter().zip(&self.values) {
-            values[*row as usize] = value(*bits);
-            rows.insert(*row as usize);
-        }
-        Present { values, rows: Some(rows) }
+    /// The values of a type, as [`Attributes`](crate::attributes::Attributes) holds them: texts stand in
+    /// `texts` by their number.
+    pub(crate) fn dense(&self, kind: ValueKind, texts: &columns::TextList) -> Dense {
+        let values = &self.values;
+        let values = match kind {
+            ValueKind::Text => DenseValues::Text(self.texts(texts)),
+            ValueKind::Other => DenseValues::Other(self.texts(texts)),
+            ValueKind::Int => DenseValues::Int(values.iter().map(|bits| *bits as i64).collect()),
+            ValueKind::Double => {
+                DenseValues::Double(values.iter().map(|bits| f64::from_bits(*bits)).collect())
+            }
+            ValueKind::Bool => DenseValues::Bool(values.iter().map(|bits| *bits != 0).collect()),
+        };
+        let rows = (self.of.len() < self.rows).then(|| {
+            let mut rows = RowSet::none(self.rows);
+            self.of.iter().for_each(|row| rows.insert(*row as usize));
+            rows
+        });
+        Dense { rows, values }
     }
 
     fn texts(&self, texts: &columns::TextList) -> TextColumn {
-        let mut column = TextColumn { codes: vec![ABSENT; self.rows], ..TextColumn::default() };
+        let mut column = TextColumn::default();
         let mut codes = vec![ABSENT; texts.len()];
-        for (row, number) in self.of.iter().zip(&self.values) {
+        for number in &self.values {
             let code = &mut codes[*number as usize];
             if *code == ABSENT {
                 *code = column.values.len() as u32;
                 column.values.push(texts.get(*number as usize));
             }
-            column.codes[*row as usize] = *code;
+            column.codes.push(*code);
         }
         column
     }

@@ -34,7 +34,7 @@ mod tree;
 mod value;
 
 pub use batch::{SpanBatch, Written, format::BATCH_SCHEMA};
-pub use column::{Column, Present};
+pub use column::{Column, Dense, DenseValues, Present};
 pub use columns::{ABSENT, RowSet, TextColumn, TextList};
 pub use delete::TraceDelete;
 pub use error::StoreError;

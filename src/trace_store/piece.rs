@@ -3,10 +3,10 @@
 //! Columns are decoded when they are first asked for, and kept while the piece is.
 
 use crate::block::Block;
-use crate::column::{Column, Numbered};
+use crate::column::{Column, Dense, DenseValues, Numbered};
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
-use crate::part::GroupRows;
+use crate::part::{GroupRows, TraceList};
 use crate::spans::{NO_ID, Spans, duration_of};
 use crate::tree::{ORPHAN, ROOT};
 use columns::{RowSet, TextColumn};
@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 #[derive(Debug)]
 pub struct Piece {
-    from: From,
+    from: Stored,
     time: TimeRange,
-    traces: OnceLock<(Vec<[u8; 16]>, Vec<u32>)>,
+    traces: OnceLock<Arc<TraceList>>,
     starts: OnceLock<Vec<u64>>,
     durations: OnceLock<Vec<u64>>,
     names: OnceLock<TextColumn>,
@@ -36,7 +36,7 @@ pub struct Piece {
 type AttributeName = (Table, bool, Box<str>);
 
 #[derive(Debug)]
-enum From {
+enum Stored {
     Block { block: Arc<Block>, keys: Vec<Vec<ColumnKey>> },
     Group(GroupRows),
 }
@@ -61,24 +61,32 @@ impl Piece {
     pub(crate) fn of_block(block: Arc<Block>) -> Option<Self> {
         let time = block.time()?;
         let keys = Table::ALL.map(|table| keys_of(&block.spans, table)).to_vec();
-        Some(Self::new(From::Block { block, keys }, time))
+        Some(Self::new(Stored::Block { block, keys }, time))
     }
 
     pub(crate) fn of_group(rows: GroupRows) -> Self {
         let time = rows.time();
-        Self::new(From::Group(rows), time)
+        Self::new(Stored::Group(rows), time)
     }
 
-    /// One trace of the piece as a piece of its own, of which columns are read for its rows only: quicker
-    /// than the whole columns, unless many traces are wanted. `None` where columns are in memory.
-    pub fn trace(&self, trace: usize) -> Result<Option<Self>, StoreError> {
-        match &self.from {
-            From::Block { .. } => Ok(None),
-            From::Group(rows) => Ok(rows.trace(trace)?.map(Self::of_group)),
+    /// Some traces, whose numbers rise, as a piece of its own. Of its columns only the rows of these traces
+    /// are read: quicker than whole columns as long as they are few, or next to each other. `None` where
+    /// columns are in memory.
+    pub fn some(&self, traces: &[u32]) -> Result<Option<Self>, StoreError> {
+        let Stored::Group(rows) = &self.from else { return Ok(None) };
+        let mut some = Self::of_group(rows.some(traces)?);
+        if let Some(wanted) = &self.wanted {
+            let ends = &self.traces()?.ends;
+            let first = |trace: u32| trace.checked_sub(1).map_or(0, |before| ends[before as usize]);
+            // The rows of a trace are wanted all, or none of them.
+            let is_wanted = |trace: &u32| wanted.contains(first(*trace) as usize);
+            let mut are_wanted = traces.iter().map(is_wanted);
+            some.leave_out(|_| !are_wanted.next().unwrap_or_default())?;
         }
+        Ok(Some(some))
     }
 
-    fn new(from: From, time: TimeRange) -> Self {
+    fn new(from: Stored, time: TimeRange) -> Self {
         Self {
             from,
             time,
@@ -106,12 +114,12 @@ impl Piece {
     /// Leaves out the traces for which `is_left_out` holds.
     pub(crate) fn leave_out(
         &mut self,
-        is_left_out: impl Fn(&[u8; 16]) -> bool,
+        mut is_left_out: impl FnMut(&[u8; 16]) -> bool,
     ) -> Result<(), StoreError> {
         let rows = self.rows();
         let mut wanted = RowSet::none(rows);
         let mut start = 0;
-        let (ids, ends) = self.traces()?;
+        let TraceList { ids, ends, .. } = self.traces()?;
         for (id, end) in ids.iter().zip(ends) {
             if !is_left_out(id) {
                 wanted.insert_range(start..*end as usize);
@@ -124,8 +132,8 @@ impl Piece {
 
     pub fn rows(&self) -> usize {
         match &self.from {
-            From::Block { block, .. } => block.rows(),
-            From::Group(rows) => rows.rows(),
+            Stored::Block { block, .. } => block.rows(),
+            Stored::Group(rows) => rows.rows(),
         }
     }
 
@@ -134,29 +142,40 @@ impl Piece {
         self.time
     }
 
-    fn traces(&self) -> Result<&(Vec<[u8; 16]>, Vec<u32>), StoreError> {
-        once(&self.traces, || match &self.from {
-            From::Block { block, .. } => Ok((block.trace_ids.clone(), block.trace_ends.clone())),
-            From::Group(rows) => rows.traces(),
-        })
+    fn traces(&self) -> Result<&TraceList, StoreError> {
+        let list = once(&self.traces, || match &self.from {
+            Stored::Block { block, .. } => Ok(Arc::new(TraceList::of(block))),
+            Stored::Group(rows) => rows.traces(),
+        })?;
+        Ok(list)
     }
 
     pub fn trace_ids(&self) -> Result<&[[u8; 16]], StoreError> {
-        Ok(&self.traces()?.0)
+        Ok(&self.traces()?.ids)
     }
 
     /// Behind the last span of each trace. A trace's spans are in tree order: depth first, siblings by
     /// their start; behind them the orphans with what is below them.
     pub fn trace_ends(&self) -> Result<&[u32], StoreError> {
-        Ok(&self.traces()?.1)
+        Ok(&self.traces()?.ends)
+    }
+
+    /// When the first span of each trace started, in nanoseconds. Traces are in this order.
+    pub fn trace_starts(&self) -> Result<&[u64], StoreError> {
+        Ok(&self.traces()?.starts)
+    }
+
+    /// From the start of each trace to the end of its last span to end, in nanoseconds.
+    pub fn trace_durations(&self) -> Result<&[u64], StoreError> {
+        Ok(&self.traces()?.durations)
     }
 
     /// Nanoseconds.
     pub fn starts(&self) -> Result<&[u64], StoreError> {
         match &self.from {
-            From::Block { block, .. } => Ok(&block.spans.starts),
-            From::Group(rows) => {
-                Ok(once(&self.starts, || rows.starts(self.trace_ends()?, self.parents()?))?)
+            Stored::Block { block, .. } => Ok(&block.spans.starts),
+            Stored::Group(rows) => {
+                Ok(once(&self.starts, || rows.starts(self.traces()?, self.parents()?))?)
             }
         }
     }
@@ -164,10 +183,10 @@ impl Piece {
     /// Nanoseconds; 0 where a span ended before it started.
     pub fn durations(&self) -> Result<&[u64], StoreError> {
         Ok(once(&self.durations, || match &self.from {
-            From::Block { block, .. } => {
+            Stored::Block { block, .. } => {
                 Ok(block.spans.lengths.iter().map(|length| duration_of(*length)).collect())
             }
-            From::Group(rows) => {
+            Stored::Group(rows) => {
                 let mut lengths = rows.lengths()?;
                 lengths.iter_mut().for_each(|length| *length = duration_of(*length));
                 Ok(lengths)
@@ -177,47 +196,47 @@ impl Piece {
 
     pub fn names(&self) -> Result<&TextColumn, StoreError> {
         once(&self.names, || match &self.from {
-            From::Block { block, .. } => {
+            Stored::Block { block, .. } => {
                 let mut column = Numbered { rows: block.rows(), ..Numbered::default() };
                 let names = block.spans.names.iter().enumerate();
                 names.for_each(|(row, name)| column.push(row, u64::from(*name)));
                 let texts = block.spans.texts.texts();
-                match Column::of_numbers(crate::ValueKind::Text, &column, texts) {
-                    Column::Text(column) => Ok(column),
+                match column.dense(crate::ValueKind::Text, texts).values {
+                    DenseValues::Text(column) => Ok(column),
                     _ => Ok(TextColumn::default()),
                 }
             }
-            From::Group(rows) => rows.names(),
+            Stored::Group(rows) => rows.names(),
         })
     }
 
     /// As OTLP numbers them.
     pub fn kinds(&self) -> Result<&[u8], StoreError> {
         match &self.from {
-            From::Block { block, .. } => Ok(&block.spans.kinds),
-            From::Group(rows) => Ok(once(&self.kinds, || rows.kinds())?),
+            Stored::Block { block, .. } => Ok(&block.spans.kinds),
+            Stored::Group(rows) => Ok(once(&self.kinds, || rows.kinds())?),
         }
     }
 
     /// As OTLP numbers them.
     pub fn statuses(&self) -> Result<&[u8], StoreError> {
         match &self.from {
-            From::Block { block, .. } => Ok(&block.spans.statuses),
-            From::Group(rows) => Ok(once(&self.statuses, || rows.statuses())?),
+            Stored::Block { block, .. } => Ok(&block.spans.statuses),
+            Stored::Group(rows) => Ok(once(&self.statuses, || rows.statuses())?),
         }
     }
 
     pub fn span_ids(&self) -> Result<&[[u8; 8]], StoreError> {
         match &self.from {
-            From::Block { block, .. } => Ok(&block.spans.span_ids),
-            From::Group(rows) => Ok(once(&self.span_ids, || rows.span_ids())?),
+            Stored::Block { block, .. } => Ok(&block.spans.span_ids),
+            Stored::Group(rows) => Ok(once(&self.span_ids, || rows.span_ids())?),
         }
     }
 
     fn tree(&self) -> Result<&(Vec<u32>, Vec<ForeignParent>), StoreError> {
         once(&self.parents, || match &self.from {
-            From::Block { block, .. } => Ok((block.parents.clone(), foreign_parents(block))),
-            From::Group(rows) => rows.tree(self.trace_ends()?),
+            Stored::Block { block, .. } => Ok((block.parents.clone(), foreign_parents(block))),
+            Stored::Group(rows) => rows.tree(self.trace_ends()?),
         })
     }
 
@@ -225,8 +244,8 @@ impl Piece {
     /// parent never came.
     pub fn parents(&self) -> Result<&[u32], StoreError> {
         match &self.from {
-            From::Block { block, .. } => Ok(&block.parents),
-            From::Group(_) => Ok(&self.tree()?.0),
+            Stored::Block { block, .. } => Ok(&block.parents),
+            Stored::Group(_) => Ok(&self.tree()?.0),
         }
     }
 
@@ -245,16 +264,16 @@ impl Piece {
     /// The columns of a table.
     pub fn keys(&self, table: Table) -> &[ColumnKey] {
         match &self.from {
-            From::Block { keys, .. } => &keys[table as usize],
-            From::Group(rows) => rows.keys(table),
+            Stored::Block { keys, .. } => &keys[table as usize],
+            Stored::Group(rows) => rows.keys(table),
         }
     }
 
     /// The rows of a table.
     pub fn table_rows(&self, table: Table) -> usize {
         match &self.from {
-            From::Block { block, .. } => block.spans.table(table).rows(),
-            From::Group(rows) => rows.table_rows(table),
+            Stored::Block { block, .. } => block.spans.table(table).rows(),
+            Stored::Group(rows) => rows.table_rows(table),
         }
     }
 
@@ -272,13 +291,26 @@ impl Piece {
         }
         let fits = |key: &ColumnKey| key.is_intrinsic == is_intrinsic && *key.name == *name;
         let list: Vec<Column> = match &self.from {
-            From::Block { block, .. } => columns_of(&block.spans, table, fits),
-            From::Group(rows) => rows.columns(table, fits)?,
+            Stored::Block { block, .. } => columns_of(&block.spans, table, fits),
+            Stored::Group(rows) => rows.columns(table, fits)?,
         };
         let list: Arc<[Column]> = list.into();
         let mut known = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, Arc::clone(&list));
         Ok(list)
+    }
+
+    /// The values of all keys of a table, one after the other: quicker than their columns where all are
+    /// needed once.
+    pub fn each_column<E: From<StoreError>>(
+        &self,
+        table: Table,
+        each: impl FnMut(&ColumnKey, Dense) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &self.from {
+            Stored::Block { block, .. } => each_column_of(&block.spans, table, each),
+            Stored::Group(rows) => rows.each_column(table, |_| true, each),
+        }
     }
 
     /// The rows of a table in which an attribute or property is this text: quicker than its columns where
@@ -293,7 +325,7 @@ impl Piece {
         let key = (table, is_intrinsic, name.into());
         let is_read =
             self.columns.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
-        if let From::Group(rows) = &self.from
+        if let Stored::Group(rows) = &self.from
             && !is_read
         {
             let fits = |key: &ColumnKey| key.is_intrinsic == is_intrinsic && *key.name == *name;
@@ -318,8 +350,8 @@ impl Piece {
     pub fn entities(&self, table: Table) -> Result<&[u32], StoreError> {
         let index = usize::from(table == Table::Scope);
         match &self.from {
-            From::Block { block, .. } => Ok(&block.spans.entities[index]),
-            From::Group(rows) => Ok(once(&self.entities[index], || rows.entities(index))?),
+            Stored::Block { block, .. } => Ok(&block.spans.entities[index]),
+            Stored::Group(rows) => Ok(once(&self.entities[index], || rows.entities(index))?),
         }
     }
 
@@ -327,8 +359,8 @@ impl Piece {
     pub fn child_ends(&self, table: Table) -> Result<&[u32], StoreError> {
         let index = usize::from(table == Table::Link);
         match &self.from {
-            From::Block { block, .. } => Ok(&block.spans.child_ends[index]),
-            From::Group(rows) => Ok(once(&self.child_ends[index], || rows.child_ends(index))?),
+            Stored::Block { block, .. } => Ok(&block.spans.child_ends[index]),
+            Stored::Group(rows) => Ok(once(&self.child_ends[index], || rows.child_ends(index))?),
         }
     }
 }
@@ -366,7 +398,25 @@ pub(crate) fn columns_of(
             let found = attributes.of(row).find(|(key, _)| *key == number);
             found.into_iter().for_each(|(_, value)| values.push(row, value));
         }
-        (!values.of.is_empty()).then(|| Column::of_numbers(key.kind, &values, spans.texts.texts()))
+        let dense = || values.dense(key.kind, spans.texts.texts());
+        (!values.of.is_empty()).then(|| dense().spread(attributes.rows()))
     };
     numbers.filter_map(column).collect()
+}
+
+/// The values of all keys of a table.
+fn each_column_of<E>(
+    spans: &Spans,
+    table: Table,
+    mut each: impl FnMut(&ColumnKey, Dense) -> Result<(), E>,
+) -> Result<(), E> {
+    let attributes = spans.table(table);
+    let none = Numbered { rows: attributes.rows(), ..Numbered::default() };
+    let mut columns = vec![none; spans.keys.len()];
+    for row in 0..attributes.rows() {
+        attributes.of(row).for_each(|(key, value)| columns[key as usize].push(row, value));
+    }
+    let texts = spans.texts.texts();
+    let mut columns = spans.keys.iter().zip(&columns).filter(|(_, values)| !values.of.is_empty());
+    columns.try_for_each(|(key, values)| each(key, values.dense(key.kind, texts)))
 }

@@ -48,10 +48,13 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// Threads that take over parts of large selections.
     pub helpers: Helpers,
+    /// A search looks at so many spans of a piece before the others, the newest: of what many traces
+    /// answer these are enough.
+    pub first_spans: u32,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { limits: Limits::default(), helpers: Helpers::none() }
+        Self { limits: Limits::default(), helpers: Helpers::none(), first_spans: 4_096 }
     }
 }

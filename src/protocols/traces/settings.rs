@@ -53,7 +53,7 @@ impl TracesSettings {
             memory_max: self.max_memory.length(),
             ..Limits::default()
         };
-        EngineOptions { limits, helpers }
+        EngineOptions { limits, helpers, ..EngineOptions::default() }
     }
 
     pub fn options(&self) -> TraceOptions {

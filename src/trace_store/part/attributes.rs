@@ -1,7 +1,7 @@
 //! Columns of attributes, to bytes and back.
 
 use super::fixed::Wanted;
-use crate::column::{Column, Present};
+use crate::column::{Dense, DenseValues};
 use crate::keys::ValueKind;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{
@@ -119,57 +119,58 @@ pub(super) fn decode_column(
     reader: &mut ByteReader<'_>,
     present: Option<&RowSet>,
     wanted: &Wanted,
-) -> Result<Column, DecodeError> {
-    let (rows, values) = match present {
-        None => (None, wanted.clone()),
-        Some(present) if wanted.is_all() => (Some(present.clone()), Wanted::all(present.len())),
-        Some(present) => {
-            let start = present.count(0..wanted.rows.start);
-            let rows = start..start + present.count(wanted.rows.clone());
-            let of = RowSet::of(wanted.rows.len(), |row| present.contains(wanted.rows.start + row));
-            (Some(of), Wanted { count: present.len(), rows })
+) -> Result<Dense, DecodeError> {
+    let (rows, wanted) = match (present, wanted.rows()) {
+        (None, _) => (None, wanted.clone()),
+        (Some(present), None) => (Some(present.clone()), Wanted::all(present.len())),
+        (Some(present), Some(rows)) => {
+            let (of, places) = among(present, rows);
+            (Some(of), Wanted::some(present.len(), places))
         }
     };
-    let count = wanted.rows.len();
-    Ok(match kind {
-        ValueKind::Text => Column::Text(read_texts(reader, rows, &values, count)?),
-        ValueKind::Other => Column::Other(read_texts(reader, rows, &values, count)?),
+    let values = match kind {
+        ValueKind::Text => DenseValues::Text(read_texts(reader, &wanted)?),
+        ValueKind::Other => DenseValues::Other(read_texts(reader, &wanted)?),
         ValueKind::Bool => {
-            let codes = values.codes(reader, 2)?;
-            let numbers: Vec<u64> = codes.iter().map(|code| u64::from(*code)).collect();
-            Column::Bool(spread(rows, &numbers, count, |bits| bits == 1))
+            let codes = wanted.codes(reader, 2)?;
+            DenseValues::Bool(codes.iter().map(|code| *code == 1).collect())
         }
         ValueKind::Int => {
-            let numbers = values.numbers(reader)?;
-            Column::Int(spread(rows, &numbers, count, |bits| (bits ^ SIGN) as i64))
+            let numbers = wanted.numbers(reader)?;
+            DenseValues::Int(numbers.iter().map(|bits| (bits ^ SIGN) as i64).collect())
         }
         ValueKind::Double => {
-            Column::Double(spread(rows, &values.numbers(reader)?, count, f64::from_bits))
+            let numbers = wanted.numbers(reader)?;
+            DenseValues::Double(numbers.iter().map(|bits| f64::from_bits(*bits)).collect())
         }
-    })
+    };
+    Ok(Dense { rows, values })
+}
+
+/// Which of some rising rows are in a set, and at which places of the set.
+fn among(set: &RowSet, rows: &[u32]) -> (RowSet, Vec<u32>) {
+    let (mut found, mut places) = (RowSet::none(rows.len()), Vec::new());
+    let (mut counted, mut place) = (0, 0);
+    for (index, row) in rows.iter().map(|row| *row as usize).enumerate() {
+        if set.contains(row) {
+            place += set.count(counted..row);
+            counted = row;
+            found.insert(index);
+            places.push(place as u32);
+        }
+    }
+    (found, places)
 }
 
 /// Reads a column in which every value is a text.
-fn read_texts(
-    reader: &mut ByteReader<'_>,
-    rows: Option<RowSet>,
-    values: &Wanted,
-    count: usize,
-) -> Result<TextColumn, DecodeError> {
+fn read_texts(reader: &mut ByteReader<'_>, wanted: &Wanted) -> Result<TextColumn, DecodeError> {
     let wrong = reader.value_error("a value that is not there");
     let mut column = TextColumn::default();
-    match values.is_all() {
-        true => column.decode(reader, values.count)?,
-        false => column.decode_some(reader, values.count, &values.list())?,
+    match wanted.rows() {
+        None => column.decode(reader, wanted.count)?,
+        Some(rows) => column.decode_some(reader, wanted.count, rows)?,
     }
-    if column.codes.contains(&ABSENT) {
-        return Err(wrong);
-    }
-    if let Some(rows) = rows {
-        let dense = std::mem::replace(&mut column.codes, vec![ABSENT; count]);
-        rows.iter().zip(dense).for_each(|(row, code)| column.codes[row] = code);
-    }
-    Ok(column)
+    if column.codes.contains(&ABSENT) { Err(wrong) } else { Ok(column) }
 }
 
 /// The rows of a column of texts that have a text; of all rows `present` have a value, `None`: all.
@@ -198,28 +199,12 @@ pub(super) fn rows_with(
     Ok(found)
 }
 
-/// Gives the values their rows.
-fn spread<T: Copy + Default>(
-    present: Option<RowSet>,
-    numbers: &[u64],
-    rows: usize,
-    value: impl Fn(u64) -> T,
-) -> Present<T> {
-    let Some(present) = present else {
-        return Present { values: numbers.iter().map(|bits| value(*bits)).collect(), rows: None };
-    };
-    let mut values = vec![T::default(); rows];
-    for (row, bits) in present.iter().zip(numbers) {
-        values[row] = value(*bits);
-    }
-    Present { values, rows: Some(present) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::Numbered;
+    use crate::column::{Column, Numbered};
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn kinds() -> impl Strategy<Value = ValueKind> {
         (0u8..5).prop_map(|code| ValueKind::from_code(code).unwrap_or(ValueKind::Text))
@@ -242,6 +227,7 @@ mod tests {
         fn columns_come_back(
             kind in kinds(),
             rows in prop::collection::vec(prop::option::of(any::<u64>()), 1..300),
+            picked in prop::collection::vec(any::<prop::sample::Index>(), 0..100),
         ) {
             let mut texts = TextList::default();
             (0..50u32).for_each(|i| texts.push(format!("text {i}").as_bytes()));
@@ -262,7 +248,7 @@ mod tests {
             ColumnWriter::default().encode(kind, &column.values, &texts, 4, &mut writer);
             let read = |wanted: &Wanted| {
                 let reader = &mut ByteReader::new(&writer.bytes);
-                decode_column(kind, reader, Some(&present), wanted).unwrap()
+                decode_column(kind, reader, Some(&present), wanted).unwrap().spread(wanted.len())
             };
             if kind == ValueKind::Text {
                 let reader = &mut ByteReader::new(&writer.bytes);
@@ -271,16 +257,16 @@ mod tests {
                 prop_assert_eq!(found, RowSet::of(rows.len(), expected));
             }
             let back = read(&Wanted::all(rows.len()));
-            let expected = Column::of_numbers(kind, &column, &texts);
+            let expected = column.dense(kind, &texts).spread(rows.len());
             prop_assert_eq!(back.kind(), kind);
             for row in 0..rows.len() {
                 prop_assert_eq!(shown(&back, row), shown(&expected, row));
             }
-            let range = rows.len() / 3..rows.len() * 2 / 3;
-            let wanted = Wanted { count: rows.len(), rows: range.clone() };
-            let some = read(&wanted);
-            for row in range.clone() {
-                prop_assert_eq!(shown(&some, row - range.start), shown(&expected, row));
+            let list: Vec<u32> = picked.iter().map(|row| row.index(rows.len()) as u32).collect();
+            let list: Vec<u32> = BTreeSet::from_iter(list).into_iter().collect();
+            let some = read(&Wanted::some(rows.len(), list.iter().copied()));
+            for (place, row) in list.into_iter().enumerate() {
+                prop_assert_eq!(shown(&some, place), shown(&expected, row as usize));
             }
         }
 

@@ -9,25 +9,42 @@ use crate::tree::{ORPHAN, ROOT};
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{Numbers, decode_codes, decode_numbers, encode_codes, encode_numbers, pick_codes};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Which rows are read of a column of `count` rows.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) count: usize,
-    pub(super) rows: Range<usize>,
+    /// They rise. `None`: all.
+    rows: Option<Arc<[u32]>>,
 }
 
 impl Wanted {
     pub(super) fn all(count: usize) -> Self {
-        Self { count, rows: 0..count }
+        Self { count, rows: None }
     }
 
-    pub(super) fn is_all(&self) -> bool {
-        self.rows.len() == self.count
+    /// Rows in rising order, below `count`.
+    pub(super) fn some(count: usize, rows: impl IntoIterator<Item = u32>) -> Self {
+        Self { count, rows: Some(rows.into_iter().collect()) }
     }
 
-    pub(super) fn list(&self) -> Vec<u32> {
-        (self.rows.start as u32..self.rows.end as u32).collect()
+    /// How many rows are wanted.
+    pub(super) fn len(&self) -> usize {
+        self.rows.as_ref().map_or(self.count, |rows| rows.len())
+    }
+
+    /// The rows; `None`: all.
+    pub(super) fn rows(&self) -> Option<&[u32]> {
+        self.rows.as_deref()
+    }
+
+    /// The place of a row among those that are wanted.
+    fn place_of(&self, row: u32) -> Option<u32> {
+        match self.rows() {
+            None => Some(row),
+            Some(rows) => rows.binary_search(&row).ok().map(|place| place as u32),
+        }
     }
 
     pub(super) fn codes(
@@ -36,44 +53,64 @@ impl Wanted {
         distinct: u32,
     ) -> Result<Vec<u32>, DecodeError> {
         let mut codes = Vec::new();
-        match self.is_all() {
-            true => decode_codes(reader, self.count, distinct, &mut codes)?,
-            false => pick_codes(reader, (self.count, distinct), &self.list(), &mut codes)?,
+        match self.rows() {
+            None => decode_codes(reader, self.count, distinct, &mut codes)?,
+            Some(rows) => pick_codes(reader, (self.count, distinct), rows, &mut codes)?,
         }
         Ok(codes)
     }
 
     pub(super) fn numbers(&self, reader: &mut ByteReader<'_>) -> Result<Vec<u64>, DecodeError> {
         let mut numbers = Vec::new();
-        match self.is_all() {
-            true => decode_numbers(reader, self.count, &mut numbers)?,
-            false => Numbers::read(reader, self.count)?.pick(&self.list(), &mut numbers)?,
+        match self.rows() {
+            None => decode_numbers(reader, self.count, &mut numbers)?,
+            Some(rows) => Numbers::read(reader, self.count)?.pick(rows, &mut numbers)?,
         }
         Ok(numbers)
     }
 }
 
-/// For each trace its id, how many spans it has, and when it started.
+/// Traces in the order of their start: ids, spans, times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TraceList {
     pub(crate) ids: Vec<[u8; 16]>,
-    pub(super) ends: Vec<u32>,
-    pub(super) starts: Vec<u64>,
+    /// Behind the last span of each.
+    pub(crate) ends: Vec<u32>,
+    /// When the first span of each started.
+    pub(crate) starts: Vec<u64>,
+    /// From there to the end of the last span to end, in nanoseconds.
+    pub(crate) durations: Vec<u64>,
 }
 
 impl TraceList {
-    pub(super) fn of(block: &Block) -> Self {
-        let start =
-            |rows: Range<usize>| block.spans.starts[rows].iter().copied().min().unwrap_or(0);
-        Self {
-            ids: block.trace_ids.clone(),
-            ends: block.trace_ends.clone(),
-            starts: block.traces().map(start).collect(),
-        }
+    pub(crate) fn of(block: &Block) -> Self {
+        let (starts, durations) = block.trace_times();
+        let (ids, ends) = (block.trace_ids.clone(), block.trace_ends.clone());
+        Self { ids, ends, starts, durations }
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.ids.len() * (16 + 4 + 8)
+        self.ids.len() * (16 + 4 + 8 + 8)
+    }
+
+    /// The rows of a trace.
+    pub(super) fn rows(&self, trace: usize) -> Range<u32> {
+        let start = if trace == 0 { 0 } else { self.ends[trace - 1] };
+        start..self.ends[trace]
+    }
+
+    /// Some of the traces, whose numbers rise.
+    pub(super) fn some(&self, traces: &[u32]) -> Self {
+        let mut some = Self::default();
+        let mut end = 0;
+        for trace in traces.iter().map(|trace| *trace as usize) {
+            end += self.rows(trace).len() as u32;
+            some.ids.push(self.ids[trace]);
+            some.ends.push(end);
+            some.starts.push(self.starts[trace]);
+            some.durations.push(self.durations[trace]);
+        }
+        some
     }
 
     pub(super) fn encode(&self, level: usize, writer: &mut ByteWriter) {
@@ -89,6 +126,7 @@ impl TraceList {
             .map(|start| start.wrapping_sub(std::mem::replace(&mut before, *start)))
             .collect();
         encode_numbers(&rises, level, writer);
+        encode_numbers(&self.durations, level, writer);
     }
 
     pub(super) fn decode(
@@ -115,6 +153,7 @@ impl TraceList {
             start = start.wrapping_add(*rise);
             start
         }));
+        decode_numbers(reader, traces, &mut list.durations)?;
         if end == rows as u64 { Ok(list) } else { Err(wrong) }
     }
 }
@@ -141,7 +180,7 @@ pub(super) fn encode_tree(block: &Block, writer: &mut ByteWriter) {
 }
 
 /// The parents of the wanted spans, which are those of whole traces that end at `ends`, and the parent
-/// ids that the tree does not tell. Rows count from the first wanted one.
+/// ids that the tree does not tell. Rows count from the first wanted one, which is 0.
 pub(super) fn decode_tree(
     reader: &mut ByteReader<'_>,
     wanted: &Wanted,
@@ -187,9 +226,7 @@ fn read_foreign(
             return Err(wrong);
         }
         let id = reader.array()?;
-        if wanted.rows.contains(&(row as usize)) {
-            foreign.push((row as u32 - wanted.rows.start as u32, id));
-        }
+        foreign.extend(wanted.place_of(row as u32).map(|place| (place, id)));
     }
     Ok(foreign)
 }
@@ -323,7 +360,7 @@ mod tests {
             });
             let all = (0..rows, list.ends.clone(), list.starts.clone());
             for (range, ends, trace_starts) in single.chain([all]).collect::<Vec<_>>() {
-                let wanted = Wanted { count: rows, rows: range.clone() };
+                let wanted = Wanted::some(rows, range.start as u32..range.end as u32);
                 let (parents, foreign) =
                     decode_tree(&mut ByteReader::new(&tree.bytes), &wanted, &ends).unwrap();
                 let shift = |parent: &u32| if *parent < ORPHAN { parent + range.start as u32 } else { *parent };

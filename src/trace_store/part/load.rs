@@ -2,13 +2,13 @@
 
 use super::fixed::{TraceList, Wanted};
 use super::reader::Group;
-use crate::column::Column;
+use super::rows::children;
+use crate::column::{Dense, DenseValues};
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
 use crate::spans::{NO_ID, Spans};
 use crate::tree::{ORPHAN, ROOT};
 use columns::TextList;
-use std::ops::Range;
 
 /// Some traces of a row group, with their spans.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Group {
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
         let list = self.trace_list()?;
         let spans = self.spans(&self.all(), (&list.ids, &list.ends, &list.starts))?;
-        let TraceList { ids, ends, starts } = &*list;
+        let TraceList { ids, ends, starts, .. } = &*list;
         Ok(Loaded {
             spans,
             trace_ids: ids.clone(),
@@ -42,10 +42,9 @@ impl Group {
         let list = self.trace_list()?;
         let mut loaded = Vec::new();
         for (index, id) in list.ids.iter().enumerate().filter(|(_, id)| is_wanted(id)) {
-            let start = if index == 0 { 0 } else { list.ends[index - 1] };
-            let rows = start as usize..list.ends[index] as usize;
+            let rows = list.rows(index);
             let (ends, trace_starts) = (vec![rows.len() as u32], vec![list.starts[index]]);
-            let wanted = Wanted { count: self.rows(), rows };
+            let wanted = Wanted::some(self.rows(), rows);
             let spans = self.spans(&wanted, (&[*id], &ends, &trace_starts))?;
             let (trace_ids, trace_ends) = (vec![*id], ends);
             loaded.push(Loaded { spans, trace_ids, trace_ends, trace_starts });
@@ -100,12 +99,22 @@ impl Group {
     fn load_children(&self, wanted: &Wanted, spans: &mut Spans) -> Result<(), StoreError> {
         for (index, table) in [Table::Event, Table::Link].into_iter().enumerate() {
             let ends = self.child_ends(index)?;
-            let end = |row: usize| if row == 0 { 0 } else { ends[row - 1] };
-            let Range { start, end: last } = wanted.rows;
-            let (first, behind) = (end(start), end(last));
-            spans.child_ends[index] = ends[start..last].iter().map(|end| end - first).collect();
-            let rows = first as usize..behind as usize;
-            let children = Wanted { count: self.table_rows(table), rows };
+            let count = self.table_rows(table);
+            let children = match wanted.rows() {
+                None => {
+                    spans.child_ends[index] = ends;
+                    Wanted::all(count)
+                }
+                Some(rows) => {
+                    let of = |row: &u32| children(&ends, *row as usize);
+                    let mut end = 0;
+                    spans.child_ends[index].extend(rows.iter().map(|row| {
+                        end += of(row).len() as u32;
+                        end
+                    }));
+                    Wanted::some(count, rows.iter().flat_map(of))
+                }
+            };
             self.load_table(table, &children, spans)?;
         }
         Ok(())
@@ -118,7 +127,7 @@ impl Group {
         wanted: &Wanted,
         spans: &mut Spans,
     ) -> Result<(), StoreError> {
-        let rows = wanted.rows.len();
+        let rows = wanted.len();
         let mut columns: Vec<(u32, Vec<(u32, u64)>)> = Vec::new();
         let mut counts = vec![0u32; rows];
         if rows > 0 {
@@ -127,9 +136,10 @@ impl Group {
                 wanted,
                 |_| true,
                 |key, column| {
-                    let values = values_of(key, &column, rows, spans);
+                    let values = values_of(key, column, spans);
                     values.1.iter().for_each(|(row, _)| counts[*row as usize] += 1);
                     columns.push(values);
+                    Ok::<_, StoreError>(())
                 },
             )?;
         }
@@ -162,28 +172,20 @@ fn numbers_of(texts: &TextList, spans: &mut Spans) -> Vec<u64> {
 }
 
 /// The number of a column's key in `spans`, and the rows that have a value with that value.
-fn values_of(
-    key: &ColumnKey,
-    column: &Column,
-    rows: usize,
-    spans: &mut Spans,
-) -> (u32, Vec<(u32, u64)>) {
+fn values_of(key: &ColumnKey, column: Dense, spans: &mut Spans) -> (u32, Vec<(u32, u64)>) {
     let number = spans.key(key.is_intrinsic, key.kind, &key.name);
-    let present = (0..rows).filter(|row| column.has(*row)).map(|row| row as u32);
-    let values = match column {
-        Column::Text(column) | Column::Other(column) => {
+    let values: Vec<u64> = match column.values {
+        DenseValues::Text(column) | DenseValues::Other(column) => {
             let numbers = numbers_of(&column.values, spans);
-            present.map(|row| (row, numbers[column.codes[row as usize] as usize])).collect()
+            column.codes.iter().map(|code| numbers[*code as usize]).collect()
         }
-        Column::Int(column) => {
-            present.map(|row| (row, column.values[row as usize] as u64)).collect()
-        }
-        Column::Double(column) => {
-            present.map(|row| (row, column.values[row as usize].to_bits())).collect()
-        }
-        Column::Bool(column) => {
-            present.map(|row| (row, u64::from(column.values[row as usize]))).collect()
-        }
+        DenseValues::Int(values) => values.iter().map(|value| *value as u64).collect(),
+        DenseValues::Double(values) => values.iter().map(|value| value.to_bits()).collect(),
+        DenseValues::Bool(values) => values.iter().map(|value| u64::from(*value)).collect(),
     };
-    (number, values)
+    let of_rows = match column.rows {
+        None => (0..).zip(values).collect(),
+        Some(rows) => rows.iter().map(|row| row as u32).zip(values).collect(),
+    };
+    (number, of_rows)
 }

@@ -17,6 +17,7 @@ mod rollup;
 mod rows;
 mod writer;
 
+pub(crate) use fixed::TraceList;
 pub(crate) use index::Caches;
 pub(crate) use load::Loaded;
 pub(crate) use reader::TracePart;

@@ -5,7 +5,7 @@ use super::fixed::{TraceList, Wanted, decode_below, decode_ends, decode_starts, 
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{Cached, GroupInfo, PartIndex, decode_fragments, decode_overview};
 use super::{Caches, Loaded, PART_SCHEMA, Rollup, page};
-use crate::column::Column;
+use crate::column::{Dense, DenseValues};
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table, ValueKind};
 use crate::piece::ForeignParent;
@@ -197,9 +197,11 @@ impl Group {
 
     pub(super) fn span_ids_of(&self, wanted: &Wanted) -> Result<Vec<[u8; 8]>, StoreError> {
         self.fixed(page::SPAN_IDS, |reader| {
-            let bytes =
-                &reader.bytes(wanted.count * 8)?[wanted.rows.start * 8..wanted.rows.end * 8];
-            Ok(bytes.chunks_exact(8).map(|id| id.try_into().unwrap_or_default()).collect())
+            let (ids, _) = reader.bytes(wanted.count * 8)?.as_chunks::<8>();
+            Ok(match wanted.rows() {
+                None => ids.to_vec(),
+                Some(rows) => rows.iter().map(|row| ids[*row as usize]).collect(),
+            })
         })
     }
 
@@ -214,8 +216,8 @@ impl Group {
     pub(super) fn names_of(&self, wanted: &Wanted) -> Result<TextColumn, StoreError> {
         self.fixed(page::NAMES, |reader| {
             let wrong = reader.value_error("a span without a name");
-            match decode_column(ValueKind::Text, reader, None, wanted)? {
-                Column::Text(names) => Ok(names),
+            match decode_column(ValueKind::Text, reader, None, wanted)?.values {
+                DenseValues::Text(names) => Ok(names),
                 _ => Err(wrong),
             }
         })
@@ -274,13 +276,13 @@ impl Group {
 
     /// Some rows of the columns whose keys are wanted. A page that columns share is read once for those
     /// that follow each other.
-    pub(super) fn each_column(
+    pub(super) fn each_column<E: From<StoreError>>(
         &self,
         table: Table,
         wanted: &Wanted,
         is_wanted: impl Fn(&ColumnKey) -> bool,
-        mut each: impl FnMut(&ColumnKey, Column),
-    ) -> Result<(), StoreError> {
+        mut each: impl FnMut(&ColumnKey, Dense) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut pages = LastPage { group: self, page: None };
         let mut sets: Vec<Option<RowSet>> = vec![None; self.head.row_sets[table as usize].len()];
         let (keys, places) = self.head.table(table);
@@ -288,11 +290,13 @@ impl Group {
             let set = place.rows.checked_sub(1).map(|set| set as usize);
             if let Some(set) = set.filter(|set| sets[*set].is_none()) {
                 let bytes = pages.bytes(&self.head.row_sets[table as usize][set])?;
-                sets[set] = Some(decode_rows(&mut ByteReader::new(bytes), wanted.count)?);
+                let rows = decode_rows(&mut ByteReader::new(bytes), wanted.count);
+                sets[set] = Some(rows.map_err(StoreError::from)?);
             }
             let present = set.and_then(|set| sets[set].as_ref());
             let bytes = pages.bytes(place)?;
-            each(key, decode_column(key.kind, &mut ByteReader::new(bytes), present, wanted)?);
+            let values = decode_column(key.kind, &mut ByteReader::new(bytes), present, wanted);
+            each(key, values.map_err(StoreError::from)?)?;
         }
         Ok(())
     }

@@ -1,45 +1,46 @@
-//! The rows of a row group that a reader looks at: all, or those of one trace.
+//! The rows of a row group that a reader looks at: all, or those of some traces.
 
-use super::fixed::Wanted;
+use super::fixed::{TraceList, Wanted};
 use super::reader::Group;
-use crate::column::Column;
+use crate::column::{Column, Dense};
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
 use crate::piece::ForeignParent;
 use columns::{RowSet, TextColumn};
 use model::TimeRange;
-use std::ops::Range;
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub(crate) struct GroupRows {
     group: Group,
     rows: Wanted,
-    /// The trace, if it is one.
-    trace: Option<usize>,
+    /// The numbers of the traces, which rise. `None`: all.
+    traces: Option<Arc<[u32]>>,
 }
 
 impl GroupRows {
     pub(crate) fn all(group: Group) -> Self {
         let rows = group.all();
-        Self { group, rows, trace: None }
+        Self { group, rows, traces: None }
     }
 
-    /// The rows of one trace of these, which are all; `None` if there is no such trace.
-    pub(crate) fn trace(&self, trace: usize) -> Result<Option<Self>, StoreError> {
+    /// The rows of some traces of these, whose numbers rise.
+    pub(crate) fn some(&self, traces: &[u32]) -> Result<Self, StoreError> {
         let list = self.group.trace_list()?;
-        if self.trace.is_some() || trace >= list.ends.len() {
-            return Ok(None);
-        }
-        let start = if trace == 0 { 0 } else { list.ends[trace - 1] as usize };
-        let rows = Wanted { count: self.group.rows(), rows: start..list.ends[trace] as usize };
-        Ok(Some(Self { group: self.group.clone(), rows, trace: Some(trace) }))
+        let traces: Arc<[u32]> = match &self.traces {
+            None => traces.into(),
+            Some(mine) => traces.iter().map(|trace| mine[*trace as usize]).collect(),
+        };
+        let rows = traces.iter().flat_map(|trace| list.rows(*trace as usize));
+        let rows = Wanted::some(self.group.rows(), rows);
+        Ok(Self { group: self.group.clone(), rows, traces: Some(traces) })
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.rows.rows.len()
+        self.rows.len()
     }
 
-    /// Of the row group, also for one trace.
+    /// Of the row group, also for some traces.
     pub(crate) fn time(&self) -> TimeRange {
         self.group.time()
     }
@@ -48,22 +49,20 @@ impl GroupRows {
         self.group.keys(table)
     }
 
-    /// The ids and ends of the traces.
-    pub(crate) fn traces(&self) -> Result<(Vec<[u8; 16]>, Vec<u32>), StoreError> {
+    pub(crate) fn traces(&self) -> Result<Arc<TraceList>, StoreError> {
         let list = self.group.trace_list()?;
-        Ok(match self.trace {
-            None => (list.ids.clone(), list.ends.clone()),
-            Some(trace) => (vec![list.ids[trace]], vec![self.rows() as u32]),
+        Ok(match &self.traces {
+            None => list,
+            Some(traces) => Arc::new(list.some(traces)),
         })
     }
 
-    pub(crate) fn starts(&self, ends: &[u32], parents: &[u32]) -> Result<Vec<u64>, StoreError> {
-        let list = self.group.trace_list()?;
-        let starts = match self.trace {
-            None => &list.starts[..],
-            Some(trace) => &list.starts[trace..=trace],
-        };
-        self.group.starts_of(&self.rows, (ends, starts), parents)
+    pub(crate) fn starts(
+        &self,
+        traces: &TraceList,
+        parents: &[u32],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.group.starts_of(&self.rows, (&traces.ends, &traces.starts), parents)
     }
 
     pub(crate) fn lengths(&self) -> Result<Vec<u64>, StoreError> {
@@ -98,32 +97,32 @@ impl GroupRows {
     /// Behind the last event (0) or link (1) of each span.
     pub(crate) fn child_ends(&self, index: usize) -> Result<Vec<u32>, StoreError> {
         let ends = self.group.child_ends(index)?;
-        let first = self.first_child(&ends);
-        Ok(ends[self.rows.rows.clone()].iter().map(|end| end - first).collect())
-    }
-
-    fn first_child(&self, ends: &[u32]) -> u32 {
-        self.rows.rows.start.checked_sub(1).map_or(0, |before| ends[before])
+        let Some(rows) = self.rows.rows() else { return Ok(ends) };
+        let mut end = 0;
+        let of = |row: &u32| {
+            end += children(&ends, *row as usize).len() as u32;
+            end
+        };
+        Ok(rows.iter().map(of).collect())
     }
 
     /// The rows of a table.
     fn of_table(&self, table: Table) -> Result<Wanted, StoreError> {
         let count = self.group.table_rows(table);
-        let rows: Range<usize> = match table {
-            _ if self.trace.is_none() => 0..count,
-            Table::Span => self.rows.rows.clone(),
-            Table::Resource | Table::Scope => 0..count,
+        let Some(rows) = self.rows.rows() else { return Ok(Wanted::all(count)) };
+        Ok(match table {
+            Table::Span => self.rows.clone(),
+            Table::Resource | Table::Scope => Wanted::all(count),
             Table::Event | Table::Link => {
                 let ends = self.group.child_ends(usize::from(table == Table::Link))?;
-                let first = self.first_child(&ends);
-                first as usize..ends[self.rows.rows.end - 1] as usize
+                let of = |row: &u32| children(&ends, *row as usize);
+                Wanted::some(count, rows.iter().flat_map(of))
             }
-        };
-        Ok(Wanted { count, rows })
+        })
     }
 
     pub(crate) fn table_rows(&self, table: Table) -> usize {
-        self.of_table(table).map_or(0, |wanted| wanted.rows.len())
+        self.of_table(table).map_or(0, |wanted| wanted.len())
     }
 
     /// The columns of a table whose keys are wanted.
@@ -133,21 +132,40 @@ impl GroupRows {
         is_wanted: impl Fn(&ColumnKey) -> bool,
     ) -> Result<Vec<Column>, StoreError> {
         let mut columns = Vec::new();
-        let wanted = self.of_table(table)?;
-        self.group.each_column(table, &wanted, is_wanted, |_, column| columns.push(column))?;
+        let rows = self.table_rows(table);
+        self.each_column(table, is_wanted, |_, values| {
+            columns.push(values.spread(rows));
+            Ok::<_, StoreError>(())
+        })?;
         Ok(columns)
     }
 
-    /// The rows of a table in which an attribute is this text; `None` for one trace.
+    /// The values of the keys that are wanted.
+    pub(crate) fn each_column<E: From<StoreError>>(
+        &self,
+        table: Table,
+        is_wanted: impl Fn(&ColumnKey) -> bool,
+        each: impl FnMut(&ColumnKey, Dense) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.group.each_column(table, &self.of_table(table)?, is_wanted, each)
+    }
+
+    /// The rows of a table in which an attribute is this text; `None` where not all rows are looked at.
     pub(crate) fn rows_with_text(
         &self,
         table: Table,
         is_wanted: impl Fn(&ColumnKey) -> bool,
         text: &[u8],
     ) -> Result<Option<RowSet>, StoreError> {
-        match self.trace {
+        match self.traces {
             Some(_) => Ok(None),
             None => self.group.rows_with_text(table, is_wanted, text).map(Some),
         }
     }
+}
+
+/// The rows of a span's events or links.
+pub(super) fn children(ends: &[u32], row: usize) -> std::ops::Range<u32> {
+    let start = if row == 0 { 0 } else { ends[row - 1] };
+    start..ends[row]
 }

@@ -11,8 +11,10 @@ use super::view::{SERVICE_NAME, View};
 use super::{Context, Result, reading};
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use trace_store::{Piece, RowSet, Select, TraceStore};
 
 /// What a search asks for.
@@ -103,6 +105,16 @@ impl Newest {
     }
 }
 
+/// A search on its way.
+struct Search<'s> {
+    context: &'s Context<'s>,
+    plan: &'s Plan,
+    select: &'s Select,
+    limits: SearchLimits,
+    /// The newest traces of a piece were looked at first, and more were needed.
+    is_sparse: AtomicBool,
+}
+
 pub(super) fn run(
     context: &Context<'_>,
     store: &TraceStore,
@@ -111,6 +123,7 @@ pub(super) fn run(
     limits: SearchLimits,
 ) -> Result<Vec<TraceFound>> {
     let selection = context.select(store, select)?;
+    let search = Search { context, plan, select, limits, is_sparse: AtomicBool::default() };
     let mut newest = Newest { limit: limits.traces, ..Newest::default() };
     let width = context.options.helpers.width();
     let mut next = 0;
@@ -125,8 +138,8 @@ pub(super) fn run(
         }
         let wave = next..(next + width).min(selection.pieces().len());
         next = wave.end;
-        let search = |piece: &Piece| in_piece(context, piece, plan, select, limits, floor);
-        for found in reading::each(context, &selection, wave.collect(), search)? {
+        let in_piece = |piece: &Piece| search.in_piece(piece, floor);
+        for found in reading::each(context, &selection, wave.collect(), in_piece)? {
             newest.add(found);
         }
         context.hold(newest.bytes)?;
@@ -135,114 +148,141 @@ pub(super) fn run(
     Ok(newest.traces)
 }
 
-fn in_piece(
-    context: &Context<'_>,
-    piece: &Piece,
-    plan: &Plan,
-    select: &Select,
-    limits: SearchLimits,
-    floor: Option<u64>,
-) -> Result<Vec<TraceFound>> {
-    let view = View::new(piece)?;
-    let sets = plan.sets(&view, view.wanted.clone())?;
-    let mut candidates: Vec<(u64, u32)> = Vec::new();
-    let matched = traces_of(&view, &sets);
-    let alone = Alone::of(piece, &matched)?;
-    for trace in matched {
-        let (start, end) = alone.bounds(&view, trace)?;
-        let is_in_time = i128::from(end) >= i128::from(select.time.min)
-            && i128::from(start) <= i128::from(select.time.max);
-        if is_in_time && floor.is_none_or(|floor| start >= floor) {
-            candidates.push((start, trace));
+impl Search<'_> {
+    /// Where the traces that can be in the answer have at most one in so many of a piece's spans, only
+    /// those are read.
+    const FEW: usize = 4;
+
+    fn in_piece(&self, piece: &Piece, floor: Option<u64>) -> Result<Vec<TraceFound>> {
+        let traces = self.traces_in_question(piece, floor)?;
+        if !self.is_sparse.load(Ordering::Relaxed)
+            && let Some(newest) =
+                newest_of(piece, traces.clone(), self.context.options.first_spans)?
+        {
+            let found = self.in_traces(&newest, floor)?;
+            if found.len() >= self.limits.traces {
+                return Ok(found);
+            }
+            self.is_sparse.store(true, Ordering::Relaxed);
         }
-    }
-    candidates.sort_unstable_by_key(|(start, trace)| (std::cmp::Reverse(*start), *trace));
-    // Traces that start alike are chosen by their ids, so all of those are made.
-    if let Some((least, _)) = candidates.get(limits.traces.saturating_sub(1)) {
-        let least = *least;
-        candidates.retain(|(start, _)| *start >= least);
-    }
-    let list = match sets {
-        Sets::Rows(rows) => {
-            let mut chosen = RowSet::none(view.rows);
-            let traces = candidates.iter().map(|(_, trace)| view.trace_rows(*trace as usize));
-            traces.for_each(|rows| chosen.insert_range(rows));
-            sets::list(&view, Sets::Rows(rows.and(&chosen)))
+        let spans = spans_of(piece, traces.clone())? as usize;
+        if spans * Self::FEW <= piece.rows()
+            && let Some(some) = piece.some(&numbers(traces))?
+        {
+            return self.in_traces(&some, floor);
         }
-        list => sets::list(&view, list),
-    };
-    let by_trace: HashMap<u32, &[SpanSet]> = list
-        .chunk_by(|one, other| one.trace == other.trace)
-        .map(|sets| (sets[0].trace, sets))
-        .collect();
-    let mut found = Vec::with_capacity(candidates.len());
-    if !alone.0.is_empty() {
-        for (_, trace) in candidates {
-            if let Some((sets, piece)) = by_trace.get(&trace).zip(alone.0.get(&trace)) {
-                found.push(trace_alone(
-                    piece,
-                    plan,
-                    limits.spans,
-                    sets,
-                    view.trace_rows(trace as usize).start,
-                )?);
+        self.in_traces(piece, floor)
+    }
+
+    /// The traces of a piece that can be in the answer, as far as their starts tell.
+    fn traces_in_question(&self, piece: &Piece, floor: Option<u64>) -> Result<Range<usize>> {
+        let starts = piece.trace_starts()?;
+        let last = i128::from(self.select.time.max);
+        let end = starts.partition_point(|start| i128::from(*start) <= last);
+        let first = floor.map_or(0, |floor| starts.partition_point(|start| *start < floor));
+        Ok(first.min(end)..end)
+    }
+
+    fn in_traces(&self, piece: &Piece, floor: Option<u64>) -> Result<Vec<TraceFound>> {
+        let view = View::new(piece)?;
+        let sets = self.plan.sets(&view, view.wanted.clone())?;
+        let chosen = self.chosen(&view, &sets, floor)?;
+        let list = match sets {
+            Sets::Rows(rows) => {
+                let mut of_chosen = RowSet::none(view.rows);
+                let traces = chosen.iter().map(|trace| view.trace_rows(*trace as usize));
+                traces.for_each(|rows| of_chosen.insert_range(rows));
+                sets::list(&view, Sets::Rows(rows.and(&of_chosen)))
+            }
+            list => sets::list(&view, list),
+        };
+        if chosen.len() * Self::FEW <= view.trace_ends.len()
+            && let Some(some) = piece.some(&chosen)?
+        {
+            let list = moved(list, &view, &chosen, &View::new(&some)?);
+            return self.shown(&View::new(&some)?, &list);
+        }
+        let mut list = list;
+        list.retain(|set| chosen.binary_search(&set.trace).is_ok());
+        self.shown(&view, &list)
+    }
+
+    /// The newest traces that are in the time, have spans in the sets, and are not older than `floor`, by
+    /// their rising numbers. Of those that start alike at the end of the list all are there, because the
+    /// answer chooses by their ids.
+    fn chosen(&self, view: &View<'_>, sets: &Sets, floor: Option<u64>) -> Result<Vec<u32>> {
+        let time = self.select.time;
+        let mut candidates: Vec<(u64, u32)> = Vec::new();
+        for trace in traces_of(view, sets) {
+            let (start, end) = view.bounds(trace as usize)?;
+            let is_in_time = i128::from(end) >= i128::from(time.min)
+                && i128::from(start) <= i128::from(time.max);
+            if is_in_time && floor.is_none_or(|floor| start >= floor) {
+                candidates.push((start, trace));
             }
         }
-        return Ok(found);
+        candidates.sort_unstable_by_key(|(start, trace)| (std::cmp::Reverse(*start), *trace));
+        if let Some((least, _)) = candidates.get(self.limits.traces.saturating_sub(1)) {
+            let least = *least;
+            candidates.retain(|(start, _)| *start >= least);
+        }
+        let mut chosen: Vec<u32> = candidates.into_iter().map(|(_, trace)| trace).collect();
+        chosen.sort_unstable();
+        Ok(chosen)
     }
-    let making = Making::new(&view, &plan.shown(), limits.spans)?;
-    for (turn, (_, trace)) in candidates.into_iter().enumerate() {
-        context.control.check_in_turn(turn)?;
-        if let Some(sets) = by_trace.get(&trace) {
+
+    fn shown(&self, view: &View<'_>, list: &[SpanSet]) -> Result<Vec<TraceFound>> {
+        let making = Making::new(view, &self.plan.shown(), self.limits.spans)?;
+        let mut found = Vec::new();
+        for (turn, sets) in list.chunk_by(|one, other| one.trace == other.trace).enumerate() {
+            self.context.control.check_in_turn(turn)?;
             found.push(making.trace(sets)?);
         }
-    }
-    Ok(found)
-}
-
-/// The traces that were found in a piece, each as a piece of its own, where they are so few that reading
-/// their rows alone is quicker than whole columns; else none.
-struct Alone(HashMap<u32, Piece>);
-
-impl Alone {
-    const MOST: usize = 3;
-
-    fn of(piece: &Piece, traces: &[u32]) -> Result<Self> {
-        let mut alone = HashMap::new();
-        if traces.len() <= Self::MOST {
-            for trace in traces {
-                let Some(of_trace) = piece.trace(*trace as usize)? else { break };
-                alone.insert(*trace, of_trace);
-            }
-        }
-        Ok(Self(alone))
-    }
-
-    /// From the first start to the last end of a trace.
-    fn bounds(&self, view: &View<'_>, trace: u32) -> Result<(u64, u64)> {
-        match self.0.get(&trace) {
-            Some(piece) => View::new(piece)?.bounds(0),
-            None => view.bounds(trace as usize),
-        }
+        Ok(found)
     }
 }
 
-/// What is shown of a trace that is a piece of its own; its rows began at `first` before.
-fn trace_alone(
-    piece: &Piece,
-    plan: &Plan,
-    spans: usize,
-    sets: &[SpanSet],
-    first: usize,
-) -> Result<TraceFound> {
-    let view = View::new(piece)?;
-    let shifted = |set: &SpanSet| SpanSet {
-        trace: 0,
-        rows: set.rows.iter().map(|row| row - first as u32).collect(),
-        attributes: set.attributes.clone(),
+/// The sets of some traces, as they are in a view of these traces only.
+fn moved(list: Vec<SpanSet>, from: &View<'_>, traces: &[u32], to: &View<'_>) -> Vec<SpanSet> {
+    let moved = |mut set: SpanSet| {
+        let trace = traces.binary_search(&set.trace).ok()?;
+        let before = from.trace_rows(set.trace as usize).start as u32;
+        let first = to.trace_rows(trace).start as u32;
+        set.rows.iter_mut().for_each(|row| *row = *row - before + first);
+        set.trace = trace as u32;
+        Some(set)
     };
-    let sets: Vec<SpanSet> = sets.iter().map(shifted).collect();
-    Making::new(&view, &plan.shown(), spans)?.trace(&sets)
+    list.into_iter().filter_map(moved).collect()
+}
+
+fn numbers(traces: Range<usize>) -> Vec<u32> {
+    (traces.start as u32..traces.end as u32).collect()
+}
+
+/// How many spans some traces have.
+fn spans_of(piece: &Piece, traces: Range<usize>) -> Result<u32> {
+    let ends = piece.trace_ends()?;
+    let before = |trace: usize| trace.checked_sub(1).map_or(0, |last| ends[last]);
+    Ok(before(traces.end) - before(traces.start))
+}
+
+/// The newest of some traces, which have so many spans, as a piece of their own; `None` where that is not
+/// quicker.
+fn newest_of(piece: &Piece, traces: Range<usize>, wanted: u32) -> Result<Option<Piece>> {
+    let (starts, Range { start: oldest, end }) = (piece.trace_starts()?, traces);
+    let mut first = end;
+    while first > oldest && spans_of(piece, first..end)? < wanted {
+        first -= 1;
+    }
+    // Traces that start alike stay together, because their ids choose between them.
+    while first > oldest && starts[first] == starts[first - 1] {
+        first -= 1;
+    }
+    let spans = spans_of(piece, first..end)? as usize;
+    match first > oldest && spans * Search::FEW <= piece.rows() {
+        true => Ok(piece.some(&numbers(first..end))?),
+        false => Ok(None),
+    }
 }
 
 /// The traces that have spans in the sets, each once.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::FieldValue;
+use crate::literal::{Kind, Status};
 use crate::options::Limits;
 use crate::parse::parse;
 use crate::script::spans::{BASE_NS, LoadedSpan};
@@ -44,9 +45,12 @@ fn stores(spans: &[LoadedSpan], size: usize) -> [CaseStore; 2] {
     })
 }
 
-fn engines() -> [Engine; 2] {
+/// As usual; with several threads; looking at few spans first.
+fn engines() -> [Engine; 3] {
     let helpers = Helpers::start("test", 2).unwrap();
-    [Engine::default(), Engine::new(EngineOptions { helpers, ..EngineOptions::default() })]
+    let usual = EngineOptions::default;
+    let threads = EngineOptions { helpers, ..usual() };
+    [usual(), threads, EngineOptions { first_spans: 2, ..usual() }].map(Engine::new)
 }
 
 fn request(store: &CaseStore) -> Request<'_> {
@@ -297,6 +301,37 @@ fn tests_of_attributes() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Values of columns in memory and in parts are counted alike, and each side has all of its spans.
+    #[test]
+    fn comparisons_count_every_span(
+        mut spans in proptest::collection::vec(with_attributes(), 1..40), size in 1usize..40,
+    ) {
+        for (at, span) in spans.iter_mut().enumerate() {
+            span.id = format!("s{at}");
+            span.trace = format!("t{}", at / 3);
+            span.start_ns = at as i64 * SECOND_NS;
+        }
+        let query = parse("{ kind != client } | compare({ status = error }, 100)").unwrap();
+        let wanted = Metrics { times: MetricTimes::Range { step_ns: 7 * SECOND_NS }, exemplars: 0 };
+        let found = stores(&spans, size).map(|store| {
+            let answer =
+                Engine::default().metrics(&store.store, &SimClock::new(), &request(&store), &query, &wanted);
+            answer.unwrap().value
+        });
+        prop_assert_eq!(&found[0], &found[1]);
+        let is_counted = |span: &&LoadedSpan| span.kind != Kind::Client as u8;
+        for (side, is_selected) in [("baseline", false), ("selection", true)] {
+            let of_side = |span: &&LoadedSpan| (span.status == Status::Error as u8) == is_selected;
+            let expected = spans.iter().filter(is_counted).filter(of_side).count();
+            let is_name = |one: &&Series| {
+                let label = &one.labels[0].1;
+                *label == FieldValue::Text(side.to_owned()) && one.labels[1].0 == "name"
+            };
+            let counted: f64 = found[0].iter().filter(is_name).flat_map(|one| &one.values).sum();
+            prop_assert_eq!(counted as usize, expected);
+        }
+    }
 
     /// What is decided by dictionaries and entities is what each span's own value says.
     #[test]

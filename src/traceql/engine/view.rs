@@ -99,11 +99,8 @@ impl<'p> View<'p> {
 
     /// From the first start to the last end of a trace, in nanoseconds.
     pub(crate) fn bounds(&self, trace: usize) -> Result<(u64, u64)> {
-        let (starts, durations) = (self.piece.starts()?, self.piece.durations()?);
-        let rows = self.trace_rows(trace);
-        let first = rows.clone().map(|row| starts[row]).min().unwrap_or_default();
-        let last = rows.map(|row| starts[row].saturating_add(durations[row])).max();
-        Ok((first, last.unwrap_or(first)))
+        let start = self.piece.trace_starts()?[trace];
+        Ok((start, start.saturating_add(self.piece.trace_durations()?[trace])))
     }
 
     /// The rows in which an attribute of spans is the text that a test asks for; `None` where the store

@@ -239,7 +239,7 @@ fn piece_spans(
     seen: &mut BTreeSet<[u8; 16]>,
 ) -> Result<Vec<Span>, StoreError> {
     check_trees(piece)?;
-    let (mut first, mut spans) = (0usize, Vec::new());
+    let (mut first, mut traces) = (0usize, Vec::new());
     for (trace, (id, end)) in piece.trace_ids()?.iter().zip(piece.trace_ends()?).enumerate() {
         let rows = std::mem::replace(&mut first, *end as usize)..*end as usize;
         if piece.wanted().is_some_and(|wanted| !wanted.contains(rows.start)) {
@@ -247,15 +247,40 @@ fn piece_spans(
         }
         let of_trace: Vec<Span> =
             rows.map(|row| span_of(piece, id, row)).collect::<Result<_, _>>()?;
-        if let Some(alone) = piece.trace(trace)? {
-            assert_eq!((alone.trace_ids()?, alone.rows()), (&[*id][..], of_trace.len()));
-            let spans = (0..alone.rows()).map(|row| span_of(&alone, id, row));
-            assert_eq!(spans.collect::<Result<Vec<_>, _>>()?, of_trace);
-        }
+        let last = of_trace.iter().map(|span| span.start + span.length as u64).max().unwrap();
+        let lasted = last - piece.trace_starts()?[trace];
+        assert_eq!(
+            piece.trace_starts()?[trace],
+            of_trace.iter().map(|span| span.start).min().unwrap()
+        );
+        assert_eq!(piece.trace_durations()?[trace], lasted);
         assert!(seen.insert(*id) || !are_whole, "a trace is in one piece");
-        spans.extend(of_trace);
+        traces.push((trace, of_trace));
     }
-    Ok(spans)
+    check_some(piece, &traces)?;
+    Ok(traces.into_iter().flat_map(|(_, spans)| spans).collect())
+}
+
+/// Every other trace, read without the others, has its spans.
+fn check_some(piece: &Piece, traces: &[(usize, Vec<Span>)]) -> Result<(), StoreError> {
+    let expected: Vec<&(usize, Vec<Span>)> = traces.iter().step_by(2).collect();
+    let numbers: Vec<u32> = expected.iter().map(|(trace, _)| *trace as u32).collect();
+    let Some(some) = piece.some(&numbers)? else { return Ok(()) };
+    assert_eq!(some.wanted(), None);
+    let mut row = 0;
+    for ((_, spans), id) in expected.into_iter().zip(some.trace_ids()?) {
+        for span in spans {
+            assert_eq!(span_of(&some, id, row)?, *span);
+            row += 1;
+        }
+    }
+    assert_eq!(some.rows(), row);
+    // Of those that are left out the piece says so.
+    if let Some(wanted) = piece.wanted() {
+        let all: Vec<u32> = (0..piece.trace_ids()?.len() as u32).collect();
+        assert_eq!(piece.some(&all)?.unwrap().wanted(), Some(wanted));
+    }
+    Ok(())
 }
 
 /// A store on this disk, and its world.
