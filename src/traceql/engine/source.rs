@@ -69,7 +69,7 @@ impl Columns {
 }
 
 /// A list of one element is that element; maps and bytes are there, but have no value.
-fn list_value(bytes: &[u8]) -> FieldValue {
+pub(crate) fn list_value(bytes: &[u8]) -> FieldValue {
     let Ok(AnyValue::Array(mut values)) = decode_value(bytes) else { return FieldValue::Nil };
     match values.len() {
         1 => values.pop().map_or(FieldValue::Nil, element),

@@ -6,19 +6,18 @@
 use super::super::condition::Condition;
 use super::super::plan::Plan;
 use super::super::search::ALWAYS_SHOWN;
-use super::super::source::Source;
 use super::super::view::View;
 use super::super::{Result, reading};
-use super::groups::{Coded, Codes};
+use super::groups::Coded;
 use super::steps::Steps;
+use super::tally::{Items, Slots};
 use super::{Running, Series};
 use crate::ast::Compare;
 use crate::attribute::{Attribute, Intrinsic, Scope};
 use crate::value::FieldValue;
 use query::{Holding, Weight};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Range;
-use trace_store::{Column, Piece, RowSet, Select, Table};
+use std::collections::{BTreeMap, HashMap};
+use trace_store::{Dense, Piece, RowSet, Select, Table};
 
 /// The label that says what a series counts.
 const META_TYPE: &str = "__meta_type";
@@ -66,11 +65,14 @@ pub(super) fn run(
 ) -> Result<Vec<Series>> {
     let selection = running.context.select(running.store, select)?;
     let pieces = (0..selection.pieces().len()).collect();
+    let most = VALUES_MAX.max(compare.top.saturating_mul(VALUES_OF_TOP));
     let work = |counts: &mut Counts, piece: &Piece| {
         let view = View::new(piece)?;
         let Some(slots) = slots(running, &view, compare, (plan, selected))? else { return Ok(()) };
-        let grown = add_piece(counts, &view, &slots, &running.context.holding)?;
-        Ok(running.context.holding.take(Weight::bytes(grown))?)
+        let (all, holding) = (SIDES.len() * running.steps.count, &running.context.holding);
+        let mut adding = Adding::new(counts, &slots, (all, most), holding);
+        add_piece(&mut adding, &view)?;
+        Ok(holding.take(Weight::bytes(adding.grown))?)
     };
     let states = reading::fold(running.context, &selection, pieces, Counts::new, work)?;
     running.context.finish(&selection);
@@ -106,24 +108,14 @@ impl Values {
     }
 }
 
-/// The spans that are counted, and where: in a step of a side.
-struct Slots {
-    /// Rows in a row that are in the same slot.
-    runs: Vec<(Range<usize>, usize)>,
-    /// How many spans are in each slot.
-    totals: Vec<u32>,
-    /// How many values of an attribute are counted.
-    values: usize,
-}
-
 fn slots(
     running: &Running<'_>,
     view: &View<'_>,
     compare: &Compare,
     (plan, selected): (&Plan, &Condition),
 ) -> Result<Option<Slots>> {
-    let rows = running.rows(view, plan)?.unwrap_or_else(|| RowSet::all(view.rows));
-    if rows.is_empty() {
+    let rows = running.rows(view, plan)?;
+    if rows.as_ref().is_some_and(RowSet::is_empty) {
         return Ok(None);
     }
     let selected = selected.rows(view)?;
@@ -135,115 +127,141 @@ fn slots(
             .is_none_or(|(first, last)| i128::from(first) <= start && start <= i128::from(last))
     };
     let steps = running.steps.count;
-    let mut totals = vec![0; SIDES.len() * steps];
-    let mut runs: Vec<(Range<usize>, usize)> = Vec::new();
     let mut finder = running.steps.finder();
-    for row in rows.iter() {
-        let Some(step) = finder.find(starts[row]) else { continue };
-        let slot = usize::from(selected.contains(row) && is_in_window(row)) * steps + step;
-        totals[slot] += 1;
-        match runs.last_mut() {
-            Some((run, last)) if *last == slot && run.end == row => run.end += 1,
-            _ => runs.push((row..row + 1, slot)),
-        }
-    }
-    let values = VALUES_MAX.max(compare.top.saturating_mul(VALUES_OF_TOP));
-    Ok(Some(Slots { runs, totals, values }))
+    let slot_of = |row: usize| {
+        let is_counted = rows.as_ref().is_none_or(|rows| rows.contains(row));
+        let step = if is_counted { finder.find(starts[row]) } else { None }?;
+        Some(usize::from(selected.contains(row) && is_in_window(row)) * steps + step)
+    };
+    let slots = Slots::new(view.rows, SIDES.len() * steps, slot_of);
+    Ok(if slots.list.is_empty() { None } else { Some(slots) })
 }
 
-fn add_piece(
-    counts: &mut Counts,
-    view: &View<'_>,
-    slots: &Slots,
-    holding: &Holding,
-) -> Result<usize> {
-    let mut grown = 0;
-    let mut add = |attribute: Attribute, shows_nil: bool| -> Result<()> {
+/// Counts the values of every attribute of the spans of a piece.
+fn add_piece(adding: &mut Adding<'_>, view: &View<'_>) -> Result<()> {
+    for intrinsic in INTRINSICS {
+        let attribute = Attribute::intrinsic(intrinsic);
         let source = view.source(&attribute)?;
         let coded = Coded::new(&source, view.rows);
-        let kept = Kept::of(&coded, slots, shows_nil);
-        // While its spans are counted.
-        let held = Weight::bytes(kept.places * slots.totals.len() * size_of::<u32>());
-        let known = counts.entry(attribute).or_default();
-        let room = holding.take(held);
-        let added = room.map(|()| add_attribute(known, &source, &coded, &kept, slots));
-        holding.give_back(held);
-        grown += added?;
-        Ok(())
-    };
-    for intrinsic in INTRINSICS {
-        add(Attribute::intrinsic(intrinsic), false)?;
+        adding.add(attribute, &coded, Items::Spans(None))?;
     }
-    for (scope, name) in ALWAYS_SHOWN {
-        add(Attribute::named(scope, name), true)?;
-    }
-    let scopes = [
+    let tables = [
         (Scope::Span, Table::Span),
         (Scope::Resource, Table::Resource),
         (Scope::Instrumentation, Table::Scope),
     ];
-    for (scope, table) in scopes {
-        // Types of one name are one attribute; they are counted together.
-        let keys = view.piece.keys(table).iter().filter(|key| !key.is_intrinsic);
-        let names: BTreeSet<&str> = keys.map(|key| &*key.name).collect();
-        for name in names {
-            if !ALWAYS_SHOWN.contains(&(scope, name)) {
-                add(Attribute::named(scope, name), false)?;
+    for (scope, table) in tables {
+        let of = match table {
+            Table::Span => None,
+            table => Some(view.piece.entities(table)?),
+        };
+        // A name has a column for each type of its values.
+        view.piece.each_column(table, |key, Dense { rows, values }| {
+            if key.is_intrinsic {
+                return Ok(());
+            }
+            let rows = rows.as_ref();
+            let count = view.piece.table_rows(table);
+            let items = of.map_or(Items::Spans(rows), |of| Items::Shared { of, count, rows });
+            adding.add(Attribute::named(scope, &*key.name), &Coded::of_dense(&values), items)
+        })?;
+    }
+    adding.add_missing();
+    Ok(())
+}
+
+/// Counts the values of a piece.
+struct Adding<'c> {
+    counts: &'c mut Counts,
+    slots: &'c Slots,
+    /// Slots of the answer.
+    all: usize,
+    /// How many values of an attribute are counted.
+    most: usize,
+    holding: &'c Holding,
+    /// Of attributes that are always shown how many spans of each slot have a value.
+    shown: BTreeMap<Attribute, Vec<u32>>,
+    grown: usize,
+}
+
+impl<'c> Adding<'c> {
+    fn new(
+        counts: &'c mut Counts,
+        slots: &'c Slots,
+        (all, most): (usize, usize),
+        holding: &'c Holding,
+    ) -> Self {
+        let none = vec![0; slots.list.len()];
+        let shown = ALWAYS_SHOWN.map(|(scope, name)| (Attribute::named(scope, name), none.clone()));
+        Self { counts, slots, all, most, holding, shown: shown.into(), grown: 0 }
+    }
+
+    /// Adds the spans of each value that occurs.
+    fn add(&mut self, attribute: Attribute, coded: &Coded<'_>, items: Items<'_>) -> Result<()> {
+        let (codes, slots) = (coded.values.len(), self.slots);
+        // While spans are counted.
+        let held = Weight::bytes((codes + self.most) * (slots.width() + 4) * size_of::<u32>());
+        self.holding.take(held)?;
+        let kept = Kept::of(coded, slots, items, self.most);
+        let mut cells = vec![0_u32; kept.places * slots.width()];
+        match &kept.list {
+            None => slots.count(&coded.codes, items, &mut cells, |code| code),
+            Some(list) => {
+                let mut places = vec![list.len(); codes];
+                let kept = list.iter().enumerate();
+                kept.for_each(|(place, code)| places[*code as usize] = place);
+                slots.count(&coded.codes, items, &mut cells, |code| places[code]);
+            }
+        }
+        self.add_cells(attribute, coded, &kept, &cells);
+        self.holding.give_back(held);
+        Ok(())
+    }
+
+    fn add_cells(&mut self, attribute: Attribute, coded: &Coded<'_>, kept: &Kept, cells: &[u32]) {
+        let list = &self.slots.list;
+        let mut shown = self.shown.get_mut(&attribute);
+        let known = self.counts.entry(attribute).or_default();
+        for (place, cells) in cells.chunks_exact(self.slots.width()).enumerate() {
+            let cells = &cells[..list.len()];
+            if cells.iter().all(|spans| *spans == 0) {
+                continue;
+            }
+            let value = kept.code(place).map(|code| coded.values.get(code));
+            if let Some(shown) = &mut shown {
+                // Spans that have no value that could be shown count as those without one.
+                if value == Some(FieldValue::Nil) {
+                    continue;
+                }
+                shown.iter_mut().zip(cells).for_each(|(all, spans)| *all += spans);
+            }
+            let target = match value {
+                Some(value) => {
+                    let (place, bytes) = known.place(value, self.all);
+                    self.grown += bytes;
+                    &mut known.spans[place]
+                }
+                None => {
+                    known.others.resize(self.all, 0);
+                    &mut known.others
+                }
+            };
+            list.iter().zip(cells).for_each(|(slot, spans)| target[*slot] += u64::from(*spans));
+        }
+    }
+
+    /// Adds the spans without a value of the attributes that are always shown.
+    fn add_missing(&mut self) {
+        for (attribute, shown) in std::mem::take(&mut self.shown) {
+            let known = self.counts.entry(attribute).or_default();
+            let (place, bytes) = known.place(FieldValue::Nil, self.all);
+            self.grown += bytes;
+            let missing = self.slots.totals.iter().zip(shown).map(|(all, shown)| all - shown);
+            for (slot, spans) in self.slots.list.iter().zip(missing) {
+                known.spans[place][*slot] += u64::from(spans);
             }
         }
     }
-    Ok(grown)
-}
-
-/// Adds the spans of each value that occurs, and returns how much it has grown.
-fn add_attribute(
-    known: &mut Values,
-    source: &Source<'_>,
-    coded: &Coded<'_>,
-    kept: &Kept,
-    slots: &Slots,
-) -> usize {
-    let all = slots.totals.len();
-    // The counts of one slot lie together, because many spans in a row are in the same one.
-    let mut cells = vec![0_u32; kept.places * all];
-    match &kept.list {
-        None => count_codes(&coded.codes, slots, kept.places, &mut cells, |code| code),
-        Some(list) => {
-            let others = list.len();
-            let mut places = vec![others; coded.values.len()];
-            list.iter().enumerate().for_each(|(place, code)| places[*code as usize] = place);
-            kept.nil.into_iter().for_each(|nil| places[nil] = others + 1);
-            count_codes(&coded.codes, slots, kept.places, &mut cells, |code| places[code]);
-        }
-    }
-    let mut grown = 0;
-    let mut targets = vec![None; kept.places];
-    for (slot, counts) in cells.chunks_exact(kept.places.max(1)).enumerate() {
-        for (place, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let target = match (kept.code(place), targets[place]) {
-                (_, Some(target)) => target,
-                (Some(code), None) => {
-                    let (target, bytes) = known.place(coded.values.get(code), all);
-                    grown += bytes;
-                    *targets[place].insert(target)
-                }
-                (None, None) => {
-                    if kept.are_others(place) {
-                        known.others.resize(all, 0);
-                        known.others[slot] += u64::from(*count);
-                    }
-                    continue;
-                }
-            };
-            known.spans[target][slot] += u64::from(*count);
-        }
-    }
-    if let Some(spans) = without_value(source, slots).filter(|_| !kept.shows_nil) {
-        let (place, bytes) = known.place(FieldValue::Nil, all);
-        add_each(&mut known.spans[place], &spans);
-        grown += bytes;
-    }
-    grown
 }
 
 /// The codes whose spans are counted.
@@ -251,100 +269,37 @@ struct Kept {
     /// `None`: all of them.
     list: Option<Vec<u32>>,
     /// How many counters a slot has: one for each code that is kept, and if those are not all, one for
-    /// the others and one for spans without a value.
+    /// the others.
     places: usize,
-    /// The code of spans without a value, where those are not counted.
-    nil: Option<usize>,
-    shows_nil: bool,
 }
 
 impl Kept {
-    fn of(coded: &Coded<'_>, slots: &Slots, shows_nil: bool) -> Self {
+    /// The most frequent ones, if there are more than `most`.
+    fn of(coded: &Coded<'_>, slots: &Slots, items: Items<'_>, most: usize) -> Self {
         let all = coded.values.len();
-        let nil = coded.values.nil().filter(|_| !shows_nil);
-        if all <= slots.values {
-            return Self { list: None, places: all, nil, shows_nil };
+        if all <= most {
+            return Self { list: None, places: all };
         }
-        let mut totals = vec![0_u32; all];
-        for (run, _) in &slots.runs {
-            run.clone().for_each(|row| totals[coded.code(row)] += 1);
+        let slots = slots.as_one();
+        let mut totals = vec![0; all * slots.width()];
+        slots.count(&coded.codes, items, &mut totals, |code| code);
+        let total = |code: u32| totals[code as usize * slots.width()];
+        let mut list: Vec<u32> = (0..all as u32).filter(|code| total(*code) > 0).collect();
+        if list.len() > most {
+            let order = |code: &u32| (std::cmp::Reverse(total(*code)), *code);
+            list.select_nth_unstable_by_key(most, order);
+            list.truncate(most);
         }
-        // Spans without a value are no value, or the first one.
-        if let Some(nil) = coded.values.nil() {
-            totals[nil] = if shows_nil { u32::MAX } else { 0 };
-        }
-        let mut list: Vec<u32> =
-            (0..all as u32).filter(|code| totals[*code as usize] > 0).collect();
-        if list.len() > slots.values {
-            let order = |code: &u32| (std::cmp::Reverse(totals[*code as usize]), *code);
-            list.select_nth_unstable_by_key(slots.values, order);
-            list.truncate(slots.values);
-        }
-        Self { places: list.len() + 2, list: Some(list), nil, shows_nil }
+        Self { places: list.len() + 1, list: Some(list) }
     }
 
     /// The code whose spans are counted at a place.
     fn code(&self, place: usize) -> Option<usize> {
         match &self.list {
-            None => Some(place).filter(|code| Some(*code) != self.nil),
+            None => Some(place),
             Some(list) => list.get(place).map(|code| *code as usize),
         }
     }
-
-    /// Whether a place is that of codes that are not kept.
-    fn are_others(&self, place: usize) -> bool {
-        self.list.as_ref().is_some_and(|list| place == list.len())
-    }
-}
-
-/// Counts each code of each run in its slot, at the place of the code.
-#[inline]
-fn count_codes(
-    codes: &Codes<'_>,
-    slots: &Slots,
-    places: usize,
-    cells: &mut [u32],
-    place: impl Fn(usize) -> usize,
-) {
-    if let Codes::One = codes {
-        let slots = cells.chunks_exact_mut(places).zip(&slots.totals);
-        return slots.for_each(|(cells, spans)| cells[place(0)] += spans);
-    }
-    for (run, slot) in &slots.runs {
-        let cells = &mut cells[slot * places..(slot + 1) * places];
-        let run = run.clone();
-        match codes {
-            Codes::One => {}
-            Codes::Texts(codes, last) => {
-                codes[run].iter().for_each(|code| cells[place((*code).min(*last) as usize)] += 1);
-            }
-            Codes::Bytes(codes, last) => {
-                codes[run]
-                    .iter()
-                    .for_each(|code| cells[place(usize::from((*code).min(*last)))] += 1);
-            }
-            Codes::Rows(codes) => {
-                codes[run].iter().for_each(|code| cells[place(*code as usize)] += 1);
-            }
-            Codes::Entities(of, codes) => {
-                of[run].iter().for_each(|one| cells[place(codes[*one as usize] as usize)] += 1);
-            }
-        }
-    }
-}
-
-/// Spans whose attribute is a map or bytes: it is there, but has no value that could be shown.
-fn without_value(source: &Source<'_>, slots: &Slots) -> Option<Spans> {
-    let (Source::Spans(columns) | Source::Entities { columns, .. }) = source else { return None };
-    if !columns.list.iter().any(|column| matches!(column, Column::Other(_))) {
-        return None;
-    }
-    let mut counts = vec![0; slots.totals.len()];
-    for (run, slot) in &slots.runs {
-        let is_there = |row: &usize| source.has(*row) && source.cell(*row).is_nil();
-        counts[*slot] += run.clone().filter(is_there).count() as u64;
-    }
-    counts.iter().any(|count| *count > 0).then_some(counts)
 }
 
 fn series(all: Counts, top: usize, steps: &Steps) -> Vec<Series> {

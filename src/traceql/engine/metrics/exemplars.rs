@@ -4,6 +4,7 @@ use super::super::Result;
 use super::super::view::View;
 use super::Exemplar;
 use super::groups::Groups;
+use super::steps::Steps;
 use super::table::{Counted, bucket};
 use crate::value::FieldValue;
 use std::collections::HashMap;
@@ -12,6 +13,21 @@ use std::collections::HashMap;
 const OF_STEP: u8 = 2;
 /// So many spans of a piece are looked at, spread over it.
 const LOOKED_AT: usize = 4_096;
+
+/// As many of some traces, whose starts rise, as there can be exemplars: the first of each step.
+pub(crate) fn traces(starts: &[u64], steps: &Steps) -> Vec<u32> {
+    let (mut finder, mut last, mut of_step) = (steps.finder(), None, 0_u8);
+    let mut traces = Vec::new();
+    for (trace, start) in (0..).zip(starts) {
+        let step = finder.find(*start);
+        of_step = if step == last { of_step.saturating_add(1) } else { 1 };
+        last = step;
+        if step.is_some() && of_step <= OF_STEP {
+            traces.push(trace);
+        }
+    }
+    traces
+}
 
 #[derive(Debug)]
 pub(crate) struct Exemplars {

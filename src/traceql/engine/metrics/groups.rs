@@ -4,12 +4,12 @@
 //! found once for all of its spans.
 
 use super::super::cell::Cell;
-use super::super::source::{Columns, Source};
+use super::super::source::{Columns, Source, list_value};
 use crate::literal::{Kind, Status};
 use crate::value::FieldValue;
 use std::collections::HashMap;
 use std::rc::Rc;
-use trace_store::{Column, TextColumn, TextList};
+use trace_store::{Column, DenseValues, TextColumn, TextList};
 
 /// Where the code of each span is.
 #[derive(Debug)]
@@ -58,15 +58,6 @@ impl Values<'_> {
         match self {
             Self::List(values) => values.len(),
             Self::Texts(texts, _) => texts.len() + 1,
-        }
-    }
-
-    /// The code of spans without a value.
-    pub(crate) fn nil(&self) -> Option<usize> {
-        match self {
-            Self::List(values) => values.iter().position(|value| *value == FieldValue::Nil),
-            Self::Texts(texts, FieldValue::Nil) => Some(texts.len()),
-            Self::Texts(..) => None,
         }
     }
 
@@ -170,6 +161,29 @@ impl<'s> Coded<'s> {
                 few.unwrap_or_else(|| Self::of_rows(rows, |row| columns.cell(row)))
             }
             _ => Self::of_rows(rows, |row| columns.cell(row)),
+        }
+    }
+
+    /// Of the values of those that have one.
+    pub(crate) fn of_dense(values: &'s DenseValues) -> Self {
+        match values {
+            DenseValues::Text(column) => Self::of_texts(column, FieldValue::Nil),
+            DenseValues::Int(values) => {
+                let few = Self::of_integers(values.len(), |at| Some(values[at]));
+                few.unwrap_or_else(|| Self::of_rows(values.len(), |at| Cell::Int(values[at])))
+            }
+            DenseValues::Double(values) => {
+                Self::of_rows(values.len(), |at| Cell::Float(values[at]))
+            }
+            DenseValues::Bool(values) => Self::of_rows(values.len(), |at| Cell::Bool(values[at])),
+            DenseValues::Other(column) => {
+                let lists: Vec<FieldValue> = column.values.iter().map(list_value).collect();
+                let mut numbering = Numbering::default();
+                let of_texts: Vec<u32> =
+                    lists.iter().map(|list| numbering.code(Cell::of(list))).collect();
+                let codes = column.codes.iter().map(|code| of_texts[*code as usize]).collect();
+                Self { codes: Codes::Rows(codes), values: Values::List(numbering.values) }
+            }
         }
     }
 

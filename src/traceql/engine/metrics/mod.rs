@@ -2,7 +2,7 @@
 //!
 //! `steps`: which step a span belongs to. `groups`: the values that spans are grouped by, as codes.
 //! `table`: the counting. `finish`: counts as series. `rollups`: counts that the store keeps.
-//! `compare`: all attributes of two sets of spans.
+//! `compare`: all attributes of two sets of spans, counted by `tally`.
 //! `arithmetic`: operators, `topk`, comparisons.
 
 mod arithmetic;
@@ -13,6 +13,7 @@ mod groups;
 mod rollups;
 mod steps;
 mod table;
+mod tally;
 
 use super::condition::Condition;
 use super::plan::Plan;
@@ -255,8 +256,6 @@ impl Running<'_> {
         measured: &Measured<'_>,
         has_buckets: bool,
     ) -> Result<(Partial<Count>, Exemplars)> {
-        /// In so many pieces exemplars are looked for.
-        const PIECES_WITH_EXEMPLARS: usize = 2;
         let selection = self.selection(metrics, measured)?;
         let mut pieces: Vec<usize> = (0..selection.pieces().len()).collect();
         let condition = measured.plan.only_condition();
@@ -279,17 +278,44 @@ impl Running<'_> {
             }
             pieces = rest;
         }
-        let stride = with_exemplars.len().div_ceil(PIECES_WITH_EXEMPLARS).max(1);
         let (mut partial, mut exemplars) =
             self.pieces(&selection, pieces, measured, has_buckets)?;
         if self.exemplars > 0 {
-            let pieces = with_exemplars.into_iter().step_by(stride).collect();
-            exemplars.merge(self.pieces::<Count>(&selection, pieces, measured, has_buckets)?.1);
+            let sampled = self.sampled(&selection, &with_exemplars, measured, has_buckets)?;
+            sampled.into_iter().for_each(|found| exemplars.merge(found));
         }
         partial.merge(counted);
         self.context.finish(&selection);
         self.context.hold(partial.bytes())?;
         Ok((partial, exemplars))
+    }
+
+    /// Exemplars of pieces whose spans the store has counted: some spans of some pieces are looked at, and
+    /// where every trace has a span that is counted, some traces only.
+    fn sampled(
+        &self,
+        selection: &Selection,
+        pieces: &[usize],
+        measured: &Measured<'_>,
+        has_buckets: bool,
+    ) -> Result<Vec<Exemplars>> {
+        /// In so many pieces exemplars are looked for.
+        const PIECES: usize = 4;
+        let stride = pieces.len().div_ceil(PIECES).max(1);
+        let pieces = pieces.iter().copied().step_by(stride).collect();
+        let condition = measured.plan.only_condition();
+        let is_of_each_trace =
+            matches!(condition, Some(Condition::Constant(true) | Condition::Roots(true)));
+        let state = || Exemplars::new(self.exemplars, self.steps.count);
+        let work = |exemplars: &mut Exemplars, piece: &Piece| {
+            let some = match is_of_each_trace {
+                true => piece.some(&exemplars::traces(piece.trace_starts()?, &self.steps))?,
+                false => None,
+            };
+            let (piece, mut counts) = (some.as_ref().unwrap_or(piece), Partial::<Count>::default());
+            self.piece(piece, measured, has_buckets, &mut counts, exemplars)
+        };
+        reading::fold(self.context, selection, pieces, state, work)
     }
 
     fn pieces<A: Accumulator>(
