@@ -28,6 +28,14 @@ const MILLI_NS: u64 = 1_000_000;
 /// The attribute that tells when a span started by its sender's clock.
 const SENT_START: &str = "mirador.start_time_unix_nano";
 
+/// The attribute that tells when a span ended by its sender's clock, where that was before its start.
+const SENT_END: &str = "mirador.end_time_unix_nano";
+
+fn time_attribute(key: &'static str, time_ns: u64) -> Attribute<'static> {
+    let value = AnyValue::Int(i64::try_from(time_ns).unwrap_or(i64::MAX));
+    Attribute { key: Cow::Borrowed(key), value }
+}
+
 /// The starts that can be stored, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpanWindow {
@@ -74,12 +82,28 @@ impl<'a, S: SpanSink + ?Sized> SpanGuard<'a, S> {
         self.passed
     }
 
+    fn pass(&mut self, span: &SpanRef<'_>) {
+        match self.window.contains(span.start_ns) {
+            true => self.sink.span(span),
+            false => self.redate(span),
+        }
+    }
+
+    /// Passes on a span whose end is before its start, with what its end was: readers see none.
+    fn ended_before(&mut self, span: &SpanRef<'_>) {
+        let attribute = time_attribute(SENT_END, span.end_ns);
+        let attributes: Vec<Attribute<'_>> =
+            span.attributes.iter().cloned().chain([attribute]).collect();
+        // The attributes live shorter than the span that they are added to.
+        let base: SpanRef<'_> = *span;
+        self.pass(&SpanRef { attributes: &attributes, ..base });
+    }
+
     /// Passes on the span as if it had started now.
     fn redate(&mut self, span: &SpanRef<'_>) {
         REDATED.increment();
         let shift = self.window.now_ns.wrapping_sub(span.start_ns);
-        let sent = i64::try_from(span.start_ns).unwrap_or(i64::MAX);
-        let attribute = Attribute { key: Cow::Borrowed(SENT_START), value: AnyValue::Int(sent) };
+        let attribute = time_attribute(SENT_START, span.start_ns);
         let attributes: Vec<Attribute<'_>> =
             span.attributes.iter().cloned().chain([attribute]).collect();
         let mut events: Vec<EventRef<'_>> = span.events.to_vec();
@@ -107,10 +131,11 @@ impl<S: SpanSink + ?Sized> SpanSink for SpanGuard<'_, S> {
 
     fn span(&mut self, span: &SpanRef<'_>) {
         self.passed += 1;
-        match self.window.contains(span.start_ns) {
-            true => self.sink.span(span),
-            false => self.redate(span),
+        // An end of 0 is one that was not sent.
+        if span.end_ns < span.start_ns && span.end_ns != 0 {
+            return self.ended_before(span);
         }
+        self.pass(span);
     }
 }
 
@@ -155,5 +180,21 @@ mod tests {
         let unchanged = (500_000_000, 500_000_007, Some(500_000_003), vec![]);
         let expected = [unchanged, redated(499_999_999), redated(1_010_000_001), redated(0)];
         assert_eq!(heard.0, expected);
+    }
+    #[test]
+    fn an_end_before_the_start_is_told() {
+        let options = TraceOptions { future_grace_ms: 10 };
+        let window = SpanWindow::new((1_000, 1_000), None, &options);
+        let mut heard = Heard::default();
+        let mut guard = SpanGuard::new(&mut heard, window);
+        for (start_ns, end_ns) in [(700, 600), (700, 0), (700, 700)] {
+            guard.span(&SpanRef { start_ns, end_ns, ..SpanRef::default() });
+        }
+        assert_eq!(guard.passed(), 3);
+        let told = vec![format!("{SENT_END}=600")];
+        assert_eq!(
+            heard.0,
+            [(700, 600, None, told), (700, 0, None, vec![]), (700, 700, None, vec![])]
+        );
     }
 }
