@@ -40,4 +40,5 @@ mod supply_chain;
 mod support;
 mod tools;
 mod trace_clients;
+mod trace_streams;
 mod traces_in;

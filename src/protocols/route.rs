@@ -6,6 +6,7 @@
 
 use crate::bounds::{self, Held};
 use crate::cors::{Cors, Page};
+use crate::grpc;
 use crate::principal::{self, Principal, Refusal};
 use crate::reply;
 use crate::services::Services;
@@ -295,6 +296,10 @@ pub async fn not_found(request: Request) -> Response {
         REQUESTS.increment(&["other", method_name(request.method()), "308"]);
         return redirect;
     }
+    if grpc::is_call(request.headers()) {
+        REQUESTS.increment(&["other", method_name(request.method()), "200"]);
+        return grpc::unimplemented();
+    }
     REQUESTS.increment(&["other", method_name(request.method()), "404"]);
     reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
@@ -528,6 +533,17 @@ pub fn percent_decode_segment(encoded: &str) -> String {
     percent_decode(&encoded.replace('+', "%2b"))
 }
 
+/// A value of a query string, from which [`percent_decode`] reads it back.
+pub(crate) fn percent_encode_value(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// Turns a panic of the handler into an answer with 500, and counts it.
 struct CatchPanic {
     path: &'static str,
@@ -565,5 +581,7 @@ mod tests {
         ] {
             assert_eq!(percent_decode(text), expected);
         }
+        let text = "{ .a =~ \"한+|b&c%41\" }\0";
+        assert_eq!(percent_decode(&percent_encode_value(text)), text);
     }
 }

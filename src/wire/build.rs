@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={ROOT}");
     println!("cargo::rerun-if-changed={TEST_ROOT}/{TEST_FILE}");
     let messages = protox::compile(FILES, [ROOT])?;
-    prost_build::Config::new().include_file("proto.rs").compile_fds(messages)?;
+    let mut config = prost_build::Config::new();
+    config.btree_map(["."]).include_file("proto.rs").compile_fds(messages)?;
     let test_service = protox::compile([TEST_FILE], [TEST_ROOT])?;
     tonic_prost_build::configure().compile_fds(test_service)?;
     Ok(())

@@ -1,9 +1,9 @@
-//! How Tempo's API answers: JSON or protobuf, and errors as plain text.
+//! How Tempo's API answers: JSON or protobuf, and errors as plain text or statuses of gRPC.
 
-use super::Tempo;
+use super::{Streams, Tempo};
 use crate::api::{self, Api, ApiState};
-use crate::reply;
 use crate::services::{ServiceError, TraceServices};
+use crate::{grpc, reply};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::ErrorKind;
@@ -47,7 +47,13 @@ impl From<QueryError> for TempoError {
 }
 
 /// What an endpoint works with.
-pub(super) type Context = api::Context<Tempo>;
+pub(super) type Context<A = Tempo> = api::Context<A>;
+
+/// An API with Tempo's parameters, whichever way it is asked.
+pub(crate) trait TempoApi: Api<Error = TempoError> {}
+
+impl TempoApi for Tempo {}
+impl TempoApi for Streams {}
 
 impl Api for Tempo {
     type Error = TempoError;
@@ -65,7 +71,19 @@ impl Api for Tempo {
     }
 }
 
-impl Context {
+impl Api for Streams {
+    type Error = TempoError;
+
+    fn failure(error: &TempoError) -> Response {
+        grpc::failure(error.kind, &error.message)
+    }
+
+    fn state(&self) -> &ApiState {
+        &self.api
+    }
+}
+
+impl<A: TempoApi> Context<A> {
     pub(super) fn traces(&self) -> Result<&TraceServices, TempoError> {
         Ok(self.services().traces()?)
     }

@@ -1,6 +1,6 @@
 //! The parameters of Tempo's API: times, steps, limits.
 
-use super::envelope::{Context, TempoError};
+use super::envelope::{Context, TempoApi, TempoError};
 use crate::api::nanos::{parse_duration, parse_time};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -8,7 +8,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// Without a start, a search looks back this far.
 const SINCE_NS: i64 = 3_600 * SECOND_NS;
 
-impl Context {
+impl<A: TempoApi> Context<A> {
     pub(super) fn now_ns(&self) -> i64 {
         self.services().clock.wall_ns()
     }

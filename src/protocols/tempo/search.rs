@@ -1,11 +1,13 @@
 //! `search`: traces in which spans fulfil a query.
 
-use super::envelope::{Context, TempoError, json};
+use super::envelope::{Context, TempoApi, TempoError, json};
 use crate::api::json as write;
 use crate::traces::json::{double, hex};
 use axum::response::Response;
 use traceql::ast::Query;
-use traceql::{FieldValue, OldSearch, SearchLimits, SetFound, SpanFound, Statistics, TraceFound};
+use traceql::{
+    Answer, FieldValue, OldSearch, SearchLimits, SetFound, SpanFound, Statistics, TraceFound,
+};
 
 const LIMIT: usize = 20;
 const SPANS_PER_SET: usize = 3;
@@ -13,7 +15,14 @@ const SPANS_PER_SET: usize = 3;
 /// Tempo's words for a trace without a root.
 const NO_ROOT: &str = "<root span not yet received>";
 
-pub(super) fn search(context: &Context) -> Result<Response, TempoError> {
+/// What a search answers.
+pub(super) struct Found {
+    pub(super) answer: Answer<Vec<TraceFound>>,
+    /// Who asks by tags gets no spans: only a query selects some.
+    pub(super) has_sets: bool,
+}
+
+pub(super) fn found<A: TempoApi>(context: &Context<A>) -> Result<Found, TempoError> {
     let query = query_of(context)?;
     let limits = SearchLimits {
         traces: context.positive("limit", LIMIT)?,
@@ -23,16 +32,19 @@ pub(super) fn search(context: &Context) -> Result<Response, TempoError> {
     let (services, store) = (context.services(), &context.traces()?.store);
     let answer =
         context.trace_engine().search(store, &*services.clock, &request, &query, limits)?;
+    Ok(Found { answer, has_sets: !context.query().is_empty() })
+}
+
+pub(super) fn search(context: &Context) -> Result<Response, TempoError> {
+    let Found { answer, has_sets } = found(context)?;
     let mut out = b"{\"traces\":".to_vec();
-    // Who asks by tags gets no spans: only a query selects some.
-    let has_sets = !context.query().is_empty();
     write::list(&mut out, &answer.value, |out, found| trace(out, found, has_sets));
     statistics(&mut out, &answer.statistics, answer.value.len());
     Ok(json(out))
 }
 
 /// The parameter `q`, or those that there were before it.
-fn query_of(context: &Context) -> Result<Query, TempoError> {
+fn query_of<A: TempoApi>(context: &Context<A>) -> Result<Query, TempoError> {
     let (query, tags) = (context.query(), context.parameters.text("tags"));
     let old = OldSearch {
         tags,
@@ -50,15 +62,24 @@ fn query_of(context: &Context) -> Result<Query, TempoError> {
     }
 }
 
+/// An id without leading zeros.
+pub(super) fn short_id(id: [u8; 16]) -> String {
+    let id = hex(&id);
+    let short = id.trim_start_matches('0');
+    if short.is_empty() { "0" } else { short }.to_owned()
+}
+
+/// The service of a trace's root.
+pub(super) fn root_service(trace: &TraceFound) -> &str {
+    trace.root_service.as_deref().unwrap_or(NO_ROOT)
+}
+
 fn trace(out: &mut Vec<u8>, trace: &TraceFound, has_sets: bool) {
     out.extend_from_slice(b"{\"traceID\":");
-    let id = hex(&trace.trace_id);
-    let short = id.trim_start_matches('0');
-    write::text(out, if short.is_empty() { "0" } else { short });
+    write::text(out, &short_id(trace.trace_id));
     out.extend_from_slice(b",\"rootServiceName\":");
-    let (service, name) = (&trace.root_service, &trace.root_name);
-    write::text(out, service.as_deref().unwrap_or(NO_ROOT));
-    if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
+    write::text(out, root_service(trace));
+    if let Some(name) = trace.root_name.as_deref().filter(|name| !name.is_empty()) {
         out.extend_from_slice(b",\"rootTraceName\":");
         write::text(out, name);
     }

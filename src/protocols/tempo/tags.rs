@@ -1,6 +1,6 @@
 //! Names and values of attributes, which query editors complete.
 
-use super::envelope::{Context, TempoError, json};
+use super::envelope::{Context, TempoApi, TempoError, json};
 use super::search::long;
 use crate::api::json as write;
 use crate::percent_decode_segment;
@@ -8,7 +8,9 @@ use axum::response::Response;
 use std::collections::BTreeSet;
 use traceql::{Answer, FieldValue, TagNames, TagScope, TagValues, parse_attribute, parse_lenient};
 
-fn found_names(context: &Context) -> Result<Answer<TagNames>, TempoError> {
+pub(super) fn found_names<A: TempoApi>(
+    context: &Context<A>,
+) -> Result<Answer<TagNames>, TempoError> {
     let scope = match context.parameters.text("scope") {
         "" | "none" => None,
         name => {
@@ -56,16 +58,20 @@ fn end(out: &mut Vec<u8>, bytes: u64) {
 }
 
 /// The tag in a path that ends in `/<tag>/values`; it may hold slashes itself.
-fn tag_in_path(context: &Context) -> Option<String> {
+fn tag_in_path(context: &Context) -> Result<String, TempoError> {
     let path = &context.call.path;
-    let rest = path.split_once("/search/tag/")?.1;
-    Some(percent_decode_segment(rest.strip_suffix("/values")?))
+    let rest = path.split_once("/search/tag/").map_or("", |(_, rest)| rest);
+    let missing = || TempoError::bad("the path must end in /<tag>/values");
+    Ok(percent_decode_segment(rest.strip_suffix("/values").ok_or_else(missing)?))
 }
 
-fn found_values(context: &Context, prefix: &str) -> Result<Answer<TagValues>, TempoError> {
-    let missing = || TempoError::bad("the path must end in /<tag>/values");
-    let tag = tag_in_path(context).ok_or_else(missing)?;
-    let attribute = parse_attribute(&tag).or_else(|error| match prefix {
+/// `prefix`: what stands before a tag that is no attribute by itself.
+pub(super) fn found_values<A: TempoApi>(
+    context: &Context<A>,
+    tag: &str,
+    prefix: &str,
+) -> Result<Answer<TagValues>, TempoError> {
+    let attribute = parse_attribute(tag).or_else(|error| match prefix {
         "" => Err(error),
         prefix => parse_attribute(&format!("{prefix}{tag}")),
     })?;
@@ -78,7 +84,7 @@ fn found_values(context: &Context, prefix: &str) -> Result<Answer<TagValues>, Te
 
 /// Values with their types.
 pub(super) fn values(context: &Context) -> Result<Response, TempoError> {
-    let answer = found_values(context, "")?;
+    let answer = found_values(context, &tag_in_path(context)?, "")?;
     let mut out = b"{\"tagValues\":".to_vec();
     write::list(&mut out, &answer.value, |out, value| {
         out.extend_from_slice(b"{\"type\":");
@@ -91,9 +97,12 @@ pub(super) fn values(context: &Context) -> Result<Response, TempoError> {
     Ok(json(out))
 }
 
+/// What stands before an attribute of whatever scope.
+pub(super) const ANY_SCOPE: &str = ".";
+
 /// Values as texts. A tag without a scope is an attribute of any.
 pub(super) fn values_v1(context: &Context) -> Result<Response, TempoError> {
-    let answer = found_values(context, ".")?;
+    let answer = found_values(context, &tag_in_path(context)?, ANY_SCOPE)?;
     let texts: BTreeSet<String> = answer.value.iter().map(text_of).collect();
     let mut out = b"{\"tagValues\":".to_vec();
     write::list(&mut out, &texts, |out, text| write::text(out, text));
@@ -101,7 +110,7 @@ pub(super) fn values_v1(context: &Context) -> Result<Response, TempoError> {
     Ok(json(out))
 }
 
-fn type_of(value: &FieldValue) -> &'static str {
+pub(super) fn type_of(value: &FieldValue) -> &'static str {
     match value {
         FieldValue::Int(_) => "int",
         FieldValue::Float(_) => "float",
@@ -112,7 +121,7 @@ fn type_of(value: &FieldValue) -> &'static str {
     }
 }
 
-fn text_of(value: &FieldValue) -> String {
+pub(super) fn text_of(value: &FieldValue) -> String {
     match value {
         // A whole number with its point, so that it is not taken for an integer.
         FieldValue::Float(number) => format!("{number:?}"),

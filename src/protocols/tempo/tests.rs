@@ -3,7 +3,8 @@
 use crate::testing::{Answered, TestServer};
 use prost::Message as _;
 use serde_json::{Value, json};
-use wire::proto::tempopb::TraceByIdResponse;
+use wire::proto::opentelemetry::proto::common::v1::any_value::Value as AnyValue;
+use wire::proto::tempopb::{self as pb, TraceByIdResponse};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const PROTOBUF: (&str, &str) = ("accept", "application/protobuf");
@@ -194,4 +195,144 @@ fn metrics_have_samples_and_exemplars() {
     let answer = get_json(&server, &format!("/api/metrics/query?{instant}"));
     assert_eq!(answer["series"][0]["value"], 1.0);
     assert_eq!(get(&server, "/api/metrics/query_range?q=%7B%7D").status, 400);
+}
+
+const GRPC: [(&str, &str); 2] = [("content-type", "application/grpc"), ("te", "trailers")];
+
+fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let length = u32::try_from(message.encoded_len()).unwrap();
+    [&[0][..], &length.to_be_bytes(), &message.encode_to_vec()].concat()
+}
+
+/// Calls a method of the service that streams; answers its messages.
+fn stream<M: prost::Message + Default>(
+    server: &TestServer,
+    method: &str,
+    request: &impl prost::Message,
+) -> Vec<M> {
+    let line = format!("POST /tempopb.StreamingQuerier/{method}");
+    let answer = server.send(&line, &GRPC, framed(request));
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/grpc");
+    let trailers = answer.trailers.expect("the status comes behind the answer");
+    assert_eq!(trailers["grpc-status"], "0");
+    let (mut rest, mut found) = (&answer.body[..], Vec::new());
+    while let [0, a, b, c, d, tail @ ..] = rest {
+        let (message, after) = tail.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        found.push(M::decode(message).unwrap());
+        rest = after;
+    }
+    assert_eq!(rest, b"");
+    found
+}
+
+#[test]
+fn a_search_is_streamed_as_it_is_answered_over_http() {
+    let server = server();
+    let request = pb::SearchRequest {
+        query: "{ status = error }".to_owned(),
+        spans_per_span_set: 5,
+        ..pb::SearchRequest::default()
+    };
+    let answers: Vec<pb::SearchResponse> = stream(&server, "Search", &request);
+    let [answer] = &answers[..] else { panic!("{answers:?}") };
+    let trace = &answer.traces[0];
+    assert_eq!((&*trace.trace_id, &*trace.root_service_name), ("abc0000000000de", "shop"));
+    assert_eq!((trace.start_time_unix_nano, trace.duration_ms), (1_700_000_000_000_000_000, 1_500));
+    assert_eq!(trace.service_stats["shop"], pb::ServiceStats { span_count: 2, error_count: 1 });
+    assert_eq!(trace.span_set.as_ref(), trace.span_sets.first());
+    let span = &trace.span_sets[0].spans[0];
+    assert_eq!((&*span.span_id, span.duration_nanos), ("0000000000000002", 1_500_000_000));
+    let value = span.attributes[0].value.as_ref().unwrap().value.as_ref();
+    assert_eq!(value, Some(&AnyValue::StringValue("error".to_owned())));
+    let metrics = answer.metrics.as_ref().unwrap();
+    assert_eq!((metrics.inspected_traces, metrics.completed_jobs, metrics.total_jobs), (1, 1, 1));
+    // What Grafana asks to know whether there is a Tempo that streams.
+    let health =
+        pb::SearchRequest { query: "{}".to_owned(), limit: 1, ..pb::SearchRequest::default() };
+    let answers: Vec<pb::SearchResponse> = stream(&server, "Search", &health);
+    assert_eq!(answers[0].traces.len(), 1);
+    let tags =
+        [("service.name".to_owned(), "shop".to_owned()), ("name".to_owned(), "a \"b".to_owned())];
+    for (count, expected) in [(1, 1), (2, 0)] {
+        let tags = tags[..count].iter().cloned().collect();
+        let by_tags = pb::SearchRequest { tags, min_duration_ms: 1_500, ..Default::default() };
+        let answers: Vec<pb::SearchResponse> = stream(&server, "Search", &by_tags);
+        assert_eq!(answers[0].traces.len(), expected, "{count}");
+        assert!(answers[0].traces.iter().all(|trace| trace.span_sets.is_empty()));
+    }
+}
+
+#[test]
+fn names_and_values_are_streamed() {
+    let server = server();
+    let of_scope = |scope: &str| pb::SearchTagsRequest {
+        scope: scope.to_owned(),
+        ..pb::SearchTagsRequest::default()
+    };
+    let names: Vec<pb::SearchTagsResponse> = stream(&server, "SearchTags", &of_scope("resource"));
+    assert_eq!(names[0].tag_names, ["service.name"]);
+    let names: Vec<pb::SearchTagsV2Response> = stream(&server, "SearchTagsV2", &of_scope("span"));
+    let [scope] = &names[0].scopes[..] else { panic!("{names:?}") };
+    assert_eq!(scope.name, "span");
+    assert_eq!(scope.tags, ["http.route", "mirador.end_time_unix_nano"]);
+    let of_tag = |tag: &str| pb::SearchTagValuesRequest {
+        tag_name: tag.to_owned(),
+        query: "{ status = err".to_owned(),
+        start: 1_699_999_000,
+        end: 1_700_000_100,
+    };
+    let values: Vec<pb::SearchTagValuesResponse> =
+        stream(&server, "SearchTagValues", &of_tag("service.name"));
+    assert_eq!(values[0].tag_values, ["shop"]);
+    let values: Vec<pb::SearchTagValuesV2Response> =
+        stream(&server, "SearchTagValuesV2", &of_tag("span.http.route"));
+    let expected = pb::TagValue { r#type: "string".to_owned(), value: "/a \"b\"".to_owned() };
+    assert_eq!(values[0].tag_values, [expected]);
+}
+
+#[test]
+fn metrics_are_streamed() {
+    let server = server();
+    let query = "{ } | count_over_time() by (resource.service.name)".to_owned();
+    const SECOND: u64 = 1_000_000_000;
+    let (start, end) = (1_699_999_990 * SECOND, 1_700_000_010 * SECOND);
+    let range =
+        pb::QueryRangeRequest { query: query.clone(), start, end, step: 10 * SECOND, exemplars: 0 };
+    let answers: Vec<pb::QueryRangeResponse> = stream(&server, "MetricsQueryRange", &range);
+    let is_shop = |labels: &[wire::proto::opentelemetry::proto::common::v1::KeyValue]| {
+        let value = labels[0].value.as_ref().and_then(|value| value.value.as_ref());
+        value == Some(&AnyValue::StringValue("shop".to_owned()))
+    };
+    let shop = answers[0].series.iter().find(|series| is_shop(&series.labels)).unwrap();
+    let sample = pb::Sample { value: 2.0, timestamp_ms: 1_700_000_000_000 };
+    assert!(shop.samples.contains(&sample), "{shop:?}");
+    assert_eq!(shop.exemplars[0].labels[0].key, "trace:id");
+    assert!(shop.exemplars[0].timestamp_ms > 0);
+    let instant = pb::QueryInstantRequest { query, start, end };
+    let answers: Vec<pb::QueryInstantResponse> = stream(&server, "MetricsQueryInstant", &instant);
+    let shop = answers[0].series.iter().find(|series| is_shop(&series.labels)).unwrap();
+    assert_eq!(shop.value, 2.0);
+}
+
+#[test]
+fn a_question_that_can_not_be_has_a_status_of_grpc() {
+    let server = server();
+    let wrong = pb::SearchRequest { query: "{ status".to_owned(), ..Default::default() };
+    let ask = |headers: &[(&str, &str)], body: Vec<u8>| {
+        server.send("POST /tempopb.StreamingQuerier/Search", headers, body)
+    };
+    let answer = ask(&GRPC, framed(&wrong));
+    assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, "3"));
+    assert!(answer.header("grpc-message").contains("parse error at line 1"));
+    let answer = ask(&GRPC, b"\0\0\0\0\x02\x0a\x7f".to_vec());
+    assert_eq!(answer.header("grpc-status"), "3", "a message that ends too early");
+    let nobody = [GRPC[0], GRPC[1], ("x-test-refuse", "missing")];
+    let answer = ask(&nobody, framed(&wrong));
+    assert_eq!(answer.header("grpc-status"), "16");
+    let other = [GRPC[0], GRPC[1], ("x-scope-orgid", "other"), ("accept-encoding", "gzip")];
+    let all = pb::SearchRequest { query: "{}".to_owned(), ..Default::default() };
+    let answer = ask(&other, framed(&all));
+    let found = pb::SearchResponse::decode(&answer.body[5..]).unwrap();
+    assert_eq!(found.traces, [], "of another tenant");
 }

@@ -262,6 +262,9 @@ fn grafana_file(url: &str) -> String {
          \x20   access: proxy\n\
          \x20   url: {url}\n\
          \x20   jsonData:\n\
+         \x20     streamingEnabled:\n\
+         \x20       search: true\n\
+         \x20       metrics: true\n\
          \x20     tracesToLogsV2:\n\
          \x20       datasourceUid: mirador-logs\n\
          \x20       filterByTraceID: true\n"
