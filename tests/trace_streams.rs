@@ -1,5 +1,5 @@
-//! Traces over gRPC, asked by tonic's client of the real server: Tempo's streams. On the main port, beside
-//! HTTP.
+//! Traces over gRPC, asked by tonic's client of the real server: Tempo's streams, Jaeger's query API and
+//! what Jaeger reads from a storage. On the main port, beside HTTP.
 
 use crate::support::{Folder, Server};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +8,8 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
+use wire::proto::jaeger::{api_v3, storage::v2 as storage};
+use wire::proto::opentelemetry::proto::trace::v1::TracesData;
 use wire::proto::tempopb as tempo;
 
 /// Ten traces of two spans, the last the newest; answers the time of the first, in nanoseconds.
@@ -106,5 +108,36 @@ fn tempo_answers_a_client_of_grpc() {
             call(&server, method, question, "").await.unwrap();
         let samples = found.iter().flat_map(|answer| &answer.series).flat_map(|one| &one.samples);
         assert_eq!(samples.map(|sample| sample.value).sum::<f64>(), 20.0);
+    });
+}
+
+#[test]
+fn jaeger_answers_a_client_of_grpc() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    send(&server);
+    runtime().block_on(async {
+        let method = "jaeger.api_v3.QueryService/GetServices";
+        let found: Vec<api_v3::GetServicesResponse> =
+            call(&server, method, api_v3::GetServicesRequest {}, "").await.unwrap();
+        assert_eq!(found[0].services, ["shop"]);
+        let by_id = |trace_id: &str| api_v3::GetTraceRequest { trace_id: trace_id.to_owned() };
+        let method = "jaeger.api_v3.QueryService/GetTrace";
+        let found: Vec<TracesData> = call(&server, method, by_id("a"), "").await.unwrap();
+        assert_eq!(found[0].resource_spans[0].scope_spans[0].spans.len(), 2);
+        let none = call::<_, TracesData>(&server, method, by_id("ff"), "").await.unwrap_err();
+        assert_eq!(none.code(), Code::NotFound);
+        let query = storage::TraceQueryParameters {
+            service_name: "shop".to_owned(),
+            search_depth: 3,
+            ..storage::TraceQueryParameters::default()
+        };
+        let question = storage::FindTracesRequest { query: Some(query) };
+        let method = "jaeger.storage.v2.TraceReader/FindTraces";
+        let found: Vec<TracesData> = call(&server, method, question, "").await.unwrap();
+        assert_eq!(found.len(), 3, "a message for each trace");
+        let method = "jaeger.storage.v2.TraceReader/Other";
+        let unknown = call::<_, TracesData>(&server, method, by_id("a"), "").await.unwrap_err();
+        assert_eq!(unknown.code(), Code::Unimplemented, "{unknown}");
     });
 }

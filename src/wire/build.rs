@@ -4,12 +4,14 @@
 use std::error::Error;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 15] = [
+const FILES: [&str; 17] = [
     "google/rpc/error_details.proto",
     "google/rpc/status.proto",
     "io/prometheus/client/metrics.proto",
     "io/prometheus/write/v2/types.proto",
     "jaeger/api_v2/collector.proto",
+    "jaeger/api_v3/query_service.proto",
+    "jaeger/storage/v2/trace_storage.proto",
     "logproto/push.proto",
     "opentelemetry/proto/collector/logs/v1/logs_service.proto",
     "opentelemetry/proto/collector/metrics/v1/metrics_service.proto",

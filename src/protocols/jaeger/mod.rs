@@ -1,6 +1,7 @@
-//! Jaeger's collector and agent: Thrift over HTTP and as datagrams, gRPC; and its query API.
+//! Jaeger's collector and agent: Thrift over HTTP and as datagrams, gRPC; and its query APIs.
 //!
-//! Lives here: the routes of what comes in, `datagrams` (what clients send to the agent), `query`.
+//! Lives here: the routes of what comes in, `datagrams` (what clients send to the agent), `query` (the
+//! first version of the query API), `v3` (the third, and how Jaeger reads from another server).
 //! Not here: decoding (wire).
 //! Invariant: what can never be stored is answered with an error at which clients drop it, while the rest
 //! of the request is stored; what may be stored later is answered with 503 or UNAVAILABLE.
@@ -10,6 +11,7 @@ mod query;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod v3;
 
 pub use settings::JaegerSettings;
 
@@ -50,7 +52,13 @@ pub(crate) struct Jaeger {
 
 pub(crate) fn protocol(settings: &JaegerSettings, services: &Arc<Services>) -> Protocol {
     let jaeger = Arc::new(Jaeger { services: Arc::clone(services), settings: settings.clone() });
-    let http = vec![(14_268, "/jaeger"), (14_250, ""), (16_686, "/jaeger")];
+    let http = vec![
+        (14_268, "/jaeger"),
+        (14_250, ""),
+        (16_686, "/jaeger"),
+        (16_685, ""),
+        (17_271, ""),
+    ];
     let mut native = Native { http, ..Native::default() };
     let mut listeners = Vec::new();
     for (setting, address, encoding, port) in [
@@ -68,6 +76,7 @@ pub(crate) fn protocol(settings: &JaegerSettings, services: &Arc<Services>) -> P
     let instruments = INSTRUMENTS;
     let mut routes = bind(&jaeger, ROUTES);
     routes.extend(query::routes(services));
+    routes.extend(v3::routes(services));
     Protocol { routes, listeners, native, instruments, ..Protocol::new("jaeger") }
 }
 

@@ -9,11 +9,11 @@ use query::Control;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use trace_store::Select;
+use trace_store::{ORPHAN, Select};
 use traceql::ast::{FieldExpr, FieldOp, Pipeline, Query, Root, SpanExpr, Stage};
 use traceql::{
     Attribute, Engine, Intrinsic, Kind, Literal, ParseError, QueryError, Request, Scope,
-    SearchLimits, Status, attribute_like,
+    SearchLimits, Status, TraceFound, attribute_like,
 };
 use wire::proto::opentelemetry::proto::trace::v1::ResourceSpans;
 
@@ -188,6 +188,23 @@ impl<A: Api> Context<A> {
         Ok((found, selection.warnings()))
     }
 
+    /// Reads traces one after the other; one that was deleted since it was found is left out.
+    pub(crate) fn each_trace(
+        &self,
+        ids: &[[u8; 16]],
+        mut each: impl FnMut(Vec<ResourceSpans>) -> Result<(), ServiceError>,
+    ) -> Result<(), ServiceError> {
+        let control = self.trace_control();
+        for id in ids {
+            control.check().map_err(QueryError::from)?;
+            let (spans, _) = self.whole_trace(*id)?;
+            if !spans.is_empty() {
+                each(spans)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes traces one after the other as a list. What is written is held until the answer is sent.
     pub(crate) fn write_traces(
         &self,
@@ -195,25 +212,31 @@ impl<A: Api> Context<A> {
         ids: &[[u8; 16]],
         write: impl Fn(&mut Vec<u8>, &[ResourceSpans]),
     ) -> Result<usize, ServiceError> {
-        let control = self.trace_control();
         let mut count = 0;
         out.push(b'[');
-        for id in ids {
-            control.check().map_err(QueryError::from)?;
-            let (spans, _) = self.whole_trace(*id)?;
-            // One that was deleted since it was found.
-            if spans.is_empty() {
-                continue;
-            }
+        self.each_trace(ids, |spans| {
             if count > 0 {
                 out.push(b',');
             }
             let before = out.len();
             write(out, &spans);
-            self.call.held.take(out.len() - before)?;
             count += 1;
-        }
+            Ok(self.call.held.take(out.len() - before)?)
+        })?;
         out.push(b']');
+        Ok(count)
+    }
+
+    /// How many spans of a trace name a parent that is not there.
+    pub(crate) fn orphans(&self, trace_id: [u8; 16]) -> Result<u64, ServiceError> {
+        let time = TimeUnit::Nanos.everything();
+        let wanted = Select { time, trace_id: Some(trace_id), are_whole: true };
+        let selection = self.services().traces()?.store.select(&self.call.tenant, &wanted)?;
+        let mut count = 0;
+        for index in 0..selection.pieces().len() {
+            let Some(piece) = selection.read(index)? else { continue };
+            count += piece.parents()?.iter().filter(|parent| **parent == ORPHAN).count() as u64;
+        }
         Ok(count)
     }
 
@@ -223,7 +246,7 @@ impl<A: Api> Context<A> {
         times: (i64, i64),
         filter: SpanFilter,
         limit: usize,
-    ) -> Result<Vec<[u8; 16]>, ServiceError> {
+    ) -> Result<Vec<TraceFound>, ServiceError> {
         let spans = SpanExpr::Filter(filter.into_expr()?);
         let root = Root::Spans(Pipeline { stages: vec![Stage::Spans(spans)] });
         let query = Query { root, hints: Vec::new() };
@@ -232,7 +255,7 @@ impl<A: Api> Context<A> {
         let store = &services.traces()?.store;
         let found =
             self.trace_engine().search(store, &*services.clock, &request, &query, limits)?;
-        Ok(found.value.iter().map(|trace| trace.trace_id).collect())
+        Ok(found.value)
     }
 
     /// The values of an attribute among the spans that the filter finds, as texts.

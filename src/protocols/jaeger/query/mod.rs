@@ -8,7 +8,7 @@
 
 mod document;
 mod envelope;
-mod names;
+pub(super) mod names;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Services, the names of their spans, and which services call which.
 
 use super::envelope::{Context, bad, data};
-use crate::api::json as write;
+use crate::api::{self, Api, json as write};
 use crate::percent_decode_segment;
 use crate::services::ServiceError;
 use crate::traces::json::Object;
@@ -14,9 +14,15 @@ use traceql::{Attribute, Intrinsic, Kind};
 pub(super) const MICRO_NS: i64 = 1_000;
 const MILLI_NS: i64 = 1_000_000;
 
+/// The names of services, whichever version of the API is asked.
+pub(in crate::jaeger) fn service_names<A: Api>(
+    context: &api::Context<A>,
+) -> Result<BTreeSet<String>, ServiceError> {
+    context.trace_values(context.recent(), &service_name(), SpanFilter::default())
+}
+
 pub(super) fn services(context: &Context) -> Result<Response, ServiceError> {
-    let filter = SpanFilter::default();
-    let names = context.trace_values(context.recent(), &service_name(), filter)?;
+    let names = service_names(context)?;
     data(|out| {
         write::texts(out, &names);
         Ok(names.len())
@@ -24,8 +30,8 @@ pub(super) fn services(context: &Context) -> Result<Response, ServiceError> {
 }
 
 /// The names of a service's spans, of one kind or of any.
-fn span_names(
-    context: &Context,
+fn span_names<A: Api>(
+    context: &api::Context<A>,
     service: &str,
     kind: Option<Kind>,
 ) -> Result<BTreeSet<String>, ServiceError> {
@@ -44,11 +50,14 @@ pub(super) fn operations_of_service(context: &Context) -> Result<Response, Servi
     })
 }
 
-/// Each name with its kind: spans of one name may have several.
-pub(super) fn operations(context: &Context) -> Result<Response, ServiceError> {
-    let service = context.needed("service")?;
+/// The names of a service's spans, each with its kind: spans of one name may have several. `wanted`: the
+/// kind that is asked for, or an empty text.
+pub(in crate::jaeger) fn operation_names<A: Api>(
+    context: &api::Context<A>,
+    service: &str,
+    wanted: &str,
+) -> Result<Vec<(String, Kind)>, ServiceError> {
     let mut kinds = Kind::ALL.to_vec();
-    let wanted = context.parameters.text("spanKind");
     if !wanted.is_empty() {
         kinds.retain(|kind| kind.as_str() == wanted.to_ascii_lowercase());
         if kinds.is_empty() {
@@ -64,6 +73,12 @@ pub(super) fn operations(context: &Context) -> Result<Response, ServiceError> {
         found.extend(names.into_iter().map(|name| (name, kind)));
     }
     found.sort();
+    Ok(found)
+}
+
+pub(super) fn operations(context: &Context) -> Result<Response, ServiceError> {
+    let service = context.needed("service")?;
+    let found = operation_names(context, service, context.parameters.text("spanKind"))?;
     data(|out| {
         write::list(out, &found, |out, (name, kind)| {
             let mut object = Object::new(out);

@@ -51,7 +51,8 @@ fn found(context: &Context) -> Result<Vec<[u8; 16]>, ServiceError> {
         None | Some(0) => LIMIT,
         Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
     };
-    context.find_traces(times(context)?, filter, limit)
+    let traces = context.find_traces(times(context)?, filter, limit)?;
+    Ok(traces.iter().map(|trace| trace.trace_id).collect())
 }
 
 /// From `start` to `end`, in microseconds.

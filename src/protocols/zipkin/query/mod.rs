@@ -169,7 +169,8 @@ fn traces(context: &Context) -> Result<Response, ServiceError> {
         Some(0) => return Err(bad("limit must be at least 1".to_owned())),
         Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
     };
-    let ids = context.find_traces(context.times()?, filter, limit)?;
+    let found = context.find_traces(context.times()?, filter, limit)?;
+    let ids: Vec<[u8; 16]> = found.iter().map(|trace| trace.trace_id).collect();
     let mut out = Vec::new();
     context.write_traces(&mut out, &ids, document::trace)?;
     Ok(json(out))
