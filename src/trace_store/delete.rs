@@ -42,6 +42,21 @@ impl TraceDelete {
     }
 }
 
+/// A delete of which parts may still hold spans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownDelete {
+    pub id: Ulid,
+    pub created_ms: i64,
+    pub trace_ids: Vec<[u8; 16]>,
+}
+
+impl KnownDelete {
+    pub(crate) fn of(tombstone: &Tombstone) -> Result<Self, EngineError> {
+        let trace_ids = TraceDelete::decode(&tombstone.matcher)?.trace_ids;
+        Ok(Self { id: tombstone.id, created_ms: tombstone.created_ms, trace_ids })
+    }
+}
+
 /// The traces that a reader of a head or part leaves out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Deleted(HashSet<[u8; 16]>);

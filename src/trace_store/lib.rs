@@ -36,7 +36,7 @@ mod value;
 pub use batch::{SpanBatch, Written, format::BATCH_SCHEMA};
 pub use column::{Column, Dense, DenseValues, Present};
 pub use columns::{ABSENT, RowSet, TextColumn, TextList};
-pub use delete::TraceDelete;
+pub use delete::{KnownDelete, TraceDelete};
 pub use error::StoreError;
 pub use keys::{ColumnKey, Table, ValueKind};
 pub use part::{Rollup, RollupCount, RollupKey, duration_size};

@@ -1,7 +1,7 @@
 //! The store that the rest of Mirador sees.
 
 use crate::batch::{IdleSpans, SpanBatch};
-use crate::delete::TraceDelete;
+use crate::delete::{KnownDelete, TraceDelete};
 use crate::error::StoreError;
 use crate::kind::{Store, Traces};
 use crate::part::Caches;
@@ -116,6 +116,14 @@ impl TraceStore {
             self.store.delete(&tenant, vec![(time, delete.encode())], barrier)?;
         }
         Ok(())
+    }
+
+    /// The deletes of which parts may still hold spans. One that was applied to all is not among them.
+    pub fn deletes(&self, tenant: &TenantId) -> Result<Vec<KnownDelete>, StoreError> {
+        let Some(tenant) = self.store.tenant(tenant) else { return Ok(Vec::new()) };
+        let manifest = tenant.store.snapshot();
+        let known = manifest.tombstones.iter().map(KnownDelete::of);
+        Ok(known.collect::<Result<_, _>>()?)
     }
 
     // ── reading ──

@@ -8,8 +8,8 @@ use axum::http::Method;
 use axum::response::Response;
 use catalog::Scope;
 
-type TempoHandler = Handler<Tempo>;
-type TempoRoute = Route<TempoHandler>;
+pub(super) type TempoHandler = Handler<Tempo>;
+pub(super) type TempoRoute = Route<TempoHandler>;
 
 const GET: &[Method] = &[Method::GET];
 

@@ -336,3 +336,27 @@ fn a_question_that_can_not_be_has_a_status_of_grpc() {
     let found = pb::SearchResponse::decode(&answer.body[5..]).unwrap();
     assert_eq!(found.traces, [], "of another tenant");
 }
+
+#[test]
+fn traces_are_deleted_by_their_ids() {
+    let server = server();
+    const PATH: &str = "/api/admin/traces/delete";
+    let post = |line: &str, headers: &[(&str, &str)]| {
+        let answer = server.send(&format!("POST {PATH}{line}"), headers, "");
+        let body: Value = serde_json::from_str(&answer.text()).unwrap();
+        (answer.status.as_u16(), body)
+    };
+    assert_eq!(post("", &[]).0, 400);
+    assert_eq!(post("?trace_id=abc&trace_id=xyz", &[]).0, 400);
+    assert_eq!(post("?trace_id=abc", &[("x-test-refuse", "scope")]).0, 403);
+    assert_eq!(post(&format!("?trace_id={ID}"), &[("x-scope-orgid", "other")]).0, 200);
+    assert_ne!(get_json(&server, &format!("/api/v2/traces/{ID}"))["trace"], json!({}));
+    server.flush_traces();
+    let (status, answer) = post("?trace_id=abc0000000000de&trace_id=7", &[]);
+    let ids = json!(["00000000000000000000000000000007", ID]);
+    assert_eq!((status, &answer["trace_ids"]), (200, &ids));
+    assert_eq!(get_json(&server, &format!("/api/v2/traces/{ID}"))["trace"], json!({}));
+    assert_eq!(get_json(&server, "/api/search?q=%7B%7D")["traces"].as_array().unwrap().len(), 1);
+    let listed = get_json(&server, PATH);
+    assert_eq!(listed["deletes"][0]["trace_ids"], ids);
+}
