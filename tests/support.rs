@@ -50,8 +50,9 @@ pub(crate) fn command(data: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command.args(["--set", "listen.also=[]", "--set", "testing.probe=true"]);
-    // The server's own metrics would change what the tests count.
+    // The server's own metrics, lines and spans would change what the tests count.
     command.args(["--set", "metrics.self_interval=0s", "--set", "logs.store_own_lines=false"]);
+    command.args(["--set", "traces.store_own_requests=0"]);
     // Tests use fixed times, which would fall out of the retention.
     command.args(["--set", "retention.metrics=0s"]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

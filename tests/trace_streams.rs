@@ -1,7 +1,7 @@
 //! Traces over gRPC, asked by tonic's client of the real server: Tempo's streams, Jaeger's query API and
 //! what Jaeger reads from a storage. On the main port, beside HTTP.
 
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, wait_for};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -140,4 +140,22 @@ fn jaeger_answers_a_client_of_grpc() {
         let unknown = call::<_, TracesData>(&server, method, by_id("a"), "").await.unwrap_err();
         assert_eq!(unknown.code(), Code::Unimplemented, "{unknown}");
     });
+}
+
+#[test]
+fn the_servers_own_requests_are_in_its_store() {
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "traces.store_own_requests=1"]);
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{id}-b7ad6b7169203331-01");
+    let headers = [("traceparent", parent.as_str())];
+    let reply = server.connect().send("GET", "/tempo/api/search?q=%7B%7D", &headers, b"");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let trace = wait_for("the span of the request", || {
+        let text = server.get(&format!("/tempo/api/v2/traces/{id}")).text().to_owned();
+        text.contains("GET /tempo/api/search").then_some(text)
+    });
+    for expected in ["\"mirador\"", "evaluate", "http.route", "SPAN_KIND_SERVER"] {
+        assert!(trace.contains(expected), "{expected}: {trace}");
+    }
 }

@@ -22,6 +22,7 @@ mod jsonline;
 mod logs;
 mod loki;
 pub mod otlp;
+mod own_spans;
 mod principal;
 pub mod prometheus;
 mod protocol;
@@ -41,6 +42,7 @@ mod zipkin;
 pub use bounds::{Held, RequestMemory, WorkTurns};
 pub use cors::Cors;
 pub use logs::{LogOptions, LogsSettings};
+pub use own_spans::{OwnSpan, OwnSpans, RequestSpan};
 pub use principal::{Principal, Refusal, TENANT_HEADER};
 pub use protocol::{Native, Protocol, ProtocolSettings, all};
 pub use route::{
@@ -59,5 +61,11 @@ pub use stop::{Stop, Stopper};
 pub use traces::{TraceOptions, TracesSettings};
 
 /// The instruments of what all protocols share; a protocol brings its own.
-pub static METRICS: &[&[&dyn observe::Metric]] =
-    &[route::METRICS, bounds::METRICS, guard::METRICS, logs::METRICS, traces::METRICS];
+pub static METRICS: &[&[&dyn observe::Metric]] = &[
+    route::METRICS,
+    bounds::METRICS,
+    guard::METRICS,
+    logs::METRICS,
+    traces::METRICS,
+    own_spans::METRICS,
+];

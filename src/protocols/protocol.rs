@@ -102,7 +102,7 @@ mod tests {
     use std::path::Path;
 
     /// Files and folders here that are the mechanism rather than a protocol.
-    const MECHANISM: [&str; 21] = [
+    const MECHANISM: [&str; 22] = [
         "Cargo.toml",
         "api",
         "bounds",
@@ -114,6 +114,7 @@ mod tests {
         "guard",
         "lib",
         "logs",
+        "own_spans",
         "principal",
         "protocol",
         "reply",

@@ -7,6 +7,7 @@
 use crate::bounds::{self, Held};
 use crate::cors::{Cors, Page};
 use crate::grpc;
+use crate::own_spans::{self, RequestSpan};
 use crate::principal::{self, Principal, Refusal};
 use crate::reply;
 use crate::services::Services;
@@ -150,6 +151,8 @@ pub struct Call {
     pub upgrade: Option<Upgrade>,
     /// The memory that the body takes. What the handler makes of it is asked for here.
     pub held: Held,
+    /// What is recorded of the request, where it is.
+    pub span: Option<Arc<RequestSpan>>,
 }
 
 /// A body that is not read yet. The lock makes a call `Sync`, which a body alone is not; nobody ever
@@ -309,15 +312,39 @@ async fn answer(host: Arc<dyn Host>, served: Arc<Served>, request: Request) -> R
     let started = services.clock.now();
     let method = request.method().clone();
     let origin = request.headers().get(header::ORIGIN).cloned();
+    let span = services.own_spans.begin(&*services.clock, request.headers());
+    let mut recorded = span.as_ref().map(|_| recorded(&served, &request));
     let route = &served.route;
     let mut response = match admit(&*host, &served, request).await {
-        Ok(call) => handle(services, route, call).await,
+        Ok(mut call) => {
+            if let Some(recorded) = &mut recorded
+                && route.access != Access::Public
+            {
+                recorded.tenant = Some(call.tenant.clone());
+            }
+            call.span.clone_from(&span);
+            handle(services, route, call).await
+        }
         Err(refusal) => *refusal,
     };
+    if let Some((span, recorded)) = span.zip(recorded) {
+        services.own_spans.end(&span, services.clock.now(), recorded, &response);
+    }
     served.cors.apply(origin.as_ref(), &mut response);
     SECONDS.observe(services.clock.now().since(started).as_secs_f64());
     REQUESTS.increment(&[route.path, method_name(&method), response.status().as_str()]);
     response
+}
+
+/// What is known of a request before it is read.
+fn recorded(served: &Served, request: &Request) -> own_spans::Request {
+    let size = request.headers().get(header::CONTENT_LENGTH);
+    own_spans::Request {
+        route: served.route.path,
+        method: method_name(request.method()),
+        tenant: None,
+        size: size.and_then(|size| size.to_str().ok()?.parse().ok()),
+    }
 }
 
 async fn handle(services: &Services, route: &Route<Bound>, call: Call) -> Response {
@@ -331,7 +358,7 @@ async fn handle(services: &Services, route: &Route<Bound>, call: Call) -> Respon
 }
 
 /// Only known methods become label values, because clients may send any word as a method.
-fn method_name(method: &Method) -> &str {
+fn method_name(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
@@ -391,6 +418,7 @@ async fn admit(host: &dyn Host, served: &Served, request: Request) -> Result<Cal
         stream: StreamedBody::new(stream),
         upgrade,
         held,
+        span: None,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
+use crate::own_spans::OwnSpans;
 use crate::traces::TraceOptions;
 use ingest::{Gateway, IngestError, RetentionClock};
 use log_store::{LogBatch, LogStore, StreamRules};
@@ -205,6 +206,8 @@ pub struct Services {
     pub query_memory: Arc<Budget>,
     /// The memory of requests and their answers.
     pub request_memory: Arc<RequestMemory>,
+    /// What is recorded of requests.
+    pub own_spans: OwnSpans,
     /// Turns for work on bodies.
     pub work_turns: WorkTurns,
     /// How old a sample may be to be stored.
@@ -231,6 +234,7 @@ impl Services {
         Self {
             started_ms: clock.wall_ms(),
             request_memory: RequestMemory::new(usize::MAX, Arc::clone(&clock)),
+            own_spans: OwnSpans::default(),
             work_turns: WorkTurns::new(1),
             clock,
             version,

@@ -136,6 +136,7 @@ pub(crate) struct Setup {
 
 pub(crate) struct TestServer {
     router: Router,
+    pub(crate) services: Arc<Services>,
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) metrics: MetricServices,
     pub(crate) logs: LogServices,
@@ -206,7 +207,20 @@ impl TestServer {
         let runtime = runtime.unwrap();
         let (stopper, stop) = Stopper::new();
         let clock = sim_clock;
-        Self { router, protocols, metrics, logs, traces, pool, stopper, stop, disk, clock, runtime }
+        Self {
+            router,
+            services,
+            protocols,
+            metrics,
+            logs,
+            traces,
+            pool,
+            stopper,
+            stop,
+            disk,
+            clock,
+            runtime,
+        }
     }
 
     /// All lines that are stored, with their streams, times and fields; lines and fields are sorted.

@@ -7,9 +7,9 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::routes;
 use crate::stores::Stores;
 use observe::Registry;
-use platform::Clock;
+use platform::{Clock, OsRandom};
 use protocols::settings::SizeLimit;
-use protocols::{Machine, Protocol, RequestMemory, Services, WorkTurns};
+use protocols::{Machine, OwnSpans, Protocol, RequestMemory, Services, WorkTurns};
 use query::{Budget, Pool};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -124,6 +124,7 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
         config.protocols.traces.engine_options(services.query_pool.helpers().clone());
     services.traceql.limits.memory_max = services.traceql.limits.memory_max.min(query_memory);
     services.trace_retention = config.trace_retention();
+    services.own_spans = OwnSpans::new(config.protocols.traces.store_own_requests.0, &OsRandom);
     services.machine =
         Machine { host_name: platform::host_name(), working_dir: platform::working_dir(), threads };
     services.settings = config.flat();

@@ -13,6 +13,7 @@ pub mod http;
 mod lifecycle;
 mod own_logs_writer;
 mod own_metrics_writer;
+mod own_spans_writer;
 mod pages;
 pub mod probe;
 mod reload;

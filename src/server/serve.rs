@@ -9,10 +9,10 @@ use crate::lifecycle::Phase;
 use crate::reload::{self, ReadConfig};
 use crate::routes;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
-use crate::{own_logs_writer, own_metrics_writer};
+use crate::{own_logs_writer, own_metrics_writer, own_spans_writer};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
-use protocols::{LogServices, MetricServices, Stopper};
+use protocols::{LogServices, MetricServices, Stopper, TraceServices};
 use query::Pool;
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
@@ -139,6 +139,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     app.services.open_logs(stores.log_services());
     app.services.open_traces(stores.trace_services());
     let own_logs = own_logs(&app, stores.log_services());
+    let own_spans = own_spans(&app, stores.trace_services());
     let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
     of_protocols.serve(&connections, &stop);
@@ -160,6 +161,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     let _ = keeper.await;
     drop(own_metrics);
     drop(own_logs);
+    drop(own_spans);
     drop(operators);
     // The panic hook has reported a panic in `close`; there is nothing left to stop.
     let _ = tokio::task::spawn_blocking(move || stores.close()).await;
@@ -220,6 +222,16 @@ fn own_logs(app: &Arc<App>, services: LogServices) -> Option<JoinSet<()>> {
     }
     let mut tasks = JoinSet::new();
     tasks.spawn(own_logs_writer::keep_writing(Arc::clone(app), services));
+    // Dropping the set ends its tasks.
+    Some(tasks)
+}
+
+fn own_spans(app: &Arc<App>, services: TraceServices) -> Option<JoinSet<()>> {
+    if app.config.protocols.traces.store_own_requests.0 == 0.0 {
+        return None;
+    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(own_spans_writer::keep_writing(Arc::clone(app), services));
     // Dropping the set ends its tasks.
     Some(tasks)
 }

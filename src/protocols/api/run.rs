@@ -9,6 +9,7 @@ use super::gzip::{self, Packing};
 use super::quick::{Key, LENGTH_MAX};
 use super::stream::{Head, Pieces, stream};
 use crate::Call;
+use crate::own_spans;
 use crate::services::ServiceError;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -60,12 +61,26 @@ impl<A: Api> Asked<A> {
         let Self { api, call, cancel } = self;
         let accepted = Packing::accepted(&call.headers);
         let (answered, call) = match Context::new(api, call, cancel.clone()) {
-            Ok(context) => (endpoint(&context), Some(context.call)),
+            Ok(context) => (evaluated(&context, endpoint), Some(context.call)),
             Err(error) => (Err(error.into()), None),
         };
         let response = answered.unwrap_or_else(|error| A::failure(&error));
         (gzip::packed(response, accepted, &cancel), call)
     }
+}
+
+fn evaluated<A: Api>(
+    context: &Context<A>,
+    endpoint: impl FnOnce(&Context<A>) -> Result<Response, A::Error>,
+) -> Result<Response, A::Error> {
+    if context.call.span.is_none() {
+        return endpoint(context);
+    }
+    let clock = &context.services().clock;
+    let began = clock.now();
+    let answer = endpoint(context);
+    own_spans::step(&context.call, "evaluate", (began, clock.now()));
+    answer
 }
 
 /// Runs an endpoint that reads on a thread of the query pool, when its tenant's turn comes. One that
@@ -139,8 +154,13 @@ pub(crate) async fn run_in_pool<A: Api>(
     let tenant = call.tenant.clone();
     let (tell, told) = oneshot::channel();
     let asked = Asked { api: Arc::clone(&api), call, cancel: cancel.clone() };
-    // Its client may be gone: then nobody is told.
-    let work = move || drop(tell.send(asked.answer(endpoint)));
+    let clock = Arc::clone(&api.state().services.clock);
+    let began = clock.now();
+    let work = move || {
+        own_spans::step(&asked.call, "wait for a query thread", (began, clock.now()));
+        // Its client may be gone: then nobody is told.
+        drop(tell.send(asked.answer(endpoint)));
+    };
     match api.state().services.query_pool.submit(&tenant, cancel, work) {
         // Without an answer when the endpoint panicked.
         Ok(()) => told.await.unwrap_or_else(|_| A::failure(&ServiceError::mistake().into())),

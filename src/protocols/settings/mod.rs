@@ -9,4 +9,4 @@ mod values;
 pub use by_tenant::ByTenant;
 pub use section::{SectionDoc, SettingDoc};
 pub use units::{ByteSize, HumanDuration, SizeLimit};
-pub use values::{Secret, TenantName, UtcOffset};
+pub use values::{Secret, Share, TenantName, UtcOffset};

@@ -1,4 +1,4 @@
-//! Single values that are more than a text: a tenant, a secret, a time zone's offset.
+//! Single values that are more than a text or a number: a tenant, a secret, a time zone's offset, a share.
 
 use model::TenantId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -117,6 +117,27 @@ impl<'de> Deserialize<'de> for UtcOffset {
     }
 }
 
+/// A share of what there is: a number from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(pub f64);
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match f64::deserialize(deserializer)? {
+            share @ 0.0..=1.0 => Ok(Self(share)),
+            share => {
+                Err(de::Error::custom(format!("{share} is no share: write a number from 0 to 1")))
+            }
+        }
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +162,16 @@ mod tests {
             "*** \"***\""
         );
         assert_eq!(serde_json::to_string(&Secret::default()).unwrap(), "\"\"");
+    }
+
+    #[test]
+    fn shares_are_from_0_to_1() {
+        for (text, share) in [("0", 0.0), ("1", 1.0), ("0.01", 0.01)] {
+            assert_eq!(serde_json::from_str::<Share>(text).unwrap(), Share(share));
+        }
+        for text in ["-0.1", "1.01", "\"1%\""] {
+            assert!(serde_json::from_str::<Share>(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Limits of spans and of questions about them.
 
 use crate::section;
-use crate::settings::{ByteSize, HumanDuration};
+use crate::settings::{ByteSize, HumanDuration, Share};
 use engine::{HeadMemory, TenantLimit};
 use platform::threads::Helpers;
 use trace_store::StoreSettings;
@@ -18,6 +18,10 @@ section! {
         cache_size: ByteSize = ByteSize::mib(32),
         /// The longest that a query may run.
         query_timeout: HumanDuration = HumanDuration::from_secs(60),
+        /// How many of the server's own requests it stores spans of (`service.name` is `mirador`, in the
+        /// default tenant): a share from 0 to 1. Requests that bring W3C's `traceparent` are stored as
+        /// its flag says. 0: none at all.
+        store_own_requests: Share = Share(0.01),
         /// The memory that one query may hold.
         max_memory: ByteSize = ByteSize::mib(1_024),
     }
