@@ -62,4 +62,6 @@ pub use syslog::{
 };
 pub use thrift::ThriftError;
 pub use time_text::{days_since_1970, parse_epoch, parse_rfc3339};
-pub use zipkin::{decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json};
+pub use zipkin::{
+    decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json, decode_zipkin_v1_thrift,
+};

@@ -1,5 +1,5 @@
-//! Zipkin's collector: `POST /zipkin/api/v2/spans` in JSON or protobuf, `POST /zipkin/api/v1/spans` in JSON;
-//! and its query API (`query`).
+//! Zipkin's collector: `POST /zipkin/api/v2/spans` in JSON or protobuf, `POST /zipkin/api/v1/spans` in JSON
+//! or Thrift; and its query API (`query`).
 //!
 //! Not here: decoding (wire).
 //! Invariant: what can never be stored is answered with 400, while the rest of the request is stored;
@@ -14,7 +14,10 @@ use axum::response::Response;
 use catalog::Scope;
 use serde_json::json;
 use std::sync::Arc;
-use wire::{Rejections, decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json};
+use wire::{
+    Rejections, decode_zipkin_json, decode_zipkin_protobuf, decode_zipkin_v1_json,
+    decode_zipkin_v1_thrift,
+};
 
 mod query;
 #[cfg(test)]
@@ -46,7 +49,11 @@ const fn spans(
 
 static ROUTES: &[Route<Handler<Zipkin>>] = &[
     spans("/zipkin/api/v2/spans", handler!(version2), "Zipkin's spans, JSON or protobuf"),
-    spans("/zipkin/api/v1/spans", handler!(version1), "Zipkin's spans of version 1, JSON"),
+    spans(
+        "/zipkin/api/v1/spans",
+        handler!(version1),
+        "Zipkin's spans of version 1, JSON or Thrift",
+    ),
     Route {
         methods: &[Method::GET],
         access: Access::Public,
@@ -60,6 +67,7 @@ enum Format {
     Json,
     Protobuf,
     Version1,
+    Version1Thrift,
 }
 
 async fn version2(zipkin: Arc<Zipkin>, call: Call) -> Response {
@@ -71,11 +79,11 @@ async fn version2(zipkin: Arc<Zipkin>, call: Call) -> Response {
 }
 
 async fn version1(zipkin: Arc<Zipkin>, call: Call) -> Response {
-    if media(&call) == "application/x-thrift" {
-        let message = "Zipkin's Thrift is not supported: send JSON, or version 2 in protobuf\n";
-        return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
-    }
-    store(&zipkin, call, Format::Version1).await
+    let format = match media(&call) {
+        "application/x-thrift" => Format::Version1Thrift,
+        _ => Format::Version1,
+    };
+    store(&zipkin, call, format).await
 }
 
 fn media(call: &Call) -> &str {
@@ -104,6 +112,7 @@ fn fill(
         Format::Json => decode_zipkin_json(&call.body, now_ns, &mut room, guard)?,
         Format::Protobuf => decode_zipkin_protobuf(&call.body, now_ns, &mut room, guard)?,
         Format::Version1 => decode_zipkin_v1_json(&call.body, now_ns, &mut room, guard)?,
+        Format::Version1Thrift => decode_zipkin_v1_thrift(&call.body, now_ns, &mut room, guard)?,
     };
     Ok(decoded.rejected)
 }

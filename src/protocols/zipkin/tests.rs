@@ -56,11 +56,32 @@ fn what_can_not_be_stored_is_told_for_now_or_for_good() {
     );
     assert_eq!(server.spans(), [format!("[default] {STORED}")], "the rest is stored");
     let thrift = ("content-type", "application/x-thrift");
-    assert_eq!(server.send("POST /zipkin/api/v1/spans", &[thrift], "").status, 415);
+    assert_eq!(server.send("POST /zipkin/api/v1/spans", &[thrift], "").status, 400);
     let answer = server.send_to_broken_disk("POST /zipkin/api/v2/spans", &[JSON], "[]");
     assert_eq!(answer.status, 202, "there is nothing to store");
     let answer =
         server.send_to_broken_disk("POST /zipkin/api/v2/spans", &[JSON], SPAN.replace("01", "03"));
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
     assert_eq!(server.send("GET /zipkin/health", &[], "").text(), "{\"status\":\"UP\"}\n");
+}
+
+#[test]
+fn version_1_comes_in_thrift_too() {
+    let server = TestServer::new(|_| {});
+    let long = |id: u8, number: u64| [&[10, 0, id][..], &number.to_be_bytes()].concat();
+    let fields = [
+        &[12, 0, 0, 0, 1][..],
+        &long(1, 0xabc),
+        &[11, 0, 3, 0, 0, 0, 3],
+        b"get",
+        &long(4, 1),
+        &long(10, 1_700_000_000_000_000),
+        &long(11, 7),
+        &[0],
+    ];
+    let thrift = ("content-type", "application/x-thrift");
+    let answer = server.send("POST /zipkin/api/v1/spans", &[thrift], fields.concat());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let spans = server.spans();
+    assert!(spans[0].contains("\"get\"") && spans[0].contains("for 7000"), "{spans:?}");
 }

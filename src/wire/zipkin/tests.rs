@@ -126,6 +126,7 @@ proptest! {
                 drop(decode_zipkin_protobuf(bytes, NOW_NS, &mut Unbounded, &mut heard));
                 drop(decode_zipkin_json(bytes, NOW_NS, &mut Unbounded, &mut heard));
                 drop(decode_zipkin_v1_json(bytes, NOW_NS, &mut Unbounded, &mut heard));
+                drop(decode_zipkin_v1_thrift(bytes, NOW_NS, &mut Unbounded, &mut heard));
             }
         }
     }
@@ -302,4 +303,91 @@ fn what_is_no_list_of_spans_is_refused() {
         let expected = format!("the body is not the JSON of this protocol: {error}");
         assert_eq!(result.unwrap_err().to_string(), expected);
     }
+}
+
+/// A field of Thrift's binary protocol.
+fn thrift(kind: u8, id: u8, value: &[u8]) -> Vec<u8> {
+    [&[kind, 0, id][..], value].concat()
+}
+
+fn thrift_text(id: u8, text: &[u8]) -> Vec<u8> {
+    thrift(11, id, &[&(text.len() as u32).to_be_bytes()[..], text].concat())
+}
+
+fn thrift_long(id: u8, number: i64) -> Vec<u8> {
+    thrift(10, id, &number.to_be_bytes())
+}
+
+/// A list of structs, as a value.
+fn thrift_list(structs: &[Vec<Vec<u8>>]) -> Vec<u8> {
+    let mut out = [&[12][..], &(structs.len() as u32).to_be_bytes()].concat();
+    for fields in structs {
+        out.extend(fields.concat());
+        out.push(0);
+    }
+    out
+}
+
+#[test]
+fn version_1_says_the_same_in_thrift() {
+    let host = || {
+        let fields = [
+            thrift(8, 1, &[10, 0, 0, 1]),
+            thrift(6, 2, &80u16.to_be_bytes()),
+            thrift_text(3, b"shop"),
+        ];
+        thrift(12, 3, &[fields.concat(), vec![0]].concat())
+    };
+    let at = |time: i64, value: &[u8]| vec![thrift_long(1, time), thrift_text(2, value), host()];
+    let tag = |key: &[u8], kind: u8, value: &[u8]| {
+        vec![thrift_text(1, key), thrift_text(2, value), thrift(8, 3, &[0, 0, 0, kind])]
+    };
+    let annotations = thrift_list(&[at(1_000, b"sr"), at(1_500, b"looked"), at(2_000, b"ss")]);
+    let tags = thrift_list(&[
+        tag(b"text", 6, b"GET"),
+        tag(b"flag", 0, &[1]),
+        tag(b"short", 2, &[0, 7]),
+        tag(b"int", 3, &[0, 0, 0, 8]),
+        tag(b"long", 4, &9i64.to_be_bytes()),
+        tag(b"double", 5, &0.5f64.to_be_bytes()),
+        tag(b"bytes", 1, &[0xff]),
+    ]);
+    let span = vec![
+        thrift_long(1, 0xabc),
+        thrift_text(3, b"get"),
+        thrift_long(4, 7),
+        thrift_long(5, 6),
+        thrift(15, 6, &annotations),
+        thrift(15, 8, &tags),
+        thrift(2, 9, &[1]),
+        thrift_long(10, 1_000),
+        thrift_long(11, 1_000),
+        thrift_long(12, 1),
+    ];
+    let mut heard = HeardSpans::default();
+    let bytes = thrift_list(&[span]);
+    decode_zipkin_v1_thrift(&bytes, NOW_NS, &mut Unbounded, &mut heard).unwrap();
+    let endpoint = json!({ "serviceName": "shop", "ipv4": "10.0.0.1", "port": 80 });
+    let at =
+        |time: u64, value: &str| json!({ "timestamp": time, "value": value, "endpoint": endpoint });
+    let tag = |key: &str, value: serde_json::Value| json!({ "key": key, "value": value });
+    let same = json!([{
+        "traceId": "00000000000000010000000000000abc", "id": "7", "parentId": "6", "name": "get",
+        "timestamp": 1_000, "duration": 1_000,
+        "annotations": [at(1_000, "sr"), at(1_500, "looked"), at(2_000, "ss")],
+        "binaryAnnotations": [
+            tag("text", "GET".into()), tag("flag", true.into()), tag("short", 7.into()),
+            tag("int", 8.into()), tag("long", 9.into()), tag("double", 0.5.into()),
+        ],
+    }]);
+    let (expected, _) = decode_v1(&same.to_string());
+    assert_eq!(heard.0.len(), expected.len());
+    let without_bytes = |text: &str| {
+        let bytes = r#", Attribute { key: "bytes", value: Bytes([255]) }"#;
+        assert!(text.contains(bytes), "{text}");
+        text.replace(bytes, "")
+    };
+    let (last, first) = heard.0.split_last().unwrap();
+    assert_eq!(first, &expected[..first.len()]);
+    assert_eq!(without_bytes(last), *expected.last().unwrap());
 }

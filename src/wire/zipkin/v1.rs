@@ -1,5 +1,6 @@
-//! The JSON of Zipkin's version 1, whose spans are told by annotations: `cs` and `cr` are a client's,
-//! `sr` and `ss` a server's, `ms` a producer's, `mr` a consumer's; `ca`, `sa` and `ma` are addresses.
+//! Zipkin's version 1 in JSON, and what its annotations mean in both of its encodings: `cs` and `cr` are a
+//! client's, `sr` and `ss` a server's, `ms` a producer's, `mr` a consumer's; `ca`, `sa` and `ma` are
+//! addresses.
 
 use super::json::{decode_list, endpoint, scalar};
 use super::span::{Endpoint, Spans};
@@ -51,6 +52,15 @@ fn annotation<'a, S: SpanSink + ?Sized>(
         b"endpoint" => endpoint(reader, &mut host, &mut spans.decoding),
         _ => skip(reader),
     })?;
+    take_annotation(spans, time_us, value, host)
+}
+
+pub(super) fn take_annotation<'a, S: SpanSink + ?Sized>(
+    spans: &mut Spans<'a, '_, '_, S>,
+    time_us: u64,
+    value: Cow<'a, str>,
+    host: Endpoint<'a>,
+) -> Result<()> {
     fill(&mut spans.around.local, host);
     match kind(&value) {
         None => spans.annotation(time_us, value),
@@ -80,6 +90,15 @@ fn binary_annotation<'a, S: SpanSink + ?Sized>(
         b"endpoint" => endpoint(reader, &mut host, &mut spans.decoding),
         _ => skip(reader),
     })?;
+    take_binary_annotation(spans, name, value, host)
+}
+
+pub(super) fn take_binary_annotation<'a, S: SpanSink + ?Sized>(
+    spans: &mut Spans<'a, '_, '_, S>,
+    mut name: Cow<'a, str>,
+    value: AnyValue<'a>,
+    host: Endpoint<'a>,
+) -> Result<()> {
     let (local, remote) = (&mut spans.around.local, &mut spans.around.remote);
     let is_address = ["ca", "sa", "ma"].contains(&&*name);
     let place = match (&*name, spans.parts.kind) {
