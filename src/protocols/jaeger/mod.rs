@@ -1,13 +1,15 @@
 //! Jaeger's collector and agent: Thrift over HTTP and as datagrams, gRPC; and its query APIs.
 //!
-//! Lives here: the routes of what comes in, `datagrams` (what clients send to the agent), `query` (the
-//! first version of the query API), `v3` (the third, and how Jaeger reads from another server).
+//! Lives here: the routes of what comes in, `datagrams` (what clients send to the agent), `sampling`
+//! (what they ask before), `query` (the first version of the query API), `v3` (the third, and how Jaeger
+//! reads from another server).
 //! Not here: decoding (wire).
 //! Invariant: what can never be stored is answered with an error at which clients drop it, while the rest
 //! of the request is stored; what may be stored later is answered with 503 or UNAVAILABLE.
 
 mod datagrams;
 mod query;
+mod sampling;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,7 @@ pub(crate) fn protocol(settings: &JaegerSettings, services: &Arc<Services>) -> P
         (16_686, "/jaeger"),
         (16_685, ""),
         (17_271, ""),
+        (5_778, "/jaeger"),
     ];
     let mut native = Native { http, ..Native::default() };
     let mut listeners = Vec::new();
@@ -75,6 +78,7 @@ pub(crate) fn protocol(settings: &JaegerSettings, services: &Arc<Services>) -> P
     }
     let instruments = INSTRUMENTS;
     let mut routes = bind(&jaeger, ROUTES);
+    routes.extend(bind(&jaeger, sampling::ROUTES));
     routes.extend(query::routes(services));
     routes.extend(v3::routes(services));
     Protocol { routes, listeners, native, instruments, ..Protocol::new("jaeger") }

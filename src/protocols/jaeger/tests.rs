@@ -138,3 +138,18 @@ fn datagrams_are_stored() {
     });
     assert_eq!(server.spans()[0], stored("net", 1));
 }
+
+#[test]
+fn clients_are_told_to_record_all() {
+    let server = TestServer::new(|_| {});
+    for path in ["/jaeger/api/sampling", "/jaeger/sampling"] {
+        let strategy = server.get_json(&format!("{path}?service=shop"));
+        assert_eq!(strategy["probabilisticSampling"]["samplingRate"], 1.0);
+        assert_eq!(server.get(path).0, 400);
+    }
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let line = "POST /jaeger.api_v2.SamplingManager/GetSamplingStrategy";
+    let answer = server.send(line, &headers, vec![0; 5]);
+    let expected = [&[0, 0, 0, 0, 11, 0x12, 9, 9][..], &1.0f64.to_le_bytes()].concat();
+    assert_eq!(answer.body, expected);
+}

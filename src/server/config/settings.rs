@@ -98,7 +98,7 @@ section! {
         also: Vec<String> = vec![":4317".to_owned(), ":4318".to_owned()],
         /// Listen on the ports of the systems that Mirador stands for as well, at the host of the main address:
         /// 3100 (Loki), 3200 (Tempo), 9200 (Elasticsearch), 9411 (Zipkin), 16686 and 16685 (Jaeger's queries,
-        /// over HTTP and gRPC), 17271 (Jaeger's storage),
+        /// over HTTP and gRPC), 17271 (Jaeger's storage), 5778 (what Jaeger's clients ask before they send),
         /// 14268 and 14250 (Jaeger's spans, over HTTP and gRPC); 24224 (Fluentd), 5140 (syslog, over UDP and
         /// TCP), 6831 and 6832 (Jaeger, over UDP). These last know no callers: whoever reaches them may send.
         /// One that is already taken by somebody else is a warning, not a failure.
