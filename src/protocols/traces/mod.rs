@@ -11,6 +11,8 @@ mod commit;
 mod dependencies;
 pub(crate) mod document;
 mod guard;
+#[cfg(test)]
+mod hard_cases;
 pub(crate) mod json;
 mod reading;
 #[cfg(test)]
