@@ -4,6 +4,7 @@
 
 use crate::block::Block;
 use crate::column::{Column, Dense, DenseValues, Numbered};
+use crate::entries::{Entries, EntryColumns};
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
 use crate::part::{GroupRows, TraceList};
@@ -259,6 +260,23 @@ impl Piece {
             ROOT | ORPHAN => Ok(None),
             parent => Ok(Some(self.span_ids()?[parent as usize])),
         }
+    }
+
+    /// The entry spans: as they are recorded, or from the columns.
+    pub fn entries(&self) -> Result<Arc<Entries>, StoreError> {
+        if let Stored::Group(rows) = &self.from
+            && let Some(recorded) = rows.entries()?
+        {
+            return Ok(recorded);
+        }
+        let columns = EntryColumns {
+            kinds: self.kinds()?,
+            parents: self.parents()?,
+            statuses: self.statuses()?,
+            starts: self.starts()?,
+        };
+        let durations = self.durations()?;
+        Ok(Arc::new(Entries::of(columns, |row| durations[row])))
     }
 
     /// The columns of a table.

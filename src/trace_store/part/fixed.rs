@@ -231,12 +231,12 @@ fn read_foreign(
     Ok(foreign)
 }
 
-fn zigzag(value: u64) -> u64 {
+pub(super) fn zigzag(value: u64) -> u64 {
     let value = value as i64;
     (value << 1 ^ value >> 63) as u64
 }
 
-fn unzigzag(value: u64) -> u64 {
+pub(super) fn unzigzag(value: u64) -> u64 {
     value >> 1 ^ (value & 1).wrapping_neg()
 }
 

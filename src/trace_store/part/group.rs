@@ -29,6 +29,8 @@ pub(crate) struct GroupHead {
     pub(super) row_sets: [Vec<ColumnPlace>; 5],
     /// The widths of slots, in nanoseconds, and the pages with their counts.
     pub(super) rollups: Vec<(u64, u32)>,
+    /// The kinds of further pages, each once, and the pages.
+    pub(super) extras: Vec<(u16, u32)>,
 }
 
 impl GroupHead {
@@ -52,6 +54,11 @@ impl GroupHead {
         writer.varint(self.rollups.len() as u64);
         for (width_ns, page) in &self.rollups {
             writer.varint(*width_ns);
+            writer.varint(u64::from(*page));
+        }
+        writer.varint(self.extras.len() as u64);
+        for (kind, page) in &self.extras {
+            writer.varint(u64::from(*kind));
             writer.varint(u64::from(*page));
         }
     }
@@ -83,12 +90,23 @@ impl GroupHead {
         for _ in 0..reader.length(reader.remaining())? {
             head.rollups.push((reader.varint()?, number(&mut reader)?));
         }
+        // Row groups of earlier programs end here.
+        let extras = if reader.is_empty() { 0 } else { reader.length(reader.remaining())? };
+        for _ in 0..extras {
+            let kind = reader.length(u16::MAX as usize)? as u16;
+            head.extras.push((kind, number(&mut reader)?));
+        }
         reader.finish()?;
         Ok(head)
     }
 
     pub(super) fn table(&self, table: Table) -> (&[ColumnKey], &[ColumnPlace]) {
         (&self.keys[table as usize], &self.places[table as usize])
+    }
+
+    /// The page of a kind of which a row group has at most one.
+    pub(super) fn extra(&self, kind: u16) -> Option<u32> {
+        self.extras.iter().find(|(known, _)| *known == kind).map(|(_, page)| *page)
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -136,6 +154,12 @@ mod tests {
             }
             head.rollups.push((u64::from(rows), page));
             let mut writer = ByteWriter::default();
+            head.encode(&mut writer);
+            let earlier = &writer.bytes[..writer.bytes.len() - 1];
+            let back = GroupHead::decode(earlier);
+            prop_assert_eq!(back.as_ref(), Ok(&head));
+            head.extras.push((rows as u16, page));
+            writer.bytes.clear();
             head.encode(&mut writer);
             prop_assert_eq!(GroupHead::decode(&writer.bytes), Ok(head));
         }

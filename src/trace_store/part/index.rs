@@ -99,6 +99,7 @@ pub(crate) enum Cached {
     /// The traces of a row group, by its page.
     Traces(u32),
     Rollup(u32),
+    Entries(u32),
 }
 
 /// Decoded pieces of parts, bounded by bytes.

@@ -1,13 +1,14 @@
 //! Parts of traces: `docs/formats/traces-part.md` draws the pages.
 //!
 //! Lives here: `writer` (row groups, one after the other), `group` (what a row group records of itself),
-//! `fixed` (the columns that every span has), `attributes` (the columns of attributes), `index` (the
-//! overview, and the caches), `reader`,
-//! `load` (whole spans).
+//! `fixed` (the columns that every span has), `attributes` (the columns of attributes), `rollup` and
+//! `entries` (what is recorded so that usual questions read no columns), `index` (the overview, and the
+//! caches), `reader`, `load` (whole spans).
 //! Traces are in the order of their start, the spans of a trace in tree order. A row group holds whole
 //! traces. Whatever is in a dictionary is in that of a row group.
 
 mod attributes;
+mod entries;
 mod fixed;
 mod group;
 mod index;
@@ -58,4 +59,6 @@ mod page {
     pub(super) const FRAGMENTS: u16 = 17;
     /// Counts of the spans of a row group by slots of one width.
     pub(super) const ROLLUP: u16 = 18;
+    /// The entry spans of a row group.
+    pub(super) const ENTRIES: u16 = 21;
 }

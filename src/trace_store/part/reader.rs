@@ -4,8 +4,9 @@ use super::attributes::{decode_column, decode_rows, rows_with};
 use super::fixed::{TraceList, Wanted, decode_below, decode_ends, decode_starts, decode_tree};
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{Cached, GroupInfo, PartIndex, decode_fragments, decode_overview};
-use super::{Caches, Loaded, PART_SCHEMA, Rollup, page};
+use super::{Caches, Loaded, PART_SCHEMA, Rollup, entries, page};
 use crate::column::{Dense, DenseValues};
+use crate::entries::Entries;
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table, ValueKind};
 use crate::piece::ForeignParent;
@@ -113,7 +114,8 @@ fn check_head(part: &Part, head: &GroupHead, info: &GroupInfo) -> Result<(), Sto
         places.into_iter().try_for_each(|place| check_page(part, place.page, page::COLUMNS))?;
     }
     let rollups = head.rollups.iter();
-    rollups.into_iter().try_for_each(|(_, page)| check_page(part, *page, page::ROLLUP))
+    rollups.into_iter().try_for_each(|(_, page)| check_page(part, *page, page::ROLLUP))?;
+    head.extras.iter().try_for_each(|(kind, page)| check_page(part, *page, *kind))
 }
 
 fn check_page(part: &Part, number: u32, kind: u16) -> Result<(), StoreError> {
@@ -158,6 +160,17 @@ impl Group {
             Ok::<_, StoreError>((rollup, memory))
         })?;
         Ok(Some(rollup))
+    }
+
+    /// The entry spans; `None` where they are not recorded.
+    pub(crate) fn entries(&self) -> Result<Option<Arc<Entries>>, StoreError> {
+        let Some(page) = self.head.extra(page::ENTRIES) else { return Ok(None) };
+        let entries = self.part.caches.get(self.part.id, Cached::Entries(page), || {
+            let entries = entries::decode(&self.part.part.page(page)?, self.rows())?;
+            let memory = entries.memory();
+            Ok::<_, StoreError>((entries, memory))
+        })?;
+        Ok(Some(entries))
     }
 
     fn fixed<T>(

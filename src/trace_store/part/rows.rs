@@ -3,6 +3,7 @@
 use super::fixed::{TraceList, Wanted};
 use super::reader::Group;
 use crate::column::{Column, Dense};
+use crate::entries::Entries;
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
 use crate::piece::ForeignParent;
@@ -43,6 +44,11 @@ impl GroupRows {
     /// Of the row group, also for some traces.
     pub(crate) fn time(&self) -> TimeRange {
         self.group.time()
+    }
+
+    /// The recorded entry spans; `None` for some traces, and where they are not recorded.
+    pub(crate) fn entries(&self) -> Result<Option<Arc<Entries>>, StoreError> {
+        if self.traces.is_some() { Ok(None) } else { self.group.entries() }
     }
 
     pub(crate) fn keys(&self, table: Table) -> &[ColumnKey] {

@@ -4,7 +4,7 @@ use super::attributes::{ColumnWriter, encode_rows};
 use super::fixed::{TraceList, encode_ends, encode_small, encode_starts, encode_tree};
 use super::group::{ColumnPlace, GroupHead};
 use super::index::{GroupInfo, PartIndex, encode_fragments, encode_overview};
-use super::{PART_SCHEMA, Rollup, page};
+use super::{PART_SCHEMA, Rollup, entries, page};
 use crate::block::{Block, BlockBuilder, Place, tick};
 use crate::column::Numbered;
 use crate::error::StoreError;
@@ -135,6 +135,7 @@ impl PartBuilder {
         self.write_fixed(block, &traces, &mut head)?;
         self.write_tables(block, &mut head)?;
         self.write_rollups(block, &mut head)?;
+        self.write_entries(block, &mut head)?;
         let mut writer = ByteWriter::default();
         head.encode(&mut writer);
         let page = self.page(page::GROUP, &writer.bytes)?;
@@ -219,6 +220,15 @@ impl PartBuilder {
             let page = self.page(page::ROLLUP, &writer.bytes)?;
             head.rollups.push((rollup.width_ns, page));
         }
+        Ok(())
+    }
+
+    fn write_entries(&mut self, block: &Block, head: &mut GroupHead) -> Result<(), StoreError> {
+        let (found, level) = (entries::of_block(block), self.effort.number_level());
+        let mut writer = ByteWriter::default();
+        entries::encode(&found, block.rows(), level, &mut writer);
+        let page = self.page(page::ENTRIES, &writer.bytes)?;
+        head.extras.push((page::ENTRIES, page));
         Ok(())
     }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use trace_store::{
-    Column, ORPHAN, Piece, ROOT, Select, SpanBatch, StoreError, StoreSettings, Table, TraceStore,
-    decode_value,
+    Column, EIGHTH_NS, ORPHAN, Piece, ROOT, Select, SpanBatch, StoreError, StoreSettings, Table,
+    TraceStore, decode_value,
 };
 use wire::otlp::{AnyValue, Attribute};
 use wire::{EventRef, LinkRef, SpanRef, SpanSink};
@@ -206,6 +206,26 @@ fn check_trees(piece: &Piece) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Checks that the entries are those that the spans say, whether they are recorded or not.
+fn check_entries(piece: &Piece) -> Result<(), StoreError> {
+    const SECOND_NS: u64 = 1_000_000_000;
+    let entries = piece.entries()?;
+    let mut found = (0..entries.len()).map(|entry| {
+        let length = (entries.eighths(entry), entries.is_error(entry));
+        (entries.rows[entry], entries.ends_s[entry], length)
+    });
+    for row in 0..piece.rows() {
+        if matches!(piece.kinds()?[row], 2 | 5) || piece.parents()?[row] == ROOT {
+            let duration = piece.durations()?[row];
+            let end_s = (piece.starts()?[row] + duration) / SECOND_NS;
+            let length = ((duration / EIGHTH_NS) as u32, piece.statuses()?[row] == 2);
+            assert_eq!(found.next(), Some((row as u32, end_s, length)));
+        }
+    }
+    assert_eq!(found.next(), None);
+    Ok(())
+}
+
 /// The spans that a selection has; whole traces are checked to be in one piece each.
 pub(crate) fn read(store: &TraceStore, tenant: &TenantId, wanted: &Select) -> Vec<Span> {
     let (spans, warnings) = read_with_warnings(store, tenant, wanted);
@@ -239,6 +259,7 @@ fn piece_spans(
     seen: &mut BTreeSet<[u8; 16]>,
 ) -> Result<Vec<Span>, StoreError> {
     check_trees(piece)?;
+    check_entries(piece)?;
     let (mut first, mut traces) = (0usize, Vec::new());
     for (trace, (id, end)) in piece.trace_ids()?.iter().zip(piece.trace_ends()?).enumerate() {
         let rows = std::mem::replace(&mut first, *end as usize)..*end as usize;
@@ -267,6 +288,7 @@ fn check_some(piece: &Piece, traces: &[(usize, Vec<Span>)]) -> Result<(), StoreE
     let numbers: Vec<u32> = expected.iter().map(|(trace, _)| *trace as u32).collect();
     let Some(some) = piece.some(&numbers)? else { return Ok(()) };
     assert_eq!(some.wanted(), None);
+    check_entries(&some)?;
     let mut row = 0;
     for ((_, spans), id) in expected.into_iter().zip(some.trace_ids()?) {
         for span in spans {
