@@ -1,5 +1,6 @@
 //! Whole traces in order: what readers see of a head, and what becomes a row group of a part.
 
+use crate::measures::Kept;
 use crate::spans::{Remap, Spans, duration_of};
 use crate::tree::{Placed, Tree, TreeSpan};
 use model::{TimeRange, TimeUnit};
@@ -16,6 +17,7 @@ pub(crate) struct Block {
     pub(crate) trace_ends: Vec<u32>,
     /// The traces of which there are spans in parts, as far as a generation of the manifest is known.
     in_parts: Mutex<Option<InParts>>,
+    pub(crate) measures: Kept,
 }
 
 /// A generation of the manifest, and the traces of which there are spans in its parts.
@@ -36,6 +38,7 @@ impl Block {
         self.parents.clear();
         self.trace_ids.clear();
         self.trace_ends.clear();
+        self.measures = Kept::default();
     }
 
     /// The rows of each trace.

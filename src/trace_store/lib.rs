@@ -24,6 +24,7 @@ mod flush;
 mod head;
 mod keys;
 mod kind;
+mod measures;
 mod merge;
 mod part;
 mod piece;
@@ -41,6 +42,10 @@ pub use delete::{KnownDelete, TraceDelete};
 pub use entries::{EIGHTH_NS, Entries};
 pub use error::StoreError;
 pub use keys::{ColumnKey, Table, ValueKind};
+pub use measures::{
+    EDGE_BUCKETS, EdgeField, EdgeKey, EdgeKind, LATENCY_BUCKETS, Measure, MeasureKey, Measures,
+    SLOT_NS, SpanField, SpanKey, edge_bound_ns, latency_bound_ns,
+};
 pub use part::{Rollup, RollupCount, RollupKey, duration_size};
 pub use piece::Piece;
 pub use select::{PieceInfo, Select, Selection};

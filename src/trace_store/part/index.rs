@@ -100,6 +100,8 @@ pub(crate) enum Cached {
     Traces(u32),
     Rollup(u32),
     Entries(u32),
+    /// What a row group counts, by the kind of its page.
+    Measures(u16, u32),
 }
 
 /// Decoded pieces of parts, bounded by bytes.

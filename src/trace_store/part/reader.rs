@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub(crate) struct TracePart {
     pub(crate) id: Ulid,
     part: Arc<Part>,
-    caches: Arc<Caches>,
+    pub(super) caches: Arc<Caches>,
     pub(crate) index: Arc<PartIndex>,
 }
 

@@ -6,6 +6,7 @@
 //! Fragments are looked for in parts that lie within a day of each other.
 
 mod fragments;
+mod measures;
 
 use crate::block::Block;
 use crate::delete::Deleted;

@@ -4,5 +4,6 @@
 
 mod crash;
 mod damage;
+mod measures;
 mod model;
 mod spans;

@@ -1,6 +1,7 @@
 //! The store against a list of spans: whatever is written, flushed, merged, deleted and read again after
 //! a restart, a selection has exactly the spans that the list has, and every trace is whole.
 
+use crate::measures::{self, Ids};
 use crate::spans::{Shown, Span, fill, open, read, whole};
 use engine::testing::{TODAY_NS, World};
 use model::TimeUnit;
@@ -19,6 +20,7 @@ enum Step {
     Delete(u8),
     Select(u64, u64),
     ById(u8),
+    Count,
 }
 
 fn any_shown() -> impl Strategy<Value = Shown> {
@@ -34,6 +36,15 @@ fn any_shown() -> impl Strategy<Value = Shown> {
     prop::collection::btree_map("[k-n]", value, 0..3)
 }
 
+/// Any attributes, and some that tell which service it is, or calls.
+fn any_named(names: &'static [&'static str]) -> impl Strategy<Value = Shown> {
+    let named = (prop::sample::select(names), "text:[ab]");
+    (any_shown(), prop::collection::vec(named, 0..2)).prop_map(|(mut shown, named)| {
+        shown.extend(named.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        shown
+    })
+}
+
 const MINUTE_NS: u64 = 60_000_000_000;
 
 fn any_time() -> impl Strategy<Value = u64> {
@@ -47,7 +58,8 @@ fn any_time() -> impl Strategy<Value = u64> {
 fn any_span() -> impl Strategy<Value = Span> {
     let ids = (1u8..9, 1u8..12, 0u8..12, any_time(), -99i64..1 << 34);
     let fixed = ("GET|POST|", 0u8..6, 0u8..3);
-    let tables = (any_shown(), any_shown(), any_shown());
+    let tables =
+        (any_named(&["service.name"]), any_shown(), any_named(&["peer.service", "db.name"]));
     let children =
         (prop::collection::vec(any_shown(), 0..3), prop::collection::vec(any_shown(), 0..2));
     (ids, fixed, tables, children).prop_map(|(ids, fixed, tables, children)| {
@@ -82,6 +94,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (1u8..9).prop_map(Step::Delete),
         3 => (any_time(), any_time()).prop_map(|(one, other)| Step::Select(one, other)),
         2 => (1u8..10).prop_map(Step::ById),
+        1 => Just(Step::Count),
     ]
 }
 
@@ -133,13 +146,16 @@ fn check_trace(store: &TraceStore, world: &World, spans: &BTreeSet<Span>, trace:
     assert_eq!(read(store, &world.tenant, &wanted), of_trace);
 }
 
-fn run(steps: Vec<Step>, seed: u64) {
+fn run(steps: Vec<Step>, seed: u64, ids: Ids) {
     let (clock, disk) = (Arc::new(SimClock::new()), SimDisk::new());
     let (mut store, mut world) = open(&disk, &clock, seed).unwrap();
-    let mut spans: BTreeSet<Span> = BTreeSet::new();
+    let (mut spans, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for (number, step) in steps.into_iter().enumerate() {
         match step {
-            Step::Write(more) => {
+            Step::Write(mut more) => {
+                if ids == Ids::Unique {
+                    more.retain(|span| seen.insert((span.trace, span.id)));
+                }
                 let mut batch = store.batch(&world.tenant);
                 fill(&mut batch, &more);
                 assert_eq!(world.write(batch).unwrap().spans, more.len() as u64);
@@ -160,10 +176,12 @@ fn run(steps: Vec<Step>, seed: u64) {
             Step::Select(one, other) => {
                 check_range(&store, &world, &spans, one.min(other), one.max(other));
             }
+            Step::Count => measures::check(&store, &world, &spans, ids),
             Step::ById(trace) => check_trace(&store, &world, &spans, trace),
         }
     }
     check_range(&store, &world, &spans, 0, i64::MAX as u64);
+    measures::check(&store, &world, &spans, ids);
 }
 
 proptest! {
@@ -172,6 +190,13 @@ proptest! {
     fn a_selection_has_the_spans_that_were_written(
         steps in prop::collection::vec(any_step(), 1..25), seed in 0u64..1_000,
     ) {
-        run(steps, seed);
+        run(steps, seed, Ids::Any);
+    }
+
+    #[test]
+    fn calls_are_counted_wherever_their_spans_lie(
+        steps in prop::collection::vec(any_step(), 1..25), seed in 0u64..1_000,
+    ) {
+        run(steps, seed, Ids::Unique);
     }
 }

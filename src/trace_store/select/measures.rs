@@ -1,0 +1,102 @@
+//! The counts of a piece: kept, recorded, or made from its columns; with less than all of it, from what is
+//! wanted.
+
+use super::{Origin, Place, Selection, Source};
+use crate::block::Block;
+use crate::error::StoreError;
+use crate::measures::{MeasureKey, Measures};
+use crate::part::{Group, GroupRows, TracePart};
+use crate::piece::Piece;
+use std::sync::Arc;
+
+/// Up to this many traces are read by themselves and taken away from what is counted of a row group; for
+/// more it is read without them.
+const FEW: usize = 8;
+
+impl Selection {
+    /// What the wanted spans of a piece count; `None` if its part is damaged, of which the warnings tell
+    /// then. Calls between services need a selection of whole traces.
+    pub fn measures<K: MeasureKey>(
+        &self,
+        index: usize,
+    ) -> Result<Option<Arc<Measures<K>>>, StoreError> {
+        let Some(place) = self.places.get(index) else { return Ok(None) };
+        match self.measures_of(place) {
+            Ok(measures) => Ok(Some(measures)),
+            Err(error) => self.piece_failed(index, error).map(|()| None),
+        }
+    }
+
+    fn measures_of<K: MeasureKey>(&self, place: &Place) -> Result<Arc<Measures<K>>, StoreError> {
+        let (source, index) = match place {
+            Place::Gathered(block) => return of_block(block),
+            Place::In { source, index } => (&self.sources[*source as usize], *index),
+        };
+        match &source.from {
+            Origin::Head(blocks) => {
+                let block = &blocks[index as usize];
+                match self.left_out(source, &block.trace_ids).is_empty() {
+                    true => of_block(block),
+                    false => self.of_columns(place),
+                }
+            }
+            Origin::Part(part) if source.deleted.is_empty() && self.gathered.is_empty() => {
+                part.measures(index)
+            }
+            Origin::Part(part) => {
+                let left_out = self.left_out(source, &part.group(index)?.trace_list()?.ids);
+                match left_out.len() <= FEW {
+                    true => without_traces(part, index, &left_out),
+                    false => self.of_columns(place),
+                }
+            }
+        }
+    }
+
+    /// The places of the traces that are deleted, or in a piece of their own.
+    fn left_out(&self, source: &Source, ids: &[[u8; 16]]) -> Vec<usize> {
+        let is_left_out = |id: &[u8; 16]| source.deleted.has(id) || self.gathered.contains(id);
+        (0..).zip(ids).filter(|(_, id)| is_left_out(id)).map(|(trace, _)| trace).collect()
+    }
+
+    fn of_columns<K: MeasureKey>(&self, place: &Place) -> Result<Arc<Measures<K>>, StoreError> {
+        let piece = self.open_piece(place)?;
+        Ok(Arc::new(piece.map_or_else(|| Ok(Measures::default()), |piece| Measures::of(&piece))?))
+    }
+}
+
+/// Counted once: a block never changes.
+fn of_block<K: MeasureKey>(block: &Arc<Block>) -> Result<Arc<Measures<K>>, StoreError> {
+    let kept = K::kept(&block.measures);
+    if let Some(measures) = kept.get() {
+        return Ok(Arc::clone(measures));
+    }
+    let piece = Piece::of_block(Arc::clone(block));
+    let measures = piece.map_or_else(|| Ok(Measures::default()), |piece| Measures::of(&piece))?;
+    Ok(Arc::clone(kept.get_or_init(|| Arc::new(measures))))
+}
+
+fn without_traces<K: MeasureKey>(
+    part: &TracePart,
+    index: u32,
+    left_out: &[usize],
+) -> Result<Arc<Measures<K>>, StoreError> {
+    let mut measures = part.measures::<K>(index)?;
+    let rows = GroupRows::all(part.group(index)?);
+    for trace in left_out {
+        if let Some(trace) = rows.trace(*trace)? {
+            let of_trace = Measures::of(&Piece::of_group(trace))?;
+            measures = Arc::new(measures.without(&of_trace));
+        }
+    }
+    Ok(measures)
+}
+
+impl TracePart {
+    /// What all spans of a row group count.
+    fn measures<K: MeasureKey>(&self, index: u32) -> Result<Arc<Measures<K>>, StoreError> {
+        self.kept_measures(index, |group: Group| {
+            Measures::of(&Piece::of_group(GroupRows::all(group)))
+        })
+    }
+}
