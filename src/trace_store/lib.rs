@@ -43,8 +43,8 @@ pub use entries::{EIGHTH_NS, Entries};
 pub use error::StoreError;
 pub use keys::{ColumnKey, Table, ValueKind};
 pub use measures::{
-    EDGE_BUCKETS, EdgeField, EdgeKey, EdgeKind, LATENCY_BUCKETS, Measure, MeasureKey, Measures,
-    SLOT_NS, SpanField, SpanKey, edge_bound_ns, latency_bound_ns,
+    EDGE_BUCKETS, EdgeField, EdgeKey, EdgeKind, Example, Examples, LATENCY_BUCKETS, Measure,
+    MeasureKey, Measures, SLOT_NS, SpanField, SpanKey, edge_bound_ns, latency_bound_ns,
 };
 pub use part::{Rollup, RollupCount, RollupKey, duration_size};
 pub use piece::Piece;

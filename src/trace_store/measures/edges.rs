@@ -11,12 +11,14 @@
 //! Spans of resources without a service are no side of a call.
 
 use super::peers::Peers;
-use super::{Cells, Kept, MeasureKey, Measures, bucket_of, each_row, services, slot_of};
+use super::{Buckets, Cells, Kept, MeasureKey, Measures, each_row, services, slot_of};
 use crate::error::StoreError;
+use crate::part::page;
 use crate::piece::Piece;
 use crate::tree::{ORPHAN, ROOT};
 use crate::{RowSet, Table};
 use codec::{ByteReader, ByteWriter, DecodeError};
+use model::{TimeRange, TimeUnit};
 use std::sync::{Arc, OnceLock};
 
 /// The buckets of durations, of which the last has no end.
@@ -55,6 +57,11 @@ impl EdgeField {
     pub const ERRORS: u8 = Self::FAILED + 1;
 }
 
+const SERVER_BUCKETS: Buckets =
+    Buckets { field: EdgeField::SERVER_BUCKETS.start, count: EDGE_BUCKETS, first_ns: FIRST_NS };
+const CLIENT_BUCKETS: Buckets =
+    Buckets { field: EdgeField::CLIENT_BUCKETS.start, ..SERVER_BUCKETS };
+
 /// What a call is known by. The numbers stand in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -89,56 +96,36 @@ pub struct EdgeKey {
 
 impl MeasureKey for EdgeKey {
     const FIELDS: usize = EdgeField::ERRORS as usize + 1;
-    const PAGE: u16 = 20;
+    const PAGE: u16 = page::EDGE_MEASURES;
 
     fn kept(kept: &Kept) -> &OnceLock<Arc<Measures<Self>>> {
         &kept.edges
     }
 
-    fn count(piece: &Piece) -> Result<Cells<Self>, StoreError> {
-        let mut cells = Cells::default();
+    fn count(piece: &Piece, time: TimeRange, cells: &mut Cells<Self>) -> Result<(), StoreError> {
         let services = services(piece, |name| cells.text(name))?;
         let sides = Sides::of(piece, &services)?;
         let peers = Peers::of(piece)?;
         let mut is_answered = RowSet::none(piece.rows());
-        each_row(piece, |row| {
+        each_row(piece, TimeUnit::Nanos.everything(), |row| {
             if let Some(client) = sides.caller(row) {
                 is_answered.insert(client);
             }
-        });
+        })?;
         let mut name = Vec::new();
-        each_row(piece, |row| {
+        each_row(piece, time, |row| {
             let Some(service) = sides.service(row) else { return };
             if sides.is_client(row) {
                 let kind = peers.name(row, !is_answered.contains(row), &mut name);
                 if let Some(kind) = kind {
                     let key = Self { client: Some(service), server: cells.text(&name), kind };
-                    sides.count(&mut cells, key, row, None);
+                    sides.count(cells, key, row, None);
                 }
             }
-            let caller = sides.caller(row).filter(|client| !peers.is_database(*client));
-            match (caller, sides.parents[row]) {
-                (Some(client), _) => {
-                    let kind = sides.kind(client, row);
-                    let key = Self { client: sides.service(client), server: service, kind };
-                    sides.count(&mut cells, key, row, Some(client));
-                }
-                (None, ROOT) if sides.is_server(row) => {
-                    let key = Self { client: None, server: service, kind: EdgeKind::Virtual };
-                    sides.count(&mut cells, key, row, None);
-                }
-                (None, ROOT | ORPHAN) => {}
-                (None, parent) => {
-                    let above = sides.service(parent as usize);
-                    if above.is_some_and(|above| above != service) {
-                        let kind = EdgeKind::Untold;
-                        let key = Self { client: above, server: service, kind };
-                        sides.count(&mut cells, key, row, None);
-                    }
-                }
+            if let Some((key, client)) = sides.call_of(row, service, &peers) {
+                sides.count(cells, key, row, client);
             }
-        });
-        Ok(cells)
+        })
     }
 
     fn renumber(self, number: &mut dyn FnMut(u32) -> u32) -> Self {
@@ -208,6 +195,22 @@ impl<'p> Sides<'p> {
         (self.is_client(parent) && have_services).then_some(parent)
     }
 
+    /// The call that is counted at a row as the called side, and the row of its caller, if that has one.
+    fn call_of(&self, row: usize, service: u32, peers: &Peers) -> Option<(EdgeKey, Option<usize>)> {
+        let key = |client, kind| EdgeKey { client, server: service, kind };
+        if let Some(client) = self.caller(row).filter(|client| !peers.is_database(*client)) {
+            return Some((key(self.service(client), self.kind(client, row)), Some(client)));
+        }
+        match self.parents[row] {
+            ROOT => self.is_server(row).then_some((key(None, EdgeKind::Virtual), None)),
+            ORPHAN => None,
+            parent => {
+                let above = self.service(parent as usize).filter(|above| *above != service)?;
+                Some((key(Some(above), EdgeKind::Untold), None))
+            }
+        }
+    }
+
     fn kind(&self, client: usize, server: usize) -> EdgeKind {
         match (self.kinds[client], self.kinds[server]) {
             (CLIENT, SERVER) => EdgeKind::Call,
@@ -217,19 +220,14 @@ impl<'p> Sides<'p> {
 
     /// Counts a call at a row. `client`: the other side, where there is one.
     fn count(&self, cells: &mut Cells<EdgeKey>, key: EdgeKey, row: usize, client: Option<usize>) {
-        let amounts = cells.of(key, slot_of(self.starts[row]));
-        let mut took = |buckets: u8, sum: u8, duration: u64| {
-            amounts[usize::from(buckets) + bucket_of(duration, FIRST_NS, EDGE_BUCKETS)] += 1;
-            let sum = &mut amounts[usize::from(sum)];
-            *sum = sum.wrapping_add(duration);
-        };
-        let (server, caller) = (EdgeField::SERVER_BUCKETS.start, EdgeField::CLIENT_BUCKETS.start);
-        took(server, EdgeField::SERVER_DURATION, self.durations[row]);
+        let cell = (key, slot_of(self.starts[row]));
+        cells.took(cell, &SERVER_BUCKETS, (row, self.durations[row]));
         if let Some(client) = client {
-            took(caller, EdgeField::CLIENT_DURATION, self.durations[client]);
+            cells.took(cell, &CLIENT_BUCKETS, (client, self.durations[client]));
         }
         let has_failed = |row: usize| self.statuses[row] == ERROR;
         let failed = has_failed(row) || client.is_some_and(has_failed);
+        let amounts = cells.of(key, cell.1);
         amounts[usize::from(EdgeField::FAILED)] += u64::from(failed);
         amounts[usize::from(EdgeField::ERRORS)] += u64::from(has_failed(row));
     }

@@ -15,10 +15,12 @@ mod spans;
 pub use edges::{EDGE_BUCKETS, EdgeField, EdgeKey, EdgeKind, edge_bound_ns};
 pub use spans::{LATENCY_BUCKETS, SpanField, SpanKey, latency_bound_ns};
 
+use crate::block::tick;
 use crate::error::StoreError;
 use crate::piece::Piece;
 use codec::{ByteReader, ByteWriter, DecodeError};
 use columns::{Interner, TextList};
+use model::{BytesHash, TimeRange, TimeUnit};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -44,7 +46,7 @@ pub trait MeasureKey: Copy + Debug + Eq + Hash + Ord + Send + Sync + Sized + 'st
     fn kept(kept: &Kept) -> &OnceLock<Arc<Measures<Self>>>;
 
     #[doc(hidden)]
-    fn count(piece: &Piece) -> Result<Cells<Self>, StoreError>;
+    fn count(piece: &Piece, time: TimeRange, cells: &mut Cells<Self>) -> Result<(), StoreError>;
 
     #[doc(hidden)]
     fn renumber(self, number: &mut dyn FnMut(u32) -> u32) -> Self;
@@ -88,7 +90,14 @@ impl<K> Default for Measures<K> {
 impl<K: MeasureKey> Measures<K> {
     /// What the wanted rows of a piece count.
     pub(crate) fn of(piece: &Piece) -> Result<Self, StoreError> {
-        Ok(K::count(piece)?.finish())
+        Self::within(piece, TimeUnit::Nanos.everything())
+    }
+
+    /// The same of spans that started in a time.
+    pub(crate) fn within(piece: &Piece, time: TimeRange) -> Result<Self, StoreError> {
+        let mut cells = Cells::default();
+        K::count(piece, time, &mut cells)?;
+        Ok(cells.finish())
     }
 
     /// These without those of `others`, which are among them.
@@ -119,13 +128,16 @@ pub struct Kept {
 pub struct Cells<K> {
     texts: Interner,
     /// The amounts of a key in a slot stand together.
-    places: HashMap<(K, u64), usize>,
+    places: HashMap<(K, u64), usize, BytesHash>,
     amounts: Vec<u64>,
+    /// For each bucket of a key in a slot the row of a span; `None` if nobody asks.
+    examples: Option<HashMap<(K, u64, u8), usize, BytesHash>>,
 }
 
 impl<K> Default for Cells<K> {
     fn default() -> Self {
-        Self { texts: Interner::default(), places: HashMap::new(), amounts: Vec::new() }
+        let (texts, places, amounts) = Default::default();
+        Self { texts, places, amounts, examples: None }
     }
 }
 
@@ -144,6 +156,23 @@ impl<K: MeasureKey> Cells<K> {
         &mut self.amounts[place..place + K::FIELDS]
     }
 
+    /// Counts the duration of a row in the buckets that begin with a field, and in their sum behind them.
+    pub(crate) fn took(
+        &mut self,
+        (key, slot): (K, u64),
+        buckets: &Buckets,
+        (row, duration_ns): (usize, u64),
+    ) {
+        let field = buckets.field + bucket_of(duration_ns, buckets.first_ns, buckets.count) as u8;
+        let amounts = self.of(key, slot);
+        amounts[usize::from(field)] += 1;
+        let sum = &mut amounts[usize::from(buckets.field) + buckets.count];
+        *sum = sum.wrapping_add(duration_ns);
+        if let Some(examples) = &mut self.examples {
+            examples.insert((key, slot, field), row);
+        }
+    }
+
     fn add_all(&mut self, measures: &Measures<K>, add: impl Fn(u64, u64) -> u64) {
         let numbers: Vec<u32> = measures.texts.iter().map(|text| self.texts.number(text)).collect();
         let number = |key: &K| key.renumber(&mut |text| numbers[text as usize]);
@@ -157,7 +186,7 @@ impl<K: MeasureKey> Cells<K> {
 
     /// The amounts that are not 0, in an order that does not depend on that of counting.
     fn finish(self) -> Measures<K> {
-        let Self { texts, places, amounts } = self;
+        let Self { texts, places, amounts, .. } = self;
         let is_used =
             |place: &usize| amounts[*place..*place + K::FIELDS].iter().any(|one| *one > 0);
         let used: Vec<(K, u64, usize)> = places
@@ -207,6 +236,55 @@ fn sorted_texts<K: MeasureKey>(
     (list, numbers)
 }
 
+/// Fields that are the buckets of a duration, behind which its sum stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buckets {
+    field: u8,
+    count: usize,
+    /// The end of the first one; each further one ends at twice that of the one before.
+    first_ns: u64,
+}
+
+/// One of the spans that a bucket counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example<K> {
+    pub key: K,
+    /// That of the bucket.
+    pub field: u8,
+    pub trace_id: [u8; 16],
+    pub span_id: [u8; 8],
+    pub start_ns: u64,
+    pub duration_ns: u64,
+}
+
+/// A span for each bucket of a key in a slot.
+#[derive(Clone, Debug)]
+pub struct Examples<K> {
+    /// What the keys name.
+    pub texts: TextList,
+    pub list: Vec<Example<K>>,
+}
+
+impl<K: MeasureKey> Examples<K> {
+    pub(crate) fn within(piece: &Piece, time: TimeRange) -> Result<Self, StoreError> {
+        let mut cells = Cells { examples: Some(HashMap::default()), ..Cells::default() };
+        K::count(piece, time, &mut cells)?;
+        let (trace_ids, trace_ends) = (piece.trace_ids()?, piece.trace_ends()?);
+        let (span_ids, starts, durations) =
+            (piece.span_ids()?, piece.starts()?, piece.durations()?);
+        let example = |((key, _, field), row): ((K, u64, u8), usize)| Example {
+            key,
+            field,
+            trace_id: trace_ids[trace_ends.partition_point(|end| *end as usize <= row)],
+            span_id: span_ids[row],
+            start_ns: starts[row],
+            duration_ns: durations[row],
+        };
+        let list = cells.examples.into_iter().flatten().map(example).collect();
+        Ok(Self { texts: cells.texts.into_texts(), list })
+    }
+}
+
 /// The bucket of a duration among those that end at `first_ns` times the powers of two, ends included, of
 /// which the last has no end.
 fn bucket_of(duration_ns: u64, first_ns: u64, buckets: usize) -> usize {
@@ -230,12 +308,19 @@ fn services(
     Ok(rows.map(|row| name(row).map(&mut number)).collect())
 }
 
-/// Calls `each` for every wanted row of a piece.
-fn each_row(piece: &Piece, each: impl FnMut(usize)) {
+/// Calls `each` for every wanted row of a piece that started in a time.
+fn each_row(piece: &Piece, time: TimeRange, mut each: impl FnMut(usize)) -> Result<(), StoreError> {
+    let starts = piece.starts()?;
+    let mut each_in_time = |row: usize| {
+        if time.contains(tick(starts[row])) {
+            each(row);
+        }
+    };
     match piece.wanted() {
-        Some(rows) => rows.iter().for_each(each),
-        None => (0..piece.rows()).for_each(each),
+        Some(rows) => rows.iter().for_each(each_in_time),
+        None => (0..piece.rows()).for_each(&mut each_in_time),
     }
+    Ok(())
 }
 
 #[cfg(test)]

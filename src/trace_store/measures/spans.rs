@@ -1,16 +1,20 @@
 //! Spans by service, name, kind and status.
 
-use super::{Cells, Kept, MeasureKey, Measures, bucket_of, each_row, services, slot_of};
+use super::{Buckets, Cells, Kept, MeasureKey, Measures, each_row, services, slot_of};
 use crate::error::StoreError;
+use crate::part::page;
 use crate::piece::Piece;
 use crate::{ABSENT, KIND_MAX, STATUS_MAX, Table};
 use codec::{ByteReader, ByteWriter, DecodeError};
+use model::TimeRange;
 use std::sync::{Arc, OnceLock};
 
 /// The buckets of durations, of which the last has no end.
 pub const LATENCY_BUCKETS: usize = 15;
 
 const FIRST_NS: u64 = 2_000_000;
+
+const BUCKETS: Buckets = Buckets { field: 0, count: LATENCY_BUCKETS, first_ns: FIRST_NS };
 
 /// Where a bucket ends, its end included; `None` for the last.
 pub fn latency_bound_ns(bucket: usize) -> Option<u64> {
@@ -39,14 +43,13 @@ pub struct SpanKey {
 
 impl MeasureKey for SpanKey {
     const FIELDS: usize = LATENCY_BUCKETS + 1;
-    const PAGE: u16 = 19;
+    const PAGE: u16 = page::SPAN_MEASURES;
 
     fn kept(kept: &Kept) -> &OnceLock<Arc<Measures<Self>>> {
         &kept.spans
     }
 
-    fn count(piece: &Piece) -> Result<Cells<Self>, StoreError> {
-        let mut cells = Cells::default();
+    fn count(piece: &Piece, time: TimeRange, cells: &mut Cells<Self>) -> Result<(), StoreError> {
         let services = services(piece, |name| cells.text(name))?;
         let names = piece.names()?;
         let numbers: Vec<u32> = names.values.iter().map(|name| cells.text(name)).collect();
@@ -55,19 +58,15 @@ impl MeasureKey for SpanKey {
         let (kinds, statuses) = (piece.kinds()?, piece.statuses()?);
         let (starts, durations) = (piece.starts()?, piece.durations()?);
         let resources = piece.entities(Table::Resource)?;
-        each_row(piece, |row| {
+        each_row(piece, time, |row| {
             let key = Self {
                 service: services[resources[row] as usize],
                 name: number(names.codes[row]),
                 kind: kinds[row],
                 status: statuses[row],
             };
-            let amounts = cells.of(key, slot_of(starts[row]));
-            amounts[bucket_of(durations[row], FIRST_NS, LATENCY_BUCKETS)] += 1;
-            let sum = &mut amounts[usize::from(SpanField::DURATION)];
-            *sum = sum.wrapping_add(durations[row]);
-        });
-        Ok(cells)
+            cells.took((key, slot_of(starts[row])), &BUCKETS, (row, durations[row]));
+        })
     }
 
     fn renumber(self, number: &mut dyn FnMut(u32) -> u32) -> Self {

@@ -8,6 +8,7 @@
 //! traces. Whatever is in a dictionary is in that of a row group.
 
 mod attributes;
+mod counts;
 mod entries;
 mod fixed;
 mod group;
@@ -31,7 +32,7 @@ pub(crate) use writer::PartBuilder;
 pub(crate) const PART_SCHEMA: u16 = 1;
 
 /// The kinds of pages. The numbers stand in files: never reuse one.
-mod page {
+pub(crate) mod page {
     /// What a row group holds and where.
     pub(super) const GROUP: u16 = 1;
     /// The columns that every span has, in this order.
@@ -60,6 +61,9 @@ mod page {
     pub(super) const FRAGMENTS: u16 = 17;
     /// Counts of the spans of a row group by slots of one width.
     pub(super) const ROLLUP: u16 = 18;
+    /// How often and how long spans of each name worked, and services called each other.
+    pub(crate) const SPAN_MEASURES: u16 = 19;
+    pub(crate) const EDGE_MEASURES: u16 = 20;
     /// The entry spans of a row group.
     pub(super) const ENTRIES: u16 = 21;
 }

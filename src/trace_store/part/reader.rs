@@ -21,7 +21,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct TracePart {
     pub(crate) id: Ulid,
-    part: Arc<Part>,
+    pub(super) part: Arc<Part>,
     pub(super) caches: Arc<Caches>,
     pub(crate) index: Arc<PartIndex>,
 }
@@ -113,8 +113,7 @@ fn check_head(part: &Part, head: &GroupHead, info: &GroupInfo) -> Result<(), Sto
         let places = places.iter().chain(sets);
         places.into_iter().try_for_each(|place| check_page(part, place.page, page::COLUMNS))?;
     }
-    let rollups = head.rollups.iter();
-    rollups.into_iter().try_for_each(|(_, page)| check_page(part, *page, page::ROLLUP))?;
+    head.rollups.iter().try_for_each(|(_, page)| check_page(part, *page, page::ROLLUP))?;
     head.extras.iter().try_for_each(|(kind, page)| check_page(part, *page, *kind))
 }
 
@@ -128,9 +127,9 @@ fn check_page(part: &Part, number: u32, kind: u16) -> Result<(), StoreError> {
 /// A row group of a part. Its columns are read on demand.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
-    part: TracePart,
+    pub(super) part: TracePart,
     info: GroupInfo,
-    head: Arc<GroupHead>,
+    pub(super) head: Arc<GroupHead>,
 }
 
 impl Group {

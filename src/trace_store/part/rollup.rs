@@ -5,6 +5,7 @@
 //! language counts durations. Written for a few widths of slots, each at most half as long as the finer
 //! one before it.
 
+use super::counts::{Count, decode_counts, encode_counts};
 use crate::block::Block;
 use crate::column::Column;
 use crate::keys::Table;
@@ -143,28 +144,11 @@ impl Rollup {
             writer.varint(key.service.map_or(0, |service| u64::from(service) + 1));
             writer.u8(key.kind << 4 | key.status << 1 | u8::from(key.is_root));
         }
-        writer.varint(self.counts.len() as u64);
-        let first = self.counts.iter().map(|count| count.slot).min().unwrap_or(0);
-        writer.varint(first);
-        let mut before = RollupCount { key: 0, slot: first, size: 0, spans: 0 };
-        for count in &self.counts {
-            let is_same = count.key == before.key && count.slot == before.slot;
-            // A further size of the same slot, or another slot, or another key.
-            match (count.key == before.key, is_same && count.size > before.size) {
-                (true, true) => writer.u8(count.size - before.size),
-                (true, false) => {
-                    writer.u8(SLOT | count.size);
-                    writer.varint(count.slot - before.slot);
-                }
-                (false, _) => {
-                    writer.u8(KEY | count.size);
-                    writer.varint(u64::from(count.key - before.key));
-                    writer.varint(count.slot - first);
-                }
-            }
-            writer.varint(u64::from(count.spans));
-            before = *count;
-        }
+        let count = |count: &RollupCount| {
+            let RollupCount { key, slot, size, spans } = *count;
+            Count { key, slot, small: size, amount: u64::from(spans) }
+        };
+        encode_counts(self.counts.iter().map(count), writer);
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -183,46 +167,13 @@ impl Rollup {
             }
             rollup.keys.push(RollupKey { service, kind, status, is_root: code & 1 == 1 });
         }
-        let count = reader.length(reader.remaining())?;
-        let first = reader.varint()?;
-        let mut before = RollupCount { key: 0, slot: first, size: 0, spans: 0 };
-        rollup.counts.reserve(count);
-        for _ in 0..count {
-            before = read_count(&mut reader, before, first)?;
-            if before.key as usize >= rollup.keys.len() {
-                return Err(wrong);
-            }
-            rollup.counts.push(before);
+        for Count { key, slot, small, amount } in decode_counts(&mut reader, rollup.keys.len())? {
+            let spans = u32::try_from(amount).map_err(|_| wrong)?;
+            rollup.counts.push(RollupCount { key, slot, size: small, spans });
         }
         reader.finish()?;
         Ok(rollup)
     }
-}
-
-/// Marks a count of another slot, or of another key, before its size.
-const SLOT: u8 = 0x40;
-const KEY: u8 = 0x80;
-const SIZE: u8 = 0x3f;
-
-fn read_count(
-    reader: &mut ByteReader<'_>,
-    before: RollupCount,
-    first: u64,
-) -> Result<RollupCount, DecodeError> {
-    let wrong = reader.value_error("not a count of spans");
-    let code = reader.u8()?;
-    let mut count = RollupCount { size: code & SIZE, ..before };
-    match code & !SIZE {
-        0 => count.size = before.size.checked_add(code & SIZE).ok_or(wrong)?,
-        SLOT => count.slot = before.slot.checked_add(reader.varint()?).ok_or(wrong)?,
-        _ => {
-            let key = u64::from(before.key).checked_add(reader.varint()?).ok_or(wrong)?;
-            count.key = u32::try_from(key).map_err(|_| wrong)?;
-            count.slot = first.checked_add(reader.varint()?).ok_or(wrong)?;
-        }
-    }
-    count.spans = u32::try_from(reader.varint()?).map_err(|_| wrong)?;
-    if count.size > 64 { Err(wrong) } else { Ok(count) }
 }
 
 /// The names of services, and that of each resource; `None` if one is no text.

@@ -9,6 +9,8 @@ use crate::block::{Block, BlockBuilder, Place, tick};
 use crate::column::Numbered;
 use crate::error::StoreError;
 use crate::keys::{ColumnKey, Table};
+use crate::measures::{EdgeKey, MeasureKey, Measures, SpanKey};
+use crate::piece::Piece;
 use crate::spans::Spans;
 use codec::ByteWriter;
 use columns::{Effort, IdIndexBuilder, hash_id};
@@ -16,6 +18,7 @@ use engine::PartOrigin;
 use model::{TimeRange, TimeUnit};
 use parts::{Compression, NewPart, PartStore, PartWriter};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The spans at which a row group ends. Those of parts that are soon merged are smaller: a merge holds
 /// one row group of each input.
@@ -32,6 +35,9 @@ const GROUP_BYTES: usize = 24 << 20;
 
 /// A row group has no more rows times columns, unless it is one trace: writing takes time for each.
 const GROUP_CELLS: usize = 16 << 20;
+
+/// Pages of measures have no more bytes for each span, before they are compressed.
+const MEASURES_BYTES: usize = 1;
 
 /// Columns that take less share pages of about this size.
 const SHARED_PAGE: usize = 16 << 10;
@@ -115,14 +121,15 @@ impl PartBuilder {
     }
 
     fn end_group(&mut self) -> Result<(), StoreError> {
-        let block = std::mem::take(&mut self.group.block);
+        let block = Arc::new(std::mem::take(&mut self.group.block));
         let written = self.write_group(&block);
-        self.group.block = block;
+        // Its memory serves the next row group.
+        self.group.block = Arc::into_inner(block).unwrap_or_default();
         self.group.clear();
         written
     }
 
-    fn write_group(&mut self, block: &Block) -> Result<(), StoreError> {
+    fn write_group(&mut self, block: &Arc<Block>) -> Result<(), StoreError> {
         let Some(time) = block.time() else { return Ok(()) };
         let before = self.writer.bytes_written();
         let traces = TraceList::of(block);
@@ -135,6 +142,8 @@ impl PartBuilder {
         self.write_fixed(block, &traces, &mut head)?;
         self.write_tables(block, &mut head)?;
         self.write_rollups(block, &mut head)?;
+        self.write_measures::<SpanKey>(block, &mut head)?;
+        self.write_measures::<EdgeKey>(block, &mut head)?;
         self.write_entries(block, &mut head)?;
         let mut writer = ByteWriter::default();
         head.encode(&mut writer);
@@ -229,6 +238,21 @@ impl PartBuilder {
         entries::encode(&found, block.rows(), level, &mut writer);
         let page = self.page(page::ENTRIES, &writer.bytes)?;
         head.extras.push((page::ENTRIES, page));
+        Ok(())
+    }
+
+    /// Nothing where it would be long: then reading the columns is no more work.
+    fn write_measures<K: MeasureKey>(
+        &mut self,
+        block: &Arc<Block>,
+        head: &mut GroupHead,
+    ) -> Result<(), StoreError> {
+        let Some(piece) = Piece::of_block(Arc::clone(block)) else { return Ok(()) };
+        let mut writer = ByteWriter::default();
+        Measures::<K>::of(&piece)?.encode(&mut writer);
+        if writer.bytes.len() <= block.rows() * MEASURES_BYTES {
+            head.extras.push((K::PAGE, self.page(K::PAGE, &writer.bytes)?));
+        }
         Ok(())
     }
 

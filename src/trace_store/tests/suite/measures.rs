@@ -7,7 +7,7 @@ use model::TimeUnit;
 use platform::sim::{SimClock, SimDisk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use trace_store::{EdgeField, EdgeKey, MeasureKey, SpanKey, TraceStore};
+use trace_store::{EdgeField, EdgeKey, MeasureKey, SpanKey, TraceDelete, TraceStore};
 
 /// Amounts by what tells a key, by slot and by field.
 type Totals = BTreeMap<(String, u64, u8), u64>;
@@ -177,4 +177,51 @@ fn what_does_not_belong_together_is_no_call() {
     ];
     let expected = [r#""a", "d" Database [1, 0, 1, 0]"#, r#""a", "d" Untold [1, 0, 2, 0]"#];
     assert_eq!(calls(below_database), expected);
+}
+
+/// Spans enough for counts to be recorded, of traces of 20 spans each.
+fn many(traces: std::ops::Range<u8>, ids: std::ops::Range<u8>) -> Vec<Span> {
+    let of_trace = |trace: u8| {
+        ids.clone().map(move |id| {
+            let service = ["shop", "pay", "stock"][usize::from(id % 3)];
+            let kind = [2, 3][usize::from(id % 2)];
+            let mut span = span((trace, id, id - 1), service, kind, &[]);
+            span.start += u64::from(trace) * 300_000_000;
+            if id % 7 == 0 {
+                span.attributes = shown(&[("db.system", "text:redis")]);
+            }
+            span
+        })
+    };
+    traces.flat_map(of_trace).collect()
+}
+
+#[test]
+fn recorded_counts_are_those_of_the_columns() {
+    let (store, mut world) = open(&SimDisk::new(), &Arc::new(SimClock::new()), 1).unwrap();
+    let mut spans = BTreeSet::new();
+    let mut write = |store: &TraceStore, world: &mut World, more: Vec<Span>| {
+        let mut batch = store.batch(&world.tenant);
+        fill(&mut batch, &more);
+        world.write(batch).unwrap();
+        world.flush().unwrap();
+        spans.extend(more);
+        spans.clone()
+    };
+    let first = write(&store, &mut world, many(1..100, 1..21));
+    check(&store, &world, &first, Ids::Unique);
+    // Of few traces there are spans in another part, then of many.
+    let with_few = write(&store, &mut world, many(97..200, 21..25));
+    check(&store, &world, &with_few, Ids::Unique);
+    let mut all = write(&store, &mut world, many(1..80, 25..30));
+    check(&store, &world, &all, Ids::Unique);
+    world.merge(true).unwrap();
+    check(&store, &world, &all, Ids::Unique);
+    for deleted in [&[5u8][..], &[1, 2, 3, 4, 6, 7, 8, 9, 10]] {
+        let delete = TraceDelete { trace_ids: deleted.iter().map(|trace| [*trace; 16]).collect() };
+        let end = world.end();
+        store.delete(&world.tenant, &delete, |cut| cut(end)).unwrap();
+        all.retain(|span| !deleted.contains(&span.trace));
+        check(&store, &world, &all, Ids::Unique);
+    }
 }
