@@ -2,10 +2,12 @@
 //!
 //! `condition`, `test`: what is asked of single spans, as sets of rows. `tree`: relations between spans.
 //! `plan`, `sets`: stages. `view`, `source`, `cell`: a piece by the names of the language. `search`: traces.
-//! `metrics`: numbers over time. `tags`: names and values of attributes. `reading`: pieces and threads.
+//! `metrics`: numbers over time. `tags`: names and values of attributes. `entries`: transactions.
+//! `reading`: pieces and threads.
 
 mod cell;
 mod condition;
+mod entries;
 mod metrics;
 mod plan;
 mod reading;
@@ -31,6 +33,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use trace_store::{PieceInfo, Select, Selection, TraceStore};
 
+pub use entries::{
+    EntryBox, EntryFilter, EntryFound, EntryList, EntryOrder, GRID_ROWS, Grid, GridCell,
+};
 pub use metrics::{Exemplar, MetricTimes, Metrics, Series};
 pub use search::{SearchLimits, ServiceSpans, SetFound, SpanFound, TraceFound};
 pub use tags::{TagNames, TagScope, TagValues};
@@ -192,6 +197,39 @@ impl Engine {
         let select = Select { time, trace_id: plan.trace_id(), are_whole: true };
         let found = search::run(&context, store, &plan, &select, limits)?;
         Ok(context.into_answer(found))
+    }
+
+    /// How many entry spans ended in each column of time, by their durations. The columns that hold the
+    /// start and the end of the request are counted as wholes.
+    pub fn entry_grid(
+        &self,
+        store: &TraceStore,
+        clock: &dyn Clock,
+        request: &Request<'_>,
+        filter: &EntryFilter<'_>,
+        column_s: i64,
+    ) -> Result<Answer<Grid>> {
+        check_length(request, 0)?;
+        let chosen = entries::Chosen::new(filter, request)?;
+        let context = self.context(clock, request);
+        let grid = entries::run_grid(&context, store, &chosen, request, column_s)?;
+        Ok(context.into_answer(grid))
+    }
+
+    /// The latest or the longest entry spans that ended in the time of the request.
+    pub fn entry_list(
+        &self,
+        store: &TraceStore,
+        clock: &dyn Clock,
+        request: &Request<'_>,
+        filter: &EntryFilter<'_>,
+        wanted: &EntryBox,
+    ) -> Result<Answer<EntryList>> {
+        check_length(request, 0)?;
+        let chosen = entries::Chosen::new(filter, request)?;
+        let context = self.context(clock, request);
+        let list = entries::run_list(&context, store, &chosen, request, wanted)?;
+        Ok(context.into_answer(list))
     }
 
     /// Numbers over time.

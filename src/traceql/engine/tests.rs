@@ -93,6 +93,49 @@ proptest! {
         }
     }
 
+    /// The grid and the list have the entry spans that were drawn, wherever these are and whoever reads them.
+    #[test]
+    fn entries_are_counted_and_listed(drawn in drawn(), size in 1usize..20, limit in 1usize..9) {
+        let loaded = spans(&drawn);
+        let is_entry = |span: &&LoadedSpan| matches!(span.kind, 2 | 5) || span.parent.is_none();
+        let mut ends: Vec<(i64, i64)> = loaded.iter().filter(is_entry)
+            .map(|span| (BASE_NS + span.start_ns + span.length_ns, span.length_ns)).collect();
+        ends.sort_unstable_by_key(|entry| std::cmp::Reverse(*entry));
+        let failed = loaded.iter().filter(is_entry).filter(|span| span.status == 2).count();
+        let (clock, filter) = (SimClock::new(), EntryFilter::default());
+        let stores = stores(&loaded, size);
+        for (store, engine) in stores.iter().flat_map(|store| engines().map(|engine| (store, engine))) {
+            let request = request(store);
+            let grid = engine.entry_grid(&store.store, &clock, &request, &filter, 5).unwrap().value;
+            let sum = |count: fn(&GridCell) -> u32| grid.cells.iter().map(count).sum::<u32>() as usize;
+            prop_assert_eq!((sum(|cell| cell.hits), sum(|cell| cell.errors)), (ends.len(), failed));
+            let list = |order, limit| {
+                let wanted = EntryBox { durations: 0..u64::MAX, are_errors: None, order, limit };
+                let list = engine.entry_list(&store.store, &clock, &request, &filter, &wanted);
+                list.unwrap().value
+            };
+            let all = list(EntryOrder::End, 100);
+            let found = all.entries.iter().map(|one| (one.end_ns as i64, one.duration_ns as i64));
+            prop_assert_eq!(found.collect::<Vec<_>>(), ends.clone());
+            prop_assert!(!all.has_more);
+            for cell in &grid.cells {
+                let begin = (grid.first_s + i64::from(cell.column) * grid.column_s) * SECOND_NS;
+                let in_column = ends.iter().filter(|(end, _)| (begin..begin + 5 * SECOND_NS).contains(end));
+                prop_assert!(in_column.count() >= cell.hits as usize);
+            }
+            let few = list(EntryOrder::End, limit);
+            prop_assert_eq!(&few.entries[..], &all.entries[..limit.min(ends.len())]);
+            prop_assert!(few.has_more || ends.len() <= limit);
+            let mut longest = all.entries.clone();
+            longest.sort_by_key(|one| {
+                let key = (one.duration_ns, one.end_ns);
+                (std::cmp::Reverse(key), one.trace_id, one.span_id)
+            });
+            longest.truncate(limit);
+            prop_assert_eq!(list(EntryOrder::Duration, limit).entries, longest);
+        }
+    }
+
     /// Groups of metrics add up to what is not grouped, and to what a search finds.
     #[test]
     fn counts_add_up(drawn in drawn(), size in 1usize..20, step in 1i64..100) {
