@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod fixtures;
 mod measures;
 mod model;
 mod spans;
