@@ -1,15 +1,14 @@
 //! The kill ledger for logs: writers push by Loki's protocol and by Fluentd's, the server is killed, and
 //! each writer sends the batch whose answer it missed again, unchanged, or gives it up. After every start
 //! each acknowledged line must be found exactly as often as it was written, a batch that was given up
-//! wholly or not at all, and nothing else. Flushes and merges run all the time.
-//!
-//! `LEDGER_CYCLES=200` runs it longer.
+//! wholly or not at all, and nothing else.
 
 use crate::client::Connection;
+use crate::kills;
 use crate::log_clients::free_address;
 use crate::support::{Folder, Server, ask, encoded, say};
+use platform::SeededRandom;
 use platform::sim::test_seed;
-use platform::{Random, SeededRandom};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -222,8 +221,7 @@ struct Totals {
 fn acknowledged_lines_survive_kills_and_count_once() {
     let seed = test_seed();
     let random = SeededRandom::new(seed);
-    let cycles = std::env::var("LEDGER_CYCLES").ok().and_then(|text| text.parse().ok());
-    let cycles: usize = cycles.unwrap_or(6);
+    let cycles = kills::cycles(6);
     let mut totals = Totals::default();
     for first in (0..cycles).step_by(CYCLES_PER_FOLDER) {
         life_of_a_folder(CYCLES_PER_FOLDER.min(cycles - first), &random, &mut totals);
@@ -255,29 +253,14 @@ fn life_of_a_folder(cycles: usize, random: &SeededRandom, totals: &mut Totals) {
         totals.slowest_start = totals.slowest_start.max(started.elapsed());
         let batches: usize = ledgers.iter().map(|ledger| ledger.check(&server, cycle)).sum();
         if cycle < cycles {
-            load_and_kill(server, &fluent, &ledgers, random);
+            let http = server.address;
+            let write = |writer: usize, stop: &AtomicBool| {
+                ledgers[writer].write(http, &fluent, stop);
+            };
+            kills::load_and_kill(server, random, WRITERS.len(), write);
         } else {
             totals.batches += batches;
         }
     }
     totals.repeats += ledgers.iter().map(|ledger| ledger.repeats.load(Relaxed)).sum::<u64>();
-}
-
-fn load_and_kill(server: Server, fluent: &str, ledgers: &[Ledger], random: &SeededRandom) {
-    let stop = AtomicBool::new(false);
-    let address = server.address;
-    let path = ["/-/flush", "/-/merge"][random.below(2) as usize];
-    std::thread::scope(|scope| {
-        for ledger in ledgers {
-            let stop = &stop;
-            scope.spawn(move || ledger.write(address, fluent, stop));
-        }
-        scope.spawn(|| {
-            let Ok(mut connection) = Connection::try_open(address) else { return };
-            while connection.try_send("POST", path, &[], b"").is_ok() {}
-        });
-        std::thread::sleep(Duration::from_millis(50 + random.below(500)));
-        server.kill();
-        stop.store(true, Relaxed);
-    });
 }

@@ -1,14 +1,13 @@
 //! The kill ledger for remote write: several connections send samples, the server is killed, and
 //! after the restart every acknowledged sample must be there with its exact value, and none that
-//! was never sent. Flushes and merges run all the time.
-//!
-//! `LEDGER_CYCLES=200` runs it longer.
+//! was never sent.
 
 use crate::client::Connection;
+use crate::kills;
 use crate::remote_write::{HEADERS, Series, request, snappy};
 use crate::support::{Folder, Server, ask, encoded, say};
+use platform::SeededRandom;
 use platform::sim::test_seed;
-use platform::{Random, SeededRandom};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -114,8 +113,7 @@ fn stored_samples(series: &serde_json::Value) -> BTreeMap<i64, f64> {
 fn acknowledged_samples_survive_kills() {
     let seed = test_seed();
     let random = SeededRandom::new(seed);
-    let cycles = std::env::var("LEDGER_CYCLES").ok().and_then(|text| text.parse().ok());
-    let cycles = cycles.unwrap_or(8);
+    let cycles = kills::cycles(8);
     let folder = Folder::new();
     let ledgers: Vec<Ledger> = (0..WRITERS).map(|_| Ledger::default()).collect();
     let mut slowest = Duration::ZERO;
@@ -128,7 +126,11 @@ fn acknowledged_samples_survive_kills() {
             ledger.check(&server, writer, cycle);
         }
         if cycle < cycles {
-            load_and_kill(server, &ledgers, &random);
+            let address = server.address;
+            let write = |writer: usize, stop: &AtomicBool| {
+                ledgers[writer].write(writer, address, stop);
+            };
+            kills::load_and_kill(server, &random, WRITERS, write);
         }
     }
     let batches: usize = ledgers.iter().map(|one| one.acknowledged.lock().unwrap().len()).sum();
@@ -139,23 +141,4 @@ fn acknowledged_samples_survive_kills() {
         batches * SERIES,
         slowest.as_millis()
     ));
-}
-
-fn load_and_kill(server: Server, ledgers: &[Ledger], random: &SeededRandom) {
-    let stop = AtomicBool::new(false);
-    let address = server.address;
-    let path = ["/-/flush", "/-/merge"][random.below(2) as usize];
-    std::thread::scope(|scope| {
-        for (writer, ledger) in ledgers.iter().enumerate() {
-            let stop = &stop;
-            scope.spawn(move || ledger.write(writer, address, stop));
-        }
-        scope.spawn(|| {
-            let Ok(mut connection) = Connection::try_open(address) else { return };
-            while connection.try_send("POST", path, &[], b"").is_ok() {}
-        });
-        std::thread::sleep(Duration::from_millis(50 + random.below(500)));
-        server.kill();
-        stop.store(true, Relaxed);
-    });
 }
