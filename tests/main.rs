@@ -35,6 +35,7 @@ mod prometheus;
 mod real_clients;
 mod refused;
 mod remote_write;
+mod screens;
 mod searches;
 mod serving;
 mod stopping;

@@ -37,6 +37,7 @@ mod tempo;
 #[cfg(test)]
 mod testing;
 mod traces;
+mod ui;
 mod zipkin;
 
 pub use bounds::{Held, RequestMemory, WorkTurns};

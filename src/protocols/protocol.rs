@@ -46,6 +46,7 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         fluent::protocol(&settings.fluent, services),
         jaeger::protocol(&settings.jaeger, services),
         crate::zipkin::protocol(services),
+        crate::ui::protocol(services),
     ]
 }
 
