@@ -1,9 +1,9 @@
 //! What screens ask of the real server: transactions by end and duration, a trace by its services and with
-//! its lines, in memory, in parts and in merged parts.
+//! its lines, in memory, in parts and in merged parts, and the spans that are in flight.
 //!
 //! Not here: each parameter and count, which the tests of `protocols` check.
 
-use crate::support::{Folder, Server, ask, encoded};
+use crate::support::{Folder, Server, ask, encoded, wait_for};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -127,4 +127,52 @@ fn screens_are_answered_the_same_from_memory_and_parts() {
         b"",
     );
     assert_eq!(packed.status, 200);
+}
+
+#[test]
+fn a_statement_is_seen_while_it_runs() {
+    let folder = Folder::new();
+    let server = Server::start(folder.path());
+    let start_ms = now_ms() - 9_000;
+    let told = [
+        attribute("logfire.span_type", "pending_span"),
+        attribute("logfire.pending_parent_id", "0000000000000001"),
+        attribute("db.statement", "SELECT pg_sleep($1)"),
+    ];
+    let ids = |id, parent| Ids { trace: 7, id, parent };
+    send_spans(&server, "shop", &[span(ids(99, 2), "SELECT (pending)", 3, (start_ms, 0), &told)]);
+    let active = ask(server.address, "/api/ui/v1/active");
+    assert_eq!((&active["count"], &active["very_slow"]), (&json!(1), &json!(1)));
+    assert_eq!(active["detail"][0], "SELECT pg_sleep($1)");
+    assert_eq!(active["span_id"][0], format!("{:016x}", 2));
+    assert!(active["elapsed_ms"][0].as_f64() >= Some(9_000.0));
+    assert_eq!(server.metric("mirador_traces_active"), 1.0);
+    let trace = || ask(server.address, &format!("/tempo/api/v2/traces/{:032x}", 7));
+    assert_eq!(trace()["trace"], json!({}), "what is pending is not stored");
+    // A client that follows sees it, and that it ends.
+    let mut following = server.connect();
+    let request = "GET /api/ui/v1/active?inferred=0 HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";
+    following.write(request.as_bytes()).unwrap();
+    assert!(next_event(&mut following).contains("pg_sleep"));
+    send_spans(&server, "shop", &[span(ids(2, 1), "SELECT", 3, (start_ms, 9_500), &told[2..])]);
+    assert_eq!(ask(server.address, "/api/ui/v1/active?inferred=0")["count"], 0);
+    wait_for("the end of the statement", || {
+        (!next_event(&mut following).contains("pg_sleep")).then_some(())
+    });
+    assert_eq!(server.metric("mirador_traces_active"), 0.0);
+    let spans = &trace()["trace"]["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    assert_eq!((&spans[0]["name"], spans.as_array().unwrap().len()), (&json!("SELECT"), 1));
+    // A server that stops does not wait for those who follow.
+    server.signal("-TERM");
+    assert_eq!(server.wait(), 0);
+}
+
+/// The data of the next event.
+fn next_event(connection: &mut crate::client::Connection) -> String {
+    loop {
+        let line = connection.line().unwrap();
+        if let Some(data) = line.strip_prefix("data: ") {
+            return data.to_owned();
+        }
+    }
 }

@@ -59,7 +59,7 @@ pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,
 };
 pub use stop::{Stop, Stopper};
-pub use traces::{TraceOptions, TracesSettings};
+pub use traces::{ActiveOptions, ActiveSpans, TraceOptions, TracesSettings};
 
 /// The instruments of what all protocols share; a protocol brings its own.
 pub static METRICS: &[&[&dyn observe::Metric]] = &[
@@ -69,4 +69,5 @@ pub static METRICS: &[&[&dyn observe::Metric]] = &[
     logs::METRICS,
     traces::METRICS,
     own_spans::METRICS,
+    traces::active::METRICS,
 ];

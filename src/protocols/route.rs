@@ -12,6 +12,7 @@ use crate::principal::{self, Principal, Refusal};
 use crate::reply;
 use crate::services::Services;
 use crate::sockets::{Session, Upgrade};
+use crate::stop::Stop;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -149,6 +150,8 @@ pub struct Call {
     pub stream: StreamedBody,
     /// The connection, where the request asks to use it for something else than HTTP.
     pub upgrade: Option<Upgrade>,
+    /// Tells answers without an end that the server stops.
+    pub stop: Option<Stop>,
     /// The memory that the body takes. What the handler makes of it is asked for here.
     pub held: Held,
     /// What is recorded of the request, where it is.
@@ -367,6 +370,7 @@ fn method_name(method: &Method) -> &'static str {
 async fn admit(host: &dyn Host, served: &Served, request: Request) -> Result<Call, Box<Response>> {
     let route = &served.route;
     let (mut parts, body) = request.into_parts();
+    let stop = parts.extensions.get::<Session>().map(|session| session.stop.clone());
     let upgrade = upgrade(host, &mut parts);
     let refuse = |no: Refused| match no {
         Refused::Kind(kind, message) => Box::new((route.refuse)(&parts.headers, kind, &message)),
@@ -417,6 +421,7 @@ async fn admit(host: &dyn Host, served: &Served, request: Request) -> Result<Cal
         decompressed_max: limits.decompressed_max,
         stream: StreamedBody::new(stream),
         upgrade,
+        stop,
         held,
         span: None,
     })

@@ -6,7 +6,7 @@
 use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
 use crate::own_spans::OwnSpans;
-use crate::traces::TraceOptions;
+use crate::traces::{ActiveSpans, TraceOptions, TracesSettings};
 use ingest::{Gateway, IngestError, RetentionClock};
 use log_store::{LogBatch, LogStore, StreamRules};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
@@ -196,6 +196,8 @@ pub struct Services {
     pub metric_options: MetricOptions,
     pub log_options: LogOptions,
     pub trace_options: TraceOptions,
+    /// Spans in flight.
+    pub active: ActiveSpans,
     /// How LogQL is evaluated.
     pub logql: logql::EngineOptions,
     /// How TraceQL is evaluated.
@@ -231,8 +233,10 @@ pub struct Services {
 impl Services {
     /// With defaults, which let no query run: a server that is to answer them needs a pool.
     pub fn new(clock: Arc<dyn Clock>, version: &'static str) -> Self {
+        let active = TracesSettings::default().active_options();
         Self {
             started_ms: clock.wall_ms(),
+            active: ActiveSpans::new(active, Arc::clone(&clock)),
             request_memory: RequestMemory::new(usize::MAX, Arc::clone(&clock)),
             own_spans: OwnSpans::default(),
             work_turns: WorkTurns::new(1),

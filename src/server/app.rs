@@ -9,7 +9,7 @@ use crate::stores::Stores;
 use observe::Registry;
 use platform::{Clock, OsRandom};
 use protocols::settings::SizeLimit;
-use protocols::{Machine, OwnSpans, Protocol, RequestMemory, Services, WorkTurns};
+use protocols::{ActiveSpans, Machine, OwnSpans, Protocol, RequestMemory, Services, WorkTurns};
 use query::{Budget, Pool};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -120,6 +120,8 @@ fn services(config: &Config, clock: &Arc<dyn Clock>, pool: Arc<Pool>) -> Service
     services.log_retention = config.log_retention();
     services.log_rules = config.log_rules();
     services.trace_options = config.protocols.traces.options();
+    let active = config.protocols.traces.active_options();
+    services.active = ActiveSpans::new(active, Arc::clone(clock));
     services.traceql =
         config.protocols.traces.engine_options(services.query_pool.helpers().clone());
     services.traceql.limits.memory_max = services.traceql.limits.memory_max.min(query_memory);

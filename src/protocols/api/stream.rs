@@ -7,6 +7,7 @@
 //! for the whole. Every writer is a thread, so there are at most [`STREAMS_MAX`] of them, and
 //! half as many for one tenant.
 
+use super::places::{Full, Places};
 use crate::reply;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,10 +18,8 @@ use http_body::Frame;
 use model::TenantId;
 use platform::threads::Worker;
 use query::CancelFlag;
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -38,8 +37,8 @@ const STREAMS_MAX: usize = 64;
 /// Threads of writers for one tenant, whose clients may all be slow.
 const TENANT_STREAMS_MAX: usize = STREAMS_MAX / 2;
 
-/// How many answers are being written for each tenant.
-static STREAMS: Mutex<BTreeMap<TenantId, usize>> = Mutex::new(BTreeMap::new());
+/// How many answers are being written.
+static STREAMS: Places = Places::new(STREAMS_MAX, TENANT_STREAMS_MAX);
 
 /// The refusal when as many answers are being sent as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,34 +47,9 @@ pub(crate) struct Busy {
     limit: usize,
 }
 
-/// The right to write one answer.
-#[derive(Debug)]
-struct StreamTurn(TenantId);
-
-impl StreamTurn {
-    fn take(tenant: &TenantId) -> Result<Self, Busy> {
-        let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
-        if streams.values().sum::<usize>() >= STREAMS_MAX {
-            return Err(Busy { limit: STREAMS_MAX });
-        }
-        let own = streams.entry(tenant.clone()).or_default();
-        if *own >= TENANT_STREAMS_MAX {
-            return Err(Busy { limit: TENANT_STREAMS_MAX });
-        }
-        *own += 1;
-        Ok(Self(tenant.clone()))
-    }
-}
-
-impl Drop for StreamTurn {
-    fn drop(&mut self) {
-        let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = streams.get_mut(&self.0) {
-            *own -= 1;
-            if *own == 0 {
-                streams.remove(&self.0);
-            }
-        }
+impl From<Full> for Busy {
+    fn from(full: Full) -> Self {
+        Self { limit: full.limit }
     }
 }
 
@@ -158,7 +132,7 @@ pub(crate) async fn stream<E: Send + 'static>(
     write: impl FnOnce(&mut Pieces<E>) -> Result<(), E> + Send + 'static,
     fail: impl FnOnce(Option<E>) -> Response,
 ) -> Result<Response, Busy> {
-    let turn = StreamTurn::take(tenant)?;
+    let turn = STREAMS.take(tenant)?;
     let (sender, mut receiver) = mpsc::channel(PIECES_WAITING);
     let runtime = Handle::current();
     let gzip = head.is_gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
@@ -272,17 +246,6 @@ mod tests {
     ) -> Response {
         let tenant = TenantId::default_tenant();
         stream(&tenant, head(is_gzip), CancelFlag::new(), write, fail).await.unwrap()
-    }
-
-    #[test]
-    fn one_tenant_gets_half_of_the_threads() {
-        let (one, other) = (TenantId::new("one").unwrap(), TenantId::new("other").unwrap());
-        let turns: Vec<_> =
-            (0..TENANT_STREAMS_MAX).map(|_| StreamTurn::take(&one).unwrap()).collect();
-        assert_eq!(StreamTurn::take(&one).unwrap_err(), Busy { limit: TENANT_STREAMS_MAX });
-        drop(StreamTurn::take(&other).unwrap());
-        drop(turns);
-        StreamTurn::take(&one).unwrap();
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The way of a batch of spans into the store, the same for every protocol of traces.
 
+use super::active::Lifecycles;
 use super::guard::{SpanGuard, SpanWindow, count_refused};
 use crate::Call;
 use crate::bounds::Held;
@@ -81,16 +82,18 @@ async fn run(
     let age_ms = services.trace_retention.of(tenant).age_ms;
     let window =
         SpanWindow::new(traces.retention_clock.range_ms(), age_ms, &services.trace_options);
+    let lifecycles = Lifecycles::new(services.active.are_any(tenant));
     let filling = move || {
-        let mut guard = SpanGuard::new(&mut batch, window);
+        let mut guard = SpanGuard::new(&mut batch, window, lifecycles);
         let (rejected, held) = fill(&mut guard)?;
         let spans = guard.passed();
+        let changes = guard.into_changes();
         count_refused(&rejected);
         // The body is not needed any more: only the batch waits for the write-ahead log.
         held.settle(batch.bytes())?;
-        Ok::<_, ServiceError>((batch, CommittedSpans { spans, rejected }, held))
+        Ok::<_, ServiceError>((batch, CommittedSpans { spans, rejected }, changes, held))
     };
-    let (batch, committed, _held) = services.work_turns.run(filling).await??;
+    let (batch, committed, changes, _held) = services.work_turns.run(filling).await??;
     if !batch.is_empty() {
         traces.gateway.commit(batch).await.map_err(|error| {
             // Limits of the store are of what it holds at the moment: after the next flush there is room.
@@ -101,5 +104,6 @@ async fn run(
             ServiceError::new(kind, error.to_string())
         })?;
     }
+    services.active.apply(tenant, changes);
     Ok(committed)
 }

@@ -1,6 +1,8 @@
 //! The sink that every protocol of traces writes through: spans whose time can't be stored get that of
-//! their arrival, so that a wrong clock neither loses a span nor makes a part of a day that never was.
+//! their arrival, so that a wrong clock neither loses a span nor makes a part of a day that never was. What
+//! only tells that a span is in flight is not stored.
 
+use super::active::{Changes, Lifecycles};
 use super::settings::TraceOptions;
 use observe::{Counter, CounterFamily, Metric};
 use std::borrow::Cow;
@@ -69,12 +71,19 @@ impl SpanWindow {
 pub(crate) struct SpanGuard<'a, S: ?Sized> {
     sink: &'a mut S,
     window: SpanWindow,
+    /// Sets aside what tells of spans in flight.
+    lifecycles: Lifecycles,
     passed: u64,
 }
 
 impl<'a, S: SpanSink + ?Sized> SpanGuard<'a, S> {
-    pub(crate) fn new(sink: &'a mut S, window: SpanWindow) -> Self {
-        Self { sink, window, passed: 0 }
+    pub(crate) fn new(sink: &'a mut S, window: SpanWindow, lifecycles: Lifecycles) -> Self {
+        Self { sink, window, lifecycles, passed: 0 }
+    }
+
+    /// What was learned of spans in flight.
+    pub(crate) fn into_changes(self) -> Changes {
+        self.lifecycles.into_changes()
     }
 
     /// The spans that were passed on.
@@ -122,6 +131,7 @@ impl<'a, S: SpanSink + ?Sized> SpanGuard<'a, S> {
 
 impl<S: SpanSink + ?Sized> SpanSink for SpanGuard<'_, S> {
     fn resource(&mut self, attributes: &[Attribute<'_>]) {
+        self.lifecycles.resource(attributes);
         self.sink.resource(attributes);
     }
 
@@ -130,6 +140,9 @@ impl<S: SpanSink + ?Sized> SpanSink for SpanGuard<'_, S> {
     }
 
     fn span(&mut self, span: &SpanRef<'_>) {
+        if self.lifecycles.takes(span) {
+            return;
+        }
         self.passed += 1;
         // An end of 0 is one that was not sent.
         if span.end_ns < span.start_ns && span.end_ns != 0 {
@@ -165,7 +178,7 @@ mod tests {
         let options = TraceOptions { future_grace_ms: 10 };
         let window = SpanWindow::new((1_000, 1_000), Some(500), &options);
         let mut heard = Heard::default();
-        let mut guard = SpanGuard::new(&mut heard, window);
+        let mut guard = SpanGuard::new(&mut heard, window, Lifecycles::default());
         let event = |time_ns| [EventRef { time_ns, ..EventRef::default() }];
         for start_ns in [500_000_000, 499_999_999, 1_010_000_001, 0] {
             let events = event(start_ns + 3);
@@ -181,12 +194,13 @@ mod tests {
         let expected = [unchanged, redated(499_999_999), redated(1_010_000_001), redated(0)];
         assert_eq!(heard.0, expected);
     }
+
     #[test]
     fn an_end_before_the_start_is_told() {
         let options = TraceOptions { future_grace_ms: 10 };
         let window = SpanWindow::new((1_000, 1_000), None, &options);
         let mut heard = Heard::default();
-        let mut guard = SpanGuard::new(&mut heard, window);
+        let mut guard = SpanGuard::new(&mut heard, window, Lifecycles::new(false));
         for (start_ns, end_ns) in [(700, 600), (700, 0), (700, 700)] {
             guard.span(&SpanRef { start_ns, end_ns, ..SpanRef::default() });
         }

@@ -1,5 +1,6 @@
 //! Limits of spans and of questions about them.
 
+use super::active::ActiveOptions;
 use crate::section;
 use crate::settings::{ByteSize, HumanDuration, Share};
 use engine::{HeadMemory, TenantLimit};
@@ -24,6 +25,12 @@ section! {
         store_own_requests: Share = Share(0.01),
         /// The memory that one query may hold.
         max_memory: ByteSize = ByteSize::mib(1_024),
+        /// Spans in flight that are known of one tenant, from pending and partial spans and from heartbeats;
+        /// further ones are not listed. 0 lists none.
+        active_spans: usize = 10_000,
+        /// How often something is heard of a span in flight whose sender does not say so: after three times
+        /// as long without, it is listed no more.
+        active_heartbeat: HumanDuration = HumanDuration::from_secs(120),
     }
 }
 
@@ -58,6 +65,11 @@ impl TracesSettings {
             ..Limits::default()
         };
         EngineOptions { limits, helpers, ..EngineOptions::default() }
+    }
+
+    /// What spans in flight may take.
+    pub fn active_options(&self) -> ActiveOptions {
+        ActiveOptions { spans_max: self.active_spans, heartbeat: self.active_heartbeat.0 }
     }
 
     pub fn options(&self) -> TraceOptions {

@@ -1,8 +1,8 @@
 //! Which paths are served.
 
-use super::{Ui, hitmap, lines, map, tx};
+use super::{Ui, active, hitmap, lines, map, tx};
 use crate::api::prefixed::reads;
-use crate::{Access, Body, Handler, Route, reply};
+use crate::{Access, Body, Handler, Route, handler, reply};
 use axum::http::Method;
 use catalog::Scope;
 
@@ -40,5 +40,10 @@ pub(super) static ROUTES: &[UiRoute] = &[
         "/api/ui/v1/trace/{id}/logs",
         reads!(UiHandler, lines::with_lines),
         "A trace with the lines that carry its id",
+    ),
+    reading(
+        "/api/ui/v1/active",
+        handler!(active::active),
+        "The spans in flight; as events every two seconds where they are asked for",
     ),
 ];

@@ -1,5 +1,6 @@
 //! Requests of the screens, on spans in memory and in parts.
 
+mod active;
 mod map;
 mod transactions;
 

@@ -155,6 +155,7 @@ fn errors_say_what_is_wrong_and_where() {
         ("tx?status=bad", "neither"),
         ("tx?sort=bad", "neither"),
         ("trace/xyz/map", "hexadecimal"),
+        ("active?limit=0", "from 1 to"),
     ];
     for (path, expected) in bad {
         let (status, body) = server.get(&format!("/api/ui/v1/{path}"));
