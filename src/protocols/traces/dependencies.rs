@@ -4,8 +4,8 @@
 use crate::api::{Api, Context};
 use crate::services::ServiceError;
 use model::TimeUnit;
-use std::collections::{BTreeMap, HashMap};
-use trace_store::{Column, ORPHAN, Piece, ROOT, Select, StoreError, Table};
+use std::collections::BTreeMap;
+use trace_store::{EdgeField, EdgeKey, EdgeKind, Measures, Select};
 use traceql::QueryError;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,66 +31,27 @@ impl<A: Api> Context<A> {
         let mut found = Dependencies::new();
         for index in 0..selection.pieces().len() {
             control.check().map_err(QueryError::from)?;
-            let Some(piece) = selection.read(index)? else { continue };
-            match between_services(&piece, (start_ns, end_ns)) {
-                Ok(calls) => calls.into_iter().for_each(|(pair, more)| {
-                    let calls = found.entry(pair).or_default();
-                    calls.calls += more.calls;
-                    calls.errors += more.errors;
-                }),
-                Err(error) => selection.piece_failed(index, error)?,
+            if let Some(calls) = selection.measures_within::<EdgeKey>(index, time)? {
+                add(&calls, &mut found);
             }
         }
         Ok(found)
     }
 }
 
-/// Calls by the rows of the two resources.
-fn between_resources(
-    piece: &Piece,
-    (start_ns, end_ns): (i64, i64),
-) -> Result<HashMap<(u32, u32), Calls>, StoreError> {
-    const ERROR: u8 = 2;
-    let (resources, parents) = (piece.entities(Table::Resource)?, piece.parents()?);
-    let (starts, statuses) = (piece.starts()?, piece.statuses()?);
-    let times = u64::try_from(start_ns).unwrap_or(0)..=u64::try_from(end_ns).unwrap_or(0);
-    let mut found: HashMap<(u32, u32), Calls> = HashMap::new();
-    let mut add = |row: usize| {
-        let parent = parents[row];
-        if parent == ROOT || parent == ORPHAN || !times.contains(&starts[row]) {
-            return;
-        }
-        let pair = (resources[parent as usize], resources[row]);
-        if pair.0 != pair.1 {
-            let calls = found.entry(pair).or_default();
-            calls.calls += 1;
-            calls.errors += u64::from(statuses[row] == ERROR);
-        }
-    };
-    match piece.wanted() {
-        Some(rows) => rows.iter().for_each(&mut add),
-        None => (0..piece.rows()).for_each(&mut add),
-    }
-    Ok(found)
-}
-
-fn between_services(piece: &Piece, times: (i64, i64)) -> Result<Dependencies, StoreError> {
-    let columns = piece.columns(Table::Resource, false, "service.name")?;
-    let service = |row: u32| {
-        columns.iter().find_map(|column| match column {
-            Column::Text(names) => names.get(row as usize).map(String::from_utf8_lossy),
-            _ => None,
-        })
-    };
-    let mut found = Dependencies::new();
-    for ((parent, child), more) in between_resources(piece, times)? {
-        let (Some(parent), Some(child)) = (service(parent), service(child)) else { continue };
-        if parent != child {
-            let pair = (parent.into_owned(), child.into_owned());
-            let calls = found.entry(pair).or_default();
-            calls.calls += more.calls;
-            calls.errors += more.errors;
+fn add(calls: &Measures<EdgeKey>, found: &mut Dependencies) {
+    let name = |text: u32| String::from_utf8_lossy(calls.texts.get(text as usize)).into_owned();
+    for of_key in calls.list.chunk_by(|left, right| left.key == right.key) {
+        let EdgeKey { client, server, kind } = calls.keys[of_key[0].key as usize];
+        let are_spans = !matches!(kind, EdgeKind::Database | EdgeKind::Virtual);
+        let Some(client) = client.filter(|client| are_spans && *client != server) else { continue };
+        let total = found.entry((name(client), name(server))).or_default();
+        for one in of_key {
+            if EdgeField::SERVER_BUCKETS.contains(&one.field) {
+                total.calls += one.amount;
+            } else if one.field == EdgeField::ERRORS {
+                total.errors += one.amount;
+            }
         }
     }
-    Ok(found)
 }
