@@ -38,6 +38,7 @@ mod remote_write;
 mod screens;
 mod searches;
 mod serving;
+mod span_series;
 mod stopping;
 mod stream_retention;
 mod supply_chain;

@@ -33,14 +33,24 @@ impl Storage for TenantMetrics<'_> {
         let select = |matchers: &[Matcher]| {
             self.store.select(self.tenant, &Select { time, matchers, values_needed })
         };
-        let narrowed = |filter: &Vec<Matcher>| select(&[matchers, &filter[..]].concat());
         match &self.filters[..] {
             [] => Ok(Box::new(select(matchers)?)),
-            [filter] => Ok(Box::new(narrowed(filter)?)),
-            filters => {
-                let selections = filters.iter().map(narrowed).collect::<Result<_, _>>()?;
-                Ok(Box::new(Union::of(selections, room)?))
+            [filter] => Ok(Box::new(select(&[matchers, filter].concat())?)),
+            _ => {
+                let narrowed = self.narrowed(matchers);
+                let selections = narrowed.iter().map(|matchers| select(matchers));
+                Ok(Box::new(Union::of(selections.collect::<Result<_, _>>()?, room)?))
             }
+        }
+    }
+}
+
+impl TenantMetrics<'_> {
+    /// A selector with each of the filters.
+    pub(crate) fn narrowed(&self, matchers: &[Matcher]) -> Vec<Vec<Matcher>> {
+        match &self.filters[..] {
+            [] => vec![matchers.to_vec()],
+            filters => filters.iter().map(|filter| [matchers, filter].concat()).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `series`, `labels`, `label/<name>/values`, `metadata`: what query editors complete names with.
 
+use super::derived;
 use super::envelope::{ApiError, Context, Data};
 use super::listing::{self, Listing, ListingQuery};
 use super::memory::{take, write_list};
@@ -89,7 +90,11 @@ pub(super) fn metadata(context: &Context) -> Result<Data, ApiError> {
         let is_seen = seen.as_ref().is_none_or(|seen| is_family_of(family, seen));
         is_seen && (metric.is_empty() || metric == family)
     };
-    let found = context.metrics()?.store.metadata(&context.call.tenant, &mut memory.portions())?;
+    let store = &context.metrics()?.store;
+    let mut found = store.metadata(&context.call.tenant, &mut memory.portions())?;
+    for (family, metadata) in derived::metadata(context)? {
+        found.entry(family.to_owned()).or_insert(metadata);
+    }
     let found = found.iter().filter(|(family, _)| is_wanted(family)).take(limit);
     let mut data = Data::default();
     let out = &mut data.json;

@@ -3,11 +3,13 @@
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
 //! (JSON lines out), `federate`, `read` (remote read), `selected` (the raw series that these three
 //! send), `query`, `labels`, `status`, `admin` (the HTTP API), with `selectors`, `listing` (what
-//! several selectors find), `memory` (what that takes), `envelope` and `histogram_json` under them.
+//! several selectors find), `derived` (the series that spans give), `memory` (what listing takes),
+//! `envelope` and `histogram_json` under them.
 //! Not here: what every HTTP API needs (`api`), decoding (wire), the language (promql), storage.
 
 mod admin;
 mod classic;
+mod derived;
 mod envelope;
 mod export;
 mod federate;
@@ -22,6 +24,8 @@ mod routes;
 mod selected;
 mod selectors;
 mod settings;
+#[cfg(test)]
+mod span_tests;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use model::{FloatHistogram, Labels};
 use promql::tree::Tree;
 use promql::{
     Engine, EngineOptions, QueryError, QueryResult, QueryTimes, QueryValue, Request, SampleOf,
-    SampledSeries, TenantMetrics, VectorSample, parse, parse_within, prettify,
+    SampledSeries, TenantMetrics, TenantSeries, VectorSample, parse, parse_within, prettify,
 };
 use query::{CancelFlag, RegexBudget, SampleStats, Series, Slot, Stop, TraceNode};
 use serde_json::{Value, json};
@@ -55,10 +55,12 @@ pub(super) fn range(context: &Context) -> Result<Data, ApiError> {
 fn evaluate(context: &Context, times: QueryTimes) -> Result<Data, ApiError> {
     let limit = context.parameters.limit()?;
     let engine = Engine::new(options(context)?);
+    let control = context.metric_control(engine.options().timeout_ms);
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
     let mut regexes = RegexBudget::default();
     let filters = filters(&context.parameters, &mut regexes)?;
-    let storage = TenantMetrics { store, tenant, filters };
+    let metrics = TenantMetrics { store, tenant, filters };
+    let storage = TenantSeries { metrics, spans: context.span_series(&control) };
     let digits = context.parameters.digits("round_digits")?;
     let query = context.parameters.text("query");
     let trace = matches!(context.parameters.text("trace"), "1" | "true");

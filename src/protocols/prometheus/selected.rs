@@ -1,13 +1,17 @@
 //! Raw series in order of their labels, for federation, exports and remote read. The samples of only
 //! one series are in memory at a time.
 
+use super::derived;
 use super::envelope::{ApiError, Context};
 use super::memory::take as hold;
 use crate::api::stream::Gone;
-use metric_store::{Scratch, Select, SeriesSamples, StoreError, in_label_order};
+use metric_store::{Samples, Select, SeriesSamples, StoreError, in_label_order};
 use model::{FloatHistogram, Labels, Matcher, TimeUnit, is_stale};
-use promql::QueryError;
+use promql::storage::{Column, SeriesColumns};
+use promql::{QueryError, Selection as _};
 use query::{Holding, Stop};
+use std::cmp::Ordering;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 impl From<Gone> for ApiError {
@@ -43,14 +47,26 @@ pub(super) fn each_series(
     };
     let failed = |error: StoreError| QueryError::Storage(error.into());
     let selections = selectors.iter().map(select).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let mut scratch = Scratch::default();
-    let read = |(labels, (selection, index)): (Labels, (usize, usize))| {
+    let of_spans = derived::samples(context, selectors, (start_ms, end_ms), memory)?;
+    let (mut scratch, mut derived_scratch) = Default::default();
+    let read = |(labels, place): (Labels, Place)| {
         if context.cancel.is_cancelled() {
             return Err(Gone.into());
         }
-        take(&labels, selections[selection].read(index, &mut scratch).map_err(failed)?)
+        match place {
+            Place::Stored((selection, index)) => {
+                take(&labels, selections[selection].read(index, &mut scratch).map_err(failed)?)
+            }
+            Place::Derived(index) => {
+                let columns =
+                    of_spans.columns(index, &mut derived_scratch).map_err(derived::failed)?;
+                take(&labels, samples(columns))
+            }
+        }
     };
-    let mut by_labels = in_label_order(&selections, &mut memory.portions())?;
+    let stored = in_label_order(&selections, &mut memory.portions())?;
+    let of_spans = (0..of_spans.len()).map(|index| (of_spans.labels(index), index));
+    let mut by_labels = InOrder { stored: stored.peekable(), derived: of_spans.peekable() };
     match order {
         Order::Labels => by_labels.try_for_each(read),
         Order::Metric => {
@@ -64,6 +80,49 @@ pub(super) fn each_series(
             all.into_iter().try_for_each(read)
         }
     }
+}
+
+/// Where a series is: its selection and its number there, or its number among the derived ones.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Stored((usize, usize)),
+    Derived(usize),
+}
+
+/// Stored and derived series in the order of labels; of two with the same labels the stored one.
+struct InOrder<S: Iterator, D: Iterator> {
+    stored: Peekable<S>,
+    derived: Peekable<D>,
+}
+
+impl<S, D> Iterator for InOrder<S, D>
+where
+    S: Iterator<Item = (Labels, (usize, usize))>,
+    D: Iterator<Item = (Labels, usize)>,
+{
+    type Item = (Labels, Place);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let (Some((stored, _)), Some((derived, _))) = (self.stored.peek(), self.derived.peek()) {
+            match derived.cmp(stored) {
+                Ordering::Less => {
+                    return self.derived.next().map(|(labels, at)| (labels, Place::Derived(at)));
+                }
+                Ordering::Equal => drop(self.derived.next()),
+                Ordering::Greater => {}
+            }
+        }
+        let stored = self.stored.next().map(|(labels, place)| (labels, Place::Stored(place)));
+        stored.or_else(|| self.derived.next().map(|(labels, at)| (labels, Place::Derived(at))))
+    }
+}
+
+/// Derived columns as the store hands out its own.
+fn samples(columns: SeriesColumns<'_>) -> SeriesSamples<'_> {
+    fn of<T>(column: Column<'_, T>) -> Samples<'_, T> {
+        Samples { times: column.times, values: column.values, starts: column.starts }
+    }
+    SeriesSamples { floats: of(columns.floats), histograms: of(columns.histograms) }
 }
 
 /// A sample of either kind.

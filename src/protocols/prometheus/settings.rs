@@ -19,6 +19,9 @@ section! {
         future_grace: HumanDuration = HumanDuration::from_secs(600),
         /// Remote read sends its stream in frames of about this size.
         read_frame_size: ByteSize = ByteSize::mib(1),
+        /// Answer also with the series that spans give, named as Tempo names them:
+        /// `traces_spanmetrics_…` and `traces_service_graph_…`. They are made when they are asked for.
+        span_metrics: bool = true,
         /// Let `/api/v1/admin/tsdb` delete series and take snapshots.
         admin_api: bool = false,
         /// The sites whose pages may query from browsers, as browsers send them in `Origin`:

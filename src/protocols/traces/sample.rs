@@ -30,11 +30,15 @@ const SPANS: &str = r#"{"resourceSpans":[
 impl TestServer {
     pub(crate) fn with_sample() -> Self {
         let server = Self::new(|_| {});
-        let json = ("content-type", "application/json");
-        let answer = server.send("POST /v1/traces", &[json], SPANS);
-        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "{}"));
-        assert_eq!(server.spans().len(), 5);
+        server.push_sample();
         server
+    }
+
+    pub(crate) fn push_sample(&self) {
+        let json = ("content-type", "application/json");
+        let answer = self.send("POST /v1/traces", &[json], SPANS);
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "{}"));
+        assert_eq!(self.spans().len(), 5);
     }
 
     /// Asks with `GET`; answers the status and the body.
