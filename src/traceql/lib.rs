@@ -27,9 +27,10 @@ mod value;
 
 pub use attribute::{Attribute, Intrinsic, Scope};
 pub use engine::{
-    Answer, Engine, EntryBox, EntryFilter, EntryFound, EntryList, EntryOrder, Exemplar, GRID_ROWS,
-    Grid, GridCell, MetricTimes, Metrics, Request, SearchLimits, Series, ServiceSpans, SetFound,
-    SpanFound, Statistics, TagNames, TagScope, TagValues, TraceFound,
+    Answer, CallFilter, Calls, CallsFound, Engine, EntryBox, EntryFilter, EntryFound, EntryList,
+    EntryOrder, Exemplar, GRID_ROWS, Grid, GridCell, MetricTimes, Metrics, Operation, Request,
+    SearchLimits, Series, ServiceSpans, SetFound, SpanFound, Statistics, TagNames, TagScope,
+    TagValues, TraceFound,
 };
 pub use error::{ParseError, QueryError};
 pub use lenient::parse_lenient;

@@ -1,14 +1,15 @@
 //! What the screens of this server ask for beyond the APIs of other systems, under `/api/ui/v1`.
 //!
 //! Lives here: one file or folder for each endpoint: `hitmap` (transactions by end and duration), `tx`
-//! (those in a box of it), `map` (a trace by its services), `lines` (a trace with its lines),
-//! `active` (spans in flight), with `parameters` and `envelope` under them, `routes`.
+//! (those in a box of it), `edges` (which operations call each other), `map` (a trace by its services),
+//! `lines` (a trace with its lines), `active` (spans in flight), with `parameters` and `envelope` under them, `routes`.
 //! Not here: pages and scripts, languages, storage.
 //! Invariants: every answer is compact JSON, tables are columns of equal length, and `stats` says what was
 //! looked at, how long that took and whether something could not be read; errors are JSON and say where
 //! in a query they are.
 
 mod active;
+mod edges;
 mod envelope;
 mod hitmap;
 mod lines;

@@ -1,6 +1,6 @@
 //! Which paths are served.
 
-use super::{Ui, active, hitmap, lines, map, tx};
+use super::{Ui, active, edges, hitmap, lines, map, tx};
 use crate::api::prefixed::reads;
 use crate::{Access, Body, Handler, Route, handler, reply};
 use axum::http::Method;
@@ -30,6 +30,11 @@ pub(super) static ROUTES: &[UiRoute] = &[
         "/api/ui/v1/tx",
         reads!(UiHandler, tx::transactions),
         "The transactions in a box of end and duration",
+    ),
+    reading(
+        "/api/ui/v1/edges",
+        reads!(UiHandler, edges::edges),
+        "Calls between operations of services",
     ),
     reading(
         "/api/ui/v1/trace/{id}/map",

@@ -34,7 +34,8 @@ use std::time::Duration;
 use trace_store::{PieceInfo, Select, Selection, TraceStore};
 
 pub use entries::{
-    EntryBox, EntryFilter, EntryFound, EntryList, EntryOrder, GRID_ROWS, Grid, GridCell,
+    CallFilter, Calls, CallsFound, EntryBox, EntryFilter, EntryFound, EntryList, EntryOrder,
+    GRID_ROWS, Grid, GridCell, Operation,
 };
 pub use metrics::{Exemplar, MetricTimes, Metrics, Series};
 pub use search::{SearchLimits, ServiceSpans, SetFound, SpanFound, TraceFound};
@@ -230,6 +231,20 @@ impl Engine {
         let context = self.context(clock, request);
         let list = entries::run_list(&context, store, &chosen, request, wanted)?;
         Ok(context.into_answer(list))
+    }
+
+    /// The calls between operations whose called side ended in the time of the request.
+    pub fn calls(
+        &self,
+        store: &TraceStore,
+        clock: &dyn Clock,
+        request: &Request<'_>,
+        filter: &CallFilter<'_>,
+    ) -> Result<Answer<CallsFound>> {
+        check_length(request, 0)?;
+        let context = self.context(clock, request);
+        let found = entries::run_edges(&context, store, request, filter)?;
+        Ok(context.into_answer(found))
     }
 
     /// Numbers over time.

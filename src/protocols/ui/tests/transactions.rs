@@ -179,3 +179,63 @@ fn tenants_and_rights_are_kept_apart() {
     assert_eq!(get(&[("x-test-refuse", "missing")]).status, 401);
     assert_eq!(server.send("POST /api/ui/v1/tx", &[JSON], "{}").status, 405);
 }
+
+#[test]
+fn calls_between_operations_are_counted() {
+    let server = server();
+    let answers = ask_twice(
+        &server,
+        &[
+            "/api/ui/v1/edges",
+            "/api/ui/v1/edges?service=stock",
+            "/api/ui/v1/edges?op=tick&limit=1",
+            "/api/ui/v1/edges?limit=1",
+            "/api/ui/v1/edges?from=now-1d&to=now-12h",
+        ],
+    );
+    let [all, stock, tick, first, before] = &answers[..] else { panic!("as many") };
+    let columns =
+        ["caller_service", "caller_op", "service", "op", "calls", "errors", "total_ms", "max_ms"];
+    let row = |answer: &Value, place: usize| {
+        columns.map(|name| answer[name].as_array().unwrap()[place].clone())
+    };
+    let from_outside = [
+        json!(null),
+        json!(null),
+        json!("shop"),
+        json!("GET /"),
+        json!(3),
+        json!(1),
+        json!(6_350),
+        json!(5_250),
+    ];
+    let of_cron = [
+        json!(null),
+        json!(null),
+        json!("cron"),
+        json!("tick"),
+        json!(1),
+        json!(0),
+        json!(90_000),
+        json!(90_000),
+    ];
+    let of_stock = [
+        json!("shop"),
+        json!("GET /"),
+        json!("stock"),
+        json!("count"),
+        json!(1),
+        json!(0),
+        json!(30),
+        json!(30),
+    ];
+    assert_eq!((all["count"].clone(), all["more"].clone()), (json!(3), json!(false)));
+    assert_eq!(
+        [row(all, 0), row(all, 1), row(all, 2)],
+        [from_outside.clone(), of_cron.clone(), of_stock.clone()]
+    );
+    assert_eq!((stock["count"].clone(), row(stock, 0)), (json!(1), of_stock));
+    assert_eq!((tick["count"].clone(), row(tick, 0)), (json!(1), of_cron));
+    assert_eq!((first["more"].clone(), row(first, 0)), (json!(true), from_outside));
+    assert_eq!(before["count"], 0);
+}

@@ -1,9 +1,10 @@
 //! Entry spans, which screens call transactions: counted in a grid of their end and their duration
-//! (`grid`), or listed (`list`).
+//! (`grid`), listed (`list`), or counted by the operations that call each other (`edges`).
 //!
 //! Times are those of ends: of a request, the entries that ended from its start up to its end. Which
 //! entries count is said by a query of spans, a service, or both.
 
+mod edges;
 mod grid;
 mod list;
 
@@ -19,6 +20,8 @@ use model::TimeUnit;
 use query::RegexBudget;
 use trace_store::{Piece, RowSet, Select};
 
+pub(super) use edges::run as run_edges;
+pub use edges::{CallFilter, Calls, CallsFound, Operation};
 pub(super) use grid::run as run_grid;
 pub use grid::{GRID_ROWS, Grid, GridCell};
 pub(super) use list::run as run_list;
