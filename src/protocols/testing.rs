@@ -343,7 +343,18 @@ impl TestServer {
     /// Sends a request without a body and lets its handler run until so many queries wait. Dropping
     /// what this answers is what a client does that goes away.
     pub(crate) fn begin(&self, line: &str, headers: &[(&str, &str)], waiting: usize) -> Answer {
-        let request = request(line, headers, Body::empty());
+        self.begin_with(line, headers, Body::empty(), waiting)
+    }
+
+    /// The same with a body.
+    pub(crate) fn begin_with(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+        waiting: usize,
+    ) -> Answer {
+        let request = request(line, headers, body.into());
         let mut answer: Answer = {
             let router = self.router.clone();
             Box::pin(async move { router.oneshot(request).await.unwrap() })

@@ -1,7 +1,9 @@
 //! Requests as Grafana sends them, and what its plugin needs of the answers.
 
 use crate::testing::{Answered, TestServer};
+use model::TenantId;
 use prost::Message as _;
+use query::{CancelFlag, PoolSettings};
 use serde_json::{Value, json};
 use wire::proto::opentelemetry::proto::common::v1::any_value::Value as AnyValue;
 use wire::proto::tempopb::{self as pb, TraceByIdResponse};
@@ -335,6 +337,29 @@ fn a_question_that_can_not_be_has_a_status_of_grpc() {
     let answer = ask(&other, framed(&all));
     let found = pb::SearchResponse::decode(&answer.body[5..]).unwrap();
     assert_eq!(found.traces, [], "of another tenant");
+}
+
+#[test]
+fn a_stream_waits_for_its_turn_which_a_client_that_goes_away_gives_back() {
+    const SEARCH: &str = "POST /tempopb.StreamingQuerier/Search";
+    let queries = PoolSettings { threads: 1, waiting_max: 1, tenant_waiting_max: 1 };
+    let server = TestServer::new(|setup| setup.queries = queries);
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let busy = move || assert!(ended.recv().is_err(), "nothing is sent");
+    server.pool.submit(&TenantId::default_tenant(), CancelFlag::new(), busy).unwrap();
+    let all = || framed(&pb::SearchRequest { query: "{}".to_owned(), ..Default::default() });
+    while server.pool.load().running == 0 {
+        std::thread::yield_now();
+    }
+    let gone = server.begin_with(SEARCH, &GRPC, all(), 1);
+    let refused = server.send(SEARCH, &GRPC, all());
+    assert_eq!((refused.status.as_u16(), refused.header("grpc-status")), (200, "14"));
+    drop(gone);
+    let waiting = server.begin_with(SEARCH, &GRPC, all(), 1);
+    drop(end);
+    let answer = server.block_on(waiting);
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers().get("grpc-status"), None, "the status comes behind the answer");
 }
 
 #[test]
