@@ -9,7 +9,10 @@ use platform::{Blobs, Disk, DiskBlobs, Ids, Random, SeededRandom};
 use prost::Message;
 use std::sync::Arc;
 use trace_store::{StoreSettings, TraceStore};
-use traceql::{Engine as Language, EngineOptions, MetricTimes, Metrics, Request, SearchLimits};
+use traceql::{
+    Engine as Language, EngineOptions, EntryBox, EntryFilter, EntryOrder, MetricTimes, Metrics,
+    Request, SearchLimits,
+};
 use wire::proto::opentelemetry::proto::collector::trace::v1::ExportTraceServiceRequest;
 use wire::proto::opentelemetry::proto::common::v1::{AnyValue, KeyValue, any_value::Value};
 use wire::proto::opentelemetry::proto::resource::v1::Resource;
@@ -177,6 +180,27 @@ impl SpanStore {
         let (request, wanted) = (self.request(end_ns), Metrics { times, exemplars: 0 });
         let series = language.metrics(&self.store, &*self.clock, &request, &query, &wanted);
         series.expect("it is answered").value.len()
+    }
+
+    /// Answers how many transactions the grid of columns of five seconds has.
+    #[allow(dead_code, reason = "its instructions are not counted")]
+    pub(crate) fn hitmap(&self, query: Option<&str>, service: &str, end_ns: i64) -> usize {
+        let (language, query) = (Language::new(EngineOptions::default()), query.map(parsed));
+        let (request, filter) =
+            (self.request(end_ns), EntryFilter { query: query.as_ref(), service });
+        let grid = language.entry_grid(&self.store, &*self.clock, &request, &filter, 5);
+        grid.expect("it is answered").value.cells.iter().map(|cell| cell.hits as usize).sum()
+    }
+
+    /// Answers how many of the latest transactions are listed that took so long.
+    #[allow(dead_code, reason = "its instructions are not counted")]
+    pub(crate) fn transactions(&self, least_ns: u64, end_ns: i64) -> usize {
+        let language = Language::new(EngineOptions::default());
+        let (durations, order) = (least_ns..u64::MAX, EntryOrder::End);
+        let wanted = EntryBox { durations, are_errors: None, order, limit: 1_000 };
+        let (request, filter) = (self.request(end_ns), EntryFilter::default());
+        let list = language.entry_list(&self.store, &*self.clock, &request, &filter, &wanted);
+        list.expect("it is answered").value.entries.len()
     }
 }
 
