@@ -11,7 +11,9 @@
 //! Spans of resources without a service are no side of a call.
 
 use super::peers::Peers;
-use super::{Buckets, Cells, Kept, MeasureKey, Measures, each_row, services, slot_of};
+use super::{
+    Buckets, Cells, Kept, MeasureKey, Measures, each_row, hash_numbers, services, slot_of,
+};
 use crate::error::StoreError;
 use crate::part::page;
 use crate::piece::Piece;
@@ -19,6 +21,7 @@ use crate::tree::{ORPHAN, ROOT};
 use crate::{RowSet, Table};
 use codec::{ByteReader, ByteWriter, DecodeError};
 use model::{TimeRange, TimeUnit};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 /// The buckets of durations, of which the last has no end.
@@ -86,12 +89,19 @@ impl EdgeKind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EdgeKey {
     /// The place of the caller's name among the texts; `None` where it has no spans.
     pub client: Option<u32>,
     pub server: u32,
     pub kind: EdgeKind,
+}
+
+impl Hash for EdgeKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let client = self.client.map_or(0, |client| client + 1);
+        hash_numbers([self.server, client, self.kind as u32], state);
+    }
 }
 
 impl MeasureKey for EdgeKey {

@@ -23,7 +23,7 @@ use columns::{Interner, TextList};
 use model::{BytesHash, TimeRange, TimeUnit};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 /// The width of a slot.
@@ -127,9 +127,11 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Cells<K> {
     texts: Interner,
-    /// The amounts of a key in a slot stand together.
-    places: HashMap<(K, u64), usize, BytesHash>,
+    /// The amounts of a key in a slot stand together. Slots are `usize` because that is hashed quickest.
+    places: HashMap<(K, usize), usize, BytesHash>,
     amounts: Vec<u64>,
+    /// Where the amounts are that were asked for last, because they are asked for several times in a row.
+    last: Option<((K, u64), usize)>,
     /// For each bucket of a key in a slot the row of a span; `None` if nobody asks.
     examples: Option<HashMap<(K, u64, u8), usize, BytesHash>>,
 }
@@ -137,7 +139,7 @@ pub struct Cells<K> {
 impl<K> Default for Cells<K> {
     fn default() -> Self {
         let (texts, places, amounts) = Default::default();
-        Self { texts, places, amounts, examples: None }
+        Self { texts, places, amounts, last: None, examples: None }
     }
 }
 
@@ -148,12 +150,21 @@ impl<K: MeasureKey> Cells<K> {
 
     /// The amounts of a key in a slot, by their field.
     pub(crate) fn of(&mut self, key: K, slot: u64) -> &mut [u64] {
+        let place = match self.last {
+            Some((cell, place)) if cell == (key, slot) => place,
+            _ => self.place(key, slot),
+        };
+        &mut self.amounts[place..place + K::FIELDS]
+    }
+
+    fn place(&mut self, key: K, slot: u64) -> usize {
         let end = self.amounts.len();
-        let place = *self.places.entry((key, slot)).or_insert(end);
+        let place = *self.places.entry((key, slot as usize)).or_insert(end);
         if place == end {
             self.amounts.resize(end + K::FIELDS, 0);
         }
-        &mut self.amounts[place..place + K::FIELDS]
+        self.last = Some(((key, slot), place));
+        place
     }
 
     /// Counts the duration of a row in the buckets that begin with a field, and in their sum behind them.
@@ -192,7 +203,7 @@ impl<K: MeasureKey> Cells<K> {
         let used: Vec<(K, u64, usize)> = places
             .into_iter()
             .filter(|(_, place)| is_used(place))
-            .map(|((key, slot), place)| (key, slot, place))
+            .map(|((key, slot), place)| (key, slot as u64, place))
             .collect();
         let (texts, numbers) = sorted_texts(texts.texts(), used.iter().map(|(key, ..)| *key));
         let renumbered = |(key, slot, place): (K, u64, usize)| {
@@ -283,6 +294,12 @@ impl<K: MeasureKey> Examples<K> {
         let list = cells.examples.into_iter().flatten().map(example).collect();
         Ok(Self { texts: cells.texts.into_texts(), list })
     }
+}
+
+/// Hashes small numbers at once: keys are looked up for every span.
+fn hash_numbers(numbers: impl IntoIterator<Item = u32>, state: &mut impl Hasher) {
+    let mixed = |mixed: usize, number: u32| (mixed ^ number as usize).wrapping_mul(0x9E37_79B1);
+    state.write_usize(numbers.into_iter().fold(0, mixed));
 }
 
 /// The bucket of a duration among those that end at `first_ns` times the powers of two, ends included, of

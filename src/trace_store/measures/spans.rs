@@ -1,12 +1,15 @@
 //! Spans by service, name, kind and status.
 
-use super::{Buckets, Cells, Kept, MeasureKey, Measures, each_row, services, slot_of};
+use super::{
+    Buckets, Cells, Kept, MeasureKey, Measures, each_row, hash_numbers, services, slot_of,
+};
 use crate::error::StoreError;
 use crate::part::page;
 use crate::piece::Piece;
 use crate::{ABSENT, KIND_MAX, STATUS_MAX, Table};
 use codec::{ByteReader, ByteWriter, DecodeError};
 use model::TimeRange;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 /// The buckets of durations, of which the last has no end.
@@ -32,13 +35,21 @@ impl SpanField {
     pub const DURATION: u8 = LATENCY_BUCKETS as u8;
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpanKey {
     /// The place of the service's name among the texts; `None` where the resource has none.
     pub service: Option<u32>,
     pub name: u32,
     pub kind: u8,
     pub status: u8,
+}
+
+impl Hash for SpanKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let service = self.service.map_or(0, |service| service + 1);
+        let code = u32::from(self.kind) << 8 | u32::from(self.status);
+        hash_numbers([self.name, service, code], state);
+    }
 }
 
 impl MeasureKey for SpanKey {
