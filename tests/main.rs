@@ -24,6 +24,7 @@ mod kill_logs;
 mod kill_metrics;
 mod kill_traces;
 mod kills;
+mod lab;
 mod limits;
 mod log_clients;
 mod logs_in;

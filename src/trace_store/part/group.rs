@@ -90,9 +90,7 @@ impl GroupHead {
         for _ in 0..reader.length(reader.remaining())? {
             head.rollups.push((reader.varint()?, number(&mut reader)?));
         }
-        // Row groups of earlier programs end here.
-        let extras = if reader.is_empty() { 0 } else { reader.length(reader.remaining())? };
-        for _ in 0..extras {
+        for _ in 0..reader.length(reader.remaining())? {
             let kind = reader.length(u16::MAX as usize)? as u16;
             head.extras.push((kind, number(&mut reader)?));
         }
@@ -153,13 +151,8 @@ mod tests {
                 head.row_sets[table].push(ColumnPlace { page, offset, length, rows });
             }
             head.rollups.push((u64::from(rows), page));
-            let mut writer = ByteWriter::default();
-            head.encode(&mut writer);
-            let earlier = &writer.bytes[..writer.bytes.len() - 1];
-            let back = GroupHead::decode(earlier);
-            prop_assert_eq!(back.as_ref(), Ok(&head));
             head.extras.push((rows as u16, page));
-            writer.bytes.clear();
+            let mut writer = ByteWriter::default();
             head.encode(&mut writer);
             prop_assert_eq!(GroupHead::decode(&writer.bytes), Ok(head));
         }

@@ -85,7 +85,7 @@ impl Selection {
     }
 
     /// The places of the traces that are deleted, or in a piece of their own.
-    fn left_out(&self, source: &Source, ids: &[[u8; 16]]) -> Vec<u32> {
+    pub(super) fn left_out(&self, source: &Source, ids: &[[u8; 16]]) -> Vec<u32> {
         let is_left_out = |id: &[u8; 16]| source.deleted.has(id) || self.gathered.contains(id);
         (0..).zip(ids).filter(|(_, id)| is_left_out(id)).map(|(trace, _)| trace).collect()
     }

@@ -192,15 +192,14 @@ impl Selection {
             return Ok(None);
         };
         let source = &self.sources[*source as usize];
-        match &source.from {
-            Origin::Part(part) if source.deleted.is_empty() && self.gathered.is_empty() => {
-                match part.group(*group).and_then(|group| group.rollup(step_ns)) {
-                    Ok(rollup) => Ok(rollup),
-                    Err(error) => self.piece_failed(index, error).map(|()| None),
-                }
-            }
-            _ => Ok(None),
-        }
+        let Origin::Part(part) = &source.from else { return Ok(None) };
+        let read = || {
+            let group = part.group(*group)?;
+            let are_all_wanted = source.deleted.is_empty() && self.gathered.is_empty()
+                || self.left_out(source, &group.trace_list()?.ids).is_empty();
+            if are_all_wanted { group.rollup(step_ns) } else { Ok(None) }
+        };
+        read().or_else(|error| self.piece_failed(index, error).map(|()| None))
     }
 
     /// Quarantines the part of a piece that is damaged, so that the rest is answered; an error that is
