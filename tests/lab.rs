@@ -111,7 +111,8 @@ fn lines_of_log(server: &Server, lab: &mut Lab) {
     let mut lines: Vec<&str> =
         answer["line"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     lines.sort_unstable();
-    let expected = ["callee", "callee-with-db", "caller"].map(|name| format!("{name} was called for log"));
+    let expected =
+        ["callee", "callee-with-db", "caller"].map(|name| format!("{name} was called for log"));
     assert_eq!(lines, expected);
 }
 
@@ -129,7 +130,9 @@ fn slow_statement(server: &Server, lab: &mut Lab) {
     assert_eq!(active(server)["total"], 0);
     let path = format!(
         "/tempo/api/search?q={}&limit=5",
-        encoded(r#"{name="GET /slow"} >> {span.db.query.text="SELECT pg_sleep($)" && duration>=4s}"#)
+        encoded(
+            r#"{name="GET /slow"} >> {span.db.query.text="SELECT pg_sleep($)" && duration>=4s}"#
+        )
     );
     let found = ask(server.address, &path);
     assert_eq!(found["traces"].as_array().unwrap().len(), 1, "{found}");
@@ -140,13 +143,16 @@ fn slow_statement(server: &Server, lab: &mut Lab) {
 
 /// The calls between the services, as series.
 fn graph(server: &Server) {
-    for (client, called, calls) in
-        [("caller", "callee", 4.0), ("callee", "callee-with-db", 2.0), ("callee-with-db", "database", 2.0)]
-    {
+    for (client, called, calls) in [
+        ("caller", "callee", 4.0),
+        ("callee", "callee-with-db", 2.0),
+        ("callee-with-db", "database", 2.0),
+    ] {
         let query = format!(
             r#"sum(traces_service_graph_request_total{{client="{client}",server="{called}"}})"#
         );
-        let found = wait_for("the calls", || number(server, &query).filter(|found| *found == calls));
+        let found =
+            wait_for("the calls", || number(server, &query).filter(|found| *found == calls));
         assert_eq!(found, calls);
     }
 }

@@ -3,8 +3,9 @@
 //! What the blocks have in common, such as the tables of the entropy coder, is written once before them.
 
 use codec::{ByteReader, ByteWriter, DecodeError};
-use pco::wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor};
-use pco::{ChunkConfig, PagingSpec};
+use pco::metadata::DeltaEncoding;
+use pco::wrapped::{ChunkCompressor, ChunkDecompressor, FileCompressor, FileDecompressor};
+use pco::{ChunkConfig, DeltaSpec, PagingSpec};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -22,8 +23,7 @@ pub fn encode_numbers(numbers: &[u64], level: usize, writer: &mut ByteWriter) {
         .with_compression_level(level)
         .with_paging_spec(PagingSpec::Exact(blocks));
     let compressor = FileCompressor::default();
-    // It fails only for a configuration that is not allowed, and where writing fails.
-    let mut chunk = compressor.chunk_compressor(numbers, &config).expect("the level is allowed");
+    let mut chunk = compress(&compressor, numbers, config);
     let mut block = compressor.write_header(Vec::new()).expect("memory takes it");
     block = chunk.write_meta(block).expect("memory takes it");
     writer.prefixed(&block);
@@ -32,6 +32,25 @@ pub fn encode_numbers(numbers: &[u64], level: usize, writer: &mut ByteWriter) {
         block = chunk.write_page(index, block).expect("memory takes it");
         writer.prefixed(&block);
     }
+}
+
+/// Chooses how numbers are told by those before them. Looking back for equal ones is left out: whoever reads
+/// a block would need a window of half a megabyte, which takes longer to clear than the block to decode.
+fn compress(compressor: &FileCompressor, numbers: &[u64], config: ChunkConfig) -> ChunkCompressor {
+    let with = |spec| {
+        let config = config.clone().with_delta_spec(spec);
+        // It fails only for a configuration that is not allowed.
+        compressor.chunk_compressor(numbers, &config).expect("the level is allowed")
+    };
+    let best = with(DeltaSpec::Auto);
+    if !matches!(best.meta().delta_encoding, DeltaEncoding::Lookback { .. }) {
+        return best;
+    }
+    let (as_they_are, differences) = (with(DeltaSpec::NoOp), with(DeltaSpec::TryConsecutive(1)));
+    let size = |chunk: &ChunkCompressor| -> usize {
+        (0..chunk.n_per_page().len()).map(|page| chunk.page_size_hint(page)).sum()
+    };
+    if size(&differences) < size(&as_they_are) { differences } else { as_they_are }
 }
 
 /// Numbers whose blocks are read on demand.
