@@ -80,7 +80,8 @@ class Service:
     def handler(service):
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                parent = propagate.extract(dict(self.headers))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                parent = propagate.extract(headers)
                 action, _, rest = self.path.strip("/").partition("/")
                 trace_id = service.serve(action, rest, parent)
                 self.send_response(200)
