@@ -5,7 +5,7 @@
 
 use crate::client::Connection;
 use crate::kills;
-use crate::remote_write::field;
+use crate::remote_write::{field, fixed64};
 use crate::support::{Folder, Server, ask, encoded, say};
 use platform::SeededRandom;
 use platform::sim::test_seed;
@@ -35,10 +35,6 @@ struct Ledger {
     /// The request whose answer it missed.
     missed: Mutex<Option<u64>>,
     repeats: AtomicU64,
-}
-
-fn fixed64(number: u8, value: u64) -> Vec<u8> {
-    [vec![number << 3 | 1], value.to_le_bytes().to_vec()].concat()
 }
 
 fn span_id(request: u64, index: u64) -> u64 {

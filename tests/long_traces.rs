@@ -1,16 +1,12 @@
 //! Traces that are unusually large, or whose spans arrive over a long time: whole by id and in searches,
 //! with their root and their duration.
 
-use crate::remote_write::field;
+use crate::remote_write::{field, fixed64};
 use crate::support::{Folder, Server, ask, encoded};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECOND_NS: u64 = 1_000_000_000;
 const ROOT_ID: u64 = 1;
-
-fn fixed64(number: u8, value: u64) -> Vec<u8> {
-    [vec![number << 3 | 1], value.to_le_bytes().to_vec()].concat()
-}
 
 struct Span {
     id: u64,

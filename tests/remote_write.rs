@@ -27,6 +27,10 @@ pub(crate) fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
+pub(crate) fn fixed64(number: u8, value: u64) -> Vec<u8> {
+    [vec![number << 3 | 1], value.to_le_bytes().to_vec()].concat()
+}
+
 /// The value of a stale marker.
 pub(crate) fn stale() -> f64 {
     f64::from_bits(0x7FF0_0000_0000_0002)

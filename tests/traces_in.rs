@@ -4,7 +4,7 @@
 //! Not here: gRPC and datagrams (`trace_clients`, and the tests of `protocols`).
 
 use crate::logs_in::damaged;
-use crate::remote_write::field;
+use crate::remote_write::{field, fixed64};
 use crate::support::{Folder, Server, ask, command, say, wait_for};
 use platform::SeededRandom;
 use platform::sim::test_seed;
@@ -15,10 +15,6 @@ struct Request {
     path: &'static str,
     content_type: &'static str,
     body: Vec<u8>,
-}
-
-fn fixed64(number: u8, value: u64) -> Vec<u8> {
-    [vec![number << 3 | 1], value.to_le_bytes().to_vec()].concat()
 }
 
 /// A request of each protocol with one span, whose name is the protocol's, and whose trace id is its

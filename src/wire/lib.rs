@@ -29,6 +29,7 @@ mod span_parts;
 mod span_sink;
 mod syslog;
 mod thrift;
+mod thrift_fields;
 mod time_text;
 mod zipkin;
 

@@ -17,7 +17,8 @@ pub(crate) enum Style {
     Tempo,
 }
 
-const KINDS: [&str; 6] = [
+/// The names of kinds, as OTLP numbers them.
+pub(crate) const KINDS: [&str; 6] = [
     "SPAN_KIND_UNSPECIFIED",
     "SPAN_KIND_INTERNAL",
     "SPAN_KIND_SERVER",

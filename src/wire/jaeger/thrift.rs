@@ -5,6 +5,7 @@ use crate::decoding::{Decoding, Result};
 use crate::otlp::{AnyValue, Attribute};
 use crate::span_sink::{DecodedSpans, SpanSink};
 use crate::thrift::{ThriftError, ThriftField, ThriftProtocol, ThriftReader, ThriftType};
+use crate::thrift_fields::{integer, span_id, text};
 use model::Room;
 use std::borrow::Cow;
 
@@ -220,30 +221,6 @@ struct Values<'a> {
 
 fn skip(reader: &mut ThriftReader<'_>, field: ThriftField) -> Result<()> {
     Ok(reader.skip(field.kind)?)
-}
-
-fn integer(reader: &mut ThriftReader<'_>, field: ThriftField, place: &mut i64) -> Result<()> {
-    *place = reader.integer(field)?;
-    Ok(())
-}
-
-fn span_id(
-    reader: &mut ThriftReader<'_>,
-    field: ThriftField,
-    place: &mut Option<[u8; 8]>,
-) -> Result<()> {
-    *place = Some(reader.integer(field)?.to_be_bytes());
-    Ok(())
-}
-
-fn text<'a>(
-    reader: &mut ThriftReader<'a>,
-    field: ThriftField,
-    place: &mut Cow<'a, str>,
-    decoding: &mut Decoding<'_>,
-) -> Result<()> {
-    *place = decoding.lossy_text(reader.string(field)?)?;
-    Ok(())
 }
 
 fn trace([high, low]: [i64; 2]) -> [u8; 16] {

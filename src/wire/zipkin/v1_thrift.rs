@@ -6,6 +6,7 @@ use crate::decoding::{Decoding, Result};
 use crate::otlp::AnyValue;
 use crate::span_sink::{DecodedSpans, SpanSink};
 use crate::thrift::{ThriftField, ThriftProtocol, ThriftReader, ThriftType};
+use crate::thrift_fields::{integer, span_id, text};
 use model::Room;
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -135,32 +136,8 @@ fn endpoint<'a>(
     })
 }
 
-fn integer(reader: &mut ThriftReader<'_>, field: ThriftField, place: &mut i64) -> Result<()> {
-    *place = reader.integer(field)?;
-    Ok(())
-}
-
 /// Times before 1970 are 0.
 fn micros(reader: &mut ThriftReader<'_>, field: ThriftField, place: &mut u64) -> Result<()> {
     *place = u64::try_from(reader.integer(field)?).unwrap_or(0);
-    Ok(())
-}
-
-fn span_id(
-    reader: &mut ThriftReader<'_>,
-    field: ThriftField,
-    place: &mut Option<[u8; 8]>,
-) -> Result<()> {
-    *place = Some(reader.integer(field)?.to_be_bytes());
-    Ok(())
-}
-
-fn text<'a>(
-    reader: &mut ThriftReader<'a>,
-    field: ThriftField,
-    place: &mut Cow<'a, str>,
-    decoding: &mut Decoding<'_>,
-) -> Result<()> {
-    *place = decoding.lossy_text(reader.string(field)?)?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 use super::marks::parent_id;
 use super::{ActiveSpan, Changes, ToldBy, kept};
+use crate::traces::json::KINDS;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -147,16 +148,6 @@ fn text(attributes: &[ToldAttribute], name: &str) -> String {
     let text = found.and_then(|attribute| attribute.value.get("stringValue")?.as_str());
     text.unwrap_or_default().to_owned()
 }
-
-/// The names of kinds, as OTLP numbers them.
-const KINDS: [&str; 6] = [
-    "SPAN_KIND_UNSPECIFIED",
-    "SPAN_KIND_INTERNAL",
-    "SPAN_KIND_SERVER",
-    "SPAN_KIND_CLIENT",
-    "SPAN_KIND_PRODUCER",
-    "SPAN_KIND_CONSUMER",
-];
 
 impl ToldSpan {
     fn active(&self, service: &Arc<str>, heartbeat: Option<Duration>) -> Option<ActiveSpan> {
