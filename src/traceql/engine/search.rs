@@ -199,8 +199,9 @@ impl Search<'_> {
         if chosen.len() * Self::FEW <= view.trace_ends.len()
             && let Some(some) = piece.some(&chosen)?
         {
-            let list = moved(list, &view, &chosen, &View::new(&some)?);
-            return self.shown(&View::new(&some)?, &list);
+            let of_chosen = View::new(&some)?;
+            let list = moved(list, &view, &chosen, &of_chosen);
+            return self.shown(&of_chosen, &list);
         }
         let mut list = list;
         list.retain(|set| chosen.binary_search(&set.trace).is_ok());

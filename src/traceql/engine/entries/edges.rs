@@ -3,12 +3,11 @@
 //! The caller of an entry is the entry nearest above it in the tree; an entry without one came from
 //! outside. Calls count where the called entry ended in the time of the request.
 
-use super::super::view::{SERVICE_NAME, View};
 use super::super::{Context, Request, Result, reading};
-use super::Chosen;
+use super::{Chosen, Services};
 use query::Weight;
 use std::collections::HashMap;
-use trace_store::{ABSENT, Column, Piece, RowSet, Table, TraceStore};
+use trace_store::{ABSENT, Piece, RowSet, Table, TextColumn, TraceStore};
 
 /// A service's name, which a resource may lack, and the name of its spans.
 pub type Operation = (Option<String>, String);
@@ -175,26 +174,20 @@ fn count(
 
 /// Texts of a piece's services and names.
 struct Naming<'p> {
-    view: View<'p>,
-    services: std::sync::Arc<[Column]>,
+    names: &'p TextColumn,
+    services: Services,
 }
 
 impl<'p> Naming<'p> {
     fn new(piece: &'p Piece) -> Result<Self> {
-        let services = piece.columns(Table::Resource, false, SERVICE_NAME)?;
-        Ok(Self { view: View::new(piece)?, services })
+        Ok(Self { names: piece.names()?, services: Services::new(piece)? })
     }
 
     fn operation(&self, (resource, name): Coded) -> Operation {
-        let text = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        let service = self.services.iter().find_map(|column| match column {
-            Column::Text(names) => names.get(resource as usize).map(text),
-            _ => None,
-        });
-        let name = match self.view.piece.names() {
-            Ok(names) if name != ABSENT => text(names.values.get(name as usize)),
-            _ => String::new(),
+        let name = match name {
+            ABSENT => String::new(),
+            name => String::from_utf8_lossy(self.names.values.get(name as usize)).into_owned(),
         };
-        (service, name)
+        (self.services.name(resource as usize), name)
     }
 }

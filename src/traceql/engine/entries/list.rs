@@ -3,9 +3,9 @@
 //! Pieces are read from the newest on; what the entries of a piece record in whole seconds and eighths says
 //! whether its columns need be read.
 
-use super::super::view::{SERVICE_NAME, View};
+use super::super::view::View;
 use super::super::{Context, Request, Result, reading};
-use super::Chosen;
+use super::{Chosen, Services};
 use crate::error::QueryError;
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -209,7 +209,7 @@ const HTTP_STATUS: [&str; 2] = ["http.response.status_code", "http.status_code"]
 /// Puts together what is shown of an entry.
 struct Showing<'v, 'p> {
     view: &'v View<'p>,
-    services: Arc<[Column]>,
+    services: Services,
     http_statuses: [Arc<[Column]>; 2],
 }
 
@@ -217,7 +217,7 @@ impl<'v, 'p> Showing<'v, 'p> {
     fn new(view: &'v View<'p>) -> Result<Self> {
         let piece = view.piece;
         let [newer, older] = HTTP_STATUS.map(|name| piece.columns(Table::Span, false, name));
-        let services = piece.columns(Table::Resource, false, SERVICE_NAME)?;
+        let services = Services::new(piece)?;
         Ok(Self { view, services, http_statuses: [newer?, older?] })
     }
 
@@ -229,20 +229,11 @@ impl<'v, 'p> Showing<'v, 'p> {
             span_id: piece.span_ids()?[row],
             end_ns: piece.starts()?[row].saturating_add(duration_ns),
             duration_ns,
-            service: self.service(piece.entities(Table::Resource)?[row] as usize),
+            service: self.services.name(piece.entities(Table::Resource)?[row] as usize),
             name: self.view.name(row)?,
             kind: piece.kinds()?[row],
             status: piece.statuses()?[row],
             http_status: self.http_status(row),
-        })
-    }
-
-    fn service(&self, resource: usize) -> Option<String> {
-        self.services.iter().find_map(|column| match column {
-            Column::Text(names) => {
-                names.get(resource).map(|name| String::from_utf8_lossy(name).into_owned())
-            }
-            _ => None,
         })
     }
 

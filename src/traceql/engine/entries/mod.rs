@@ -18,7 +18,8 @@ use crate::error::QueryError;
 use crate::literal::Literal;
 use model::TimeUnit;
 use query::RegexBudget;
-use trace_store::{Piece, RowSet, Select};
+use std::sync::Arc;
+use trace_store::{Column, Piece, RowSet, Select, Table};
 
 pub(super) use edges::run as run_edges;
 pub use edges::{CallFilter, Calls, CallsFound, Operation};
@@ -85,6 +86,25 @@ impl Chosen {
             rows = rows.and(&found);
         }
         Ok(Some(rows))
+    }
+}
+
+/// The names of the services that a piece's resources are.
+struct Services(Arc<[Column]>);
+
+impl Services {
+    fn new(piece: &Piece) -> Result<Self> {
+        Ok(Self(piece.columns(Table::Resource, false, SERVICE_NAME)?))
+    }
+
+    /// `None` where the resource names none.
+    fn name(&self, resource: usize) -> Option<String> {
+        self.0.iter().find_map(|column| match column {
+            Column::Text(names) => {
+                names.get(resource).map(|name| String::from_utf8_lossy(name).into_owned())
+            }
+            _ => None,
+        })
     }
 }
 
