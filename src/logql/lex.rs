@@ -3,8 +3,8 @@
 //! Words are keywords only where the parser expects one, so that a label may be called `rate`.
 
 use crate::error::ParseError;
+pub(crate) use model::parse_duration_ns as parse_duration;
 use query::Position;
-pub(crate) use query::parse_duration_ns as parse_duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {

@@ -5,8 +5,8 @@ use crate::ast::{
     LineFilter, LineOperand, LogExpr, LogRange, MetricExpr, RangeAggregation, StageKind, Unwrap,
     VectorAggregation,
 };
+pub(crate) use model::format_duration_ns as duration;
 use model::{Matcher, quote_go};
-pub(crate) use query::format_duration_ns as duration;
 use query::{BinaryOp, Cardinality, Grouping, VectorMatching, format_number};
 use std::fmt;
 

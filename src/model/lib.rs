@@ -2,11 +2,13 @@
 //!
 //! Lives here: tenants, signals, time ranges and days, part ids, positions in the write-ahead log,
 //! error kinds; labels, samples and native histograms with their arithmetic; label matchers,
-//! regular expressions and quoted strings as Go reads them; how work asks for memory.
+//! regular expressions and quoted strings as Go reads them, durations as text; alerts; how work asks for memory.
 //! Not here: input and output of any kind, wire formats, how anything is stored.
 //! Invariants: a `TenantId` is always valid and safe as one path component; a `TimeRange` knows its
 //! unit and is never empty; ids that one machine made sort in the order in which it made them.
 
+mod alert;
+mod duration;
 mod error;
 mod histogram;
 mod kahan;
@@ -22,6 +24,8 @@ mod time;
 mod ulid;
 mod wal_position;
 
+pub use alert::Alert;
+pub use duration::{format_duration, format_duration_ns, parse_duration, parse_duration_ns};
 pub use error::ErrorKind;
 pub use histogram::{
     Bucket, BucketSpan, Buckets, CUSTOM_BUCKETS_SCHEMA, CombineNotes, FloatHistogram,

@@ -6,8 +6,8 @@ use crate::ast::{
     NumberLiteral, SubqueryExpr, TimeShift, VectorSelector,
 };
 use crate::types::Edges;
-use model::{MatchOp, Matcher, format_float_go, is_plain_name, quote_go};
-use query::{Cardinality, VectorMatching, format_duration, format_number};
+use model::{MatchOp, Matcher, format_duration, format_float_go, is_plain_name, quote_go};
+use query::{Cardinality, VectorMatching, format_number};
 use std::fmt;
 
 impl fmt::Display for Expr {

@@ -3,7 +3,7 @@
 //! Lives here, around an evaluation: the pool of threads that queries run on, deadlines and
 //! cancelling, the memory that a query may take, notes for its author, what it counts about itself,
 //! and the tree that explains where its time went.
-//! Lives here, of the evaluation: durations and numbers as text, positions in a query, the grid of
+//! Lives here, of the evaluation: numbers as text, positions in a query, the grid of
 //! steps, columns with a slot per step, aggregations, binary operators with vector matching; what running
 //! a script of test cases finds.
 //! Not here: any language's syntax or functions, any storage, what a client is told (protocols).
@@ -18,7 +18,6 @@ mod bitmap;
 mod budget;
 mod column;
 mod control;
-mod duration;
 mod error;
 mod grid;
 mod groups;
@@ -42,7 +41,6 @@ pub use bitmap::Bitmap;
 pub use budget::{Budget, OverBudget, Reservation};
 pub use column::{Slot, StepColumn};
 pub use control::{CancelFlag, Control, Stop};
-pub use duration::{format_duration, format_duration_ns, parse_duration, parse_duration_ns};
 pub use error::QueryError;
 pub use grid::{Grid, STEPS_MAX};
 pub use groups::LabelGroups;

@@ -4,7 +4,8 @@
 
 use crate::attribute::{Attribute, Scope, is_name_part};
 use crate::error::ParseError;
-use query::{Position, parse_duration_ns};
+use model::parse_duration_ns;
+use query::Position;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum TokenKind<'a> {

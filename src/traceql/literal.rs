@@ -1,7 +1,6 @@
 //! Values as a query writes them, and the types that expressions have.
 
-use model::quote_go;
-use query::format_duration_ns;
+use model::{format_duration_ns, quote_go};
 use std::fmt;
 
 /// The type of an expression, as far as it is known before spans are looked at.

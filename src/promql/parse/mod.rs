@@ -16,10 +16,9 @@ use crate::functions;
 use crate::lex::{Keyword, Lexer, Token, TokenKind};
 use crate::options::ParseOptions;
 use crate::types::StringLiteral;
-use model::{Labels, Matcher, quote_go, unquote_go};
+use model::{Labels, Matcher, parse_duration, quote_go, unquote_go};
 use query::{
-    AggregateOp, BinaryOp, Cardinality, Position, RegexBudget, VectorMatching, parse_duration,
-    parse_number,
+    AggregateOp, BinaryOp, Cardinality, Position, RegexBudget, VectorMatching, parse_number,
 };
 
 /// How deep expressions may nest.

@@ -3,8 +3,8 @@
 use super::nhcb;
 use super::series::{LoadedSample, LoadedSeries, SequenceValue, parse_series, parse_starts};
 use crate::engine::QueryTimes;
-use model::Labels;
-use query::{parse_duration, parse_number};
+use model::{Labels, parse_duration};
+use query::parse_number;
 use regex::Regex;
 
 #[derive(Clone, Debug)]

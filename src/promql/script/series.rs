@@ -1,8 +1,10 @@
 //! The notation for series: `name{labels} 1 2+1x3 _ stale {{count:2 sum:3}}`.
 
 use crate::parse::parse_metric;
-use model::{Buckets, FloatHistogram, Labels, ResetHint, SampleValue, stale_marker};
-use query::{parse_duration, parse_number};
+use model::{
+    Buckets, FloatHistogram, Labels, ResetHint, SampleValue, parse_duration, stale_marker,
+};
+use query::parse_number;
 use std::sync::Arc;
 
 /// The most values that one line may make.

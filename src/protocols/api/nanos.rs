@@ -1,7 +1,7 @@
 //! Times and durations in parameters of APIs that count nanoseconds: Loki's and Tempo's.
 
 use chrono::DateTime;
-use query::parse_duration as parse_duration_ms;
+use model::parse_duration as parse_duration_ms;
 
 const SECOND_NS: i64 = 1_000_000_000;
 

@@ -7,8 +7,7 @@ use super::multipart;
 use crate::guard::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::services::ServiceError;
 use crate::{Call, percent_decode};
-use model::ErrorKind;
-use query::parse_duration;
+use model::{ErrorKind, parse_duration};
 
 /// A parameter that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ fn limits(context: &Context) -> Map<String, Value> {
     };
     let mut limits: Map<String, Value> = services.settings.iter().filter_map(of_logs).collect();
     let age_ms = services.log_retention.of(&context.call.tenant).age_ms.unwrap_or(0);
-    limits.insert("retention_period".to_owned(), query::format_duration(age_ms).into());
+    limits.insert("retention_period".to_owned(), model::format_duration(age_ms).into());
     limits.insert("volume_enabled".to_owned(), true.into());
     limits
 }

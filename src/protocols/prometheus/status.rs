@@ -4,8 +4,7 @@ use super::envelope::{ApiError, Context, Data};
 use super::selectors::selectors;
 use crate::api::json;
 use metric_store::{Cardinality, NameCount, Select};
-use model::{Matcher, TimeUnit};
-use query::format_duration;
+use model::{Matcher, TimeUnit, format_duration};
 use serde_json::json as value;
 use std::collections::BTreeMap;
 

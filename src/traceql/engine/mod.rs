@@ -285,7 +285,7 @@ fn check_length(request: &Request<'_>, most: i64) -> Result<()> {
         return Err(QueryError::Invalid(message.to_owned()));
     }
     if most > 0 && length > most {
-        let shown = query::format_duration_ns;
+        let shown = model::format_duration_ns;
         let (length, most) = (shown(length), shown(most));
         let message = format!("the time asked for is {length}, the most is {most}: ask in parts");
         return Err(QueryError::Invalid(message));

@@ -4,8 +4,8 @@ use super::spans::BASE_NS;
 use super::store::name_of;
 use crate::engine::{Series, SetFound, TagNames, TagValues, TraceFound};
 use crate::value::FieldValue;
-use model::quote_go;
-use query::{format_duration_ns, format_number};
+use model::{format_duration_ns, quote_go};
+use query::format_number;
 
 /// Texts in quotes, everything else as it is.
 fn value(value: &FieldValue) -> String {

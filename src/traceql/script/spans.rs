@@ -3,7 +3,7 @@
 use crate::attribute::{Attribute, Scope};
 use crate::lex::{Token, TokenKind, tokens};
 use crate::literal::{Kind, Literal, Status};
-use query::parse_duration_ns;
+use model::parse_duration_ns;
 use wire::otlp::{AnyValue, Attribute as Sent};
 
 pub(crate) type Read<T> = Result<T, String>;

@@ -6,8 +6,7 @@ use crate::reply;
 use crate::services::ServiceError;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use model::ErrorKind;
-use query::parse_duration_ns;
+use model::{ErrorKind, parse_duration_ns};
 use serde_json::json;
 
 pub(super) type Context = api::Context<JaegerQuery>;

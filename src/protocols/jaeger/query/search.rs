@@ -7,8 +7,7 @@ use crate::percent_decode_segment;
 use crate::services::ServiceError;
 use crate::traces::{SpanFilter, trace_id};
 use axum::response::Response;
-use model::ErrorKind;
-use query::parse_duration_ns;
+use model::{ErrorKind, parse_duration_ns};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

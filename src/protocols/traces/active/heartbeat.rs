@@ -60,7 +60,7 @@ impl<S: LogSink + ?Sized> LogSink for Heartbeats<'_, S> {
 }
 
 fn heartbeat(text: &str) -> Option<Duration> {
-    let millis = query::parse_duration(text).ok()?;
+    let millis = model::parse_duration(text).ok()?;
     let duration = Duration::from_millis(u64::try_from(millis).ok()?);
     Some(duration.clamp(*HEARTBEAT.start(), *HEARTBEAT.end()))
 }

@@ -1,6 +1,6 @@
 //! Durations as the languages write and read them: `1h30m`.
 
-use model::quote_go;
+use crate::quote_go;
 
 const UNITS_MS: [(&str, i64); 7] = [
     ("y", 365 * 86_400_000),

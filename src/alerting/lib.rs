@@ -1,0 +1,1 @@
+//! An Alertmanager: routes, grouping, silences, inhibition, notifications. Step 8.
