@@ -14,6 +14,7 @@ mod histogram;
 mod kahan;
 mod labels;
 mod matcher;
+mod nearest;
 mod quote;
 mod regex;
 mod room;
@@ -37,6 +38,7 @@ pub use labels::{
     METADATA_LABELS, METRIC_NAME, compare_canonical, is_plain_name, write_label,
 };
 pub use matcher::{MatchOp, Matcher, matches_all};
+pub use nearest::nearest;
 pub use quote::{quote_go, quote_rune_go, unquote_go};
 pub use regex::{AnchoredRegex, ReplacePattern, SearchRegex, TooLong, escape_regex};
 pub use room::{NoRoom, Room, Unbounded};
