@@ -33,6 +33,17 @@ pub struct TooLong;
 
 fn expand(template: &str, captures: &Captures<'_>, length_max: usize) -> Result<String, TooLong> {
     let mut out = String::new();
+    expand_into(&mut out, template, captures, length_max)?;
+    Ok(out)
+}
+
+/// Appends the template with its groups. An error as soon as `out` is longer than `length_max`.
+pub(super) fn expand_into(
+    out: &mut String,
+    template: &str,
+    captures: &Captures<'_>,
+    length_max: usize,
+) -> Result<(), TooLong> {
     let mut rest = template;
     while let Some(at) = rest.find('$') {
         if out.len() > length_max {
@@ -54,7 +65,7 @@ fn expand(template: &str, captures: &Captures<'_>, length_max: usize) -> Result<
         }
     }
     out.push_str(rest);
-    if out.len() > length_max { Err(TooLong) } else { Ok(out) }
+    if out.len() > length_max { Err(TooLong) } else { Ok(()) }
 }
 
 /// `name` or `{name}` at the start: the name and what follows.
