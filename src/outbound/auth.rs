@@ -21,9 +21,10 @@ pub(crate) async fn read_source(source: &SecretSource) -> Result<Secret, Error> 
     let read = tokio::task::spawn_blocking(reading).await.map_err(std::io::Error::other);
     match read.and_then(|read| read) {
         Ok(text) => Ok(text.trim().to_owned().into()),
-        Err(error) => {
-            Err(Error::new(Reason::Authorization, format!("can't read the secret in {shown}: {error}")))
-        }
+        Err(error) => Err(Error::new(
+            Reason::Authorization,
+            format!("can't read the secret in {shown}: {error}"),
+        )),
     }
 }
 

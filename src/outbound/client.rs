@@ -4,7 +4,9 @@ use crate::auth::{authorization, basic_header, read_source};
 use crate::connect::{Connecting, Connector, UNIX_SCHEME, hex};
 use crate::oauth2::Tokens;
 use crate::resolve::Resolve;
-use crate::{Credentials, Error, HttpConfig, Method, Reach, Reason, Request, Response, SystemResolver};
+use crate::{
+    Credentials, Error, HttpConfig, Method, Reach, Reason, Request, Response, SystemResolver,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -57,7 +59,8 @@ impl Client {
     ) -> Result<Self, Error> {
         let uses_proxy = config.proxy.url.is_some() || config.proxy.from_environment;
         if !reach.is_anywhere() && (uses_proxy || config.reads_files()) {
-            let message = "a proxy and files of the server can only be named in the operator's files";
+            let message =
+                "a proxy and files of the server can only be named in the operator's files";
             return Err(Error::new(Reason::Forbidden, message));
         }
         let tokens = match &config.credentials {
@@ -227,12 +230,17 @@ async fn decompressed(response: Response, request: &Request) -> Result<Response,
 }
 
 fn too_large(request: &Request) -> Error {
-    let message = format!("the answer of {} is larger than {} bytes", request.url, request.answer_max);
+    let message =
+        format!("the answer of {} is larger than {} bytes", request.url, request.answer_max);
     Error::new(Reason::TooLarge, message)
 }
 
 /// The whole body, as long as it is not too large.
-async fn collect(mut body: Incoming, request: &Request, encoding: Encoding) -> Result<Bytes, Error> {
+async fn collect(
+    mut body: Incoming,
+    request: &Request,
+    encoding: Encoding,
+) -> Result<Bytes, Error> {
     let slack = if encoding == Encoding::Identity { 0 } else { COMPRESSED_SLACK };
     let limit = request.answer_max.saturating_add(slack);
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -254,7 +262,9 @@ async fn collect(mut body: Incoming, request: &Request, encoding: Encoding) -> R
 fn uri(request: &Request) -> Result<Uri, Error> {
     let path = request.url.path_and_query();
     let text = match &request.unix_socket {
-        Some(socket) => format!("{UNIX_SCHEME}://{}{path}", hex(socket.as_os_str().as_encoded_bytes())),
+        Some(socket) => {
+            format!("{UNIX_SCHEME}://{}{path}", hex(socket.as_os_str().as_encoded_bytes()))
+        }
         None => format!("{}://{}{path}", request.url.scheme(), request.url.authority()),
     };
     text.parse().map_err(|error| {

@@ -159,7 +159,8 @@ impl SecretSource {
         let path: Option<String> = fields.optional(file)?;
         match (here.filter(|secret| !secret.is_empty()), path.filter(|path| !path.is_empty())) {
             (Some(_), Some(_)) => {
-                Err(fields.error(format!("at most one of {what}{name} & {file} must be configured")))
+                Err(fields
+                    .error(format!("at most one of {what}{name} & {file} must be configured")))
             }
             (Some(here), None) => Ok(Some(Self::Here(here))),
             (None, Some(path)) => Ok(Some(Self::File(path.into()))),
@@ -210,8 +211,7 @@ impl FromNode for BasicAuth {
             (_, Some(file)) => SecretSource::File(file.into()),
             (name, None) => SecretSource::Here(name.unwrap_or_default().into()),
         };
-        let password =
-            SecretSource::read(&mut fields, "password", "password_file", "basic_auth ")?;
+        let password = SecretSource::read(&mut fields, "password", "password_file", "basic_auth ")?;
         fields.end()?;
         Ok(Self { user, password: password.unwrap_or_default() })
     }
@@ -226,7 +226,8 @@ impl FromNode for Authorization {
         let kind = match kind.trim() {
             "" => "Bearer",
             kind if kind.eq_ignore_ascii_case("basic") => {
-                let message = "authorization type cannot be set to \"basic\", use \"basic_auth\" instead";
+                let message =
+                    "authorization type cannot be set to \"basic\", use \"basic_auth\" instead";
                 return Err(fields.error(message));
             }
             kind => kind,
@@ -242,7 +243,9 @@ impl FromNode for OAuth2 {
         let grant: String = fields.or_default("grant_type")?;
         if !matches!(grant.as_str(), "" | "client_credentials") {
             let known = "client_credentials is; a password goes into endpoint_params";
-            return Err(fields.error(format!("oauth2 grant_type `{grant}` is not supported yet: {known}")));
+            return Err(
+                fields.error(format!("oauth2 grant_type `{grant}` is not supported yet: {known}"))
+            );
         }
         let client_id: String = fields.or_default("client_id")?;
         let secret =
@@ -316,10 +319,13 @@ impl FromNode for TlsConfig {
         let both = "must be configured when a client";
         match (&config.cert, &config.key) {
             (Some(_), None) => {
-                return Err(fields.error(format!("exactly one of key or key_file {both} certificate is configured")));
+                return Err(fields.error(format!(
+                    "exactly one of key or key_file {both} certificate is configured"
+                )));
             }
             (None, Some(_)) => {
-                return Err(fields.error(format!("exactly one of cert or cert_file {both} key is configured")));
+                return Err(fields
+                    .error(format!("exactly one of cert or cert_file {both} key is configured")));
             }
             _ => {}
         }
@@ -327,7 +333,9 @@ impl FromNode for TlsConfig {
             return Err(fields.error("max_version: TLS below 1.2 is not spoken here"));
         }
         if config.max_version != 0 && config.max_version < config.min_version {
-            return Err(fields.error("tls_config max_version must be greater than or equal to min_version"));
+            return Err(
+                fields.error("tls_config max_version must be greater than or equal to min_version")
+            );
         }
         fields.end()?;
         Ok(config)
@@ -351,40 +359,63 @@ impl FromNode for TlsVersion {
 
 impl ProxyConfig {
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, Error> {
-        let url: Option<String> = fields.optional("proxy_url")?;
-        let url = url.filter(|url| !url.is_empty()).map(|text| Url::parse(&text)).transpose();
-        let url = url.map_err(|error| fields.error(format!("proxy_url: {}", error.message)))?;
+        let url = match fields.take("proxy_url").filter(|node| node.text() != Some("")) {
+            Some(node) => node.read::<Option<Url>>()?,
+            None => None,
+        };
         let from_environment = fields.or("proxy_from_environment", false)?;
         let no_proxy: String = fields.or_default("no_proxy")?;
         let headers: BTreeMap<String, Vec<Secret>> = fields.or_default("proxy_connect_header")?;
         if from_environment && url.is_some() {
-            let message = "if proxy_from_environment is configured, proxy_url must not be configured";
+            let message =
+                "if proxy_from_environment is configured, proxy_url must not be configured";
             return Err(fields.error(message));
         }
         if from_environment && !no_proxy.is_empty() {
-            let message = "if proxy_from_environment is configured, no_proxy must not be configured";
+            let message =
+                "if proxy_from_environment is configured, no_proxy must not be configured";
             return Err(fields.error(message));
         }
         if url.is_none() && !no_proxy.is_empty() {
-            return Err(fields.error("if no_proxy is configured, proxy_url must also be configured"));
+            return Err(
+                fields.error("if no_proxy is configured, proxy_url must also be configured")
+            );
         }
         if url.is_none() && !from_environment && !headers.is_empty() {
             let message = "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured";
             return Err(fields.error(message));
         }
-        let pairs = headers.into_iter().flat_map(|(name, values)| {
-            values.into_iter().map(move |value| (name.clone(), value))
-        });
-        Ok(Self { url, from_environment, no_proxy: NoProxy::parse(&no_proxy), connect_headers: pairs.collect() })
+        let pairs = headers
+            .into_iter()
+            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
+        Ok(Self {
+            url,
+            from_environment,
+            no_proxy: NoProxy::parse(&no_proxy),
+            connect_headers: pairs.collect(),
+        })
     }
 }
 
 /// What the client writes itself.
 const RESERVED: [&str; 17] = [
-    "accept-encoding", "authorization", "connection", "content-encoding", "content-length",
-    "content-type", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "te",
-    "trailer", "transfer-encoding", "upgrade", "user-agent",
-    "x-prometheus-remote-write-version", "x-prometheus-scrape-timeout-seconds",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-scrape-timeout-seconds",
 ];
 
 fn headers(fields: &mut Fields<'_>) -> Result<Vec<(String, SecretSource)>, Error> {

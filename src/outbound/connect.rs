@@ -60,11 +60,16 @@ impl Connecting {
                 false => Ok(Stream::new(Box::new(socket))),
             };
         };
-        let socket = self.socket(proxy.host(), proxy.port()).await.map_err(|error| {
-            Error { message: format!("the proxy {proxy}: {}", error.message), ..error }
+        let socket = self.socket(proxy.host(), proxy.port()).await.map_err(|error| Error {
+            message: format!("the proxy {proxy}: {}", error.message),
+            ..error
         })?;
         let mut socket: Box<dyn Socket> = match proxy.is_https() {
-            true => encrypt(Box::new(socket), &Tls::new(&TlsConfig::default(), false), proxy.host()).await?.0,
+            true => {
+                encrypt(Box::new(socket), &Tls::new(&TlsConfig::default(), false), proxy.host())
+                    .await?
+                    .0
+            }
             false => Box::new(socket),
         };
         if !url.is_https() {
@@ -114,7 +119,8 @@ async fn connect(
             Err(error) => failure = Some((*address, error)),
         }
     }
-    let (address, error) = failure.unwrap_or_else(|| (IpAddr::from([0, 0, 0, 0]), io::ErrorKind::NotFound.into()));
+    let (address, error) =
+        failure.unwrap_or_else(|| (IpAddr::from([0, 0, 0, 0]), io::ErrorKind::NotFound.into()));
     let place = match literal_address(host) {
         Some(_) => format!("{}:{port}", host_in_authority(host)),
         None => format!("{host}:{port} ({address})"),
@@ -126,9 +132,8 @@ async fn addresses(host: &str, resolver: &dyn Resolve) -> Result<Vec<IpAddr>, Er
     if let Some(address) = literal_address(host) {
         return Ok(vec![address]);
     }
-    let unknown = |why: String| {
-        Error::new(Reason::Resolve, format!("the name {host} has no address: {why}"))
-    };
+    let unknown =
+        |why: String| Error::new(Reason::Resolve, format!("the name {host} has no address: {why}"));
     let found = resolver.resolve(host).await.map_err(|error| unknown(error.to_string()))?;
     if found.is_empty() { Err(unknown("the answer is empty".to_owned())) } else { Ok(found) }
 }
@@ -232,7 +237,8 @@ async fn open_unix(hex: &str) -> Result<Stream, Error> {
     let path = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(PathBuf::from);
     let path = path.unwrap_or_default();
     let socket = UnixStream::connect(&path).await.map_err(|error| {
-        let message = format!("can't connect to the socket {}: {}", path.display(), in_words(&error));
+        let message =
+            format!("can't connect to the socket {}: {}", path.display(), in_words(&error));
         Error::new(Reason::Connect, message)
     })?;
     Ok(Stream::new(Box::new(socket)))

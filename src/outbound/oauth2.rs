@@ -79,12 +79,15 @@ impl Tokens {
             form.insert("client_id", &config.client_id);
             form.insert("client_secret", secret);
         }
-        form.extend(config.endpoint_params.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        let pairs: Vec<_> =
-            form.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
+        form.extend(
+            config.endpoint_params.iter().map(|(key, value)| (key.as_str(), value.as_str())),
+        );
+        let pairs: Vec<_> = form
+            .iter()
+            .map(|(key, value)| format!("{}={}", escaped(key), escaped(value)))
+            .collect();
         let content_type = "application/x-www-form-urlencoded";
-        let mut request =
-            Request::post(config.token_url.clone(), content_type, pairs.join("&"));
+        let mut request = Request::post(config.token_url.clone(), content_type, pairs.join("&"));
         if in_header {
             let header = basic_header(&escaped(&config.client_id), &escaped(secret));
             request = request.header("Authorization", &header);
@@ -103,9 +106,9 @@ fn token_of(body: &[u8]) -> Option<Token> {
         "" | "bearer" => "Bearer",
         _ => kind,
     };
-    let seconds = answer.get("expires_in").and_then(|value| {
-        value.as_f64().or_else(|| value.as_str()?.parse().ok())
-    });
+    let seconds = answer
+        .get("expires_in")
+        .and_then(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok()));
     let lifetime = seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .unwrap_or(LIFETIME)

@@ -32,7 +32,9 @@ fn entry_names(entry: &str, host: &str, port: u16) -> bool {
         return network.contains(address);
     }
     let (name, has_port) = match entry.rsplit_once(':') {
-        Some((name, digits)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+        Some((name, digits))
+            if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) =>
+        {
             (name, digits.parse() == Ok(port))
         }
         _ => (entry, true),

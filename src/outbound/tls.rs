@@ -42,7 +42,10 @@ impl Tls {
     pub(crate) fn server_name(&self, host: &str) -> Result<ServerName<'static>, Error> {
         let name = if self.config.server_name.is_empty() { host } else { &self.config.server_name };
         ServerName::try_from(name.to_owned()).map_err(|_| {
-            Error::new(Reason::Configuration, format!("`{name}` can't be the name in a certificate"))
+            Error::new(
+                Reason::Configuration,
+                format!("`{name}` can't be the name in a certificate"),
+            )
         })
     }
 
@@ -79,7 +82,11 @@ fn wrong(what: &str, error: impl std::fmt::Display) -> Error {
     Error::new(Reason::Tls, format!("tls_config: {what}: {error}"))
 }
 
-fn build(config: &TlsConfig, material: &Material, speaks_http2: bool) -> Result<ClientConfig, Error> {
+fn build(
+    config: &TlsConfig,
+    material: &Material,
+    speaks_http2: bool,
+) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions: Vec<_> = [(12, &TLS12), (13, &TLS13)]
         .into_iter()
@@ -101,7 +108,9 @@ fn build(config: &TlsConfig, material: &Material, speaks_http2: bool) -> Result<
             let chain = certificates(cert).map_err(|error| wrong("cert", error))?;
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
                 .map_err(|error| wrong("key", error))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| wrong("cert and key", error))?
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| wrong("cert and key", error))?
         }
         _ => builder.with_no_client_auth(),
     };

@@ -181,7 +181,8 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
         },
     };
     let port = port.ok_or("what follows the bracket is no port")?;
-    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:".contains(c) || !c.is_ascii();
+    let is_host =
+        |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:".contains(c) || !c.is_ascii();
     if host.is_empty() || !host.chars().all(is_host) {
         return Err(format!("`{host}` is not the name of a host"));
     }
