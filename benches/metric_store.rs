@@ -286,7 +286,8 @@ impl Bench {
     fn largest_metric(&self) -> String {
         let wanted =
             Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: false };
-        let selection = self.store.select(&self.tenant, &wanted).expect("it is read");
+        let selection =
+            self.store.select(&self.tenant, &wanted, &mut Unbounded).expect("it is read");
         selection
             .cardinality(1, &mut Unbounded)
             .expect("there is room")
@@ -303,7 +304,8 @@ impl Bench {
     ) -> (usize, u64, Duration) {
         let start = self.clock.now();
         let wanted = Select { time, matchers, values_needed };
-        let selection = self.store.select(&self.tenant, &wanted).expect("it is read");
+        let selection =
+            self.store.select(&self.tenant, &wanted, &mut Unbounded).expect("it is read");
         let mut scratch = Scratch::default();
         let mut samples = 0;
         for index in 0..selection.len() {

@@ -94,7 +94,7 @@ impl Store {
     /// Puts together the labels of each series of a metric. Answers how many there are.
     pub(crate) fn series(&self, metric: &str) -> usize {
         let matchers = [of_metric(metric)];
-        let selection = self.store.select(&self.tenant, &everything(&matchers));
+        let selection = self.store.select(&self.tenant, &everything(&matchers), &mut Unbounded);
         let selection = selection.expect("it is selected");
         let labels = (0..selection.len()).map(|index| selection.labels(index));
         labels.filter(|labels| labels.metric_name() == metric).count()

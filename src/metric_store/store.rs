@@ -10,7 +10,7 @@ use crate::select::{self, Select, Selection};
 use crate::telemetry::{DELETES, SAMPLES_APPLIED};
 use crate::{SeriesStats, StoreError};
 use engine::{Engine, EngineError, HeadMemory, Kind, LabelDelete, MemoryBudget, TenantLimit};
-use model::{Labels, Matcher, MetricMetadata, Room, TenantId, TimeRange, WalPosition};
+use model::{Labels, Matcher, MetricMetadata, Room, TenantId, TimeRange, Unbounded, WalPosition};
 use parts::{PartInfo, Site};
 use platform::Random;
 use std::collections::BTreeMap;
@@ -160,7 +160,7 @@ impl MetricStore {
         time: TimeRange,
     ) -> Result<Option<ResolvedDelete>, StoreError> {
         let wanted = Select { time, matchers, values_needed: false };
-        let selection = select::select(&self.store, tenant, &wanted)?;
+        let selection = select::select(&self.store, tenant, &wanted, &mut Unbounded)?;
         if selection.is_empty() {
             return Ok(None);
         }
@@ -196,10 +196,15 @@ impl MetricStore {
         Ok(tenant.map_or(Ok(0), |tenant| self.store.erase_deleted(&tenant))?)
     }
 
-    // ── reading: what is listed needs `room`, or the answer is `StoreError::NoRoom` ──
+    // ── reading: what is found needs `room`, or the answer is `StoreError::NoRoom` ──
 
-    pub fn select(&self, tenant: &TenantId, wanted: &Select<'_>) -> Result<Selection, StoreError> {
-        select::select(&self.store, tenant, wanted)
+    pub fn select(
+        &self,
+        tenant: &TenantId,
+        wanted: &Select<'_>,
+        room: &mut dyn Room,
+    ) -> Result<Selection, StoreError> {
+        select::select(&self.store, tenant, wanted, room)
     }
 
     /// The names of labels in order, and warnings about what could not be read.

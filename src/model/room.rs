@@ -1,4 +1,5 @@
-//! Memory that work asks for before it takes it.
+//! Memory that work asks for before it takes it. Work whose result nobody wants any more gets none, so
+//! that it ends.
 
 use crate::ErrorKind;
 
@@ -16,6 +17,9 @@ pub enum NoRoom {
     /// Others hold the memory at the moment.
     #[error("{0}")]
     Busy(String),
+    /// Nobody waits for the result any more.
+    #[error("{0}")]
+    Unwanted(String),
 }
 
 impl NoRoom {
@@ -23,6 +27,7 @@ impl NoRoom {
         match self {
             Self::Own(_) => ErrorKind::Limit,
             Self::Busy(_) => ErrorKind::Overloaded,
+            Self::Unwanted(_) => ErrorKind::Cancelled,
         }
     }
 }

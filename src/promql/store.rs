@@ -30,16 +30,16 @@ impl Storage for TenantMetrics<'_> {
     ) -> Result<Box<dyn Selection + 'a>, StorageError> {
         let time = TimeUnit::Millis.between(hints.start_ms, hints.end_ms.max(hints.start_ms));
         let values_needed = hints.detail != SampleDetail::Times;
-        let select = |matchers: &[Matcher]| {
-            self.store.select(self.tenant, &Select { time, matchers, values_needed })
+        let mut select = |matchers: &[Matcher]| {
+            self.store.select(self.tenant, &Select { time, matchers, values_needed }, room)
         };
         match &self.filters[..] {
             [] => Ok(Box::new(select(matchers)?)),
             [filter] => Ok(Box::new(select(&[matchers, filter].concat())?)),
             _ => {
                 let narrowed = self.narrowed(matchers);
-                let selections = narrowed.iter().map(|matchers| select(matchers));
-                Ok(Box::new(Union::of(selections.collect::<Result<_, _>>()?, room)?))
+                let selections: Result<_, _> = narrowed.iter().map(|one| select(one)).collect();
+                Ok(Box::new(Union::of(selections?, room)?))
             }
         }
     }

@@ -5,6 +5,7 @@
 //! of a plan [`Holding::settle`] puts what was taken right, so that a function need not give back.
 
 use crate::budget::{Budget, OverBudget, Reservation};
+use crate::control::{CancelFlag, Stop};
 use crate::error::QueryError;
 use model::{Labels, NoRoom, Room};
 use std::iter::Sum;
@@ -80,6 +81,8 @@ pub struct Holding {
     samples: Budget,
     bytes: Budget,
     words: Words,
+    /// Once it is raised nothing more is given.
+    cancel: CancelFlag,
 }
 
 impl Holding {
@@ -91,7 +94,13 @@ impl Holding {
         };
         let samples = Budget::new(limits.samples);
         let words = Words { setting: limits.bytes_setting, advice: limits.bytes_advice };
-        Self { samples, bytes, words }
+        Self { samples, bytes, words, cancel: CancelFlag::new() }
+    }
+
+    /// What is asked for after the flag was raised is refused, so that work ends with its client.
+    #[must_use]
+    pub fn until(self, cancel: CancelFlag) -> Self {
+        Self { cancel, ..self }
     }
 
     pub fn portions(&self) -> Portions<'_> {
@@ -116,6 +125,9 @@ impl Holding {
     }
 
     pub fn take(&self, weight: Weight) -> Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(Stop::Cancelled.into());
+        }
         self.samples.take(weight.samples).map_err(|_| QueryError::TooManySamples)?;
         self.bytes.take(weight.bytes).map_err(|over| out_of_memory(over, self.words))
     }
@@ -196,6 +208,7 @@ impl Room for Portions<'_> {
 fn no_room(refusal: QueryError) -> NoRoom {
     match refusal {
         QueryError::Busy { .. } => NoRoom::Busy(refusal.to_string()),
+        QueryError::Stopped(_) => NoRoom::Unwanted(refusal.to_string()),
         refusal => NoRoom::Own(refusal.to_string()),
     }
 }

@@ -12,11 +12,14 @@ use crate::part::{Dictionaries, Dictionary, GroupNames, MetricPart};
 use crate::postings::Postings;
 use crate::registry::{Registry, part_order};
 use engine::{LabelDeletes, View};
-use model::{Matcher, TimeRange};
+use model::{Matcher, Room, TimeRange};
 use parts::Manifest;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Room is asked for so many places at once.
+pub(super) const TAKEN_AT_ONCE: usize = 4096;
 
 /// The series of one source, in the order of parts.
 #[derive(Debug, Default)]
@@ -50,61 +53,109 @@ pub(super) struct Gathered {
     pub(super) trouble: BTreeSet<String>,
 }
 
-pub(super) fn gather(
-    store: &Store,
-    tenant: &Arc<Tenant>,
-    time: TimeRange,
-    matchers: &Compiled<'_>,
-) -> Result<Gathered, StoreError> {
-    let view = tenant.view(&store.kind);
-    let manifest = Arc::clone(&view.manifest);
-    let (sources, found, trouble) = Default::default();
-    let mut gathered = Gathered { manifest, sources, found, trouble };
-    for id in parts_by_day(&view.manifest, time) {
-        let read = || {
-            let part = tenant.store.part(&view.manifest, id)?;
-            gather_part(MetricPart::open(part, &store.kind.caches)?, time, matchers)
-        };
-        match read() {
-            Ok(Some((source, found))) => {
-                let deletes = LabelDeletes::of_part(&view.manifest, id)?;
-                gathered.add(Origin::Part(source), deletes, found);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                let warning = tenant.quarantine_damaged(&store.kind, id, error)?;
-                gathered.trouble.insert(warning);
+/// What is looked for, and the room that what is found takes.
+pub(super) struct Finding<'a, 'm> {
+    pub(super) time: TimeRange,
+    pub(super) matchers: &'a Compiled<'m>,
+    pub(super) room: &'a mut dyn Room,
+}
+
+impl Finding<'_, '_> {
+    pub(super) fn gather(
+        &mut self,
+        store: &Store,
+        tenant: &Arc<Tenant>,
+    ) -> Result<Gathered, StoreError> {
+        let view = tenant.view(&store.kind);
+        let manifest = Arc::clone(&view.manifest);
+        let (sources, found, trouble) = Default::default();
+        let mut gathered = Gathered { manifest, sources, found, trouble };
+        for id in parts_by_day(&view.manifest, self.time) {
+            let mut read = || {
+                let part = tenant.store.part(&view.manifest, id)?;
+                self.gather_part(MetricPart::open(part, &store.kind.caches)?)
+            };
+            match read() {
+                Ok(Some((source, found))) => {
+                    let deletes = LabelDeletes::of_part(&view.manifest, id)?;
+                    gathered.add(Origin::Part(source), deletes, found);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let warning = tenant.quarantine_damaged(&store.kind, id, error)?;
+                    gathered.trouble.insert(warning);
+                }
             }
         }
+        self.add_heads(&view, &mut gathered)?;
+        Ok(gathered)
     }
-    gathered.add_heads(&view, time, matchers)?;
-    Ok(gathered)
+
+    fn add_heads(
+        &mut self,
+        view: &View<Metrics>,
+        gathered: &mut Gathered,
+    ) -> Result<(), StoreError> {
+        for head in &view.heads {
+            if !overlaps(&head.read(), self.time) {
+                continue;
+            }
+            let (batches, found) = self.gather_head(head)?;
+            if !found.places.is_empty() {
+                let deletes = LabelDeletes::of_head(view, head)?;
+                let from = Origin::Head(HeadSource { head: Arc::clone(head), batches });
+                gathered.add(from, deletes, found);
+            }
+        }
+        Ok(())
+    }
+
+    fn gather_part(&mut self, part: MetricPart) -> Result<Option<(PartSource, Found)>, StoreError> {
+        let dictionaries = part.dictionaries()?;
+        let mut found = Found::default();
+        let mut groups = Vec::new();
+        if let Some(mut tests) = PartTests::new(self.matchers, &dictionaries) {
+            let mut matching = Vec::new();
+            for group in groups_of(&part, self.time, self.matchers) {
+                let names = part.names(group, &dictionaries)?;
+                tests.select(&names, &mut matching);
+                if matching.is_empty() {
+                    continue;
+                }
+                self.room.take(matching.len() * size_of::<Place>())?;
+                found.begin_metric(&part.group(group).metric);
+                let place = |series: &u32| Place { group: groups.len() as u32, series: *series };
+                found.places.extend(matching.iter().map(place));
+                found.end_metric();
+                groups.push((group, names));
+            }
+        }
+        let is_any = !groups.is_empty();
+        Ok(is_any.then(|| (PartSource { part, dictionaries, groups }, found)))
+    }
+
+    /// The matching series of the head now, and the number of its batches.
+    fn gather_head(&mut self, head: &MetricHead) -> Result<(u32, Found), StoreError> {
+        let (mut batches, mut found) = (0, Found::default());
+        let room = &mut *self.room;
+        for_each_in_head(head, self.matchers, |registry, head, number| {
+            batches = head.batches();
+            if found.places.len().is_multiple_of(TAKEN_AT_ONCE) {
+                room.take(TAKEN_AT_ONCE * size_of::<Place>())?;
+            }
+            found.begin_metric(registry.entry(number).labels.metric_name());
+            found.places.push(Place { group: head.run_length(number), series: number });
+            found.end_metric();
+            Ok(())
+        })?;
+        Ok((batches, found))
+    }
 }
 
 impl Gathered {
     fn add(&mut self, from: Origin, deletes: LabelDeletes, found: Found) {
         self.sources.push(Source { from, deletes });
         self.found.push(found);
-    }
-
-    fn add_heads(
-        &mut self,
-        view: &View<Metrics>,
-        time: TimeRange,
-        matchers: &Compiled<'_>,
-    ) -> Result<(), StoreError> {
-        for head in &view.heads {
-            if !overlaps(&head.read(), time) {
-                continue;
-            }
-            let (batches, found) = gather_head(head, matchers);
-            if !found.places.is_empty() {
-                let deletes = LabelDeletes::of_head(view, head)?;
-                let from = Origin::Head(HeadSource { head: Arc::clone(head), batches });
-                self.add(from, deletes, found);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -194,52 +245,13 @@ pub(super) fn groups_of(
     })
 }
 
-fn gather_part(
-    part: MetricPart,
-    time: TimeRange,
-    matchers: &Compiled<'_>,
-) -> Result<Option<(PartSource, Found)>, StoreError> {
-    let dictionaries = part.dictionaries()?;
-    let mut found = Found::default();
-    let mut groups = Vec::new();
-    if let Some(mut tests) = PartTests::new(matchers, &dictionaries) {
-        let mut matching = Vec::new();
-        for group in groups_of(&part, time, matchers) {
-            let names = part.names(group, &dictionaries)?;
-            tests.select(&names, &mut matching);
-            if matching.is_empty() {
-                continue;
-            }
-            found.begin_metric(&part.group(group).metric);
-            let place = |series: &u32| Place { group: groups.len() as u32, series: *series };
-            found.places.extend(matching.iter().map(place));
-            found.end_metric();
-            groups.push((group, names));
-        }
-    }
-    let is_any = !groups.is_empty();
-    Ok(is_any.then(|| (PartSource { part, dictionaries, groups }, found)))
-}
-
-/// The matching series of the head now, and the number of its batches.
-fn gather_head(head: &MetricHead, matchers: &Compiled<'_>) -> (u32, Found) {
-    let (mut batches, mut found) = (0, Found::default());
-    for_each_in_head(head, matchers, |registry, head, number| {
-        batches = head.batches();
-        found.begin_metric(registry.entry(number).labels.metric_name());
-        found.places.push(Place { group: head.run_length(number), series: number });
-        found.end_metric();
-    });
-    (batches, found)
-}
-
-/// Calls `each` with the matching series of a head, in the order of parts. The head does not change
-/// meanwhile.
+/// Calls `each` with the matching series of a head, in the order of parts, until it fails. The head does
+/// not change meanwhile.
 pub(super) fn for_each_in_head(
     head: &MetricHead,
     matchers: &Compiled<'_>,
-    mut each: impl FnMut(&Registry, &Head, u32),
-) {
+    mut each: impl FnMut(&Registry, &Head, u32) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let registry = head.context.sorted_registry(matchers.metric());
     let head = head.read();
     let mut tests: Vec<Remembering<'_>> =
@@ -257,16 +269,17 @@ pub(super) fn for_each_in_head(
         let order = |number: &u32| part_order(&registry.entry(*number).labels);
         numbers.sort_unstable_by(|left, right| order(left).cmp(&order(right)));
         numbers.dedup();
-        return numbers.into_iter().for_each(|number| each(&registry, &head, number));
+        return numbers.into_iter().try_for_each(|number| each(&registry, &head, number));
     }
     let one = matchers.metric().map(|metric| (metric, registry.metric(metric)));
     let all = one.is_none().then(|| registry.metrics()).into_iter().flatten();
     for (metric, numbers) in one.into_iter().chain(all) {
         if matchers.matches_metric(metric) {
-            let passing = numbers.iter().copied().filter(|number| passes(*number));
-            passing.for_each(|number| each(&registry, &head, number));
+            let mut passing = numbers.iter().copied().filter(|number| passes(*number));
+            passing.try_for_each(|number| each(&registry, &head, number))?;
         }
     }
+    Ok(())
 }
 
 /// The series with one of a label's values, if they are fewer than those of the metric.

@@ -69,7 +69,7 @@ fn list(
     }
     for head in &view.heads {
         if overlaps(&head.read(), time) {
-            listing.add_head(head);
+            listing.add_head(head)?;
         }
     }
     Ok((listing.found.into_sorted()?, warnings))
@@ -144,15 +144,15 @@ impl Listing<'_> {
         }
     }
 
-    fn add_head(&mut self, head: &MetricHead) {
+    fn add_head(&mut self, head: &MetricHead) -> Result<(), StoreError> {
         if !self.matchers.is_empty() {
             return self.add_matching_of_head(head);
         }
         let registry = head.context.registry();
         let head = head.read();
         if let Some(used) = head.used() {
-            let used = used.iter().filter(|number| head.has(**number));
-            return used.for_each(|number| self.add_labels(&registry.entry(*number).labels));
+            let mut used = used.iter().filter(|number| head.has(**number));
+            return used.try_for_each(|number| self.add_labels(&registry.entry(*number).labels));
         }
         let is_used = |numbers: &Postings| numbers.iter().any(|number| head.has(number));
         let value_used = |values: &ValueSeries| values.values().any(is_used);
@@ -172,19 +172,21 @@ impl Listing<'_> {
                 self.found.add_all(used.map(|(label, _)| label));
             }
         }
+        self.found.check()
     }
 
-    fn add_matching_of_head(&mut self, head: &MetricHead) {
+    fn add_matching_of_head(&mut self, head: &MetricHead) -> Result<(), StoreError> {
         let matchers = self.matchers.clone();
         for_each_in_head(head, &matchers, |registry, _, number| {
-            self.add_labels(&registry.entry(number).labels);
-        });
+            self.add_labels(&registry.entry(number).labels)
+        })
     }
 
-    fn add_labels(&mut self, labels: &Labels) {
+    fn add_labels(&mut self, labels: &Labels) -> Result<(), StoreError> {
         match self.label {
             Some(label) => self.found.add(labels.value(label)),
             None => labels.iter().for_each(|(label, _)| self.found.add(label)),
         }
+        self.found.check()
     }
 }

@@ -3,17 +3,22 @@
 //! The series of a metric that only one source has are taken over as they are; labels are only
 //! compared if several sources have the metric.
 
-use super::gather::Found;
+use super::gather::{Found, TAKEN_AT_ONCE};
 use super::{Origin, Place, SeriesList, Source};
-use model::compare_canonical;
+use crate::StoreError;
+use model::{Room, compare_canonical};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// `found` has an entry for each source.
-pub(super) fn merge(sources: &[Source], mut found: Vec<Found>) -> SeriesList {
+pub(super) fn merge(
+    sources: &[Source],
+    mut found: Vec<Found>,
+    room: &mut dyn Room,
+) -> Result<SeriesList, StoreError> {
     if let [only] = &mut found[..] {
         let occurrences = only.places.iter().map(|place| (0, *place)).collect();
-        return SeriesList { occurrences, ends: Vec::new() };
+        return Ok(SeriesList { occurrences, ends: Vec::new() });
     }
     let mut metrics: BTreeMap<&str, Vec<(u32, Range<usize>)>> = BTreeMap::new();
     for (source, of_source) in found.iter().enumerate() {
@@ -22,11 +27,11 @@ pub(super) fn merge(sources: &[Source], mut found: Vec<Found>) -> SeriesList {
         }
     }
     let (list, name) = Default::default();
-    let mut merged = Merged { sources, found: &found, list, name };
+    let mut merged = Merged { sources, found: &found, list, name, room };
     for runs in metrics.into_values() {
-        merged.add(runs);
+        merged.add(runs)?;
     }
-    merged.list
+    Ok(merged.list)
 }
 
 struct Merged<'a> {
@@ -35,6 +40,7 @@ struct Merged<'a> {
     list: SeriesList,
     /// The labels of the current series.
     name: Vec<u8>,
+    room: &'a mut dyn Room,
 }
 
 /// The next series of one source, and its name.
@@ -45,7 +51,7 @@ struct Cursor {
 }
 
 impl Merged<'_> {
-    fn add(&mut self, runs: Vec<(u32, Range<usize>)>) {
+    fn add(&mut self, runs: Vec<(u32, Range<usize>)>) -> Result<(), StoreError> {
         let new = |(source, rest)| Cursor { source, rest, name: Vec::new() };
         let mut cursors: Vec<Cursor> = runs.into_iter().map(new).collect();
         if cursors.len() > 1 {
@@ -63,15 +69,16 @@ impl Merged<'_> {
                     self.write_name(cursor);
                 }
             }
-            self.end_series();
+            self.end_series()?;
             cursors.retain(|cursor| !cursor.rest.is_empty());
         }
         for Cursor { source, rest, .. } in cursors {
             for index in rest {
                 self.push(source, index);
-                self.end_series();
+                self.end_series()?;
             }
         }
+        Ok(())
     }
 
     fn place(&self, source: u32, index: usize) -> Place {
@@ -82,8 +89,12 @@ impl Merged<'_> {
         self.list.occurrences.push((source, self.place(source, index)));
     }
 
-    fn end_series(&mut self) {
+    fn end_series(&mut self) -> Result<(), StoreError> {
+        if self.list.ends.len().is_multiple_of(TAKEN_AT_ONCE) {
+            self.room.take(TAKEN_AT_ONCE * size_of::<(u32, Place, u32)>())?;
+        }
         self.list.ends.push(self.list.occurrences.len() as u32);
+        Ok(())
     }
 
     fn write_name(&self, cursor: &mut Cursor) {

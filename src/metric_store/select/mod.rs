@@ -23,7 +23,8 @@ use crate::kind::{MetricHead, Store, Tenant};
 use crate::matcher::Compiled;
 use crate::part::{Borrowed, Dictionaries, GroupNames, MetricPart, PartScratch};
 use engine::{Age, LabelDeletes};
-use model::{FloatHistogram, Labels, METRIC_NAME, Matcher, TenantId, TimeRange, Ulid};
+use gather::Finding;
+use model::{FloatHistogram, Labels, METRIC_NAME, Matcher, Room, TenantId, TimeRange, Ulid};
 use parts::{Manifest, PartInfo};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -404,12 +405,18 @@ pub(crate) fn select(
     store: &Arc<Store>,
     tenant: &TenantId,
     wanted: &Select<'_>,
+    room: &mut dyn Room,
 ) -> Result<Selection, StoreError> {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let tenant = store.tenant(tenant);
     let matchers = Compiled::new(wanted.matchers);
-    let gather = |tenant: &Arc<Tenant>| gather::gather(store, tenant, wanted.time, &matchers);
-    let gathered = tenant.as_ref().map(gather).transpose()?;
+    let gathered = match &tenant {
+        Some(tenant) => {
+            let mut finding = Finding { time: wanted.time, matchers: &matchers, room };
+            Some(finding.gather(store, tenant)?)
+        }
+        None => None,
+    };
     let mut selection = Selection {
         number: NUMBER.fetch_add(1, Ordering::Relaxed),
         store: Arc::clone(store),
@@ -421,7 +428,7 @@ pub(crate) fn select(
         trouble: Mutex::default(),
     };
     if let (Some(tenant), Some(gathered)) = (tenant, gathered) {
-        selection.series = merge::merge(&gathered.sources, gathered.found);
+        selection.series = merge::merge(&gathered.sources, gathered.found, room)?;
         selection.tenant = Some(TenantView { tenant, manifest: gathered.manifest });
         selection.sources = gathered.sources;
         selection.trouble = Mutex::new(gathered.trouble);

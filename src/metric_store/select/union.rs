@@ -61,29 +61,45 @@ pub fn in_label_order<'a>(
     selections: &'a [Selection],
     room: &mut dyn Room,
 ) -> Result<impl Iterator<Item = (Labels, (usize, usize))> + use<'a>, StoreError> {
-    let lists = selections.iter().map(|selection| ByLabels::of(selection, &mut *room));
-    Ok(Merged::of(lists.collect::<Result<_, _>>()?))
+    let mut runs = Vec::new();
+    for (number, selection) in selections.iter().enumerate() {
+        let of_selection = ByLabels::runs_of(selection, room)?;
+        runs.extend(of_selection.into_iter().map(|run| (number, run)));
+    }
+    let (numbers, runs): (Vec<usize>, Vec<ByLabels<'_>>) = runs.into_iter().unzip();
+    let merged = Merged::of(runs);
+    Ok(merged.map(move |(labels, (run, index))| (labels, (numbers[run], index))))
 }
 
-/// The series of one selection in the order of their labels.
+/// So many series are sorted at once, which takes some milliseconds: in between room is asked for, and
+/// so whether anybody still wants the result.
+const RUN: usize = 16_384;
+
+/// Series of one selection in the order of their labels.
 enum ByLabels<'a> {
     AsStored { selection: &'a Selection, next: usize },
     Sorted(std::vec::IntoIter<(Labels, usize)>),
 }
 
 impl<'a> ByLabels<'a> {
-    fn of(selection: &'a Selection, room: &mut dyn Room) -> Result<Self, StoreError> {
+    /// All series of a selection, in one run or in several.
+    fn runs_of(selection: &'a Selection, room: &mut dyn Room) -> Result<Vec<Self>, StoreError> {
         if selection.is_in_label_order() {
-            return Ok(Self::AsStored { selection, next: 0 });
+            return Ok(vec![Self::AsStored { selection, next: 0 }]);
         }
-        let held = |index: usize| {
+        let mut held = |index: usize| {
             let labels = selection.labels(index);
             room.take(labels.as_bytes().len() + 2 * size_of::<(Labels, usize)>())?;
             Ok::<_, StoreError>((labels, index))
         };
-        let mut all = (0..selection.len()).map(held).collect::<Result<Vec<_>, _>>()?;
-        all.sort_unstable();
-        Ok(Self::Sorted(all.into_iter()))
+        let mut runs = Vec::new();
+        for start in (0..selection.len()).step_by(RUN) {
+            let end = selection.len().min(start + RUN);
+            let mut run = (start..end).map(&mut held).collect::<Result<Vec<_>, _>>()?;
+            run.sort_unstable();
+            runs.push(Self::Sorted(run.into_iter()));
+        }
+        Ok(runs)
     }
 }
 

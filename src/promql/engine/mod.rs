@@ -167,7 +167,7 @@ impl Engine {
             bytes_setting: "promql.max_memory",
             bytes_advice: "fewer series, shorter labels or a longer step",
         };
-        let holding = Holding::new(limits, request.memory.as_ref());
+        let holding = Holding::new(limits, request.memory.as_ref()).until(request.cancel.clone());
         let ev = Evaluator {
             storage,
             options: &self.options,

@@ -74,6 +74,7 @@ impl Context {
             bytes_advice: "a shorter time, fewer hits or fewer buckets",
         };
         Holding::new(limits, Some(&Arc::clone(&self.services().query_memory)))
+            .until(self.cancel.clone())
     }
 
     pub(super) fn searcher<'a>(

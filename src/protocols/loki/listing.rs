@@ -25,6 +25,7 @@ impl Context {
             bytes_advice: "fewer streams (with a selector, start and end)",
         };
         Holding::new(limits, Some(&Arc::clone(&self.services().query_memory)))
+            .until(self.cancel.clone())
     }
 
     /// The matchers of a selector; none for an empty text.

@@ -100,7 +100,8 @@ pub(super) fn series(
         return Ok(Listing::default());
     }
     let (store, tenant) = (&context.metrics()?.store, &context.call.tenant);
-    let selections = query.of_each(|wanted| Ok(store.select(tenant, wanted)?))?;
+    let select = |wanted: &Select<'_>| Ok(store.select(tenant, wanted, &mut &*memory)?);
+    let selections = query.of_each(select)?;
     let of_spans = derived::series(context, query, memory)?;
     let warnings = selections.iter().flat_map(Selection::warnings).chain(of_spans.warnings());
     let warnings = warnings.collect();

@@ -20,6 +20,7 @@ impl Context {
             bytes_advice: ADVICE,
         };
         Holding::new(limits, Some(&Arc::clone(&self.services().query_memory)))
+            .until(self.cancel.clone())
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) fn each_series(
     let store = &context.metrics()?.store;
     let time = TimeUnit::Millis.between(start_ms, end_ms.max(start_ms));
     let select = |matchers: &Vec<Matcher>| {
-        store.select(&context.call.tenant, &Select { time, matchers, values_needed: true })
+        let wanted = Select { time, matchers, values_needed: true };
+        store.select(&context.call.tenant, &wanted, &mut &*memory)
     };
     let failed = |error: StoreError| QueryError::Storage(error.into());
     let selections = selectors.iter().map(select).collect::<Result<Vec<_>, _>>().map_err(failed)?;

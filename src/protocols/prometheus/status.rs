@@ -208,7 +208,8 @@ fn cardinality(context: &Context, limit: usize) -> Result<Cardinality, ApiError>
     let (time, matchers) = (TimeUnit::Millis.everything(), &only_selector(context)?);
     let wanted = Select { time, matchers, values_needed: false };
     let memory = context.listing_memory();
-    let selection = context.metrics()?.store.select(&context.call.tenant, &wanted)?;
+    let store = &context.metrics()?.store;
+    let selection = store.select(&context.call.tenant, &wanted, &mut &memory)?;
     Ok(selection.cardinality(limit, &mut memory.portions())?)
 }
 

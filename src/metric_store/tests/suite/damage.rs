@@ -2,7 +2,7 @@
 
 use crate::world::{Row, Rows, TODAY_MS, World};
 use metric_store::{Scratch, Select};
-use model::{Matcher, TimeUnit};
+use model::{Matcher, TimeUnit, Unbounded};
 use platform::Disk;
 use platform::sim::{CrashPolicy, SimClock, SimDisk, test_seed};
 use platform::{Random, SeededRandom};
@@ -69,7 +69,7 @@ fn a_flipped_bit_never_changes_an_answer() {
             assert!(found.len() >= 900, "round {round}, bit {at}: the other part is not served");
             let wanted =
                 Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
-            let selection = world.store.select(&world.tenant, &wanted).unwrap();
+            let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
             assert!(!selection.warnings().is_empty(), "round {round}, bit {at}: no warning");
             noticed += 1;
         }
@@ -104,7 +104,7 @@ fn damage_that_a_merge_finds_quarantines_the_part() {
         matchers: &[Matcher::equal("number", "0")],
         values_needed: true,
     };
-    let selection = world.store.select(&world.tenant, &wanted).unwrap();
+    let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
     assert_eq!(selection.len(), 1);
     selection.read(0, &mut Scratch::default()).unwrap();
     assert_eq!(selection.warnings().len(), 1);

@@ -51,7 +51,7 @@ fn histograms_of_one_metric() {
     in_two_parts_and_in_one(write, |world| {
         let wanted =
             Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
-        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
         assert_eq!(selection.len(), series);
         let mut scratch = Scratch::default();
         for index in 0..series {
@@ -95,7 +95,7 @@ fn histograms_of_one_series() {
     let check = |world: &World| {
         let wanted =
             Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
-        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
         assert_eq!(selection.len(), 2);
         let mut scratch = Scratch::default();
         let read = selection.read(0, &mut scratch).unwrap();

@@ -16,7 +16,7 @@ fn world() -> World {
 
 fn names(world: &World, matchers: &[Matcher]) -> Vec<String> {
     let wanted = Select { time: TimeUnit::Millis.everything(), matchers, values_needed: false };
-    let selection = world.store.select(&world.tenant, &wanted).unwrap();
+    let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
     let values = (0..selection.len()).map(|i| selection.labels(i).value("number").to_owned());
     let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
     let values: Vec<String> = values.into_iter().collect();
@@ -90,7 +90,7 @@ fn without_values_times_and_stale_markers_are_true() {
     in_every_state(&mut world, |world, state| {
         let time = TimeUnit::Millis.between(TODAY_MS + 15_000, TODAY_MS + 45_000);
         let wanted = Select { time, matchers: &[], values_needed: false };
-        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
         assert_eq!(selection.len(), 2, "{state}");
         for index in 0..2 {
             let mut scratch = Scratch::default();
@@ -201,7 +201,7 @@ fn statistics_count_what_there_is() {
     in_every_state(&mut world, |world, state| {
         let wanted =
             Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: false };
-        let selection = world.store.select(&world.tenant, &wanted).unwrap();
+        let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
         let cardinality = selection.cardinality(2, &mut Unbounded).unwrap();
         assert_eq!(cardinality.series, 25, "{state}");
         let shown = |counts: &[metric_store::NameCount]| -> Vec<String> {
@@ -264,7 +264,7 @@ fn threads_share_a_selection() {
     world.flush().unwrap();
     world.write(&[(3, TODAY_MS + 1, Row { bits: 9, start: 0 })]).unwrap();
     let wanted = Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: true };
-    let selection = Arc::new(world.store.select(&world.tenant, &wanted).unwrap());
+    let selection = Arc::new(world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap());
     let (sender, receiver) = std::sync::mpsc::channel();
     let workers: Vec<_> = (0..4)
         .map(|part| {
@@ -303,7 +303,7 @@ fn selections_know_whether_they_are_in_the_order_of_labels() {
         in_every_state(&mut world, |world, state| {
             let time = TimeUnit::Millis.everything();
             let wanted = Select { time, matchers: &[], values_needed: false };
-            let selection = world.store.select(&world.tenant, &wanted).unwrap();
+            let selection = world.store.select(&world.tenant, &wanted, &mut Unbounded).unwrap();
             assert_eq!(selection.is_in_label_order(), is_in_order, "{state} {odd:?}");
             let all: Vec<Labels> = (0..selection.len()).map(|i| selection.labels(i)).collect();
             assert_eq!(all.is_sorted(), is_in_order, "{state} {all:?}");
@@ -318,7 +318,7 @@ fn reading_an_unknown_tenant_creates_nothing() {
         let tenant = model::TenantId::new(&format!("tenant-{number}")).unwrap();
         let wanted =
             Select { time: TimeUnit::Millis.everything(), matchers: &[], values_needed: false };
-        assert!(world.store.select(&tenant, &wanted).unwrap().is_empty());
+        assert!(world.store.select(&tenant, &wanted, &mut Unbounded).unwrap().is_empty());
         assert!(world.store.label_names(&tenant, &wanted, &mut Unbounded).unwrap().0.is_empty());
         assert!(world.store.metadata(&tenant, &mut Unbounded).unwrap().is_empty());
         assert!(

@@ -8,7 +8,9 @@ use crate::world::{
 };
 use engine::Engine;
 use metric_store::{BATCH_SCHEMA, BatchBuilder, MetricStore, Scratch, Select, StoreSettings};
-use model::{Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange, TimeUnit, WalPosition};
+use model::{
+    Labels, Matcher, STALE_BITS, Signal, TenantId, TimeRange, TimeUnit, Unbounded, WalPosition,
+};
 use parts::{Retention, Site, plan_retention};
 use platform::sim::{CrashPolicy, Fault, Operation, SimClock, SimDisk, test_seed};
 use platform::threads::scatter;
@@ -291,7 +293,7 @@ impl Lockstep {
                 matchers: &matchers,
                 values_needed: true,
             };
-            let selection = life.store.select(&life.tenant, &wanted).unwrap();
+            let selection = life.store.select(&life.tenant, &wanted, &mut Unbounded).unwrap();
             assert!(selection.warnings().is_empty(), "{:?}", selection.warnings());
             let mut counts = Vec::new();
             for index in 0..selection.len() {

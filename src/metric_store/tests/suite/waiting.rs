@@ -2,7 +2,7 @@
 
 use crate::world::{LIMITS, TODAY_MS, cut_all, flush_all, merge_all};
 use metric_store::{BatchBuilder, MetricStore, Select, StoreSettings};
-use model::{Labels, Matcher, TenantId, TimeUnit, WalPosition};
+use model::{Labels, Matcher, TenantId, TimeUnit, Unbounded, WalPosition};
 use parts::Site;
 use platform::sim::{SimClock, SimDisk};
 use platform::threads::scatter;
@@ -124,7 +124,7 @@ fn count(store: &MetricStore, name: &str) -> usize {
     let matchers = [Matcher::equal("__name__", name)];
     let wanted =
         Select { time: TimeUnit::Millis.everything(), matchers: &matchers, values_needed: false };
-    store.select(&TenantId::default_tenant(), &wanted).unwrap().len()
+    store.select(&TenantId::default_tenant(), &wanted, &mut Unbounded).unwrap().len()
 }
 
 #[test]

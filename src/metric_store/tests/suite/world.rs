@@ -7,7 +7,7 @@ use metric_store::{
 };
 use model::{
     Buckets, CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Labels, Matcher, Signal, TenantId, TimeRange,
-    WalPosition,
+    Unbounded, WalPosition,
 };
 use parts::{Retention, Site, plan_retention};
 use platform::sim::{SimClock, SimDisk};
@@ -227,7 +227,7 @@ pub(crate) fn read_rows(
     whole: bool,
 ) -> Result<Rows, StoreError> {
     let wanted = Select { time, matchers, values_needed: true };
-    let selection = store.select(tenant, &wanted)?;
+    let selection = store.select(tenant, &wanted, &mut Unbounded)?;
     assert!(!whole || selection.warnings().is_empty(), "{:?}", selection.warnings());
     let mut rows = Rows::new();
     let mut scratch = Scratch::default();
