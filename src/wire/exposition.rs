@@ -76,15 +76,60 @@ pub fn parse_exposition<'a>(
     text: &'a str,
     visitor: &mut impl TextVisitor<'a>,
 ) -> std::result::Result<(), TextError> {
-    let mut page = Page { format, family: Family::default(), sample: empty_sample(), ended: false };
-    for (index, line) in text.split_terminator('\n').enumerate() {
-        page.line(line, visitor).map_err(|message| TextError { line: index + 1, message })?;
-    }
-    if format == TextFormat::OpenMetrics && !page.ended {
-        let line = text.split_terminator('\n').count() + 1;
-        return Err(TextError { line, message: "the page does not end with # EOF" });
+    let mut lines = TextLines::new(format, text);
+    let mut page = Page { format, family: Family::default(), sample: empty_sample() };
+    while let Some(line) = lines.next_line()? {
+        page.line(line, visitor).map_err(|message| lines.error(message))?;
     }
     Ok(())
+}
+
+/// The lines of a page that say something: neither blank ones nor `# EOF`, whose rules are kept here.
+/// Who knows a line from the page before need not have it parsed again.
+#[derive(Clone, Debug)]
+pub struct TextLines<'a> {
+    format: TextFormat,
+    rest: &'a str,
+    /// The number of the line that was read last.
+    line: usize,
+    ended: bool,
+}
+
+impl<'a> TextLines<'a> {
+    pub fn new(format: TextFormat, text: &'a str) -> Self {
+        Self { format, rest: text, line: 0, ended: false }
+    }
+
+    /// An error on the line that was read last.
+    pub fn error(&self, message: &'static str) -> TextError {
+        TextError { line: self.line, message }
+    }
+
+    #[inline]
+    pub fn next_line(&mut self) -> std::result::Result<Option<&'a str>, TextError> {
+        while !self.rest.is_empty() {
+            self.line += 1;
+            let end = memchr::memchr(b'\n', self.rest.as_bytes());
+            let line = &self.rest[..end.unwrap_or(self.rest.len())];
+            self.rest = end.map_or("", |end| &self.rest[end + 1..]);
+            if self.ended {
+                return Err(self.error("there is more behind # EOF"));
+            }
+            let is_open_metrics = self.format == TextFormat::OpenMetrics;
+            let line = if is_open_metrics { line } else { line.trim_matches([' ', '\t', '\r']) };
+            match line {
+                "# EOF" if is_open_metrics => self.ended = true,
+                "" if is_open_metrics => return Err(self.error("a line is empty")),
+                "" => {}
+                line => return Ok(Some(line)),
+            }
+        }
+        if self.format == TextFormat::OpenMetrics && !self.ended {
+            self.line += 1;
+            return Err(self.error("the page does not end with # EOF"));
+        }
+        Ok(None)
+    }
 }
 
 fn empty_sample<'a>() -> TextSample<'a> {
@@ -98,18 +143,111 @@ fn empty_sample<'a>() -> TextSample<'a> {
     }
 }
 
-/// The family that `# TYPE` named last.
-#[derive(Default)]
-struct Family<'a> {
-    name: Cow<'a, str>,
-    kind: MetricKind,
+/// A comment that says something about a family.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TextComment<'a> {
+    Kind { metric: Cow<'a, str>, kind: MetricKind },
+    Help { metric: Cow<'a, str>, help: Cow<'a, str> },
+    Unit { metric: Cow<'a, str>, unit: &'a str },
 }
 
-impl Family<'_> {
-    fn is_created(&self, sample: &str) -> bool {
+/// Reads a line that begins with `#`. `None`: it is for people.
+pub fn parse_comment(format: TextFormat, line: &str) -> Result<Option<TextComment<'_>>> {
+    let mut cursor = Cursor { rest: line.strip_prefix('#').ok_or("a comment begins with #")? };
+    cursor.blanks();
+    let keyword = cursor.word();
+    if !matches!(keyword, "HELP" | "TYPE" | "UNIT") {
+        let strict = (format == TextFormat::OpenMetrics)
+            .then_some("a comment is none of HELP, TYPE, UNIT and EOF");
+        return strict.map_or(Ok(None), Err);
+    }
+    cursor.blanks();
+    let metric = cursor.metric_name()?;
+    cursor.blanks();
+    Ok(Some(match keyword {
+        "HELP" => TextComment::Help { metric, help: unescape(cursor.rest) },
+        "UNIT" => TextComment::Unit { metric, unit: cursor.rest },
+        _ => TextComment::Kind { metric, kind: kind(cursor.rest, format)? },
+    }))
+}
+
+/// Reads the name and the labels at the beginning of a line with a value, and returns what is behind.
+/// The labels are appended in the order of the line.
+pub fn parse_series<'a>(
+    line: &'a str,
+    labels: &mut Vec<TextLabel<'a>>,
+) -> Result<(Cow<'a, str>, &'a str)> {
+    let mut cursor = Cursor { rest: line };
+    let mut name = cursor.bare_name();
+    let bare = cursor.rest;
+    cursor.blanks();
+    if cursor.take('{') {
+        cursor.labels(labels, Some(&mut name))?;
+    } else {
+        cursor.rest = bare;
+    }
+    if name.is_empty() {
+        return Err("a line has no metric name");
+    }
+    Ok((name, cursor.rest))
+}
+
+/// What a line says behind its series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextValues<'a> {
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+    pub exemplar: Option<TextExemplar<'a>>,
+}
+
+/// Reads what [`parse_series`] left of a line.
+#[inline]
+pub fn parse_values(format: TextFormat, rest: &str) -> Result<TextValues<'_>> {
+    let mut cursor = Cursor { rest };
+    cursor.blanks();
+    let value = number(cursor.word())?;
+    let mut values = TextValues { value, timestamp_ms: None, exemplar: None };
+    cursor.blanks();
+    if cursor.rest.is_empty() {
+        return Ok(values);
+    }
+    values.timestamp_ms = cursor.timestamp(format)?;
+    cursor.blanks();
+    if cursor.take('#') {
+        values.exemplar = Some(cursor.exemplar()?);
+    }
+    if cursor.rest.is_empty() { Ok(values) } else { Err("there is more behind the value") }
+}
+
+/// The family that `# TYPE` named last: what its samples' names and labels mean.
+#[derive(Clone, Debug, Default)]
+pub struct TextFamily<'a> {
+    pub name: Cow<'a, str>,
+    pub kind: MetricKind,
+}
+
+type Family<'a> = TextFamily<'a>;
+
+impl TextFamily<'_> {
+    /// Whether a sample of this name is OpenMetrics' `_created`.
+    pub fn is_created(&self, sample: &str) -> bool {
         let begins =
             matches!(self.kind, MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
         begins && sample.strip_suffix("_created").is_some_and(|family| family == self.name)
+    }
+
+    /// `le="1"` and `le="1.0"` are one bucket, so both are stored as OpenMetrics writes floats.
+    pub fn normalise_bound(&self, labels: &mut [TextLabel<'_>]) {
+        let bound = match self.kind {
+            MetricKind::Histogram => "le",
+            MetricKind::Summary => "quantile",
+            _ => return,
+        };
+        for (_, value) in labels.iter_mut().filter(|(name, _)| name == bound) {
+            if let Some(float) = number(value).ok().map(float_text).filter(|float| float != value) {
+                *value = Cow::Owned(float);
+            }
+        }
     }
 }
 
@@ -117,98 +255,32 @@ struct Page<'a> {
     format: TextFormat,
     family: Family<'a>,
     sample: TextSample<'a>,
-    ended: bool,
 }
 
 impl<'a> Page<'a> {
     fn line(&mut self, line: &'a str, visitor: &mut impl TextVisitor<'a>) -> Result<()> {
-        if self.ended {
-            return Err("there is more behind # EOF");
-        }
-        let line = match self.format {
-            TextFormat::Prometheus => line.trim_matches([' ', '\t', '\r']),
-            TextFormat::OpenMetrics => line,
-        };
-        if let Some(comment) = line.strip_prefix('#') {
-            return self.comment(comment, visitor);
-        }
-        if line.is_empty() {
-            return match self.format {
-                TextFormat::Prometheus => Ok(()),
-                TextFormat::OpenMetrics => Err("a line is empty"),
-            };
-        }
-        self.value_line(Cursor { rest: line })?;
-        self.normalise_bound();
-        visitor.sample(&mut self.sample);
-        Ok(())
-    }
-
-    /// `le="1"` and `le="1.0"` are one bucket, so both are stored as OpenMetrics writes floats.
-    fn normalise_bound(&mut self) {
-        let bound = match self.family.kind {
-            MetricKind::Histogram => "le",
-            MetricKind::Summary => "quantile",
-            _ => return,
-        };
-        let labels = self.sample.labels.iter_mut();
-        for (_, value) in labels.filter(|(name, _)| name == bound) {
-            if let Some(float) = number(value).ok().map(float_text).filter(|float| float != value) {
-                *value = Cow::Owned(float);
+        if line.starts_with('#') {
+            match parse_comment(self.format, line)? {
+                None => {}
+                Some(TextComment::Help { metric, help }) => visitor.help(&metric, &help),
+                Some(TextComment::Unit { metric, unit }) => visitor.unit(&metric, unit),
+                Some(TextComment::Kind { metric, kind }) => {
+                    visitor.kind(&metric, kind);
+                    self.family = Family { name: metric, kind };
+                }
             }
-        }
-    }
-
-    fn comment(&mut self, comment: &'a str, visitor: &mut impl TextVisitor<'a>) -> Result<()> {
-        let is_open_metrics = self.format == TextFormat::OpenMetrics;
-        if is_open_metrics && comment == " EOF" {
-            self.ended = true;
             return Ok(());
         }
-        let mut cursor = Cursor { rest: comment };
-        cursor.blanks();
-        let keyword = cursor.word();
-        if !matches!(keyword, "HELP" | "TYPE" | "UNIT") {
-            let strict = is_open_metrics.then_some("a comment is none of HELP, TYPE, UNIT and EOF");
-            return strict.map_or(Ok(()), Err);
-        }
-        cursor.blanks();
-        let metric = cursor.metric_name()?;
-        cursor.blanks();
-        match keyword {
-            "HELP" => visitor.help(&metric, &unescape(cursor.rest)),
-            "UNIT" => visitor.unit(&metric, cursor.rest),
-            _ => {
-                let kind = kind(cursor.rest, self.format)?;
-                visitor.kind(&metric, kind);
-                self.family = Family { name: metric, kind };
-            }
-        }
-        Ok(())
-    }
-
-    fn value_line(&mut self, mut cursor: Cursor<'a>) -> Result<()> {
         let sample = &mut self.sample;
         sample.labels.clear();
-        sample.exemplar = None;
-        sample.name = cursor.bare_name();
-        cursor.blanks();
-        if cursor.take('{') {
-            cursor.labels(&mut sample.labels, Some(&mut sample.name))?;
-        }
-        if sample.name.is_empty() {
-            return Err("a line has no metric name");
-        }
-        cursor.blanks();
-        sample.value = number(cursor.word())?;
-        cursor.blanks();
-        sample.timestamp_ms = cursor.timestamp(self.format)?;
-        cursor.blanks();
-        if cursor.take('#') {
-            sample.exemplar = Some(cursor.exemplar()?);
-        }
+        let (name, rest) = parse_series(line, &mut sample.labels)?;
+        sample.name = name;
+        let TextValues { value, timestamp_ms, exemplar } = parse_values(self.format, rest)?;
+        (sample.value, sample.timestamp_ms, sample.exemplar) = (value, timestamp_ms, exemplar);
         sample.is_created = self.family.is_created(&sample.name);
-        if cursor.rest.is_empty() { Ok(()) } else { Err("there is more behind the value") }
+        self.family.normalise_bound(&mut sample.labels);
+        visitor.sample(sample);
+        Ok(())
     }
 }
 
@@ -235,8 +307,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// Up to the next blank.
+    #[inline]
     fn word(&mut self) -> &'a str {
-        self.split(self.rest.find([' ', '\t']).unwrap_or(self.rest.len()))
+        let is_blank = |byte: u8| byte == b' ' || byte == b'\t';
+        self.split(self.rest.bytes().position(is_blank).unwrap_or(self.rest.len()))
     }
 
     /// Letters, digits, `_`, `:`: as far as they go, possibly nothing.
@@ -330,6 +404,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// Numbers as Go reads them, without its hexadecimal and underscores.
+#[inline]
 fn number(word: &str) -> Result<f64> {
     match word.bytes().any(|byte| matches!(byte, b'x' | b'X' | b'_' | b'p' | b'P')) {
         true => Err("a value is no number"),

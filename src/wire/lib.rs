@@ -1,7 +1,7 @@
 //! The formats that clients send and read, as bytes. Step 1: pure functions, no I/O.
 //!
 //! Lives here: bounded decompression of request bodies; reading and writing protobuf; reading JSON
-//! piece by piece, and MessagePack; remote write, OTLP, remote read and the text formats of metrics;
+//! piece by piece, and MessagePack; remote write, OTLP, remote read, the text formats of metrics and their families in protobuf;
 //! Loki's push, syslog, documents of JSON; Thrift, and the spans of Zipkin and Jaeger; times as text; the types generated from the messages in `proto/` ([`proto`]).
 //! Not here: what a protocol means (protocols), Mirador's own file formats (codec, parts, wal).
 //! Invariants: no hand-written decoder takes more memory than a small multiple of its input,
@@ -14,6 +14,7 @@ mod decoding;
 mod decompress;
 mod document;
 mod exposition;
+mod families;
 mod jaeger;
 pub mod json;
 mod log_sink;
@@ -38,8 +39,13 @@ pub use decoding::DecodeError;
 pub use decompress::{DecompressError, Encoding, decompress, decompress_into};
 pub use document::flatten_json;
 pub use exposition::{
-    TextError, TextExemplar, TextFormat, TextLabel, TextSample, TextVisitor, float_text,
-    parse_exposition,
+    TextComment, TextError, TextExemplar, TextFamily, TextFormat, TextLabel, TextLines, TextSample,
+    TextValues, TextVisitor, float_text, parse_comment, parse_exposition, parse_series,
+    parse_values,
+};
+pub use families::{
+    FamilyBucket, FamilyExemplar, FamilyHistogram, FamilyMetric, FamilyValue, MetricFamilies,
+    MetricFamily,
 };
 pub use jaeger::{
     JaegerDatagram, decode_jaeger_datagram, decode_jaeger_protobuf, decode_jaeger_thrift,

@@ -33,15 +33,15 @@ pub enum BadHistogram {
 }
 
 #[derive(Default)]
-struct Side {
-    spans: Vec<BucketSpan>,
-    deltas: Vec<i64>,
-    counts: Vec<f64>,
+pub(crate) struct Side {
+    pub(crate) spans: Vec<BucketSpan>,
+    pub(crate) deltas: Vec<i64>,
+    pub(crate) counts: Vec<f64>,
 }
 
 impl Side {
     /// Integer histograms send differences of neighbours, float ones the counts.
-    fn buckets(self, is_float: bool) -> Buckets {
+    pub(crate) fn buckets(self, is_float: bool) -> Buckets {
         if is_float {
             return Buckets { spans: self.spans, counts: self.counts };
         }
@@ -87,7 +87,7 @@ pub(super) fn read(message: &[u8]) -> Result<ReadHistogram, ProtobufError> {
     Ok(ReadHistogram { timestamp_ms, start_ms, is_float, histogram })
 }
 
-fn span(field: Field<'_>) -> Result<BucketSpan, ProtobufError> {
+pub(crate) fn span(field: Field<'_>) -> Result<BucketSpan, ProtobufError> {
     let mut span = BucketSpan { offset: 0, length: 0 };
     let mut reader = field.message()?;
     while let Some(field) = reader.next_field()? {

@@ -18,6 +18,7 @@ mod version2;
 mod tests;
 
 pub use histogram::{BadHistogram, check_histogram};
+pub(crate) use histogram::{Side, span};
 pub use version1::decode_write_v1;
 pub use version2::{WriteV2Error, decode_write_v2};
 
