@@ -33,6 +33,7 @@ mod metrics;
 mod metrics_api;
 mod power_cut;
 mod prometheus;
+mod pushes;
 mod real_clients;
 mod refused;
 mod remote_write;

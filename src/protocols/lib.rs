@@ -26,6 +26,7 @@ mod own_spans;
 mod principal;
 pub mod prometheus;
 mod protocol;
+pub mod pushgateway;
 pub mod reply;
 mod route;
 mod services;
@@ -45,7 +46,7 @@ pub use cors::Cors;
 pub use logs::{LogOptions, LogsSettings};
 pub use own_spans::{OwnSpan, OwnSpans, RequestSpan};
 pub use principal::{Principal, Refusal, TENANT_HEADER};
-pub use protocol::{Native, Protocol, ProtocolSettings, all};
+pub use protocol::{Keeper, Native, Protocol, ProtocolSettings, all};
 pub use route::{
     Access, Answer, Body, BodyLimits, Bound, Call, FromReserve, Handler, Host, Identified, Refuse,
     Route, StreamedBody, bind, not_found, percent_decode, percent_decode_bytes,

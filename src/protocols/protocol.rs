@@ -11,11 +11,13 @@ use crate::jaeger::{self, JaegerSettings};
 use crate::logs::LogsSettings;
 use crate::otlp::{self, OtlpSettings};
 use crate::prometheus::{self, PrometheusSettings};
+use crate::pushgateway::{self, PushgatewaySettings};
 use crate::route::{Bound, Route};
 use crate::syslog::{self, SyslogSettings};
 use crate::traces::TracesSettings;
-use crate::{Cors, Listener, Services, sections};
+use crate::{Cors, Listener, Services, Stop, Work, sections};
 use observe::Metric;
+use platform::Disk;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ sections! {
         syslog: SyslogSettings,
         fluent: FluentSettings,
         jaeger: JaegerSettings,
+        pushgateway: PushgatewaySettings,
     }
 }
 
@@ -47,6 +50,7 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         jaeger::protocol(&settings.jaeger, services),
         crate::zipkin::protocol(services),
         crate::ui::protocol(services),
+        pushgateway::protocol(&settings.pushgateway, services),
     ]
 }
 
@@ -62,7 +66,13 @@ pub struct Protocol {
     pub cors: Cors,
     /// What it serves where `listen.compat` is on.
     pub native: Native,
+    /// Work of its own.
+    pub keeper: Option<Keeper>,
 }
+
+/// Work that a protocol does by itself, from the moment at which the stores are open until the server
+/// stops. It may keep files of its own on the disk of the data folder.
+pub type Keeper = Arc<dyn Fn(Arc<dyn Disk>, Stop) -> Work + Send + Sync>;
 
 /// A protocol on the ports of the system that it stands for, so that users change a host name and
 /// nothing else.
@@ -85,6 +95,7 @@ impl Protocol {
             listeners: Vec::new(),
             cors: Cors::closed(),
             native: Native::default(),
+            keeper: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use metric_store::{Limits, MetricStore, StoreSettings};
 use model::TimeUnit;
 use parts::Site;
 use platform::sim::{Fault, Operation, SimClock, SimDisk};
-use platform::{Clock, DiskBlobs, Ids, SeededRandom};
+use platform::{Clock, Disk, DiskBlobs, Ids, SeededRandom};
 use query::{Pool, PoolSettings};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -260,6 +260,14 @@ impl TestServer {
     /// After this a batch of logs that was stored before is stored again.
     pub(crate) fn forget_repeats(&self) {
         self.clock.advance(Duration::from_secs(601));
+    }
+
+    /// Starts what protocols do by themselves.
+    pub(crate) fn start_keepers(&self) {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        for keeper in self.protocols.iter().filter_map(|protocol| protocol.keeper.as_ref()) {
+            self.runtime.spawn(keeper(Arc::clone(&disk), self.stop.clone()));
+        }
     }
 
     pub(crate) fn advance(&self, by: Duration) {

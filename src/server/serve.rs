@@ -126,6 +126,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
         async move { listeners.serve(router, &limits, connections, stop, grace).await }
     });
 
+    let disk = Arc::clone(&machine.disk);
     let opened = tokio::select! {
         opened = open_stores(&app, machine) => opened,
         signal = signals.next() => {
@@ -143,6 +144,11 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     let own_metrics = own_metrics(&app, metrics);
     let keeper = tokio::spawn(stores::keep(Arc::clone(&stores), config.storage.merge_interval.0));
     of_protocols.serve(&connections, &stop);
+    let disk: Arc<dyn Disk> = disk;
+    for keeper in app.protocols.iter().filter_map(|protocol| protocol.keeper.as_ref()) {
+        let keeping = keeper(Arc::clone(&disk), stop.clone());
+        tokio::spawn(stop.clone().enforced_on(keeping));
+    }
     drop(stop);
     announce(&app);
 
