@@ -55,6 +55,31 @@ impl Node {
         Self(Arc::new(Inner { content, place, weight: inside + 1, shown: OnceLock::new() }))
     }
 
+    /// A text that stands where another node stands. It is printed with quotes where it needs them.
+    pub fn quoted(text: &str, at: &Self) -> Self {
+        Self::new(Content::Scalar { text: text.to_owned(), is_plain: false }, at.place())
+    }
+
+    /// The same for what is no text: a number, `true`, `false`.
+    pub fn plain(text: &str, at: &Self) -> Self {
+        Self::new(Content::Scalar { text: text.to_owned(), is_plain: true }, at.place())
+    }
+
+    /// A sequence that stands where another node stands.
+    pub fn list(items: Vec<Self>, at: &Self) -> Self {
+        Self::new(Content::Sequence(items), at.place())
+    }
+
+    /// A mapping that stands where another node stands. Of fields with the same name the last counts.
+    pub fn mapping(fields: Vec<(String, Self)>, at: &Self) -> Self {
+        let mut entries: Vec<Entry> = Vec::with_capacity(fields.len());
+        for (name, value) in fields {
+            entries.retain(|entry| entry.name != name);
+            entries.push(Entry { name, place: value.place(), value });
+        }
+        Self::new(Content::Mapping(entries), at.place())
+    }
+
     pub(crate) fn null(place: Place) -> Self {
         Self::new(Content::Scalar { text: String::new(), is_plain: true }, place)
     }
