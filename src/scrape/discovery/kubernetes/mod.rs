@@ -1,0 +1,299 @@
+//! `kubernetes_sd_configs`: the objects of a cluster that can be scraped.
+//!
+//! Lives here: the configuration and the lists that the API server is asked for. `objects`: what is read of
+//! them. `roles`, `endpoints`: what objects become as targets.
+//! Not here: watching. The lists are asked for again every [`REFRESH`], from the API server's cache, page
+//! by page.
+
+mod endpoints;
+mod objects;
+mod roles;
+#[cfg(test)]
+mod tests;
+
+use super::asking::{get_json, query_value, url};
+use super::{DiscoveryError, Group};
+use crate::config::{Place, Warning, http_config};
+use endpoints::{Around, of_endpoints, of_slice};
+use objects::{Endpoints, Ingress, List, Meta, Namespace, Node, Object, Pod, Service, Slice};
+use outbound::{Authorization, Client, Credentials, HttpConfig, Request, SecretSource};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use yaml::{Error, FromNode, Node as YamlNode};
+
+pub(super) const REFRESH: Duration = Duration::from_secs(15);
+/// Objects in one answer.
+const PAGE: usize = 500;
+/// A cluster has fewer.
+const OBJECTS_MAX: usize = 1_000_000;
+/// Where a pod finds who it is.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Node,
+    Service,
+    Pod,
+    Endpoints,
+    EndpointSlice,
+    Ingress,
+}
+
+impl FromNode for Role {
+    fn from_node(node: &YamlNode) -> Result<Self, Error> {
+        Ok(match node.text().unwrap_or_default() {
+            "node" => Self::Node,
+            "service" => Self::Service,
+            "pod" => Self::Pod,
+            "endpoints" => Self::Endpoints,
+            "endpointslice" => Self::EndpointSlice,
+            "ingress" => Self::Ingress,
+            other => {
+                let message = format!(
+                    "unknown Kubernetes SD role {other:?}: node, service, pod, endpoints, \
+                     endpointslice or ingress"
+                );
+                return Err(node.error(message));
+            }
+        })
+    }
+}
+
+/// Which objects of a kind are asked for.
+#[derive(Clone, Debug)]
+struct Selector {
+    role: Role,
+    label: String,
+    field: String,
+}
+
+impl FromNode for Selector {
+    fn from_node(node: &YamlNode) -> Result<Self, Error> {
+        let mut fields = node.fields("selector")?;
+        let selector = Self {
+            role: fields.required("role")?,
+            label: fields.or_default("label")?,
+            field: fields.or_default("field")?,
+        };
+        fields.end()?;
+        Ok(selector)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct KubernetesDiscovery {
+    role: Role,
+    /// Empty: that of the cluster in which this server runs.
+    api_server: String,
+    /// Empty: all.
+    namespaces: Vec<String>,
+    selectors: Vec<Selector>,
+    attach_node: bool,
+    attach_namespace: bool,
+    pub(super) http: HttpConfig,
+}
+
+impl KubernetesDiscovery {
+    pub(super) fn read(
+        node: &YamlNode,
+        place: &Place,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, Error> {
+        let mut fields = node.fields("kubernetes_sd_config")?;
+        if let Some(file) = fields.take("kubeconfig_file").filter(|node| !node.is_null()) {
+            let message =
+                "kubeconfig_file has no effect yet: write api_server, tls_config and authorization";
+            warnings.push(place.warning(file, message));
+        }
+        let (mut attach_node, mut attach_namespace) = (false, false);
+        if let Some(attach) = fields.take("attach_metadata") {
+            let mut fields = attach.fields("attach_metadata")?;
+            attach_node = fields.or("node", false)?;
+            attach_namespace = fields.or("namespace", false)?;
+            fields.end()?;
+        }
+        let config = Self {
+            role: fields.required("role")?,
+            api_server: fields.or_default("api_server")?,
+            namespaces: namespaces(fields.take("namespaces"))?,
+            selectors: fields.or_default("selectors")?,
+            attach_node,
+            attach_namespace,
+            http: http_config(&mut fields, place)?,
+        };
+        fields.end()?;
+        Ok(config.with_account())
+    }
+
+    /// Inside of a cluster a pod says who it is with the token of its account.
+    fn with_account(mut self) -> Self {
+        if self.api_server.is_empty() {
+            let file = |name: &str| SecretSource::File(PathBuf::from(ACCOUNT).join(name));
+            self.http.credentials = Credentials::Authorization(Authorization {
+                kind: "Bearer".to_owned(),
+                credentials: file("token"),
+            });
+            self.http.tls.ca = Some(file("ca.crt"));
+        }
+        self
+    }
+
+    fn server(&self) -> Result<String, DiscoveryError> {
+        if !self.api_server.is_empty() {
+            return Ok(self.api_server.trim_end_matches('/').to_owned());
+        }
+        let variable = |name: &str| std::env::var(name).unwrap_or_default();
+        let (host, port) =
+            (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"));
+        if host.is_empty() {
+            let message = "this server does not run in a cluster: write api_server";
+            return Err(DiscoveryError(message.to_owned()));
+        }
+        Ok(format!("https://{}", super::asking::host_port(&host, port)))
+    }
+
+    pub(super) async fn groups(&self, client: &Client) -> Result<Vec<Group>, DiscoveryError> {
+        match self.role {
+            Role::Node => {
+                let nodes: Vec<Object<Node>> = self.list(client, Role::Node).await?;
+                Ok(nodes.iter().map(roles::of_node).collect())
+            }
+            Role::Service => {
+                let services: Vec<Object<Service>> = self.list(client, Role::Service).await?;
+                let around = self.around(client, false).await?;
+                Ok(services.iter().map(|one| roles::of_service(one, &around)).collect())
+            }
+            Role::Ingress => {
+                let ingresses: Vec<Object<Ingress>> = self.list(client, Role::Ingress).await?;
+                let around = self.around(client, false).await?;
+                Ok(ingresses.iter().map(|one| roles::of_ingress(one, &around)).collect())
+            }
+            Role::Pod => {
+                let pods: Vec<Object<Pod>> = self.list(client, Role::Pod).await?;
+                let around = self.around(client, false).await?;
+                Ok(pods.iter().map(|pod| roles::of_pod(pod, &around)).collect())
+            }
+            Role::Endpoints => {
+                let all: Vec<Object<Endpoints>> = self.list(client, Role::Endpoints).await?;
+                let around = self.around(client, true).await?;
+                Ok(all.iter().map(|one| of_endpoints(one, &around)).collect())
+            }
+            Role::EndpointSlice => {
+                let all: Vec<Object<Slice>> = self.list(client, Role::EndpointSlice).await?;
+                let around = self.around(client, true).await?;
+                Ok(all.iter().map(|one| of_slice(one, &around)).collect())
+            }
+        }
+    }
+
+    /// What targets are described with beside their own object.
+    async fn around(&self, client: &Client, endpoints: bool) -> Result<Around, DiscoveryError> {
+        let mut around = Around::default();
+        if self.attach_node && (endpoints || self.role == Role::Pod) {
+            let nodes: Vec<Object<Node>> = self.list(client, Role::Node).await?;
+            around.nodes =
+                nodes.into_iter().map(|node| (node.metadata.name.clone(), node.metadata)).collect();
+        }
+        if self.attach_namespace {
+            let path = format!("{}/api/v1/namespaces", self.server()?);
+            let all: Vec<Object<Namespace>> = self.pages(client, &path, "").await?;
+            around.namespaces =
+                all.into_iter().map(|one| (one.metadata.name.clone(), one.metadata)).collect();
+        }
+        if endpoints {
+            let services: Vec<Object<Service>> = self.list(client, Role::Service).await?;
+            around.services =
+                services.into_iter().map(|one| (key(&one.metadata), one.metadata)).collect();
+            let pods: Vec<Object<Pod>> = self.list(client, Role::Pod).await?;
+            around.pods = pods.into_iter().map(|pod| (key(&pod.metadata), pod)).collect();
+        }
+        Ok(around)
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        role: Role,
+    ) -> Result<Vec<Object<T>>, DiscoveryError> {
+        let (group, kind) = match role {
+            Role::Node => ("api/v1", "nodes"),
+            Role::Service => ("api/v1", "services"),
+            Role::Pod => ("api/v1", "pods"),
+            Role::Endpoints => ("api/v1", "endpoints"),
+            Role::EndpointSlice => ("apis/discovery.k8s.io/v1", "endpointslices"),
+            Role::Ingress => ("apis/networking.k8s.io/v1", "ingresses"),
+        };
+        let (server, selector) = (self.server()?, self.selector(role));
+        if self.namespaces.is_empty() || role == Role::Node {
+            return self.pages(client, &format!("{server}/{group}/{kind}"), &selector).await;
+        }
+        let mut objects = Vec::new();
+        for namespace in &self.namespaces {
+            let path = format!("{server}/{group}/namespaces/{}/{kind}", query_value(namespace));
+            objects.extend(self.pages(client, &path, &selector).await?);
+        }
+        Ok(objects)
+    }
+
+    fn selector(&self, role: Role) -> String {
+        let mut text = String::new();
+        for selector in self.selectors.iter().filter(|selector| selector.role == role) {
+            for (name, value) in
+                [("labelSelector", &selector.label), ("fieldSelector", &selector.field)]
+            {
+                if !value.is_empty() {
+                    text.push_str(&format!("&{name}={}", query_value(value)));
+                }
+            }
+        }
+        text
+    }
+
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        path: &str,
+        selector: &str,
+    ) -> Result<Vec<Object<T>>, DiscoveryError> {
+        let (mut objects, mut next) = (Vec::new(), String::new());
+        loop {
+            let address = format!("{path}?limit={PAGE}{selector}{next}");
+            let request = Request::get(url(&address)?).header("Accept", "application/json");
+            let page: List<T> = get_json(client, request).await?;
+            objects.extend(page.items);
+            if objects.len() > OBJECTS_MAX {
+                let message = format!("{path} has more than {OBJECTS_MAX} objects: use selectors");
+                return Err(DiscoveryError(message));
+            }
+            match page.metadata.next.as_str() {
+                "" => return Ok(objects),
+                token => next = format!("&continue={}", query_value(token)),
+            }
+        }
+    }
+}
+
+/// The namespaces by name; one's own is where this server's pod runs.
+fn namespaces(node: Option<&YamlNode>) -> Result<Vec<String>, Error> {
+    let Some(node) = node else { return Ok(Vec::new()) };
+    let mut fields = node.fields("namespaces section")?;
+    let mut names: Vec<String> = fields.or_default("names")?;
+    if fields.or("own_namespace", false)? {
+        let file = PathBuf::from(ACCOUNT).join("namespace");
+        let own = platform::read_outside_text(&file, 1024)
+            .map_err(|error| node.error(format!("own_namespace: {}: {error}", file.display())))?;
+        names.push(own.trim().to_owned());
+    }
+    fields.end()?;
+    Ok(names)
+}
+
+type Key = (String, String);
+
+fn key(meta: &Meta) -> Key {
+    (meta.namespace.clone(), meta.name.clone())
+}
+
+type ByName<T> = BTreeMap<String, T>;

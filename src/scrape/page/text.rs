@@ -1,0 +1,154 @@
+//! Pages of text.
+
+use super::known::{Meaning, NOWHERE};
+use super::{Named, PageError, Reading, family_code};
+use wire::{
+    TextComment, TextExemplar, TextFamily, TextFormat, TextLabel, TextLines, parse_comment,
+    parse_series, parse_values,
+};
+
+pub(super) fn read(
+    format: TextFormat,
+    text: &str,
+    reading: &mut Reading<'_>,
+) -> Result<(), PageError> {
+    let mut page = Text { format, family: TextFamily::default(), labels: Vec::new(), at: NOWHERE };
+    let mut lines = TextLines::new(format, text);
+    while let Some(line) = lines.next_line()? {
+        match page.line(line, reading) {
+            Ok(()) => {}
+            Err(LineError::Text(message)) => return Err(lines.error(message).into()),
+            Err(LineError::Page(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+enum LineError {
+    Text(&'static str),
+    Page(PageError),
+}
+
+impl From<&'static str> for LineError {
+    fn from(message: &'static str) -> Self {
+        Self::Text(message)
+    }
+}
+
+impl From<PageError> for LineError {
+    fn from(error: PageError) -> Self {
+        Self::Page(error)
+    }
+}
+
+struct Text<'a> {
+    format: TextFormat,
+    family: TextFamily<'a>,
+    labels: Vec<TextLabel<'a>>,
+    /// The line before.
+    at: u32,
+}
+
+impl<'a> Text<'a> {
+    fn line(&mut self, line: &'a str, reading: &mut Reading<'_>) -> Result<(), LineError> {
+        if line.starts_with('#') {
+            return self.comment(line, reading);
+        }
+        let (at, meaning, rest) = self.series(line, reading)?;
+        reading.pages.known.note(at, self.at);
+        self.at = at;
+        let values = parse_values(self.format, rest)?;
+        let Some(time_ms) = reading.begin_sample(meaning, values.timestamp_ms) else {
+            return Ok(());
+        };
+        reading.sink.sample(time_ms, 0, values.value);
+        if let Some(exemplar) = values.exemplar {
+            self.exemplar(&exemplar, time_ms, reading);
+        }
+        Ok(())
+    }
+
+    fn exemplar(&self, exemplar: &TextExemplar<'_>, time_ms: i64, reading: &mut Reading<'_>) {
+        let labels = exemplar.labels.iter().map(|(name, value)| (&**name, &**value));
+        let mut labels: Vec<(&str, &str)> = labels.collect();
+        reading.exemplar(&mut labels, exemplar.value, exemplar.timestamp_ms.unwrap_or(time_ms));
+    }
+
+    /// What the line means, and what is behind its series.
+    #[inline]
+    fn series(
+        &mut self,
+        line: &'a str,
+        reading: &mut Reading<'_>,
+    ) -> Result<(u32, Meaning, &'a str), LineError> {
+        let family = family_code(self.family.kind);
+        if let Some((at, known)) = reading.pages.known.expected(self.at)
+            && known.family == family
+            && let Some(rest) = behind(line, &known.key)
+        {
+            return Ok((at, known.meaning, rest));
+        }
+        self.labels.clear();
+        let (name, rest) = parse_series(line, &mut self.labels)?;
+        let key = &line.as_bytes()[..line.len() - rest.len()];
+        let known = reading.pages.known.find(key);
+        let at = match known
+            .filter(|at| reading.pages.known.line(*at).is_some_and(|l| l.family == family))
+        {
+            Some(at) => at,
+            None => {
+                self.family.normalise_bound(&mut self.labels);
+                let labels = self.labels.iter().map(|(name, value)| (&**name, &**value));
+                let labels: Vec<(&str, &str)> = labels.collect();
+                reading.learn(&Named { key, family, name: &name, labels: &labels })?
+            }
+        };
+        let meaning = reading.pages.known.line(at).map_or(Meaning::Nothing, |line| line.meaning);
+        Ok((at, meaning, rest))
+    }
+
+    fn comment(&mut self, line: &'a str, reading: &mut Reading<'_>) -> Result<(), LineError> {
+        let pages = &mut *reading.pages;
+        let expected = pages.known.expected(self.at);
+        let expected = expected.filter(|(_, known)| *known.key == *line.as_bytes());
+        let known = expected.map(|(at, _)| at).or_else(|| pages.known.find(line.as_bytes()));
+        // `# TYPE` says what the following lines mean: it is read on every page.
+        if known.is_none() || is_type(line) {
+            match parse_comment(self.format, line)? {
+                Some(TextComment::Help { metric, help }) => {
+                    pages.describe(&metric, |known| known.help = help.into_owned());
+                }
+                Some(TextComment::Unit { metric, unit }) => {
+                    pages.describe(&metric, |known| unit.clone_into(&mut known.unit));
+                }
+                Some(TextComment::Kind { metric, kind }) => {
+                    if known.is_none() {
+                        pages.describe(&metric, |known| known.kind = kind);
+                    }
+                    self.family = TextFamily { name: metric, kind };
+                }
+                None => {}
+            }
+        }
+        let learn = || pages.known.learn((line.as_bytes(), 0), None, &pages.interned);
+        let at = known.unwrap_or_else(learn);
+        pages.known.note(at, self.at);
+        self.at = at;
+        Ok(())
+    }
+}
+
+fn is_type(line: &str) -> bool {
+    line[1..].trim_start_matches([' ', '\t']).starts_with("TYPE")
+}
+
+/// What is behind the series if the line begins with this one.
+#[inline]
+fn behind<'a>(line: &'a str, key: &[u8]) -> Option<&'a str> {
+    let rest = line.as_bytes().strip_prefix(key)?;
+    let first = *rest.first()?;
+    let rest = line.get(key.len()..)?;
+    // A name may go on, and its labels may stand behind a blank.
+    let is_whole = key.ends_with(b"}") || !rest.trim_start_matches([' ', '\t']).starts_with('{');
+    (matches!(first, b' ' | b'\t') && is_whole).then_some(rest)
+}
