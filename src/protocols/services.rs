@@ -228,6 +228,7 @@ pub struct Services {
     metrics: OnceLock<MetricServices>,
     logs: OnceLock<LogServices>,
     traces: OnceLock<TraceServices>,
+    scraping: OnceLock<Arc<scrape::Manager>>,
 }
 
 impl Services {
@@ -259,6 +260,7 @@ impl Services {
             metrics: OnceLock::new(),
             logs: OnceLock::new(),
             traces: OnceLock::new(),
+            scraping: OnceLock::new(),
         }
     }
 
@@ -290,6 +292,16 @@ impl Services {
     pub fn traces(&self) -> Result<&TraceServices, ServiceError> {
         let starting = || ServiceError::new(ErrorKind::Overloaded, "the trace store is not open");
         self.traces.get().ok_or_else(starting)
+    }
+
+    /// Called once, when scraping has begun: from then on targets are shown.
+    pub fn open_scraping(&self, scraping: Arc<scrape::Manager>) {
+        assert!(self.scraping.set(scraping).is_ok(), "scraping begins once");
+    }
+
+    /// `None` where nothing is scraped.
+    pub fn scraping(&self) -> Option<&Arc<scrape::Manager>> {
+        self.scraping.get()
     }
 
     pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {

@@ -1,13 +1,16 @@
 //! SIGHUP: takes over what can be changed while the server runs, and says what can't.
 //!
-//! The certificate of TLS is read again. Tokens and users need no signal: their changes hold at once.
+//! The certificate of TLS and the configuration of Prometheus are read again. Tokens and users need no signal: their changes hold at once.
 //! Every other setting is used where it was passed at start, so a change of it waits for a restart, which is
 //! said by name.
 
 use crate::config::{Config, ConfigError};
 use crate::http::tls::Certificate;
+use crate::scraping;
 use observe::Notice;
+use protocols::Services;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 /// Reads the settings as at start.
@@ -17,13 +20,15 @@ pub(crate) type ReadConfig = Box<dyn Fn() -> Result<Config, ConfigError> + Send>
 pub(crate) async fn on_hangup(
     mut hangup: Signal,
     running: Config,
-    certificate: Option<Certificate>,
+    (certificate, services): (Option<Certificate>, Arc<Services>),
     read: ReadConfig,
 ) {
     while hangup.recv().await.is_some() {
         if let Some(certificate) = &certificate {
             reload_certificate(certificate);
         }
+        // Its own log lines tell how it went.
+        let _ = scraping::reload(&services).await;
         match read() {
             Ok(found) => report(&changed(&running, &found)),
             Err(error) => {

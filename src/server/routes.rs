@@ -96,6 +96,14 @@ pub static ROUTES: &[Route] = &[
         "Flushes, then merges each day into one part; answers when done",
     ),
     action(
+        &[Method::POST, Method::PUT],
+        "/-/reload",
+        SERVER_ADMIN,
+        Body::None,
+        handler!(admin::reload),
+        "Reads the configuration of Prometheus again (`prometheus.config_file`)",
+    ),
+    action(
         &[Method::POST],
         "/internal/force_flush",
         SERVER_ADMIN,
@@ -242,6 +250,7 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         log_store::METRICS,
         trace_store::METRICS,
         ingest::METRICS,
+        scrape::METRICS,
         listener::METRICS,
         own_metrics::METRICS,
     ] {

@@ -9,7 +9,7 @@ use crate::lifecycle::Phase;
 use crate::reload::{self, ReadConfig};
 use crate::routes;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
-use crate::{own_logs_writer, own_metrics_writer, own_spans_writer};
+use crate::{own_logs_writer, own_metrics_writer, own_spans_writer, scraping};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::{LogServices, MetricServices, Stopper, TraceServices};
@@ -27,6 +27,8 @@ pub(crate) enum ServeError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("the configuration of Prometheus can't be used (prometheus.config_file)")]
+    Scrape(#[from] scrape::ApplyError),
     #[error("can't start the runtime")]
     Runtime(#[source] io::Error),
     #[error("the listeners ended without being told to: a mistake in this program")]
@@ -111,7 +113,8 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     let certificate = listeners.certificate.take();
     // Dropping the set ends the task.
     let mut reloading = JoinSet::new();
-    reloading.spawn(reload::on_hangup(hangup, config.clone(), certificate, read));
+    let reloaded = Arc::clone(&services);
+    reloading.spawn(reload::on_hangup(hangup, config.clone(), (certificate, reloaded), read));
     let addresses = listeners.addresses();
     let app = Arc::new(App::new(config.clone(), clock, (services, protocols), addresses));
     let router = routes::router(&app);
@@ -139,6 +142,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     app.services.open_metrics(metrics.clone());
     app.services.open_logs(stores.log_services());
     app.services.open_traces(stores.trace_services());
+    let scraping = scraping::start(&config, &app.services, &metrics, &app.clock).await?;
     let own_logs = own_logs(&app, stores.log_services());
     let own_spans = own_spans(&app, stores.trace_services());
     let own_metrics = own_metrics(&app, metrics);
@@ -163,6 +167,9 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
         // Serving ends by itself only when it fails: no stop was requested.
         _ = &mut serving => true,
     };
+    if let Some(scraping) = scraping {
+        scraping.stop().await;
+    }
     keeper.abort();
     let _ = keeper.await;
     drop(own_metrics);

@@ -1,7 +1,9 @@
 //! Which paths are served, at the root and under `/prometheus`.
 
 use super::envelope::{ApiError, Context, Data, refuse, succeeded};
-use super::{Prometheus, admin, export, federate, import, labels, query, read, status, write};
+use super::{
+    Prometheus, admin, export, federate, import, labels, query, read, scraped, status, write,
+};
 use crate::api::{StreamedEndpoint, run, run_here, run_query, run_streamed};
 use crate::{Access, Body, Call, Handler, Refuse, Route, handler, reply};
 use axum::http::{Method, StatusCode};
@@ -281,20 +283,32 @@ const PAIRS: &[[ApiRoute; 2]] = &[
     ),
     both!(reading, [GET], "/api/v1/rules", known!(status::rules), "Rule groups"),
     both!(reading, [GET], "/api/v1/alerts", known!(status::alerts), "Active alerts"),
-    both!(reading, [GET], "/api/v1/targets", known!(status::targets), "Scrape targets"),
+    both!(reading, [GET], "/api/v1/targets", json!(scraped::targets), "Scrape targets"),
     both!(
         reading,
         [GET],
         "/api/v1/targets/metadata",
-        known!(status::target_metadata),
+        json!(scraped::metadata),
         "Metadata by scrape target"
     ),
+    both!(reading, [GET], "/api/v1/scrape_pools", known!(scraped::pools), "Names of scrape jobs"),
     both!(
-        reading,
+        route,
         [GET],
-        "/api/v1/scrape_pools",
-        known!(status::scrape_pools),
-        "Names of scrape jobs"
+        "/api/v1/scrape_pools/config",
+        OF_SERVER,
+        Body::Whole,
+        known!(scraped::pool_config),
+        "A scrape job as the configuration has it, without secrets"
+    ),
+    both!(
+        route,
+        [GET],
+        "/api/v1/targets/relabel_steps",
+        OF_SERVER,
+        Body::Whole,
+        json!(scraped::relabel_steps),
+        "What each relabeling rule of a scrape job makes of labels"
     ),
     both!(
         reading,

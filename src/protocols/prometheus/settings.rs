@@ -4,11 +4,15 @@ use crate::section;
 use crate::services::MetricOptions;
 use crate::settings::{ByteSize, HumanDuration};
 use promql::EngineOptions;
+use std::path::PathBuf;
 use wire::LabelLimits;
 
 section! {
     /// Prometheus' protocols: limits on what is written, and how its API answers.
     PrometheusSettings as "prometheus" {
+        /// A configuration file of Prometheus: its targets are scraped, into the tenant `default`. It is
+        /// read again at SIGHUP and at `POST /-/reload`. Empty: nothing is scraped.
+        config_file: PathBuf = PathBuf::new(),
         /// How many labels one series may have.
         labels_max: usize = 100,
         /// The longest name of a label.

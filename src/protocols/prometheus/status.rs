@@ -1,4 +1,4 @@
-//! `status/…`, and answers that are always empty because there are no rules, alerts and targets yet.
+//! `status/…`, and answers that are always empty because there are no rules and alerts yet.
 
 use super::envelope::{ApiError, Context, Data};
 use super::selectors::selectors;
@@ -256,18 +256,6 @@ pub(super) fn rules(context: &Context) -> Result<Data, ApiError> {
 
 pub(super) fn alerts(_: &Context) -> Result<Data, ApiError> {
     data(&value!({ "alerts": [] }))
-}
-
-pub(super) fn targets(_: &Context) -> Result<Data, ApiError> {
-    data(&value!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} }))
-}
-
-pub(super) fn target_metadata(_: &Context) -> Result<Data, ApiError> {
-    data(&value!([]))
-}
-
-pub(super) fn scrape_pools(_: &Context) -> Result<Data, ApiError> {
-    data(&value!({ "scrapePools": [] }))
 }
 
 pub(super) fn alertmanagers(_: &Context) -> Result<Data, ApiError> {

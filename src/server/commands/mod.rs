@@ -43,6 +43,9 @@ struct SettingFlags {
     /// Listen on this address [default: 127.0.0.1:9640]
     #[arg(long, global = true, value_name = "ADDR")]
     listen: Option<String>,
+    /// Scrape what this configuration file of Prometheus says
+    #[arg(long, global = true, value_name = "FILE")]
+    prometheus_config: Option<PathBuf>,
     /// Listen on any address without authentication
     #[arg(long, global = true)]
     insecure_listen: bool,
@@ -137,8 +140,21 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
     let (_, protocols) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
     ListenPlan::new(&config, &protocols)
         .map_err(|error| Failure { code: 2, error: error.into() })?;
+    check_prometheus(&config.protocols.prometheus.config_file)?;
     let text = toml::to_string(&config)?;
     print(&format!("# the settings are good; this is what the server would use\n{text}"))
+}
+
+/// The configuration of Prometheus, if there is one: what is wrong, and what has no effect.
+fn check_prometheus(file: &Path) -> Outcome {
+    if file.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let config = scrape::config::Config::load(file)
+        .map_err(|error| Failure { code: 2, error: error.into() })?;
+    let warnings: String = config.warnings.iter().map(|warning| format!("# {warning}\n")).collect();
+    let jobs = config.jobs.len();
+    print(&format!("# {} is good: {jobs} jobs\n{warnings}", file.display()))
 }
 
 fn load(flags: &SettingFlags) -> Result<Config, Failure> {
@@ -159,6 +175,9 @@ fn read(flags: &SettingFlags) -> Result<Config, ConfigError> {
     }
     if let Some(listen) = &flags.listen {
         settings.push(("listen.address".to_owned(), listen.clone()));
+    }
+    if let Some(file) = &flags.prometheus_config {
+        settings.push(("prometheus.config_file".to_owned(), file.display().to_string()));
     }
     if flags.insecure_listen {
         settings.push(("listen.insecure".to_owned(), "true".to_owned()));
