@@ -230,23 +230,49 @@ impl<'a> Executor<'a, '_> {
 
     fn template(&mut self, call: &'a TemplateCall, dot: &Value<'a>) -> Executed<Flow> {
         self.be_at(call.position, call);
-        let template = self.template;
-        let Some(nodes) = template.trees.get(&call.name) else {
-            let name = model::quote_go(call.name.as_bytes());
-            return Err(format!("template {name} not defined").into());
-        };
+        let named = self.named(call.name.as_bytes())?;
         self.enter()?;
         let value = match &call.pipeline {
             Some(pipeline) => self.pipeline(pipeline, dot)?,
             None => Value::Nil,
         };
-        let own = vec![("$", self.copied(&value)?)];
-        let outside = std::mem::replace(&mut self.variables, own);
-        let executed = std::mem::replace(&mut self.executed, &call.name);
-        self.walk(nodes, &value)?;
-        (self.variables, self.executed) = (outside, executed);
+        self.execute_named(named, &value)?;
         self.depth -= 1;
         Ok(Flow::Next)
+    }
+
+    /// A template that the text defines: its name and its nodes.
+    fn named(&self, name: &[u8]) -> Executed<(&'a str, &'a Nodes)> {
+        let template = self.template;
+        let known = std::str::from_utf8(name).ok().and_then(|n| template.trees.get_key_value(n));
+        let missing = || format!("template {} not defined", model::quote_go(name));
+        Ok(known.map(|(name, nodes)| (name.as_str(), nodes)).ok_or_else(missing)?)
+    }
+
+    fn execute_named(
+        &mut self,
+        (name, nodes): (&'a str, &'a Nodes),
+        value: &Value<'a>,
+    ) -> Executed<()> {
+        let own = vec![("$", self.copied(value)?)];
+        let outside = std::mem::replace(&mut self.variables, own);
+        let executed = std::mem::replace(&mut self.executed, name);
+        self.walk(nodes, value)?;
+        (self.variables, self.executed) = (outside, executed);
+        Ok(())
+    }
+
+    /// What a template of the text writes, as a value instead.
+    fn template_as_value(&mut self, name: &Value<'a>, data: &Value<'a>) -> Executed<Value<'a>> {
+        let Value::Text(name) = name else { return Ok(Value::Nil) };
+        let named = self.named(name)?;
+        self.enter()?;
+        let before = self.out.len();
+        self.execute_named(named, data)?;
+        self.depth -= 1;
+        let written = self.out.split_off(before);
+        self.budget.made(written.len())?;
+        Ok(written.into())
     }
 
     // ── pipelines ──

@@ -11,13 +11,14 @@
 //!
 //! Lives here: the language (`lex`, `parse`, `tree`, `execute`), its values, its own functions
 //! (`builtins`) and verbs (`format`); Go's layouts of times (`time`) and its ways to read durations,
-//! sizes and floats (`units`); what functions a template may call (`registry`), and those of LogQL
-//! (`logql`). Not here: where values come from ([`Data`], which the caller brings), escaping for HTML
+//! sizes and floats (`units`); what functions a template may call (`registry`), those of LogQL
+//! (`logql`) and those of Prometheus' alert rules (`alerts`). Not here: where values come from ([`Data`], which the caller brings), escaping for HTML
 //! pages, templates in files.
 //! Invariants: parsing and executing never panic; an execution is bounded in steps, depth, bytes
 //! written and bytes made on the way ([`Bounds`]), and what it has written before it fails is taken
 //! back. A text or a label that is only shown is copied once, into the buffer.
 
+pub mod alerts;
 mod bounds;
 mod builtins;
 mod data;

@@ -63,6 +63,8 @@ pub enum Run {
     And,
     /// `or`, which takes no further argument when one is true.
     Or,
+    /// A template that the text defines, by name, with the data for it: gives what it writes.
+    Template,
 }
 
 impl fmt::Debug for Run {
@@ -72,6 +74,7 @@ impl fmt::Debug for Run {
             Self::Data => "Data",
             Self::And => "And",
             Self::Or => "Or",
+            Self::Template => "Template",
         })
     }
 }
@@ -89,6 +92,11 @@ impl Function {
     /// One that the data of the execution answers.
     pub const fn of_data(name: &'static str, parameters: &'static [Kind]) -> Self {
         Self { name, parameters, rest: None, run: Run::Data }
+    }
+
+    /// One that executes a template of the text.
+    pub const fn template(name: &'static str) -> Self {
+        Self { name, parameters: &[Kind::Text, Kind::Any], rest: None, run: Run::Template }
     }
 
     /// What the argument at a place must be.

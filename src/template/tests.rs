@@ -1,5 +1,6 @@
 //! The cases of `cases/*.test`, and properties of any template.
 
+mod alert_cases;
 mod cases;
 mod properties;
 

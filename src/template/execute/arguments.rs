@@ -24,7 +24,7 @@ impl<'a> Executor<'a, '_> {
         match function.run {
             Run::And => return self.and_or(false, arguments, dot, last),
             Run::Or => return self.and_or(true, arguments, dot, last),
-            Run::Pure(_) | Run::Data => {}
+            Run::Pure(_) | Run::Data | Run::Template => {}
         }
         let base = self.stack.len();
         for (index, argument) in arguments.iter().enumerate() {
@@ -38,6 +38,12 @@ impl<'a> Executor<'a, '_> {
             self.stack.push(value);
         }
         self.take_steps_of_texts(base)?;
+        if matches!(function.run, Run::Template) {
+            let data = self.stack.pop().unwrap_or_default();
+            let name = self.stack.pop().unwrap_or_default();
+            self.stack.truncate(base);
+            return self.template_as_value(&name, &data);
+        }
         let result = self.run(term, base);
         self.stack.truncate(base);
         let value = result.map_err(|failure| {
@@ -70,7 +76,7 @@ impl<'a> Executor<'a, '_> {
         match term.function.run {
             Run::Pure(run) => run(&mut Call { term, budget: &mut self.budget }, &mut arguments),
             Run::Data => self.data.call(term.function.name, &mut arguments),
-            Run::And | Run::Or => Ok(Value::Nil),
+            Run::And | Run::Or | Run::Template => Ok(Value::Nil),
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) use verbs::printf;
 use crate::bounds::Bound;
 use crate::time::{format_duration, show_default};
 use crate::value::Value;
+use verbs::Flags;
 
 /// Where text goes, up to a number of bytes.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ impl<'o> Sink<'o> {
         self.out.resize(self.out.len() + count, byte);
         Ok(())
     }
+}
+
+/// A float with a number of significant digits, as `%.4g` writes it with 4.
+pub(crate) fn significant(value: f64, digits: usize) -> String {
+    number::float(value, 'g', &Flags { precision: Some(digits), ..Flags::default() })
 }
 
 /// A value as an action shows it.

@@ -15,8 +15,8 @@ mod entry;
 mod json;
 mod math;
 mod old_strings;
-mod regexes;
-mod strings;
+pub(crate) mod regexes;
+pub(crate) mod strings;
 mod units;
 
 pub use entry::{Entry, Labels};

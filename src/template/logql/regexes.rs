@@ -4,6 +4,7 @@ use super::strings::find;
 use crate::registry::{Arguments, Call, Failure, Function, Kind};
 use crate::value::Value;
 use model::SearchRegex;
+use std::borrow::Cow;
 
 const THREE_TEXTS: &[Kind] = &[Kind::Text, Kind::Text, Kind::Text];
 
@@ -30,17 +31,27 @@ fn replace<'a>(
     has_groups: bool,
 ) -> Result<Value<'a>, Failure> {
     let regex = call.regex(&arguments.text(0))?;
-    let (text, new) = (arguments.text(1), arguments.text(2));
-    let has_groups = has_groups && find(&new, b"$").is_some();
+    let new = arguments.text(2);
+    replace_all(call, &regex, arguments.text(1), (&new, has_groups))
+}
+
+/// The same with the expression at hand; the flag says whether the new text names groups.
+pub(crate) fn replace_all<'a>(
+    call: &mut Call<'_>,
+    regex: &SearchRegex,
+    text: Cow<'a, [u8]>,
+    (new, has_groups): (&[u8], bool),
+) -> Result<Value<'a>, Failure> {
+    let has_groups = has_groups && find(new, b"$").is_some();
     let mut out = Vec::new();
     let mut end = 0;
     for captures in regex.engine().captures_iter(&text) {
         let Some(whole) = captures.get(0) else { continue };
         out.extend_from_slice(text.get(end..whole.start()).unwrap_or_default());
         if has_groups {
-            expand(&regex, &captures, &new, &mut out);
+            expand(regex, &captures, new, &mut out);
         } else {
-            out.extend_from_slice(&new);
+            out.extend_from_slice(new);
         }
         call.check_size(out.len())?;
         end = whole.end();

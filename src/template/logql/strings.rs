@@ -65,7 +65,7 @@ pub(super) fn cut<'a>(text: Cow<'a, [u8]>, part: impl Fn(&[u8]) -> &[u8]) -> Cow
 }
 
 /// Each character anew. What is no text stays as it is.
-pub(super) fn mapped<'a>(
+pub(crate) fn mapped<'a>(
     call: &mut Call<'_>,
     arguments: &mut Arguments<'a, '_>,
     map: fn(&str, &mut String),
@@ -90,16 +90,16 @@ fn single(mut mapped: impl ExactSizeIterator<Item = char>, character: char) -> c
     mapped.next().filter(|_| is_single).unwrap_or(character)
 }
 
-pub(super) fn lower(text: &str, out: &mut String) {
+pub(crate) fn lower(text: &str, out: &mut String) {
     out.extend(text.chars().map(|character| single(character.to_lowercase(), character)));
 }
 
-pub(super) fn upper(text: &str, out: &mut String) {
+pub(crate) fn upper(text: &str, out: &mut String) {
     out.extend(text.chars().map(|character| single(character.to_uppercase(), character)));
 }
 
 /// The first letter of each word.
-fn title(text: &str, out: &mut String) {
+pub(crate) fn title(text: &str, out: &mut String) {
     let mut last = ' ';
     for character in text.chars() {
         let is_first = is_separator(last);
