@@ -23,7 +23,7 @@ mod series;
 
 pub use command::{Command, Evaluation, Expectation, Load, When};
 pub use memory::MemoryStorage;
-pub use series::{LoadedSample, LoadedSeries, SequenceValue};
+pub use series::{LoadedSample, LoadedSeries, SequenceValue, load_series};
 
 use crate::engine::{Engine, QueryTimes, QueryValue, Request};
 use crate::error::QueryError;

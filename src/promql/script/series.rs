@@ -46,6 +46,18 @@ impl LoadedSample {
     }
 }
 
+/// A series as it is loaded: a value at each interval from a time on.
+pub fn load_series(line: &str, start_ms: i64, interval_ms: i64) -> Result<LoadedSeries, String> {
+    let (labels, values) = parse_series(line)?;
+    let mut samples = Vec::with_capacity(values.len());
+    for (index, value) in (0_i64..).zip(&values) {
+        let time_ms = index.checked_mul(interval_ms).and_then(|ms| ms.checked_add(start_ms));
+        let time_ms = time_ms.ok_or("the series has values after the end of time")?;
+        samples.extend(LoadedSample::new(value, time_ms, 0));
+    }
+    Ok(LoadedSeries { labels, samples })
+}
+
 pub(super) fn parse_series(line: &str) -> Result<(Labels, Vec<SequenceValue>), String> {
     let end = metric_end(line);
     let labels = parse_metric(&line[..end]).map_err(|error| error.to_string())?;

@@ -13,7 +13,7 @@ pub(super) const FUNCTIONS: [Function; 8] = [
         let name = String::from_utf8_lossy(&arguments.text(0)).into_owned();
         label(arguments.get(1), &name)
     }),
-    Function::pure("value", &[Kind::Any], |_, arguments| Ok(part(arguments.get(0), "Value")?)),
+    Function::pure("value", &[Kind::Any], |_, arguments| part(arguments.get(0), "Value")),
     Function::pure("strvalue", &[Kind::Any], |_, arguments| label(arguments.get(0), "__value__")),
     Function::pure("sortByLabel", &[Kind::Text, Kind::Any], sort_by_label),
     Function::pure("args", &[], args).with_rest(Kind::Any),

@@ -1,0 +1,380 @@
+//! All rule groups: what is loaded, their tasks, reloads.
+//!
+//! Each group is a task of its own, which sleeps until its next time slot; a bounded number of groups is
+//! evaluated at once. A reload compares what is asked for with what runs: a group that stays the same
+//! runs on; one that has changed takes over the state of rules that it keeps; one that is gone is
+//! stopped, and its series are ended two intervals later, when a renamed group would give them again.
+//!
+//! Locks: `reloading` before `inner`; `inner` is never held while anything waits.
+
+use crate::backend::Backend;
+use crate::definition::{Group, GroupKey, Origin};
+use crate::files::{FilesError, RuleFiles, load_files};
+use crate::group::{Defaults, RunningGroup, end_series};
+use crate::language::Languages;
+use crate::restore::RestoreLimits;
+use crate::rule::Surroundings;
+use crate::sink::AlertSink;
+use crate::slot;
+use crate::telemetry::{ITERATIONS, MISSED, RELOADS_FAILED};
+use crate::view::GroupView;
+use model::{Labels, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// A task looks at the wall clock at least so often, because it may jump.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What holds for all groups. Times are milliseconds.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub languages: Languages,
+    /// Where people reach the server: in links of alerts and in templates.
+    pub external_url: String,
+    /// The shortest time after which an alert that still fires is sent again.
+    pub resend_ms: i64,
+    /// For how long the server may have been away and still restore since when alerts are active.
+    pub outage_ms: i64,
+    /// The least that a restored alert waits before it fires.
+    pub grace_ms: i64,
+    /// Groups that are evaluated at the same time.
+    pub groups_at_once: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            languages: Languages::default(),
+            external_url: String::new(),
+            resend_ms: 60_000,
+            outage_ms: 3_600_000,
+            grace_ms: 600_000,
+            groups_at_once: 4,
+        }
+    }
+}
+
+/// A group to be run, with what its configuration says where it says nothing itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) key: GroupKey,
+    pub(crate) group: Group,
+    pub(crate) defaults: Defaults,
+}
+
+#[derive(Debug)]
+pub struct Service {
+    options: Options,
+    backend: Arc<dyn Backend>,
+    sink: Arc<dyn AlertSink>,
+    turns: Arc<Semaphore>,
+    reloading: tokio::sync::Mutex<()>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    groups: BTreeMap<GroupKey, Running>,
+    /// Tasks that end series of groups that are gone.
+    endings: JoinSet<()>,
+    /// Whose alerts need not be restored any more.
+    loaded: BTreeSet<Origin>,
+    is_shut: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    group: Arc<RunningGroup>,
+    task: Task,
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+struct Task {
+    handle: AbortHandle,
+    ended: tokio::sync::watch::Receiver<()>,
+}
+
+impl Task {
+    fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (tell, ended) = tokio::sync::watch::channel(());
+        let task = tokio::spawn(async move {
+            work.await;
+            drop(tell);
+        });
+        Self { handle: task.abort_handle(), ended }
+    }
+
+    /// Returns when the work is done, or was given up.
+    async fn end(mut self) {
+        while self.ended.changed().await.is_ok() {}
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+impl Service {
+    pub fn new(options: Options, backend: Arc<dyn Backend>, sink: Arc<dyn AlertSink>) -> Arc<Self> {
+        Arc::new(Self {
+            turns: Arc::new(Semaphore::new(options.groups_at_once.max(1))),
+            options,
+            backend,
+            sink,
+            reloading: tokio::sync::Mutex::default(),
+            inner: Mutex::default(),
+        })
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// No panic can happen while it is held.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads all rule files and runs their groups for a tenant, in the place of those that came from
+    /// files before. Where a file is wrong nothing changes. Answers how many groups there are.
+    pub async fn load(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        files: Vec<RuleFiles>,
+    ) -> Result<usize, FilesError> {
+        let (service, tenant) = (Arc::clone(self), tenant.clone());
+        let reading = tokio::task::spawn_blocking(move || service.wanted(&tenant, &files)).await;
+        let panicked = |error| FilesError(vec![format!("reading rule files failed: {error}")]);
+        let wanted = reading.map_err(panicked).and_then(|wanted| wanted);
+        let wanted = wanted.inspect_err(|_| RELOADS_FAILED.increment())?;
+        let count = wanted.len();
+        self.apply(Origin::Files, wanted).await;
+        Ok(count)
+    }
+
+    fn wanted(&self, tenant: &TenantId, files: &[RuleFiles]) -> Result<Vec<Wanted>, FilesError> {
+        let (mut wanted, mut errors) = (Vec::new(), Vec::new());
+        for RuleFiles { globs, interval_ms, query_offset_ms, external_labels } in files {
+            let defaults = self.defaults(*interval_ms, *query_offset_ms, external_labels);
+            match load_files(globs, &self.options.languages) {
+                Ok(found) => {
+                    let of_file = |(file, groups): (String, Vec<Group>)| {
+                        let (tenant, defaults) = (tenant.clone(), defaults.clone());
+                        groups.into_iter().map(move |group| Wanted {
+                            key: GroupKey {
+                                tenant: tenant.clone(),
+                                origin: Origin::Files,
+                                file: file.clone(),
+                                name: group.name.clone(),
+                            },
+                            group,
+                            defaults: defaults.clone(),
+                        })
+                    };
+                    wanted.extend(found.into_iter().flat_map(of_file));
+                }
+                Err(FilesError(found)) => errors.extend(found),
+            }
+        }
+        if errors.is_empty() { Ok(wanted) } else { Err(FilesError(errors)) }
+    }
+
+    pub(crate) fn defaults(
+        &self,
+        interval_ms: i64,
+        query_offset_ms: i64,
+        external_labels: &Labels,
+    ) -> Defaults {
+        let around = Arc::new(Surroundings {
+            external_labels: external_labels.clone(),
+            external_url: self.options.external_url.clone(),
+            resend_ms: self.options.resend_ms,
+        });
+        Defaults { interval_ms: interval_ms.max(1), query_offset_ms, around }
+    }
+
+    /// Runs these groups in the place of all others of their origin.
+    pub(crate) async fn apply(self: &Arc<Self>, origin: Origin, wanted: Vec<Wanted>) {
+        let _alone = self.reloading.lock().await;
+        let (gone, changed) = self.compare(origin, &wanted);
+        for running in gone.values().chain(changed.values()) {
+            running.group.stop();
+        }
+        let mut former = BTreeMap::new();
+        for (key, Running { group, task }) in changed {
+            task.end().await;
+            former.insert(key, group);
+        }
+        for Running { group, task } in gone.into_values() {
+            task.end().await;
+            self.end_later(group);
+        }
+        let is_first = self.inner().loaded.insert(origin);
+        for Wanted { key, group, defaults } in wanted {
+            if self.inner().groups.contains_key(&key) {
+                continue;
+            }
+            let group = RunningGroup::new(key.clone(), Arc::new(group), &defaults, !is_first);
+            if let Some(former) = former.get(&key) {
+                group.take_over(former);
+            }
+            self.start(Arc::new(group), is_first);
+        }
+    }
+
+    /// Takes out the groups that are gone, and those that have changed.
+    fn compare(
+        &self,
+        origin: Origin,
+        wanted: &[Wanted],
+    ) -> (BTreeMap<GroupKey, Running>, BTreeMap<GroupKey, Running>) {
+        let by_key: BTreeMap<&GroupKey, &Wanted> =
+            wanted.iter().rev().map(|one| (&one.key, one)).collect();
+        let mut inner = self.inner();
+        let (mut gone, mut changed) = (BTreeMap::new(), BTreeMap::new());
+        for (key, running) in std::mem::take(&mut inner.groups) {
+            let asked = by_key.get(&key).filter(|_| key.origin == origin);
+            match asked {
+                _ if key.origin != origin => drop(inner.groups.insert(key, running)),
+                None => drop(gone.insert(key, running)),
+                Some(asked) if running.group.is_same(&asked.group, &asked.defaults) => {
+                    drop(inner.groups.insert(key, running));
+                }
+                Some(_) => drop(changed.insert(key, running)),
+            }
+        }
+        (gone, changed)
+    }
+
+    fn start(self: &Arc<Self>, group: Arc<RunningGroup>, restores: bool) {
+        let mut inner = self.inner();
+        if inner.is_shut {
+            return;
+        }
+        let runner = Runner {
+            backend: Arc::clone(&self.backend),
+            sink: Arc::clone(&self.sink),
+            turns: Arc::clone(&self.turns),
+            group: Arc::clone(&group),
+        };
+        let (outage_ms, grace_ms) = (self.options.outage_ms, self.options.grace_ms);
+        let restores = restores.then_some(RestoreLimits { outage_ms, grace_ms });
+        let task = Task::spawn(runner.run(restores));
+        inner.groups.insert(group.key.clone(), Running { group, task });
+    }
+
+    /// Ends the series of a group that is gone, unless another gives them then.
+    fn end_later(self: &Arc<Self>, group: Arc<RunningGroup>) {
+        let series = group.all_orphans();
+        if series.is_empty() {
+            return;
+        }
+        let (service, time_ms) = (Arc::downgrade(self), self.backend.wall_ns() / 1_000_000);
+        let ending = async move {
+            let intervals = u64::try_from(group.interval_ms).unwrap_or(0).saturating_mul(2);
+            tokio::time::sleep(Duration::from_millis(intervals)).await;
+            let Some(service) = service.upgrade() else { return };
+            let tenant = &group.key.tenant;
+            let given = service.series(tenant);
+            let series = series.into_iter().filter(|labels| !given.contains(labels)).collect();
+            end_series(&*service.backend, tenant, series, time_ms).await;
+        };
+        let mut inner = self.inner();
+        while inner.endings.try_join_next().is_some() {}
+        inner.endings.spawn(ending);
+    }
+
+    /// All series that rules of a tenant gave last.
+    fn series(&self, tenant: &TenantId) -> BTreeSet<Labels> {
+        let groups: Vec<_> =
+            self.inner().groups.values().map(|one| Arc::clone(&one.group)).collect();
+        let of_tenant = groups.iter().filter(|group| group.key.tenant == *tenant);
+        of_tenant.flat_map(|group| group.series()).collect()
+    }
+
+    /// The groups of a tenant, in the order of their files and names.
+    pub fn groups(&self, tenant: &TenantId) -> Vec<GroupView> {
+        let groups: Vec<_> =
+            self.inner().groups.values().map(|one| Arc::clone(&one.group)).collect();
+        let of_tenant = groups.iter().filter(|group| group.key.tenant == *tenant);
+        let mut views: Vec<GroupView> = of_tenant.map(|group| group.view()).collect();
+        views.sort_by(|left, right| {
+            (&left.key.file, &left.key.name).cmp(&(&right.key.file, &right.key.name))
+        });
+        views
+    }
+
+    /// Ends all tasks. What they write is whole or was never there; nothing is started any more.
+    pub fn shut(&self) {
+        let mut inner = self.inner();
+        inner.is_shut = true;
+        inner.groups.values().for_each(|running| running.group.stop());
+        inner.groups.clear();
+        inner.endings.abort_all();
+    }
+}
+
+/// What the task of a group works with.
+struct Runner {
+    backend: Arc<dyn Backend>,
+    sink: Arc<dyn AlertSink>,
+    turns: Arc<Semaphore>,
+    group: Arc<RunningGroup>,
+}
+
+impl Runner {
+    /// Until the group is stopped. Alerts are restored after the second evaluation: before that rules
+    /// and senders may not have written what alerts depend on.
+    async fn run(self, mut restores: Option<RestoreLimits>) {
+        let (interval_ns, offset_ns) = (self.group.interval_ns(), self.group.offset_ns());
+        let mut last_ns = slot::at_or_before(self.backend.wall_ns(), interval_ns, offset_ns);
+        let mut evaluated = 0_u32;
+        while let Some(next) = self.next(last_ns, interval_ns, offset_ns).await {
+            last_ns = next.slot_ns;
+            ITERATIONS.add(1 + next.missed);
+            MISSED.add(next.missed);
+            // The semaphore is never closed.
+            let turn = tokio::select! {
+                turn = self.turns.acquire() => turn,
+                () = self.group.stopping() => return,
+            };
+            self.group.iterate(&*self.backend, &*self.sink, last_ns.div_euclid(1_000_000)).await;
+            evaluated = evaluated.saturating_add(1);
+            if evaluated >= 2
+                && let Some(limits) = restores.take()
+            {
+                let now_ms = self.backend.wall_ns().div_euclid(1_000_000);
+                self.group.restore(&*self.backend, now_ms, limits).await;
+            }
+            drop(turn);
+        }
+    }
+
+    /// Waits for the next time slot; `None` when the group is stopped.
+    async fn next(&self, mut last_ns: i64, interval_ns: i64, offset_ns: i64) -> Option<slot::Next> {
+        loop {
+            if self.group.is_stopped() {
+                return None;
+            }
+            let now_ns = self.backend.wall_ns();
+            if slot::is_set_back(last_ns, now_ns, interval_ns) {
+                last_ns = slot::at_or_before(now_ns, interval_ns, offset_ns);
+            }
+            if let Some(next) = slot::due_after(last_ns, now_ns, interval_ns) {
+                return Some(next);
+            }
+            let wait_ns = last_ns.saturating_add(interval_ns).saturating_sub(now_ns);
+            let wait = Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0));
+            tokio::select! {
+                () = tokio::time::sleep(wait.min(LOOK)) => {}
+                () = self.group.stopping() => return None,
+            }
+        }
+    }
+}
