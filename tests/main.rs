@@ -37,6 +37,7 @@ mod pushes;
 mod real_clients;
 mod refused;
 mod remote_write;
+mod rules;
 mod scraping;
 mod screens;
 mod searches;

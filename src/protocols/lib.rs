@@ -29,6 +29,7 @@ mod protocol;
 pub mod pushgateway;
 pub mod reply;
 mod route;
+mod ruler;
 mod services;
 pub mod settings;
 mod sockets;
@@ -53,8 +54,8 @@ pub use route::{
     percent_decode_segment, router,
 };
 pub use services::{
-    Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant, ServiceError, Services,
-    Snapshots, TraceServices,
+    Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant, RuleServices,
+    ServiceError, Services, Snapshots, TraceServices,
 };
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,

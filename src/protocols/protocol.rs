@@ -49,6 +49,7 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         fluent::protocol(&settings.fluent, services),
         jaeger::protocol(&settings.jaeger, services),
         crate::zipkin::protocol(services),
+        crate::ruler::protocol(services),
         crate::ui::protocol(services),
         pushgateway::protocol(&settings.pushgateway, services),
     ]

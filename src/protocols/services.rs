@@ -168,6 +168,15 @@ impl TraceServices {
     }
 }
 
+/// Rules that are evaluated, and the groups that came through the API.
+#[derive(Clone, Debug)]
+pub struct RuleServices {
+    pub service: Arc<rules::Service>,
+    pub book: Arc<rules::RuleBook>,
+    /// What groups of the API take where they say nothing themselves.
+    pub configured: rules::RuleFiles,
+}
+
 /// What holds for metrics, whatever protocol they come through.
 #[derive(Clone, Debug)]
 pub struct MetricOptions {
@@ -229,6 +238,7 @@ pub struct Services {
     logs: OnceLock<LogServices>,
     traces: OnceLock<TraceServices>,
     scraping: OnceLock<Arc<scrape::Manager>>,
+    rules: OnceLock<RuleServices>,
 }
 
 impl Services {
@@ -261,6 +271,7 @@ impl Services {
             logs: OnceLock::new(),
             traces: OnceLock::new(),
             scraping: OnceLock::new(),
+            rules: OnceLock::new(),
         }
     }
 
@@ -302,6 +313,15 @@ impl Services {
     /// `None` where nothing is scraped.
     pub fn scraping(&self) -> Option<&Arc<scrape::Manager>> {
         self.scraping.get()
+    }
+
+    /// Called once, when rules may be evaluated: from then on their groups are shown.
+    pub fn open_rules(&self, rules: RuleServices) {
+        assert!(self.rules.set(rules).is_ok(), "rules are opened once");
+    }
+
+    pub(crate) fn rules(&self) -> Option<&RuleServices> {
+        self.rules.get()
     }
 
     pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 pub enum Origin {
     /// Rule files of the operator.
     Files,
-    /// The API, which keeps groups in the catalog.
-    Api,
+    /// The API of Mimir or of Loki, whose groups are kept in the catalog.
+    Api(Language),
 }
 
 /// What tells groups apart.

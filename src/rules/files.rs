@@ -25,6 +25,14 @@ pub struct RuleFiles {
     pub external_labels: Labels,
 }
 
+/// No files, and Prometheus' default interval.
+impl Default for RuleFiles {
+    fn default() -> Self {
+        let (globs, external_labels) = (Vec::new(), Labels::empty());
+        Self { globs, interval_ms: 60_000, query_offset_ms: 0, external_labels }
+    }
+}
+
 /// What is wrong with rule files, all of it: one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesError(pub Vec<String>);

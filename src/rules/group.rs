@@ -22,7 +22,7 @@ pub(crate) struct RunningGroup {
     pub(crate) definition: Arc<Group>,
     pub(crate) interval_ms: i64,
     query_offset_ms: i64,
-    around: Arc<Surroundings>,
+    pub(crate) around: Arc<Surroundings>,
     rules: Vec<Arc<RunningRule>>,
     progress: Mutex<Progress>,
     /// True when the group is to end after the rule that it is at.
@@ -45,6 +45,19 @@ pub(crate) struct Defaults {
     pub(crate) around: Arc<Surroundings>,
 }
 
+impl Defaults {
+    fn interval_of(&self, group: &Group) -> i64 {
+        match group.interval_ms {
+            0 => self.interval_ms,
+            interval_ms => interval_ms,
+        }
+    }
+
+    fn query_offset_of(&self, group: &Group) -> i64 {
+        group.query_offset_ms.unwrap_or(self.query_offset_ms)
+    }
+}
+
 impl RunningGroup {
     /// `restored`: alerts need not be restored, because the server has not just been started.
     pub(crate) fn new(
@@ -56,14 +69,10 @@ impl RunningGroup {
         let rule =
             |rule: &crate::Rule| Arc::new(RunningRule::new(Arc::new(rule.clone()), restored));
         let rules = definition.rules.iter().map(rule).collect();
-        let interval_ms = match definition.interval_ms {
-            0 => defaults.interval_ms,
-            interval_ms => interval_ms,
-        };
         Self {
             key,
-            interval_ms,
-            query_offset_ms: definition.query_offset_ms.unwrap_or(defaults.query_offset_ms),
+            interval_ms: defaults.interval_of(&definition),
+            query_offset_ms: defaults.query_offset_of(&definition),
             around: Arc::clone(&defaults.around),
             definition,
             rules,
@@ -74,11 +83,10 @@ impl RunningGroup {
 
     /// Whether a reload with these would change nothing.
     pub(crate) fn is_same(&self, definition: &Group, defaults: &Defaults) -> bool {
-        let asked = Self::new(self.key.clone(), Arc::new(definition.clone()), defaults, true);
         *self.definition == *definition
-            && self.interval_ms == asked.interval_ms
-            && self.query_offset_ms == asked.query_offset_ms
-            && self.around == asked.around
+            && self.interval_ms == defaults.interval_of(definition)
+            && self.query_offset_ms == defaults.query_offset_of(definition)
+            && self.around == defaults.around
     }
 
     pub(crate) fn offset_ns(&self) -> i64 {
@@ -160,18 +168,18 @@ impl RunningGroup {
     pub(crate) async fn iterate(&self, backend: &dyn Backend, sink: &dyn AlertSink, slot_ms: i64) {
         let began_ns = backend.wall_ns();
         let on = self.occasion(slot_ms);
-        let mut took_seconds = 0.0;
         for rule in &self.rules {
             if self.is_stopped() {
                 return;
             }
             self.evaluate(rule, backend, sink, &on).await;
-            took_seconds += rule.state().took_seconds;
         }
         self.end_orphans(backend, &on).await;
+        // The wall clock may have been set back meanwhile.
+        let took_ns = backend.wall_ns().saturating_sub(began_ns).max(0);
         let mut progress = self.progress();
         progress.evaluated_at_ns = Some(began_ns);
-        progress.took_seconds = took_seconds;
+        progress.took_seconds = took_ns as f64 / 1e9;
     }
 
     async fn evaluate(

@@ -3,7 +3,7 @@
 use promql::ParseOptions;
 
 /// The language of a rule's expression: Mirador's own field `query_language`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Language {
     #[default]
     Promql,

@@ -50,6 +50,18 @@ pub fn read_groups(text: &str, languages: &Languages) -> Result<Vec<Group>, Vec<
     if reader.errors.is_empty() { Ok(groups) } else { Err(reader.errors) }
 }
 
+/// One group by itself.
+pub fn read_group(text: &str, languages: &Languages) -> Result<Group, Vec<FileError>> {
+    let single = |error: Error| vec![error.into()];
+    let node = Node::parse(text).map_err(single)?;
+    let mut reader = Reader { languages, errors: Vec::new() };
+    let group = reader.group(&node).map_err(single)?;
+    if group.name.is_empty() {
+        reader.errors.push(node.error("rule group name must not be empty").into());
+    }
+    if reader.errors.is_empty() { Ok(group) } else { Err(reader.errors) }
+}
+
 struct Reader<'l> {
     languages: &'l Languages,
     /// What is wrong with rules, so that a person sees all of it at once.
@@ -270,13 +282,44 @@ fn is_label_name(name: &str) -> bool {
 pub fn to_yaml(groups: &[Group]) -> String {
     let mut out = String::from("groups:\n");
     for group in groups {
-        write_group(&mut out, group, "    ");
+        write_group(&mut out, group, Language::Promql, "    ");
     }
     out
 }
 
+/// One group by itself as YAML.
+/// `default`: the language that need not be named.
+pub fn group_to_yaml(group: &Group, default: Language) -> String {
+    let mut out = String::new();
+    for line in group_lines(group, default) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// Namespaces and their groups as YAML.
+pub fn namespaces_to_yaml<'g>(
+    namespaces: impl IntoIterator<Item = (&'g str, &'g [Group])>,
+    default: Language,
+) -> String {
+    let mut out = String::new();
+    for (namespace, groups) in namespaces {
+        out.push_str(&format!("{}:\n", scalar(namespace)));
+        groups.iter().for_each(|group| write_group(&mut out, group, default, "    "));
+    }
+    if out.is_empty() { "{}\n".to_owned() } else { out }
+}
+
 /// A group as an item of a list, with what stands before each line.
-fn write_group(out: &mut String, group: &Group, indent: &str) {
+fn write_group(out: &mut String, group: &Group, default: Language, indent: &str) {
+    let marks = std::iter::once("- ").chain(std::iter::repeat("  "));
+    for (line, mark) in group_lines(group, default).iter().zip(marks) {
+        out.push_str(&format!("{indent}{mark}{line}\n"));
+    }
+}
+
+fn group_lines(group: &Group, default: Language) -> Vec<String> {
     let mut lines = vec![format!("name: {}", scalar(&group.name))];
     if group.interval_ms != 0 {
         lines.push(format!("interval: {}", model::format_duration(group.interval_ms)));
@@ -292,17 +335,14 @@ fn write_group(out: &mut String, group: &Group, indent: &str) {
     }
     lines.push(if group.rules.is_empty() { "rules: []" } else { "rules:" }.to_owned());
     for rule in &group.rules {
-        let rule = rule_lines(rule);
+        let rule = rule_lines(rule, default);
         let marks = std::iter::once("- ").chain(std::iter::repeat("  "));
         lines.extend(rule.iter().zip(marks).map(|(line, mark)| format!("    {mark}{line}")));
     }
-    let marks = std::iter::once("- ").chain(std::iter::repeat("  "));
-    for (line, mark) in lines.iter().zip(marks) {
-        out.push_str(&format!("{indent}{mark}{line}\n"));
-    }
+    lines
 }
 
-fn rule_lines(rule: &Rule) -> Vec<String> {
+fn rule_lines(rule: &Rule, default: Language) -> Vec<String> {
     let mut lines = Vec::new();
     let none = Texts::new();
     let annotations = match &rule.kind {
@@ -323,7 +363,7 @@ fn rule_lines(rule: &Rule) -> Vec<String> {
             }
         }
     }
-    if rule.language != Language::Promql {
+    if rule.language != default {
         lines.push(format!("query_language: {}", rule.language.as_str()));
     }
     for (field, texts) in [("labels", &rule.labels), ("annotations", annotations)] {

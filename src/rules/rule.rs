@@ -9,6 +9,7 @@ use crate::definition::{Rule, RuleKind};
 use crate::templates::Texts;
 use crate::view::{AlertState, AlertView, AlertingView, Health, RuleView};
 use model::{ErrorKind, Labels, LabelsBuilder, METRIC_NAME, SampleValue, TenantId};
+use query::CancelFlag;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use template::alerts::{AlertData, AlertValue, TemplateSample, table_link};
@@ -104,7 +105,7 @@ impl RunningRule {
         by: &dyn Evaluate,
         on: &Occasion,
     ) -> Result<Vec<OutSample>, EvaluateError> {
-        let found = by.instant(&self.question(by, on))?;
+        let found = by.instant(&self.question(on, CancelFlag::new()))?;
         match &self.rule.kind {
             RuleKind::Record { name } => self.recorded(name, found, on),
             RuleKind::Alert { name, hold_ms, keep_firing_ms, .. } => {
@@ -118,7 +119,7 @@ impl RunningRule {
         }
     }
 
-    fn question<'a>(&'a self, by: &dyn Evaluate, on: &'a Occasion) -> Question<'a> {
+    fn question<'a>(&'a self, on: &'a Occasion, cancel: CancelFlag) -> Question<'a> {
         Question {
             tenant: &on.tenant,
             language: self.rule.language,
@@ -126,7 +127,7 @@ impl RunningRule {
             time_ms: on.time_ms(),
             window_ms: on.interval_ms,
             lookback_ms: None,
-            cancel: by.deadline(),
+            cancel,
         }
     }
 
@@ -139,10 +140,9 @@ impl RunningRule {
         let mut seen = BTreeSet::new();
         let mut samples = Vec::with_capacity(found.len());
         for Sample { labels, value } in found {
-            let mut labels = labels.with(METRIC_NAME, name);
-            for (name, value) in &self.rule.labels {
-                labels = labels.with(name, value);
-            }
+            let own = self.rule.labels.iter().map(|(name, value)| (&**name, &**value));
+            let named = labels.iter().chain([(METRIC_NAME, name)]);
+            let labels = Labels::from_pairs(named.chain(own));
             if !seen.insert(labels.clone()) {
                 let text =
                     "vector contains metrics with the same labelset after applying rule labels";
@@ -164,11 +164,12 @@ impl RunningRule {
         by: &dyn Evaluate,
         on: &Occasion,
     ) -> Result<Vec<Found>, EvaluateError> {
+        // All queries of templates together may take as long as one.
         let cancel = by.deadline();
         let ask = |query: &str| {
-            let question = Question { query, cancel: cancel.clone(), ..self.question(by, on) };
-            // Templates ask at the time of the slot, whatever the rule looks back.
-            let question = Question { time_ms: on.slot_ms, ..question };
+            // At the time of the slot, however far the rule looks back.
+            let time_ms = on.slot_ms;
+            let question = Question { query, time_ms, ..self.question(on, cancel.clone()) };
             by.instant(&question).map_err(|error| error.message).map(template_samples)
         };
         let mut seen = BTreeSet::new();

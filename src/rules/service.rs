@@ -8,10 +8,12 @@
 //! Locks: `reloading` before `inner`; `inner` is never held while anything waits.
 
 use crate::backend::Backend;
+use crate::backfill::{Backfill, BackfillProgress, BackfillRange, BackfillState};
+use crate::book::{BookError, RuleBook};
 use crate::definition::{Group, GroupKey, Origin};
 use crate::files::{FilesError, RuleFiles, load_files};
 use crate::group::{Defaults, RunningGroup, end_series};
-use crate::language::Languages;
+use crate::language::{Language, Languages};
 use crate::restore::RestoreLimits;
 use crate::rule::Surroundings;
 use crate::sink::AlertSink;
@@ -19,6 +21,7 @@ use crate::slot;
 use crate::telemetry::{ITERATIONS, MISSED, RELOADS_FAILED};
 use crate::view::GroupView;
 use model::{Labels, TenantId};
+use observe::Notice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,6 +83,8 @@ struct Inner {
     groups: BTreeMap<GroupKey, Running>,
     /// Tasks that end series of groups that are gone.
     endings: JoinSet<()>,
+    /// The last backfill.
+    backfill: Option<(Arc<Backfill>, Task)>,
     /// Whose alerts need not be restored any more.
     loaded: BTreeSet<Origin>,
     is_shut: bool,
@@ -148,6 +153,7 @@ impl Service {
         tenant: &TenantId,
         files: Vec<RuleFiles>,
     ) -> Result<usize, FilesError> {
+        let _alone = self.reloading.lock().await;
         let (service, tenant) = (Arc::clone(self), tenant.clone());
         let reading = tokio::task::spawn_blocking(move || service.wanted(&tenant, &files)).await;
         let panicked = |error| FilesError(vec![format!("reading rule files failed: {error}")]);
@@ -199,9 +205,8 @@ impl Service {
         Defaults { interval_ms: interval_ms.max(1), query_offset_ms, around }
     }
 
-    /// Runs these groups in the place of all others of their origin.
-    pub(crate) async fn apply(self: &Arc<Self>, origin: Origin, wanted: Vec<Wanted>) {
-        let _alone = self.reloading.lock().await;
+    /// Runs these groups in the place of all others of their origin. `reloading` is held.
+    async fn apply(self: &Arc<Self>, origin: Origin, wanted: Vec<Wanted>) {
         let (gone, changed) = self.compare(origin, &wanted);
         for running in gone.values().chain(changed.values()) {
             running.group.stop();
@@ -298,6 +303,36 @@ impl Service {
         of_tenant.flat_map(|group| group.series()).collect()
     }
 
+    /// Runs the groups that came through the API, in the place of those before. Groups that can't be
+    /// read are left out and told of.
+    pub async fn load_book(
+        self: &Arc<Self>,
+        book: &Arc<RuleBook>,
+        language: Language,
+        configured: &RuleFiles,
+    ) -> Result<(), BookError> {
+        // Held while the book is read: what is read first must not be run last.
+        let _alone = self.reloading.lock().await;
+        let RuleFiles { interval_ms, query_offset_ms, external_labels, .. } = configured;
+        let defaults = self.defaults(*interval_ms, *query_offset_ms, external_labels);
+        let mut wanted = Vec::new();
+        let book = Arc::clone(book);
+        let reading = tokio::task::spawn_blocking(move || book.all(language)).await;
+        for found in reading.map_err(|error| BookError::Panicked(error.to_string()))?? {
+            match found {
+                Ok((key, group)) => {
+                    wanted.push(Wanted { key, group, defaults: defaults.clone() });
+                }
+                Err(error) => {
+                    let text = "a rule group of the API can't be read and is not evaluated";
+                    Notice::error(text, &[("error", &error)]);
+                }
+            }
+        }
+        self.apply(Origin::Api(language), wanted).await;
+        Ok(())
+    }
+
     /// The groups of a tenant, in the order of their files and names.
     pub fn groups(&self, tenant: &TenantId) -> Vec<GroupView> {
         let groups: Vec<_> =
@@ -310,6 +345,48 @@ impl Service {
         views
     }
 
+    /// Evaluates recording rules over the past, in the background. `names`: of groups; none: all groups
+    /// of the tenant. `Err` says what to do.
+    pub fn start_backfill(
+        &self,
+        tenant: &TenantId,
+        range: BackfillRange,
+        names: &BTreeSet<String>,
+    ) -> Result<BackfillProgress, String> {
+        let mut inner = self.inner();
+        let is_running = |(backfill, _): &(Arc<Backfill>, Task)| {
+            backfill.progress().state == BackfillState::Running
+        };
+        if inner.is_shut || inner.backfill.as_ref().is_some_and(is_running) {
+            return Err("another backfill is running: wait for it, or stop it".to_owned());
+        }
+        let is_wanted = |group: &&Arc<RunningGroup>| {
+            let is_named = names.is_empty() || names.contains(&group.key.name);
+            group.key.tenant == *tenant && is_named
+        };
+        let groups = inner.groups.values().map(|one| &one.group).filter(is_wanted);
+        let groups: Vec<_> = groups.cloned().collect();
+        let backfill = Arc::new(Backfill::new(range, &groups)?);
+        let (work, backend) = (Arc::clone(&backfill), Arc::clone(&self.backend));
+        let task = Task::spawn(async move { work.run(&*backend).await });
+        let progress = backfill.progress();
+        inner.backfill = Some((backfill, task));
+        Ok(progress)
+    }
+
+    /// How far the last backfill is; `None` where there was none.
+    pub fn backfill(&self) -> Option<BackfillProgress> {
+        self.inner().backfill.as_ref().map(|(backfill, _)| backfill.progress())
+    }
+
+    /// Stops the backfill after the time slot that it is at.
+    pub fn stop_backfill(&self) -> Option<BackfillProgress> {
+        let inner = self.inner();
+        let (backfill, _) = inner.backfill.as_ref()?;
+        backfill.stop();
+        Some(backfill.progress())
+    }
+
     /// Ends all tasks. What they write is whole or was never there; nothing is started any more.
     pub fn shut(&self) {
         let mut inner = self.inner();
@@ -317,6 +394,7 @@ impl Service {
         inner.groups.values().for_each(|running| running.group.stop());
         inner.groups.clear();
         inner.endings.abort_all();
+        inner.backfill = None;
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) static ALERTS: Counter = Counter::new(
 );
 pub(crate) static DURATION: Histogram = Histogram::new(
     "mirador_rules_evaluation_duration_seconds",
-    "How long the evaluation of a rule took, with its wait for a query thread",
+    "How long the evaluation of a rule took on its query thread",
     LATENCY_SECONDS,
 );
 pub(crate) static RELOADS_FAILED: Counter = Counter::new(

@@ -5,6 +5,7 @@ use crate::http::attempts::Attempts;
 use crate::http::names::HostNames;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::routes;
+use crate::rules::Rules;
 use crate::stores::Stores;
 use observe::Registry;
 use platform::{Clock, OsRandom};
@@ -33,6 +34,7 @@ pub struct App {
     pub services: Arc<Services>,
     pub protocols: Vec<Protocol>,
     stores: OnceLock<Arc<Stores>>,
+    rules: OnceLock<Rules>,
 }
 
 impl App {
@@ -55,6 +57,7 @@ impl App {
             lifecycle: Lifecycle::default(),
             addresses,
             stores: OnceLock::new(),
+            rules: OnceLock::new(),
         }
     }
 
@@ -67,6 +70,17 @@ impl App {
     /// `None` while starting. Behind a route that needs stores it is always there.
     pub fn stores(&self) -> Option<&Arc<Stores>> {
         self.stores.get()
+    }
+
+    /// Called once, when the rules may be evaluated.
+    pub(crate) fn open_rules(&self, rules: Rules) {
+        self.services.open_rules(rules.services());
+        assert!(self.rules.set(rules).is_ok(), "rules are opened once");
+    }
+
+    /// `None` while starting.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.get()
     }
 
     /// Where a browser finds the front page.

@@ -77,6 +77,16 @@ pub(crate) fn ask(
     path: &str,
     body: &str,
 ) -> io::Result<Option<ControlReply>> {
+    ask_as(folder, model::TenantId::default_tenant().as_str(), (method, path), body)
+}
+
+/// The same about a tenant.
+pub(crate) fn ask_as(
+    folder: &Path,
+    tenant: &str,
+    (method, path): (&str, &str),
+    body: &str,
+) -> io::Result<Option<ControlReply>> {
     let mut stream = match UnixStream::connect(folder.join(SOCKET_FILE)) {
         Ok(stream) => stream,
         Err(error)
@@ -92,7 +102,7 @@ pub(crate) fn ask(
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: control\r\nconnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: control\r\nconnection: close\r\nx-scope-orgid: {tenant}\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;

@@ -18,6 +18,7 @@ mod pages;
 pub mod probe;
 mod reload;
 pub mod routes;
+mod rules;
 mod scraping;
 mod serve;
 mod snapshots;

@@ -1,14 +1,15 @@
 //! SIGHUP: takes over what can be changed while the server runs, and says what can't.
 //!
-//! The certificate of TLS and the configuration of Prometheus are read again. Tokens and users need no signal: their changes hold at once.
+//! The certificate of TLS, the configuration of Prometheus and the rule files are read again. Tokens and
+//! users need no signal: their changes hold at once.
 //! Every other setting is used where it was passed at start, so a change of it waits for a restart, which is
 //! said by name.
 
+use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::tls::Certificate;
 use crate::scraping;
 use observe::Notice;
-use protocols::Services;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::signal::unix::Signal;
@@ -19,8 +20,8 @@ pub(crate) type ReadConfig = Box<dyn Fn() -> Result<Config, ConfigError> + Send>
 /// Acts on each signal; ends when its task is dropped.
 pub(crate) async fn on_hangup(
     mut hangup: Signal,
-    running: Config,
-    (certificate, services): (Option<Certificate>, Arc<Services>),
+    app: Arc<App>,
+    certificate: Option<Certificate>,
     read: ReadConfig,
 ) {
     while hangup.recv().await.is_some() {
@@ -28,9 +29,13 @@ pub(crate) async fn on_hangup(
             reload_certificate(certificate);
         }
         // Its own log lines tell how it went.
-        let _ = scraping::reload(&services).await;
+        let _ = scraping::reload(&app.services).await;
+        if let Some(rules) = app.rules() {
+            // What is wrong has been said, and the rules stay as they are.
+            let _ = rules.reload().await;
+        }
         match read() {
-            Ok(found) => report(&changed(&running, &found)),
+            Ok(found) => report(&changed(&app.config, &found)),
             Err(error) => {
                 let text =
                     "SIGHUP: the settings can't be read, the server goes on with those it has";

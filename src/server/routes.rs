@@ -4,6 +4,7 @@ use crate::app::{App, VERSION};
 use crate::http::{Access, Body, Route, listener};
 use crate::pages::{admin, front, health, own_metrics};
 use crate::probe;
+use crate::rules;
 use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
@@ -78,6 +79,38 @@ pub static ROUTES: &[Route] = &[
         OF_SERVER,
         handler!(own_metrics::page),
         "The server's own metrics, Prometheus text or OpenMetrics",
+    ),
+    action(
+        &[Method::POST, Method::PUT],
+        "/-/reload",
+        SERVER_ADMIN,
+        Body::None,
+        handler!(rules::reload),
+        "Reads the rule files again; where one is wrong, says so and changes nothing",
+    ),
+    action(
+        &[Method::GET],
+        "/api/admin/rules/backfill",
+        ADMIN,
+        Body::None,
+        handler!(rules::show_backfill),
+        "How far the last backfill of recording rules is",
+    ),
+    action(
+        &[Method::POST],
+        "/api/admin/rules/backfill",
+        ADMIN,
+        Body::Json,
+        handler!(rules::start_backfill),
+        "Evaluates recording rules over the past: `start_ms`, `end_ms`, `groups`",
+    ),
+    action(
+        &[Method::DELETE],
+        "/api/admin/rules/backfill",
+        ADMIN,
+        Body::None,
+        handler!(rules::stop_backfill),
+        "Stops it",
     ),
     action(
         &[Method::POST],
@@ -251,6 +284,7 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         trace_store::METRICS,
         ingest::METRICS,
         scrape::METRICS,
+        ::rules::METRICS,
         listener::METRICS,
         own_metrics::METRICS,
     ] {

@@ -8,8 +8,10 @@ use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
 use crate::reload::{self, ReadConfig};
 use crate::routes;
+use crate::rules::{self, Rules};
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use crate::{own_logs_writer, own_metrics_writer, own_spans_writer, scraping};
+use ::rules::{BookError, CountingSink, FilesError};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::{LogServices, MetricServices, Stopper, TraceServices};
@@ -31,15 +33,21 @@ pub(crate) enum ServeError {
     Scrape(#[from] scrape::ApplyError),
     #[error("can't start the runtime")]
     Runtime(#[source] io::Error),
+    #[error("rule files are wrong:\n{0}")]
+    Rules(#[from] FilesError),
+    #[error("the rule groups of the API can't be read")]
+    RuleBook(#[from] BookError),
     #[error("the listeners ended without being told to: a mistake in this program")]
     Deaf,
 }
 
 impl ServeError {
-    /// 3 where another process holds the address or the data folder, 1 otherwise.
+    /// 3 where another process holds the address or the data folder, 2 for wrong files of the operator,
+    /// 1 otherwise.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Open(OpenError::InUse { .. }) | Self::Listen(_) => 3,
+            Self::Rules(_) => 2,
             _ => 1,
         }
     }
@@ -59,6 +67,7 @@ fn query_threads() -> usize {
 /// Runs until SIGTERM or SIGINT. `read` reads the settings again, for SIGHUP.
 pub(crate) fn run(config: Config, read: ReadConfig) -> Result<(), ServeError> {
     init_log(&config);
+    rules::check(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let folder = config.server.data.display().to_string();
     let unusable = |source| OpenError::Folder { folder: folder.clone(), source };
@@ -111,12 +120,11 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     let (services, protocols) = app::protocols(&config, &clock, pool);
     let mut listeners = Listeners::bind(&config, &protocols).await?;
     let certificate = listeners.certificate.take();
-    // Dropping the set ends the task.
-    let mut reloading = JoinSet::new();
-    let reloaded = Arc::clone(&services);
-    reloading.spawn(reload::on_hangup(hangup, config.clone(), (certificate, reloaded), read));
     let addresses = listeners.addresses();
     let app = Arc::new(App::new(config.clone(), clock, (services, protocols), addresses));
+    // Dropping the set ends the task.
+    let mut reloading = JoinSet::new();
+    reloading.spawn(reload::on_hangup(hangup, Arc::clone(&app), certificate, read));
     let router = routes::router(&app);
     let operators = operators_door(&machine, &router);
     let (stopper, stop) = Stopper::new();
@@ -143,6 +151,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     app.services.open_logs(stores.log_services());
     app.services.open_traces(stores.trace_services());
     let scraping = scraping::start(&config, &app.services, &metrics, &app.clock).await?;
+    start_rules(&app, &stores, &metrics).await?;
     let own_logs = own_logs(&app, stores.log_services());
     let own_spans = own_spans(&app, stores.trace_services());
     let own_metrics = own_metrics(&app, metrics);
@@ -169,6 +178,9 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     };
     if let Some(scraping) = scraping {
         scraping.stop().await;
+    }
+    if let Some(rules) = app.rules() {
+        rules.service.shut();
     }
     keeper.abort();
     let _ = keeper.await;
@@ -216,6 +228,19 @@ fn operators_door(machine: &Machine, router: &axum::Router) -> Option<JoinHandle
             None
         }
     }
+}
+
+/// Alerts are counted and go nowhere else yet.
+async fn start_rules(
+    app: &App,
+    stores: &Stores,
+    metrics: &MetricServices,
+) -> Result<(), ServeError> {
+    let rules = Rules::new(app, stores, metrics, Arc::new(CountingSink::default()));
+    rules.reload().await?;
+    rules.load_book().await?;
+    app.open_rules(rules);
+    Ok(())
 }
 
 fn own_metrics(app: &Arc<App>, services: MetricServices) -> Option<JoinSet<()>> {

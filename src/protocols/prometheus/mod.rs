@@ -2,7 +2,7 @@
 //!
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
 //! (JSON lines out), `federate`, `read` (remote read), `selected` (the raw series that these three
-//! send), `query`, `labels`, `status`, `scraped` (targets), `admin` (the HTTP API), with `selectors`, `listing` (what
+//! send), `query`, `labels`, `rules`, `scraped` (targets), `status`, `admin` (the HTTP API), with `selectors`, `listing` (what
 //! several selectors find), `derived` (the series that spans give), `memory` (what listing takes),
 //! `envelope` and `histogram_json` under them.
 //! Not here: what every HTTP API needs (`api`), decoding (wire), the language (promql), storage.
@@ -21,6 +21,7 @@ mod memory;
 mod query;
 mod read;
 mod routes;
+mod rules;
 mod scraped;
 mod selected;
 mod selectors;
@@ -63,5 +64,7 @@ pub(crate) fn protocol(settings: &PrometheusSettings, services: &Arc<Services>) 
     let api = ApiState::new(services);
     let cors = Cors::new(&settings.cors_origins, CORS);
     let prometheus = Arc::new(Prometheus { settings: settings.clone(), api });
-    Protocol { routes: bind(&prometheus, routes::ROUTES), cors, ..Protocol::new("prometheus") }
+    let mut routes = bind(&prometheus, routes::ROUTES);
+    routes.extend(bind(&prometheus, routes::OF_LOKI));
+    Protocol { routes, cors, ..Protocol::new("prometheus") }
 }

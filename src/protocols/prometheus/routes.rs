@@ -2,7 +2,7 @@
 
 use super::envelope::{ApiError, Context, Data, refuse, succeeded};
 use super::{
-    Prometheus, admin, export, federate, import, labels, query, read, scraped, status, write,
+    Prometheus, admin, export, federate, import, labels, query, read, rules, scraped, status, write,
 };
 use crate::api::{StreamedEndpoint, run, run_here, run_query, run_streamed};
 use crate::{Access, Body, Call, Handler, Refuse, Route, handler, reply};
@@ -281,8 +281,8 @@ const PAIRS: &[[ApiRoute; 2]] = &[
         known!(status::wal_replay),
         "The log's replay, which is done"
     ),
-    both!(reading, [GET], "/api/v1/rules", known!(status::rules), "Rule groups"),
-    both!(reading, [GET], "/api/v1/alerts", known!(status::alerts), "Active alerts"),
+    both!(reading, [GET], "/api/v1/rules", json!(rules::rules), "Rule groups"),
+    both!(reading, [GET], "/api/v1/alerts", json!(rules::alerts), "Active alerts"),
     both!(reading, [GET], "/api/v1/targets", json!(scraped::targets), "Scrape targets"),
     both!(
         reading,
@@ -403,6 +403,22 @@ const PAIRS: &[[ApiRoute; 2]] = &[
         Body::Whole,
         handler!(import::json_lines),
         "Samples as JSON lines, as exported"
+    ),
+];
+
+/// What Grafana's data source of Loki asks below its own address.
+pub(super) static OF_LOKI: &[ApiRoute] = &[
+    reading(
+        GET,
+        "/loki/prometheus/api/v1/rules",
+        json!(rules::rules),
+        "Rule groups with rules of LogQL",
+    ),
+    reading(
+        GET,
+        "/loki/prometheus/api/v1/alerts",
+        json!(rules::alerts),
+        "Active alerts of rules of LogQL",
     ),
 ];
 

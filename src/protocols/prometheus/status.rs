@@ -233,31 +233,6 @@ fn write_count(out: &mut Vec<u8>, one: &NameCount) {
     out.extend_from_slice(format!(",\"value\":{}}}", one.count).as_bytes());
 }
 
-pub(super) fn rules(context: &Context) -> Result<Data, ApiError> {
-    let parameters = &context.parameters;
-    match parameters.text("type") {
-        "" | "alert" | "record" => {}
-        other => {
-            let message = format!("not supported value {other:?}: ask for alert or record");
-            return Err(ApiError::parameter("type", &message));
-        }
-    }
-    match parameters.text("group_limit") {
-        "" if !parameters.text("group_next_token").is_empty() => {
-            let message = "group_limit needs to be set in order to paginate over the groups";
-            return Err(ApiError::parameter("group_next_token", message));
-        }
-        "" => {}
-        text if text.parse::<u64>().is_ok_and(|limit| limit > 0) => {}
-        _ => return Err(ApiError::parameter("group_limit", "must be a number greater than 0")),
-    }
-    data(&value!({ "groups": [] }))
-}
-
-pub(super) fn alerts(_: &Context) -> Result<Data, ApiError> {
-    data(&value!({ "alerts": [] }))
-}
-
 pub(super) fn alertmanagers(_: &Context) -> Result<Data, ApiError> {
     data(&value!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
 }

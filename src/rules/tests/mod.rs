@@ -4,6 +4,7 @@
 mod files;
 mod running;
 mod scene;
+mod unit;
 
 /// Every file of a folder of this crate, with its name.
 #[expect(clippy::disallowed_methods, reason = "the cases are files of this crate")]

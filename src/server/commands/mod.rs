@@ -4,7 +4,9 @@
 //! in use by another process.
 
 mod access;
+mod backfill;
 mod inspect;
+mod rules;
 mod test;
 
 use crate::app;
@@ -64,12 +66,21 @@ enum Command {
         #[arg(long)]
         example: bool,
     },
+    /// Read rule files as the server would, and say what is wrong or what is in them
+    CheckRules {
+        /// Paths; the last part of each may be a pattern, such as 'rules/*.yml'
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<String>,
+    },
     /// Show what is in a file of the data folder; works while the server runs
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
-    /// Run tests of queries, without a server and without data
+    /// Run tests of queries and rules, without a server and without data
     #[command(subcommand)]
     Test(test::TestCommand),
+    /// Evaluate rules over the past; the server must run
+    #[command(subcommand)]
+    Backfill(backfill::BackfillCommand),
     /// Create, list and revoke API tokens; works while the server runs
     #[command(subcommand)]
     Token(access::TokenCommand),
@@ -103,6 +114,12 @@ pub fn run() -> ExitCode {
     let outcome = match line.command {
         None | Some(Command::Serve) => serve_command(&line.settings),
         Some(Command::CheckConfig { example }) => check_config(&line.settings, example),
+        Some(Command::CheckRules { files }) => {
+            load(&line.settings).and_then(|config| rules::check(&config, &files))
+        }
+        Some(Command::Backfill(command)) => {
+            load(&line.settings).and_then(|config| backfill::run(&config, &command))
+        }
         Some(Command::Inspect(command)) => inspect::run(&command),
         Some(Command::Test(command)) => {
             load(&line.settings).and_then(|config| test::run(&config, &command))
@@ -141,6 +158,7 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
     ListenPlan::new(&config, &protocols)
         .map_err(|error| Failure { code: 2, error: error.into() })?;
     check_prometheus(&config.protocols.prometheus.config_file)?;
+    crate::rules::check(&config).map_err(|error| Failure { code: 2, error: error.into() })?;
     let text = toml::to_string(&config)?;
     print(&format!("# the settings are good; this is what the server would use\n{text}"))
 }

@@ -2,7 +2,7 @@
 //! data.
 //!
 //! Here: scripts of PromQL in Prometheus' test language, and of LogQL and TraceQL in ones like it, whose
-//! readers and runners are in `promql`, `logql` and `traceql`.
+//! readers and runners are in `promql`, `logql` and `traceql`. Unit tests of rules: `commands::rules`.
 
 use super::{Failure, Outcome, locate, print};
 use crate::config::Config;
@@ -46,6 +46,15 @@ pub(super) enum TestCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Unit tests of recording and alerting rules, as promtool runs them (docs/how-to/write-rules.md)
+    ///
+    /// Rule files are found beside the file that names them. Exits with 1 when something is not as
+    /// expected.
+    Rules {
+        /// Each file is a YAML file of tests
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 pub(super) fn run(config: &Config, command: &TestCommand) -> Outcome {
@@ -73,6 +82,7 @@ pub(super) fn run(config: &Config, command: &TestCommand) -> Outcome {
                 Ok(script.run(&engine, &RealClock::new()))
             })
         }
+        TestCommand::Rules { files } => super::rules::test(config, files),
     }
 }
 
@@ -109,7 +119,7 @@ fn scripts(
     }
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     let (disk, name) = locate(file)?;
     let bytes = disk.read_all(&name, FILE_MAX);
     let bytes = bytes.map_err(|error| format!("can't read {}: {error}", file.display()))?;

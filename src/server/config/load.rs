@@ -189,6 +189,8 @@ fn zero_that_stops_all(config: &Config) -> Option<&'static str> {
         ("limits.queries_waiting", limits.queries_waiting == 0),
         ("limits.tenant_queries_waiting", limits.tenant_queries_waiting == 0),
         ("storage.tenants", config.storage.tenants == 0),
+        ("rules.evaluation_interval", config.rules.evaluation_interval.0.is_zero()),
+        ("rules.groups_at_once", config.rules.groups_at_once == 0),
         ("promql.max_samples", promql.max_samples == 0),
         ("promql.max_memory", promql.max_memory.0 == 0),
         ("promql.timeout", promql.timeout.0.is_zero()),

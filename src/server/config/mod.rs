@@ -7,6 +7,7 @@
 
 mod docs;
 mod load;
+mod rules;
 mod settings;
 mod stream_retention;
 mod yaml;
@@ -14,6 +15,7 @@ mod yaml;
 pub use docs::{example_file, reference_page};
 pub use load::{ConfigError, Overrides, load};
 pub use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
+pub use rules::RuleSettings;
 pub use settings::{
     AuthMode, AuthSettings, Config, LimitSettings, ListenSettings, LogFormatSetting, LogLevel,
     LogSettings, MetricSettings, PromqlSettings, ServerSettings, StorageSettings, TestingSettings,

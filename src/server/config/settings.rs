@@ -1,5 +1,6 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
+use super::rules::RuleSettings;
 use super::stream_retention::StreamRetention;
 use log_store::StreamRules;
 use metric_store::Limits;
@@ -366,6 +367,7 @@ pub struct Config {
     pub tenants: TenantSettings,
     pub metrics: MetricSettings,
     pub promql: PromqlSettings,
+    pub rules: RuleSettings,
     #[serde(flatten)]
     pub protocols: ProtocolSettings,
     pub log: LogSettings,
@@ -441,6 +443,7 @@ impl Config {
         TenantSettings::DOC,
         MetricSettings::DOC,
         PromqlSettings::DOC,
+        RuleSettings::DOC,
     ];
 
     /// The sections behind them.

@@ -1,0 +1,175 @@
+//! Recording and alerting rules: what they get of the server, and when their files are read.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::http::{Call, reply};
+use crate::stores::Stores;
+use axum::http::StatusCode;
+use axum::response::Response;
+use model::{ErrorKind, TenantId};
+use observe::Notice;
+use protocols::{MetricServices, RuleServices};
+use rules::{
+    AlertSink, BackfillProgress, BackfillRange, BookError, FilesError, Language, RuleBook,
+    RuleFiles, Service,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The rules of this server, and the files that they come from.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) service: Arc<Service>,
+    book: Arc<RuleBook>,
+    tenant: TenantId,
+    files: Vec<RuleFiles>,
+}
+
+impl Rules {
+    pub(crate) fn new(
+        app: &App,
+        stores: &Stores,
+        metrics: &MetricServices,
+        sink: Arc<dyn AlertSink>,
+    ) -> Self {
+        let settings = &app.config.rules;
+        let options = settings.options(&app.services.metric_options.engine.parse, &app.url());
+        let backend = Arc::new(sources(app, stores, metrics));
+        let catalog = Arc::clone(&stores.access.catalog);
+        Self {
+            book: Arc::new(RuleBook::new(catalog, options.languages.clone())),
+            service: Service::new(options, backend, sink),
+            tenant: settings.tenant.0.clone(),
+            files: vec![settings.rule_files()],
+        }
+    }
+
+    /// What the protocols need of the rules.
+    pub(crate) fn services(&self) -> RuleServices {
+        let configured = self.files.first().cloned();
+        RuleServices {
+            service: Arc::clone(&self.service),
+            book: Arc::clone(&self.book),
+            configured: configured.unwrap_or_default(),
+        }
+    }
+
+    /// Runs the groups that came through the API.
+    pub(crate) async fn load_book(&self) -> Result<(), BookError> {
+        let configured = self.services().configured;
+        for language in [Language::Promql, Language::Logql] {
+            self.service.load_book(&self.book, language, &configured).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the files again. Where one is wrong the rules stay as they are.
+    pub(crate) async fn reload(&self) -> Result<usize, FilesError> {
+        let loaded = self.service.load(&self.tenant, self.files.clone()).await;
+        match &loaded {
+            Ok(groups) => Notice::info("rule files are loaded", &[("groups", groups)]),
+            Err(error) => {
+                let text = "rule files are wrong: the rules stay as they are";
+                Notice::error(text, &[("error", error)]);
+            }
+        }
+        loaded
+    }
+}
+
+/// Says what is wrong with the rule files, before anything is opened.
+pub(crate) fn check(config: &Config) -> Result<(), FilesError> {
+    let promql = config.promql.engine_options(platform::threads::Helpers::none()).parse;
+    let languages = config.rules.options(&promql, "").languages;
+    rules::load_files(&config.rules.files, &languages).map(|_| ())
+}
+
+fn sources(app: &App, stores: &Stores, metrics: &MetricServices) -> rules::Stores {
+    let services = &app.services;
+    let metrics = metrics.clone();
+    rules::Stores {
+        clock: Arc::clone(&app.clock),
+        pool: Arc::clone(&services.query_pool),
+        memory: Arc::clone(&services.query_memory),
+        gateway: Arc::clone(&stores.gateway),
+        metrics: stores.metric_store.clone(),
+        logs: stores.log_store.clone(),
+        traces: stores.trace_store.clone(),
+        span_metrics: app.config.protocols.prometheus.span_metrics,
+        promql: services.metric_options.engine.clone(),
+        logql: services.logql.clone(),
+        traceql: services.traceql.clone(),
+        batch: Arc::new(move |tenant| metrics.batch(tenant)),
+    }
+}
+
+/// `POST /-/reload`
+pub(crate) async fn reload(app: Arc<App>, _: Call) -> Response {
+    let Some(rules) = app.rules() else {
+        return reply::error(ErrorKind::Overloaded, "the server is starting");
+    };
+    match rules.reload().await {
+        Ok(groups) => {
+            let body = serde_json::json!({ "status": "reloaded", "rule_groups": groups });
+            reply::json(StatusCode::OK, &body)
+        }
+        Err(error) => reply::error(ErrorKind::Invalid, &error.to_string()),
+    }
+}
+
+/// What `POST /api/admin/rules/backfill` takes. Times are milliseconds since 1970.
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackfillRequest {
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    /// Names of groups; none: all of the tenant.
+    #[serde(default)]
+    pub(crate) groups: BTreeSet<String>,
+}
+
+fn progress(progress: &BackfillProgress) -> Response {
+    let BackfillProgress { state, groups, slots_done, slots, failures, last_error } = progress;
+    let body = serde_json::json!({
+        "state": state.as_str(),
+        "groups": groups,
+        "slots_done": slots_done,
+        "slots": slots,
+        "failures": failures,
+        "last_error": last_error,
+    });
+    reply::json(StatusCode::OK, &body)
+}
+
+fn answered(found: Option<BackfillProgress>) -> Response {
+    match found {
+        Some(found) => progress(&found),
+        None => reply::error(ErrorKind::NotFound, "there was no backfill since the start"),
+    }
+}
+
+/// `POST /api/admin/rules/backfill`
+pub(crate) async fn start_backfill(app: Arc<App>, call: Call) -> Response {
+    let request: BackfillRequest = match serde_json::from_slice(&call.body) {
+        Ok(request) => request,
+        Err(error) => return reply::error(ErrorKind::Invalid, &format!("the body: {error}")),
+    };
+    let Some(rules) = app.rules() else {
+        return reply::error(ErrorKind::Overloaded, "the server is starting");
+    };
+    let range = BackfillRange { start_ms: request.start_ms, end_ms: request.end_ms };
+    match rules.service.start_backfill(&call.tenant, range, &request.groups) {
+        Ok(begun) => progress(&begun),
+        Err(message) => reply::error(ErrorKind::Invalid, &message),
+    }
+}
+
+/// `GET /api/admin/rules/backfill`
+pub(crate) async fn show_backfill(app: Arc<App>, _: Call) -> Response {
+    answered(app.rules().and_then(|rules| rules.service.backfill()))
+}
+
+/// `DELETE /api/admin/rules/backfill`
+pub(crate) async fn stop_backfill(app: Arc<App>, _: Call) -> Response {
+    answered(app.rules().and_then(|rules| rules.service.stop_backfill()))
+}
