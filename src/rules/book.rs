@@ -5,7 +5,8 @@
 
 use crate::definition::{Group, GroupKey, Origin};
 use crate::language::{Language, Languages};
-use crate::read::{FileError, group_to_yaml, read_group};
+use crate::read::{FileError, read_group};
+use crate::write::group_to_yaml;
 use catalog::{Catalog, CatalogError, Change};
 use model::{ErrorKind, TenantId};
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,10 @@
 //! Recording and alerting rules as Prometheus has them: rule files, groups, evaluation, the state of
 //! alerts. Step 8.
 //!
-//! Lives here: what a rule file says (`definition`, read by `read`, found by `files`), the language of a
+//! Lives here: what a rule file says (`definition`, read by `read`, written by `write`, found by `files`), the language of a
 //! rule (`language`), the templates of labels and annotations (`templates`); one alert after the other
-//! (`alert`), one rule (`rule`), one group (`group`) at its times (`slot`); all groups, their tasks and
-//! reloads (`service`); groups that came through the API (`book`); recording rules over
+//! (`alert`), one rule (`rule`), one group (`group`) at its times (`slot`); all groups and their
+//! reloads (`service`), the task of each (`runner`); groups that came through the API (`book`); recording rules over
 //! the past (`backfill`); who answers queries and stores samples (`backend`, `stores`), and memory in their
 //! place for tests (`memory`, `unit_test`); what the API shows (`view`).
 //! Not here: who is told of alerts ([`AlertSink`]), HTTP, settings.
@@ -26,6 +26,7 @@ mod memory;
 mod read;
 mod restore;
 mod rule;
+mod runner;
 mod service;
 mod sink;
 mod slot;
@@ -37,6 +38,7 @@ mod tests;
 
 mod unit_test;
 mod view;
+mod write;
 
 pub use backend::{Answer, Backend, Evaluate, EvaluateError, OutSample, Question, Sample, Work};
 pub use backfill::{BackfillProgress, BackfillRange, BackfillState};
@@ -45,7 +47,7 @@ pub use definition::{Group, GroupKey, Origin, Rule, RuleKind};
 pub use files::{FilesError, RuleFiles, load_files};
 pub use language::{Language, Languages};
 pub use memory::MemoryBackend;
-pub use read::{FileError, group_to_yaml, namespaces_to_yaml, read_group, read_groups, to_yaml};
+pub use read::{FileError, read_group, read_groups};
 pub use service::{Options, Service};
 pub use sink::{AlertSink, CountingSink};
 pub use stores::Stores;
@@ -53,3 +55,4 @@ pub use telemetry::METRICS;
 
 pub use unit_test::{UnitTestReport, run_unit_tests};
 pub use view::{AlertState, AlertView, AlertingView, GroupView, Health, RuleView};
+pub use write::{group_to_yaml, namespaces_to_yaml, to_yaml};
