@@ -68,7 +68,7 @@ enum Command {
     },
     /// Read rule files as the server would, and say what is wrong or what is in them
     CheckRules {
-        /// Paths; the last part of each may be a pattern, such as 'rules/*.yml'
+        /// Paths, which may be patterns such as 'rules/*.yml'
         #[arg(required = true, value_name = "FILE")]
         files: Vec<String>,
     },

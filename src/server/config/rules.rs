@@ -10,7 +10,7 @@ use std::time::Duration;
 section! {
     /// Recording and alerting rules, in the files of Prometheus ([how to](how-to/write-rules.md)).
     RuleSettings as "rules" {
-        /// Rule files. The last part of each path may be a pattern, such as `"rules/*.yml"`. The files
+        /// Rule files. A path may be a pattern, such as `"rules/*.yml"`. The files
         /// are read again on SIGHUP and `POST /-/reload`.
         files: Vec<String> = Vec::new(),
         /// How often a group is evaluated that names no `interval`.
