@@ -121,12 +121,24 @@ impl Service {
         tenant: &TenantId,
         files: Vec<RuleFiles>,
     ) -> Result<usize, FilesError> {
-        let _alone = self.reloading.lock().await;
+        // A task of its own: a caller that goes away must not leave groups stopped.
         let (service, tenant) = (Arc::clone(self), tenant.clone());
+        let loaded = tokio::spawn(async move { service.load_whole(tenant, files).await }).await;
+        let panicked = |error| FilesError(vec![format!("reading rule files failed: {error}")]);
+        let loaded = loaded.map_err(panicked).and_then(|loaded| loaded);
+        loaded.inspect_err(|_| RELOADS_FAILED.increment())
+    }
+
+    async fn load_whole(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        files: Vec<RuleFiles>,
+    ) -> Result<usize, FilesError> {
+        let _alone = self.reloading.lock().await;
+        let service = Arc::clone(self);
         let reading = tokio::task::spawn_blocking(move || service.wanted(&tenant, &files)).await;
         let panicked = |error| FilesError(vec![format!("reading rule files failed: {error}")]);
-        let wanted = reading.map_err(panicked).and_then(|wanted| wanted);
-        let wanted = wanted.inspect_err(|_| RELOADS_FAILED.increment())?;
+        let wanted = reading.map_err(panicked)??;
         let count = wanted.len();
         self.apply(Origin::Files, wanted).await;
         Ok(count)
@@ -279,12 +291,22 @@ impl Service {
         language: Language,
         configured: &RuleFiles,
     ) -> Result<(), BookError> {
+        let (service, book, configured) = (Arc::clone(self), Arc::clone(book), configured.clone());
+        let work = async move { service.load_book_whole(book, language, configured).await };
+        tokio::spawn(work).await.map_err(|error| BookError::Panicked(error.to_string()))?
+    }
+
+    async fn load_book_whole(
+        self: &Arc<Self>,
+        book: Arc<RuleBook>,
+        language: Language,
+        configured: RuleFiles,
+    ) -> Result<(), BookError> {
         // Held while the book is read: what is read first must not be run last.
         let _alone = self.reloading.lock().await;
         let RuleFiles { interval_ms, query_offset_ms, external_labels, .. } = configured;
-        let defaults = self.defaults(*interval_ms, *query_offset_ms, external_labels);
+        let defaults = self.defaults(interval_ms, query_offset_ms, &external_labels);
         let mut wanted = Vec::new();
-        let book = Arc::clone(book);
         let reading = tokio::task::spawn_blocking(move || book.all(language)).await;
         for found in reading.map_err(|error| BookError::Panicked(error.to_string()))?? {
             match found {

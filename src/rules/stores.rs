@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use trace_store::TraceStore;
+use traceql::FieldValue;
 use wire::MetricSink;
 
 /// What rules need of the server.
@@ -200,7 +201,10 @@ fn trace_labels(series: &traceql::Series) -> Labels {
     for (name, value) in &series.labels {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let name: String = name.chars().map(|c| if is_part(c) { c } else { '_' }).collect();
-        builder.set(&name, &value.to_string());
+        // A span without the attribute has no such label.
+        if !matches!(value, FieldValue::Nil) {
+            builder.set(&name, &value.to_string());
+        }
     }
     builder.build()
 }
