@@ -24,6 +24,9 @@ const NAME_MAX: usize = 1_024;
 /// Groups by namespace.
 pub type Namespaces = BTreeMap<String, Vec<Group>>;
 
+/// A group as the book has it, or why it can't be read.
+pub(crate) type Stored = Result<(GroupKey, Group), String>;
+
 #[derive(Debug)]
 pub struct RuleBook {
     catalog: Arc<Catalog>,
@@ -163,10 +166,7 @@ impl RuleBook {
 
     /// All groups of a language, of all tenants. Those that can't be read any more, because a later
     /// version reads less, are answered with the reason.
-    pub(crate) fn all(
-        &self,
-        language: Language,
-    ) -> Result<Vec<Result<(GroupKey, Group), String>>, BookError> {
+    pub(crate) fn all(&self, language: Language) -> Result<Vec<Stored>, BookError> {
         let prefix = format!("{PREFIX}{}/", language.as_str());
         let known: Vec<(String, Record)> = self.catalog.scan(&prefix)?;
         let read = |record: Record| {

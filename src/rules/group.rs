@@ -193,6 +193,7 @@ impl RunningGroup {
         let began_ns = backend.wall_ns();
         let outcome = match on_query_thread(rule, backend, on).await {
             Ok((samples, took_seconds)) => {
+                DURATION.observe(took_seconds);
                 rule.state().took_seconds = took_seconds;
                 send(rule, sink, on);
                 self.store(rule, backend, on, samples).await
@@ -201,7 +202,6 @@ impl RunningGroup {
         };
         let mut state = rule.state();
         state.evaluated_at_ns = Some(began_ns);
-        DURATION.observe(state.took_seconds);
         match outcome {
             Ok(()) => (state.health, state.last_error) = (Health::Good, None),
             Err(error) => {
