@@ -235,7 +235,7 @@ fn rule_groups_come_through_the_api_and_stay() {
         (found["value"][1] == "4").then_some(())
     });
     let (_, listed) = send(&server, "GET", "/config/v1/rules", "");
-    let expected = "\"team/a\":\n    - name: \"a b\"\n      interval: 200ms\n      rules:\n          - record: copy\n            expr: load\n";
+    let expected = "team/a:\n    - name: \"a b\"\n      interval: 200ms\n      rules:\n          - record: copy\n            expr: load\n";
     assert_eq!(listed, expected);
     assert_eq!(send(&server, "GET", "/config/v1/rules/team%2Fa", ""), (200, listed));
     let (status, one) = send(&server, "GET", "/config/v1/rules/team%2Fa/a%20b", "");
