@@ -107,7 +107,8 @@ fn status_of(address: SocketAddr, (method, path, body): (&str, &str, &str)) -> u
 /// The lines of a page with values, but for the times of pushes and the server's own metrics.
 fn page(address: SocketAddr, path: &str) -> Vec<String> {
     let mut connection = crate::client::Connection::open(address);
-    let page = connection.send("GET", path, &[], b"").text();
+    let reply = connection.send("GET", path, &[], b"");
+    let page = reply.text();
     let is_ours = |line: &&str| {
         let is_own = ["go_", "process_", "pushgateway_", "push_", "#", "promhttp_"];
         !is_own.iter().any(|prefix| line.starts_with(prefix)) && !line.is_empty()

@@ -8,8 +8,13 @@
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::tls::Certificate;
+use crate::http::{Call, reply};
 use crate::scraping;
+use axum::http::StatusCode;
+use axum::response::Response;
+use model::ErrorKind;
 use observe::Notice;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::signal::unix::Signal;
@@ -28,12 +33,8 @@ pub(crate) async fn on_hangup(
         if let Some(certificate) = &certificate {
             reload_certificate(certificate);
         }
-        // Its own log lines tell how it went.
-        let _ = scraping::reload(&app.services).await;
-        if let Some(rules) = app.rules() {
-            // What is wrong has been said, and the rules stay as they are.
-            let _ = rules.reload().await;
-        }
+        // Their own log lines tell how it went.
+        let _ = operators_files(&app).await;
         match read() {
             Ok(found) => report(&changed(&app.config, &found)),
             Err(error) => {
@@ -41,6 +42,32 @@ pub(crate) async fn on_hangup(
                     "SIGHUP: the settings can't be read, the server goes on with those it has";
                 Notice::error(text, &[("error", &error)]);
             }
+        }
+    }
+}
+
+/// Reads the operator's files again: the configuration of Prometheus and the rule files. What is wrong
+/// changes nothing, and is told.
+async fn operators_files(app: &App) -> Vec<String> {
+    let mut wrong = Vec::new();
+    wrong.extend(scraping::reload(&app.services).await.err());
+    if let Some(rules) = app.rules() {
+        let scraped = app.services.scraping().and_then(|scraping| scraping.config());
+        wrong.extend(rules.reload(scraped.as_deref()).await.err().map(|error| error.to_string()));
+    }
+    wrong
+}
+
+/// `POST /-/reload`
+pub(crate) async fn request(app: Arc<App>, _: Call) -> Response {
+    if app.rules().is_none() {
+        return reply::error(ErrorKind::Overloaded, "the server is starting");
+    }
+    match operators_files(&app).await {
+        wrong if wrong.is_empty() => reply::json(StatusCode::OK, &json!({ "status": "reloaded" })),
+        wrong => {
+            let text = format!("not everything was taken over: {}", wrong.join("; "));
+            reply::error(ErrorKind::Invalid, &text)
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::app::{App, VERSION};
 use crate::http::{Access, Body, Route, listener};
 use crate::pages::{admin, front, health, own_metrics};
 use crate::probe;
+use crate::reload;
 use crate::rules;
 use axum::Router;
 use axum::http::Method;
@@ -85,8 +86,8 @@ pub static ROUTES: &[Route] = &[
         "/-/reload",
         SERVER_ADMIN,
         Body::None,
-        handler!(rules::reload),
-        "Reads the rule files again; where one is wrong, says so and changes nothing",
+        handler!(reload::request),
+        "Reads the configuration of Prometheus and the rule files again; what is wrong changes nothing",
     ),
     action(
         &[Method::GET],
@@ -127,14 +128,6 @@ pub static ROUTES: &[Route] = &[
         Body::None,
         handler!(admin::merge),
         "Flushes, then merges each day into one part; answers when done",
-    ),
-    action(
-        &[Method::POST, Method::PUT],
-        "/-/reload",
-        SERVER_ADMIN,
-        Body::None,
-        handler!(admin::reload),
-        "Reads the configuration of Prometheus again (`prometheus.config_file`)",
     ),
     action(
         &[Method::POST],

@@ -22,7 +22,17 @@ pub(crate) struct Rules {
     pub(crate) service: Arc<Service>,
     book: Arc<RuleBook>,
     tenant: TenantId,
-    files: Vec<RuleFiles>,
+    files: RuleFiles,
+}
+
+/// The rule files of a configuration of Prometheus, with what it says to them.
+fn files_of(config: &scrape::config::Config) -> RuleFiles {
+    RuleFiles {
+        globs: config.rule_files.iter().map(|path| path.display().to_string()).collect(),
+        interval_ms: config.global.evaluation_interval.ms,
+        query_offset_ms: config.global.rule_query_offset.ms,
+        external_labels: config.global.external_labels.clone(),
+    }
 }
 
 impl Rules {
@@ -40,17 +50,16 @@ impl Rules {
             book: Arc::new(RuleBook::new(catalog, options.languages.clone())),
             service: Service::new(options, backend, sink),
             tenant: settings.tenant.0.clone(),
-            files: vec![settings.rule_files()],
+            files: settings.rule_files(),
         }
     }
 
     /// What the protocols need of the rules.
     pub(crate) fn services(&self) -> RuleServices {
-        let configured = self.files.first().cloned();
         RuleServices {
             service: Arc::clone(&self.service),
             book: Arc::clone(&self.book),
-            configured: configured.unwrap_or_default(),
+            configured: self.files.clone(),
         }
     }
 
@@ -63,9 +72,15 @@ impl Rules {
         Ok(())
     }
 
-    /// Reads the files again. Where one is wrong the rules stay as they are.
-    pub(crate) async fn reload(&self) -> Result<usize, FilesError> {
-        let loaded = self.service.load(&self.tenant, self.files.clone()).await;
+    /// Reads the files again, also those that the configuration of Prometheus names. Where one is wrong
+    /// the rules stay as they are.
+    pub(crate) async fn reload(
+        &self,
+        prometheus: Option<&scrape::config::Config>,
+    ) -> Result<usize, FilesError> {
+        let mut files = vec![self.files.clone()];
+        files.extend(prometheus.map(files_of));
+        let loaded = self.service.load(&self.tenant, files).await;
         match &loaded {
             Ok(groups) => Notice::info("rule files are loaded", &[("groups", groups)]),
             Err(error) => {
@@ -78,10 +93,15 @@ impl Rules {
 }
 
 /// Says what is wrong with the rule files, before anything is opened.
-pub(crate) fn check(config: &Config) -> Result<(), FilesError> {
+pub(crate) fn check(
+    config: &Config,
+    prometheus: Option<&scrape::config::Config>,
+) -> Result<(), FilesError> {
     let promql = config.promql.engine_options(platform::threads::Helpers::none()).parse;
     let languages = config.rules.options(&promql, "").languages;
-    rules::load_files(&config.rules.files, &languages).map(|_| ())
+    let of_prometheus = prometheus.map(|config| files_of(config).globs).unwrap_or_default();
+    let all = [config.rules.files.clone(), of_prometheus].concat();
+    rules::load_files(&all, &languages).map(|_| ())
 }
 
 fn sources(app: &App, stores: &Stores, metrics: &MetricServices) -> rules::Stores {
@@ -100,20 +120,6 @@ fn sources(app: &App, stores: &Stores, metrics: &MetricServices) -> rules::Store
         logql: services.logql.clone(),
         traceql: services.traceql.clone(),
         batch: Arc::new(move |tenant| metrics.batch(tenant)),
-    }
-}
-
-/// `POST /-/reload`
-pub(crate) async fn reload(app: Arc<App>, _: Call) -> Response {
-    let Some(rules) = app.rules() else {
-        return reply::error(ErrorKind::Overloaded, "the server is starting");
-    };
-    match rules.reload().await {
-        Ok(groups) => {
-            let body = serde_json::json!({ "status": "reloaded", "rule_groups": groups });
-            reply::json(StatusCode::OK, &body)
-        }
-        Err(error) => reply::error(ErrorKind::Invalid, &error.to_string()),
     }
 }
 

@@ -5,8 +5,18 @@ use crate::config::Config;
 use observe::Notice;
 use platform::Clock;
 use protocols::{MetricServices, Services};
+use scrape::config::ConfigError;
 use scrape::{ApplyError, Destination, Manager};
 use std::sync::Arc;
+
+/// The configuration of Prometheus, where one is named.
+pub(crate) fn read(config: &Config) -> Result<Option<scrape::config::Config>, ConfigError> {
+    let file = &config.protocols.prometheus.config_file;
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    scrape::config::Config::load(file).map(Some)
+}
 
 /// Begins to scrape, where a configuration is named. It has been read before: an error here means that it
 /// changed meanwhile.

@@ -67,7 +67,9 @@ fn query_threads() -> usize {
 /// Runs until SIGTERM or SIGINT. `read` reads the settings again, for SIGHUP.
 pub(crate) fn run(config: Config, read: ReadConfig) -> Result<(), ServeError> {
     init_log(&config);
-    rules::check(&config)?;
+    // What is wrong with these files is said before anything is opened.
+    let prometheus = scraping::read(&config).map_err(scrape::ApplyError::from)?;
+    rules::check(&config, prometheus.as_ref())?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let folder = config.server.data.display().to_string();
     let unusable = |source| OpenError::Folder { folder: folder.clone(), source };
@@ -237,7 +239,8 @@ async fn start_rules(
     metrics: &MetricServices,
 ) -> Result<(), ServeError> {
     let rules = Rules::new(app, stores, metrics, Arc::new(CountingSink::default()));
-    rules.reload().await?;
+    let scraped = app.services.scraping().and_then(|scraping| scraping.config());
+    rules.reload(scraped.as_deref()).await?;
     rules.load_book().await?;
     app.open_rules(rules);
     Ok(())

@@ -157,22 +157,23 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
     let (_, protocols) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
     ListenPlan::new(&config, &protocols)
         .map_err(|error| Failure { code: 2, error: error.into() })?;
-    check_prometheus(&config.protocols.prometheus.config_file)?;
-    crate::rules::check(&config).map_err(|error| Failure { code: 2, error: error.into() })?;
+    let prometheus = check_prometheus(&config)?;
+    crate::rules::check(&config, prometheus.as_ref())
+        .map_err(|error| Failure { code: 2, error: error.into() })?;
     let text = toml::to_string(&config)?;
     print(&format!("# the settings are good; this is what the server would use\n{text}"))
 }
 
 /// The configuration of Prometheus, if there is one: what is wrong, and what has no effect.
-fn check_prometheus(file: &Path) -> Outcome {
-    if file.as_os_str().is_empty() {
-        return Ok(());
+fn check_prometheus(config: &Config) -> Result<Option<scrape::config::Config>, Failure> {
+    let prometheus = crate::scraping::read(config);
+    let prometheus = prometheus.map_err(|error| Failure { code: 2, error: error.into() })?;
+    if let Some(read) = &prometheus {
+        let warnings: String = read.warnings.iter().map(|it| format!("# {it}\n")).collect();
+        let (file, jobs) = (config.protocols.prometheus.config_file.display(), read.jobs.len());
+        print(&format!("# {file} is good: {jobs} jobs\n{warnings}"))?;
     }
-    let config = scrape::config::Config::load(file)
-        .map_err(|error| Failure { code: 2, error: error.into() })?;
-    let warnings: String = config.warnings.iter().map(|warning| format!("# {warning}\n")).collect();
-    let jobs = config.jobs.len();
-    print(&format!("# {} is good: {jobs} jobs\n{warnings}", file.display()))
+    Ok(prometheus)
 }
 
 fn load(flags: &SettingFlags) -> Result<Config, Failure> {

@@ -3,7 +3,6 @@
 use crate::access::{AccessBook, TokenRequest, UserRequest};
 use crate::app::App;
 use crate::http::{Call, reply};
-use crate::scraping;
 use crate::snapshots::{SnapshotError, Snapshots};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -45,17 +44,6 @@ pub(crate) async fn merge(app: Arc<App>, _: Call) -> Response {
             reply::json(StatusCode::OK, &body)
         }
         Err(error) => reply::error(retryable(error.kind), &format!("merge failed: {error}")),
-    }
-}
-
-/// Reads the configuration of Prometheus again; Prometheus' own name for it.
-pub(crate) async fn reload(app: Arc<App>, _: Call) -> Response {
-    match scraping::reload(&app.services).await {
-        Ok(()) => reply::json(StatusCode::OK, &json!({ "status": "reloaded" })),
-        Err(error) => {
-            let message = format!("the configuration was not taken over: {error}");
-            reply::error(ErrorKind::Invalid, &message)
-        }
     }
 }
 
