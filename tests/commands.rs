@@ -16,7 +16,9 @@ fn help_names_every_command_and_flag() {
     assert_eq!(code, 0);
     for word in [
         "check-config",
+        "check-rules",
         "inspect",
+        "backfill",
         "test",
         "token",
         "user",
