@@ -408,6 +408,8 @@ const PAIRS: &[[ApiRoute; 2]] = &[
 
 /// What Grafana's data source of Loki asks below its own address.
 pub(super) static OF_LOKI: &[ApiRoute] = &[
+    preflight("/loki/prometheus/api/v1/rules"),
+    preflight("/loki/prometheus/api/v1/alerts"),
     reading(
         GET,
         "/loki/prometheus/api/v1/rules",
