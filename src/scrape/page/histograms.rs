@@ -58,6 +58,10 @@ pub(super) fn custom_buckets(
     if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
         buckets.push((f64::INFINITY, total));
     }
+    // The last bucket holds all observations.
+    if buckets.last().is_some_and(|(_, cumulative)| *cumulative != total) {
+        return None;
+    }
     let rises = |pair: &[(f64, f64)]| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1;
     if !buckets.windows(2).all(rises) || total < last {
         return None;

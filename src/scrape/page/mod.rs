@@ -2,12 +2,13 @@
 //!
 //! Lives here: one target's pages over time ([`Pages`]), with `text` and `families` for the two kinds of
 //! pages, `known` (which series a line means), `rules` (labels, relabeling, limits), `histograms`
-//! (limits of buckets, custom buckets).
+//! (limits of buckets, custom buckets), `convert` (classic histograms of text as native ones).
 //! Not here: how a page is fetched, when, and the series that tell of the scrape itself (`scrape`).
 //! Invariants: a page is taken as a whole or not at all: after an error what it wrote into the sink must be
 //! thrown away, and [`Pages::fail`] ends what was there. In the steady state nothing is allocated for
 //! a line.
 
+mod convert;
 mod families;
 mod histograms;
 mod interned;

@@ -1,7 +1,9 @@
 //! Pages of text.
 
+use super::convert::Gathered;
 use super::known::{Meaning, NOWHERE};
 use super::{Named, PageError, Reading, family_code};
+use model::MetricKind;
 use wire::{
     TextComment, TextExemplar, TextFamily, TextFormat, TextLabel, TextLines, parse_comment,
     parse_series, parse_values,
@@ -12,7 +14,13 @@ pub(super) fn read(
     text: &str,
     reading: &mut Reading<'_>,
 ) -> Result<(), PageError> {
-    let mut page = Text { format, family: TextFamily::default(), labels: Vec::new(), at: NOWHERE };
+    let mut page = Text {
+        format,
+        family: TextFamily::default(),
+        labels: Vec::new(),
+        at: NOWHERE,
+        gathered: Gathered::default(),
+    };
     let mut lines = TextLines::new(format, text);
     while let Some(line) = lines.next_line()? {
         match page.line(line, reading) {
@@ -21,7 +29,7 @@ pub(super) fn read(
             Err(LineError::Page(error)) => return Err(error),
         }
     }
-    Ok(())
+    page.end_histogram(reading)
 }
 
 enum LineError {
@@ -41,18 +49,22 @@ impl From<PageError> for LineError {
     }
 }
 
-struct Text<'a> {
+pub(super) struct Text<'a> {
     format: TextFormat,
-    family: TextFamily<'a>,
+    pub(super) family: TextFamily<'a>,
     labels: Vec<TextLabel<'a>>,
     /// The line before.
-    at: u32,
+    pub(super) at: u32,
+    pub(super) gathered: Gathered<'a>,
 }
 
 impl<'a> Text<'a> {
     fn line(&mut self, line: &'a str, reading: &mut Reading<'_>) -> Result<(), LineError> {
         if line.starts_with('#') {
             return self.comment(line, reading);
+        }
+        if reading.rules.convert_classic && self.converts(line, reading)? {
+            return Ok(());
         }
         let (at, meaning, rest) = self.series(line, reading)?;
         reading.pages.known.note(at, self.at);
@@ -68,7 +80,27 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    fn exemplar(&self, exemplar: &TextExemplar<'_>, time_ms: i64, reading: &mut Reading<'_>) {
+    /// Takes the line for a native histogram; whether nothing else is to be made of it.
+    fn converts(&mut self, line: &'a str, reading: &mut Reading<'_>) -> Result<bool, LineError> {
+        if self.family.kind != MetricKind::Histogram {
+            self.end_histogram(reading)?;
+            return Ok(false);
+        }
+        let mut labels = std::mem::take(&mut self.labels);
+        labels.clear();
+        let (name, rest) = parse_series(line, &mut labels)?;
+        let values = parse_values(self.format, rest)?;
+        let is_taken = self.gather(&name, &labels, &values, reading)?;
+        self.labels = labels;
+        Ok(is_taken && !reading.rules.classic_too)
+    }
+
+    pub(super) fn exemplar(
+        &self,
+        exemplar: &TextExemplar<'_>,
+        time_ms: i64,
+        reading: &mut Reading<'_>,
+    ) {
         let labels = exemplar.labels.iter().map(|(name, value)| (&**name, &**value));
         let mut labels: Vec<(&str, &str)> = labels.collect();
         reading.exemplar(&mut labels, exemplar.value, exemplar.timestamp_ms.unwrap_or(time_ms));
