@@ -7,6 +7,7 @@
 
 mod arguments;
 mod fields;
+mod html;
 mod methods;
 mod range;
 
@@ -14,6 +15,7 @@ use crate::bounds::{Bound, Bounds, Budget};
 use crate::data::Data;
 use crate::error::{ExecuteError, ParseError, line_and_column};
 use crate::format::{Sink, show};
+use crate::library::Library;
 use crate::parse::parse;
 use crate::registry::Registry;
 use crate::tree::{Branch, Command, Node, Nodes, Pipeline, TemplateCall, Term, TermKind};
@@ -28,13 +30,38 @@ pub struct Template {
     name: String,
     text: String,
     trees: BTreeMap<String, Nodes>,
+    library: Option<Arc<Library>>,
+}
+
+/// What becomes of the values that a template shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Escape {
+    /// They are shown as they are.
+    #[default]
+    Nothing,
+    /// They are made safe for HTML by the place where they stand: between tags, in attributes, as
+    /// addresses. Not for scripts and styles.
+    Html,
+}
+
+/// A template by its name, and the text that it stands in.
+pub(crate) struct Named<'a> {
+    source: &'a Template,
+    name: &'a str,
+    nodes: &'a Nodes,
 }
 
 impl Template {
     /// `name` is for messages. All functions of the text must be in the registry.
     pub fn parse(name: &str, text: &str, registry: &Registry) -> Result<Self, ParseError> {
         let trees = parse(name, text, registry)?;
-        Ok(Self { name: name.to_owned(), text: text.to_owned(), trees })
+        Ok(Self { name: name.to_owned(), text: text.to_owned(), trees, library: None })
+    }
+
+    /// With the templates that it may call beside its own.
+    #[must_use]
+    pub fn with_library(self, library: Arc<Library>) -> Self {
+        Self { library: Some(library), ..self }
     }
 
     pub fn text(&self) -> &str {
@@ -45,6 +72,23 @@ impl Template {
         self.trees.values()
     }
 
+    /// The templates that the text defines, its own included.
+
+    pub(crate) fn named_trees(&self) -> &BTreeMap<String, Nodes> {
+        &self.trees
+    }
+
+    /// A template that this one may call: of its own text, or of the library.
+    fn find(&self, name: &str) -> Option<Named<'_>> {
+        self.own(name).or_else(|| self.library.as_ref()?.find(name))
+    }
+
+    /// A template that the text defines.
+    pub(crate) fn own(&self, name: &str) -> Option<Named<'_>> {
+        let (name, nodes) = self.trees.get_key_value(name)?;
+        Some(Named { source: self, name, nodes })
+    }
+
     /// Appends what the template makes of the data. Where it fails nothing is appended.
     pub fn execute(
         &self,
@@ -52,21 +96,38 @@ impl Template {
         bounds: &Bounds,
         out: &mut Vec<u8>,
     ) -> Result<(), ExecuteError> {
+        self.execute_value(&Value::Root, data, Escape::Nothing, bounds, out)
+    }
+
+    /// The same where `.` and `$` are a value; `data` answers the functions that ask for it.
+    pub fn execute_value<'a>(
+        &'a self,
+        dot: &Value<'a>,
+        data: &'a dyn Data,
+        escape: Escape,
+        bounds: &Bounds,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecuteError> {
         let (start, nodes) = (out.len(), self.trees.get(&self.name));
         let nodes = nodes.map(Vec::as_slice).unwrap_or_default();
         let mut executor = Executor {
             template: self,
+            source: self,
             data,
+            escape,
             budget: Budget::new(bounds),
             start,
             out,
-            variables: Vec::new(),
+            variables: match dot {
+                Value::Root => Vec::new(),
+                value => vec![("$", value.clone())],
+            },
             stack: Vec::new(),
             executed: &self.name,
             at: Place { position: 0, shown: &"" },
             depth: 0,
         };
-        match executor.walk(nodes, &Value::Root) {
+        match executor.walk(nodes, dot) {
             Ok(_) => Ok(()),
             Err(stop) => {
                 let error = executor.error(stop);
@@ -114,6 +175,9 @@ struct Place<'a> {
 
 struct Executor<'a, 'o> {
     template: &'a Template,
+    /// The text that is executed: the template's, or one of its library.
+    source: &'a Template,
+    escape: Escape,
     data: &'a dyn Data,
     budget: Budget,
     out: &'o mut Vec<u8>,
@@ -131,9 +195,9 @@ struct Executor<'a, 'o> {
 
 impl<'a> Executor<'a, '_> {
     fn error(&self, stop: Stop) -> ExecuteError {
-        let (line, column) = line_and_column(&self.template.text, self.at.position);
+        let (line, column) = line_and_column(&self.source.text, self.at.position);
         ExecuteError {
-            name: self.template.name.as_str().into(),
+            name: self.source.name.as_str().into(),
             executed: self.executed.into(),
             line,
             column,
@@ -197,7 +261,10 @@ impl<'a> Executor<'a, '_> {
         if pipeline.variables.is_empty() {
             self.be_at(pipeline.position, pipeline);
             let value = self.whole(value)?;
-            show(&value, &mut self.sink())?;
+            match self.escape {
+                Escape::Nothing => show(&value, &mut self.sink())?,
+                Escape::Html => self.show_in_html(&value)?,
+            }
         }
         Ok(())
     }
@@ -241,24 +308,21 @@ impl<'a> Executor<'a, '_> {
         Ok(Flow::Next)
     }
 
-    /// A template that the text defines: its name and its nodes.
-    fn named(&self, name: &[u8]) -> Executed<(&'a str, &'a Nodes)> {
+    /// A template that this one may call.
+    fn named(&self, name: &[u8]) -> Executed<Named<'a>> {
         let template = self.template;
-        let known = std::str::from_utf8(name).ok().and_then(|n| template.trees.get_key_value(n));
+        let known = std::str::from_utf8(name).ok().and_then(|name| template.find(name));
         let missing = || format!("template {} not defined", model::quote_go(name));
-        Ok(known.map(|(name, nodes)| (name.as_str(), nodes)).ok_or_else(missing)?)
+        Ok(known.ok_or_else(missing)?)
     }
 
-    fn execute_named(
-        &mut self,
-        (name, nodes): (&'a str, &'a Nodes),
-        value: &Value<'a>,
-    ) -> Executed<()> {
+    fn execute_named(&mut self, named: Named<'a>, value: &Value<'a>) -> Executed<()> {
         let own = vec![("$", self.copied(value)?)];
         let outside = std::mem::replace(&mut self.variables, own);
-        let executed = std::mem::replace(&mut self.executed, name);
-        self.walk(nodes, value)?;
-        (self.variables, self.executed) = (outside, executed);
+        let executed = std::mem::replace(&mut self.executed, named.name);
+        let calling = std::mem::replace(&mut self.source, named.source);
+        self.walk(named.nodes, value)?;
+        (self.variables, self.executed, self.source) = (outside, executed, calling);
         Ok(())
     }
 

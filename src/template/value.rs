@@ -1,5 +1,6 @@
 //! What a template computes with.
 
+use crate::object::Object;
 use crate::time::Time;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub enum Value<'a> {
     Time(Time),
     /// Nanoseconds.
     Duration(i64),
+    /// A value with fields and methods of its own, which the caller made.
+    Object(Arc<dyn Object>),
     /// The data that the execution was given.
     Root,
 }
@@ -79,6 +82,7 @@ impl<'a> Value<'a> {
             Self::Text(text) => !text.is_empty(),
             Self::List(items) => !items.is_empty(),
             Self::Map(map) => !map.entries.is_empty(),
+            Self::Object(object) => object.plain().is_true(),
             Self::Time(_) | Self::Root => true,
         }
     }
@@ -95,7 +99,17 @@ impl<'a> Value<'a> {
             Self::Map(map) if map.missing == Missing::Nothing => "map[string]interface {}",
             Self::Map(_) | Self::Root => "map[string]string",
             Self::Time(_) => "time.Time",
+            Self::Object(object) => object.type_name(),
             Self::Duration(_) => "time.Duration",
+        }
+    }
+
+    /// What functions and loops see: of an object the list, the map or the text that it stands for.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        match self {
+            Self::Object(object) => object.plain(),
+            other => other,
         }
     }
 
@@ -103,6 +117,7 @@ impl<'a> Value<'a> {
     pub(crate) fn owned_bytes(&self) -> usize {
         match self {
             Self::Text(Cow::Owned(text)) => text.len(),
+            Self::Object(object) => object.bytes(),
             _ => 0,
         }
     }

@@ -140,7 +140,8 @@ impl<'a> Executor<'a, '_> {
     /// A value that a parameter takes.
     fn checked(&mut self, value: Value<'a>, kind: Kind) -> Executed<Value<'a>> {
         match (&value, kind) {
-            (_, Kind::Any) => self.whole(value),
+            (_, Kind::Any) => Ok(self.whole(value)?.plain()),
+            (Value::Object(_), _) => self.checked(value.plain(), kind),
             (Value::Text(_), Kind::Text)
             | (Value::Int(_), Kind::Int)
             | (Value::Float(_), Kind::Float)

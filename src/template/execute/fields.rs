@@ -89,6 +89,14 @@ impl<'a> Executor<'a, '_> {
                 let data = self.data;
                 Ok(data.get(name).unwrap_or_else(|| data.missing().value()))
             }
+            Value::Object(object) => {
+                let value = object.get(name);
+                let value = value.ok_or_else(|| {
+                    format!("can't evaluate field {name} in type {}", object.type_name())
+                })?;
+                self.budget.made(value.owned_bytes())?;
+                Ok(value)
+            }
             Value::Map(map) => {
                 let value = map.get(name);
                 self.budget.made(value.owned_bytes())?;

@@ -13,6 +13,7 @@ pub(super) fn has(receiver: &Value<'_>, name: &str) -> bool {
     match receiver {
         Value::Time(time) => OF_TIMES.contains(&name) || time.part(name).is_some(),
         Value::Duration(_) => OF_DURATIONS.contains(&name),
+        Value::Object(object) => object.methods().contains(&name),
         _ => false,
     }
 }
@@ -22,6 +23,9 @@ pub(super) fn call<'a>(
     name: &str,
     arguments: &mut Arguments<'a, '_>,
 ) -> Result<Value<'a>, String> {
+    if let Value::Object(object) = receiver {
+        return object.call(name, arguments.from(0));
+    }
     let wanted = usize::from(name == "Format");
     if arguments.count() != wanted {
         let count = arguments.count();

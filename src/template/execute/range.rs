@@ -11,7 +11,7 @@ impl<'a> Executor<'a, '_> {
         self.enter()?;
         let outside = self.variables.len();
         let value = self.pipeline(&branch.pipeline, dot)?;
-        let items = self.whole(value)?;
+        let items = self.whole(value)?.plain();
         let is_empty = match &items {
             Value::List(list) => {
                 self.each(branch, list.iter().enumerate().map(|(at, item)| (int(at), item)))?

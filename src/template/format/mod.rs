@@ -74,6 +74,10 @@ pub(crate) fn write_value(value: &Value<'_>, sink: &mut Sink<'_>) -> Result<(), 
         Value::Time(time) => sink.write(show_default(time).as_bytes()),
         Value::Duration(nanoseconds) => sink.write(format_duration(*nanoseconds).as_bytes()),
         Value::List(_) | Value::Map(_) => write_items(value, sink, &mut write_value),
+        Value::Object(object) => match object.text() {
+            Some(text) => sink.write(text.as_bytes()),
+            None => write_value(&object.plain(), sink),
+        },
         // The executor replaces it before anything is written.
         Value::Root => sink.write(b"map[]"),
     }

@@ -53,6 +53,10 @@ pub(super) fn write_one(
         Value::List(_) | Value::Map(_) => {
             write_items(value, sink, &mut |item, sink| write_one(item, verb, flags, sink))
         }
+        Value::Object(object) => {
+            let shown = object.text().map_or_else(|| object.plain(), Value::from);
+            write_one(&shown, verb, flags, sink)
+        }
         Value::Bool(_) | Value::Time(_) | Value::Root => wrong(value, verb, sink),
     }
 }

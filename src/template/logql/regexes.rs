@@ -11,10 +11,12 @@ const THREE_TEXTS: &[Kind] = &[Kind::Text, Kind::Text, Kind::Text];
 pub(super) const FUNCTIONS: [Function; 3] = [
     Function::pure("count", &[Kind::Text, Kind::Text], count),
     Function::pure("regexReplaceAll", THREE_TEXTS, |call, arguments| {
-        replace(call, arguments, true)
+        let [pattern, text, new] = [0, 1, 2].map(|at| arguments.text(at));
+        replace(call, &pattern, text, &new, true)
     }),
     Function::pure("regexReplaceAllLiteral", THREE_TEXTS, |call, arguments| {
-        replace(call, arguments, false)
+        let [pattern, text, new] = [0, 1, 2].map(|at| arguments.text(at));
+        replace(call, &pattern, text, &new, false)
     }),
 ];
 
@@ -25,14 +27,15 @@ fn count<'a>(call: &mut Call<'_>, arguments: &mut Arguments<'a, '_>) -> Result<V
 }
 
 /// Every match replaced by a text, in which `$1`, `${1}` and `${name}` stand for groups.
-fn replace<'a>(
+pub(crate) fn replace<'a>(
     call: &mut Call<'_>,
-    arguments: &mut Arguments<'a, '_>,
+    pattern: &[u8],
+    text: Cow<'a, [u8]>,
+    new: &[u8],
     has_groups: bool,
 ) -> Result<Value<'a>, Failure> {
-    let regex = call.regex(&arguments.text(0))?;
-    let new = arguments.text(2);
-    replace_all(call, &regex, arguments.text(1), (&new, has_groups))
+    let regex = call.regex(pattern)?;
+    replace_all(call, &regex, text, (new, has_groups))
 }
 
 /// The same with the expression at hand; the flag says whether the new text names groups.
