@@ -8,6 +8,7 @@
 //! Invariant: a handler is only reached through a [`Route`], and a `Route` always says who may
 //! call it.
 
+mod alertmanager;
 mod api;
 mod bounds;
 mod commit;
@@ -54,8 +55,8 @@ pub use route::{
     percent_decode_segment, router,
 };
 pub use services::{
-    Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant, RuleServices,
-    ServiceError, Services, Snapshots, TraceServices,
+    AlertingServices, Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant,
+    RuleServices, ServiceError, Services, Snapshots, TraceServices,
 };
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,

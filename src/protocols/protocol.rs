@@ -50,6 +50,7 @@ pub fn all(settings: &ProtocolSettings, services: &Arc<Services>) -> Vec<Protoco
         jaeger::protocol(&settings.jaeger, services),
         crate::zipkin::protocol(services),
         crate::ruler::protocol(services),
+        crate::alertmanager::protocol(services),
         crate::ui::protocol(services),
         pushgateway::protocol(&settings.pushgateway, services),
     ]

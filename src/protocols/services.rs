@@ -7,6 +7,7 @@ use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
 use crate::own_spans::OwnSpans;
 use crate::traces::{ActiveSpans, TraceOptions, TracesSettings};
+use alerting::service::{Alertmanagers, Loaded};
 use ingest::{Gateway, IngestError, RetentionClock};
 use log_store::{LogBatch, LogStore, StreamRules};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
@@ -16,6 +17,7 @@ use promql::EngineOptions;
 use query::{Budget, Pool};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use trace_store::{SpanBatch, TraceStore};
 use wire::LabelLimits;
@@ -177,6 +179,24 @@ pub struct RuleServices {
     pub configured: rules::RuleFiles,
 }
 
+/// The Alertmanagers, and the file that they were configured with.
+#[derive(Clone, Debug)]
+pub struct AlertingServices {
+    pub managers: Alertmanagers,
+    /// `None`: there is no file, and nobody is told.
+    pub config_file: Option<PathBuf>,
+}
+
+impl AlertingServices {
+    /// Reads the file again. After an error everything stays as it is. Blocking.
+    pub fn reload(&self) -> Result<(), String> {
+        if let Some(path) = &self.config_file {
+            self.managers.reload(Loaded::read(path).map_err(|error| error.to_string())?);
+        }
+        Ok(())
+    }
+}
+
 /// What holds for metrics, whatever protocol they come through.
 #[derive(Clone, Debug)]
 pub struct MetricOptions {
@@ -239,6 +259,7 @@ pub struct Services {
     traces: OnceLock<TraceServices>,
     scraping: OnceLock<Arc<scrape::Manager>>,
     rules: OnceLock<RuleServices>,
+    alerting: OnceLock<AlertingServices>,
 }
 
 impl Services {
@@ -272,6 +293,7 @@ impl Services {
             traces: OnceLock::new(),
             scraping: OnceLock::new(),
             rules: OnceLock::new(),
+            alerting: OnceLock::new(),
         }
     }
 
@@ -322,6 +344,17 @@ impl Services {
 
     pub(crate) fn rules(&self) -> Option<&RuleServices> {
         self.rules.get()
+    }
+
+    /// Called once, when the Alertmanagers have begun.
+    pub fn open_alerting(&self, alerting: AlertingServices) {
+        assert!(self.alerting.set(alerting).is_ok(), "the Alertmanagers begin once");
+    }
+
+    pub fn alerting(&self) -> Result<&AlertingServices, ServiceError> {
+        let starting =
+            || ServiceError::new(ErrorKind::Overloaded, "the Alertmanager has not begun");
+        self.alerting.get().ok_or_else(starting)
     }
 
     pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {

@@ -6,6 +6,10 @@ use crate::{
     BodyLimits, Host, Identified, Principal, Protocol, ProtocolSettings, Refusal, Session, Stop,
     Stopper, all, not_found, router,
 };
+use alerting::config::{Config, Integration};
+use alerting::engine::Delivery;
+use alerting::service::{Alertmanagers, Deliver, Loaded, Parts as AlertingParts};
+use alerting::{SendError, Templates};
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -42,6 +46,42 @@ impl Snapshots for NamedSnapshots {
     fn take(&self, skip_head: bool) -> Result<String, ServiceError> {
         Ok(if skip_head { "without-head" } else { "a-name" }.to_owned())
     }
+}
+
+/// Tells nobody.
+#[derive(Debug)]
+struct Nobody;
+
+impl Deliver for Nobody {
+    fn deliver<'a>(
+        &'a self,
+        _: &'a Loaded,
+        _: &'a Integration,
+        _: &'a Delivery,
+        _: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn open_alerting(
+    yaml: &str,
+    clock: &Arc<dyn Clock>,
+    disk: &SimDisk,
+    runtime: &tokio::runtime::Runtime,
+) -> AlertingServices {
+    let config = Config::parse(yaml).unwrap_or_else(|_| Config::without_file());
+    let (config, templates) = (Arc::new(config), Templates::new([]).unwrap());
+    let managers = Alertmanagers::open(AlertingParts {
+        clock: Arc::clone(clock),
+        random: Arc::new(SeededRandom::new(1)),
+        disk: Arc::new(disk.clone()),
+        deliver: Arc::new(Nobody),
+        loaded: Loaded { config, templates, folder: Default::default() },
+        watchdog: None,
+        runtime: runtime.handle().clone(),
+    });
+    AlertingServices { managers: managers.unwrap(), config_file: None }
 }
 
 fn open_stores(
@@ -132,6 +172,8 @@ pub(crate) struct Setup {
     pub(crate) services: Services,
     pub(crate) queries: PoolSettings,
     pub(crate) settings: ProtocolSettings,
+    /// Alertmanager's configuration.
+    pub(crate) alertmanager: &'static str,
 }
 
 pub(crate) struct TestServer {
@@ -183,9 +225,10 @@ impl TestServer {
         let clock: Arc<dyn Clock> = sim_clock.clone();
         let services = Services::new(Arc::clone(&clock), "0.0.0");
         let queries = PoolSettings { threads: 2, waiting_max: 100, tenant_waiting_max: 100 };
-        let mut setup = Setup { services, queries, settings: ProtocolSettings::default() };
+        let mut setup =
+            Setup { services, queries, settings: ProtocolSettings::default(), alertmanager: "" };
         adjust(&mut setup);
-        let Setup { mut services, queries, settings } = setup;
+        let Setup { mut services, queries, settings, alertmanager } = setup;
         let pool = Arc::new(Pool::start(queries).unwrap());
         services.query_pool = Arc::clone(&pool);
         let engine = services.metric_options.engine.clone();
@@ -193,6 +236,10 @@ impl TestServer {
         services.log_options = settings.logs.options();
         let disk = SimDisk::with_clock(Arc::clone(&clock));
         let (metrics, logs, traces) = open_stores(&clock, &disk);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        services.open_alerting(open_alerting(alertmanager, &clock, &disk, &runtime));
         services.open_metrics(metrics.clone());
         services.open_logs(logs.clone());
         services.open_traces(traces.clone());
@@ -202,9 +249,6 @@ impl TestServer {
         protocols.extend(more);
         let join = |all: Router, one: &Protocol| all.merge(router(&host, &one.routes, &one.cors));
         let router = protocols.iter().fold(Router::new(), join).fallback(not_found);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.unwrap();
         let (stopper, stop) = Stopper::new();
         let clock = sim_clock;
         Self {
