@@ -156,6 +156,7 @@ fn what_concerns_the_server_takes_rights_for_all_tenants() {
         "/metrics",
         "/-/flush",
         "/-/merge",
+        "/alertmanager/-/reload",
         "/internal/force_flush",
         "/internal/force_merge",
         "/api/admin/snapshots",

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod alerts;
 mod bad_input;
 mod client;
 mod commands;

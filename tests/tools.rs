@@ -128,8 +128,8 @@ groups:
     let mut command = Command::new("vmalert");
     command.args(ways.map(|way| format!("-{way}.url=http://{server}/prometheus")));
     command.arg(format!("-rule={}", rules.display()));
-    // No process listens there: this test does not check what happens to alerts.
-    command.arg("-notifier.url=http://127.0.0.1:9").arg("-httpListenAddr=127.0.0.1:0");
+    command.arg(format!("-notifier.url=http://{server}/alertmanager"));
+    command.arg("-httpListenAddr=127.0.0.1:0");
     Tool::start(&mut command)
 }
 
@@ -148,6 +148,10 @@ fn vmalert_records_alerts_and_remembers() {
     assert_eq!(value(address, "job:level:sum{job=\"a\"}"), Some(5.0));
     assert_eq!(value(address, "job:level:sum{job=\"b\"}"), Some(2.0));
     assert_eq!(result(address, "ALERTS{alertname=\"HighLevel\",n!=\"1\"}").len(), 0);
+    let alert = wait_for("the alert to be sent", || {
+        ask(address, "/alertmanager/api/v2/alerts").as_array()?.first().cloned()
+    });
+    assert_eq!(alert["labels"]["alertname"], "HighLevel");
     let active_since = value(address, "ALERTS_FOR_STATE").unwrap();
     drop(first);
 

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!((one.alert.starts_at_ms, one.alert.ends_at_ms), (10, 120));
         // An end that was told earlier and is later counts, unless it was only assumed.
         let resolved = told(10, 25, 25, false);
-        assert_eq!(first.clone().merged(resolved, 30).alert.ends_at_ms, 25);
+        assert_eq!(first.merged(resolved, 30).alert.ends_at_ms, 25);
         let told_end = told(10, 200, 10, false);
         assert_eq!(told_end.merged(told(10, 90, 20, true), 30).alert.ends_at_ms, 200);
         assert_eq!(told(10, 200, 10, true).merged(told(10, 90, 20, true), 30).alert.ends_at_ms, 90);

@@ -11,14 +11,14 @@ use alerting::service::{Alertmanagers, Loaded};
 use ingest::{Gateway, IngestError, RetentionClock};
 use log_store::{LogBatch, LogStore, StreamRules};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
-use model::{ErrorKind, NoRoom, TenantId};
+use model::{ErrorKind, Labels, NoRoom, TenantId};
 use platform::Clock;
 use promql::EngineOptions;
 use query::{Budget, Pool};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use trace_store::{SpanBatch, TraceStore};
 use wire::LabelLimits;
 
@@ -260,6 +260,8 @@ pub struct Services {
     scraping: OnceLock<Arc<scrape::Manager>>,
     rules: OnceLock<RuleServices>,
     alerting: OnceLock<AlertingServices>,
+    /// Alertmanagers elsewhere, and addresses that relabeling dropped.
+    alertmanagers: Mutex<(Vec<String>, Vec<Labels>)>,
 }
 
 impl Services {
@@ -294,6 +296,7 @@ impl Services {
             scraping: OnceLock::new(),
             rules: OnceLock::new(),
             alerting: OnceLock::new(),
+            alertmanagers: Mutex::default(),
         }
     }
 
@@ -355,6 +358,15 @@ impl Services {
         let starting =
             || ServiceError::new(ErrorKind::Overloaded, "the Alertmanager has not begun");
         self.alerting.get().ok_or_else(starting)
+    }
+
+    /// Which Alertmanagers elsewhere alerts are sent to, as of now.
+    pub fn show_alertmanagers(&self, urls: Vec<String>, dropped: Vec<Labels>) {
+        *self.alertmanagers.lock().unwrap_or_else(PoisonError::into_inner) = (urls, dropped);
+    }
+
+    pub(crate) fn alertmanagers(&self) -> (Vec<String>, Vec<Labels>) {
+        self.alertmanagers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn metrics(&self) -> Result<&MetricServices, ServiceError> {

@@ -1,5 +1,6 @@
 //! The running server as its handlers see it.
 
+use crate::alert_sink::ToAlertmanagers;
 use crate::config::{self, Config};
 use crate::http::attempts::Attempts;
 use crate::http::names::HostNames;
@@ -35,6 +36,7 @@ pub struct App {
     pub protocols: Vec<Protocol>,
     stores: OnceLock<Arc<Stores>>,
     rules: OnceLock<Rules>,
+    alert_sink: OnceLock<Arc<ToAlertmanagers>>,
 }
 
 impl App {
@@ -58,6 +60,7 @@ impl App {
             addresses,
             stores: OnceLock::new(),
             rules: OnceLock::new(),
+            alert_sink: OnceLock::new(),
         }
     }
 
@@ -70,6 +73,15 @@ impl App {
     /// `None` while starting. Behind a route that needs stores it is always there.
     pub fn stores(&self) -> Option<&Arc<Stores>> {
         self.stores.get()
+    }
+
+    /// Called once, before the rules are evaluated.
+    pub(crate) fn open_alert_sink(&self, sink: Arc<ToAlertmanagers>) {
+        assert!(self.alert_sink.set(sink).is_ok(), "alerts have one way out");
+    }
+
+    pub(crate) fn alert_sink(&self) -> Option<&Arc<ToAlertmanagers>> {
+        self.alert_sink.get()
     }
 
     /// Called once, when the rules may be evaluated.

@@ -5,6 +5,8 @@
 //! Invariant: what is started in `serve` is stopped there in the opposite order.
 
 mod access;
+mod alert_sink;
+mod alerting;
 pub mod app;
 pub mod commands;
 pub mod config;

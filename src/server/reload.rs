@@ -1,7 +1,7 @@
 //! SIGHUP: takes over what can be changed while the server runs, and says what can't.
 //!
-//! The certificate of TLS, the configuration of Prometheus and the rule files are read again. Tokens and
-//! users need no signal: their changes hold at once.
+//! The certificate of TLS, the configurations of Prometheus and of Alertmanager and the rule files are read
+//! again. Tokens and users need no signal: their changes hold at once.
 //! Every other setting is used where it was passed at start, so a change of it waits for a restart, which is
 //! said by name.
 
@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use model::ErrorKind;
 use observe::Notice;
+use protocols::Services;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,15 +47,19 @@ pub(crate) async fn on_hangup(
     }
 }
 
-/// Reads the operator's files again: the configuration of Prometheus and the rule files. What is wrong
-/// changes nothing, and is told.
+/// Reads the operator's files again: the configurations of Prometheus and of Alertmanager, and the rule
+/// files. What is wrong changes nothing, and is told.
 async fn operators_files(app: &App) -> Vec<String> {
     let mut wrong = Vec::new();
     wrong.extend(scraping::reload(&app.services).await.err());
+    let scraped = app.services.scraping().and_then(|scraping| scraping.config());
     if let Some(rules) = app.rules() {
-        let scraped = app.services.scraping().and_then(|scraping| scraping.config());
         wrong.extend(rules.reload(scraped.as_deref()).await.err().map(|error| error.to_string()));
     }
+    if let Some(sink) = app.alert_sink() {
+        sink.configure(scraped.as_deref());
+    }
+    wrong.extend(reload_alerting(&app.services).await.err());
     wrong
 }
 
@@ -69,6 +74,25 @@ pub(crate) async fn request(app: Arc<App>, _: Call) -> Response {
             let text = format!("not everything was taken over: {}", wrong.join("; "));
             reply::error(ErrorKind::Invalid, &text)
         }
+    }
+}
+
+async fn reload_alerting(services: &Services) -> Result<(), String> {
+    let Ok(alerting) = services.alerting().cloned() else { return Ok(()) };
+    let Some(path) = alerting.config_file.clone() else { return Ok(()) };
+    let path = path.display();
+    match tokio::task::spawn_blocking(move || alerting.reload()).await {
+        Ok(Ok(())) => {
+            Notice::info("the configuration of Alertmanager was read again", &[("file", &path)]);
+            Ok(())
+        }
+        Ok(Err(error)) => {
+            let text = "the configuration of Alertmanager is wrong, the one before it holds on";
+            Notice::error(text, &[("error", &error)]);
+            Err(error)
+        }
+        // The panic hook has reported it.
+        Err(_) => Err("a mistake in this program; the server's log says more".to_owned()),
     }
 }
 

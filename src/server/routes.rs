@@ -278,6 +278,8 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         ingest::METRICS,
         scrape::METRICS,
         ::rules::METRICS,
+        ::alerting::METRICS,
+        outbound::METRICS,
         listener::METRICS,
         own_metrics::METRICS,
     ] {

@@ -1,5 +1,7 @@
 //! Start, run, stop: the server's life from top to bottom.
 
+use crate::alert_sink::ToAlertmanagers;
+use crate::alerting::{self, AlertingStartError};
 use crate::app::{self, App, VERSION};
 use crate::config::{Config, LogFormatSetting, LogLevel};
 use crate::control;
@@ -11,7 +13,8 @@ use crate::routes;
 use crate::rules::{self, Rules};
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use crate::{own_logs_writer, own_metrics_writer, own_spans_writer, scraping};
-use ::rules::{BookError, CountingSink, FilesError};
+use ::alerting::service::Alertmanagers;
+use ::rules::{AlertSink, BookError, FilesError};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::{LogServices, MetricServices, Stopper, TraceServices};
@@ -20,6 +23,7 @@ use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -31,6 +35,8 @@ pub(crate) enum ServeError {
     Listen(#[from] ListenError),
     #[error("the configuration of Prometheus can't be used (prometheus.config_file)")]
     Scrape(#[from] scrape::ApplyError),
+    #[error(transparent)]
+    Alerting(#[from] AlertingStartError),
     #[error("can't start the runtime")]
     Runtime(#[source] io::Error),
     #[error("rule files are wrong:\n{0}")]
@@ -141,7 +147,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
 
     let disk = Arc::clone(&machine.disk);
     let opened = tokio::select! {
-        opened = open_stores(&app, machine) => opened,
+        opened = open_stores(&app, machine.clone()) => opened,
         signal = signals.next() => {
             Notice::info("stopping before the stores are open", &[("signal", &signal)]);
             return Ok(());
@@ -152,8 +158,9 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     app.services.open_metrics(metrics.clone());
     app.services.open_logs(stores.log_services());
     app.services.open_traces(stores.trace_services());
+    let alertmanagers = open_alerting(&app, machine).await?;
     let scraping = scraping::start(&config, &app.services, &metrics, &app.clock).await?;
-    start_rules(&app, &stores, &metrics).await?;
+    start_rules(&app, &stores, &metrics, &alertmanagers).await?;
     let own_logs = own_logs(&app, stores.log_services());
     let own_spans = own_spans(&app, stores.trace_services());
     let own_metrics = own_metrics(&app, metrics);
@@ -184,6 +191,10 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     if let Some(rules) = app.rules() {
         rules.service.shut();
     }
+    if let Some(sink) = app.alert_sink() {
+        sink.stop(grace).await;
+    }
+    alertmanagers.stop(grace).await;
     keeper.abort();
     let _ = keeper.await;
     drop(own_metrics);
@@ -232,13 +243,18 @@ fn operators_door(machine: &Machine, router: &axum::Router) -> Option<JoinHandle
     }
 }
 
-/// Alerts are counted and go nowhere else yet.
+/// Alerts of rules go to the Alertmanager of this server, and to those that the configuration of
+/// Prometheus names.
 async fn start_rules(
     app: &App,
     stores: &Stores,
     metrics: &MetricServices,
+    alertmanagers: &Alertmanagers,
 ) -> Result<(), ServeError> {
-    let rules = Rules::new(app, stores, metrics, Arc::new(CountingSink::default()));
+    let sink = ToAlertmanagers::new(app, alertmanagers.clone());
+    let rules = Rules::new(app, stores, metrics, Arc::clone(&sink) as Arc<dyn AlertSink>);
+    sink.configure(app.services.scraping().and_then(|scraping| scraping.config()).as_deref());
+    app.open_alert_sink(sink);
     let scraped = app.services.scraping().and_then(|scraping| scraping.config());
     rules.reload(scraped.as_deref()).await?;
     rules.load_book().await?;
@@ -275,6 +291,17 @@ fn own_spans(app: &Arc<App>, services: TraceServices) -> Option<JoinSet<()>> {
     tasks.spawn(own_spans_writer::keep_writing(Arc::clone(app), services));
     // Dropping the set ends its tasks.
     Some(tasks)
+}
+
+/// Begins what tells people of alerts.
+async fn open_alerting(app: &Arc<App>, machine: Machine) -> Result<Alertmanagers, ServeError> {
+    let (opening, runtime) = (Arc::clone(app), Handle::current());
+    let opened = tokio::task::spawn_blocking(move || alerting::open(&opening, &machine, runtime));
+    let panicked = |error| AlertingStartError::Open(io::Error::other(error));
+    let opened = opened.await.map_err(panicked)??;
+    let managers = opened.managers.clone();
+    app.services.open_alerting(opened);
+    Ok(managers)
 }
 
 async fn open_stores(app: &Arc<App>, machine: Machine) -> Result<Arc<Stores>, ServeError> {

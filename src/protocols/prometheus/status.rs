@@ -4,7 +4,7 @@ use super::envelope::{ApiError, Context, Data};
 use super::selectors::selectors;
 use crate::api::json;
 use metric_store::{Cardinality, NameCount, Select};
-use model::{Matcher, TimeUnit, format_duration};
+use model::{Labels, Matcher, TimeUnit, format_duration};
 use serde_json::json as value;
 use std::collections::BTreeMap;
 
@@ -233,6 +233,15 @@ fn write_count(out: &mut Vec<u8>, one: &NameCount) {
     out.extend_from_slice(format!(",\"value\":{}}}", one.count).as_bytes());
 }
 
-pub(super) fn alertmanagers(_: &Context) -> Result<Data, ApiError> {
-    data(&value!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
+/// Alertmanagers elsewhere; that of this server is not among them.
+pub(super) fn alertmanagers(context: &Context) -> Result<Data, ApiError> {
+    let (urls, dropped) = context.services().alertmanagers();
+    let active: Vec<_> = urls.iter().map(|url| value!({ "url": url })).collect();
+    let address = |labels: &Labels| {
+        let [scheme, address, path] =
+            ["__scheme__", "__address__", "__alerts_path__"].map(|name| labels.value(name));
+        value!({ "url": format!("{scheme}://{address}{path}") })
+    };
+    let dropped: Vec<_> = dropped.iter().map(address).collect();
+    data(&value!({ "activeAlertmanagers": active, "droppedAlertmanagers": dropped }))
 }

@@ -9,6 +9,7 @@ mod inspect;
 mod rules;
 mod test;
 
+use crate::alerting;
 use crate::app;
 use crate::config::{self, Config, ConfigError, Overrides};
 use crate::http::listener::ListenPlan;
@@ -51,6 +52,9 @@ struct SettingFlags {
     /// Listen on any address without authentication
     #[arg(long, global = true)]
     insecure_listen: bool,
+    /// Tell people of alerts as this file of Alertmanager says (alertmanager.yml)
+    #[arg(long, global = true, value_name = "FILE")]
+    alertmanager_config: Option<PathBuf>,
     /// Any other setting: --set wal.sync=1s
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
@@ -142,6 +146,7 @@ pub fn run() -> ExitCode {
 
 fn serve_command(flags: &SettingFlags) -> Outcome {
     let config = load(flags)?;
+    check_alerting(&config)?;
     let again = flags.clone();
     let read = Box::new(move || read(&again));
     serve::run(config, read)
@@ -153,6 +158,7 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
         return print(&config::example_file());
     }
     let config = load(flags)?;
+    check_alerting(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let (_, protocols) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
     ListenPlan::new(&config, &protocols)
@@ -176,6 +182,14 @@ fn check_prometheus(config: &Config) -> Result<Option<scrape::config::Config>, F
     Ok(prometheus)
 }
 
+/// Whether the configuration of Alertmanager can be used.
+fn check_alerting(config: &Config) -> Outcome {
+    match alerting::read(config) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure { code: 2, error: error.into() }),
+    }
+}
+
 fn load(flags: &SettingFlags) -> Result<Config, Failure> {
     read(flags).map_err(bad_config)
 }
@@ -197,6 +211,10 @@ fn read(flags: &SettingFlags) -> Result<Config, ConfigError> {
     }
     if let Some(file) = &flags.prometheus_config {
         settings.push(("prometheus.config_file".to_owned(), file.display().to_string()));
+    }
+    if let Some(file) = &flags.alertmanager_config {
+        let key = "alerting.alertmanager_config".to_owned();
+        settings.push((key, file.display().to_string()));
     }
     if flags.insecure_listen {
         settings.push(("listen.insecure".to_owned(), "true".to_owned()));

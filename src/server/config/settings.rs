@@ -98,7 +98,7 @@ section! {
         /// taken by somebody else is a warning, not a failure.
         also: Vec<String> = vec![":4317".to_owned(), ":4318".to_owned()],
         /// Listen on the ports of the systems that Mirador stands for as well, at the host of the main address:
-        /// 3100 (Loki), 3200 (Tempo), 9200 (Elasticsearch), 9411 (Zipkin), 16686 and 16685 (Jaeger's queries,
+        /// 3100 (Loki), 3200 (Tempo), 9093 (Alertmanager), 9200 (Elasticsearch), 9411 (Zipkin), 16686 and 16685 (Jaeger's queries,
         /// over HTTP and gRPC), 17271 (Jaeger's storage), 5778 (what Jaeger's clients ask before they send),
         /// 14268 and 14250 (Jaeger's spans, over HTTP and gRPC); 24224 (Fluentd), 5140 (syslog, over UDP and
         /// TCP), 6831 and 6832 (Jaeger, over UDP). These last know no callers: whoever reaches them may send.
@@ -289,6 +289,25 @@ section! {
 }
 
 section! {
+    /// The Alertmanager inside the server.
+    AlertingSettings as "alerting" {
+        /// Alertmanager's configuration, `alertmanager.yml`: who is told of which alerts. Also
+        /// `--alertmanager-config FILE`. Empty: alerts are kept and shown, and nobody is told. Read again at
+        /// SIGHUP and at `POST /alertmanager/-/reload`.
+        alertmanager_config: PathBuf = PathBuf::new(),
+        /// The address under which people reach this Alertmanager, for links in notifications. Empty: the
+        /// main address, with `/alertmanager`.
+        external_url: String = String::new(),
+        /// The name of an alert of the default tenant that always fires, usually `"Watchdog"`. When it stops
+        /// coming, an alert `WatchdogMissing` is raised, which takes the routes like any other. Empty:
+        /// nothing is watched.
+        watchdog_alert: String = String::new(),
+        /// How long that alert may stay away.
+        watchdog_timeout: HumanDuration = HumanDuration::from_secs(600),
+    }
+}
+
+section! {
     /// The server's own log, on standard error.
     LogSettings as "log" {
         /// `"debug"`, `"info"`, `"warn"` or `"error"`.
@@ -370,6 +389,7 @@ pub struct Config {
     pub rules: RuleSettings,
     #[serde(flatten)]
     pub protocols: ProtocolSettings,
+    pub alerting: AlertingSettings,
     pub log: LogSettings,
     pub testing: TestingSettings,
 }
@@ -447,7 +467,7 @@ impl Config {
     ];
 
     /// The sections behind them.
-    const LAST: &[SectionDoc] = &[LogSettings::DOC, TestingSettings::DOC];
+    const LAST: &[SectionDoc] = &[AlertingSettings::DOC, LogSettings::DOC, TestingSettings::DOC];
 
     /// Every setting with its value, as `section.name` and as it would stand in the file.
     pub fn flat(&self) -> Vec<(String, String)> {
