@@ -156,6 +156,7 @@ fn what_concerns_the_server_takes_rights_for_all_tenants() {
         "/metrics",
         "/-/flush",
         "/-/merge",
+        "/-/reload",
         "/alertmanager/-/reload",
         "/internal/force_flush",
         "/internal/force_merge",
@@ -163,6 +164,8 @@ fn what_concerns_the_server_takes_rights_for_all_tenants() {
         "/api/admin/snapshots/{name}",
         "/api/admin/catalog-damage",
         "/api/v1/admin/tsdb/snapshot",
+        "/api/v1/scrape_pools/config",
+        "/api/v1/targets/relabel_steps",
         "/api/v1/status/config",
         "/api/v1/status/flags",
         "/api/v1/status/runtimeinfo",
@@ -188,8 +191,12 @@ fn what_concerns_the_server_takes_rights_for_all_tenants() {
 fn nothing_is_changed_by_get() {
     for route in listed() {
         // What those who may do more are told.
-        const TOLD: [&str; 3] =
-            ["/api/admin/snapshots", "/api/admin/refused", "/api/admin/traces/delete"];
+        const TOLD: [&str; 4] = [
+            "/api/admin/snapshots",
+            "/api/admin/refused",
+            "/api/admin/traces/delete",
+            "/api/admin/rules/backfill",
+        ];
         let lists = TOLD.contains(&route.path)
             || route.path.ends_with("/sampling")
             || route.path.ends_with("/loki/api/v1/delete")

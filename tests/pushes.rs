@@ -17,12 +17,20 @@ fn values(address: SocketAddr, query: &str) -> Vec<(String, String)> {
     found
 }
 
+/// A server that takes pushes.
+fn started(folder: &Folder) -> Server {
+    let server = Server::start(folder.path());
+    let ready = || (server.get("/pushgateway/-/ready").status == 200).then_some(());
+    wait_for("the groups to be read", ready);
+    server
+}
+
 #[test]
 fn a_job_pushes_with_the_library_of_prometheus() {
     let test = "pushes with Prometheus' library";
     let Some(packages) = install(test, "python", "python3") else { return };
     let folder = Folder::new();
-    let server = Server::start(folder.path());
+    let server = started(&folder);
     let script = crate::support::root().join("tests/clients/push.py");
     let gateway = format!("http://{}/pushgateway", server.address);
     let mut python = Command::new(packages.join("venv/bin/python"));
@@ -138,7 +146,7 @@ fn answers_are_those_of_debians_pushgateway() {
         );
     };
     let folder = Folder::new();
-    let server = Server::start(folder.path());
+    let server = started(&folder);
     for (method, path, body) in REQUESTS {
         let theirs = status_of(debian.1, (method, path, body));
         let ours = status_of(server.address, (method, &format!("/pushgateway{path}"), body));

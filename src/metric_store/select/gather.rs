@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Room is asked for so many places at once.
-pub(super) const TAKEN_AT_ONCE: usize = 4096;
+pub(super) const TAKEN_AT_ONCE: usize = 256;
 
 /// The series of one source, in the order of parts.
 #[derive(Debug, Default)]

@@ -120,7 +120,10 @@ static ROUTES: &[Route<Handler<Pushgateway>>] = &[
         )
     },
     health("/pushgateway/-/healthy", "That the Pushgateway lives"),
-    health("/pushgateway/-/ready", "That the Pushgateway takes pushes"),
+    Route {
+        handler: handler!(ready),
+        ..health("/pushgateway/-/ready", "Whether the Pushgateway takes pushes")
+    },
 ];
 
 impl Pushgateway {
@@ -284,6 +287,13 @@ async fn wipe(state: Arc<Pushgateway>, call: Call) -> Response {
         }
     }
     reply::empty(StatusCode::ACCEPTED)
+}
+
+async fn ready(state: Arc<Pushgateway>, _: Call) -> Response {
+    match state.with_table(|_| Ok(())) {
+        Ok(()) => reply::text(StatusCode::OK, "OK\n".to_owned()),
+        Err(error) => reply::plain_error(error.kind, &error.message),
+    }
 }
 
 async fn healthy(_: Arc<Pushgateway>, _: Call) -> Response {
