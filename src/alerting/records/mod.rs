@@ -54,7 +54,6 @@ pub struct RecordFile {
 impl RecordFile {
     /// Answers the records that still count too.
     pub fn open(disk: Arc<dyn Disk>, now_ms: i64) -> io::Result<(Self, Vec<Record>)> {
-        disk.create_dirs(FOLDER)?;
         let mut numbers: Vec<u64> =
             disk.list(FOLDER)?.iter().filter_map(|e| number(&e.name)).collect();
         numbers.sort_unstable();
@@ -68,9 +67,17 @@ impl RecordFile {
         let live = records.values().map(|record| (record.key(), line(record)));
         let live = live.collect();
         let mut file = Self { disk, number: newest, file: None, bytes: 0, live_bytes: 0, live };
-        file.begin(now_ms)?;
-        for old in numbers {
-            let _ = file.disk.remove(&path(old));
+        match file.begin(now_ms) {
+            Ok(()) => {
+                for old in numbers {
+                    let _ = file.disk.remove(&path(old));
+                }
+            }
+            // A server that starts on a full disk reads, and the next record tries again.
+            Err(error) => {
+                let text = "no file of silences and notifications can be begun yet";
+                Notice::warn(text, &[("error", &error)]);
+            }
         }
         Ok((file, records.into_values().collect()))
     }
@@ -107,6 +114,7 @@ impl RecordFile {
         self.live.retain(|_, line| line.ends_ms > now_ms);
         let mut text = HEADER.to_owned();
         self.live.values().for_each(|line| text.push_str(&line.text));
+        self.disk.create_dirs(FOLDER)?;
         match self.disk.remove(TEMPORARY) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -103,6 +103,21 @@ fn a_disk_that_failed_is_used_again_with_a_new_file() {
     assert_eq!(records.len(), 3, "what failed was written with the next: {records:?}");
 }
 
+#[test]
+fn a_full_disk_is_read_and_written_to_when_there_is_room() {
+    let disk = SimDisk::new();
+    let (mut file, _) = open(&disk);
+    file.append(&[told(1, 1)], NOW).unwrap();
+    drop(file);
+    disk.set_capacity(0);
+    let (mut file, records) = open(&disk);
+    assert_eq!(records, [told(1, 1)]);
+    assert!(file.append(&[told(2, 1)], NOW).is_err());
+    disk.set_capacity(1 << 20);
+    file.append(&[told(3, 1)], NOW).unwrap();
+    assert_eq!(open(&disk).1.len(), 3);
+}
+
 /// The power is cut at every operation in turn: what was answered is there.
 #[test]
 fn what_was_answered_survives_any_crash() {
