@@ -46,7 +46,7 @@ fn a_job_pushes_with_the_library_of_prometheus() {
     // A killed server still has the group, and writes its samples again.
     server.kill();
     let restart = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-    let server = Server::start(folder.path());
+    let server = started(&folder);
     let pushed = wait_for("the groups to be read", || {
         let answer = ask(server.address, "/pushgateway/api/v1/metrics");
         let group = answer["data"].as_array()?.first()?.clone();

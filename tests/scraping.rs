@@ -166,7 +166,7 @@ fn a_reload_takes_over_what_changed_and_refuses_what_is_wrong() {
     let pools = ask(server.address, "/api/v1/scrape_pools");
     assert_eq!(pools["data"]["scrapePools"], serde_json::json!(["kept", "other"]));
 
-    write(&file, &(of_kept.clone() + "- job_name: x\n  scrape_intervall: 1s\n"));
+    write(&file, &(of_kept + "- job_name: x\n  scrape_intervall: 1s\n"));
     let refused = server.post("/-/reload", b"");
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("did you mean `scrape_interval`?"), "{}", refused.text());

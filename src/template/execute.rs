@@ -73,7 +73,6 @@ impl Template {
     }
 
     /// The templates that the text defines, its own included.
-
     pub(crate) fn named_trees(&self) -> &BTreeMap<String, Nodes> {
         &self.trees
     }
