@@ -1,7 +1,7 @@
 //! Objects as files have them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use yaml::{Error, Node};
 
 /// The largest file that is read.
@@ -58,7 +58,7 @@ impl Objects {
         Ok(objects)
     }
 
-    fn read_file(&mut self, file: &PathBuf) {
+    fn read_file(&mut self, file: &Path) {
         let name = file.display().to_string();
         match platform::read_outside_text(file, FILE_MAX) {
             Ok(text) => self.read_text(&name, &text),
