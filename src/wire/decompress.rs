@@ -89,11 +89,15 @@ pub fn decompress_into(
             Ok(())
         }
         Encoding::Gzip => {
-            let mut reader = flate2::read::MultiGzDecoder::new(body);
+            if let Some(length) = gzip_length(body).filter(|length| *length <= limit) {
+                // One byte more shows that the claim is true without growing.
+                grow(plain, length + 1, room)?;
+            }
+            let mut reader = flate2::bufread::MultiGzDecoder::new(body);
             read_bounded(&mut reader, encoding, limit, room, plain)
         }
         Encoding::Deflate => {
-            let mut reader = flate2::read::ZlibDecoder::new(body);
+            let mut reader = flate2::bufread::ZlibDecoder::new(body);
             read_bounded(&mut reader, encoding, limit, room, plain)
         }
         Encoding::Zstd => {
@@ -115,6 +119,15 @@ fn grow(plain: &mut Vec<u8>, capacity: usize, room: &mut dyn Room) -> Result<(),
     Ok(())
 }
 
+/// Deflate makes at most so many bytes of one.
+const DEFLATE_MOST: usize = 1032;
+
+/// What the last member of a gzip stream says that it unpacks to, unless it can't be true.
+fn gzip_length(body: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*body.last_chunk()?) as usize;
+    (length <= body.len().saturating_mul(DEFLATE_MOST)).then_some(length)
+}
+
 /// The least that a buffer grows by.
 const STEP: usize = 64 << 10;
 
@@ -127,20 +140,23 @@ fn read_bounded(
 ) -> Result<(), DecompressError> {
     // One byte more than the limit shows that it is passed.
     let most = limit.saturating_add(1);
-    while plain.len() < most {
-        let capacity = match plain.len() == plain.capacity() {
-            true => (2 * plain.capacity()).clamp(STEP, most.max(STEP)),
-            false => plain.capacity(),
-        };
-        grow(plain, capacity, room)?;
-        let free = capacity.min(most) - plain.len();
-        let read = reader.by_ref().take(free as u64).read_to_end(plain);
+    let mut length = 0;
+    while length < most {
+        if length == plain.capacity() {
+            grow(plain, (2 * length).clamp(STEP, most.max(STEP)), room)?;
+        }
+        // As much again as there is: a large buffer that is used again is not cleared for a small body.
+        let free = plain.capacity().min(most).min(length + length.max(STEP));
+        plain.resize(free, 0);
+        let read = reader.read(&mut plain[length..]);
         let read = read.map_err(|source| DecompressError::Malformed { encoding, source })?;
-        if read < free {
+        if read == 0 {
             break;
         }
+        length += read;
     }
-    if plain.len() > limit {
+    plain.truncate(length);
+    if length > limit {
         return Err(DecompressError::TooLarge { limit });
     }
     Ok(())
