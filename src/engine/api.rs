@@ -136,13 +136,20 @@ pub struct HeadSize {
     pub rows: u64,
     /// The memory that a flush frees.
     pub bytes: u64,
+    /// The series that have rows. A part repeats the labels of each, so a flush costs something for
+    /// every series beside what it costs for rows; 0 where there is no such cost.
+    pub series: u64,
 }
 
 impl std::ops::Add for HeadSize {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { rows: self.rows + other.rows, bytes: self.bytes + other.bytes }
+        Self {
+            rows: self.rows + other.rows,
+            bytes: self.bytes + other.bytes,
+            series: self.series + other.series,
+        }
     }
 }
 

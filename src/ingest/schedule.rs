@@ -20,6 +20,12 @@ pub struct FlushSettings {
     pub head_size: u64,
 }
 
+/// A flush costs about as much for a series as for twenty samples of it: where there are so many series
+/// that the sizes of the settings are reached with fewer samples each, they are these instead. In
+/// memory a sample takes two to three bytes, in the write-ahead log, with the labels, about ten.
+const HEAD_BYTES_OF_SERIES: u64 = 48;
+const WAL_BYTES_OF_SERIES: u64 = 192;
+
 /// After a failure a tenant is not tried for a second, then for twice as long after each further
 /// failure.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -64,7 +70,7 @@ impl Schedule {
     ) -> Vec<Target> {
         let mut due = Vec::new();
         let mut waiting: Vec<&TenantStatus> = Vec::new();
-        let mut head_bytes = 0;
+        let (mut head_bytes, mut series) = (0, 0);
         for status in statuses {
             let target = (signal, status.tenant.clone());
             if !has_work(status) {
@@ -77,22 +83,25 @@ impl Schedule {
                 continue;
             }
             head_bytes += status.head.bytes;
+            series += status.head.series;
             let lag = status.wal_unflushed_from.map_or(0, &wal_bytes_from);
+            let wal_size = self.settings.wal_size.max(status.head.series * WAL_BYTES_OF_SERIES);
             let is_due = status.wants_cut
                 || state.failures > 0
                 || now.since(state.since) >= self.settings.interval
-                || lag >= self.settings.wal_size;
+                || lag >= wal_size;
             match is_due {
                 true => due.push((target, status.head.bytes)),
                 false => waiting.push(status),
             }
         }
+        let head_size = self.settings.head_size.max(series * HEAD_BYTES_OF_SERIES);
         let freed: u64 = due.iter().map(|(_, bytes)| bytes).sum();
         let mut left = head_bytes.saturating_sub(freed);
         waiting.sort_by_key(|status| std::cmp::Reverse(status.head.bytes));
         let mut due: Vec<Target> = due.into_iter().map(|(target, _)| target).collect();
         for status in waiting {
-            if left < self.settings.head_size {
+            if left < head_size {
                 break;
             }
             left -= status.head.bytes;
@@ -136,7 +145,7 @@ mod tests {
         let oldest = (lag > 0).then_some(WalPosition { segment: 1, offset: lag });
         TenantStatus {
             tenant: TenantId::new(name).unwrap(),
-            head: HeadSize { rows: bytes, bytes },
+            head: HeadSize { rows: bytes, bytes, series: 0 },
             is_frozen: false,
             wants_cut: false,
             wal_needed_from: oldest,
@@ -192,6 +201,20 @@ mod tests {
         assert_eq!(tried, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
         schedule.flushed(&target("bad"), at(300));
         assert_eq!(due(&mut schedule, 300, &[status("bad", 1, 1)]), [""; 0]);
+    }
+
+    #[test]
+    fn very_many_series_wait_for_more_samples_of_each() {
+        let mut schedule = Schedule::new(SETTINGS);
+        let wide = |bytes, lag| {
+            let status = status("wide", bytes, lag);
+            TenantStatus { head: HeadSize { series: 100, ..status.head }, ..status }
+        };
+        assert!(due(&mut schedule, 0, &[wide(4_799, 19_199)]).is_empty());
+        assert_eq!(due(&mut schedule, 0, &[wide(4_800, 1)]), ["wide"]);
+        assert_eq!(due(&mut schedule, 0, &[wide(1, 19_200)]), ["wide"]);
+        assert!(due(&mut schedule, 0, &[wide(1, 1)]).is_empty());
+        assert_eq!(due(&mut schedule, 300, &[wide(1, 1)]), ["wide"]);
     }
 
     #[test]

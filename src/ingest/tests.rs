@@ -121,7 +121,7 @@ impl Engine for ListEngine {
             let unflushed = of_tenant.unflushed_from();
             TenantStatus {
                 tenant: tenant.clone(),
-                head: HeadSize { rows: of_tenant.head.len() as u64, bytes },
+                head: HeadSize { rows: of_tenant.head.len() as u64, bytes, series: 0 },
                 is_frozen: !of_tenant.frozen.is_empty(),
                 wants_cut: false,
                 wal_needed_from: unflushed

@@ -48,7 +48,7 @@ impl Kind for Logs {
 
     fn size(head: &LogHead) -> HeadSize {
         let rows = head.read();
-        HeadSize { rows: rows.rows, bytes: rows.bytes() as u64 }
+        HeadSize { rows: rows.rows, bytes: rows.bytes() as u64, series: 0 }
     }
 
     fn measured(&self, bytes: u64) {

@@ -84,7 +84,11 @@ impl Kind for Metrics {
     /// The size without the labels of series, which stay in memory after a flush.
     fn size(head: &MetricHead) -> HeadSize {
         let rows = head.read();
-        HeadSize { rows: rows.rows, bytes: rows.sample_bytes() as u64 }
+        HeadSize {
+            rows: rows.rows,
+            bytes: rows.sample_bytes() as u64,
+            series: rows.series_used() as u64,
+        }
     }
 
     fn memory(tenant: &Tenant) -> u64 {

@@ -45,7 +45,7 @@ impl Kind for Traces {
 
     fn size(head: &TraceHead) -> HeadSize {
         let rows = head.read();
-        HeadSize { rows: rows.rows, bytes: rows.bytes() as u64 }
+        HeadSize { rows: rows.rows, bytes: rows.bytes() as u64, series: 0 }
     }
 
     fn measured(&self, bytes: u64) {

@@ -165,6 +165,11 @@ impl Head {
         }
     }
 
+    /// How many series have samples; those of the registry, once most of them have.
+    pub(crate) fn series_used(&self) -> usize {
+        self.used.as_ref().map_or(self.series.len(), Vec::len)
+    }
+
     fn use_series(&mut self, number: u32) {
         let state = &self.series[number as usize];
         if state.run.len == 0

@@ -198,10 +198,11 @@ section! {
         /// parts.
         flush_interval: HumanDuration = HumanDuration::from_secs(300),
         /// A tenant is written to parts earlier when the write-ahead log behind its oldest row that
-        /// is only in memory has grown to this.
+        /// is only in memory has grown to this, or to 192 bytes for each series with samples in memory
+        /// where that is more.
         flush_size: ByteSize = ByteSize::mib(256),
         /// The largest tenants of a signal are written to parts earlier when what is in memory alone
-        /// takes this much, over all tenants of the signal.
+        /// takes this much, over all tenants of the signal; with very many series at 48 bytes each.
         head_size: ByteSize = ByteSize::mib(48),
         /// What heads may take of the memory with the labels of their series and the indexes over
         /// them: a share of the machine's, or of the container's (`"35%"`), a size, or `"off"`.

@@ -44,7 +44,7 @@ impl Kind for Probe {
     fn size(head: &Head<Self>) -> HeadSize {
         let rows = head.read();
         let bytes = rows.values().map(|record| record.text.len() as u64 + RECORD_BYTES).sum();
-        HeadSize { rows: rows.len() as u64, bytes }
+        HeadSize { rows: rows.len() as u64, bytes, series: 0 }
     }
 
     fn replay(
