@@ -100,6 +100,12 @@ impl<'a> TextLines<'a> {
         Self { format, rest: text, line: 0, ended: false }
     }
 
+    /// Goes on where a line begins.
+    pub fn behind(format: TextFormat, text: &'a str, at: usize) -> Self {
+        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..at]).count();
+        Self { format, rest: &text[at..], line, ended: false }
+    }
+
     /// An error on the line that was read last.
     pub fn error(&self, message: &'static str) -> TextError {
         TextError { line: self.line, message }
@@ -217,6 +223,26 @@ pub fn parse_values(format: TextFormat, rest: &str) -> Result<TextValues<'_>> {
         values.exemplar = Some(cursor.exemplar()?);
     }
     if cursor.rest.is_empty() { Ok(values) } else { Err("there is more behind the value") }
+}
+
+/// Whole numbers of so many digits are floats without loss.
+const EXACT_DIGITS: usize = 15;
+
+/// A value with nothing but the end of the line behind it, and its length in bytes.
+#[inline]
+pub fn plain_value(text: &str) -> Option<(f64, usize)> {
+    let (mut whole, mut length) = (0_u64, 0);
+    for byte in text.bytes().take(EXACT_DIGITS + 1).take_while(u8::is_ascii_digit) {
+        whole = whole * 10 + u64::from(byte - b'0');
+        length += 1;
+    }
+    let ends = text.as_bytes().get(length).is_none_or(|byte| *byte == b'\n');
+    if ends && (1..=EXACT_DIGITS).contains(&length) {
+        return Some((whole as f64, length));
+    }
+    let length = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+    let value = number(&text[..length]).ok()?;
+    Some((value, length))
 }
 
 /// The family that `# TYPE` named last: what its samples' names and labels mean.

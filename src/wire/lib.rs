@@ -41,7 +41,7 @@ pub use document::flatten_json;
 pub use exposition::{
     TextComment, TextError, TextExemplar, TextFamily, TextFormat, TextLabel, TextLines, TextSample,
     TextValues, TextVisitor, float_text, parse_comment, parse_exposition, parse_series,
-    parse_values,
+    parse_values, plain_value,
 };
 pub use families::{
     FamilyBucket, FamilyExemplar, FamilyHistogram, FamilyMetric, FamilyValue, MetricFamilies,

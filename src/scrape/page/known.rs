@@ -111,6 +111,33 @@ impl Known {
         }
     }
 
+    /// The labels of the series that a line means.
+    #[inline]
+    pub(crate) fn labels_of(&self, line: u32) -> Option<&[u8]> {
+        match self.line(line)?.meaning {
+            Meaning::Nothing => None,
+            Meaning::Series(at) => Some(&self.series.get(at as usize)?.as_ref()?.labels),
+        }
+    }
+
+    /// Notes that the page has all lines of the last one up to this, and their samples.
+    pub(crate) fn note_up_to(&mut self, last: u32) {
+        let mut previous = NOWHERE;
+        while previous != last
+            && let Some((at, line)) = self.expected(previous)
+        {
+            let meaning = line.meaning;
+            self.note(at, previous);
+            if let Meaning::Series(series) = meaning {
+                let page = self.page;
+                if let Some(series) = self.series_mut(series) {
+                    (series.page, series.tracked) = (page, page);
+                }
+            }
+            previous = at;
+        }
+    }
+
     /// Learns what a line means, also of one that is known and means something else now.
     pub(crate) fn learn(
         &mut self,

@@ -1,7 +1,7 @@
 //! Pages of a target: what they say, as samples of series.
 //!
 //! Lives here: one target's pages over time ([`Pages`]), with `text` and `families` for the two kinds of
-//! pages, `known` (which series a line means), `rules` (labels, relabeling, limits), `histograms`
+//! pages, `known` (which series a line means), `outline` (pages of text that only differ in values), `rules` (labels, relabeling, limits), `histograms`
 //! (limits of buckets, custom buckets), `convert` (classic histograms of text as native ones).
 //! Not here: how a page is fetched, when, and the series that tell of the scrape itself (`scrape`).
 //! Invariants: a page is taken as a whole or not at all: after an error what it wrote into the sink must be
@@ -13,6 +13,7 @@ mod families;
 mod histograms;
 mod interned;
 mod known;
+mod outline;
 mod rules;
 mod text;
 
@@ -28,6 +29,7 @@ pub(crate) use interned::Interned;
 
 use known::{Known, Meaning};
 use model::{FloatHistogram, Labels, MetricKind, MetricMetadata, stale_marker};
+use outline::{Followed, Outline};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::{
@@ -103,6 +105,10 @@ pub struct Pages {
     limits: LabelLimits,
     interned: Arc<Interned>,
     known: Known,
+    /// What the last page of text had between its values.
+    outline: Option<Outline>,
+    /// Whether the last page of text, read line by line, had the lines of the page before.
+    is_steady: bool,
     metadata: Arc<Metadata>,
     /// Metrics whose metadata has changed since it was last stored.
     changed: BTreeSet<Arc<str>>,
@@ -123,6 +129,8 @@ impl Pages {
             limits,
             interned,
             known: Known::default(),
+            outline: None,
+            is_steady: false,
             metadata: Arc::default(),
             changed: BTreeSet::new(),
             scratch: Scratch::default(),
@@ -139,7 +147,7 @@ impl Pages {
     ) -> Result<PageCounts, PageError> {
         self.known.begin_page();
         let counts = PageCounts::default();
-        let mut reading = Reading { pages: self, rules, at_ms, sink, counts };
+        let mut reading = Reading { pages: self, rules, at_ms, sink, counts, repeats: false };
         match format {
             PageFormat::Text(format) => {
                 let text = std::str::from_utf8(page).map_err(|_| PageError::Utf8)?;
@@ -152,11 +160,13 @@ impl Pages {
 
     /// After an error of [`Self::read`]: ends what was there.
     pub fn fail(&mut self, at_ms: i64, sink: &mut dyn MetricSink) {
+        self.forget_outline();
         self.known.fail_page(|labels| end(labels, at_ms, sink));
     }
 
     /// Where there is no page, or no target any more: ends what was there.
     pub fn end(&mut self, at_ms: i64, sink: &mut dyn MetricSink) {
+        self.forget_outline();
         self.known.end_all(|labels| end(labels, at_ms, sink));
     }
 
@@ -166,7 +176,13 @@ impl Pages {
 
     /// The rules have changed: what lines mean must be learnt anew; which series are there is known on.
     pub(crate) fn forget_meanings(&mut self) {
+        self.forget_outline();
         self.known.forget_meanings();
+    }
+
+    fn forget_outline(&mut self) {
+        self.outline = None;
+        self.is_steady = false;
     }
 
     fn describe(&mut self, metric: &str, change: impl FnOnce(&mut MetricMetadata)) {
@@ -193,6 +209,8 @@ struct Reading<'r> {
     at_ms: i64,
     sink: &'r mut dyn MetricSink,
     counts: PageCounts,
+    /// The page has exactly the lines of the last one, and each of its samples is stored.
+    repeats: bool,
 }
 
 /// A series of a page, before it is known what it means.
@@ -204,6 +222,26 @@ struct Named<'n> {
 }
 
 impl Reading<'_> {
+    /// Reads what is as the outline says, if there is one; from there on it must be read line by line,
+    /// unless the page repeats the last one.
+    fn follow(&mut self, format: TextFormat, text: &str) -> Option<Followed> {
+        let outline = self.pages.outline.take().filter(|outline| outline.is_of(format))?;
+        let Self { pages, at_ms, sink, counts, .. } = self;
+        let followed = outline.follow(text, |line, value| {
+            counts.scraped += 1;
+            let Some(labels) = pages.known.labels_of(line) else { return };
+            counts.kept += 1;
+            sink.series(labels);
+            sink.sample(*at_ms, 0, value);
+        });
+        self.repeats = outline.is_whole(followed, text);
+        match self.repeats {
+            true => self.pages.outline = Some(outline),
+            false => self.pages.is_steady = false,
+        }
+        Some(followed)
+    }
+
     /// Learns what a line means.
     fn learn(&mut self, named: &Named<'_>) -> Result<u32, PageError> {
         let Pages { target, limits, interned, known, scratch, .. } = &mut *self.pages;
@@ -260,12 +298,14 @@ impl Reading<'_> {
     }
 
     fn finish(self) -> Result<PageCounts, PageError> {
-        let Self { pages, rules, at_ms, sink, counts } = self;
+        let Self { pages, rules, at_ms, sink, counts, repeats } = self;
         if rules.sample_limit > 0 && counts.kept > rules.sample_limit as u64 {
             let limit = rules.sample_limit;
             return Err(PageError::SampleLimit { found: counts.kept, limit });
         }
-        pages.known.end_page(|labels| end(labels, at_ms, sink));
+        if !repeats {
+            pages.known.end_page(|labels| end(labels, at_ms, sink));
+        }
         for metric in std::mem::take(&mut pages.changed) {
             if let Some(MetricMetadata { kind, unit, help }) = pages.metadata.get(&metric) {
                 sink.metadata(&metric, MetadataRef { kind: *kind, unit, help });

@@ -238,3 +238,94 @@ fn families_become_samples() {
     ];
     assert_eq!(of_families(&PageRules::default()).unwrap(), classic);
 }
+
+mod outlines {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Lines of pages, which are followed by a value if they are samples.
+    const LINES: [&str; 10] = [
+        "a",
+        "b{x=\"1\"}",
+        "b{x=\"2\"}",
+        "# HELP a What it is.",
+        "# TYPE h histogram",
+        "h_bucket{le=\"1\"}",
+        "h_bucket{le=\"+Inf\"}",
+        "# TYPE g gauge",
+        "dropped",
+        "# anything",
+    ];
+    const VALUES: [&str; 8] =
+        ["1", "23", "0.5", "NaN", "+Inf", "123456789012345678", "7 1500", "x"];
+
+    /// Lines and values of a page, by their places in the lists.
+    type Page = Vec<(usize, usize)>;
+
+    fn text(page: &Page) -> String {
+        let line = |(line, value): &(usize, usize)| match LINES[*line].strip_prefix('#') {
+            Some(_) => format!("{}\n", LINES[*line]),
+            None => format!("{} {}\n", LINES[*line], VALUES[*value]),
+        };
+        page.iter().map(line).collect()
+    }
+
+    fn read(pages: &mut Pages, rules: &PageRules, page: &str, at_ms: i64) -> (Vec<String>, String) {
+        let mut heard = Heard::default();
+        let page = (PageFormat::Text(TextFormat::Prometheus), page.as_bytes());
+        let outcome = pages.read(rules, page, at_ms, &mut heard);
+        if outcome.is_err() {
+            heard = Heard::default();
+            pages.fail(at_ms, &mut heard);
+        }
+        (heard.lines, format!("{outcome:?}"))
+    }
+
+    proptest! {
+        /// Pages that mostly stay as they are give the same as when each line of them is read.
+        #[test]
+        fn an_outline_changes_nothing(
+            first in prop::collection::vec((0..LINES.len(), 0..VALUES.len() - 2), 0..12),
+            steps in prop::collection::vec((0..8_usize, 0..12_usize, 0..LINES.len(), 0..VALUES.len()), 0..20),
+        ) {
+            let relabel = "- source_labels: [__name__]\n  regex: dropped\n  action: drop\n";
+            let relabel = yaml::Node::parse(relabel).unwrap().read().unwrap();
+            let rules = PageRules { relabel, ..PageRules::default() };
+            let new = || Pages::new(pairs("job=a"), LabelLimits::NONE, Arc::default());
+            let (mut by_outline, mut by_line, mut page) = (new(), new(), first);
+            for (number, (change, at, line, value)) in steps.into_iter().enumerate() {
+                let at = at.min(page.len());
+                match change {
+                    0 => page.insert(at, (line, value)),
+                    1 if at < page.len() => drop(page.remove(at)),
+                    2 => page.iter_mut().for_each(|one| one.1 = value.min(5)),
+                    3 if at < page.len() => page[at].1 = value,
+                    _ => {}
+                }
+                let (text, at_ms) = (text(&page), number as i64 * 1_000);
+                by_line.forget_outline();
+                prop_assert_eq!(
+                    read(&mut by_outline, &rules, &text, at_ms),
+                    read(&mut by_line, &rules, &text, at_ms),
+                    "page {}: {}", number, text
+                );
+            }
+        }
+    }
+
+    /// The fourth page is read by the outline of the third, which had the lines of the second.
+    #[test]
+    fn pages_that_repeat_are_not_read_line_by_line() {
+        let mut pages = Pages::new(Labels::empty(), LabelLimits::NONE, Arc::default());
+        for (page, has_outline) in [
+            ("a 1\nb 2\n", false),
+            ("a 2\nb 2\n", false),
+            ("a 3\nb 9\n", true),
+            ("a 4\nb 9\n", true),
+            ("a 3\n", false),
+        ] {
+            read(&mut pages, &PageRules::default(), page, 1_000);
+            assert_eq!(pages.outline.is_some(), has_outline, "{page:?}");
+        }
+    }
+}

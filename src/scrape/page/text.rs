@@ -2,6 +2,7 @@
 
 use super::convert::Gathered;
 use super::known::{Meaning, NOWHERE};
+use super::outline::{Followed, Recorder};
 use super::{Named, PageError, Reading, family_code};
 use model::MetricKind;
 use wire::{
@@ -14,14 +15,25 @@ pub(super) fn read(
     text: &str,
     reading: &mut Reading<'_>,
 ) -> Result<(), PageError> {
+    let followed = reading.follow(format, text);
+    if reading.repeats {
+        return Ok(());
+    }
     let mut page = Text {
         format,
         family: TextFamily::default(),
         labels: Vec::new(),
         at: NOWHERE,
         gathered: Gathered::default(),
+        is_as_before: followed.is_none(),
+        recorder: (reading.pages.is_steady && !reading.rules.convert_classic)
+            .then(|| Recorder::new(text)),
     };
     let mut lines = TextLines::new(format, text);
+    if let Some(followed) = followed {
+        lines = TextLines::behind(format, text, followed.bytes);
+        page.go_on(followed, text, reading)?;
+    }
     while let Some(line) = lines.next_line()? {
         match page.line(line, reading) {
             Ok(()) => {}
@@ -29,7 +41,9 @@ pub(super) fn read(
             Err(LineError::Page(error)) => return Err(error),
         }
     }
-    page.end_histogram(reading)
+    page.end_histogram(reading)?;
+    page.take_outline(reading);
+    Ok(())
 }
 
 enum LineError {
@@ -56,9 +70,45 @@ pub(super) struct Text<'a> {
     /// The line before.
     pub(super) at: u32,
     pub(super) gathered: Gathered<'a>,
+    /// Whether each line so far followed the same line on the last page.
+    is_as_before: bool,
+    /// Takes down what is between the values.
+    recorder: Option<Recorder<'a>>,
 }
 
 impl<'a> Text<'a> {
+    /// Goes on line by line behind what was as the outline said.
+    fn go_on(
+        &mut self,
+        followed: Followed,
+        text: &'a str,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), PageError> {
+        self.at = followed.line;
+        reading.pages.known.note_up_to(followed.line);
+        if let Some(at) = followed.kind_at {
+            let mut lines = TextLines::behind(self.format, text, at);
+            if let Some(line) = lines.next_line()?
+                && let Ok(Some(TextComment::Kind { metric, kind })) =
+                    parse_comment(self.format, line)
+            {
+                self.family = TextFamily { name: metric, kind };
+            }
+        }
+        Ok(())
+    }
+
+    /// The next page may be read by this one's outline, if both this page and the one before have the
+    /// same lines in the same order.
+    fn take_outline(self, reading: &mut Reading<'_>) {
+        let pages = &mut *reading.pages;
+        let counts = &reading.counts;
+        pages.is_steady = self.is_as_before && counts.duplicates + counts.ahead == 0;
+        if let Some(recorder) = self.recorder.filter(|_| pages.is_steady) {
+            pages.outline = recorder.finish(self.format, &pages.interned);
+        }
+    }
+
     fn line(&mut self, line: &'a str, reading: &mut Reading<'_>) -> Result<(), LineError> {
         if line.starts_with('#') {
             return self.comment(line, reading);
@@ -69,6 +119,9 @@ impl<'a> Text<'a> {
         let (at, meaning, rest) = self.series(line, reading)?;
         reading.pages.known.note(at, self.at);
         self.at = at;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.sample(at, rest);
+        }
         let values = parse_values(self.format, rest)?;
         let Some(time_ms) = reading.begin_sample(meaning, values.timestamp_ms) else {
             return Ok(());
@@ -120,6 +173,7 @@ impl<'a> Text<'a> {
         {
             return Ok((at, known.meaning, rest));
         }
+        self.is_as_before = false;
         self.labels.clear();
         let (name, rest) = parse_series(line, &mut self.labels)?;
         let key = &line.as_bytes()[..line.len() - rest.len()];
@@ -143,6 +197,7 @@ impl<'a> Text<'a> {
         let pages = &mut *reading.pages;
         let expected = pages.known.expected(self.at);
         let expected = expected.filter(|(_, known)| *known.key == *line.as_bytes());
+        self.is_as_before &= expected.is_some();
         let known = expected.map(|(at, _)| at).or_else(|| pages.known.find(line.as_bytes()));
         // `# TYPE` says what the following lines mean: it is read on every page.
         if known.is_none() || is_type(line) {
@@ -156,6 +211,9 @@ impl<'a> Text<'a> {
                 Some(TextComment::Kind { metric, kind }) => {
                     if known.is_none() {
                         pages.describe(&metric, |known| known.kind = kind);
+                    }
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.kind(line);
                     }
                     self.family = TextFamily { name: metric, kind };
                 }
