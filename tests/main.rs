@@ -17,6 +17,7 @@ mod commands;
 mod damage;
 mod differential;
 mod disk_full;
+mod explain;
 mod hard_cases;
 mod hostile;
 mod house;

@@ -25,6 +25,7 @@ mod kind;
 mod lines;
 mod merge;
 mod part;
+mod pattern;
 mod rows;
 mod select;
 mod store;
@@ -42,6 +43,7 @@ pub use lines::{
     Answer, Found, FoundTexts, InTemplate, LineText, Template, TextCondition, TextNumber,
     TextReader, TextTest, WantedText,
 };
+pub use pattern::{WILDCARD, pattern_of};
 pub use select::{
     FoundRows, LineCount, LineTexts, Listing, LogField, LogRows, NO_TEXTS, Needs, Order, Piece,
     Scratch, Select, Selection, Steps, TemplateCount, TemplateCounts, ValueLines,

@@ -81,7 +81,8 @@ impl<E> Pieces<E> {
         if self.out.len() < PIECE_SIZE { Ok(()) } else { self.send() }
     }
 
-    fn send(&mut self) -> Result<(), Gone> {
+    /// Sends what was written, however little it is.
+    pub(crate) fn send(&mut self) -> Result<(), Gone> {
         let Some(gzip) = &mut self.gzip else {
             let piece = std::mem::replace(&mut self.out, Vec::with_capacity(PIECE_SIZE));
             return self.pass(piece);

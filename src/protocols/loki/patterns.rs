@@ -5,7 +5,7 @@ use super::envelope::{Context, LokiError, json};
 use super::reading::{check, step_starts, take};
 use crate::api::json as write;
 use axum::response::Response;
-use log_store::{ABSENT, Scratch, Selection, Steps, TemplateCounts};
+use log_store::{ABSENT, Scratch, Selection, Steps, TemplateCounts, WILDCARD, pattern_of};
 use logql::QueryError;
 use model::TimeUnit;
 use query::{Holding, Weight};
@@ -18,9 +18,6 @@ const PATTERNS_MAX: usize = 300;
 
 /// The fields and labels that name the level of a line.
 const LEVELS: [&str; 2] = ["detected_level", "level"];
-
-/// Stands for what differs, as in the filter `|>`.
-const WILDCARD: &str = "<_>";
 
 pub(super) fn patterns(context: &Context) -> Result<Response, LokiError> {
     let (start, end) = context.default_range_ns()?;
@@ -123,49 +120,4 @@ fn most_frequent(found: HashMap<Key, Counts>, most: usize) -> Vec<(Key, Counts)>
     all.sort_by(|left, right| right.0.cmp(&left.0).then_with(|| left.1.0.cmp(&right.1.0)));
     all.truncate(most);
     all.into_iter().map(|(_, one)| one).collect()
-}
-
-/// A template as a pattern. Slots with one sign between them, such as the numbers of a time or of an
-/// address, become one wildcard.
-fn pattern_of(template: &[u8]) -> String {
-    let mut pattern = String::new();
-    for (index, text) in template.split(|byte| *byte == 0).enumerate() {
-        if index > 0 && !ends_in_wildcard(&mut pattern) {
-            pattern.push_str(WILDCARD);
-        }
-        pattern.push_str(&String::from_utf8_lossy(text));
-    }
-    pattern
-}
-
-/// Whether the pattern ends in a wildcard; a sign that joins it with the next one is taken away.
-fn ends_in_wildcard(pattern: &mut String) -> bool {
-    if pattern.ends_with(WILDCARD) {
-        return true;
-    }
-    let joined = pattern.strip_suffix(['.', ':', '-', '/', ',', '+', '@']);
-    let length = joined.filter(|before| before.ends_with(WILDCARD)).map(str::len);
-    if let Some(length) = length {
-        pattern.truncate(length);
-    }
-    length.is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_become_wildcards() {
-        for (template, expected) in [
-            ("user \0 logged in", "user <_> logged in"),
-            ("\0-\0-\0:\0:\0.\0 GET /a/\0", "<_> GET /a/<_>"),
-            ("{\"a\":\"\0\",\"b\":[\0,\0]}", "{\"a\":\"<_>\",\"b\":[<_>]}"),
-            ("\0", "<_>"),
-            ("plain", "plain"),
-            ("결제 \0원", "결제 <_>원"),
-        ] {
-            assert_eq!(pattern_of(template.as_bytes()), expected);
-        }
-    }
 }

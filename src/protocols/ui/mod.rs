@@ -2,7 +2,7 @@
 //!
 //! Lives here: one file or folder for each endpoint: `hitmap` (transactions by end and duration), `tx`
 //! (those in a box of it), `edges` (which operations call each other), `map` (a trace by its services),
-//! `lines` (a trace with its lines), `active` (spans in flight), with `parameters` and `envelope` under them, `routes`.
+//! `lines` (a trace with its lines), `active` (spans in flight), `explain` (what differs from before), with `parameters` and `envelope` under them, `routes`.
 //! Not here: pages and scripts, languages, storage.
 //! Invariants: every answer is compact JSON, tables are columns of equal length, and `stats` says what was
 //! looked at, how long that took and whether something could not be read; errors are JSON and say where
@@ -11,6 +11,7 @@
 mod active;
 mod edges;
 mod envelope;
+mod explain;
 mod hitmap;
 mod lines;
 mod map;

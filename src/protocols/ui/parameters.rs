@@ -52,6 +52,21 @@ impl Context {
         Ok((start, end))
     }
 
+    /// From one parameter to the other, if both are given.
+    pub(super) fn times_between(
+        &self,
+        from: &str,
+        to: &str,
+    ) -> Result<Option<(i64, i64)>, UiError> {
+        match (self.time_ns(from)?, self.time_ns(to)?) {
+            (Some(start), Some(end)) => Ok(Some((start, end))),
+            (None, None) => Ok(None),
+            _ => {
+                Err(UiError::bad(format!("`{from}` and `{to}` belong together: send both or none")))
+            }
+        }
+    }
+
     /// A duration in nanoseconds.
     pub(super) fn duration_ns(&self, name: &str) -> Result<Option<u64>, UiError> {
         let text = self.parameters.text(name);

@@ -1,7 +1,8 @@
 //! Which paths are served.
 
-use super::{Ui, active, edges, hitmap, lines, map, tx};
+use super::{Ui, active, edges, explain, hitmap, lines, map, tx};
 use crate::api::prefixed::reads;
+use crate::api::{StreamedEndpoint, run_streamed};
 use crate::{Access, Body, Handler, Route, handler, reply};
 use axum::http::Method;
 use catalog::Scope;
@@ -50,5 +51,13 @@ pub(super) static ROUTES: &[UiRoute] = &[
         "/api/ui/v1/active",
         handler!(active::active),
         "The spans in flight; as events every two seconds where they are asked for",
+    ),
+    reading(
+        "/api/ui/v1/explain",
+        |ui, call| {
+            let (content_type, write) = (explain::content_type, explain::explain);
+            Box::pin(run_streamed(ui, call, StreamedEndpoint { content_type, write }))
+        },
+        "What differs between a time and the one before it, ranked; a line as soon as a source has looked",
     ),
 ];
