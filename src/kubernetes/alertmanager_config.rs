@@ -335,7 +335,7 @@ fn snake_case(name: &str) -> String {
 const NOBODY: &str = "null";
 
 /// The routes of all objects come before those of the file, as the Operator has it.
-pub(crate) fn combined(all: &[Alerting], base: Option<&Node>) -> Result<Node, Error> {
+pub(crate) fn combined(all: &[&Alerting], base: Option<&Node>) -> Result<Node, Error> {
     let at =
         base.or_else(|| all.iter().find_map(|one| one.route.as_ref().or(one.receivers.first())));
     let Some(at) = at else {

@@ -2,9 +2,10 @@
 //! PodMonitors, Probes, ScrapeConfigs, PrometheusRules and AlertmanagerConfigs. Step 8.
 //!
 //! ```text
-//! let objects = Objects::read_folder("objects/")?;
+//! let objects = Objects::read_folder("objects/", "default")?;
 //! let derived = derive(&objects, &Options::default());
-//! // derived.jobs, derived.rules, derived.alerting: nodes as `scrape`, `rules`, `alerting` read them
+//! // derived.jobs, derived.rules, derived.alerting(…): nodes as `scrape`, `rules`, `alerting` read them
+//! derived.refuse(of, "why"); // what such a reader finds is told of the object
 //! ```
 //!
 //! Each object becomes sections of the configuration files of Prometheus and Alertmanager, as nodes that
@@ -36,6 +37,6 @@ mod service_monitor;
 #[cfg(test)]
 mod tests;
 
-pub use derive::{Derived, Options, derive};
+pub use derive::{Derived, Options, Piece, derive};
 pub use object::{FolderError, Object, Objects};
 pub use outcome::{Outcome, Verdict};

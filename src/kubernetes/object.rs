@@ -7,11 +7,30 @@ use yaml::{Error, Node};
 /// The largest file that is read.
 const FILE_MAX: usize = 16 << 20;
 
+/// Kinds that live in a namespace, of those that are read. An object that names none gets the folder's.
+const NAMESPACED: [&str; 14] = [
+    "AlertmanagerConfig",
+    "ConfigMap",
+    "Endpoints",
+    "EndpointSlice",
+    "Ingress",
+    "Pod",
+    "PodMonitor",
+    "Probe",
+    "PrometheusRule",
+    "ScrapeConfig",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "ServiceMonitor",
+];
+
 /// One object.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub api_version: String,
     pub kind: String,
+    /// Empty for kinds that have none.
     pub namespace: String,
     pub name: String,
     pub labels: BTreeMap<String, String>,
@@ -23,10 +42,14 @@ pub struct Object {
 }
 
 /// Objects in the order of their files, each once: of two with the same kind, namespace and name the
-/// later one counts.
-#[derive(Clone, Debug, Default)]
+/// later one counts, in the place of the first.
+#[derive(Clone, Debug)]
 pub struct Objects {
+    /// Of objects that name none.
+    namespace: String,
     all: Vec<Object>,
+    /// Where each stands, by kind, namespace and name.
+    places: BTreeMap<(String, String, String), usize>,
     /// What could not be read, and why.
     pub mistakes: Vec<String>,
 }
@@ -39,9 +62,15 @@ pub struct FolderError {
 }
 
 impl Objects {
+    /// No objects; `namespace`: of those that name none.
+    pub fn new(namespace: &str) -> Self {
+        let (all, places, mistakes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { namespace: namespace.to_owned(), all, places, mistakes }
+    }
+
     /// Reads every `.yaml`, `.yml` and `.json` of a folder. A file that can't be read is a mistake of its
     /// own; the others count.
-    pub fn read_folder(folder: &Path) -> Result<Self, FolderError> {
+    pub fn read_folder(folder: &Path, namespace: &str) -> Result<Self, FolderError> {
         let shown = folder.display().to_string();
         let failed = |source| FolderError { folder: shown.clone(), source };
         if !folder.is_dir() {
@@ -53,7 +82,7 @@ impl Objects {
             files.extend(platform::glob_outside(&pattern).map_err(failed)?);
         }
         files.sort();
-        let mut objects = Self::default();
+        let mut objects = Self::new(namespace);
         files.iter().for_each(|file| objects.read_file(file));
         Ok(objects)
     }
@@ -82,8 +111,14 @@ impl Objects {
         });
         match read {
             Ok((object, items)) => {
-                if let Some(object) = object {
-                    self.add(object);
+                match object {
+                    Some(object) if object.name.is_empty() => {
+                        let error =
+                            node.error("an object of Kubernetes has a name (metadata.name)");
+                        self.mistakes.push(format!("{file}: {error}"));
+                    }
+                    Some(object) => self.add(object),
+                    None => {}
                 }
                 items.iter().for_each(|item| self.read_document(file, item));
             }
@@ -91,17 +126,23 @@ impl Objects {
         }
     }
 
-    fn add(&mut self, object: Object) {
-        let is_same = |other: &Object| {
-            (&other.kind, &other.namespace, &other.name)
-                == (&object.kind, &object.namespace, &object.name)
-        };
-        self.all.retain(|other| !is_same(other));
-        self.all.push(object);
+    fn add(&mut self, mut object: Object) {
+        if object.namespace.is_empty() && NAMESPACED.contains(&object.kind.as_str()) {
+            object.namespace.clone_from(&self.namespace);
+        }
+        let key = (object.kind.clone(), object.namespace.clone(), object.name.clone());
+        match self.places.get(&key).and_then(|place| self.all.get_mut(*place)) {
+            Some(earlier) => *earlier = object,
+            None => {
+                self.places.insert(key, self.all.len());
+                self.all.push(object);
+            }
+        }
     }
 
-    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> {
-        self.all.iter().filter(move |object| object.kind == kind)
+    pub(crate) fn find(&self, kind: &str, namespace: &str, name: &str) -> Option<&Object> {
+        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        self.all.get(*self.places.get(&key)?)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Object> {

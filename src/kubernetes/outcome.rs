@@ -21,6 +21,12 @@ pub enum Verdict {
     Became(Vec<String>),
     /// Why it became nothing.
     Refused(String),
+    /// It becomes nothing by itself: targets may be found in it (a Service, its endpoints, a Pod, …).
+    Discovered,
+    /// It becomes nothing by itself: others may refer to its values (a Secret, a ConfigMap).
+    Values,
+    /// Nothing is made of objects of its kind.
+    Unused,
 }
 
 impl Outcome {

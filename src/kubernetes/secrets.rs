@@ -45,10 +45,7 @@ impl References<'_> {
         let key: String = fields.required("key")?;
         let is_optional = fields.or("optional", false)?;
         fields.end()?;
-        let object = self.objects.of_kind(kind).find(|object| {
-            object.name == name
-                && (object.namespace == self.namespace || object.namespace.is_empty())
-        });
+        let object = self.objects.find(kind, self.namespace, &name);
         let found = match object {
             Some(object) => value(&object.node, &key)?,
             None => None,
