@@ -3,7 +3,7 @@
 //! Invariants: a configuration is taken over as a whole or not at all; a job that a reload leaves as it
 //! was goes on undisturbed.
 
-use crate::config::{Config, Job};
+use crate::config::{Config, ConfigError, Job};
 use crate::fetch::Fetcher;
 use crate::pool::{Pool, PoolView, RunningPool, Scraping};
 use crate::store::Destination;
@@ -13,7 +13,6 @@ use platform::Clock;
 use relabel::Step;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, Semaphore};
 
@@ -27,7 +26,7 @@ const STORING_MAX: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error(transparent)]
-    Config(#[from] crate::config::ConfigError),
+    Config(#[from] ConfigError),
     #[error("job {job:?}: {error}")]
     Client { job: String, error: outbound::Error },
 }
@@ -35,7 +34,6 @@ pub enum ApplyError {
 /// All that is scraped.
 #[derive(Debug)]
 pub struct Manager {
-    file: PathBuf,
     scraping: Arc<Scraping>,
     running: Mutex<BTreeMap<String, RunningPool>>,
     shown: RwLock<Shown>,
@@ -49,13 +47,7 @@ struct Shown {
 }
 
 impl Manager {
-    /// `file` is the configuration of Prometheus.
-    pub fn new(
-        file: &Path,
-        destination: Destination,
-        clock: Arc<dyn Clock>,
-        host_name: &str,
-    ) -> Self {
+    pub fn new(destination: Destination, clock: Arc<dyn Clock>, host_name: &str) -> Self {
         let mut hasher = BytesHasher::default();
         hasher.write(host_name.as_bytes());
         let scraping = Scraping {
@@ -65,23 +57,19 @@ impl Manager {
             storing: Semaphore::new(STORING_MAX),
             seed: hasher.finish(),
         };
-        Self {
-            file: file.to_owned(),
-            scraping: Arc::new(scraping),
-            running: Mutex::default(),
-            shown: RwLock::default(),
-        }
+        Self { scraping: Arc::new(scraping), running: Mutex::default(), shown: RwLock::default() }
     }
 
-    /// Reads the file and takes it over. After an error what was there goes on.
-    pub async fn load(&self) -> Result<Arc<Config>, ApplyError> {
-        let outcome = self.try_load().await;
+    /// Takes a configuration over that has been read, or could not be. After an error what was there goes
+    /// on.
+    pub async fn load(&self, read: Result<Config, ConfigError>) -> Result<Arc<Config>, ApplyError> {
+        let outcome = self.try_load(read).await;
         telemetry::RELOADS.increment(&[if outcome.is_ok() { "taken" } else { "refused" }]);
         outcome
     }
 
-    async fn try_load(&self) -> Result<Arc<Config>, ApplyError> {
-        let config = Arc::new(Config::load(&self.file)?);
+    async fn try_load(&self, read: Result<Config, ConfigError>) -> Result<Arc<Config>, ApplyError> {
+        let config = Arc::new(read?);
         let mut pools = Vec::new();
         for job in &config.jobs {
             let client = |error| ApplyError::Client { job: job.name.clone(), error };

@@ -119,6 +119,11 @@ impl Node {
         }
     }
 
+    /// A scalar without quotes, which may be a number or a boolean.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.content(), Content::Scalar { is_plain: true, .. })
+    }
+
     pub fn read<T: FromNode>(&self) -> Result<T, Error> {
         T::from_node(self)
     }

@@ -3,7 +3,7 @@
 use super::ScrapeProtocol;
 use super::global::{Global, Limits, given, is_legacy, read_escaping, read_protocols};
 use super::warnings::{Place, Warning};
-use crate::discovery::{Discovery, check_static, read_discoveries};
+use crate::discovery::{Discovery, LocalObjects, check_static, read_discoveries};
 use crate::page::PageRules;
 use outbound::HttpConfig;
 use relabel::Rules;
@@ -126,6 +126,15 @@ impl Job {
         self.fingerprint.extend_from_slice(of_global.as_bytes());
         fingerprint(node, &mut self.fingerprint);
         self
+    }
+
+    /// Targets of the cluster in which this server runs are looked for among these objects instead.
+    pub(crate) fn look_in(&mut self, objects: &LocalObjects) {
+        for discovery in &mut self.discoveries {
+            if let Discovery::Kubernetes(kubernetes) = discovery {
+                kubernetes.look_in(objects);
+            }
+        }
     }
 
     /// The longest page that may be taken.

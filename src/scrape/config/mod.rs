@@ -3,6 +3,7 @@
 //! Lives here: the whole file with its defaults and checks ([`Config`]): `global`, `job` (scrape_configs),
 //! `alerting`, `sections` (what Mirador reads and does otherwise or not yet), `protocols` (forms of
 //! pages), `warnings`.
+//! Jobs that stand elsewhere (objects of the Prometheus Operator) are added (`Config::add_jobs`).
 //! Not here: what a discovery's section says (`discovery`), rules themselves, what becomes of any of it.
 //! Invariants: what is not known is an error with its line; what is known and not done is a warning
 //! with its line, never silent. Paths are relative to the folder of the file that names them.
@@ -26,6 +27,8 @@ pub(crate) use job::http_config;
 pub(crate) use protocols::{accept_header, format_of};
 pub(crate) use warnings::Place;
 
+use crate::discovery::LocalObjects;
+use crate::fetch::Fetcher;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,8 +46,8 @@ pub enum ConfigError {
     Invalid { path: PathBuf, error: yaml::Error },
 }
 
-/// A whole configuration.
-#[derive(Clone, Debug)]
+/// A whole configuration; the default is an empty file's.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     pub global: Global,
     /// Those of `scrape_config_files` too.
@@ -87,6 +90,33 @@ impl Config {
         fields.end()?;
         let text = node.to_text();
         Ok((Self { global, jobs, rule_files, alerting, warnings, text }, files))
+    }
+
+    /// Adds jobs that stand in another file, all or none of them. Where they look for targets in the
+    /// cluster in which this server runs, they look among `local` instead, if it is given.
+    pub fn add_jobs(
+        &mut self,
+        file: &Path,
+        nodes: &[&Node],
+        local: Option<&LocalObjects>,
+    ) -> Result<Vec<Warning>, yaml::Error> {
+        let (place, mut warnings, mut added) = (Place::new(file), Vec::new(), Vec::new());
+        for node in nodes {
+            let mut job = Job::read(node, &self.global, &place, &mut warnings)?;
+            if self.jobs.iter().chain(&added).any(|other| other.name == job.name) {
+                let message = format!("found multiple scrape configs with job name {:?}", job.name);
+                return Err(node.error(message));
+            }
+            if let Some(local) = local {
+                job.look_in(local);
+            }
+            // Certificates and keys are looked at here: later they would be an error of all jobs.
+            Fetcher::new(&job).map_err(|error| node.error(error.to_string()))?;
+            added.push(Arc::new(job));
+        }
+        self.jobs.extend(added);
+        self.warnings.extend(warnings.iter().cloned());
+        Ok(warnings)
     }
 
     fn add_files(&mut self, patterns: &[PathBuf]) -> Result<(), ConfigError> {

@@ -20,6 +20,7 @@ mod swarm;
 mod watch;
 
 pub use group::Group;
+pub use kubernetes::{Inventory, LocalObjects};
 pub use watch::{Found, Watch};
 
 pub(crate) use watch::FAILURES;
@@ -83,11 +84,20 @@ impl Discovery {
         }
     }
 
+    /// Objects of files that it looks in.
+    fn local(&self) -> Option<&LocalObjects> {
+        match self {
+            Self::Kubernetes(kubernetes) => kubernetes.local(),
+            _ => None,
+        }
+    }
+
     /// How the server that knows the targets is reached; `None` where there is none.
     fn http(&self) -> Option<&HttpConfig> {
         match self {
             Self::Static(_) | Self::File(_) | Self::Dns(_) => None,
             Self::Http(http) => Some(&http.http),
+            Self::Kubernetes(kubernetes) if kubernetes.local().is_some() => None,
             Self::Kubernetes(kubernetes) => Some(&kubernetes.http),
             Self::Docker(docker) => Some(&docker.daemon.http),
             Self::Swarm(swarm) => Some(&swarm.daemon.http),

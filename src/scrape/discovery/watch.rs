@@ -1,7 +1,7 @@
 //! Asks discoveries again and again, and tells when what they know has changed.
 
 use super::asking::client;
-use super::{Discovery, DiscoveryError, Group};
+use super::{Discovery, DiscoveryError, Group, LocalObjects};
 use observe::{CounterFamily, Notice};
 use outbound::Client;
 use std::sync::Arc;
@@ -103,6 +103,7 @@ struct Asking {
 impl Asking {
     async fn keep_asking(self, refresh: Duration) {
         let client = self.discovery.http().map(client);
+        let mut changes = self.discovery.local().map(LocalObjects::changes);
         loop {
             let outcome = match &client {
                 Some(Err(error)) => Err(error.clone()),
@@ -110,7 +111,14 @@ impl Asking {
                 None => ask(&self.discovery, None).await,
             };
             self.note(outcome);
-            tokio::time::sleep(refresh).await;
+            let Some(changes) = &mut changes else {
+                tokio::time::sleep(refresh).await;
+                continue;
+            };
+            // The objects are replaced as long as the server runs: an error is its end.
+            if changes.changed().await.is_err() {
+                return;
+            }
         }
     }
 
@@ -156,7 +164,7 @@ async fn ask(discovery: &Discovery, client: Option<&Client>) -> Result<Vec<Group
         }
         (Discovery::Dns(dns), _) => dns.groups().await,
         (Discovery::Http(http), Some(client)) => http.groups(client).await,
-        (Discovery::Kubernetes(kubernetes), Some(client)) => kubernetes.groups(client).await,
+        (Discovery::Kubernetes(kubernetes), client) => kubernetes.groups(client).await,
         (Discovery::Docker(docker), Some(client)) => docker.groups(client).await,
         (Discovery::Swarm(swarm), Some(client)) => swarm.groups(client).await,
         (Discovery::Consul(consul), Some(client)) => consul.groups(client).await,

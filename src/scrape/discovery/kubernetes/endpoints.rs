@@ -152,7 +152,7 @@ fn endpoint(address: &Address, port: &ServicePort, is_ready: bool) -> LabelsBuil
 }
 
 /// The service of a slice stands in a label.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 pub(super) fn of_slice(slice: &Object<Slice>, around: &Around) -> Group {
     let (meta, content) = (&slice.metadata, &slice.content);

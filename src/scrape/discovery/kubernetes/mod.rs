@@ -1,11 +1,14 @@
 //! `kubernetes_sd_configs`: the objects of a cluster that can be scraped.
 //!
 //! Lives here: the configuration and the lists that the API server is asked for. `objects`: what is read of
-//! them. `roles`, `endpoints`: what objects become as targets.
+//! them. `local`, `complete`: objects of files in the place of a cluster's. `roles`, `endpoints`: what objects become
+//! as targets.
 //! Not here: watching. The lists are asked for again every [`REFRESH`], from the API server's cache, page
 //! by page.
 
+mod complete;
 mod endpoints;
+mod local;
 mod objects;
 mod roles;
 #[cfg(test)]
@@ -14,10 +17,12 @@ mod tests;
 use super::asking::{get_json, query_value, url};
 use super::{DiscoveryError, Group};
 use crate::config::{Place, Warning, http_config};
+pub use local::{Inventory, LocalObjects};
+
 use endpoints::{Around, of_endpoints, of_slice};
+use local::Listed;
 use objects::{Endpoints, Ingress, List, Meta, Namespace, Node, Object, Pod, Service, Slice};
 use outbound::{Authorization, Client, Credentials, HttpConfig, Request, SecretSource};
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -93,6 +98,8 @@ pub struct KubernetesDiscovery {
     attach_node: bool,
     attach_namespace: bool,
     pub(super) http: HttpConfig,
+    /// In the place of the cluster in which this server runs.
+    local: Option<LocalObjects>,
 }
 
 impl KubernetesDiscovery {
@@ -122,9 +129,22 @@ impl KubernetesDiscovery {
             attach_node,
             attach_namespace,
             http: http_config(&mut fields, place)?,
+            local: None,
         };
         fields.end()?;
         Ok(config.with_account())
+    }
+
+    /// Where no API server is named, targets are looked for among these objects.
+    pub(crate) fn look_in(&mut self, objects: &LocalObjects) {
+        if self.api_server.is_empty() {
+            self.local = Some(objects.clone());
+        }
+    }
+
+    /// `None` where a cluster is asked.
+    pub(super) fn local(&self) -> Option<&LocalObjects> {
+        self.local.as_ref()
     }
 
     /// Inside of a cluster a pod says who it is with the token of its account.
@@ -154,34 +174,38 @@ impl KubernetesDiscovery {
         Ok(format!("https://{}", super::asking::host_port(&host, port)))
     }
 
-    pub(super) async fn groups(&self, client: &Client) -> Result<Vec<Group>, DiscoveryError> {
+    /// `client`: for the API server, where one is asked.
+    pub(super) async fn groups(
+        &self,
+        client: Option<&Client>,
+    ) -> Result<Vec<Group>, DiscoveryError> {
         match self.role {
             Role::Node => {
-                let nodes: Vec<Object<Node>> = self.list(client, Role::Node).await?;
+                let nodes = self.list::<Node>(client).await?;
                 Ok(nodes.iter().map(roles::of_node).collect())
             }
             Role::Service => {
-                let services: Vec<Object<Service>> = self.list(client, Role::Service).await?;
+                let services = self.list::<Service>(client).await?;
                 let around = self.around(client, false).await?;
                 Ok(services.iter().map(|one| roles::of_service(one, &around)).collect())
             }
             Role::Ingress => {
-                let ingresses: Vec<Object<Ingress>> = self.list(client, Role::Ingress).await?;
+                let ingresses = self.list::<Ingress>(client).await?;
                 let around = self.around(client, false).await?;
                 Ok(ingresses.iter().map(|one| roles::of_ingress(one, &around)).collect())
             }
             Role::Pod => {
-                let pods: Vec<Object<Pod>> = self.list(client, Role::Pod).await?;
+                let pods = self.list::<Pod>(client).await?;
                 let around = self.around(client, false).await?;
                 Ok(pods.iter().map(|pod| roles::of_pod(pod, &around)).collect())
             }
             Role::Endpoints => {
-                let all: Vec<Object<Endpoints>> = self.list(client, Role::Endpoints).await?;
+                let all = self.list::<Endpoints>(client).await?;
                 let around = self.around(client, true).await?;
                 Ok(all.iter().map(|one| of_endpoints(one, &around)).collect())
             }
             Role::EndpointSlice => {
-                let all: Vec<Object<Slice>> = self.list(client, Role::EndpointSlice).await?;
+                let all = self.list::<Slice>(client).await?;
                 let around = self.around(client, true).await?;
                 Ok(all.iter().map(|one| of_slice(one, &around)).collect())
             }
@@ -189,44 +213,53 @@ impl KubernetesDiscovery {
     }
 
     /// What targets are described with beside their own object.
-    async fn around(&self, client: &Client, endpoints: bool) -> Result<Around, DiscoveryError> {
+    async fn around(
+        &self,
+        client: Option<&Client>,
+        endpoints: bool,
+    ) -> Result<Around, DiscoveryError> {
         let mut around = Around::default();
         if self.attach_node && (endpoints || self.role == Role::Pod) {
-            let nodes: Vec<Object<Node>> = self.list(client, Role::Node).await?;
+            let nodes = self.list::<Node>(client).await?;
             around.nodes =
                 nodes.into_iter().map(|node| (node.metadata.name.clone(), node.metadata)).collect();
         }
         if self.attach_namespace {
-            let path = format!("{}/api/v1/namespaces", self.server()?);
-            let all: Vec<Object<Namespace>> = self.pages(client, &path, "").await?;
+            let all = self.list::<Namespace>(client).await?;
             around.namespaces =
                 all.into_iter().map(|one| (one.metadata.name.clone(), one.metadata)).collect();
         }
         if endpoints {
-            let services: Vec<Object<Service>> = self.list(client, Role::Service).await?;
+            let services = self.list::<Service>(client).await?;
             around.services =
                 services.into_iter().map(|one| (key(&one.metadata), one.metadata)).collect();
-            let pods: Vec<Object<Pod>> = self.list(client, Role::Pod).await?;
+            let pods = self.list::<Pod>(client).await?;
             around.pods = pods.into_iter().map(|pod| (key(&pod.metadata), pod)).collect();
         }
         Ok(around)
     }
 
-    async fn list<T: DeserializeOwned>(
+    async fn list<T: Listed>(
+        &self,
+        client: Option<&Client>,
+    ) -> Result<Vec<Object<T>>, DiscoveryError> {
+        match (&self.local, client) {
+            (Some(local), _) => local.list(&self.namespaces, &self.selectors),
+            (None, Some(client)) => self.list_of_cluster(client).await,
+            (None, None) => {
+                Err(DiscoveryError("there is no client: a mistake in this program".to_owned()))
+            }
+        }
+    }
+
+    async fn list_of_cluster<T: Listed>(
         &self,
         client: &Client,
-        role: Role,
     ) -> Result<Vec<Object<T>>, DiscoveryError> {
-        let (group, kind) = match role {
-            Role::Node => ("api/v1", "nodes"),
-            Role::Service => ("api/v1", "services"),
-            Role::Pod => ("api/v1", "pods"),
-            Role::Endpoints => ("api/v1", "endpoints"),
-            Role::EndpointSlice => ("apis/discovery.k8s.io/v1", "endpointslices"),
-            Role::Ingress => ("apis/networking.k8s.io/v1", "ingresses"),
-        };
-        let (server, selector) = (self.server()?, self.selector(role));
-        if self.namespaces.is_empty() || role == Role::Node {
+        let (group, kind) = T::PATH;
+        let server = self.server()?;
+        let selector = T::ROLE.map_or(String::new(), |role| self.selector(role));
+        if self.namespaces.is_empty() || !T::IS_NAMESPACED {
             return self.pages(client, &format!("{server}/{group}/{kind}"), &selector).await;
         }
         let mut objects = Vec::new();
@@ -251,7 +284,7 @@ impl KubernetesDiscovery {
         text
     }
 
-    async fn pages<T: DeserializeOwned>(
+    async fn pages<T: Listed>(
         &self,
         client: &Client,
         path: &str,

@@ -27,7 +27,7 @@ fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Object<T> {
     pub(super) metadata: Meta,
     #[serde(flatten)]
@@ -53,32 +53,32 @@ pub(super) struct Owner {
     pub(super) controller: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Namespace {}
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Node {
     pub(super) spec: NodeSpec,
     pub(super) status: NodeStatus,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeSpec {
     #[serde(rename = "providerID")]
     pub(super) provider_id: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct NodeStatus {
     pub(super) addresses: Vec<NodeAddress>,
     pub(super) daemon_endpoints: DaemonEndpoints,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeAddress {
     #[serde(rename = "type")]
@@ -86,26 +86,26 @@ pub(super) struct NodeAddress {
     pub(super) address: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct DaemonEndpoints {
     pub(super) kubelet_endpoint: DaemonEndpoint,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct DaemonEndpoint {
     #[serde(rename = "Port")]
     pub(super) port: u32,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Service {
     pub(super) spec: ServiceSpec,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ServiceSpec {
     #[serde(rename = "type")]
@@ -118,7 +118,7 @@ pub(super) struct ServiceSpec {
     pub(super) ports: Vec<ServicePort>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ServicePort {
     pub(super) name: String,
@@ -126,14 +126,14 @@ pub(super) struct ServicePort {
     pub(super) port: u32,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Pod {
     pub(super) spec: PodSpec,
     pub(super) status: PodStatus,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct PodSpec {
     pub(super) node_name: String,
@@ -141,7 +141,7 @@ pub(super) struct PodSpec {
     pub(super) init_containers: Vec<Container>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Container {
     pub(super) name: String,
@@ -149,7 +149,7 @@ pub(super) struct Container {
     pub(super) ports: Vec<ContainerPort>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ContainerPort {
     pub(super) name: String,
@@ -157,7 +157,7 @@ pub(super) struct ContainerPort {
     pub(super) protocol: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct PodStatus {
     pub(super) phase: String,
@@ -170,7 +170,7 @@ pub(super) struct PodStatus {
     pub(super) init_container_statuses: Vec<ContainerStatus>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PodCondition {
     #[serde(rename = "type")]
@@ -178,7 +178,7 @@ pub(super) struct PodCondition {
     pub(super) status: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ContainerStatus {
     pub(super) name: String,
@@ -186,13 +186,13 @@ pub(super) struct ContainerStatus {
     pub(super) container_id: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Endpoints {
     pub(super) subsets: Vec<Subset>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Subset {
     pub(super) addresses: Vec<Address>,
@@ -200,7 +200,7 @@ pub(super) struct Subset {
     pub(super) ports: Vec<ServicePort>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Address {
     pub(super) ip: String,
@@ -209,7 +209,7 @@ pub(super) struct Address {
     pub(super) target_ref: Option<Reference>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Reference {
     pub(super) kind: String,
@@ -218,7 +218,7 @@ pub(super) struct Reference {
 }
 
 /// An EndpointSlice.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Slice {
     pub(super) address_type: String,
@@ -228,7 +228,7 @@ pub(super) struct Slice {
     pub(super) ports: Vec<SlicePort>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct SliceEndpoint {
     pub(super) addresses: Vec<String>,
@@ -240,7 +240,7 @@ pub(super) struct SliceEndpoint {
     pub(super) deprecated_topology: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SliceConditions {
     pub(super) ready: Option<bool>,
@@ -248,7 +248,7 @@ pub(super) struct SliceConditions {
     pub(super) terminating: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct SlicePort {
     pub(super) name: Option<String>,
@@ -257,13 +257,13 @@ pub(super) struct SlicePort {
     pub(super) app_protocol: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Ingress {
     pub(super) spec: IngressSpec,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct IngressSpec {
     pub(super) ingress_class_name: String,
@@ -271,26 +271,26 @@ pub(super) struct IngressSpec {
     pub(super) rules: Vec<IngressRule>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct IngressTls {
     pub(super) hosts: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct IngressRule {
     pub(super) host: String,
     pub(super) http: Option<IngressHttp>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct IngressHttp {
     pub(super) paths: Vec<IngressPath>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct IngressPath {
     pub(super) path: String,

@@ -1,6 +1,9 @@
 //! What objects of a cluster become, from answers in the shape of its API.
 
 use super::*;
+use crate::config::Config;
+use crate::discovery::Watch;
+use serde::de::DeserializeOwned;
 use std::path::Path;
 
 fn objects<T: DeserializeOwned>(items: &str) -> Vec<Object<T>> {
@@ -234,4 +237,75 @@ fn selectors_are_of_a_role() {
     let wrong = YamlNode::parse("{role: pods}").unwrap();
     let error = KubernetesDiscovery::read(&wrong, &place, &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("unknown Kubernetes SD role \"pods\""), "{error}");
+}
+
+const FILES: &str = r#"
+- {kind: Service, metadata: {name: web, annotations: , labels: {version: 2, on: true}}, spec: {ports: [{name: http, port: 80}]}}
+- {kind: Endpoints, metadata: {name: web}, subsets: [{addresses: [{ip: 127.0.0.1}], ports: [{name: http, port: 8090}]}]}
+- {kind: Service, metadata: {name: away}, spec: {type: ExternalName, externalName: shop.example, ports: [{name: http, port: 81}]}}
+- {kind: Service, metadata: {name: sliced}}
+- {kind: EndpointSlice, metadata: {name: sliced-x, labels: {kubernetes.io/service-name: sliced}}, endpoints: [{addresses: [10.0.0.7]}], ports: [{name: http, port: 82}]}
+"#;
+
+fn inventory(namespace: &str, text: &str) -> Inventory {
+    let mut inventory = Inventory::default();
+    for node in YamlNode::parse(text).unwrap().items().unwrap() {
+        let kind = node.entries().unwrap()[0].1.text().unwrap();
+        inventory.add(kind, namespace, node).unwrap();
+    }
+    inventory
+}
+
+fn addresses(found: &crate::discovery::Found) -> Vec<(&str, &str)> {
+    let shown = |group: &Group| group.labels.value("__meta_kubernetes_service_name").to_owned();
+    assert!(found.groups().all(|group| !shown(group).is_empty()));
+    let targets = found.groups().flat_map(|group| {
+        let service = group.labels.value("__meta_kubernetes_service_name");
+        group.targets.iter().map(move |target| (service, target.value("__address__")))
+    });
+    let mut targets: Vec<_> = targets.collect();
+    targets.sort_unstable();
+    targets
+}
+
+/// A job that is added looks in files, and is told when they are replaced.
+#[tokio::test]
+async fn objects_of_files_stand_in_the_place_of_a_cluster() {
+    let local = LocalObjects::default();
+    for role in ["endpoints", "endpointslice"] {
+        let mut config = Config::default();
+        let text = format!(
+            "{{job_name: a, kubernetes_sd_configs: [{{role: {role}, namespaces: {{names: [prod]}}}}]}}"
+        );
+        let job = YamlNode::parse(&text).unwrap();
+        config.add_jobs(Path::new("o.yml"), &[&job], Some(&local)).unwrap();
+        local.replace(Inventory::default());
+        let mut watch = Watch::start("a", &config.jobs[0].discoveries);
+        local.replace(inventory("prod", FILES));
+        while watch.found().is_empty() {
+            watch.changed().await;
+        }
+        let found = watch.found();
+        let expected =
+            [("away", "shop.example:81"), ("sliced", "10.0.0.7:82"), ("web", "127.0.0.1:8090")];
+        assert_eq!(addresses(&found), expected, "{role}");
+        let of_web = |group: &&Group| group.labels.value("__meta_kubernetes_service_name") == "web";
+        let group = found.groups().find(of_web).unwrap();
+        assert_eq!(group.labels.value("__meta_kubernetes_service_label_version"), "2");
+        assert_eq!(group.labels.value("__meta_kubernetes_service_label_on"), "true");
+        local.replace(inventory("elsewhere", FILES));
+        while !watch.found().is_empty() {
+            watch.changed().await;
+        }
+        assert!(watch.found().failures.is_empty());
+    }
+}
+
+#[test]
+fn an_object_of_a_file_that_cannot_be_read_says_where() {
+    let text = "\n{metadata: {name: web}, spec: {ports: [{port: many}]}}";
+    let node = YamlNode::parse(text).unwrap();
+    let error = Inventory::default().add("Service", "n", &node).unwrap_err();
+    assert_eq!(error.line, 2);
+    assert!(error.message.contains("invalid type: string \"many\", expected u32"), "{error}");
 }
