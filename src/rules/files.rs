@@ -17,6 +17,8 @@ const FILE_MAX: usize = 16 << 20;
 pub struct RuleFiles {
     /// Paths that may have `*`, `?` and `[…]`.
     pub globs: Vec<String>,
+    /// Groups that have been read already, by what they came from.
+    pub given: Vec<(String, Vec<Group>)>,
     /// Of groups that name none.
     pub interval_ms: i64,
     /// Of groups that name none.
@@ -28,8 +30,8 @@ pub struct RuleFiles {
 /// No files, and Prometheus' default interval.
 impl Default for RuleFiles {
     fn default() -> Self {
-        let (globs, external_labels) = (Vec::new(), Labels::empty());
-        Self { globs, interval_ms: 60_000, query_offset_ms: 0, external_labels }
+        let (globs, given, external_labels) = (Vec::new(), Vec::new(), Labels::empty());
+        Self { globs, given, interval_ms: 60_000, query_offset_ms: 0, external_labels }
     }
 }
 

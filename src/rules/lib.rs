@@ -47,7 +47,7 @@ pub use definition::{Group, GroupKey, Origin, Rule, RuleKind};
 pub use files::{FilesError, RuleFiles, load_files};
 pub use language::{Language, Languages};
 pub use memory::MemoryBackend;
-pub use read::{FileError, read_group, read_groups};
+pub use read::{FileError, read_group, read_groups, read_groups_of};
 pub use service::{Options, Service};
 pub use sink::{AlertSink, CountingSink};
 pub use stores::Stores;

@@ -43,10 +43,14 @@ type Texts = BTreeMap<String, String>;
 
 /// The groups of a file (`groups: […]`), or all that is wrong with them.
 pub fn read_groups(text: &str, languages: &Languages) -> Result<Vec<Group>, Vec<FileError>> {
-    let single = |error: Error| vec![error.into()];
-    let node = Node::parse(text).map_err(single)?;
+    let node = Node::parse(text).map_err(|error| vec![error.into()])?;
+    read_groups_of(&node, languages)
+}
+
+/// The same of a file that has been parsed.
+pub fn read_groups_of(node: &Node, languages: &Languages) -> Result<Vec<Group>, Vec<FileError>> {
     let mut reader = Reader { languages, errors: Vec::new() };
-    let groups = reader.file(&node).map_err(single)?;
+    let groups = reader.file(node).map_err(|error| vec![error.into()])?;
     if reader.errors.is_empty() { Ok(groups) } else { Err(reader.errors) }
 }
 

@@ -146,7 +146,7 @@ impl Service {
 
     fn wanted(&self, tenant: &TenantId, files: &[RuleFiles]) -> Result<Vec<Wanted>, FilesError> {
         let (mut wanted, mut errors) = (Vec::new(), Vec::new());
-        for RuleFiles { globs, interval_ms, query_offset_ms, external_labels } in files {
+        for RuleFiles { globs, given, interval_ms, query_offset_ms, external_labels } in files {
             let defaults = self.defaults(*interval_ms, *query_offset_ms, external_labels);
             match load_files(globs, &self.options.languages) {
                 Ok(found) => {
@@ -163,7 +163,7 @@ impl Service {
                             defaults: defaults.clone(),
                         })
                     };
-                    wanted.extend(found.into_iter().flat_map(of_file));
+                    wanted.extend(found.into_iter().chain(given.iter().cloned()).flat_map(of_file));
                 }
                 Err(FilesError(found)) => errors.extend(found),
             }

@@ -41,7 +41,11 @@ pub struct Config {
 
 impl Config {
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let node = Node::parse(text)?;
+        Self::of_node(&Node::parse(text)?)
+    }
+
+    /// The same of a file that has been parsed.
+    pub fn of_node(node: &Node) -> Result<Self, Error> {
         let mut fields = node.fields("configuration of Alertmanager")?;
         let global: Global = fields.or_default("global")?;
         let route = fields.take("route").filter(|route| !route.is_null());

@@ -6,6 +6,7 @@ use platform::{glob_outside, read_outside_text};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use yaml::Node;
 
 const CONFIG_MAX: usize = 16 << 20;
 const TEMPLATE_MAX: usize = 4 << 20;
@@ -37,17 +38,42 @@ impl Loaded {
 
     /// Reads a file, and the templates that it names.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
+        ConfigFile::read(path)?.load()
+    }
+}
+
+/// A file that has been parsed and not understood yet.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    pub node: Node,
+    /// Where relative paths of the file begin.
+    folder: PathBuf,
+    /// For messages.
+    name: String,
+}
+
+impl ConfigFile {
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
         let text = read_text(path, CONFIG_MAX)?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self::parse(&text, folder, &path.display().to_string())
+        let name = path.display().to_string();
+        let wrong = |source| LoadError::Config { path: name.clone(), source };
+        let node = Node::parse(&text).map_err(wrong)?;
+        Ok(Self { node, folder, name })
     }
 
-    /// The same of a text that came from elsewhere; `name` is for messages.
-    pub fn parse(text: &str, folder: PathBuf, name: &str) -> Result<Self, LoadError> {
-        let wrong = |source| LoadError::Config { path: name.to_owned(), source };
-        let config = Config::parse(text).map_err(wrong)?;
-        let templates = read_templates(&config.templates, &folder, name)?;
-        Ok(Self { config: Arc::new(config), templates, folder })
+    /// A configuration that stands in no file; `name`: what it came from.
+    pub fn without_file(node: Node, name: &str) -> Self {
+        Self { node, folder: PathBuf::new(), name: name.to_owned() }
+    }
+
+    /// The configuration, with the templates that it names.
+    pub fn load(&self) -> Result<Loaded, LoadError> {
+        let Self { node, folder, name } = self;
+        let wrong = |source| LoadError::Config { path: name.clone(), source };
+        let config = Config::of_node(node).map_err(wrong)?;
+        let templates = read_templates(&config.templates, folder, name)?;
+        Ok(Loaded { config: Arc::new(config), templates, folder: folder.clone() })
     }
 }
 

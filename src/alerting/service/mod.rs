@@ -13,7 +13,7 @@ mod deliver;
 mod loaded;
 
 pub use deliver::Deliver;
-pub use loaded::{LoadError, Loaded};
+pub use loaded::{ConfigFile, LoadError, Loaded};
 
 use crate::engine::{
     ALERTS_MAX, AlertView, Engine, Flush, GroupView, NotificationLog, Now, Silence, SilenceError,
