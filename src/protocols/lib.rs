@@ -55,8 +55,8 @@ pub use route::{
     percent_decode_segment, router,
 };
 pub use services::{
-    AlertingServices, Kept, LogServices, Machine, MetricOptions, MetricServices, PerTenant,
-    RuleServices, ServiceError, Services, Snapshots, TraceServices,
+    AlertingServices, AlertingSource, Kept, LogServices, Machine, MetricOptions, MetricServices,
+    PerTenant, RuleServices, ServiceError, Services, Snapshots, TraceServices,
 };
 pub use sockets::{
     Accepted, Listener, ServeConnection, ServeDatagrams, Session, Socket, Transport, Upgrade, Work,

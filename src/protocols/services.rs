@@ -7,7 +7,7 @@ use crate::bounds::{RequestMemory, WorkTurns};
 use crate::logs::LogOptions;
 use crate::own_spans::OwnSpans;
 use crate::traces::{ActiveSpans, TraceOptions, TracesSettings};
-use alerting::service::{Alertmanagers, Loaded};
+use alerting::service::{Alertmanagers, LoadError, Loaded};
 use ingest::{Gateway, IngestError, RetentionClock};
 use log_store::{LogBatch, LogStore, StreamRules};
 use metric_store::{Limits, MetricBatch, MetricStore, StoreError};
@@ -17,7 +17,6 @@ use promql::EngineOptions;
 use query::{Budget, Pool};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use trace_store::{SpanBatch, TraceStore};
 use wire::LabelLimits;
@@ -179,19 +178,25 @@ pub struct RuleServices {
     pub configured: rules::RuleFiles,
 }
 
-/// The Alertmanagers, and the file that they were configured with.
+/// Where the configuration of the Alertmanagers comes from.
+pub trait AlertingSource: Debug + Send + Sync {
+    /// Reads it again. Blocking.
+    fn read(&self) -> Result<Loaded, LoadError>;
+}
+
+/// The Alertmanagers, and where their configuration comes from.
 #[derive(Clone, Debug)]
 pub struct AlertingServices {
     pub managers: Alertmanagers,
-    /// `None`: there is no file, and nobody is told.
-    pub config_file: Option<PathBuf>,
+    /// `None`: there is no configuration, and nobody is told.
+    pub source: Option<Arc<dyn AlertingSource>>,
 }
 
 impl AlertingServices {
-    /// Reads the file again. After an error everything stays as it is. Blocking.
+    /// Reads the configuration again. After an error everything stays as it is. Blocking.
     pub fn reload(&self) -> Result<(), String> {
-        if let Some(path) = &self.config_file {
-            self.managers.reload(Loaded::read(path).map_err(|error| error.to_string())?);
+        if let Some(source) = &self.source {
+            self.managers.reload(source.read().map_err(|error| error.to_string())?);
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ fn open_alerting(
         watchdog: None,
         runtime: runtime.handle().clone(),
     });
-    AlertingServices { managers: managers.unwrap(), config_file: None }
+    AlertingServices { managers: managers.unwrap(), source: None }
 }
 
 fn open_stores(

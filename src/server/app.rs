@@ -5,6 +5,7 @@ use crate::config::{self, Config};
 use crate::http::attempts::Attempts;
 use crate::http::names::HostNames;
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::objects::ObjectsFolder;
 use crate::routes;
 use crate::rules::Rules;
 use crate::stores::Stores;
@@ -34,6 +35,9 @@ pub struct App {
     /// What the protocols see.
     pub services: Arc<Services>,
     pub protocols: Vec<Protocol>,
+    pub(crate) objects: Arc<ObjectsFolder>,
+    /// Held while the operator's files are read again.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     stores: OnceLock<Arc<Stores>>,
     rules: OnceLock<Rules>,
     alert_sink: OnceLock<Arc<ToAlertmanagers>>,
@@ -53,6 +57,8 @@ impl App {
             names: HostNames::new(&config, &addresses),
             services,
             protocols,
+            objects: Arc::new(ObjectsFolder::new(&config)),
+            reloading: tokio::sync::Mutex::default(),
             config,
             started_ms: clock.wall_ms(),
             clock,

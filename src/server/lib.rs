@@ -13,6 +13,8 @@ pub mod config;
 mod control;
 pub mod http;
 mod lifecycle;
+mod objects;
+mod operator_files;
 mod own_logs_writer;
 mod own_metrics_writer;
 mod own_spans_writer;

@@ -1,7 +1,7 @@
 //! SIGHUP: takes over what can be changed while the server runs, and says what can't.
 //!
-//! The certificate of TLS, the configurations of Prometheus and of Alertmanager and the rule files are read
-//! again. Tokens and users need no signal: their changes hold at once.
+//! The certificate of TLS, the configurations of Prometheus and of Alertmanager, the rule files and the folder
+//! of objects are read again. Tokens and users need no signal: their changes hold at once.
 //! Every other setting is used where it was passed at start, so a change of it waits for a restart, which is
 //! said by name.
 
@@ -9,7 +9,9 @@ use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::tls::Certificate;
 use crate::http::{Call, reply};
-use crate::scraping;
+use crate::operator_files::ReadObjects;
+use crate::{alerting, scraping};
+use ::alerting::service::{LoadError, Loaded};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::ErrorKind;
@@ -47,20 +49,59 @@ pub(crate) async fn on_hangup(
     }
 }
 
-/// Reads the operator's files again: the configurations of Prometheus and of Alertmanager, and the rule
-/// files. What is wrong changes nothing, and is told.
-async fn operators_files(app: &App) -> Vec<String> {
-    let mut wrong = Vec::new();
-    wrong.extend(scraping::reload(&app.services).await.err());
+/// Reads the operator's files again: the configurations of Prometheus and of Alertmanager, the rule files,
+/// and the folder of objects. What is wrong changes nothing, and is told.
+async fn operators_files(app: &Arc<App>) -> Vec<String> {
+    let _alone = app.reloading.lock().await;
+    let reading = Arc::clone(app);
+    let Ok(files) = tokio::task::spawn_blocking(move || Files::read(&reading)).await else {
+        // The panic hook has reported it.
+        return vec!["a mistake in this program; the server's log says more".to_owned()];
+    };
+    let Files { prometheus, alerting, mut objects, mut wrong } = files;
+    let scraping = scraping::reload(&app.services, prometheus).await;
+    if let (Ok(()), Some(local)) = (&scraping, app.objects.local())
+        && let Some(inventory) = objects.inventory.take()
+    {
+        local.replace(inventory);
+    }
+    wrong.extend(scraping.err());
     let scraped = app.services.scraping().and_then(|scraping| scraping.config());
     if let Some(rules) = app.rules() {
-        wrong.extend(rules.reload(scraped.as_deref()).await.err().map(|error| error.to_string()));
+        let reloaded = rules.reload(&app.config, scraped.as_deref(), objects.groups).await;
+        wrong.extend(reloaded.err().map(|error| error.to_string()));
     }
     if let Some(sink) = app.alert_sink() {
         sink.configure(scraped.as_deref());
     }
-    wrong.extend(reload_alerting(&app.services).await.err());
+    wrong.extend(reload_alerting(&app.services, alerting).err());
+    app.objects.take(objects.reading, objects.derived, wrong.clone());
     wrong
+}
+
+/// What the files say, each for itself.
+struct Files {
+    prometheus: Result<Option<scrape::config::Config>, scrape::config::ConfigError>,
+    alerting: Result<Loaded, LoadError>,
+    objects: ReadObjects,
+    wrong: Vec<String>,
+}
+
+impl Files {
+    /// Where the folder of objects can't be read, its objects stay as they are.
+    fn read(app: &App) -> Self {
+        let (config, folder) = (&app.config, &*app.objects);
+        let mut wrong = Vec::new();
+        let mut objects = ReadObjects::read(config, folder).unwrap_or_else(|error| {
+            let text = "the folder of objects can't be read, its objects stay as they are";
+            Notice::error(text, &[("error", &error)]);
+            wrong.push(error.to_string());
+            ReadObjects::last(config, folder)
+        });
+        let prometheus = scraping::read(config, folder, &mut objects.derived);
+        let alerting = alerting::read(config, &mut objects.derived);
+        Self { prometheus, alerting, objects, wrong }
+    }
 }
 
 /// `POST /-/reload`
@@ -69,7 +110,10 @@ pub(crate) async fn request(app: Arc<App>, _: Call) -> Response {
         return reply::error(ErrorKind::Overloaded, "the server is starting");
     }
     match operators_files(&app).await {
-        wrong if wrong.is_empty() => reply::json(StatusCode::OK, &json!({ "status": "reloaded" })),
+        wrong if wrong.is_empty() => {
+            let refused = app.objects.shown().refused();
+            reply::json(StatusCode::OK, &json!({ "status": "reloaded", "refused": refused }))
+        }
         wrong => {
             let text = format!("not everything was taken over: {}", wrong.join("; "));
             reply::error(ErrorKind::Invalid, &text)
@@ -77,22 +121,22 @@ pub(crate) async fn request(app: Arc<App>, _: Call) -> Response {
     }
 }
 
-async fn reload_alerting(services: &Services) -> Result<(), String> {
-    let Ok(alerting) = services.alerting().cloned() else { return Ok(()) };
-    let Some(path) = alerting.config_file.clone() else { return Ok(()) };
-    let path = path.display();
-    match tokio::task::spawn_blocking(move || alerting.reload()).await {
-        Ok(Ok(())) => {
-            Notice::info("the configuration of Alertmanager was read again", &[("file", &path)]);
+fn reload_alerting(services: &Services, read: Result<Loaded, LoadError>) -> Result<(), String> {
+    let Ok(alerting) = services.alerting() else { return Ok(()) };
+    if alerting.source.is_none() {
+        return Ok(());
+    }
+    match read {
+        Ok(loaded) => {
+            alerting.managers.reload(loaded);
+            Notice::info("the configuration of Alertmanager was read again", &[]);
             Ok(())
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             let text = "the configuration of Alertmanager is wrong, the one before it holds on";
             Notice::error(text, &[("error", &error)]);
-            Err(error)
+            Err(error.to_string())
         }
-        // The panic hook has reported it.
-        Err(_) => Err("a mistake in this program; the server's log says more".to_owned()),
     }
 }
 

@@ -6,12 +6,13 @@ use crate::http::{Call, reply};
 use crate::stores::Stores;
 use axum::http::StatusCode;
 use axum::response::Response;
+use kubernetes::Derived;
 use model::{ErrorKind, TenantId};
 use observe::Notice;
 use protocols::{MetricServices, RuleServices};
 use rules::{
-    AlertSink, BackfillProgress, BackfillRange, BookError, FilesError, Language, RuleBook,
-    RuleFiles, Service,
+    AlertSink, BackfillProgress, BackfillRange, BookError, FilesError, Group, Language, Languages,
+    RuleBook, RuleFiles, Service,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(crate) struct Rules {
 fn files_of(config: &scrape::config::Config) -> RuleFiles {
     RuleFiles {
         globs: config.rule_files.iter().map(|path| path.display().to_string()).collect(),
+        given: Vec::new(),
         interval_ms: config.global.evaluation_interval.ms,
         query_offset_ms: config.global.rule_query_offset.ms,
         external_labels: config.global.external_labels.clone(),
@@ -72,14 +74,22 @@ impl Rules {
         Ok(())
     }
 
-    /// Reads the files again, also those that the configuration of Prometheus names. Where one is wrong
-    /// the rules stay as they are.
+    /// Reads the files again, also those that the configuration of Prometheus names, and takes over the
+    /// groups of objects. Where a file is wrong the rules stay as they are.
     pub(crate) async fn reload(
         &self,
+        config: &Config,
         prometheus: Option<&scrape::config::Config>,
+        of_objects: Vec<(String, Vec<Group>)>,
     ) -> Result<usize, FilesError> {
         let mut files = vec![self.files.clone()];
-        files.extend(prometheus.map(files_of));
+        // Without a file, the settings say how often groups of objects are evaluated.
+        if !config.protocols.prometheus.config_file.as_os_str().is_empty() {
+            files.extend(prometheus.map(files_of));
+        }
+        if let Some(last) = files.last_mut() {
+            last.given = of_objects;
+        }
         let loaded = self.service.load(&self.tenant, files).await;
         match &loaded {
             Ok(groups) => Notice::info("rule files are loaded", &[("groups", groups)]),
@@ -92,16 +102,34 @@ impl Rules {
     }
 }
 
+fn languages(config: &Config) -> Languages {
+    let promql = config.promql.engine_options(platform::threads::Helpers::none()).parse;
+    config.rules.options(&promql, "").languages
+}
+
 /// Says what is wrong with the rule files, before anything is opened.
 pub(crate) fn check(
     config: &Config,
     prometheus: Option<&scrape::config::Config>,
 ) -> Result<(), FilesError> {
-    let promql = config.promql.engine_options(platform::threads::Helpers::none()).parse;
-    let languages = config.rules.options(&promql, "").languages;
     let of_prometheus = prometheus.map(|config| files_of(config).globs).unwrap_or_default();
     let all = [config.rules.files.clone(), of_prometheus].concat();
-    rules::load_files(&all, &languages).map(|_| ())
+    rules::load_files(&all, &languages(config)).map(|_| ())
+}
+
+/// The groups of objects, by the objects' names.
+pub(crate) fn of_objects(config: &Config, derived: &mut Derived) -> Vec<(String, Vec<Group>)> {
+    let (languages, mut groups) = (languages(config), Vec::new());
+    for piece in derived.rules.clone() {
+        match rules::read_groups_of(&piece.node, &languages) {
+            Ok(found) => groups.push((piece.name, found)),
+            Err(errors) => {
+                let why: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                derived.refuse(piece.of, &why.join("; "));
+            }
+        }
+    }
+    groups
 }
 
 fn sources(app: &App, stores: &Stores, metrics: &MetricServices) -> rules::Stores {

@@ -8,13 +8,15 @@ use crate::control;
 use crate::http::connection::Connections;
 use crate::http::listener::{ListenError, Listeners};
 use crate::lifecycle::Phase;
+use crate::objects::ObjectsFolder;
+use crate::operator_files::{OperatorFiles, OperatorFilesError};
 use crate::reload::{self, ReadConfig};
 use crate::routes;
-use crate::rules::{self, Rules};
+use crate::rules::Rules;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
 use crate::{own_logs_writer, own_metrics_writer, own_spans_writer, scraping};
-use ::alerting::service::Alertmanagers;
-use ::rules::{AlertSink, BookError, FilesError};
+use ::alerting::service::{Alertmanagers, Loaded};
+use ::rules::{AlertSink, BookError, FilesError, Group};
 use observe::{Level, LogFormat, Notice};
 use platform::{Clock, Disk, OsRandom, RealClock, RealDisk};
 use protocols::{LogServices, MetricServices, Stopper, TraceServices};
@@ -33,6 +35,8 @@ pub(crate) enum ServeError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Files(#[from] OperatorFilesError),
     #[error("the configuration of Prometheus can't be used (prometheus.config_file)")]
     Scrape(#[from] scrape::ApplyError),
     #[error(transparent)]
@@ -53,7 +57,7 @@ impl ServeError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Open(OpenError::InUse { .. }) | Self::Listen(_) => 3,
-            Self::Rules(_) => 2,
+            Self::Files(_) | Self::Rules(_) => 2,
             _ => 1,
         }
     }
@@ -74,8 +78,7 @@ fn query_threads() -> usize {
 pub(crate) fn run(config: Config, read: ReadConfig) -> Result<(), ServeError> {
     init_log(&config);
     // What is wrong with these files is said before anything is opened.
-    let prometheus = scraping::read(&config).map_err(scrape::ApplyError::from)?;
-    rules::check(&config, prometheus.as_ref())?;
+    OperatorFiles::read(&config, &ObjectsFolder::new(&config))?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let folder = config.server.data.display().to_string();
     let unusable = |source| OpenError::Folder { folder: folder.clone(), source };
@@ -158,9 +161,15 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     app.services.open_metrics(metrics.clone());
     app.services.open_logs(stores.log_services());
     app.services.open_traces(stores.trace_services());
-    let alertmanagers = open_alerting(&app, machine).await?;
-    let scraping = scraping::start(&config, &app.services, &metrics, &app.clock).await?;
-    start_rules(&app, &stores, &metrics, &alertmanagers).await?;
+    let OperatorFiles { prometheus, alerting, objects } = operator_files(&app).await?;
+    let alertmanagers = open_alerting(&app, machine, alerting).await?;
+    if let (Some(local), Some(inventory)) = (app.objects.local(), objects.inventory) {
+        local.replace(inventory);
+    }
+    let scraping =
+        scraping::start(&config, &app.services, &metrics, &app.clock, prometheus).await?;
+    start_rules(&app, &stores, &metrics, &alertmanagers, objects.groups).await?;
+    app.objects.take(objects.reading, objects.derived, Vec::new());
     let own_logs = own_logs(&app, stores.log_services());
     let own_spans = own_spans(&app, stores.trace_services());
     let own_metrics = own_metrics(&app, metrics);
@@ -250,13 +259,14 @@ async fn start_rules(
     stores: &Stores,
     metrics: &MetricServices,
     alertmanagers: &Alertmanagers,
+    of_objects: Vec<(String, Vec<Group>)>,
 ) -> Result<(), ServeError> {
     let sink = ToAlertmanagers::new(app, alertmanagers.clone());
     let rules = Rules::new(app, stores, metrics, Arc::clone(&sink) as Arc<dyn AlertSink>);
     sink.configure(app.services.scraping().and_then(|scraping| scraping.config()).as_deref());
     app.open_alert_sink(sink);
     let scraped = app.services.scraping().and_then(|scraping| scraping.config());
-    rules.reload(scraped.as_deref()).await?;
+    rules.reload(&app.config, scraped.as_deref(), of_objects).await?;
     rules.load_book().await?;
     app.open_rules(rules);
     Ok(())
@@ -293,10 +303,23 @@ fn own_spans(app: &Arc<App>, services: TraceServices) -> Option<JoinSet<()>> {
     Some(tasks)
 }
 
+/// The operator's files as they are now.
+async fn operator_files(app: &Arc<App>) -> Result<OperatorFiles, ServeError> {
+    let reading = Arc::clone(app);
+    let read = move || OperatorFiles::read(&reading.config, &reading.objects);
+    let panicked = |error| AlertingStartError::Open(io::Error::other(error));
+    Ok(tokio::task::spawn_blocking(read).await.map_err(panicked)??)
+}
+
 /// Begins what tells people of alerts.
-async fn open_alerting(app: &Arc<App>, machine: Machine) -> Result<Alertmanagers, ServeError> {
+async fn open_alerting(
+    app: &Arc<App>,
+    machine: Machine,
+    loaded: Loaded,
+) -> Result<Alertmanagers, ServeError> {
     let (opening, runtime) = (Arc::clone(app), Handle::current());
-    let opened = tokio::task::spawn_blocking(move || alerting::open(&opening, &machine, runtime));
+    let open = move || alerting::open(&opening, &machine, runtime, loaded);
+    let opened = tokio::task::spawn_blocking(open);
     let panicked = |error| AlertingStartError::Open(io::Error::other(error));
     let opened = opened.await.map_err(panicked)??;
     let managers = opened.managers.clone();

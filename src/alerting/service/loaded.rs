@@ -47,9 +47,9 @@ impl Loaded {
 pub struct ConfigFile {
     pub node: Node,
     /// Where relative paths of the file begin.
-    folder: PathBuf,
+    pub folder: PathBuf,
     /// For messages.
-    name: String,
+    pub name: String,
 }
 
 impl ConfigFile {
@@ -62,9 +62,9 @@ impl ConfigFile {
         Ok(Self { node, folder, name })
     }
 
-    /// A configuration that stands in no file; `name`: what it came from.
-    pub fn without_file(node: Node, name: &str) -> Self {
-        Self { node, folder: PathBuf::new(), name: name.to_owned() }
+    /// A configuration that stands in no file.
+    pub fn without_file(node: Node) -> Self {
+        Self { node, folder: PathBuf::new(), name: "the configuration".to_owned() }
     }
 
     /// The configuration, with the templates that it names.

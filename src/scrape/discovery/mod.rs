@@ -20,7 +20,7 @@ mod swarm;
 mod watch;
 
 pub use group::Group;
-pub use kubernetes::{Inventory, LocalObjects};
+pub use kubernetes::{Inventory, LocalObjects, is_in_cluster};
 pub use watch::{Found, Watch};
 
 pub(crate) use watch::FAILURES;

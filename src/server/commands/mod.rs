@@ -9,10 +9,11 @@ mod inspect;
 mod rules;
 mod test;
 
-use crate::alerting;
 use crate::app;
 use crate::config::{self, Config, ConfigError, Overrides};
 use crate::http::listener::ListenPlan;
+use crate::objects::ObjectsFolder;
+use crate::operator_files::OperatorFiles;
 use crate::serve;
 use clap::{Args, Parser, Subcommand};
 use platform::{Clock, RealClock, RealDisk};
@@ -55,6 +56,9 @@ struct SettingFlags {
     /// Tell people of alerts as this file of Alertmanager says (alertmanager.yml)
     #[arg(long, global = true, value_name = "FILE")]
     alertmanager_config: Option<PathBuf>,
+    /// Scrape, evaluate and tell as the objects of the Prometheus Operator in this folder say
+    #[arg(long, global = true, value_name = "DIR")]
+    kubernetes_objects: Option<PathBuf>,
     /// Any other setting: --set wal.sync=1s
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
@@ -146,7 +150,6 @@ pub fn run() -> ExitCode {
 
 fn serve_command(flags: &SettingFlags) -> Outcome {
     let config = load(flags)?;
-    check_alerting(&config)?;
     let again = flags.clone();
     let read = Box::new(move || read(&again));
     serve::run(config, read)
@@ -158,35 +161,33 @@ fn check_config(flags: &SettingFlags, example: bool) -> Outcome {
         return print(&config::example_file());
     }
     let config = load(flags)?;
-    check_alerting(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let (_, protocols) = app::protocols(&config, &clock, Arc::new(Pool::without_threads()));
     ListenPlan::new(&config, &protocols)
         .map_err(|error| Failure { code: 2, error: error.into() })?;
-    let prometheus = check_prometheus(&config)?;
-    crate::rules::check(&config, prometheus.as_ref())
-        .map_err(|error| Failure { code: 2, error: error.into() })?;
+    check_files(&config)?;
     let text = toml::to_string(&config)?;
     print(&format!("# the settings are good; this is what the server would use\n{text}"))
 }
 
-/// The configuration of Prometheus, if there is one: what is wrong, and what has no effect.
-fn check_prometheus(config: &Config) -> Result<Option<scrape::config::Config>, Failure> {
-    let prometheus = crate::scraping::read(config);
-    let prometheus = prometheus.map_err(|error| Failure { code: 2, error: error.into() })?;
-    if let Some(read) = &prometheus {
+/// The operator's files: what is wrong, and what has no effect.
+fn check_files(config: &Config) -> Outcome {
+    let wrong = |error: Box<dyn Error>| Failure { code: 2, error };
+    let folder = ObjectsFolder::new(config);
+    let files = OperatorFiles::read(config, &folder).map_err(|error| wrong(error.into()))?;
+    if let Some(read) = &files.prometheus {
         let warnings: String = read.warnings.iter().map(|it| format!("# {it}\n")).collect();
-        let (file, jobs) = (config.protocols.prometheus.config_file.display(), read.jobs.len());
-        print(&format!("# {file} is good: {jobs} jobs\n{warnings}"))?;
+        let file = config.protocols.prometheus.config_file.display().to_string();
+        let what = if file.is_empty() { "what is scraped" } else { &file };
+        print(&format!("# {what} is good: {} jobs\n{warnings}", read.jobs.len()))?;
     }
-    Ok(prometheus)
-}
-
-/// Whether the configuration of Alertmanager can be used.
-fn check_alerting(config: &Config) -> Outcome {
-    match alerting::read(config) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure { code: 2, error: error.into() }),
+    let Some(path) = folder.path() else { return Ok(()) };
+    match files.objects.refused() {
+        refused if refused.is_empty() => {
+            let (path, count) = (path.display(), files.objects.derived.outcomes.len());
+            print(&format!("# {path} is good: {count} objects\n"))
+        }
+        refused => Err(wrong(refused.join("\n").into())),
     }
 }
 
@@ -215,6 +216,9 @@ fn read(flags: &SettingFlags) -> Result<Config, ConfigError> {
     if let Some(file) = &flags.alertmanager_config {
         let key = "alerting.alertmanager_config".to_owned();
         settings.push((key, file.display().to_string()));
+    }
+    if let Some(folder) = &flags.kubernetes_objects {
+        settings.push(("kubernetes.objects".to_owned(), folder.display().to_string()));
     }
     if flags.insecure_listen {
         settings.push(("listen.insecure".to_owned(), "true".to_owned()));

@@ -12,7 +12,7 @@ pub fn reference_page() -> String {
          Mirador starts without any settings. What is set is read from, later wins:\n\n\
          1. a TOML file: `mirador --config mirador.toml`;\n\
          2. environment variables: `MIRADOR__SECTION__KEY`, as in `MIRADOR__WAL__SYNC=1s`;\n\
-         3. flags: `--data`, `--listen`, `--prometheus-config`, `--insecure-listen`, and `--set section.key=value` for the rest.\n\n\
+         3. flags: `--data`, `--listen`, `--prometheus-config`, `--alertmanager-config`, `--kubernetes-objects`, `--insecure-listen`, and `--set section.key=value` for the rest.\n\n\
          `mirador check-config --config mirador.toml` reads them as the server would and says what is \
          wrong. A name that does not exist is an error, with the one that was probably meant.\n",
     );

@@ -6,6 +6,7 @@
 //! Not here: components (disk, clock): those are passed, not configured.
 
 mod docs;
+mod kubernetes;
 mod load;
 mod rules;
 mod settings;
@@ -13,6 +14,7 @@ mod stream_retention;
 mod yaml;
 
 pub use docs::{example_file, reference_page};
+pub use kubernetes::{KubernetesSettings, TargetsFrom};
 pub use load::{ConfigError, Overrides, load};
 pub use protocols::settings::{ByteSize, HumanDuration, SectionDoc, SettingDoc, SizeLimit};
 pub use rules::RuleSettings;

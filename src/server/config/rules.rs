@@ -59,6 +59,7 @@ impl RuleSettings {
         let pairs = self.external_labels.iter();
         RuleFiles {
             globs: self.files.clone(),
+            given: Vec::new(),
             interval_ms: millis(self.evaluation_interval.0),
             query_offset_ms: millis(self.query_offset.0),
             external_labels: Labels::from_pairs(pairs.map(|(name, text)| (&**name, &**text))),

@@ -1,5 +1,6 @@
 //! Every setting of the server. The doc comments are what an operator reads in docs/config.md.
 
+use super::kubernetes::KubernetesSettings;
 use super::rules::RuleSettings;
 use super::stream_retention::StreamRetention;
 use log_store::StreamRules;
@@ -391,6 +392,7 @@ pub struct Config {
     #[serde(flatten)]
     pub protocols: ProtocolSettings,
     pub alerting: AlertingSettings,
+    pub kubernetes: KubernetesSettings,
     pub log: LogSettings,
     pub testing: TestingSettings,
 }
@@ -468,7 +470,8 @@ impl Config {
     ];
 
     /// The sections behind them.
-    const LAST: &[SectionDoc] = &[AlertingSettings::DOC, LogSettings::DOC, TestingSettings::DOC];
+    const LAST: &[SectionDoc] =
+        &[AlertingSettings::DOC, KubernetesSettings::DOC, LogSettings::DOC, TestingSettings::DOC];
 
     /// Every setting with its value, as `section.name` and as it would stand in the file.
     pub fn flat(&self) -> Vec<(String, String)> {

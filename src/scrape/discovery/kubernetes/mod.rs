@@ -164,9 +164,8 @@ impl KubernetesDiscovery {
         if !self.api_server.is_empty() {
             return Ok(self.api_server.trim_end_matches('/').to_owned());
         }
-        let variable = |name: &str| std::env::var(name).unwrap_or_default();
-        let (host, port) =
-            (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"));
+        let port = std::env::var("KUBERNETES_SERVICE_PORT").unwrap_or_default();
+        let host = own_cluster();
         if host.is_empty() {
             let message = "this server does not run in a cluster: write api_server";
             return Err(DiscoveryError(message.to_owned()));
@@ -306,6 +305,16 @@ impl KubernetesDiscovery {
             }
         }
     }
+}
+
+/// The host of the API server of the cluster in which this server runs; empty where it runs in none.
+fn own_cluster() -> String {
+    std::env::var("KUBERNETES_SERVICE_HOST").unwrap_or_default()
+}
+
+/// Whether this server runs in a cluster.
+pub fn is_in_cluster() -> bool {
+    !own_cluster().is_empty()
 }
 
 /// The namespaces by name; one's own is where this server's pod runs.
