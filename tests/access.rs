@@ -157,6 +157,8 @@ fn what_concerns_the_server_takes_rights_for_all_tenants() {
         "/-/flush",
         "/-/merge",
         "/-/reload",
+        "/objects",
+        "/api/ui/v1/objects",
         "/alertmanager/-/reload",
         "/internal/force_flush",
         "/internal/force_merge",

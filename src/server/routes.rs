@@ -2,7 +2,7 @@
 
 use crate::app::{App, VERSION};
 use crate::http::{Access, Body, Route, listener};
-use crate::pages::{admin, front, health, own_metrics};
+use crate::pages::{admin, front, health, objects, own_metrics};
 use crate::probe;
 use crate::reload;
 use crate::rules;
@@ -81,13 +81,20 @@ pub static ROUTES: &[Route] = &[
         handler!(own_metrics::page),
         "The server's own metrics, Prometheus text or OpenMetrics",
     ),
+    page(
+        "/objects",
+        OF_SERVER,
+        handler!(objects::page),
+        "Objects of the Prometheus Operator (`kubernetes.objects`), and what became of each",
+    ),
+    page("/api/ui/v1/objects", OF_SERVER, handler!(objects::api), "The same as JSON"),
     action(
         &[Method::POST, Method::PUT],
         "/-/reload",
         SERVER_ADMIN,
         Body::None,
         handler!(reload::request),
-        "Reads the configuration of Prometheus and the rule files again; what is wrong changes nothing",
+        "Reads the configurations of Prometheus and of Alertmanager, the rule files and the folder of objects again; what is wrong changes nothing",
     ),
     action(
         &[Method::GET],

@@ -50,7 +50,6 @@ fn add_jobs(
 
 /// Begins to scrape, where something asks for it.
 pub(crate) async fn start(
-    config: &Config,
     services: &Services,
     metrics: &MetricServices,
     clock: &Arc<dyn Clock>,

@@ -166,8 +166,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     if let (Some(local), Some(inventory)) = (app.objects.local(), objects.inventory) {
         local.replace(inventory);
     }
-    let scraping =
-        scraping::start(&config, &app.services, &metrics, &app.clock, prometheus).await?;
+    let scraping = scraping::start(&app.services, &metrics, &app.clock, prometheus).await?;
     start_rules(&app, &stores, &metrics, &alertmanagers, objects.groups).await?;
     app.objects.take(objects.reading, objects.derived, Vec::new());
     let own_logs = own_logs(&app, stores.log_services());

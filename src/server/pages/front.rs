@@ -99,7 +99,11 @@ const KOREAN: Words = Words {
 
 pub(crate) async fn front(app: Arc<App>, call: Call) -> Response {
     let words = if prefers_korean(call.header("accept-language")) { &KOREAN } else { &ENGLISH };
-    let page = render(&app, &call.principal, words);
+    page_of(render(&app, &call.principal, words))
+}
+
+/// A page without scripts, in the language that the browser asks for.
+pub(super) fn page_of(page: String) -> Response {
     let response = reply::of(StatusCode::OK, "text/html; charset=utf-8", page);
     let response = reply::with_header(response, header::CONTENT_SECURITY_POLICY, POLICY);
     let response = reply::with_header(response, header::REFERRER_POLICY, "no-referrer");
@@ -112,7 +116,7 @@ pub(crate) async fn style(_: Arc<App>, _: Call) -> Response {
 }
 
 /// The language that stands first in the list; browsers sort it by preference.
-fn prefers_korean(accept_language: &str) -> bool {
+pub(super) fn prefers_korean(accept_language: &str) -> bool {
     let first = accept_language.split(',').map(str::trim).find(|lang| {
         let lang = lang.to_ascii_lowercase();
         lang.starts_with("ko") || lang.starts_with("en")
@@ -136,10 +140,14 @@ fn render(app: &App, reader: &Principal, words: &Words) -> String {
     }
     write_stored(&mut page, app, reader, words);
     write_grafana(&mut page, app, words);
+    let objects = match app.objects.path() {
+        Some(_) if reader.is_unbound() => " · <a href=\"/objects\">/objects</a>",
+        _ => "",
+    };
     let _ = write!(
         page,
         "<h2>{}</h2>\n<p><a href=\"/metrics\">/metrics</a> · <a href=\"/ready\">/ready</a> · \
-         <a href=\"/healthy\">/healthy</a> · <a href=\"/version\">/version</a></p>\n</body></html>\n",
+         <a href=\"/healthy\">/healthy</a> · <a href=\"/version\">/version</a>{objects}</p>\n</body></html>\n",
         words.more
     );
     page
@@ -272,7 +280,7 @@ fn grafana_file(url: &str) -> String {
 }
 
 /// Escapes text for HTML, so that what users named is never markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

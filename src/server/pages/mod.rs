@@ -3,4 +3,5 @@
 pub(crate) mod admin;
 pub(crate) mod front;
 pub(crate) mod health;
+pub(crate) mod objects;
 pub(crate) mod own_metrics;
