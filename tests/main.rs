@@ -33,6 +33,7 @@ mod logs_in;
 mod long_traces;
 mod metrics;
 mod metrics_api;
+mod objects;
 mod power_cut;
 mod prometheus;
 mod pushes;

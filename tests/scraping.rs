@@ -11,15 +11,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// Answers every request with the page that it has at the moment; without one it hangs up.
-struct Exporter {
-    address: SocketAddr,
+pub(crate) struct Exporter {
+    pub(crate) address: SocketAddr,
     page: Arc<Mutex<Option<String>>>,
     /// The head of the last request.
     asked: Arc<Mutex<String>>,
 }
 
 impl Exporter {
-    fn start(page: &str) -> Self {
+    pub(crate) fn start(page: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let page = Arc::new(Mutex::new(Some(page.to_owned())));
@@ -59,7 +59,7 @@ fn answer(stream: TcpStream, page: &Mutex<Option<String>>, asked: &Mutex<String>
     }
 }
 
-fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     // Whole or not at all: the server may read it at any moment.
     let temporary = path.with_extension("new");
     std::fs::write(&temporary, text).unwrap();
@@ -88,7 +88,7 @@ fn value(server: &Server, query: &str) -> Option<String> {
     found.first().map(|one| one["value"][1].as_str().unwrap().to_owned())
 }
 
-fn wait_for_value(server: &Server, query: &str, expected: Option<&str>) {
+pub(crate) fn wait_for_value(server: &Server, query: &str, expected: Option<&str>) {
     wait_for(&format!("{query} = {expected:?}"), || {
         (value(server, query).as_deref() == expected).then_some(())
     });
@@ -238,7 +238,7 @@ fn a_configuration_is_checked_before_it_is_used() {
 }
 
 /// A program that is killed when the test ends.
-struct Program(Child);
+pub(crate) struct Program(pub(crate) Child);
 
 impl Drop for Program {
     fn drop(&mut self) {

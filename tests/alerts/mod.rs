@@ -3,7 +3,7 @@
 
 mod clients;
 mod kills;
-mod sink;
+pub(crate) mod sink;
 
 use crate::support::{Folder, Server, ask, command, run, wait_for};
 use serde_json::{Value, json};

@@ -1,13 +1,17 @@
-//! A webhook on this machine, which keeps what it is sent.
+//! A webhook on this machine, which keeps what it is sent; also one elsewhere, behind a proxy on this
+//! machine.
 
-use crate::support::wait_for;
+use crate::support::{root, wait_for};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-pub(super) struct Sink {
+pub(crate) struct Sink {
     port: u16,
     state: Arc<State>,
 }
@@ -18,22 +22,52 @@ struct State {
     /// Requests that are still to be answered 503.
     failures: AtomicUsize,
     hangs: bool,
+    /// It is a proxy, and stands itself for every host that it is asked to connect to.
+    elsewhere: Option<Elsewhere>,
+}
+
+struct Elsewhere {
+    tls: Arc<ServerConfig>,
+    /// What it was asked to connect to.
+    hosts: Mutex<Vec<String>>,
 }
 
 impl Sink {
     /// Answers every request.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(State::default())
     }
 
     /// Answers the first requests with 503.
-    pub(super) fn failing(times: usize) -> Self {
+    pub(crate) fn failing(times: usize) -> Self {
         Self::with(State { failures: AtomicUsize::new(times), ..State::default() })
     }
 
     /// Takes requests and never answers.
-    pub(super) fn hanging() -> Self {
+    pub(crate) fn hanging() -> Self {
         Self::with(State { hangs: true, ..State::default() })
+    }
+
+    /// A proxy: whatever host is asked for over TLS, its answers are given here, with the certificate of
+    /// the tests.
+    pub(crate) fn elsewhere() -> Self {
+        let file = |name: &str| root().join("tests/fixtures").join(name);
+        let chain = CertificateDer::from_pem_file(file("tls.crt")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(file("tls.key")).unwrap();
+        let tls = ServerConfig::builder().with_no_client_auth();
+        let tls = Arc::new(tls.with_single_cert(vec![chain], key).unwrap());
+        let elsewhere = Some(Elsewhere { tls, hosts: Mutex::default() });
+        Self::with(State { elsewhere, ..State::default() })
+    }
+
+    /// What the proxy was asked to connect to.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        let elsewhere = self.state.elsewhere.as_ref().unwrap();
+        elsewhere.hosts.lock().unwrap().clone()
+    }
+
+    pub(crate) fn proxy_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     fn with(state: State) -> Self {
@@ -45,29 +79,49 @@ impl Sink {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &state));
+                std::thread::spawn(move || connected(stream, &state));
             }
         });
         Self { port, state }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hook", self.port)
     }
 
-    pub(super) fn received(&self) -> Vec<Value> {
+    pub(crate) fn received(&self) -> Vec<Value> {
         self.state.received.lock().unwrap().clone()
     }
 
     /// The payload with this number, from 0.
-    pub(super) fn wait(&self, number: usize) -> Value {
+    pub(crate) fn wait(&self, number: usize) -> Value {
         wait_for("a notification", || self.received().get(number).cloned())
     }
 }
 
-fn serve(stream: TcpStream, state: &State) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
+fn connected(mut stream: TcpStream, state: &State) {
+    let Some(elsewhere) = &state.elsewhere else { return serve(stream, state) };
+    let Some(host) = asked_host(&mut stream) else { return };
+    elsewhere.hosts.lock().unwrap().push(host);
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    let connection = ServerConnection::new(Arc::clone(&elsewhere.tls)).unwrap();
+    serve(StreamOwned::new(connection, stream), state);
+}
+
+/// What a request `CONNECT host:port` names. Nothing behind the request is read.
+fn asked_host(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.extend(byte);
+    }
+    let text = String::from_utf8(head).ok()?;
+    text.strip_prefix("CONNECT ")?.split(' ').next().map(str::to_owned)
+}
+
+fn serve(stream: impl Read + Write, state: &State) {
+    let mut reader = BufReader::new(stream);
     while let Some(body) = read_request(&mut reader) {
         let payload = serde_json::from_slice(&body).unwrap();
         state.received.lock().unwrap().push(payload);
@@ -79,7 +133,8 @@ fn serve(stream: TcpStream, state: &State) {
         let fails = state.failures.try_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
         let status = if fails { "503 Service Unavailable" } else { "200 OK" };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
-        if stream.write_all(answer.as_bytes()).is_err() {
+        let stream = reader.get_mut();
+        if stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_err() {
             return;
         }
     }
