@@ -3,7 +3,7 @@
 use crate::derive::{Jobs, path};
 use crate::monitor::{discovery, limits};
 use crate::secrets::References;
-use crate::section::{Relabel, Section, relabelings};
+use crate::section::{Relabel, Section, relabelings, static_group};
 use crate::selector::{self, Namespaces};
 use crate::{Object, http};
 use std::collections::BTreeMap;
@@ -107,13 +107,8 @@ fn add_targets(
             let addresses: Vec<String> = fields.or_default("static")?;
             fields.take("relabelingConfigs");
             fields.end()?;
-            let mut of_labels = Section::new(fixed);
-            labels.iter().for_each(|(name, value)| {
-                of_labels.text(name, value);
-            });
-            let mut group = Section::new(fixed);
-            group.texts("targets", &addresses).set("labels", of_labels.build());
-            job.set("static_configs", Node::list(vec![group.build()], fixed));
+            let group = static_group(fixed, &addresses, &labels);
+            job.set("static_configs", Node::list(vec![group], fixed));
             rules.push(relabel.copy("__address__", "__param_target"));
         }
         (None, Some(ingress)) => {

@@ -3,7 +3,7 @@
 use crate::derive::{Jobs, path};
 use crate::monitor::limits;
 use crate::secrets::References;
-use crate::section::{Relabel, Section, relabelings};
+use crate::section::{Relabel, Section, relabelings, static_group};
 use crate::{Object, http};
 use std::collections::BTreeMap;
 use yaml::{Error, Fields, Node};
@@ -56,7 +56,7 @@ fn add_discoveries(
     references: References<'_>,
 ) -> Result<(), Error> {
     if let Some(node) = fields.take("staticConfigs").filter(|it| !it.is_null()) {
-        let groups = node.items()?.iter().map(static_group).collect::<Result<_, _>>()?;
+        let groups = node.items()?.iter().map(group).collect::<Result<_, _>>()?;
         job.set("static_configs", Node::list(groups, node));
     }
     if let Some(node) = fields.take("httpSDConfigs").filter(|it| !it.is_null()) {
@@ -79,18 +79,12 @@ fn add_discoveries(
     Ok(())
 }
 
-fn static_group(node: &Node) -> Result<Node, Error> {
+fn group(node: &Node) -> Result<Node, Error> {
     let mut fields = node.fields("staticConfig")?;
     let targets: Vec<String> = fields.or_default("targets")?;
     let labels: BTreeMap<String, String> = fields.or_default("labels")?;
     fields.end()?;
-    let mut of_labels = Section::new(node);
-    labels.iter().for_each(|(name, value)| {
-        of_labels.text(name, value);
-    });
-    let mut group = Section::new(node);
-    group.texts("targets", &targets).set("labels", of_labels.build());
-    Ok(group.build())
+    Ok(static_group(node, &targets, &labels))
 }
 
 fn http_discovery(node: &Node, references: References<'_>) -> Result<Node, Error> {

@@ -1,5 +1,6 @@
 //! Builds sections of configuration files out of the nodes of an object.
 
+use std::collections::BTreeMap;
 use yaml::{Error, Fields, FromNode, Node};
 
 /// Fields of a section, in the order in which they were added.
@@ -140,6 +141,21 @@ impl Relabel<'_> {
         section.text("regex", regex);
         section.build()
     }
+}
+
+/// Targets that an object names itself, with their labels, as `static_configs` has them.
+pub(crate) fn static_group(
+    at: &Node,
+    targets: &[String],
+    labels: &BTreeMap<String, String>,
+) -> Node {
+    let mut of_labels = Section::new(at);
+    labels.iter().for_each(|(name, value)| {
+        of_labels.text(name, value);
+    });
+    let mut group = Section::new(at);
+    group.texts("targets", targets).set("labels", of_labels.build());
+    group.build()
 }
 
 /// An integer or a name, as ports are written.

@@ -110,7 +110,7 @@ impl Config {
             if let Some(local) = local {
                 job.look_in(local);
             }
-            // Certificates and keys are looked at here: later they would be an error of all jobs.
+            // Asked here: when the configuration is taken over it would be an error of all jobs.
             Fetcher::new(&job).map_err(|error| node.error(error.to_string()))?;
             added.push(Arc::new(job));
         }

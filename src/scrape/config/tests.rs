@@ -132,3 +132,41 @@ fn a_job_is_the_same_only_with_the_same_secrets_and_defaults() {
         read("scrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: pass}\n");
     assert!(!shown.text.contains("pass\n") && shown.text.contains("<secret>"), "{}", shown.text);
 }
+
+#[test]
+fn jobs_that_stand_elsewhere_are_added_all_or_none() {
+    let mut config = load(&[("prometheus.yml", "scrape_configs: [{job_name: a}]")]).unwrap();
+    let nodes = Node::parse("[{job_name: b},\n {job_name: c},\n {job_name: a},\n {job_name: d}]");
+    let nodes = nodes.unwrap();
+    let [b, c, a, d] = nodes.items().unwrap() else { panic!("four") };
+    let mut add = |jobs: &[&Node]| {
+        let outcome = config.add_jobs(Path::new("o.yml"), jobs, None);
+        let names: Vec<_> = config.jobs.iter().map(|job| job.name.clone()).collect();
+        (outcome.map_err(|error| error.to_string()), names.join(" "))
+    };
+    assert_eq!(add(&[b, c]), (Ok(Vec::new()), "a b c".to_owned()));
+    let twice = "line 3: found multiple scrape configs with job name \"a\"".to_owned();
+    assert_eq!(add(&[a]), (Err(twice), "a b c".to_owned()));
+    let both = "line 4: found multiple scrape configs with job name \"d\"".to_owned();
+    assert_eq!(add(&[d, d]), (Err(both), "a b c".to_owned()));
+}
+
+#[test]
+fn a_kubeconfig_says_how_a_cluster_is_reached() {
+    let kubeconfig = "current-context: a\ncontexts: [{name: a, context: {cluster: c, namespace: shop}}]\n\
+                      clusters: [{name: c, cluster: {server: 'https://k.test'}}]\n";
+    let with = |fields: &str| {
+        let main = format!(
+            "scrape_configs:\n- job_name: a\n  kubernetes_sd_configs: [{{role: pod, kubeconfig_file: k.yml{fields}}}]\n"
+        );
+        load(&[("prometheus.yml", &main), ("k.yml", kubeconfig)])
+    };
+    let config = with(", namespaces: {own_namespace: true}").unwrap();
+    let shown = format!("{:?}", config.jobs[0].discoveries[0]);
+    assert!(shown.contains("https://k.test") && shown.contains("[\"shop\"]"), "{shown}");
+    assert!(config.warnings.is_empty());
+    assert!(with(", api_server: 'http://x'").unwrap_err().contains("leave out api_server"));
+    let missing = "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: pod, kubeconfig_file: no.yml}]}]";
+    let error = load(&[("prometheus.yml", missing)]).unwrap_err();
+    assert!(error.contains("line 1: kubeconfig_file: DIR/no.yml: "), "{error}");
+}

@@ -2,6 +2,7 @@
 
 use super::asking::{get_json, host_port, label_part, query_value, url};
 use super::group::ADDRESS;
+use super::network::Network;
 use super::{DiscoveryError, Group};
 use crate::config::{Place, Warning, http_config};
 use model::{Labels, LabelsBuilder};
@@ -141,7 +142,7 @@ impl DockerDiscovery {
         let mut common = LabelsBuilder::new();
         describe_container(container, &mut common);
         if let Some(network) = network {
-            describe_network(network, &mut common);
+            network.describe("docker", &mut common);
         }
         common.set("__meta_docker_network_ip", &endpoint.ip_address);
         let before = targets.len();
@@ -173,22 +174,6 @@ fn describe_container(container: &Container, set: &mut LabelsBuilder) {
     set.set("__meta_docker_container_network_mode", mode);
     for (name, value) in &container.labels {
         set.set(&format!("__meta_docker_container_label_{}", label_part(name)), value);
-    }
-}
-
-fn describe_network(network: &Network, set: &mut LabelsBuilder) {
-    let flag = |is_on: bool| if is_on { "true" } else { "false" };
-    for (name, value) in [
-        ("id", network.id.as_str()),
-        ("name", &network.name),
-        ("scope", &network.scope),
-        ("ingress", flag(network.ingress)),
-        ("internal", flag(network.internal)),
-    ] {
-        set.set(&format!("__meta_docker_network_{name}"), value);
-    }
-    for (name, value) in &network.labels {
-        set.set(&format!("__meta_docker_network_label_{}", label_part(name)), value);
     }
 }
 
@@ -235,17 +220,6 @@ struct Endpoint {
     network_id: String,
     #[serde(rename = "IPAddress")]
     ip_address: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Network {
-    id: String,
-    name: String,
-    scope: String,
-    ingress: bool,
-    internal: bool,
-    labels: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod fixed;
 mod group;
 mod http;
 mod kubernetes;
+mod network;
 mod resolver;
 mod swarm;
 mod watch;
@@ -155,7 +156,7 @@ pub(crate) fn read_discoveries(
         found.push(Discovery::Http(HttpDiscovery::read(node, place)?));
     }
     for node in list(fields, "kubernetes_sd_configs")? {
-        let kubernetes = KubernetesDiscovery::read(node, place, warnings)?;
+        let kubernetes = KubernetesDiscovery::read(node, place)?;
         found.push(Discovery::Kubernetes(Box::new(kubernetes)));
     }
     for node in list(fields, "docker_sd_configs")? {

@@ -3,6 +3,7 @@
 use super::asking::{host_port, label_part};
 use super::docker::Daemon;
 use super::group::ADDRESS;
+use super::network::Network;
 use super::{DiscoveryError, Group};
 use crate::config::Place;
 use model::{Labels, LabelsBuilder};
@@ -193,16 +194,7 @@ impl Swarm {
 
     fn describe_network(&self, id: &str, labels: &mut LabelsBuilder) {
         let Some(network) = self.networks.iter().find(|network| network.id == id) else { return };
-        for (name, value) in [
-            ("network_id", network.id.as_str()),
-            ("network_name", &network.name),
-            ("network_scope", &network.scope),
-            ("network_ingress", flag(network.ingress)),
-            ("network_internal", flag(network.internal)),
-        ] {
-            set(labels, name, value);
-        }
-        set_all(labels, "network_label", &network.labels);
+        network.describe("dockerswarm", labels);
     }
 }
 
@@ -321,14 +313,6 @@ objects! {
     NodeEngine { engine_version: String, }
     NodeStatus { state: String, addr: String, }
     ManagerStatus { leader: bool, reachability: String, addr: String, }
-    Network {
-        id: String,
-        name: String,
-        scope: String,
-        ingress: bool,
-        internal: bool,
-        labels: BTreeMap<String, String>,
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! `kubernetes_sd_configs`: the objects of a cluster that can be scraped.
 //!
 //! Lives here: the configuration and the lists that the API server is asked for. `objects`: what is read of
-//! them. `local`, `complete`: objects of files in the place of a cluster's. `roles`, `endpoints`: what objects become
+//! them. `kubeconfig`: how a cluster is reached as kubectl's file says. `local`, `complete`: objects of files in the place of a cluster's. `roles`, `endpoints`: what objects become
 //! as targets.
 //! Not here: watching. The lists are asked for again every [`REFRESH`], from the API server's cache, page
 //! by page.
 
 mod complete;
 mod endpoints;
+mod kubeconfig;
 mod local;
 mod objects;
 mod roles;
@@ -16,10 +17,11 @@ mod tests;
 
 use super::asking::{get_json, query_value, url};
 use super::{DiscoveryError, Group};
-use crate::config::{Place, Warning, http_config};
+use crate::config::{Place, http_config};
 pub use local::{Inventory, LocalObjects};
 
 use endpoints::{Around, of_endpoints, of_slice};
+use kubeconfig::Kubeconfig;
 use local::Listed;
 use objects::{Endpoints, Ingress, List, Meta, Namespace, Node, Object, Pod, Service, Slice};
 use outbound::{Authorization, Client, Credentials, HttpConfig, Request, SecretSource};
@@ -103,17 +105,13 @@ pub struct KubernetesDiscovery {
 }
 
 impl KubernetesDiscovery {
-    pub(super) fn read(
-        node: &YamlNode,
-        place: &Place,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, Error> {
+    pub(super) fn read(node: &YamlNode, place: &Place) -> Result<Self, Error> {
         let mut fields = node.fields("kubernetes_sd_config")?;
-        if let Some(file) = fields.take("kubeconfig_file").filter(|node| !node.is_null()) {
-            let message =
-                "kubeconfig_file has no effect yet: write api_server, tls_config and authorization";
-            warnings.push(place.warning(file, message));
-        }
+        let kubeconfig = match fields.take("kubeconfig_file").filter(|node| !node.is_null()) {
+            Some(file) => Some(kubeconfig(file, place)?),
+            None => None,
+        };
+        let own_namespace = kubeconfig.as_ref().map(|read| read.namespace.clone());
         let (mut attach_node, mut attach_namespace) = (false, false);
         if let Some(attach) = fields.take("attach_metadata") {
             let mut fields = attach.fields("attach_metadata")?;
@@ -124,15 +122,24 @@ impl KubernetesDiscovery {
         let config = Self {
             role: fields.required("role")?,
             api_server: fields.or_default("api_server")?,
-            namespaces: namespaces(fields.take("namespaces"))?,
+            namespaces: namespaces(fields.take("namespaces"), own_namespace)?,
             selectors: fields.or_default("selectors")?,
             attach_node,
             attach_namespace,
             http: http_config(&mut fields, place)?,
             local: None,
         };
+        let twice = fields.error("kubeconfig_file says how the cluster is reached: leave out api_server, tls_config, authorization and the like");
         fields.end()?;
-        Ok(config.with_account())
+        match kubeconfig {
+            Some(_) if !config.api_server.is_empty() || config.http != HttpConfig::default() => {
+                Err(twice)
+            }
+            Some(Kubeconfig { server: api_server, http, .. }) => {
+                Ok(Self { api_server, http, ..config })
+            }
+            None => Ok(config.with_account()),
+        }
     }
 
     /// Where no API server is named, targets are looked for among these objects.
@@ -317,12 +324,24 @@ pub fn is_in_cluster() -> bool {
     !own_cluster().is_empty()
 }
 
-/// The namespaces by name; one's own is where this server's pod runs.
-fn namespaces(node: Option<&YamlNode>) -> Result<Vec<String>, Error> {
+fn kubeconfig(file: &YamlNode, place: &Place) -> Result<Kubeconfig, Error> {
+    let path: String = file.read()?;
+    let wrong = |error| file.error(format!("kubeconfig_file: {error}"));
+    Kubeconfig::read(&place.path(&path)).map_err(wrong)
+}
+
+/// The namespaces by name; one's own is that of the kubeconfig, or where this server's pod runs.
+fn namespaces(
+    node: Option<&YamlNode>,
+    of_kubeconfig: Option<String>,
+) -> Result<Vec<String>, Error> {
     let Some(node) = node else { return Ok(Vec::new()) };
     let mut fields = node.fields("namespaces section")?;
     let mut names: Vec<String> = fields.or_default("names")?;
-    if fields.or("own_namespace", false)? {
+    let wants_own = fields.or("own_namespace", false)?;
+    if let Some(own) = of_kubeconfig.filter(|_| wants_own) {
+        names.push(own);
+    } else if wants_own {
         let file = PathBuf::from(ACCOUNT).join("namespace");
         let own = platform::read_outside_text(&file, 1024)
             .map_err(|error| node.error(format!("own_namespace: {}: {error}", file.display())))?;

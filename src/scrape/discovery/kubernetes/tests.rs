@@ -230,12 +230,12 @@ fn selectors_are_of_a_role() {
     let text = "{role: pod, api_server: 'http://k', selectors: [{role: pod, label: 'a=b', field: 'c=d'}, {role: node, label: x}]}";
     let node = YamlNode::parse(text).unwrap();
     let place = Place::new(Path::new("p.yml"));
-    let config = KubernetesDiscovery::read(&node, &place, &mut Vec::new()).unwrap();
+    let config = KubernetesDiscovery::read(&node, &place).unwrap();
     assert_eq!(config.selector(Role::Pod), "&labelSelector=a%3Db&fieldSelector=c%3Dd");
     assert_eq!(config.selector(Role::Service), "");
     assert_eq!(config.server().unwrap(), "http://k");
     let wrong = YamlNode::parse("{role: pods}").unwrap();
-    let error = KubernetesDiscovery::read(&wrong, &place, &mut Vec::new()).unwrap_err();
+    let error = KubernetesDiscovery::read(&wrong, &place).unwrap_err();
     assert!(error.to_string().contains("unknown Kubernetes SD role \"pods\""), "{error}");
 }
 
