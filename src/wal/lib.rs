@@ -1,7 +1,7 @@
 //! The write-ahead log, one for all signals and tenants: acknowledged batches survive a power cut.
 //! Step 2.
 //!
-//! Lives here: appending with group commit, replay after a restart, truncation, inspection.
+//! Lives here: appending with group commit, replay after a restart, truncation, followers, inspection.
 //! Not here: what a payload means (the engines know it), when a head is cut and the write-ahead log
 //! may be truncated (`ingest` decides), anything asynchronous: a callback reports that a batch is
 //! on disk.
@@ -18,6 +18,9 @@ mod batch;
 mod chain;
 mod committer;
 mod error;
+mod floor;
+mod follow;
+mod hold;
 mod inspect;
 mod log;
 mod reader;
@@ -31,6 +34,8 @@ mod tests;
 
 pub use batch::{Batch, PAYLOAD_BYTES_MAX, Packing, StoredBatch};
 pub use error::WalError;
+pub use follow::{Followed, Follower};
+pub use hold::Hold;
 pub use inspect::{Inspected, inspect};
 pub use log::{Health, Log, LogOptions, SegmentInfo, SyncPolicy};
 pub use replay::{Loss, Progress, Replay, ReplaySummary, Replayed};

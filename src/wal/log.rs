@@ -3,6 +3,8 @@
 use crate::batch::{BATCH_HEADER_BYTES, check_size};
 use crate::chain::{Chain, gaps};
 use crate::committer::{Committer, Done, Pending, Working};
+use crate::floor::Floor;
+use crate::hold::{Held, Hold, Holds};
 use crate::reader::{Opened, SegmentReader};
 use crate::segment::{FRAME_BYTES, SegmentLinks, parse_segment_name, segment_name};
 use crate::telemetry::{HEALTHY, QUEUE_BYTES, SEGMENTS, SIZE_BYTES, UncleanStop};
@@ -109,10 +111,13 @@ pub(crate) struct State {
     pub(crate) rotate: Option<mpsc::SyncSender<()>>,
     segments: BTreeMap<u64, u64>,
     end: WalPosition,
+    /// Segments below it were deleted.
+    oldest: u64,
+    pub(crate) holds: Holds,
 }
 
 impl Shared {
-    fn new(found: &[SegmentInfo]) -> Self {
+    fn new(found: &[SegmentInfo], oldest: u64) -> Self {
         let last = found.last().copied().unwrap_or(SegmentInfo { sequence: 0, bytes: 0 });
         let state = State {
             queue: Vec::new(),
@@ -123,6 +128,8 @@ impl Shared {
             rotate: None,
             segments: found.iter().map(|segment| (segment.sequence, segment.bytes)).collect(),
             end: WalPosition { segment: last.sequence, offset: last.bytes },
+            oldest,
+            holds: Holds::default(),
         };
         Self { state: Mutex::new(state), work: Condvar::new() }
     }
@@ -194,6 +201,7 @@ const ROTATE_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Log {
     shared: Arc<Shared>,
     chain: Arc<Chain>,
+    floor: Floor,
     disk: Arc<dyn Disk>,
     options: LogOptions,
     committer: Mutex<Option<Worker>>,
@@ -215,15 +223,19 @@ impl Log {
         let (clean_stop, links) = check_segments(&*disk, folder, &found)?;
         let chain = Chain::open(Arc::clone(&disk), folder);
         let chain = Arc::new(chain.map_err(|error| WalError::io("list", folder, error))?);
+        let floor = Floor::open(Arc::clone(&disk), folder);
+        let floor = floor.map_err(|error| WalError::io("list", folder, error))?;
         let gaps = gaps(chain.ends(), &links);
         let last = found.last().map_or(0, |segment| segment.sequence);
         let expected = chain.ends().map_or(0, |ends| ends.newest);
         if !clean_stop {
             emit(&UncleanStop { segment: last });
         }
-        let shared = Arc::new(Shared::new(&found));
+        let oldest = chain.ends().map_or(0, |ends| ends.oldest);
+        let shared = Arc::new(Shared::new(&found, oldest));
         let mut replay = Replay::new(Arc::clone(&disk), folder, found, clean_stop);
         replay.note_gaps(&gaps);
+        replay.start_at(WalPosition { segment: floor.sequence(), offset: 0 });
         let mut committer = Committer {
             shared: Arc::clone(&shared),
             disk: Arc::clone(&disk),
@@ -240,7 +252,7 @@ impl Log {
         let committer = Worker::start("wal", move || committer.run())
             .map_err(|error| WalError::io("start the thread of", &options.folder, error))?;
         let committer = Mutex::new(Some(committer));
-        Ok((Self { shared, chain, disk, options, committer }, replay))
+        Ok((Self { shared, chain, floor, disk, options, committer }, replay))
     }
 
     /// Writes a batch. `on_done` is called exactly once: with the batch's position when the batch
@@ -341,18 +353,58 @@ impl Log {
         self.shared.lock().end
     }
 
-    /// Deletes the segments that lie wholly below `position`, except the one that is written.
-    /// Returns how many were deleted.
+    /// Keeps everything from a position on, at most `bytes_max` bytes of it.
+    pub fn hold(&self, from: WalPosition, bytes_max: u64) -> Hold {
+        self.hold_with(Held { keep_from: from, unsent_from: from, bytes_max, lost: None })
+    }
+
+    pub(crate) fn hold_with(&self, held: Held) -> Hold {
+        Hold::new(Arc::clone(&self.shared), held)
+    }
+
+    /// Segments below it were deleted.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.shared.lock().oldest
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(crate) fn folder(&self) -> &str {
+        &self.options.folder
+    }
+
+    /// The first segment from this number on, up to where it may be read, and whether it is the one
+    /// that is written.
+    pub(crate) fn segment_from(&self, sequence: u64) -> Option<(u64, u64, bool)> {
+        let state = self.shared.lock();
+        let (sequence, bytes) = state.segments.range(sequence..).next()?;
+        Some((*sequence, *bytes, *sequence >= state.end.segment))
+    }
+
+    /// Deletes the segments that lie wholly below `position`, except the one that is written and those
+    /// that are held. Returns how many were deleted. What is kept only because it is held is not
+    /// replayed at the next start.
     pub fn truncate_before(&self, position: WalPosition) -> Result<usize, WalError> {
-        let below: Vec<u64> = {
+        let folder = &self.options.folder;
+        let is_short = self.disk.space().is_ok_and(|s| s.free < 2 * self.options.reserve_bytes);
+        let (wanted, bound, below) = {
             let state = self.shared.lock();
-            let bound = position.segment.min(state.end.segment);
-            state.segments.range(..bound).map(|(sequence, _)| *sequence).collect()
+            let wanted = position.segment.min(state.end.segment);
+            let bound = state.holds.bound(wanted, &state.segments, is_short);
+            let below = state.segments.range(..bound).map(|(sequence, _)| *sequence);
+            (wanted, bound, below.collect::<Vec<u64>>())
         };
+        if bound < wanted && self.floor.sequence() < wanted {
+            self.floor.raise(wanted).map_err(|e| WalError::io("mark the floor of", folder, e))?;
+        }
         if !below.is_empty() {
-            let folder = &self.options.folder;
-            let shortened = self.chain.shorten(position.segment.min(self.end().segment));
+            let shortened = self.chain.shorten(bound);
             shortened.map_err(|error| WalError::io("rename the chain of", folder, error))?;
+            let state = &mut *self.shared.lock();
+            state.oldest = state.oldest.max(bound);
+            state.holds.note_deleted(bound, &state.segments);
         }
         for sequence in &below {
             let path = format!("{}/{}", self.options.folder, segment_name(*sequence));
@@ -364,7 +416,6 @@ impl Log {
             }
         }
         if !below.is_empty() {
-            let folder = &self.options.folder;
             self.disk.sync_dir(folder).map_err(|error| WalError::io("sync", folder, error))?;
             // The deletion may have freed enough space for a new segment.
             self.retry_now();

@@ -103,6 +103,16 @@ impl SegmentReader {
         self.next
     }
 
+    /// Continues at a frame; the header is never one.
+    pub(crate) fn begin_at(&mut self, offset: u64) {
+        self.next = offset.max(HEADER_BYTES as u64);
+    }
+
+    /// Reads no further than this, of a file that grows.
+    pub(crate) fn set_end(&mut self, end: u64) {
+        self.window.file_bytes = end;
+    }
+
     /// Whether the segment ends with a seal. Reads only the end of the file.
     pub(crate) fn is_sealed(&mut self) -> io::Result<bool> {
         let offset = self.window.file_bytes - FRAME_BYTES as u64;

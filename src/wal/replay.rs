@@ -255,6 +255,26 @@ impl Current {
     }
 }
 
+/// Unpacks a batch of this signal and tenant into `buffer`: its schema, and how many bytes its payload
+/// has. `None` for another one.
+pub(crate) fn unpack_for(
+    (signal, tenant): (Signal, &str),
+    bytes: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Result<Option<(u16, usize)>, WalError> {
+    let stored = StoredBatch::decode(bytes)?;
+    if stored.signal != signal || stored.tenant != tenant {
+        return Ok(None);
+    }
+    if stored.packing == Packing::Plain {
+        buffer.clear();
+        buffer.extend_from_slice(stored.stored);
+    } else {
+        stored.unpack(buffer)?;
+    }
+    Ok(Some((stored.schema, stored.payload_length)))
+}
+
 /// Checks everything about a batch that can be wrong: its layout, its tenant, its packing.
 pub(crate) fn decode_batch<'a>(
     bytes: &'a [u8],

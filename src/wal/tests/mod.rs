@@ -5,6 +5,7 @@ mod crashes;
 mod damage;
 mod failures;
 mod fixture;
+mod followers;
 mod hostile;
 mod model;
 mod round_trip;
