@@ -230,6 +230,13 @@ pub struct LabelsIter<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> LabelsIter<'a> {
+    /// Of bytes that code of this project wrote in the canonical form.
+    pub fn of_canonical(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+}
+
 impl<'a> Iterator for LabelsIter<'a> {
     type Item = (&'a str, &'a str);
 

@@ -58,8 +58,8 @@ pub use loki::{LokiJsonError, decode_loki_push, decode_loki_push_json, parse_str
 pub use metric_sink::{Decoded, ExemplarRef, MetadataRef, MetricSink, Rejections};
 pub use protobuf::ProtobufError;
 pub use remote_write::{
-    BadHistogram, HISTOGRAM_KIND, WriteScratch, WriteV2Error, check_histogram, decode_write_v1,
-    decode_write_v2,
+    BadHistogram, HISTOGRAM_KIND, WriteEncoder, WriteScratch, WriteV2Error, WriteVersion,
+    check_histogram, decode_write_v1, decode_write_v2,
 };
 pub use span_sink::{
     DecodedSpans, EventRef, LinkRef, SPAN_ID_KIND, SpanRef, SpanSink, TRACE_ID_KIND,

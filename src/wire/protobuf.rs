@@ -273,6 +273,15 @@ impl Writer {
         self.bytes
     }
 
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what was written and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -321,6 +330,13 @@ impl Writer {
         let mut inner = Self::new();
         build(&mut inner);
         self.bytes(field, &inner.bytes);
+    }
+
+    pub fn packed_varints(&mut self, field: u32, values: &[u64]) {
+        let length = |value: &u64| (70 - (value | 1).leading_zeros() as usize) / 7;
+        self.raw_varint(u64::from(field) << 3 | 2);
+        self.raw_varint(values.iter().map(length).sum::<usize>() as u64);
+        values.iter().for_each(|value| self.raw_varint(*value));
     }
 
     pub fn packed_zigzag(&mut self, field: u32, values: impl IntoIterator<Item = i64>) {

@@ -2,13 +2,14 @@
 //!
 //! Lives here: decoders of `prometheus.WriteRequest` (version 1) and
 //! `io.prometheus.write.v2.Request` (version 2), straight from bytes to a [`MetricSink`].
-//! `fast` reads the label lists of version 1 in the shape that all senders use; `histogram` is
+//! `encode` writes both versions. `fast` reads the label lists of version 1 in the shape that all senders use; `histogram` is
 //! shared by both.
 //! Not here: snappy, headers and statuses (protocols), what becomes of a sample (the store).
 //! Invariants: bytes that are not protobuf are an error for the whole request; an invalid
 //! series is left out with a reason, and the others are taken; nothing is allocated per series or per
 //! float sample.
 
+mod encode;
 mod fast;
 mod histogram;
 mod version1;
@@ -17,6 +18,7 @@ mod version2;
 #[cfg(test)]
 mod tests;
 
+pub use encode::{WriteEncoder, WriteVersion};
 pub use histogram::{BadHistogram, check_histogram};
 pub(crate) use histogram::{Side, span};
 pub use version1::decode_write_v1;

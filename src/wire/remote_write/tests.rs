@@ -329,6 +329,38 @@ proptest! {
     }
 
     #[test]
+    fn what_is_encoded_is_read_back(mut request in request(), more in histogram()) {
+        let labels = vec![label("__name__", "h")];
+        let of_histogram = TimeSeries { labels, histograms: vec![more], ..Default::default() };
+        // Version 1 has no start times.
+        for series in &mut request.timeseries {
+            series.samples.iter_mut().for_each(|sample| sample.start_timestamp = 0);
+        }
+        request.timeseries.push(TimeSeries {
+            histograms: vec![Histogram { start_timestamp: 0, ..of_histogram.histograms[0].clone() }],
+            ..of_histogram.clone()
+        });
+        let bytes = request.encode_to_vec();
+        let again = encode_again(&bytes, WriteVersion::V1);
+        prop_assert_eq!(decode1(&again).unwrap().0, decode1(&bytes).unwrap().0);
+    }
+
+    #[test]
+    fn what_is_encoded_in_version_2_is_read_back(mut request in request(), repeat: bool) {
+        request.timeseries.retain(|series| !series.samples.is_empty());
+        request.metadata.clear();
+        let bytes = to_version2(&request).encode_to_vec();
+        let mut encoder = WriteEncoder::new(WriteVersion::V2);
+        let mut scratch = WriteScratch::default();
+        // A second request knows the texts of the first.
+        for _ in 0..=usize::from(repeat) {
+            decode_write_v2(&bytes, &LabelLimits::NONE, &mut scratch, &mut encoder).unwrap();
+            let again = encoder.finish();
+            prop_assert_eq!(decode2(&again).unwrap().0, decode2(&bytes).unwrap().0);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_survived(bytes: Vec<u8>) {
         let _ = decode1(&bytes);
         let _ = decode2(&bytes);
@@ -532,4 +564,52 @@ fn lying_lengths_take_nothing() {
     for claim in [&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f][..], &[0x0a, 0x05, 0x0a, 0x7f]] {
         assert_eq!(decode1(claim).unwrap_err(), ProtobufError::Truncated);
     }
+}
+
+/// Decodes a request of version 1 into an encoder.
+fn encode_again(request: &[u8], version: WriteVersion) -> Vec<u8> {
+    let mut encoder = WriteEncoder::new(version);
+    let mut scratch = WriteScratch::default();
+    decode_write_v1(request, &LabelLimits::NONE, &mut scratch, &mut encoder).unwrap();
+    encoder.finish()
+}
+
+/// What prost makes of a request with everything in it, in both versions.
+#[test]
+fn encoded_requests_have_prometheus_fields() {
+    let mut encoders = [WriteVersion::V1, WriteVersion::V2].map(WriteEncoder::new);
+    for encoder in &mut encoders {
+        encoder.series(Labels::from_pairs([("__name__", "up"), ("job", "x")]).as_bytes());
+        encoder.sample(1_000, 900, 1.5);
+        let exemplar = Labels::from_pairs([("trace_id", "1")]);
+        let labels = exemplar.as_bytes();
+        encoder.exemplar(ExemplarRef { labels, value: 0.5, timestamp_ms: 999 });
+        let kind = model::MetricKind::Gauge;
+        encoder.metadata("up", MetadataRef { kind, unit: "s", help: "Is it up?" });
+        encoder.series(Labels::from_pairs([("__name__", "h"), ("job", "x")]).as_bytes());
+        encoder.histogram(
+            1_000,
+            0,
+            histogram::read(&an_integer_histogram().encode_to_vec()).unwrap().histogram,
+        );
+    }
+    let [first, second] = encoders.each_mut().map(WriteEncoder::finish);
+    let first = WriteRequest::decode(&first[..]).unwrap();
+    assert_eq!(first.timeseries[0].labels, [label("__name__", "up"), label("job", "x")]);
+    let sample = Sample { value: 1.5, timestamp: 1_000, start_timestamp: 0 };
+    assert_eq!(first.timeseries[0].samples, [sample]);
+    assert_eq!(first.timeseries[0].exemplars[0].labels, [label("trace_id", "1")]);
+    let expected = Histogram { timestamp: 1_000, start_timestamp: 0, ..an_integer_histogram() };
+    assert_eq!(first.timeseries[1].histograms, [expected]);
+    assert_eq!(first.metadata[0].metric_family_name, "up");
+    assert_eq!((first.metadata[0].r#type, first.metadata[0].help.as_str()), (2, "Is it up?"));
+    let second = v2::Request::decode(&second[..]).unwrap();
+    let symbols = ["", "__name__", "up", "job", "x", "trace_id", "1", "Is it up?", "s", "h"];
+    assert_eq!(second.symbols, symbols);
+    assert_eq!(second.timeseries[0].labels_refs, [1, 2, 3, 4]);
+    assert_eq!(second.timeseries[0].samples[0].start_timestamp, 900);
+    assert_eq!(second.timeseries[0].exemplars[0].labels_refs, [5, 6]);
+    let metadata = second.timeseries[0].metadata.unwrap();
+    assert_eq!((metadata.r#type, metadata.help_ref, metadata.unit_ref), (2, 7, 8));
+    assert_eq!(second.timeseries[1].labels_refs, [1, 9, 3, 4]);
 }
