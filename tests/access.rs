@@ -170,6 +170,7 @@ fn what_concerns_the_server_takes_rights_for_all_tenants() {
         "/api/v1/targets/relabel_steps",
         "/api/v1/status/config",
         "/api/v1/status/flags",
+        "/api/v1/status/remote_write",
         "/api/v1/status/runtimeinfo",
     ]
     .into();

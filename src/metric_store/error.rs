@@ -17,6 +17,8 @@ pub enum StoreError {
         "{samples} samples of a batch name series whose definition is not in the write-ahead log"
     )]
     UndefinedSeries { samples: u64 },
+    #[error("a batch of the write-ahead log has the schema {schema}, which is not known")]
+    UnknownSchema { schema: u16 },
     #[error("labels are not in canonical form: names must rise, no value may be empty")]
     Labels,
     #[error(
@@ -38,7 +40,7 @@ impl StoreError {
             Self::Part(error) => error.kind(),
             Self::Engine(error) => error.kind,
             Self::Batch(_) | Self::UndefinedSeries { .. } => ErrorKind::Corrupt,
-            Self::Labels => ErrorKind::Invalid,
+            Self::Labels | Self::UnknownSchema { .. } => ErrorKind::Invalid,
             Self::Limit { .. } => ErrorKind::Limit,
             Self::NoRoom(refusal) => refusal.kind(),
             Self::Memory(_) => ErrorKind::Overloaded,

@@ -35,6 +35,7 @@ mod store;
 mod telemetry;
 mod values;
 
+pub use batch::format::DecodedBatch;
 pub use batch::{BatchBuilder, Counts, Exemplar, HistogramSample, SeriesSlot};
 pub use error::StoreError;
 pub use intake::{MetricBatch, Written};
@@ -42,5 +43,6 @@ pub use select::{Samples, Scratch, Select, Selection, SeriesSamples, Union, in_l
 pub use statistics::{Cardinality, NameCount, SeriesStats};
 pub use store::{
     BATCH_SCHEMA, Limits, MetricStore, Prepared, Refused, ResolvedDelete, StoreSettings,
+    decode_batch,
 };
 pub use telemetry::METRICS;

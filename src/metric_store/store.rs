@@ -1,7 +1,7 @@
 //! The store of metrics, as the server and the languages use it.
 
 use crate::apply::push_batch;
-use crate::batch::format::encode;
+use crate::batch::format::{DecodedBatch, decode, encode};
 use crate::batch::{BatchBuilder, Counts, Exemplar};
 use crate::intake::Builders;
 use crate::kind::{MetricHead, Metrics, Store, Tenant};
@@ -71,6 +71,14 @@ pub struct Refused {
 
 /// The schema of the batches that `prepare` encodes.
 pub const BATCH_SCHEMA: u16 = Metrics::BATCH_SCHEMA;
+
+/// Reads a batch of the write-ahead log, for those who follow it.
+pub fn decode_batch(schema: u16, payload: &[u8]) -> Result<DecodedBatch, StoreError> {
+    if schema != BATCH_SCHEMA {
+        return Err(StoreError::UnknownSchema { schema });
+    }
+    Ok(decode(payload)?)
+}
 
 #[derive(Clone, Debug)]
 pub struct MetricStore {
@@ -147,6 +155,13 @@ impl MetricStore {
         tenant.note_applied(position);
         SAMPLES_APPLIED.add(batch.sample_count() as u64);
         Ok(())
+    }
+
+    /// Under which epoch the tenant's series are defined in the write-ahead log by now. Every batch of
+    /// an earlier epoch was answered before the epoch changed.
+    pub fn live_epoch(&self, tenant: &TenantId) -> Option<u64> {
+        let tenant = self.store.tenant(tenant)?;
+        Some(tenant.live(&self.store.kind).context.epoch)
     }
 
     // ── deleting ──

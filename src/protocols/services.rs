@@ -263,6 +263,7 @@ pub struct Services {
     logs: OnceLock<LogServices>,
     traces: OnceLock<TraceServices>,
     scraping: OnceLock<Arc<scrape::Manager>>,
+    sending: OnceLock<Arc<sending::Senders>>,
     rules: OnceLock<RuleServices>,
     alerting: OnceLock<AlertingServices>,
     /// Alertmanagers elsewhere, and addresses that relabeling dropped.
@@ -299,6 +300,7 @@ impl Services {
             logs: OnceLock::new(),
             traces: OnceLock::new(),
             scraping: OnceLock::new(),
+            sending: OnceLock::new(),
             rules: OnceLock::new(),
             alerting: OnceLock::new(),
             alertmanagers: Mutex::default(),
@@ -343,6 +345,15 @@ impl Services {
     /// `None` where nothing is scraped.
     pub fn scraping(&self) -> Option<&Arc<scrape::Manager>> {
         self.scraping.get()
+    }
+
+    /// Called once, when sending on has begun: from then on destinations are shown.
+    pub fn open_sending(&self, sending: Arc<sending::Senders>) {
+        assert!(self.sending.set(sending).is_ok(), "sending on begins once");
+    }
+
+    pub fn sending(&self) -> Option<&Arc<sending::Senders>> {
+        self.sending.get()
     }
 
     /// Called once, when rules may be evaluated: from then on their groups are shown.

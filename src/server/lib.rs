@@ -24,6 +24,7 @@ mod reload;
 pub mod routes;
 mod rules;
 mod scraping;
+mod sending;
 mod serve;
 mod snapshots;
 mod stores;

@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError};
 use crate::http::tls::Certificate;
 use crate::http::{Call, reply};
 use crate::operator_files::ReadObjects;
-use crate::{alerting, scraping};
+use crate::{alerting, scraping, sending};
 use ::alerting::service::{LoadError, Loaded};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -74,6 +74,7 @@ async fn operators_files(app: &Arc<App>) -> Vec<String> {
     if let Some(sink) = app.alert_sink() {
         sink.configure(scraped.as_deref());
     }
+    wrong.extend(sending::reload(app).await.err());
     wrong.extend(reload_alerting(&app.services, alerting).err());
     app.objects.take(objects.reading, objects.derived, wrong.clone());
     wrong

@@ -284,6 +284,7 @@ pub fn registry(protocols: &[Protocol]) -> Registry {
         trace_store::METRICS,
         ingest::METRICS,
         scrape::METRICS,
+        ::sending::METRICS,
         ::rules::METRICS,
         ::alerting::METRICS,
         outbound::METRICS,

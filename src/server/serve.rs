@@ -14,7 +14,7 @@ use crate::reload::{self, ReadConfig};
 use crate::routes;
 use crate::rules::Rules;
 use crate::stores::{self, LOCK_FILE, Machine, OpenError, Stores};
-use crate::{own_logs_writer, own_metrics_writer, own_spans_writer, scraping};
+use crate::{own_logs_writer, own_metrics_writer, own_spans_writer, scraping, sending};
 use ::alerting::service::{Alertmanagers, Loaded};
 use ::rules::{AlertSink, BookError, FilesError, Group};
 use observe::{Level, LogFormat, Notice};
@@ -39,6 +39,8 @@ pub(crate) enum ServeError {
     Files(#[from] OperatorFilesError),
     #[error("the configuration of Prometheus can't be used (prometheus.config_file)")]
     Scrape(#[from] scrape::ApplyError),
+    #[error("samples can't be sent on")]
+    Sending(#[from] ::sending::SendError),
     #[error(transparent)]
     Alerting(#[from] AlertingStartError),
     #[error("can't start the runtime")]
@@ -162,11 +164,12 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
     app.services.open_logs(stores.log_services());
     app.services.open_traces(stores.trace_services());
     let OperatorFiles { prometheus, alerting, objects } = operator_files(&app).await?;
-    let alertmanagers = open_alerting(&app, machine, alerting).await?;
+    let alertmanagers = open_alerting(&app, machine.clone(), alerting).await?;
     if let (Some(local), Some(inventory)) = (app.objects.local(), objects.inventory) {
         local.replace(inventory);
     }
     let scraping = scraping::start(&app.services, &metrics, &app.clock, prometheus).await?;
+    let senders = sending::start(&app, &stores, &machine).await?;
     start_rules(&app, &stores, &metrics, &alertmanagers, objects.groups).await?;
     app.objects.take(objects.reading, objects.derived, Vec::new());
     let own_logs = own_logs(&app, stores.log_services());
@@ -203,6 +206,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
         sink.stop(grace).await;
     }
     alertmanagers.stop(grace).await;
+    senders.stop(grace.min(sending::GRACE_MAX)).await;
     keeper.abort();
     let _ = keeper.await;
     drop(own_metrics);

@@ -3,6 +3,7 @@
 use crate::access::AccessBook;
 use crate::config::{Config, StorageSettings, WalSettings, WalSync};
 use crate::probe::{Probe, ProbeStore};
+use crate::sending::backlog_max;
 use crate::snapshots::Snapshots;
 use crate::stream_retention::StreamRetention;
 use catalog::CatalogError;
@@ -10,19 +11,19 @@ use engine::{Engine, EngineError, HeadMemory, MergeRequest, TenantLimit};
 use ingest::{FlushSettings, Gateway, Maintenance, ReplayReport};
 use log_store::LogStore;
 use metric_store::{MetricStore, StoreSettings};
-use model::{ErrorKind, Signal, TenantId};
+use model::{ErrorKind, Signal, TenantId, WalPosition};
 use observe::Notice;
 use parts::{Retention, Site};
 use platform::{Clock, Disk, DiskBlobs, Ids, Random, RealDisk, Space, memory_bytes};
 use protocols::settings::SizeLimit;
 use protocols::{Kept, LogServices, MetricServices, PerTenant, TraceServices};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Interval, MissedTickBehavior};
 use trace_store::TraceStore;
-use wal::{Log, LogOptions, SyncPolicy, WalError};
+use wal::{Hold, Log, LogOptions, SyncPolicy, WalError};
 
 pub(crate) const LOCK_FILE: &str = "mirador.lock";
 /// The time that retention trusted last: docs/formats/retention-time.md. A file of its own, because it is
@@ -75,6 +76,8 @@ pub struct Stores {
     pub trace_store: TraceStore,
     pub probe: Option<Arc<ProbeStore>>,
     disk: Arc<RealDisk>,
+    /// Keeps the write-ahead log until those who send samples on hold what they need.
+    wal_hold: StdMutex<Option<Hold>>,
     metric_retention: PerTenant<Kept>,
     trace_retention: PerTenant<Kept>,
     stream_retention: StreamRetention,
@@ -100,6 +103,8 @@ impl Stores {
         };
         let wal_disk: Arc<dyn Disk> = disk.clone();
         let (wal, replay) = Log::open(wal_disk, Arc::clone(clock), Arc::clone(random), options)?;
+        let may_send = !config.protocols.prometheus.config_file.as_os_str().is_empty();
+        let wal_hold = may_send.then(|| wal.hold(WalPosition::START, backlog_max(config, disk)));
         report_replay(maintenance.replay(replay, progress)?);
         let gateway = Arc::new(Gateway::new(Arc::new(wal), known, maintenance.repeats()));
         let snapshots = Arc::new(Snapshots {
@@ -129,11 +134,17 @@ impl Stores {
             trace_store,
             probe,
             disk,
+            wal_hold: StdMutex::new(wal_hold),
             metric_retention: config.metric_retention(),
             trace_retention: config.trace_retention(),
             stream_retention,
             retention_size: config.retention.size,
         })
+    }
+
+    /// Those who send samples on hold what they need of the write-ahead log.
+    pub(crate) fn release_wal(&self) {
+        drop(self.wal_hold.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// What the protocols need of the metric store.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Follower {
     log: Arc<Log>,
-    hold: Hold,
+    hold: Arc<Hold>,
     signal: Signal,
     tenant: TenantId,
     next: WalPosition,
@@ -49,12 +49,12 @@ impl Follower {
         let is_gone = from != WalPosition::START && unsent_from.segment < log.oldest();
         let lost = is_gone.then_some(0);
         let held = Held { keep_from: from, unsent_from, bytes_max: held_max, lost };
-        let hold = log.hold_with(held);
+        let hold = Arc::new(log.hold_with(held));
         let (log, buffer) = (Arc::clone(log), Vec::new());
         Self { log, hold, signal, tenant, next: from, current: None, buffer }
     }
 
-    pub fn hold(&self) -> &Hold {
+    pub fn hold(&self) -> &Arc<Hold> {
         &self.hold
     }
 

@@ -160,17 +160,19 @@ fn kind_code(kind: MetricKind) -> u8 {
 
 /// A decoded batch, whose series are numbers of its epoch.
 #[derive(Debug, Default)]
-pub(crate) struct DecodedBatch {
-    pub(crate) epoch: u64,
-    pub(crate) definitions: Vec<(u32, Labels)>,
-    pub(crate) numbers: Vec<i64>,
-    pub(crate) times: Vec<i64>,
-    pub(crate) values: Vec<u64>,
+pub struct DecodedBatch {
+    pub epoch: u64,
+    pub definitions: Vec<(u32, Labels)>,
+    /// The series of the samples.
+    pub numbers: Vec<i64>,
+    pub times: Vec<i64>,
+    /// The bits of floats.
+    pub values: Vec<u64>,
     /// Empty, or one for each sample.
-    pub(crate) starts: Vec<i64>,
-    pub(crate) histograms: Vec<(u32, HistogramSample)>,
-    pub(crate) exemplars: Vec<(u32, Exemplar)>,
-    pub(crate) metadata: Vec<(String, MetricMetadata)>,
+    pub starts: Vec<i64>,
+    pub histograms: Vec<(u32, HistogramSample)>,
+    pub exemplars: Vec<(u32, Exemplar)>,
+    pub metadata: Vec<(String, MetricMetadata)>,
 }
 
 pub(crate) fn decode(payload: &[u8]) -> Result<DecodedBatch, DecodeError> {

@@ -2,7 +2,7 @@
 //!
 //! Lives here: `write` (remote write 1.0 and 2.0), `import` (text and JSON lines in), `export`
 //! (JSON lines out), `federate`, `read` (remote read), `selected` (the raw series that these three
-//! send), `query`, `labels`, `rules`, `scraped` (targets), `status`, `admin` (the HTTP API), with `selectors`, `listing` (what
+//! send), `query`, `labels`, `rules`, `scraped` (targets), `sent_on`, `status`, `admin` (the HTTP API), with `selectors`, `listing` (what
 //! several selectors find), `derived` (the series that spans give), `memory` (what listing takes),
 //! `envelope` and `histogram_json` under them.
 //! Not here: what every HTTP API needs (`api`), decoding (wire), the language (promql), storage.
@@ -25,6 +25,7 @@ mod rules;
 mod scraped;
 mod selected;
 mod selectors;
+mod sent_on;
 mod settings;
 #[cfg(test)]
 mod span_tests;

@@ -2,7 +2,8 @@
 
 use super::envelope::{ApiError, Context, Data, refuse, succeeded};
 use super::{
-    Prometheus, admin, export, federate, import, labels, query, read, rules, scraped, status, write,
+    Prometheus, admin, export, federate, import, labels, query, read, rules, scraped, sent_on,
+    status, write,
 };
 use crate::api::{StreamedEndpoint, run, run_here, run_query, run_streamed};
 use crate::{Access, Body, Call, Handler, Refuse, Route, handler, reply};
@@ -309,6 +310,15 @@ const PAIRS: &[[ApiRoute; 2]] = &[
         Body::Whole,
         json!(scraped::relabel_steps),
         "What each relabeling rule of a scrape job makes of labels"
+    ),
+    both!(
+        route,
+        [GET],
+        "/api/v1/status/remote_write",
+        OF_SERVER,
+        Body::Whole,
+        known!(sent_on::remote_write),
+        "The servers that samples are sent on to, and how that goes"
     ),
     both!(
         reading,

@@ -2,7 +2,7 @@
 
 use crate::section;
 use crate::services::MetricOptions;
-use crate::settings::{ByteSize, HumanDuration};
+use crate::settings::{ByteSize, HumanDuration, SizeLimit};
 use promql::EngineOptions;
 use std::path::PathBuf;
 use wire::LabelLimits;
@@ -13,6 +13,10 @@ section! {
         /// A configuration file of Prometheus: its targets are scraped, into the tenant `default`. It is
         /// read again at SIGHUP and at `POST /-/reload`. Empty: nothing is scraped.
         config_file: PathBuf = PathBuf::new(),
+        /// How much of the write-ahead log is kept for each server of `remote_write` that has not taken it
+        /// yet: a share of the disk, or a size. Beyond it, the oldest samples are given up for that
+        /// server, which is logged and counted.
+        remote_write_backlog: SizeLimit = SizeLimit::Percent(10),
         /// How many labels one series may have.
         labels_max: usize = 100,
         /// The longest name of a label.

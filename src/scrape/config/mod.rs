@@ -1,7 +1,7 @@
 //! The configuration file of Prometheus, read as it is.
 //!
 //! Lives here: the whole file with its defaults and checks ([`Config`]): `global`, `job` (scrape_configs),
-//! `alerting`, `sections` (what Mirador reads and does otherwise or not yet), `protocols` (forms of
+//! `alerting`, `remote_write`, `sections` (what Mirador reads and does otherwise or not yet), `protocols` (forms of
 //! pages), `warnings`.
 //! Jobs that stand elsewhere (objects of the Prometheus Operator) are added (`Config::add_jobs`).
 //! Not here: what a discovery's section says (`discovery`), rules themselves, what becomes of any of it.
@@ -12,6 +12,7 @@ mod alerting;
 mod global;
 mod job;
 mod protocols;
+mod remote_write;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use alerting::{Alerting, AlertmanagerConfig};
 pub use global::Global;
 pub use job::{Job, Params};
 pub use protocols::ScrapeProtocol;
+pub use remote_write::{MetadataConfig, QueueConfig, RemoteWrite};
 pub use warnings::Warning;
 
 pub(crate) use job::http_config;
@@ -55,6 +57,7 @@ pub struct Config {
     /// Patterns of paths, complete.
     pub rule_files: Vec<PathBuf>,
     pub alerting: Alerting,
+    pub remote_write: Vec<RemoteWrite>,
     pub warnings: Vec<Warning>,
     /// The file as YAML, without secrets.
     pub text: String,
@@ -86,10 +89,13 @@ impl Config {
         let rule_files = patterns(&mut fields, "rule_files", place)?;
         let files = patterns(&mut fields, "scrape_config_files", place)?;
         let alerting = Alerting::read(fields.take("alerting"), place, &mut warnings)?;
+        let sections = fields.take("remote_write");
+        let remote_write = remote_write::read(sections, place, &mut warnings)?;
         sections::read(&mut fields, place, &mut warnings)?;
         fields.end()?;
         let text = node.to_text();
-        Ok((Self { global, jobs, rule_files, alerting, warnings, text }, files))
+        let config = Self { global, jobs, rule_files, alerting, remote_write, warnings, text };
+        Ok((config, files))
     }
 
     /// Adds jobs that stand in another file, all or none of them. Where they look for targets in the

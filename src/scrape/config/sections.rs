@@ -3,7 +3,6 @@
 
 use super::warnings::{Place, Warning};
 use outbound::HttpConfig;
-use relabel::Rules;
 use std::collections::BTreeMap;
 use yaml::{Duration, Error, Fields, Node, Secret, Size};
 
@@ -24,8 +23,7 @@ pub(crate) fn read(
 
 type Check = fn(&Node) -> Result<(), Error>;
 
-const SECTIONS: [(&str, Check, &str); 6] = [
-    ("remote_write", remote_write, "Mirador does not send samples on yet"),
+const SECTIONS: [(&str, Check, &str); 5] = [
     ("remote_read", remote_read, "Mirador does not query other servers yet"),
     (
         "storage",
@@ -65,34 +63,6 @@ fn each(node: &Node, what: &'static str, check: Check) -> Result<(), Error> {
         check(item)?;
     }
     Ok(())
-}
-
-fn remote_write(node: &Node) -> Result<(), Error> {
-    each(node, "remote write", |node| {
-        let mut fields = node.fields("remote write")?;
-        let _: String = fields.required("url")?;
-        check!(fields: "name" as String, "remote_timeout" as Duration,
-            "headers" as BTreeMap<String, String>, "write_relabel_configs" as Rules,
-            "send_exemplars" as bool, "send_native_histograms" as bool,
-            "round_robin_dns" as bool, "protobuf_message" as String, "sigv4" as Node,
-            "azuread" as Node, "google_iam" as Node,);
-        if let Some(queue) = fields.take("queue_config") {
-            let mut fields = queue.fields("queue_config")?;
-            check!(fields: "capacity" as u32, "max_shards" as u32, "min_shards" as u32,
-                "max_samples_per_send" as u32, "batch_send_deadline" as Duration,
-                "min_backoff" as Duration, "max_backoff" as Duration, "retry_on_http_429" as bool,
-                "sample_age_limit" as Duration,);
-            fields.end()?;
-        }
-        if let Some(metadata) = fields.take("metadata_config") {
-            let mut fields = metadata.fields("metadata_config")?;
-            check!(fields: "send" as bool, "send_interval" as Duration,
-                "max_samples_per_send" as u32,);
-            fields.end()?;
-        }
-        HttpConfig::read(&mut fields)?;
-        fields.end()
-    })
 }
 
 fn remote_read(node: &Node) -> Result<(), Error> {

@@ -28,6 +28,36 @@ fn jobs_text(config: &Config) -> String {
     config.jobs.iter().map(line).collect()
 }
 
+/// What a configuration sends on, one line for each destination.
+fn remote_write_text(config: &Config) -> String {
+    let line = |one: &RemoteWrite| {
+        let queue = &one.queue;
+        let mut text = format!(
+            "{} {} {:?} within {}; queue {} shards {} to {} of {};",
+            one.name,
+            one.url,
+            one.version,
+            one.timeout,
+            queue.capacity,
+            queue.min_shards,
+            queue.max_shards,
+            queue.max_samples_per_send,
+        );
+        for (is_so, word) in [
+            (!one.relabel.is_empty(), " relabeled".to_owned()),
+            (one.send_exemplars, " exemplars".to_owned()),
+            (one.send_native_histograms, " histograms".to_owned()),
+            (queue.retry_on_http_429, " 429".to_owned()),
+            (queue.sample_age_limit.ms > 0, format!(" not older than {}", queue.sample_age_limit)),
+            (!one.headers.is_empty(), " headers".to_owned()),
+        ] {
+            text.push_str(if is_so { &word } else { "" });
+        }
+        text.trim_end_matches(';').to_owned() + "\n"
+    };
+    config.remote_write.iter().map(line).collect()
+}
+
 fn warnings_text(config: &Config) -> String {
     config.warnings.iter().map(|warning| format!("{warning}\n")).collect()
 }
@@ -36,6 +66,9 @@ fn check(outcome: &Result<Config, yaml::Error>, word: &str, body: &str, place: &
     let config = || outcome.as_ref().unwrap_or_else(|error| panic!("{place}: {error}"));
     match word {
         "jobs" => assert_eq!(jobs_text(config()).trim_end(), body, "{place}"),
+        "remote_write" => {
+            assert_eq!(remote_write_text(config()).trim_end(), body, "{place}");
+        }
         "warnings" => assert_eq!(warnings_text(config()).trim_end(), body, "{place}"),
         "refused" => {
             let error = outcome.as_ref().err().unwrap_or_else(|| panic!("{place}: accepted"));
