@@ -3,7 +3,7 @@
 //! Invariant: a destination that a reload leaves as it was goes on undisturbed.
 
 use crate::destination::Destination;
-use crate::position::{FOLDER, remove_others};
+use crate::position::remove_others;
 use crate::queue::{DestinationView, Queue, Viewer};
 use crate::shard::lock;
 use metric_store::MetricStore;
@@ -24,8 +24,8 @@ pub enum SendError {
     Client { destination: String, error: outbound::Error },
     #[error("the position of the destination {destination:?} can't be read or written: {error}")]
     Position { destination: String, error: io::Error },
-    #[error("the folder {FOLDER} of positions can't be used: {0}")]
-    Folder(io::Error),
+    #[error("a mistake in this program; the server's log says more")]
+    Panicked,
 }
 
 /// Where samples come from, and the machine.
@@ -61,10 +61,7 @@ impl Senders {
         let mut running = self.running.lock().await;
         let names: Vec<String> = destinations.iter().map(|one| one.name.clone()).collect();
         let disk = Arc::clone(&self.source.disk);
-        let tidying = move || {
-            disk.create_dirs(FOLDER)?;
-            remove_others(&*disk, &names)
-        };
+        let tidying = move || remove_others(&*disk, &names);
         let mut before = std::mem::take(&mut *running);
         let mut failed = None;
         for destination in destinations {
@@ -87,24 +84,19 @@ impl Senders {
         }
         *lock(&self.shown) = running.iter().map(Queue::viewer).collect();
         let tidied = tokio::task::spawn_blocking(tidying).await;
-        let tidied = tidied.unwrap_or_else(|error| Err(io::Error::other(error)));
-        match failed {
-            Some(error) => Err(error),
-            None => tidied.map_err(SendError::Folder),
+        if let Err(error) = tidied.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            let text = "positions of former destinations of remote_write can't be removed";
+            Notice::warn(text, &[("error", &error)]);
         }
+        failed.map_or(Ok(()), Err)
     }
 
     async fn start(&self, destination: Destination) -> Result<Queue, SendError> {
         let source = self.source.clone();
-        let disk = Arc::clone(&source.disk);
         let (name, url) = (destination.name.clone(), destination.url.authority());
-        let begin = move || {
-            disk.create_dirs(FOLDER).map_err(SendError::Folder)?;
-            Queue::start(destination, &source)
-        };
+        let begin = move || Queue::start(destination, &source);
         let begun = tokio::task::spawn_blocking(begin).await;
-        let queue =
-            begun.unwrap_or_else(|error| Err(SendError::Folder(io::Error::other(error))))?;
+        let queue = begun.map_err(|_| SendError::Panicked)??;
         Notice::info("sending samples on", &[("destination", &name), ("to", &url)]);
         Ok(queue)
     }

@@ -7,7 +7,7 @@ use platform::Disk;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-pub(crate) const FOLDER: &str = "sending";
+const FOLDER: &str = "sending";
 const SUFFIX: &str = ".position";
 const TITLE: &str = "mirador sending position 1";
 const FILE_MAX: u64 = 4 << 10;
@@ -47,6 +47,7 @@ impl PositionFile {
 
     /// Returns when it is on the disk.
     pub(crate) fn save(&self, mark: Mark) -> io::Result<()> {
+        self.disk.create_dirs(FOLDER)?;
         self.disk.replace(&self.path, text(&self.name, mark).as_bytes())
     }
 }
@@ -54,8 +55,14 @@ impl PositionFile {
 /// Removes the files of destinations that are not among these.
 pub(crate) fn remove_others(disk: &dyn Disk, names: &[String]) -> io::Result<()> {
     let kept: Vec<String> = names.iter().map(|name| file_name(name)).collect();
-    for entry in disk.list(FOLDER)? {
-        if !entry.is_dir && !kept.contains(&entry.name) {
+    let entries = match disk.list(FOLDER) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        // One that is being written has a name of its own for a moment.
+        let name = entry.name.trim_end_matches(".tmp").to_owned();
+        if !entry.is_dir && !kept.contains(&name) {
             disk.remove(&format!("{FOLDER}/{}", entry.name))?;
         }
     }
@@ -129,7 +136,6 @@ mod tests {
     #[test]
     fn files_are_replaced_and_those_of_others_removed() {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
-        disk.create_dirs(FOLDER).unwrap();
         let files = ["a", "b"].map(|name| PositionFile::new(Arc::clone(&disk), name));
         assert_eq!(files[0].load().unwrap(), Stored::New);
         for round in 1..3 {
