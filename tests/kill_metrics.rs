@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const WRITERS: usize = 6;
-const SERIES: usize = 20;
+pub(crate) const SERIES: usize = 20;
 /// Seconds; each request is one second later than the one before it.
 const START: i64 = 1_700_000_000;
 
@@ -30,9 +30,9 @@ const SETTINGS: [&str; 6] = [
 
 /// What one writer sent: the last time, and each acknowledged time.
 #[derive(Default)]
-struct Ledger {
+pub(crate) struct Ledger {
     next: AtomicI64,
-    acknowledged: Mutex<Vec<i64>>,
+    pub(crate) acknowledged: Mutex<Vec<i64>>,
 }
 
 /// The value of a series' sample at a time: mostly a number with all its digits.
@@ -60,7 +60,7 @@ fn batch(writer: usize, time: i64) -> Vec<Series> {
 
 impl Ledger {
     /// Sends batches until the server is gone.
-    fn write(&self, writer: usize, address: SocketAddr, stop: &AtomicBool) {
+    pub(crate) fn write(&self, writer: usize, address: SocketAddr, stop: &AtomicBool) {
         let Ok(mut connection) = Connection::try_open(address) else { return };
         while !stop.load(Relaxed) {
             let time = START + self.next.fetch_add(1, Relaxed);
@@ -73,7 +73,7 @@ impl Ledger {
         }
     }
 
-    fn check(&self, server: &Server, writer: usize, cycle: usize) {
+    pub(crate) fn check(&self, server: &Server, writer: usize, cycle: usize) {
         let end = START + self.next.load(Relaxed);
         let query = format!("ledger{{writer=\"{writer}\"}}[{}s]", end - START + 1);
         let path = format!("/api/v1/query?query={}&time={end}", encoded(&query));

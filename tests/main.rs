@@ -44,6 +44,7 @@ mod rules;
 mod scraping;
 mod screens;
 mod searches;
+mod sending;
 mod serving;
 mod span_series;
 mod stopping;

@@ -12,6 +12,7 @@ pub(crate) struct Prometheus {
     child: Child,
     pub address: SocketAddr,
     folder: Folder,
+    flags: Vec<String>,
 }
 
 impl Prometheus {
@@ -40,24 +41,44 @@ impl Prometheus {
         self.folder.path().join("data/snapshots").join(name)
     }
 
+    /// Kills it; what it has stays.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn start_again(&mut self) {
+        let (child, is_ready) = Self::launch(self.address, &self.folder, &self.flags);
+        self.child = child;
+        assert!(is_ready, "prometheus does not start again");
+    }
+
     fn start_at(address: SocketAddr, config: &str, flags: &[&str]) -> Option<Self> {
         let folder = Folder::new();
+        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let (child, is_ready) = Self::launch(address, &folder, &flags);
+        let started = Self { child, address, folder, flags };
+        is_ready.then_some(started)
+    }
+
+    fn launch(address: SocketAddr, folder: &Folder, flags: &[String]) -> (Child, bool) {
         let file = folder.path().join("prometheus.yml");
-        std::fs::write(&file, config).unwrap();
         let mut command = Command::new("prometheus");
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
         command.arg(format!("--web.listen-address={address}")).arg("--log.level=error").args(flags);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for("prometheus", || {
+        let is_ready = wait_for("prometheus", || {
             let ready = Connection::try_open(address)
                 .and_then(|mut connection| connection.try_send("GET", "/-/ready", &[], b""));
             match ready {
                 Ok(reply) if reply.status == 200 => Some(true),
                 _ => child.try_wait().unwrap().map(|_| false),
             }
-        })
-        .then(|| Self { child, address, folder })
+        });
+        (child, is_ready)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::stores::{Machine, Stores};
 use ::sending::{Destination, MetadataSettings, QueueSettings, SendError, Senders, Source};
 use observe::Notice;
 use platform::{Disk, RealDisk};
+use protocols::MetricServices;
 use scrape::config::{Global, RemoteWrite};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,12 @@ pub(crate) fn backlog_max(config: &Config, disk: &RealDisk) -> u64 {
 pub(crate) async fn start(
     app: &App,
     stores: &Stores,
+    metrics: &MetricServices,
     machine: &Machine,
 ) -> Result<Arc<Senders>, SendError> {
     let senders = Arc::new(Senders::new(Source {
-        wal: Arc::clone(stores.gateway.wal()),
-        store: stores.metric_store.clone(),
+        wal: Arc::clone(metrics.gateway.wal()),
+        store: metrics.store.clone(),
         tenant: model::TenantId::default_tenant(),
         disk: machine.disk.clone(),
         clock: Arc::clone(&machine.clock),

@@ -169,7 +169,7 @@ async fn serve(config: Config, read: ReadConfig, machine: Machine) -> Result<(),
         local.replace(inventory);
     }
     let scraping = scraping::start(&app.services, &metrics, &app.clock, prometheus).await?;
-    let senders = sending::start(&app, &stores, &machine).await?;
+    let senders = sending::start(&app, &stores, &metrics, &machine).await?;
     start_rules(&app, &stores, &metrics, &alertmanagers, objects.groups).await?;
     app.objects.take(objects.reading, objects.derived, Vec::new());
     let own_logs = own_logs(&app, stores.log_services());
