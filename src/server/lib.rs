@@ -29,5 +29,6 @@ mod serve;
 mod snapshots;
 mod stores;
 mod stream_retention;
+mod ui;
 
 pub use app::VERSION;

@@ -6,6 +6,7 @@ use crate::pages::{admin, front, health, objects, own_metrics};
 use crate::probe;
 use crate::reload;
 use crate::rules;
+use crate::ui;
 use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
@@ -47,8 +48,22 @@ const fn action(
 }
 
 pub static ROUTES: &[Route] = &[
-    page("/", READ, handler!(front::front), "The front page, in English or Korean"),
+    page(
+        "/",
+        READ,
+        handler!(front::root),
+        "The front page; browsers are sent to the web UI, `/ui/`",
+    ),
+    page("/front", READ, handler!(front::front), "The front page, in English or Korean"),
     page("/front.css", Access::Public, handler!(front::style), "Its style"),
+    page("/ui", Access::Public, handler!(ui::to_folder), "To `/ui/`"),
+    page("/ui/", Access::Public, handler!(ui::serve), "The web UI ([ui.md](ui.md))"),
+    page(
+        "/ui/{name}",
+        Access::Public,
+        handler!(ui::serve),
+        "A file of the web UI, or its page, which shows the screen of that name",
+    ),
     page(
         "/healthy",
         Access::Public,

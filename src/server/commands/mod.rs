@@ -59,6 +59,9 @@ struct SettingFlags {
     /// Scrape, evaluate and tell as the objects of the Prometheus Operator in this folder say
     #[arg(long, global = true, value_name = "DIR")]
     kubernetes_objects: Option<PathBuf>,
+    /// Serve the web UI from this folder instead of the binary
+    #[arg(long, global = true, value_name = "DIR")]
+    ui_dir: Option<PathBuf>,
     /// Any other setting: --set wal.sync=1s
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
@@ -219,6 +222,9 @@ fn read(flags: &SettingFlags) -> Result<Config, ConfigError> {
     }
     if let Some(folder) = &flags.kubernetes_objects {
         settings.push(("kubernetes.objects".to_owned(), folder.display().to_string()));
+    }
+    if let Some(folder) = &flags.ui_dir {
+        settings.push(("ui.dir".to_owned(), folder.display().to_string()));
     }
     if flags.insecure_listen {
         settings.push(("listen.insecure".to_owned(), "true".to_owned()));

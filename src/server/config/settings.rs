@@ -291,6 +291,15 @@ section! {
 }
 
 section! {
+    /// The web UI, `/ui/`.
+    UiSettings as "ui" {
+        /// The folder of its files, for people who work on it: `web/dist` of a checkout, read at each request.
+        /// Also `--ui-dir DIR`. Empty: those in the binary.
+        dir: PathBuf = PathBuf::new(),
+    }
+}
+
+section! {
     /// The Alertmanager inside the server.
     AlertingSettings as "alerting" {
         /// Alertmanager's configuration, `alertmanager.yml`: who is told of which alerts. Also
@@ -393,6 +402,7 @@ pub struct Config {
     pub protocols: ProtocolSettings,
     pub alerting: AlertingSettings,
     pub kubernetes: KubernetesSettings,
+    pub ui: UiSettings,
     pub log: LogSettings,
     pub testing: TestingSettings,
 }
@@ -471,7 +481,13 @@ impl Config {
 
     /// The sections behind them.
     const LAST: &[SectionDoc] =
-        &[AlertingSettings::DOC, KubernetesSettings::DOC, LogSettings::DOC, TestingSettings::DOC];
+        &[
+            AlertingSettings::DOC,
+            KubernetesSettings::DOC,
+            UiSettings::DOC,
+            LogSettings::DOC,
+            TestingSettings::DOC,
+        ];
 
     /// Every setting with its value, as `section.name` and as it would stand in the file.
     pub fn flat(&self) -> Vec<(String, String)> {

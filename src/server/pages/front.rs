@@ -5,6 +5,7 @@
 use crate::app::{App, VERSION};
 use crate::http::{Call, reply};
 use crate::lifecycle::Phase;
+use crate::ui;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use engine::{Engine, EngineStats};
@@ -97,6 +98,16 @@ const KOREAN: Words = Words {
     },
 };
 
+/// `/`: browsers want the web UI; everybody else gets the front page, as `/front` does.
+pub(crate) async fn root(app: Arc<App>, call: Call) -> Response {
+    let wants_html = call.header(header::ACCEPT.as_str()).contains("text/html");
+    let response = match wants_html {
+        true => ui::redirect(StatusCode::SEE_OTHER, "ui/"),
+        false => front(app, call).await,
+    };
+    reply::with_header(response, header::VARY, "accept, accept-language")
+}
+
 pub(crate) async fn front(app: Arc<App>, call: Call) -> Response {
     let words = if prefers_korean(call.header("accept-language")) { &KOREAN } else { &ENGLISH };
     page_of(render(&app, &call.principal, words))
@@ -146,7 +157,7 @@ fn render(app: &App, reader: &Principal, words: &Words) -> String {
     };
     let _ = write!(
         page,
-        "<h2>{}</h2>\n<p><a href=\"/metrics\">/metrics</a> · <a href=\"/ready\">/ready</a> · \
+        "<h2>{}</h2>\n<p><a href=\"ui/\">/ui/</a> · <a href=\"/metrics\">/metrics</a> · <a href=\"/ready\">/ready</a> · \
          <a href=\"/healthy\">/healthy</a> · <a href=\"/version\">/version</a>{objects}</p>\n</body></html>\n",
         words.more
     );

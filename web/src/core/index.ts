@@ -1,0 +1,23 @@
+// What screens may use: they import from here, and the build leaves all of it in app.js.
+export * from './api';
+export * from './charts';
+export * as format from './format';
+export * from './hitmap';
+export * from './hitmap-chart';
+export * from './i18n';
+export * from './icons';
+export * from './load';
+export * from './overlays';
+export * from './parts';
+export * from './plot';
+export * from './time';
+export * as url from './url';
+export { go, href, route, set } from './url';
+export * from './view';
+export * from './virtual';
+export { batch, computed, effect, signal } from '@preact/signals';
+export type { ReadonlySignal, Signal } from '@preact/signals';
+export { Component, Fragment, h, render } from 'preact';
+export type { ComponentChildren } from 'preact';
+export { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+export { jsx, jsxs } from 'preact/jsx-runtime';

@@ -1,0 +1,25 @@
+import { words } from './i18n';
+
+export const w = words({
+  close: ['닫기', 'Close'],
+  retry: ['다시 시도', 'Try again'],
+  copy: ['복사', 'Copy'],
+  copied: ['복사했습니다', 'Copied'],
+  loading: ['읽는 중', 'Loading'],
+  table: ['표', 'Table'],
+  highest: ['가장 높음', 'highest'],
+  timeHead: ['시각', 'Time'],
+  unreachable: ['서버에 닿지 않습니다.', 'The server can’t be reached.'],
+  failed: ['답을 받지 못했습니다', 'No answer'],
+  at: ['{line}번째 줄 {column}번째 글자', 'line {line}, column {column}'],
+  status: ['상태 {status}', 'status {status}'],
+  partial: ['일부가 빠진 답입니다: {what}', 'Part of the answer is missing: {what}'],
+  brushHelp: ['b로 고르기 시작, 화살표로 옮기기, ⇧로 늘리기, ↵로 확정', 'b starts a selection, arrows move it, ⇧ resizes, ↵ takes it'],
+  ok: ['정상', 'normal'],
+  warn: ['주의', 'warning'],
+  crit: ['위험', 'critical'],
+  dead: ['죽음', 'dead'],
+  wait: ['대기', 'waiting'],
+  pause: ['멈춤', 'silenced'],
+  info: ['알림', 'note'],
+});

@@ -1,0 +1,20 @@
+// The views that tests and pictures go through.
+const drag = async (page, selector, [x0, y0], [x1, y1]) => {
+  const box = await page.locator(selector).first().boundingBox();
+  await page.mouse.move(box.x + box.width * x0, box.y + box.height * y0);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * x1, box.y + box.height * y1, { steps: 8 });
+  await page.mouse.up();
+};
+
+/** From five to one minutes ago, requests of some seconds. */
+export const brushHitmap = (page) => drag(page, '.cols.traces .plot', [0.75, 0.45], [0.95, 0.85]);
+
+export const VIEWS = (made) => [
+  { name: 'traces', path: 'traces' },
+  { name: 'traces-brush', path: 'traces', act: brushHitmap },
+  { name: 'traces-active', path: 'traces?view=active' },
+  { name: 'trace', path: `trace?id=${made?.slowTrace}` },
+  { name: 'trace-map', path: `trace?id=${made?.slowTrace}&view=map` },
+  { name: 'trace-table', path: `trace?id=${made?.slowTrace}&view=table` },
+];
