@@ -38,6 +38,12 @@ const shared = (version) => ({
 
 const text = async (options) => (await esbuild.build({ ...common, ...options })).outputFiles[0].text;
 
+/** Names that a screen takes from app.js and that are not there: they would only fail in a browser. */
+function missing(screen, exported) {
+  const names = [...screen.matchAll(/import\{([^}]*)\}from"\.\/app\.js/g)].flatMap((match) => match[1].split(','));
+  return names.map((name) => name.split(' as ')[0].trim()).filter((name) => !exported.has(name));
+}
+
 const screens = () =>
   readdirSync(join(root, 'src/screens'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -51,11 +57,15 @@ async function build() {
     return `${name}?v=${hash(content)}`;
   };
   const css = put('app.css', await text({ entryPoints: ['css/app.css'] }));
-  const app = put('app.js', await text({ entryPoints: ['src/app.ts'] }));
+  const built = await esbuild.build({ ...common, entryPoints: ['src/app.ts'], metafile: true });
+  const app = put('app.js', built.outputFiles[0].text);
+  const exported = new Set(Object.values(built.metafile.outputs)[0].exports);
   const version = app.split('=')[1];
   const versions = {};
   for (const name of screens()) {
     const content = await text({ entryPoints: [`src/screens/${name}/index.tsx`], plugins: [shared(version)] });
+    const lacking = missing(content, exported);
+    if (lacking.length > 0) throw new Error(`screen ${name}: app.js does not export ${lacking.join(', ')}`);
     versions[name] = put(`${name}.js`, content);
   }
   const icon = put('icon.svg', readFileSync(join(root, 'src/icon.svg'), 'utf8'));
@@ -65,9 +75,9 @@ async function build() {
     .replaceAll('{app}', app)
     .replace('{screens}', JSON.stringify(versions).replaceAll('"', '&quot;'));
   files.set('index.html', page);
-  rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const [name, content] of files) writeFileSync(join(out, name), content);
+  for (const name of readdirSync(out)) if (!files.has(name)) rmSync(join(out, name));
 }
 
 await build();

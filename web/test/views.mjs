@@ -17,4 +17,13 @@ export const VIEWS = (made) => [
   { name: 'trace', path: `trace?id=${made?.slowTrace}` },
   { name: 'trace-map', path: `trace?id=${made?.slowTrace}&view=map` },
   { name: 'trace-table', path: `trace?id=${made?.slowTrace}&view=table` },
+  { name: 'services', path: 'services' },
+  { name: 'services-drawer', path: 'services?drawer=service:caller' },
+  { name: 'services-map', path: 'services?view=map' },
+  { name: 'services-hitmaps', path: 'services?view=hitmap' },
+  { name: 'logs', path: 'logs' },
+  { name: 'logs-open', path: 'logs?q=level:warn%20slow', act: (page) => page.locator('.log').nth(2).click() },
+  { name: 'logs-table', path: 'logs?view=table' },
+  { name: 'logs-patterns', path: 'logs?view=patterns' },
+  { name: 'logs-empty', path: 'logs?q=nobodysaysthis' },
 ];

@@ -66,7 +66,10 @@ function Stage({ name }: { name: string }) {
   const [module, setModule] = useState<Screen | undefined>(undefined);
   const [failed, setFailed] = useState(false);
   useEffect(() => {
-    load(name).then(setModule, () => setFailed(true));
+    load(name).then(setModule, (error: unknown) => {
+      console.error(error);
+      setFailed(true);
+    });
   }, [name]);
   if (failed) return <Stale />;
   return module ? <module.default /> : <Skeleton height={400} />;

@@ -1,28 +1,11 @@
 // The map of a trace: operations and systems in layers from the left, with what each took itself.
-import { format, onEnter } from '../../core';
+import { format, layersOf, onEnter } from '../../core';
 import type { TraceMap } from './data';
 import { w } from './words';
 
 const [WIDE, TALL, GAP_X, GAP_Y] = [176, 92, 44, 18];
 const LETTERS = 22;
 const short = (text: string) => (text.length > LETTERS ? `${text.slice(0, LETTERS - 1)}…` : text);
-
-/** The layer of each node: one more than the furthest of those that call it. Loops end at the number of nodes. */
-export function layersOf(count: number, from: number[], to: number[]): number[] {
-  const layers = new Array<number>(count).fill(0);
-  for (let round = 0; round < count; round += 1) {
-    let moved = false;
-    from.forEach((a, i) => {
-      const b = to[i]!;
-      if (a !== b && layers[b]! < layers[a]! + 1 && layers[a]! + 1 < count) {
-        layers[b] = layers[a]! + 1;
-        moved = true;
-      }
-    });
-    if (!moved) break;
-  }
-  return layers;
-}
 
 export function MapOfTrace({ map, onPick }: { map: TraceMap; onPick: (spanId: string) => void }) {
   const { nodes, edges } = map;
