@@ -55,3 +55,4 @@ mod tools;
 mod trace_clients;
 mod trace_streams;
 mod traces_in;
+mod web_ui;

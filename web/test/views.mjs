@@ -26,4 +26,11 @@ export const VIEWS = (made) => [
   { name: 'logs-table', path: 'logs?view=table' },
   { name: 'logs-patterns', path: 'logs?view=patterns' },
   { name: 'logs-empty', path: 'logs?q=nobodysaysthis' },
+  { name: 'metrics', path: 'metrics' },
+  { name: 'metrics-one', path: 'metrics?m=traces_spanmetrics_latency&by=service' },
+  { name: 'metrics-query', path: `metrics?tab=query&expr=${encodeURIComponent('sum by (service) (rate(traces_spanmetrics_calls_total[1m]))')}` },
+  { name: 'metrics-wrong', path: 'metrics?tab=query&expr=sum(' },
+  { name: 'alerts', path: 'alerts' },
+  { name: 'alerts-rules', path: 'alerts?tab=rules' },
+  { name: 'alerts-silences', path: 'alerts?tab=silences' },
 ];

@@ -38,7 +38,7 @@ function Drawn({ graph }: { graph: Graph }) {
   const places = place(graph);
   const at = (name: string) => places[graph.names.indexOf(name)]!;
   const width = Math.max(...places.map(({ x }) => x)) + WIDE + 4;
-  const height = Math.max(...places.map(({ y }) => y)) + TALL + 24;
+  const height = Math.max(...places.map(({ y }) => y)) + TALL + 44;
   const near = (call: Call) => !focus || call.client === focus || call.server === focus;
   const isNear = (name: string) => !focus || name === focus || graph.calls.some((call) => near(call) && (call.client === name || call.server === name));
   return (
@@ -64,15 +64,19 @@ function Drawn({ graph }: { graph: Graph }) {
 function Arrow({ call, from, to, faded }: { call: Call; from: Place; to: Place; faded: boolean }) {
   const bad = isBad(call);
   const back = to.x <= from.x;
+  const far = to.x - from.x > WIDE + GAP_X + 1;
   const [x0, y0, x1, y1] = [from.x + WIDE, from.y + TALL / 2, to.x - 3, to.y + TALL / 2];
-  const bend = back ? 60 : (x1 - x0) / 2;
+  const bend = back ? 60 : far ? GAP_X : (x1 - x0) / 2;
+  // What leads back, or over other layers, goes around the nodes.
+  const lift = back ? -TALL : far ? TALL * 0.9 : 0;
   const stroke = bad ? 'var(--crit)' : 'var(--text-3)';
-  const path = `M${x0} ${y0}C${x0 + bend} ${y0 - (back ? 60 : 0)} ${x1 - bend} ${y1 - (back ? 60 : 0)} ${x1} ${y1}`;
+  const path = `M${x0} ${y0}C${x0 + bend} ${y0 + lift} ${x1 - bend} ${y1 + lift} ${x1} ${y1}`;
+  const label = lift === 0 ? { x: x1 - 10, y: y1 - 8 } : { x: (x0 + x1) / 2, y: (y0 + y1) / 2 + lift * 0.75 + 14 };
   return (
     <g opacity={faded ? 0.2 : 1}>
       <path d={path} fill="none" stroke={stroke} stroke-width={bad ? 2.5 : Math.min(3, Math.max(1, Math.sqrt(call.rate) / 3))} />
       <path d={`M${x1 - 6} ${y1 - 4}l7 4-7 4`} fill="none" stroke={stroke} stroke-width={1.5} />
-      <text x={x1 - 10} y={y1 - 8} class={bad ? 'sv hot' : 'sv'} text-anchor="end">
+      <text x={label.x} y={label.y} class={bad ? 'sv hot' : 'sv'} text-anchor={lift === 0 ? 'end' : 'middle'}>
         {bad && '■ '}
         {Number.isFinite(call.p95) ? format.duration(call.p95) : ''}
       </text>
