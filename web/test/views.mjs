@@ -11,6 +11,7 @@ const drag = async (page, selector, [x0, y0], [x1, y1]) => {
 export const brushHitmap = (page) => drag(page, '.cols.traces .plot', [0.75, 0.45], [0.95, 0.85]);
 
 export const VIEWS = (made) => [
+  { name: 'home', path: '' },
   { name: 'traces', path: 'traces' },
   { name: 'traces-brush', path: 'traces', act: brushHitmap },
   { name: 'traces-active', path: 'traces?view=active' },
@@ -33,4 +34,11 @@ export const VIEWS = (made) => [
   { name: 'alerts', path: 'alerts' },
   { name: 'alerts-rules', path: 'alerts?tab=rules' },
   { name: 'alerts-silences', path: 'alerts?tab=silences' },
+  { name: 'admin', path: 'admin' },
+  { name: 'admin-cardinality', path: 'admin?tab=cardinality' },
+  { name: 'admin-server', path: 'admin?tab=server' },
+  { name: 'admin-tokens', path: 'admin?tab=tokens' },
+  { name: 'palette', path: 'traces', act: (page) => page.keyboard.press('Control+k') },
+  { name: 'time', path: 'traces', act: (page) => page.keyboard.press('.') },
+  { name: 'shortcuts', path: 'traces', act: (page) => page.keyboard.press('?') },
 ];

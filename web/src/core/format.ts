@@ -74,7 +74,8 @@ export type Unit = (n: number) => string;
 /** The unit that a metric's name ends in, by Prometheus' rules of naming. */
 export function unitOf(name: string): Unit {
   const base = name.replace(/_(total|sum|bucket|count|max|min)$/, '');
-  if (/_seconds$/.test(base)) return (n) => duration(n * 1000);
+  // The series that spans give name no unit.
+  if (/_seconds$|^traces_spanmetrics_latency$/.test(base)) return (n) => duration(n * 1000);
   if (/_(ms|milliseconds)$/.test(base)) return duration;
   if (/_bytes$/.test(base)) return bytes;
   if (/_ratio$/.test(base)) return (n) => percent(n * 100);

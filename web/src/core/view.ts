@@ -69,12 +69,20 @@ export interface Filter {
   key: string;
   value: string;
 }
-export const parseFilters = (text: string): Filter[] =>
-  text
-    .split(',')
-    .map((pair) => [pair.slice(0, pair.indexOf(':')), decodeURIComponent(pair.slice(pair.indexOf(':') + 1))] as const)
-    .filter(([key, value]) => key !== '' && value !== '')
-    .map(([key, value]) => ({ key, value }));
+/** What a person changed in the address may be no escape. */
+function unescape(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+export function parseFilters(text: string): Filter[] {
+  const pairs = text.split(',').filter((pair) => pair.includes(':'));
+  const filters = pairs.map((pair) => ({ key: pair.slice(0, pair.indexOf(':')), value: unescape(pair.slice(pair.indexOf(':') + 1)) }));
+  return filters.filter(({ key, value }) => key !== '' && value !== '');
+}
 export const writeFilters = (list: Filter[]): string =>
   list.map(({ key, value }) => `${key}:${value.replace(/[%,:]/g, encodeURIComponent)}`).join(',');
 

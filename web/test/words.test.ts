@@ -1,0 +1,52 @@
+// Every text has a twin in the other language, with the same values in it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fill, lang, loadedWords, type Pair } from '../src/core/i18n';
+import '../src/core/ui.words';
+import '../src/shell/words';
+import '../src/screens/admin/words';
+import '../src/screens/alerts/words';
+import '../src/screens/home/words';
+import '../src/screens/logs/words';
+import '../src/screens/metrics/words';
+import '../src/screens/services/words';
+import '../src/screens/trace/words';
+import '../src/screens/traces/words';
+import { readdirSync } from 'node:fs';
+import { words } from '../src/core/i18n';
+
+declare const ROOT: string;
+
+const all: [string, Pair][] = loadedWords().flatMap((dictionary) => Object.entries(dictionary));
+const names = (text: string) => [...new Set([...text.matchAll(/\{(\w+)/g)].map((match) => match[1]))].sort();
+
+test('every dictionary is looked at', () => {
+  const screens = readdirSync(`${ROOT}/src/screens`).length;
+  assert.equal(loadedWords().length, screens + 2);
+});
+
+test('no twin is empty, and both hold the same values', () => {
+  for (const [key, [ko, en]] of all) {
+    assert.ok(ko.trim() && en.trim(), key);
+    assert.deepEqual(names(ko), names(en), `${key}: ${ko} / ${en}`);
+  }
+});
+
+test('English has no Hangul', () => {
+  for (const [key, [, en]] of all) assert.ok(!/[ㄱ-ㆎ가-힣]/.test(en), `${key}: ${en}`);
+});
+
+test('copy has no exclamation marks and does not say please', () => {
+  for (const [key, [ko, en]] of all) assert.ok(!/!(?!=|~)|\bplease\b|주세요/i.test(ko + en), `${key}: ${ko} / ${en}`);
+});
+
+test('values and plurals are put in', () => {
+  assert.equal(fill('{n} {n|line|lines} of {what}', { n: 1, what: 'x' }), '1 line of x');
+  assert.equal(fill('{n} {n|line|lines}', { n: 2 }), '2 lines');
+  assert.equal(fill('{missing}.', {}), '.');
+  const w = words({ hello: ['{n}건', '{n} items'] });
+  lang.value = 'en';
+  assert.equal(w.hello({ n: 3 }), '3 items');
+  lang.value = 'ko';
+  assert.equal(w.hello({ n: 3 }), '3건');
+});
