@@ -23,7 +23,7 @@ test('times are of the zone, in 24 hours', () => {
 
 test('spans in both languages', () => {
   lang.value = 'ko';
-  assert.deepEqual([5000, 1_800_000, 7_200_000, 604_800_000].map(format.span), ['5초', '30분', '2시간', '7일']);
+  assert.deepEqual([5000, 1_800_000, 3_600_000, 5_400_000, 86_400_000, 604_800_000].map(format.span), ['5초', '30분', '1시간', '1.5시간', '24시간', '7일']);
   lang.value = 'en';
   assert.deepEqual([5000, 1_800_000, 7_200_000, 604_800_000].map(format.span), ['5 s', '30 min', '2 h', '7 d']);
 });

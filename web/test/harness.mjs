@@ -63,9 +63,13 @@ export async function openPage(browser, { width = 1440, height = 900, ...options
 
 /** Until nothing is asked for any more and what was asked for is shown. */
 export async function settle(page) {
-  await page.waitForLoadState('networkidle').catch(() => {});
-  await page.waitForFunction(() => !document.querySelector('.skeleton, .stale'), undefined, { timeout: 15_000 });
-  await sleep(150);
+  const calm = () => {
+    if (document.querySelector('.skeleton, .stale') || !document.querySelector('main *')) window.__calmSince = undefined;
+    else window.__calmSince ??= performance.now();
+    return performance.now() - (window.__calmSince ?? Infinity) > 350;
+  };
+  await page.evaluate(() => (window.__calmSince = undefined));
+  await page.waitForFunction(calm, undefined, { timeout: 30_000, polling: 50 });
 }
 
 /** Texts that are cut without an ellipsis, what sticks out of the window, type below 11 px. */

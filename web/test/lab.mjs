@@ -107,7 +107,7 @@ const RULES = `name: java-slo
 interval: 5s
 rules:
   - alert: CallerLatencyP95High
-    expr: histogram_quantile(0.95, sum by (le) (rate(traces_spanmetrics_latency_bucket{service="caller",span_kind="SPAN_KIND_SERVER"}[2m]))) > 3
+    expr: histogram_quantile(0.95, sum by (le) (rate(traces_spanmetrics_latency_bucket{service="caller",span_kind="SPAN_KIND_SERVER"}[15m]))) > 3
     labels: { severity: critical }
     annotations: { summary: "caller 응답 p95가 3 s를 넘음" }
   - alert: PoolNearlyFull

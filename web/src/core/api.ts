@@ -73,7 +73,8 @@ async function send(path: string, options: Options): Promise<Response> {
   const type = body === undefined ? undefined : { 'content-type': 'application/json' };
   const init = { method: options.method ?? 'GET', headers: { ...headers(), ...type }, body, signal: options.signal ?? null };
   try {
-    return await fetch(apiUrl(path), { ...init, cache: 'no-store', credentials: 'same-origin' });
+    // Without credentials of the browser's own, so that it does not ask for a password over the page.
+    return await fetch(apiUrl(path), { ...init, cache: 'no-store', credentials: 'omit' });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new ApiError('', 0);

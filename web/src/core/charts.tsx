@@ -312,7 +312,7 @@ export function Ring({ counts, label, caption, size = 132, onClick }: { counts: 
     return arc;
   });
   return (
-    <button type="button" class="ring" aria-label={label} onClick={onClick}>
+    <button type="button" class="ring" title={label} onClick={onClick}>
       <svg width={size} height={size} viewBox={`0 0 ${size} ${size}`} aria-hidden="true">
         <circle cx={size / 2} cy={size / 2} r={radius} fill="none" stroke="var(--line)" stroke-width={3} />
         {arcs}

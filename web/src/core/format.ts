@@ -65,8 +65,9 @@ export function span(ms: number): string {
   const s = Math.round(ms / 1000);
   const ko = lang.value === 'ko';
   if (s < 90) return ko ? `${s}초` : `${s} s`;
-  if (s < 5400) return ko ? `${Math.round(s / 60)}분` : `${Math.round(s / 60)} min`;
-  if (s < 172_800) return ko ? `${Math.round(s / 3600)}시간` : `${Math.round(s / 3600)} h`;
+  if (s < 3570) return ko ? `${Math.round(s / 60)}분` : `${Math.round(s / 60)} min`;
+  const hours = s < 36_000 ? Math.round(s / 360) / 10 : Math.round(s / 3600);
+  if (s < 172_800) return ko ? `${hours}시간` : `${hours} h`;
   return ko ? `${Math.round(s / 86_400)}일` : `${Math.round(s / 86_400)} d`;
 }
 

@@ -133,7 +133,7 @@ export function Table<T>({ columns, rows, label, rowKey, onRow, rowClass }: Tabl
   const open = (row: T) => onRow && { tabIndex: 0, 'data-row': '', onClick: () => onRow(row), onKeyDown: onEnter(() => onRow(row)) };
   return (
     <table class="tbl" aria-label={label}>
-      <thead>
+      <thead class={columns.every(({ head }) => head === '') ? 'hidden' : ''}>
         <tr>
           {columns.map((column, i) => (
             <th key={i} class={column.class} title={column.title} scope="col" aria-sort={column.sort ? 'descending' : undefined}>

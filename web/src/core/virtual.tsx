@@ -53,7 +53,7 @@ export function VirtualList({ count, rowHeight, row, open, detail, label, onEnd 
   const above = first * rowHeight + (open !== undefined && open < first ? extra : 0);
   const below = (count - last) * rowHeight + (open !== undefined && open >= last ? extra : 0);
   return (
-    <div ref={box} class="virtual" role="feed" aria-label={label}>
+    <div ref={box} class="virtual" role="group" aria-label={label}>
       <div style={{ height: `${above}px` }} />
       {rows}
       <div style={{ height: `${below}px` }} />

@@ -119,7 +119,7 @@ function menuFor({ service, trace, metric, name, at }: Entity, x: number, y: num
     ...(trace ? [{ text: w.openTrace(), note: trace.slice(0, 8), href: href('trace', { id: trace }) }] : []),
     ...(service ? [{ text: w.lookUp(), note: service, href: href(route.value.screen, { ...route.value.q, drawer: `service:${service}` }) }] : []),
     ...(service ? [{ text: w.traces(), note: service, href: href('traces', { ...around, ...f }) }] : []),
-    ...(trace ? [{ text: w.logs(), note: 'trace_id', href: href('logs', { ...around, q: trace }) }] : service ? [{ text: w.logs(), note: service, href: href('logs', { ...around, ...f }) }] : []),
+    ...(trace ? [{ text: w.logs(), note: 'trace_id', href: href('logs', { ...around, q: `trace_id:${trace}` }) }] : service ? [{ text: w.logs(), note: service, href: href('logs', { ...around, ...f }) }] : []),
     ...(metric ? [{ text: w.metrics(), note: metric, href: href('metrics', { ...around, m: metric }) }] : []),
     { text: w.copyLink(), note: 'y', act: copyLink },
   ];

@@ -40,7 +40,7 @@ function find(text: string, named: Hit[]): Hit[] {
   const parts = query.toLowerCase().split(/\s+/).filter(Boolean);
   const hits = [...all, ...named].filter((hit) => parts.every((part) => hit.words.includes(part))).slice(0, HITS_MAX);
   if (TRACE_ID.test(query)) hits.unshift({ icon: 'traces', text: query, note: w.openTrace(), href: href('trace', { id: query.toLowerCase() }), words: '' });
-  if (query && modules.logs) hits.push({ icon: 'logs', text: query, note: w.inLogs(), href: href('logs', { q: query }), words: '' });
+  if (query && modules.logs) hits.push({ icon: 'logs', text: query, note: w.inLogs(), href: href('logs', { q: TRACE_ID.test(query) ? `trace_id:${query}` : query }), words: '' });
   return hits;
 }
 

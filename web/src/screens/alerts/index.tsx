@@ -50,7 +50,7 @@ function Rules({ groups }: { groups: Group[] }) {
       <Table
         label={w.rules()} rows={rows} rowKey={(rule, i) => `${rule.group.file} ${rule.group.name} ${rule.name} ${i}`} onRow={(rule) => go('metrics', { tab: 'query', expr: rule.query })}
         columns={[
-          { head: '', cell: (rule) => <Glyph state={state(rule)} label={rule.health === 'err' ? w.broken() : (rule.state ?? '')} /> },
+          { head: '', cell: (rule) => <Glyph state={state(rule)} label={rule.health === 'err' ? w.broken() : rule.state ? w[rule.state as 'firing' | 'pending' | 'inactive']() : w.recording()} /> },
           { head: w.name(), class: 'nowrap', cell: (rule) => <b class="strong">{rule.name}</b> },
           { head: w.group(), class: 'nowrap', cell: (rule) => <span class="dim" title={rule.group.file}>{rule.group.name}</span> },
           { head: w.kind(), class: 'nowrap', cell: (rule) => <span class="tag">{w[rule.type]()}</span> },

@@ -89,6 +89,18 @@ export async function load(window: Window, signal: AbortSignal): Promise<Home> {
   return { red, alerts: firing, problems: problemsOf(red, firing), slowShare, worst, before: past };
 }
 
+/** Lines of errors a minute, over the window; the last step is not whole yet. */
+export async function errorLines(window: Window, signal: AbortSignal): Promise<Point[]> {
+  const step = Math.max(60_000, stepFor(window, 40));
+  const query = `sum(count_over_time({service_name=~".+"} | detected_level="error" [${step / 1000}s])) / ${step / 60_000}`;
+  const asked = { query, start: Math.ceil(window.from / step) * (step / 1000), end: Math.floor(window.to / step) * (step / 1000), step: step / 1000 };
+  const { data } = await call<{ data: { result: { values: [number, string][] }[] } }>('/loki/api/v1/query_range', asked, { signal });
+  const known = new Map((data.result[0]?.values ?? []).map(([at, n]) => [at, Number(n)]));
+  const points: Point[] = [];
+  for (let at = asked.start; at <= asked.end; at += asked.step) points.push([at * 1000, known.get(at) ?? 0]);
+  return points;
+}
+
 const INTAKE = ['mirador_metrics_samples_total', 'mirador_logs_lines_total', 'mirador_traces_spans_total'];
 export async function intake(window: Window, signal: AbortSignal): Promise<Point[][]> {
   const step = Math.max(15_000, stepFor(window, 40));

@@ -2,7 +2,7 @@
 import {
   call, format, go, Glyph, href, lastOf, onEnter, Panel, range, Ring, Section, set, shapeOf, Spark, Table, useLoad, writeFilters, type Point, type ServiceRed,
 } from '../../core';
-import { intake, load, type Home, type Problem } from './data';
+import { errorLines, intake, load, type Home, type Problem } from './data';
 import { w } from './words';
 
 export default function HomeScreen() {
@@ -60,6 +60,8 @@ function Lead({ home }: { home: Home }) {
 const ofService = (service: string) => ({ f: writeFilters([{ key: 'service', value: service }]) });
 
 function Goldens({ worst, before }: { worst: ServiceRed; before: Home['before'] }) {
+  const window = range.value;
+  const lines = useLoad(`error lines ${Math.floor(window.to / 30_000)} ${window.to - window.from}`, (signal) => errorLines(window, signal));
   const p95 = lastOf(worst.p95);
   const errors = lastOf(worst.errors);
   const state = (warn: boolean, crit: boolean) => (crit ? 'crit' : warn ? 'warn' : 'ok');
@@ -68,6 +70,8 @@ function Goldens({ worst, before }: { worst: ServiceRed; before: Home['before'] 
       <Golden name={w.p95({ service: worst.service })} text={format.duration(p95)} past={before.p95} unit={format.duration} points={worst.p95} state={state(p95 >= 3000, p95 >= 8000)} />
       <Golden name={w.traffic()} text={`${format.si(lastOf(worst.rate))} ${w.perSecond()}`} past={before.rate} unit={format.si} points={worst.rate} state="ok" />
       <Golden name={w.errors()} text={format.percent(errors).replace('%', ' %')} past={before.errors} unit={format.percent} points={worst.errors} state={state(errors >= 1, errors >= 5)} />
+      {/* How many lines of errors are too many nobody said, so they are told without a verdict. */}
+      <Golden name={w.errorLines()} text={`${format.si(lastOf(lines.data ?? []))} ${w.perMinute()}`} past={Number.NaN} unit={format.si} points={lines.data ?? []} state="ok" />
     </div>
   );
 }

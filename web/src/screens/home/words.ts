@@ -12,6 +12,8 @@ export const w = words({
   p95: ['응답 p95 · {service}', 'p95 · {service}'],
   traffic: ['트래픽', 'Traffic'],
   errors: ['오류율', 'Errors'],
+  errorLines: ['오류 로그', 'Error lines'],
+  perMinute: ['줄/분', '/min'],
   running: ['지금 실행 중', 'Running now'],
   runningWord: ['실행 중', 'running'],
   runningLabel: ['액티브 트랜잭션 {n}건. 목록 열기', '{n} active transactions. Open the list'],

@@ -35,7 +35,7 @@ export function useLines(query: string | undefined, window: Window, stepMs: numb
       () => undefined,
     );
   };
-  return { base, lines, fresh: fresh.length, more, atStart };
+  return { base: { ...base, loading: base.loading || query === undefined }, lines, fresh: fresh.length, more, atStart };
 }
 
 const hidden = signal(document.hidden);

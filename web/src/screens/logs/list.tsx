@@ -50,7 +50,7 @@ function Row({ line, on, marked, onToggle }: { line: Line; on: boolean; marked: 
   const service = serviceOf(labels);
   const entity = JSON.stringify({ trace, service: service || undefined, at: line.at, name: `${service} ${format.time(line.at)}` });
   return (
-    <div role="article" class={`log ${level} ${on ? 'on' : ''}`} data-row="" data-entity={entity} tabIndex={0} aria-expanded={on} onClick={onToggle} onKeyDown={onEnter(onToggle)}>
+    <div role="button" class={`log ${level} ${on ? 'on' : ''}`} data-row="" data-entity={entity} tabIndex={0} aria-expanded={on} onClick={onToggle} onKeyDown={onEnter(onToggle)}>
       <span class={`lv ${level}`} />
       <span class="num faint">{format.milli(line.at)}</span>
       <span class="lvt">{SHORT[level]}</span>

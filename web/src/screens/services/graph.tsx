@@ -95,7 +95,7 @@ function Node({ name, graph, place: { x, y }, faded, focus }: { name: string; gr
   const figures = `${w.perSecond({ n: format.si(rate) })}${Number.isFinite(p95) ? ` · p95 ${format.duration(p95)}` : ''}`;
   const entity = kind === undefined ? JSON.stringify({ service: name }) : undefined;
   return (
-    <g class="snode" role="button" tabIndex={0} aria-pressed={focus === name} aria-label={`${name}, ${figures}`} data-entity={entity} opacity={faded ? 0.3 : 1} transform={`translate(${x} ${y})`} onClick={pick} onKeyDown={onEnter(pick)}>
+    <g class="snode" role="button" tabIndex={0} aria-pressed={focus === name} data-entity={entity} opacity={faded ? 0.3 : 1} transform={`translate(${x} ${y})`} onClick={pick} onKeyDown={onEnter(pick)}>
       {kind === 'stored' ? (
         <path d={`M0 8C0 -3 ${WIDE} -3 ${WIDE} 8V${TALL - 6}C${WIDE} ${TALL + 5} 0 ${TALL + 5} 0 ${TALL - 6}ZM0 8C0 19 ${WIDE} 19 ${WIDE} 8`} {...stroke} />
       ) : (

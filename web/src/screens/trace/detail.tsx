@@ -6,7 +6,7 @@ import { w } from './words';
 
 const WORDS = /(\b(?:SELECT|INSERT|INTO|VALUES|UPDATE|SET|DELETE|FROM|WHERE|AND|OR|JOIN|ON|GROUP|ORDER|BY|LIMIT|DESC|ASC)\b|\$\d*|\?)/i;
 const Sql = ({ text }: { text: string }) => (
-  <pre class="well">{text.split(WORDS).map((part, i) => (i % 2 === 0 ? part : /^[$?]/.test(part) ? <span key={i} class="t-sel">{part}</span> : <b key={i}>{part}</b>))}</pre>
+  <pre class="well">{text.split(WORDS).map((part, i) => (i % 2 === 0 ? part : /^[$?]/.test(part) ? <span key={i} class="sqlvalue">{part}</span> : <b key={i}>{part}</b>))}</pre>
 );
 
 export function Detail({ trace, span, lines }: { trace: Trace; span: Span; lines: TraceLine[] }) {

@@ -130,7 +130,7 @@ const LINES_MAX = 200;
 function Lines({ id, lines, trace }: { id: string; lines: TraceLine[]; trace: Trace }) {
   const around = { from: String(trace.start - AROUND_MS), to: String(Math.round(trace.start + trace.ms + AROUND_MS)), f: '' };
   return (
-    <Section title={w.logsOfTrace()} right={<a class="link" href={href('logs', { ...around, q: id })}>{w.inLogs()}</a>}>
+    <Section title={w.logsOfTrace()} right={<a class="link" href={href('logs', { ...around, q: lines.some((line) => line.span) ? `trace_id:${id}` : id })}>{w.inLogs()}</a>}>
       {lines.length === 0 ? <p class="hint">{w.noLogs()}</p> : lines.slice(0, LINES_MAX).map((line, i) => <LogLine key={i} line={line} />)}
     </Section>
   );

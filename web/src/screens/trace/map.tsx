@@ -65,7 +65,7 @@ function Node({ map, index, place, onPick }: { map: TraceMap; index: number; pla
   const lines = [`${hot ? '■ ' : ''}${short(nodes.service[index]!)}`, short(nodes.name[index]!), `${w.selfTime()} ${format.duration(self)} · ${format.percent((100 * self) / (whole || 1))}`];
   const last = [nodes.calls[index]! > 1 ? `×${nodes.calls[index]}` : '', nodes.sql[index] ? `SQL ${nodes.sql[index]}` : '', failed ? w.errors({ n: failed }) : ''].filter(Boolean).join(' · ');
   return (
-    <g class="snode" role="button" tabIndex={0} aria-label={[...lines, last].join(', ')} onClick={pick} onKeyDown={onEnter(pick)} transform={`translate(${x} ${y})`}>
+    <g class="snode" role="button" tabIndex={0} onClick={pick} onKeyDown={onEnter(pick)} transform={`translate(${x} ${y})`}>
       {stored ? <path d={`M0 9C0 -3 ${WIDE} -3 ${WIDE} 9V${TALL - 7}C${WIDE} ${TALL + 5} 0 ${TALL + 5} 0 ${TALL - 7}ZM0 9C0 21 ${WIDE} 21 ${WIDE} 9`} {...stroke} /> : <rect width={WIDE} height={TALL} {...stroke} />}
       <text x={11} y={stored ? 36 : 25} class="st">{lines[0]}</text>
       <text x={11} y={stored ? 52 : 43} class="sv">{lines[1]}</text>

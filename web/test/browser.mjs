@@ -1,0 +1,249 @@
+// The UI in a real browser, against the real server: every view in both languages and themes without errors,
+// violations of the policy or findings of axe; the ways people take; markup in names; tokens; a proxy's path.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { audit, openBrowser, openPage, settle, sleep, startServer } from './harness.mjs';
+import { brushHitmap, VIEWS } from './views.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+let server;
+let browser;
+
+before(async () => {
+  server = await startServer();
+  browser = await openBrowser();
+});
+after(async () => {
+  await browser?.close();
+  server?.stop();
+  // Whatever a test that failed left open must not keep the process.
+  setTimeout(() => process.exit(), 500);
+});
+
+const open = async (path, options) => {
+  const opened = await openPage(browser, options);
+  await opened.page.goto(`${options?.url ?? server.url}/ui/${path}`);
+  await settle(opened.page);
+  return opened;
+};
+
+async function findings(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  return violations.flatMap(({ id, nodes }) => nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 140)} ${node.any[0]?.message ?? node.all[0]?.message ?? ''}`));
+}
+
+async function look(view, lang, theme) {
+  const { page, context, problems } = await openPage(browser);
+  await page.goto(`${server.url}/ui/${view.path}${view.path.includes('?') ? '&' : '?'}lang=${lang}&theme=${theme}`);
+  await settle(page);
+  await view.act?.(page);
+  if (view.act) await settle(page);
+  const found = [...problems, ...(await audit(page)), ...(await findings(page))];
+  if (await page.evaluate(() => window.__hurt)) found.push('markup was executed');
+  await context.close();
+  return found.map((text) => `${view.name} ${lang} ${theme}: ${text}`);
+}
+
+for (const [lang, theme] of [['ko', 'dark'], ['en', 'light']]) {
+  test(`every view is sound, ${lang} ${theme}`, async () => {
+    const views = VIEWS(server.made);
+    const failed = [];
+    const one = async () => {
+      for (let view = views.shift(); view; view = views.shift()) failed.push(...(await look(view, lang, theme).catch((error) => [`${view.name}: ${error.message}`])));
+    };
+    await Promise.all([one(), one(), one()]);
+    assert.equal(failed.join('\n'), '');
+  });
+}
+
+test('from a brush to the list, to a trace, to its logs, and back', async () => {
+  const { page, context, problems } = await open('traces');
+  await brushHitmap(page);
+  await page.waitForURL(/sel=/);
+  await settle(page);
+  const row = page.locator('.txlist tbody tr').first();
+  assert.match(await row.textContent(), /POST \/log/);
+  await row.click();
+  await page.waitForURL(/\/ui\/trace\?/);
+  await settle(page);
+  assert.equal(await page.locator('.wf-row').count(), 8);
+  await page.locator('.wf-row', { hasText: 'SELECT pg_sleep' }).click();
+  assert.match(await page.locator('aside.span .well').textContent(), /SELECT pg_sleep\(\$1\)/);
+  await page.locator('main a', { hasText: '로그 화면에서' }).click();
+  await page.waitForURL(/\/ui\/logs\?/);
+  await settle(page);
+  assert.ok((await page.locator('.log').count()) >= 1);
+  await page.goBack();
+  await page.goBack();
+  await page.waitForURL(/\/ui\/traces\?.*sel=/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('logs: search, open a line, include a value, its trace', async () => {
+  const { page, context, problems } = await open('logs');
+  await page.locator('[data-query]').fill('slow level:warn');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/q=slow/);
+  await settle(page);
+  assert.match(await page.locator('.under code').textContent(), /detected_level="warn"/);
+  await page.locator('.log').nth(1).click();
+  assert.match(await page.locator('.log-open').textContent(), /callee-with-db/);
+  await page.locator('.log-open button', { hasText: '앞뒤 줄' }).click();
+  await page.waitForSelector('.near .on');
+  await page.locator('.facet .pick', { hasText: 'callee-with-db' }).first().click();
+  await page.waitForURL(/service_name/);
+  await settle(page);
+  await page.locator('.log').first().click();
+  await page.locator('.log-open a', { hasText: '이 트레이스' }).click();
+  await page.waitForURL(/\/ui\/trace\?/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('a live tail shows a line that comes in', async () => {
+  const { page, context } = await open('logs?tail=1');
+  const ns = `${BigInt(Date.now()) * 1_000_000n}`;
+  const body = JSON.stringify({ streams: [{ stream: { service_name: 'tailed' }, values: [[ns, 'a line while following']] }] });
+  await fetch(`${server.url}/loki/api/v1/push`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  await page.waitForSelector('.log:has-text("a line while following")', { timeout: 10_000 });
+  await context.close();
+});
+
+test('names that are markup stay text', async () => {
+  for (const path of ['logs?q=markup', 'traces?q={name%3D~%22.*img.*%22}', `trace?id=${'bad'.padStart(32, '0')}`]) {
+    const { page, context, problems } = await open(path);
+    assert.match(await page.locator('main').textContent(), /<img src=x/);
+    assert.equal(await page.locator('main img').count(), 0);
+    assert.equal(await page.evaluate(() => window.__hurt), undefined);
+    assert.deepEqual(problems, []);
+    await context.close();
+  }
+});
+
+test('the keyboard: screens, palette, time, live, rows, tables', async () => {
+  const { page, context, problems } = await open('traces');
+  await page.keyboard.press('g');
+  await page.keyboard.press('l');
+  await page.waitForURL(/\/ui\/logs/);
+  await settle(page);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.log-open');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('callee-with');
+  await page.waitForSelector('.palette [aria-selected=true]:has-text("callee-with-db")');
+  // The Enter that ends a syllable of an input method chooses nothing.
+  await page.evaluate(() => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true })));
+  assert.equal(await page.locator('.palette').count(), 1);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/ui\/traces\?f=service%3Acallee-with-db/);
+  await settle(page);
+  await page.keyboard.press('.');
+  await page.keyboard.type('어제 14:00~15:00');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/from=\d+&to=\d+/);
+  await page.keyboard.press(' ');
+  await page.waitForFunction(() => !location.search.includes('to='));
+  await page.keyboard.press(' ');
+  await page.waitForURL(/live=0/);
+  await page.keyboard.press('Shift+V');
+  await page.waitForSelector('.twin table');
+  await page.keyboard.press('?');
+  await page.waitForSelector('.sheet');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('.sheet').count(), 0);
+  await page.keyboard.press('y');
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /from=\d+&to=\d+/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('language and theme are kept', async () => {
+  const { page, context } = await open('alerts');
+  await page.locator('.rail .seg button', { hasText: 'EN' }).click();
+  await page.waitForSelector('h1:has-text("Alerts")');
+  await page.keyboard.press('Shift+T');
+  await page.goto(`${server.url}/ui/services`);
+  await settle(page);
+  assert.deepEqual(await page.evaluate(() => [document.documentElement.lang, document.documentElement.dataset.theme]), ['en', 'light']);
+  await context.close();
+});
+
+test('an alert is silenced, and the silence ends by undo', async () => {
+  const { page, context, problems } = await open('alerts');
+  await page.waitForSelector('.alert.firing', { timeout: 20_000 });
+  await page.locator('.alert.firing button').first().click();
+  await page.waitForSelector('.toast');
+  await page.waitForSelector('.alert.silenced', { timeout: 20_000 });
+  await page.locator('.toast button').click();
+  await page.waitForSelector('.alert.firing', { timeout: 20_000 });
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('a query that is wrong says where', async () => {
+  const { page, context } = await open('metrics?tab=query&expr=sum(');
+  assert.match(await page.locator('.banner').textContent(), /1:5: parse error/);
+  await page.locator('textarea').fill('sum(rate(log_ent');
+  await page.keyboard.press('End');
+  await page.keyboard.press('r');
+  await page.waitForSelector('.complete');
+  await page.keyboard.press('Tab');
+  assert.equal(await page.locator('textarea').inputValue(), 'sum(rate(log_entries_total');
+  await page.keyboard.type('[2m]))');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('figure.chart');
+  await context.close();
+});
+
+test('behind a proxy that serves it below a path', async () => {
+  const { port } = new URL(server.url);
+  const proxy = createServer((asked, answer) => {
+    if (!asked.url.startsWith('/some/where/')) return answer.writeHead(404).end();
+    const onward = request({ port, path: asked.url.slice('/some/where'.length), method: asked.method, headers: asked.headers }, (got) => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    });
+    asked.pipe(onward);
+  }).listen(0, '127.0.0.1');
+  await new Promise((done) => proxy.once('listening', done));
+  const url = `http://127.0.0.1:${proxy.address().port}/some/where`;
+  const { page, context, problems } = await openPage(browser);
+  await page.goto(`${url}/ui`);
+  await settle(page);
+  assert.match(page.url(), /\/some\/where\/ui\/$/);
+  await page.keyboard.press('g');
+  await page.keyboard.press('s');
+  await page.waitForSelector('h1:has-text("서비스")');
+  await settle(page);
+  assert.ok((await page.locator('tbody tr').count()) >= 3);
+  assert.deepEqual(problems, []);
+  await context.close();
+  proxy.close();
+});
+
+test('a server that asks who is there: a token is asked for, and sent', async () => {
+  const guarded = await startServer({ flags: ['--set', 'auth.mode=on'], seeded: false });
+  const token = execFileSync(guarded.binary, ['--data', guarded.data, 'token', 'create', 'ui', '--scope', 'read'], { encoding: 'utf8' }).trim();
+  const { page, context } = await openPage(browser);
+  await page.goto(`${guarded.url}/ui/logs`);
+  await page.waitForSelector('input[type=password]');
+  await page.locator('input[type=password]').fill('mir_wrong');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('h2:has-text("맞지 않습니다")');
+  await page.locator('input[type=password]').fill(token);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => !document.querySelector('input[type=password]'));
+  await settle(page);
+  await sleep(300);
+  assert.equal(await page.locator('input[type=password]').count(), 0);
+  assert.equal(await page.locator('main .banner').count(), 0);
+  await context.close();
+  guarded.stop();
+});
