@@ -37,15 +37,14 @@ async function findings(page) {
   return violations.flatMap(({ id, nodes }) => nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 140)} ${node.any[0]?.message ?? node.all[0]?.message ?? ''}`));
 }
 
-async function look(view, lang, theme) {
-  const { page, context, problems } = await openPage(browser);
+async function look({ page, problems }, view, lang, theme) {
+  problems.length = 0;
+  await page.goto('about:blank');
   await page.goto(`${server.url}/ui/${view.path}${view.path.includes('?') ? '&' : '?'}lang=${lang}&theme=${theme}`);
   await settle(page);
-  await view.act?.(page);
-  if (view.act) await settle(page);
+  if (view.act) await view.act(page).then(() => settle(page));
   const found = [...problems, ...(await audit(page)), ...(await findings(page))];
   if (await page.evaluate(() => window.__hurt)) found.push('markup was executed');
-  await context.close();
   return found.map((text) => `${view.name} ${lang} ${theme}: ${text}`);
 }
 
@@ -54,7 +53,9 @@ for (const [lang, theme] of [['ko', 'dark'], ['en', 'light']]) {
     const views = VIEWS(server.made);
     const failed = [];
     const one = async () => {
-      for (let view = views.shift(); view; view = views.shift()) failed.push(...(await look(view, lang, theme).catch((error) => [`${view.name}: ${error.message}`])));
+      const opened = await openPage(browser);
+      for (let view = views.shift(); view; view = views.shift()) failed.push(...(await look(opened, view, lang, theme).catch((error) => [`${view.name}: ${error.message}`])));
+      await opened.context.close();
     };
     await Promise.all([one(), one(), one()]);
     assert.equal(failed.join('\n'), '');

@@ -37,7 +37,7 @@ export const w = words({
   degraded: ['서버가 온전하지 않습니다.', 'The server is degraded.'],
   version: ['버전', 'Version'],
   health: ['상태', 'Health'],
-  wal: ['선행 기록', 'Write-ahead log'],
+  wal: ['미리 쓰기 로그(WAL)', 'Write-ahead log'],
   clock: ['시계', 'Clock'],
   refused: ['되돌리지 못한 묶음', 'Refused batches'],
   missing: ['빠진 줄이 있는 테넌트', 'Tenants with missing rows'],

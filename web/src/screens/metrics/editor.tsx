@@ -1,6 +1,6 @@
 // A query of PromQL: a field with completion, a graph or a table of what it answers.
 import {
-  copy, Empty, format, LineChart, menuBelow, Panel, prom, queryAt, range, route, Segments, set, Table, useEffect, useLoad, useRef, useState, type Series,
+  copy, Empty, format, LineChart, menuBelow, Panel, prom, queryAt, range, route, Segments, set, Table, useEffect, useLayoutEffect, useLoad, useRef, useState, type Series,
 } from '../../core';
 import { optionsFor, wordBefore, type Option } from './complete';
 import { graph, linesOf, nameOf, stepOf } from './data';
@@ -55,6 +55,8 @@ function Field({ text, names, onText, onRun }: FieldProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const [options, setOptions] = useState<Option[]>([]);
   const [at, setAt] = useState(0);
+  /** Where the cursor stands once a completion is in the field. */
+  const cursorAfter = useRef<number | undefined>(undefined);
   const offer = () => {
     const word = wordBefore(field.current!.value, field.current!.selectionStart);
     setOptions(word ? optionsFor(word.text, names) : []);
@@ -66,11 +68,13 @@ function Field({ text, names, onText, onRun }: FieldProps) {
     const added = option.kind === 'function' ? `${option.text}(` : option.text;
     onText(text.slice(0, word.start) + added + text.slice(cursor));
     setOptions([]);
-    requestAnimationFrame(() => {
-      field.current?.setSelectionRange(word.start + added.length, word.start + added.length);
-      field.current?.focus();
-    });
+    cursorAfter.current = word.start + added.length;
   };
+  useLayoutEffect(() => {
+    const cursor = cursorAfter.current;
+    cursorAfter.current = undefined;
+    if (cursor !== undefined) field.current!.setSelectionRange(cursor, cursor);
+  }, [text]);
   const onKey = (event: KeyboardEvent) => {
     if (event.isComposing) return;
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
