@@ -12,7 +12,7 @@ import '../src/screens/metrics/words';
 import '../src/screens/services/words';
 import '../src/screens/trace/words';
 import '../src/screens/traces/words';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { words } from '../src/core/i18n';
 
 declare const ROOT: string;
@@ -29,6 +29,15 @@ test('no twin is empty, and both hold the same values', () => {
   for (const [key, [ko, en]] of all) {
     assert.ok(ko.trim() && en.trim(), key);
     assert.deepEqual(names(ko), names(en), `${key}: ${ko} / ${en}`);
+  }
+});
+
+test('every text can be filled', () => {
+  for (const [key, pair] of all) {
+    for (const text of pair) {
+      const values = Object.fromEntries(names(text).map((name) => [name!, 2]));
+      assert.ok(!/[{}]/.test(fill(text, values)), `${key}: ${text}`);
+    }
   }
 });
 
@@ -49,4 +58,18 @@ test('values and plurals are put in', () => {
   assert.equal(w.hello({ n: 3 }), '3 items');
   lang.value = 'ko';
   assert.equal(w.hello({ n: 3 }), '3건');
+});
+
+test('every text is shown somewhere', () => {
+  const folders = ['src/shell', ...readdirSync(`${ROOT}/src/screens`).map((name) => `src/screens/${name}`)];
+  const unused = folders.flatMap((folder) => {
+    const files = readdirSync(`${ROOT}/${folder}`).filter((name) => /\.tsx?$/.test(name));
+    const text = (name: string) => readFileSync(`${ROOT}/${folder}/${name}`, 'utf8');
+    const keys = [...text('words.ts').matchAll(/^ {2}(\w+): \[/gm)].map((match) => match[1]!);
+    const code = files.filter((name) => name !== 'words.ts').map(text).join('\n');
+    // Some are chosen by a value, as in w[rule.type](): then the value stands in the code.
+    const isShown = (key: string) => new RegExp(code.includes('w[') ? `\\b${key}\\b` : `\\bw\\.${key}\\b`).test(code);
+    return keys.filter((key) => !isShown(key)).map((key) => `${folder} ${key}`);
+  });
+  assert.deepEqual(unused, []);
 });

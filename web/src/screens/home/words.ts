@@ -24,7 +24,7 @@ export const w = words({
   noProblems: ['울리는 알림도, 문턱을 넘은 서비스도 없습니다.', 'No alert fires, and no service is over a threshold.'],
   serviceSlow: ['{service} 응답 지연 — p95 {p95}', '{service} is slow: p95 {p95}'],
   serviceFailing: ['{service} 오류 — {errors}', '{service} fails: {errors}'],
-  serviceWhy: ['{from} 이후 초당 {rate}건 가운데 오류 {errors}, p95 {p95}.', 'Of {rate} requests a second since {from}, {errors} fail; p95 is {p95}.'],
+  serviceWhy: ['{from}부터. 지금 초당 {rate}건, 오류 {errors}, p95 {p95}.', 'Since {from}. Now {rate} requests a second, {errors} of them fail, p95 {p95}.'],
   alertSince: ['{at} · {span}째', '{at} · for {span}'],
   look: ['보기', 'Look'],
   services: ['서비스', 'Services'],

@@ -53,6 +53,5 @@ export const w = words({
   toLast: ['마지막 줄로 ({at})', 'To the last line ({at})'],
   noSource: ['아직 로그를 보낸 곳이 없습니다', 'Nothing has sent logs yet'],
   noSourceWhy: ['Loki의 push와 OTLP를 받습니다. 한 줄을 보내 봅니다.', 'Loki’s push and OTLP are taken. Send a line to try.'],
-  noValues: ['값을 읽지 못했습니다', 'Values could not be read'],
   graph: ['결과', 'Result'],
 });

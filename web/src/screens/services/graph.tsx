@@ -44,7 +44,7 @@ function Drawn({ graph }: { graph: Graph }) {
   return (
     <>
       <div class="smapbox">
-        <svg class="smap" width={width} height={height} viewBox={`-2 -12 ${width} ${height}`} role="group" aria-label={w.mapLabel({ n: graph.names.length, m: graph.calls.length })}>
+        <svg class="smap" width={width} style={{ minWidth: `${width * 0.75}px` }} viewBox={`-2 -12 ${width} ${height}`} role="group" aria-label={w.mapLabel({ n: graph.names.length, m: graph.calls.length })}>
           {graph.calls.map((call, i) => (
             <Arrow key={i} call={call} from={at(call.client)} to={at(call.server)} faded={!near(call)} />
           ))}

@@ -27,7 +27,6 @@ export const w = words({
     'Line width = calls per second; ■ = p95 of 8 s or errors of 5%. Cylinders send no spans themselves; dashed = outside. Click a node to keep its neighbours.',
   ],
   perSecond: ['{n}/초', '{n}/s'],
-  outside: ['밖에서 본 값', 'seen from outside'],
   calls: ['호출', 'Calls'],
   caller: ['부르는 쪽 → 불리는 쪽', 'Caller → callee'],
   kind: ['종류', 'Kind'],
@@ -38,6 +37,5 @@ export const w = words({
   noneWhy: ['서비스의 값은 저장된 스팬에서 셉니다. 스팬 보내는 법은 트레이스 화면에 있습니다.', 'Figures of services are counted from stored spans. The traces screen says how to send them.'],
   toTraces: ['트레이스로', 'To traces'],
   noCallsMap: ['이 시간에 서비스 사이의 호출이 없습니다', 'No service called another in this time'],
-  details: ['펼쳐 보기', 'Details'],
   everything: ['모두 보기', 'Show all'],
 });

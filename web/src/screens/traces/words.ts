@@ -35,7 +35,7 @@ export const w = words({
   noSignals: ['시작을 알리는 신호가 아직 없습니다. 스팬은 끝날 때 오므로, 실행 중인 것은 따로 알려야 보입니다.', 'Nothing tells of starts yet. Spans arrive when they end; what runs has to be told of.'],
   tps: ['초당 트랜잭션', 'Transactions per second'],
   errorRate: ['오류율', 'Errors'],
-  slowest: ['느린 순 {n}건', 'The {n|slowest|{n} slowest}'],
+  slowest: ['느린 순 {n}건', 'The {n} slowest'],
   picked: ['고른 것', 'Selected'],
   clear: ['선택 풀기', 'Clear'],
   more: ['{n}건까지 보입니다. 더 좁게 고르세요.', 'The first {n} are shown: select less.'],
