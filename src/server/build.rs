@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
     }
     table.push_str("];\n");
-    std::fs::write(Path::new(&out).join("ui_files.rs"), table)?;
+    std::fs::write(Path::new(&out).join("web_ui_files.rs"), table)?;
     Ok(())
 }
 

@@ -29,6 +29,6 @@ mod serve;
 mod snapshots;
 mod stores;
 mod stream_retention;
-mod ui;
+mod web_ui;
 
 pub use app::VERSION;

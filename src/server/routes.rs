@@ -6,7 +6,7 @@ use crate::pages::{admin, front, health, objects, own_metrics};
 use crate::probe;
 use crate::reload;
 use crate::rules;
-use crate::ui;
+use crate::web_ui;
 use axum::Router;
 use axum::http::Method;
 use catalog::Scope;
@@ -56,12 +56,12 @@ pub static ROUTES: &[Route] = &[
     ),
     page("/front", READ, handler!(front::front), "The front page, in English or Korean"),
     page("/front.css", Access::Public, handler!(front::style), "Its style"),
-    page("/ui", Access::Public, handler!(ui::to_folder), "To `/ui/`"),
-    page("/ui/", Access::Public, handler!(ui::serve), "The web UI ([ui.md](ui.md))"),
+    page("/ui", Access::Public, handler!(web_ui::to_folder), "To `/ui/`"),
+    page("/ui/", Access::Public, handler!(web_ui::serve), "The web UI ([ui.md](ui.md))"),
     page(
         "/ui/{name}",
         Access::Public,
-        handler!(ui::serve),
+        handler!(web_ui::serve),
         "A file of the web UI, or its page, which shows the screen of that name",
     ),
     page(

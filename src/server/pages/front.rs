@@ -5,7 +5,7 @@
 use crate::app::{App, VERSION};
 use crate::http::{Call, reply};
 use crate::lifecycle::Phase;
-use crate::ui;
+use crate::web_ui;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use engine::{Engine, EngineStats};
@@ -102,7 +102,7 @@ const KOREAN: Words = Words {
 pub(crate) async fn root(app: Arc<App>, call: Call) -> Response {
     let wants_html = call.header(header::ACCEPT.as_str()).contains("text/html");
     let response = match wants_html {
-        true => ui::redirect(StatusCode::SEE_OTHER, "ui/"),
+        true => web_ui::redirect(StatusCode::SEE_OTHER, "ui/"),
         false => front(app, call).await,
     };
     reply::with_header(response, header::VARY, "accept, accept-language")

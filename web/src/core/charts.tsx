@@ -4,7 +4,9 @@ import { effect, signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import * as format from './format';
-import { crossAt, hatch, Plot, type Brush, type Ink, type PlotProps } from './plot';
+import type { Brush } from './brush';
+import { hatch, type Ink } from './paint';
+import { crossAt, Plot, type PlotProps } from './plot';
 import { shapeOf, Table } from './parts';
 import { w } from './ui.words';
 

@@ -1,6 +1,8 @@
 // The hitmap: transactions by end and duration. Always the same rows, lines at 3 s and 8 s, a lane for errors.
 import { heightOf, msAt, msAtHeight, SLOW_MS, VERY_SLOW_MS, type Grid, type Pattern } from './hitmap';
-import { Plot, type Brush, type Colors, type Ink, type PlotProps } from './plot';
+import type { Brush } from './brush';
+import type { Colors, Ink } from './paint';
+import { Plot, type PlotProps } from './plot';
 import { shapeOf } from './parts';
 
 /** A box of end (ms) and duration (ms). */

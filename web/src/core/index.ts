@@ -1,5 +1,6 @@
 // What screens may use: they import from here, and the build leaves all of it in app.js.
 export * from './api';
+export type { Brush } from './brush';
 export * from './charts';
 export * as format from './format';
 export * from './hitmap';

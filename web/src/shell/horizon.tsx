@@ -2,7 +2,7 @@
 import * as format from '../core/format';
 import { SLOW_MS, VERY_SLOW_MS } from '../core/hitmap';
 import { useLoad } from '../core/load';
-import { color, hatch, usePaint, type Ink } from '../core/plot';
+import { color, hatch, usePaint, type Ink } from '../core/paint';
 import { ticks, type Window } from '../core/time';
 import { range } from '../core/view';
 import { baselineOf, horizonKey, load, type Horizon as Data } from './horizon-data';

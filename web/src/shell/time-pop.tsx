@@ -42,7 +42,6 @@ function TimeBox() {
       <input class="input mono" value={ends[i]} onInput={(e) => setEnds(ends.map((old, k) => (k === i ? e.currentTarget.value : old)))} onKeyDown={enter(takeEnds)} />
     </label>
   );
-  const skew = clockSkew.value;
   return (
     <div class="pop time" role="dialog" aria-label={w.pickTime()}>
       <label>
@@ -54,34 +53,46 @@ function TimeBox() {
           {w.pasteWrong()}
         </p>
       )}
-      <div class="presets" role="group" aria-label={w.presets()}>
-        {PRESETS.map((text) => (
-          <button
-            key={text}
-            type="button"
-            aria-pressed={isRelative.value && fromText.value === `now-${text}`}
-            onClick={() => {
-              closeTop();
-              setLast(`now-${text}`);
-            }}
-          >
-            {format.span(parseSpan(text))}
-          </button>
-        ))}
-      </div>
+      <Presets />
       <div class="abs">
         {end(0, w.from())}
         {end(1, w.to())}
       </div>
       <div class="line">
-        <p class="hint grow">
-          {w.zone({ zone: Intl.DateTimeFormat().resolvedOptions().timeZone })}
-          {skew !== undefined && Math.abs(skew) >= 1500 && w.skew({ skew: (skew / 1000).toFixed(1) })}
-        </p>
+        <Zone />
         <button type="button" class="btn" onClick={pasted ? takePasted : takeEnds}>
           {w.apply()}
         </button>
       </div>
     </div>
+  );
+}
+
+function Presets() {
+  const take = (text: string) => () => {
+    closeTop();
+    setLast(`now-${text}`);
+  };
+  return (
+    <div class="presets" role="group" aria-label={w.presets()}>
+      {PRESETS.map((text) => (
+        <button key={text} type="button" aria-pressed={isRelative.value && fromText.value === `now-${text}`} onClick={take(text)}>
+          {format.span(parseSpan(text))}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** Headers tell whole seconds: less is no difference. */
+const SKEW_SHOWN_MS = 1500;
+
+function Zone() {
+  const skew = clockSkew.value;
+  return (
+    <p class="hint grow">
+      {w.zone({ zone: Intl.DateTimeFormat().resolvedOptions().timeZone })}
+      {skew !== undefined && Math.abs(skew) >= SKEW_SHOWN_MS && w.skew({ skew: (skew / 1000).toFixed(1) })}
+    </p>
   );
 }

@@ -100,25 +100,28 @@ function Field({ text, names, onText, onRun }: FieldProps) {
         }}
         onKeyDown={onKey} onBlur={() => setOptions([])}
       />
-      {options.length > 0 && (
-        <ul class="complete">
-          {options.map((option, i) => (
-            <li key={option.kind + option.text}>
-              <button
-                type="button" tabIndex={-1} class={i === at ? 'on' : ''}
-                onPointerDown={(event) => {
-                  event.preventDefault();
-                  take(option);
-                }}
-              >
-                <code class="clip">{option.text}</code>
-                <small>{w[option.kind]()}</small>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      {options.length > 0 && <Options options={options} at={at} onTake={take} />}
     </div>
+  );
+}
+
+function Options({ options, at, onTake }: { options: Option[]; at: number; onTake: (option: Option) => void }) {
+  // Before the field loses the focus.
+  const take = (option: Option) => (event: PointerEvent) => {
+    event.preventDefault();
+    onTake(option);
+  };
+  return (
+    <ul class="complete">
+      {options.map((option, i) => (
+        <li key={option.kind + option.text}>
+          <button type="button" tabIndex={-1} class={i === at ? 'on' : ''} onPointerDown={take(option)}>
+            <code class="clip">{option.text}</code>
+            <small>{w[option.kind]()}</small>
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }
 

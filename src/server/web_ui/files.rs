@@ -14,7 +14,7 @@ pub(super) struct File {
     packed: &'static [u8],
 }
 
-include!(concat!(env!("OUT_DIR"), "/ui_files.rs"));
+include!(concat!(env!("OUT_DIR"), "/web_ui_files.rs"));
 
 pub(super) struct Found {
     pub(super) version: String,
