@@ -165,6 +165,26 @@ test('the keyboard: screens, palette, time, live, rows, tables', async () => {
   await context.close();
 });
 
+test('a row has a menu of what belongs to it', async () => {
+  const { page, context, problems } = await open('traces');
+  await page.locator('.txlist tbody tr').first().focus();
+  await page.keyboard.press('m');
+  await page.waitForSelector('.pop.menu');
+  assert.deepEqual(await page.locator('.pop.menu span').allTextContents(), ['트레이스 열기', '펼쳐 보기', '트레이스', '로그', '링크 복사']);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('aside.drawer');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('aside.drawer').count(), 0);
+  await page.locator('.txlist tbody tr').first().click({ button: 'right' });
+  await page.locator('.pop.menu a', { hasText: '로그' }).click();
+  await page.waitForURL(/\/ui\/logs\?.*trace_id/);
+  await settle(page);
+  assert.ok((await page.locator('.log').count()) >= 1);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
 test('language and theme are kept', async () => {
   const { page, context } = await open('alerts');
   await page.locator('.rail .seg button', { hasText: 'EN' }).click();

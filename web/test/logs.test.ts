@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isMetric, parseTerms, toggleTerm, toLogql, wordsOf, writeTerms } from '../src/screens/logs/query';
-import { levelOf, selectorOf } from '../src/screens/logs/data';
+import { levelOf, selectorOf, unseen, type Line } from '../src/screens/logs/data';
 
 const LABELS = new Set(['service_name', 'pod']);
 
@@ -42,4 +42,12 @@ test('what is marked, what is a number, what the selector is', () => {
   assert.ok(isMetric('sum(rate({a="b"}[1m]))') && !isMetric(' {a="b"}'));
   assert.equal(selectorOf('{a="}", b=~"x"} |= "y"'), '{a="}", b=~"x"}');
   assert.deepEqual(['ERROR', 'warning', 'notice', 'TRACE', ''].map((level) => levelOf({ level })), ['error', 'warn', 'info', 'debug', 'unknown']);
+});
+
+test('pages share a nanosecond, and no line is lost or shown twice', () => {
+  const line = (ns: string, text: string): Line => ({ ns, at: 0, text, labels: {}, level: 'info' });
+  const shown = [line('9', 'a'), line('5', 'b'), line('5', 'b')];
+  const page = [line('5', 'b'), line('5', 'b'), line('5', 'b'), line('5', 'c'), line('3', 'd')];
+  assert.deepEqual(unseen(shown, page).map(({ text }) => text), ['b', 'c', 'd']);
+  assert.deepEqual(unseen([], page).length, 5);
 });

@@ -101,8 +101,10 @@ export interface Entity {
 }
 const AROUND_MS = 120_000;
 
+/** Of the element, what it lies in, or the row that it is part of. */
 function entityOf(element: Element | null): Entity | undefined {
-  const text = element?.closest<HTMLElement>('[data-entity]')?.dataset.entity;
+  const own = element?.closest<HTMLElement>('[data-entity]') ?? element?.closest('[data-row]')?.querySelector<HTMLElement>('[data-entity]');
+  const text = own?.dataset.entity;
   return text ? (JSON.parse(text) as Entity) : undefined;
 }
 

@@ -69,8 +69,21 @@ export async function find(asked: Asked, stepMs: number, signal: AbortSignal): P
   return { lines: [], series, more: false };
 }
 
-/** The next page: lines before the last one. Several at the very same nanosecond across the seam are read once. */
-export const before = (asked: Asked, last: Line): Asked => ({ ...asked, end: last.ns });
+/** The next page: lines up to the nanosecond of the last one, which may have more than were shown. */
+export const before = (asked: Asked, last: Line): Asked => ({ ...asked, end: (BigInt(last.ns) + 1n).toString() });
+
+/** What a next page brings that is not shown yet: the two share the lines of one nanosecond. */
+export function unseen(shown: Line[], page: Line[]): Line[] {
+  const last = shown.at(-1)?.ns;
+  const keyOf = (line: Line) => JSON.stringify([line.text, line.labels]);
+  const known: string[] = [];
+  for (let i = shown.length - 1; i >= 0 && shown[i]!.ns === last; i -= 1) known.push(keyOf(shown[i]!));
+  return page.filter((line) => {
+    const at = line.ns === last ? known.indexOf(keyOf(line)) : -1;
+    if (at >= 0) known.splice(at, 1);
+    return at < 0;
+  });
+}
 export const after = (asked: Asked, newest: string, now: number): Asked => ({ ...asked, start: (BigInt(newest) + 1n).toString(), end: nanos(now + 1000), direction: 'forward', limit: 1000 });
 
 export interface Volume {

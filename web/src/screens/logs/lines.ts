@@ -1,6 +1,6 @@
 // The lines that are shown: the newest page, older pages as one scrolls, new lines while one follows.
 import { signal, useEffect, useLoad, useRef, useState, type Loaded, type Window } from '../../core';
-import { after, askedOf, before, find, type Found, type Line } from './data';
+import { after, askedOf, before, find, unseen, type Found, type Line } from './data';
 
 const TAIL_MS = 2000;
 const LINES_MAX = 20_000;
@@ -31,7 +31,7 @@ export function useLines(query: string | undefined, window: Window, stepMs: numb
     const last = lines.at(-1);
     if (!last || atStart || lines.length >= LINES_MAX || query === undefined) return;
     void find(before(askedOf(query, held.current), last), stepMs, new AbortController().signal).then(
-      (found) => setOlder({ key: key!, lines: [...mine.lines, ...found.lines], done: !found.more }),
+      (found) => setOlder({ key: key!, lines: [...mine.lines, ...unseen(lines, found.lines)], done: !found.more }),
       () => undefined,
     );
   };
