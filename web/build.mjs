@@ -44,6 +44,17 @@ function missing(screen, exported) {
   return names.map((name) => name.split(' as ')[0].trim()).filter((name) => !exported.has(name));
 }
 
+/** What is in app.js of others comes with their licences, as they ask. */
+function licences() {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const shipped = Object.entries(packages).filter(([path, { dev }]) => path && !dev);
+  const texts = shipped.map(([path, { version }]) => {
+    const name = path.replace('node_modules/', '');
+    return `${name} ${version}\n\n${readFileSync(join(root, path, 'LICENSE'), 'utf8').trim()}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(72)}\n\n`);
+}
+
 const screens = () =>
   readdirSync(join(root, 'src/screens'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -68,6 +79,7 @@ async function build() {
     if (lacking.length > 0) throw new Error(`screen ${name}: app.js does not export ${lacking.join(', ')}`);
     versions[name] = put(`${name}.js`, content);
   }
+  files.set('licenses.txt', licences());
   const icon = put('icon.svg', readFileSync(join(root, 'src/icon.svg'), 'utf8'));
   const page = readFileSync(join(root, 'src/index.html'), 'utf8')
     .replace('{css}', css)

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { layersOf } from '../src/core/layers';
-import { levelOfService } from '../src/core/red';
+import { levelOfService, type ServiceRed } from '../src/core/red';
+import { problemsOf, sinceOf, worstOf } from '../src/screens/home/data';
 import { matcherText, parseMatchers, rowsOf } from '../src/screens/alerts/data';
 import { autoQuery, familiesOf, nearNames } from '../src/screens/metrics/auto';
 import { optionsFor, wordBefore } from '../src/screens/metrics/complete';
@@ -76,4 +77,14 @@ test('alerts stand with their rule, those from outside apart, and silenced ones 
   const known = (of: Record<string, string>, silencedBy: string[]) => ({ labels: of, annotations: {}, startsAt: '2026-12-02T00:00:00Z', status: { state: '', silencedBy } });
   const groups = rowsOf({ groups: [{ name: 'g', file: 'f', interval: 1, rules: [rule] }], known: [known(labels, ['x']), known({ alertname: 'B' }, [])], silences: [] });
   assert.deepEqual(groups.map(({ title, rows }) => [title, rows.map(({ name, state, level }) => `${name} ${state} ${level}`)]), [['g', ['A silenced crit']], ['', ['B firing warn']]]);
+});
+
+test('home: critical first, then the newest; the worst service is the one that users reach', () => {
+  const one = (service: string, level: 'ok' | 'crit' | 'warn', points: [number, number][]): ServiceRed => ({ service, level, rate: [[0, 1]], errors: [], p50: [], p95: points });
+  const services = [one('behind', 'crit', [[1000, 100], [2000, 9000], [3000, 9000]]), one('front', 'crit', [[1000, 9000], [2000, 9000], [3000, 9000]]), one('calm', 'ok', [])];
+  const red = { services, step: 1 };
+  assert.equal(worstOf(red, new Map([['front', 2]]))!.service, 'front');
+  assert.equal(sinceOf(services[0]!), 2000);
+  const alert = { labels: { alertname: 'A' }, annotations: {}, state: 'firing', activeAt: new Date(5000).toISOString() };
+  assert.deepEqual(problemsOf(red, [alert]).map(({ level, since }) => `${level} ${since}`), ['crit 2000', 'crit 1000', 'warn 5000']);
 });

@@ -12,7 +12,7 @@ const sizes = new Map(readdirSync(dist).map((name) => [name, gzipSync(readFileSy
 const sum = (names) => names.reduce((total, name) => total + sizes.get(name), 0);
 const kb = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
 const shell = sum([...sizes.keys()].filter((name) => SHELL.has(name)));
-const screens = [...sizes].filter(([name]) => !SHELL.has(name));
+const screens = [...sizes].filter(([name]) => name.endsWith('.js') && !SHELL.has(name));
 const first = shell + Math.max(...screens.map(([, size]) => size));
 const all = sum([...sizes.keys()]);
 for (const [name, size] of sizes) console.log(`${name.padEnd(14)} ${kb(size)}`);

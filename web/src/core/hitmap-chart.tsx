@@ -142,7 +142,9 @@ function errorLane(ink: Ink, grid: Grid, { x, bottom, padLeft }: { x: (at: numbe
 }
 
 /** A rule's finding, in words on the map. */
-function drawNote(ink: Ink, text: string, px: number, py: number, padLeft: number, color: Colors): void {
+function drawNote(ink: Ink, text: string, px: number, at: number, padLeft: number, color: Colors): void {
+  // Above what it names, so that nothing is hidden.
+  const py = Math.max(12, at - 18);
   ink.font = `12px ${color('font')}`;
   const wide = ink.measureText(text).width;
   const left = Math.max(padLeft + 2, px - wide - 22);

@@ -106,7 +106,7 @@ function Server() {
               <div><dt>{w.refused()}</dt><dd>{data.refused_batches ?? '–'}</dd></div>
               <div><dt>{w.missing()}</dt><dd>{data.tenants_with_missing_rows ?? '–'}</dd></div>
             </dl>
-            <p class="hint">{w.own()} <a class="link" target="_blank" rel="noreferrer" href={apiUrl('/front')}>{w.frontPage()}</a></p>
+            <p class="hint">{w.own()} <a class="link" target="_blank" rel="noreferrer" href={apiUrl('/front')}>{w.frontPage()}</a> · <a class="link" target="_blank" rel="noreferrer" href="./licenses.txt">{w.licences()}</a></p>
           </>
         )}
       </Panel>

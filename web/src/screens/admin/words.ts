@@ -44,6 +44,7 @@ export const w = words({
   heads: ['메모리의 머리', 'Heads in memory'],
   rss: ['프로세스 메모리', 'Process memory'],
   frontPage: ['서버의 첫 쪽', 'The server’s front page'],
+  licences: ['함께 쓰는 것의 라이선스', 'Licences of what is in the UI'],
   own: ['서버가 스스로 기록한 값입니다.', 'As the server records of itself.'],
   tokensOff: ['인증이 꺼져 있어 여기서는 권한을 줄 수 없습니다', 'While authentication is off, rights can’t be given here'],
   tokensOffWhy: ['서버의 기계에서 만듭니다. 인증을 켜면(auth.mode = "on") 여기서도 만들 수 있습니다.', 'Make them on the server’s machine. With auth.mode = "on" they can be made here as well.'],

@@ -48,10 +48,17 @@ export function problemsOf(red: Red, alerts: FiringAlert[]): Problem[] {
   return [...ofAlerts, ...ofServices].sort((a, b) => RANK[a.level] - RANK[b.level] || b.since - a.since);
 }
 
-/** The service with the most trouble: where requests enter first, if all are slow alike. */
-export function worstOf({ services }: Red): ServiceRed | undefined {
+/** The service with the most trouble. Where several are in as much, the one that most users reach. */
+export function worstOf({ services }: Red, entries: Map<string, number>): ServiceRed | undefined {
   const rank = { crit: 2, warn: 1, ok: 0, wait: -1 };
-  return [...services].sort((a, b) => rank[b.level] - rank[a.level] || lastOf(b.errors) - lastOf(a.errors) || lastOf(b.rate) - lastOf(a.rate))[0];
+  const reached = ({ service }: ServiceRed) => entries.get(service) ?? 0;
+  return [...services].sort((a, b) => rank[b.level] - rank[a.level] || reached(b) - reached(a) || lastOf(b.rate) - lastOf(a.rate))[0];
+}
+
+/** Requests a second that come from outside, by service. */
+async function entriesOf(to: number, signal: AbortSignal): Promise<Map<string, number>> {
+  const all = await queryAt('sum by (server) (rate(traces_service_graph_request_total{client="user"}[5m]))', to, { signal });
+  return new Map(all.map(({ labels, points }) => [labels.server ?? '', points[0]?.[1] ?? 0]));
 }
 
 const RECENT_MS = 300_000;
@@ -81,9 +88,9 @@ async function before(service: string, to: number, signal: AbortSignal): Promise
 }
 
 export async function load(window: Window, signal: AbortSignal): Promise<Home> {
-  const [red, { alerts }] = await Promise.all([loadRed(window, signal), prom<{ alerts: FiringAlert[] }>('alerts', {}, { signal })]);
+  const [red, { alerts }, entries] = await Promise.all([loadRed(window, signal), prom<{ alerts: FiringAlert[] }>('alerts', {}, { signal }), entriesOf(window.to, signal)]);
   const firing = alerts.filter(({ state }) => state === 'firing');
-  const worst = worstOf(red);
+  const worst = worstOf(red, entries);
   const nothing = { p95: Number.NaN, rate: Number.NaN, errors: Number.NaN };
   const [slowShare, past] = worst ? await Promise.all([slowShareOf(worst.service, window.to, signal), before(worst.service, window.to, signal)]) : [0, nothing];
   return { red, alerts: firing, problems: problemsOf(red, firing), slowShare, worst, before: past };
