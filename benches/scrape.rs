@@ -114,7 +114,7 @@ fn write_rules(folder: &str, groups: u64, targets: u64) {
             if name.starts_with("alert") {
                 text.push_str("        for: 1m\n        labels: {severity: warning}\n");
             } else {
-                let _ = write!(text, "        labels: {{rules: \"{group}\"}}\n");
+                let _ = writeln!(text, "        labels: {{rules: \"{group}\"}}");
             }
         }
     }
