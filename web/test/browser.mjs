@@ -7,13 +7,16 @@ import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { audit, openBrowser, openPage, settle, sleep, startServer } from './harness.mjs';
-import { brushHitmap, VIEWS } from './views.mjs';
+import { brushHitmap, explainSlow, VIEWS } from './views.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let server;
 let browser;
+/** The lab's requests go on until then. */
+let begun;
 
 before(async () => {
+  begun = Date.now();
   server = await startServer();
   browser = await openBrowser();
 });
@@ -30,6 +33,23 @@ const open = async (path, options) => {
   await settle(opened.page);
   return opened;
 };
+
+/** The server, but for explanations, which another port answers. */
+async function passing(port) {
+  const to = new URL(server.url).port;
+  const proxy = createServer((asked, answer) => {
+    const isOther = asked.url.startsWith('/api/ui/v1/explain');
+    const onward = request({ port: isOther ? port : to, path: asked.url, method: asked.method, headers: asked.headers }, (got) => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    });
+    onward.on('error', () => answer.destroy());
+    answer.on('close', () => onward.destroy());
+    asked.pipe(onward);
+  }).listen(0, '127.0.0.1');
+  await new Promise((done) => proxy.once('listening', done));
+  return { url: `http://127.0.0.1:${proxy.address().port}`, close: () => proxy.close() };
+}
 
 async function findings(page) {
   await page.evaluate(axe);
@@ -84,6 +104,69 @@ test('from a brush to the list, to a trace, to its logs, and back', async () => 
   await page.waitForURL(/\/ui\/traces\?.*sel=/);
   assert.deepEqual(problems, []);
   await context.close();
+});
+
+test('from home: why a service is slow, the statement first, to its lines', async () => {
+  const { page, context, problems } = await open(`?from=${begun - 1_800_000}&to=${begun}`);
+  await page.locator('.problem', { hasText: /^■caller 응답 지연/ }).locator('[data-why]').click();
+  await page.waitForURL(/\/ui\/explain\?from=\d+&to=\d+/);
+  await settle(page);
+  assert.match(await page.locator('.lead h1').textContent(), /새 패턴 \d+줄.*pg_sleep/);
+  const rows = page.locator('.evidence li');
+  assert.match(await rows.first().textContent(), /Slow statement took <_> ms: SELECT pg_sleep.*log₂/s);
+  assert.match(await page.locator('.evidence').textContent(), /span\.db\.query\.text = SELECT pg_sleep\(\$1\)/);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/ui\/logs\?.*mode=logql/);
+  await settle(page);
+  assert.match(await page.locator('.log').first().textContent(), /Slow statement took \d+ ms/);
+  await page.goBack();
+  await page.waitForURL(/\/ui\/explain/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('from a brush: why these are slow, to the transactions with the statement', async () => {
+  const { page, context, problems } = await open('traces?f=service:caller');
+  await brushHitmap(page);
+  await page.waitForURL(/sel=/);
+  await settle(page);
+  await page.keyboard.press('e');
+  await page.waitForURL(/\/ui\/explain\?.*duration/);
+  await settle(page);
+  const { searchParams } = new URL(page.url());
+  assert.match(searchParams.get('q'), /^\{ duration >= \d+ms && duration <= \d+ms \}$/);
+  assert.ok(Number(searchParams.get('to')) > Number(searchParams.get('from')));
+  await page.locator('.evidence li', { hasText: 'span.db.query.text = SELECT pg_sleep($1)' }).locator('a.link').click();
+  await page.waitForURL(/\/ui\/traces\?.*pg_sleep/);
+  await settle(page);
+  assert.match(await page.locator('.txlist tbody tr').first().textContent(), /POST \/log/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('sources of an explanation are shown as they answer, and leaving ends the request', async () => {
+  const { page, context } = await openPage(browser);
+  const line = (source, more) => `${JSON.stringify({ source, looked_at: 1, findings: [], ruled_out: [], ...more })}\n`;
+  const finding = { kind: 'attribute', name: 'span.a', value: 'b', score: 0.5, formula: 'f', query: '{ span.a = "b" }', language: 'traceql', selection: 1, baseline: 0.5, of_selection: 4, of_baseline: 8 };
+  let ended;
+  const gone = new Promise((done) => (ended = done));
+  const half = createServer((_, answer) => {
+    answer.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    answer.write(line('changes') + line('spans', { findings: [finding] }));
+    answer.on('close', ended);
+  }).listen(0, '127.0.0.1');
+  await new Promise((done) => half.once('listening', done));
+  const proxied = await passing(half.address().port);
+  await page.goto(`${proxied.url}/ui/${explainSlow()}`);
+  await page.waitForSelector('.evidence li:has-text("span.a = b")');
+  assert.match(await page.locator('dl.kv').textContent(), /로그 패턴◐ 보는 중지표○ 기다림/);
+  await page.keyboard.press('g');
+  await page.keyboard.press('h');
+  await gone;
+  await context.close();
+  proxied.close();
+  half.close();
 });
 
 test('logs: search, open a line, include a value, its trace', async () => {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { layersOf } from '../src/core/layers';
-import { levelOfService, type ServiceRed } from '../src/core/red';
-import { problemsOf, sinceOf, worstOf } from '../src/screens/home/data';
+import { levelOfService, sinceOf, type ServiceRed } from '../src/core/red';
+import { problemsOf, worstOf } from '../src/screens/home/data';
 import { matcherText, parseMatchers, rowsOf } from '../src/screens/alerts/data';
 import { autoQuery, familiesOf, nearNames } from '../src/screens/metrics/auto';
 import { optionsFor, wordBefore } from '../src/screens/metrics/complete';

@@ -10,6 +10,11 @@ const drag = async (page, selector, [x0, y0], [x1, y1]) => {
 /** From five to one minutes ago, requests of some seconds. */
 export const brushHitmap = (page) => drag(page, '.cols.traces .plot', [0.75, 0.45], [0.95, 0.85]);
 
+/** The last twelve minutes of the lab's slow requests. */
+export function explainSlow(now = Date.now()) {
+  return `explain?f=service:caller&from=${now - 720_000}&to=${now}&q=${encodeURIComponent('{ duration >= 3000ms }')}`;
+}
+
 export const VIEWS = (made) => [
   { name: 'home', path: '' },
   { name: 'traces', path: 'traces' },
@@ -31,6 +36,11 @@ export const VIEWS = (made) => [
   { name: 'metrics-one', path: 'metrics?m=traces_spanmetrics_latency&by=service' },
   { name: 'metrics-query', path: `metrics?tab=query&expr=${encodeURIComponent('sum by (service) (rate(traces_spanmetrics_calls_total[1m]))')}` },
   { name: 'metrics-wrong', path: 'metrics?tab=query&expr=sum(' },
+  { name: 'explain', path: explainSlow() },
+  { name: 'explain-table', path: explainSlow(), act: (page) => page.keyboard.press('Shift+V') },
+  { name: 'explain-all', path: 'explain' },
+  { name: 'explain-nothing', path: 'explain?from=1600000000000&to=1600000600000' },
+  { name: 'explain-wrong', path: 'explain?q=%7B' },
   { name: 'alerts', path: 'alerts' },
   { name: 'alerts-rules', path: 'alerts?tab=rules' },
   { name: 'alerts-silences', path: 'alerts?tab=silences' },

@@ -6,6 +6,7 @@ import '../src/core/ui.words';
 import '../src/shell/words';
 import '../src/screens/admin/words';
 import '../src/screens/alerts/words';
+import '../src/screens/explain/words';
 import '../src/screens/home/words';
 import '../src/screens/logs/words';
 import '../src/screens/metrics/words';

@@ -81,13 +81,39 @@ async function send(path: string, options: Options): Promise<Response> {
   }
 }
 
-export async function call<T>(path: string, query: Query = {}, options: Options = {}): Promise<T> {
+/** The answer, where it is none of an error. */
+async function ask(path: string, query: Query, options: Options): Promise<Response> {
   const response = await send(withQuery(path, query), options);
   noteClock(response);
-  const text = await response.text();
   if (response.status === 401) needsToken.value = sessionStorage.getItem(TOKEN_KEY) ? 'wrong' : 'missing';
-  if (!response.ok) throw errorOf(response.status, text);
+  if (!response.ok) throw errorOf(response.status, await response.text());
+  return response;
+}
+
+export async function call<T>(path: string, query: Query = {}, options: Options = {}): Promise<T> {
+  const text = await (await ask(path, query, options)).text();
   return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+/** The whole lines of a text that grows, and what follows the last of them. */
+export function takeLines(text: string): [lines: string[], rest: string] {
+  const parts = text.split('\n');
+  const rest = parts.pop() ?? '';
+  return [parts.filter((line) => line !== ''), rest];
+}
+
+/** An answer of a JSON value a line; each is told as soon as it has come. */
+export async function callLines<T>(path: string, query: Query, onLine: (line: T) => void, options: Options = {}): Promise<void> {
+  const response = await ask(path, query, options);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    const [lines, more] = takeLines(rest + (done ? '\n' : value));
+    for (const line of lines) onLine(JSON.parse(line) as T);
+    rest = more;
+    if (done) return;
+  }
 }
 
 /** The header tells whole seconds, so half of one is taken as no difference. */

@@ -18,6 +18,7 @@ export * as url from './url';
 export { go, href, route, set } from './url';
 export * from './view';
 export * from './virtual';
+export * from './why';
 export { batch, computed, effect, signal } from '@preact/signals';
 export type { ReadonlySignal, Signal } from '@preact/signals';
 export { Component, Fragment, h, render } from 'preact';

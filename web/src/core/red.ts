@@ -30,6 +30,18 @@ export function levelOfService(rate: number, errors: number, p95: number): Servi
   return p95 >= SLOW_MS || errors >= ERRORS_WARN ? 'warn' : 'ok';
 }
 
+/** Since when a service has been over its threshold without a break. */
+export function sinceOf(one: ServiceRed): number {
+  const isBad = (p95: number, errors: number) => p95 >= SLOW_MS || errors >= ERRORS_WARN;
+  const errors = new Map(one.errors);
+  let since = one.p95.at(-1)?.[0] ?? 0;
+  for (const [at, p95] of [...one.p95].reverse()) {
+    if (!isBad(p95, errors.get(at) ?? 0)) break;
+    since = at;
+  }
+  return since;
+}
+
 const pointsBy = (series: Series[], label: string) => new Map(series.map((one) => [one.labels[label] ?? '', one.points]));
 
 export interface Red {

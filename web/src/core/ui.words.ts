@@ -22,4 +22,6 @@ export const w = words({
   wait: ['대기', 'waiting'],
   pause: ['멈춤', 'silenced'],
   info: ['알림', 'note'],
+  why: ['왜?', 'Why?'],
+  whyTitle: ['앞의 기준 구간과 무엇이 다른지 봅니다 (e)', 'What differs from the baseline before it (e)'],
 });

@@ -44,7 +44,8 @@ export function set(patch: Record<string, string>, replace = false): void {
   show(writeRoute({ screen, q: { ...q, ...patch } }), replace);
 }
 
-function show(url: string, replace: boolean): void {
+/** Shows an address of this page. */
+export function show(url: string, replace = false): void {
   history[replace ? 'replaceState' : 'pushState'](null, '', new URL(url, location.href));
   readLocation();
 }
@@ -54,7 +55,7 @@ export function readLocation(): void {
 }
 
 /** Links within the folder of the page change the view without loading it anew. */
-function onClick(event: MouseEvent): void {
+export function follow(event: MouseEvent): void {
   const link = (event.target as Element).closest?.('a[href]');
   if (!(link instanceof HTMLAnchorElement) || link.target || link.download) return;
   if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.defaultPrevented) return;
@@ -67,6 +68,6 @@ function onClick(event: MouseEvent): void {
 
 export function startRouter(): void {
   addEventListener('popstate', readLocation);
-  document.addEventListener('click', onClick);
+  document.addEventListener('click', follow);
   readLocation();
 }

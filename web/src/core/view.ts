@@ -27,8 +27,8 @@ export const range = computed<Window>(() => {
   return { from, to };
 });
 
-export function setWindow({ from, to }: Window): void {
-  set({ from: String(Math.round(from)), to: String(Math.round(to)), live: '', sel: '' });
+export function setWindow({ from, to }: Window, replace = false): void {
+  set({ from: String(Math.round(from)), to: String(Math.round(to)), live: '', sel: '' }, replace);
 }
 
 /** So many milliseconds up to now; the clock is followed again. */

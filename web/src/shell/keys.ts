@@ -2,8 +2,9 @@
 import { signal } from '@preact/signals';
 import { asTables } from '../core/charts';
 import { closeTop, hasLayer, menuAt, open } from '../core/overlays';
-import { go, href, route, set } from '../core/url';
+import { go, href, route, set, show } from '../core/url';
 import { range, shift, toggleLive, writeFilters, zoom } from '../core/view';
+import { whyHref } from '../core/why';
 import { places } from './nav';
 import { openPalette } from './palette';
 import { toggleTheme } from './rail';
@@ -28,6 +29,14 @@ function moveRow(by: number): void {
 /** A press on the first thing that answers to it. */
 const press = (selector: string) => document.querySelector<HTMLElement>(selector)?.click();
 
+/** Of the focused row, of the first thing of the screen that asks, or of the window. */
+function askWhy(): void {
+  const row = document.activeElement?.closest('main [data-row]');
+  const link = row?.querySelector<HTMLElement>('[data-why]') ?? document.querySelector<HTMLElement>('main [data-why]');
+  if (link) link.click();
+  else if (route.value.screen !== 'explain') show(whyHref(range.value));
+}
+
 const ACTS: Record<string, () => void> = {
   '?': () => open(ShortcutSheet, { modal: true }),
   '/': () => document.querySelector<HTMLElement>('main [data-query]')?.focus(),
@@ -42,6 +51,7 @@ const ACTS: Record<string, () => void> = {
   k: () => moveRow(-1),
   x: () => press('main [data-row]:focus'),
   y: copyLink,
+  e: askWhy,
   m: () => openEntityMenu(document.activeElement),
   V: () => void (asTables.value = !asTables.value),
   T: toggleTheme,

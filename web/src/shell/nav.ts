@@ -17,6 +17,7 @@ const PLACES: Place[] = [
   { screen: 'logs', key: 'l', icon: 'logs', title: w.logs, filters: ['*'] },
   { screen: 'traces', key: 't', icon: 'traces', title: w.traces, filters: ['service'] },
   { screen: 'metrics', key: 'x', icon: 'metrics', title: w.metrics, filters: [] },
+  { screen: 'explain', key: 'e', icon: 'explain', title: w.explain, filters: ['service'] },
   { screen: 'alerts', key: 'n', icon: 'alerts', title: w.alerts, filters: [] },
   { screen: 'admin', key: ',', icon: 'admin', title: w.admin, filters: [] },
 ];

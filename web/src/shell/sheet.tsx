@@ -8,7 +8,7 @@ export function ShortcutSheet() {
   const groups: [string, [string, string][]][] = [
     [w.kGo(), [['⌘K', w.kSearch()], ...places.map(({ key, title }): [string, string] => [`g ${key}`, title()]), ['/', w.kQuery()], ['f', w.kFilter()]]],
     [w.kTime(), [['space', w.kLive()], ['[ ]', w.kShift()], ['- =', w.kZoom()], ['.', w.kPick()], ['y', w.kLink()]]],
-    [w.kRows(), [['j k', w.kNext()], ['↵', w.kOpen()], ['b', w.kBrush()], ['m', w.kMenu()], ['⇧ v', w.kTables()], ['⇧ t', w.kTheme()], ['esc', w.kEscape()], ['?', w.kSheet()]]],
+    [w.kRows(), [['j k', w.kNext()], ['↵', w.kOpen()], ['b', w.kBrush()], ['e', w.kWhy()], ['m', w.kMenu()], ['⇧ v', w.kTables()], ['⇧ t', w.kTheme()], ['esc', w.kEscape()], ['?', w.kSheet()]]],
   ];
   return (
     <div class="sheet" role="dialog" aria-label={w.shortcuts()}>

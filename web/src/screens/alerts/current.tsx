@@ -1,5 +1,5 @@
 // What fires now, by the group of its rule, and what rang within a day.
-import { CopyButton, Empty, format, Glyph, go, onEnter, Panel, range, Section, shapeOf, toast, useLoad, type State } from '../../core';
+import { CopyButton, Empty, format, Glyph, go, LEAD_MS, onEnter, Panel, range, Section, shapeOf, toast, useLoad, WhyLink, type State } from '../../core';
 import { endSilence, history, matchersOf, rowsOf, silence, type Everything, type Row } from './data';
 import { w } from './words';
 
@@ -61,7 +61,7 @@ function Line({ row, onChange }: { row: Row; onChange: () => void }) {
         <StateBar row={row} />
         <span class="faint num">{w.since({ at: format.time(row.since), span: format.span(Date.now() - row.since) })}</span>
       </div>
-      <div class="line">{row.state !== 'silenced' && <SilenceButton row={row} onChange={onChange} />}</div>
+      <div class="line"><WhyLink from={row.since - LEAD_MS} to={Math.max(range.value.to, row.since + 1)} service={row.labels.service ?? ''} />{row.state !== 'silenced' && <SilenceButton row={row} onChange={onChange} />}</div>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // What the home screen is made of, and the order of its problems.
 import { call, lastOf, loadRed, prom, queryAt, queryRange, quote, stepFor, type Grid, type Labels, type Point, type Red, type ServiceRed, type Window } from '../../core';
-import { msAt, SLOW_MS } from '../../core';
+import { msAt, sinceOf, SLOW_MS } from '../../core';
 
 export interface FiringAlert {
   labels: Labels;
@@ -27,18 +27,6 @@ export interface Home {
 }
 
 const levelOf = ({ severity = '' }: Labels): Problem['level'] => (/^(crit|page|error|high|emerg)/i.test(severity) ? 'crit' : 'warn');
-
-/** Since when a service has been over its threshold without a break. */
-export function sinceOf(one: ServiceRed): number {
-  const isBad = (p95: number, errors: number) => p95 >= SLOW_MS || errors >= 1;
-  const errors = new Map(one.errors);
-  let since = one.p95.at(-1)?.[0] ?? 0;
-  for (const [at, p95] of [...one.p95].reverse()) {
-    if (!isBad(p95, errors.get(at) ?? 0)) break;
-    since = at;
-  }
-  return since;
-}
 
 const RANK = { crit: 0, warn: 1 };
 export function problemsOf(red: Red, alerts: FiringAlert[]): Problem[] {

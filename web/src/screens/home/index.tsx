@@ -1,6 +1,6 @@
 // Home: what is wrong right now, in one sentence; then figures, problems, services, and what comes in.
 import {
-  call, format, go, Glyph, href, lastOf, onEnter, Panel, range, Ring, Section, set, shapeOf, Spark, Table, useLoad, writeFilters, type Point, type ServiceRed,
+  call, durationFilter, format, go, Glyph, href, lastOf, LEAD_MS, onEnter, Panel, range, Ring, Section, set, shapeOf, SLOW_MS, Spark, Table, useLoad, WhyLink, writeFilters, type Point, type ServiceRed,
 } from '../../core';
 import { errorLines, intake, load, type Home, type Problem } from './data';
 import { w } from './words';
@@ -45,6 +45,7 @@ function sentence({ worst, slowShare, alerts, red }: Home): string {
 function Lead({ home }: { home: Home }) {
   const count = (level: string) => home.problems.filter((problem) => problem.level === level).length;
   const services = home.red.services.length;
+  const first = home.problems.find(({ service }) => service && service.service === home.worst?.service) ?? home.problems[0];
   const below = home.problems.length > 0 ? w.counts({ crit: count('crit'), warn: count('warn'), services }) : services > 0 ? w.watched({ services }) : w.start();
   return (
     <div class="lead">
@@ -52,9 +53,16 @@ function Lead({ home }: { home: Home }) {
         <h1>{sentence(home)}</h1>
         <p>{below}</p>
       </div>
-      {home.worst && home.problems.length > 0 && <a class="btn primary" href={href('traces', ofService(home.worst.service))}>{w.look()}</a>}
+      {first && <WhyLink primary {...whyOf(first)} />}
+      {home.worst && home.problems.length > 0 && <a class="btn" href={href('traces', ofService(home.worst.service))}>{w.look()}</a>}
     </div>
   );
+}
+
+/** What a problem is about, from a little before it began. Of a slow service, its slow spans. */
+function whyOf({ service, alert, since }: Problem) {
+  const isSlow = service && lastOf(service.p95) >= SLOW_MS;
+  return { from: since - LEAD_MS, to: Math.max(range.value.to, since + 1), service: service?.service ?? alert?.labels.service ?? '', q: isSlow ? durationFilter(SLOW_MS) : '' };
 }
 
 const ofService = (service: string) => ({ f: writeFilters([{ key: 'service', value: service }]) });
@@ -113,6 +121,7 @@ function Row({ problem }: { problem: Problem }) {
         <span class="meta num">{at}</span>
       </div>
       {service ? <Spark points={slow ? service.p95 : service.errors} width={116} height={32} color={level} /> : <span />}
+      <WhyLink {...whyOf(problem)} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 // Services: rate, errors and durations of each; how they call each other; their hitmaps side by side.
 import {
-  call, Criterion, Empty, format, go, Glyph, Hitmap, href, lastOf, LineChart, loadRed, menuAt, Panel, range, route, Section, set, setWindow, Spark, Table,
-  Tabs, useLoad, writeFilters, type Box, type Brush, type Column, type Grid, type Red, type ServiceRed,
+  call, Criterion, durationFilter, Empty, format, go, Glyph, Hitmap, href, lastOf, LEAD_MS, LineChart, loadRed, menuAt, Panel, range, route, Section, set, setWindow, sinceOf, SLOW_MS, Spark, Table,
+  Tabs, useLoad, whyHref, WhyLink, writeFilters, type Box, type Brush, type Column, type Grid, type Red, type ServiceRed,
 } from '../../core';
 import { ServiceMap } from './graph';
 import { w } from './words';
@@ -64,7 +64,7 @@ function List({ red }: { red: Red }) {
     { head: 'p50', class: 'num lo', cell: (one) => format.duration(lastOf(one.p50)) },
     { head: 'p95', class: 'num', ...sorted('p95'), cell: (one) => <b class={toneOf(one.level)}>{format.duration(lastOf(one.p95))}</b> },
     { head: '', cell: (one) => spark(one, one.p95, colorOf(one.level)) },
-    { head: '', class: 'nowrap', cell: (one) => (one.level === 'wait' ? <span class="faint">{w.noCalls()}</span> : '') },
+    { head: '', class: 'nowrap', cell: (one) => (one.level === 'wait' ? <span class="faint">{w.noCalls()}</span> : one.level === 'ok' ? '' : <Why one={one} />) },
   ];
   return (
     <>
@@ -77,12 +77,20 @@ function List({ red }: { red: Red }) {
   );
 }
 
+/** From a little before it went over its threshold within the window. */
+function Why({ one }: { one: ServiceRed }) {
+  const { from, to } = range.value;
+  const since = Math.max(from, sinceOf(one) - LEAD_MS);
+  return <WhyLink from={since} to={to} service={one.service} q={lastOf(one.p95) >= SLOW_MS ? durationFilter(SLOW_MS) : ''} />;
+}
+
 /** A range of a chart: where to look at it. */
 function onBrush(brush: Brush, at: { x: number; y: number }): void {
   const window = { from: String(Math.round(brush.t0)), to: String(Math.round(brush.t1)) };
   menuAt(at.x, at.y, [
     { text: w.traces(), href: href('traces', window) },
     { text: w.logs(), href: href('logs', window) },
+    { text: w.why(), href: whyHref({ from: brush.t0, to: brush.t1 }) },
     { text: w.zoom(), act: () => setWindow({ from: brush.t0, to: brush.t1 }) },
   ], `${w.this()} ${format.time(brush.t0)} – ${format.time(brush.t1)}`);
 }

@@ -19,6 +19,7 @@ export const w = words({
   this: ['이 구간을', 'This range'],
   traces: ['트레이스', 'Traces'],
   logs: ['로그', 'Logs'],
+  why: ['왜?', 'Why?'],
   zoom: ['확대', 'Zoom'],
   mapLabel: ['서비스 맵: 마디 {n}개, 호출 {m}개', 'Service map: {n} nodes, {m} calls'],
   reading: ['읽는 법', 'How to read'],

@@ -1,7 +1,7 @@
 // Traces: the hitmap, what is selected in it, and what runs now.
 import {
-  CopyButton, Criterion, Empty, filterOf, format, Glyph, Hitmap, href, Panel, parseWindow, Partial, patterns, range, route, Section,
-  Segments, set, setFilter, setWindow, useEffect, useLoad, useState, writeFilters, type Box, type Pattern,
+  CopyButton, Criterion, durationFilter, Empty, filterOf, format, Glyph, Hitmap, href, Panel, parseWindow, Partial, patterns, range, route, Section,
+  Segments, set, setFilter, setWindow, useEffect, useLoad, useState, WhyLink, writeFilters, type Box, type Pattern,
 } from '../../core';
 import { active as loadActive, hitmap, lastEnd, services, transactions, type Asked, type HitmapAnswer } from './data';
 import { ActiveTable, TransactionTable } from './list';
@@ -133,6 +133,7 @@ function List({ asked }: { asked: Asked }) {
             label={w.sort()} value={sort} onPick={(value) => set({ sort: value === 'end' ? 'end' : '' })}
             items={[{ value: 'duration', text: w.byElapsed() }, { value: 'end', text: w.byEnd() }]}
           />
+          {box && <WhyLink from={box.t0} to={box.t1} service={asked.service} q={durationFilter(box.ms0, box.ms1, asked.q)} />}
           {box && <a class="btn small" href={href('logs', { from: String(box.t0), to: String(box.t1), ...(asked.service && { f: writeFilters([{ key: 'service', value: asked.service }]) }) })}>{w.logsOf()}</a>}
           {box && <button type="button" class="btn small" onClick={() => set({ sel: '' })}>{w.clear()}</button>}
         </div>
