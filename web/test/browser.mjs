@@ -7,7 +7,7 @@ import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { audit, openBrowser, openPage, settle, sleep, startServer } from './harness.mjs';
-import { brushHitmap, explainSlow, VIEWS } from './views.mjs';
+import { brushHitmap, dragOver, explainSlow, VIEWS } from './views.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let server;
@@ -141,6 +141,21 @@ test('from a brush: why these are slow, to the transactions with the statement',
   await page.waitForURL(/\/ui\/traces\?.*pg_sleep/);
   await settle(page);
   assert.match(await page.locator('.txlist tbody tr').first().textContent(), /POST \/log/);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test('a range of the chart becomes the baseline, and the one before comes back', async () => {
+  const { page, context, problems } = await open(explainSlow());
+  await dragOver(page, '.exp-chart .plot', [0.4, 0.3], [0.7, 0.6]);
+  await page.locator('.pop.menu button', { hasText: '기준으로 삼기' }).click();
+  await page.waitForURL(/baseline_from=\d+&baseline_to=\d+/);
+  await settle(page);
+  const { searchParams } = new URL(page.url());
+  assert.ok(Number(searchParams.get('baseline_to')) <= Number(searchParams.get('from')));
+  assert.equal(await page.locator('main .banner').count(), 0);
+  await page.locator('.bar button', { hasText: '기준을 바로 앞으로' }).click();
+  await page.waitForFunction(() => !location.search.includes('baseline'));
   assert.deepEqual(problems, []);
   await context.close();
 });

@@ -1,5 +1,5 @@
 // The views that tests and pictures go through.
-const drag = async (page, selector, [x0, y0], [x1, y1]) => {
+export const dragOver = async (page, selector, [x0, y0], [x1, y1]) => {
   const box = await page.locator(selector).first().boundingBox();
   await page.mouse.move(box.x + box.width * x0, box.y + box.height * y0);
   await page.mouse.down();
@@ -8,7 +8,7 @@ const drag = async (page, selector, [x0, y0], [x1, y1]) => {
 };
 
 /** From five to one minutes ago, requests of some seconds. */
-export const brushHitmap = (page) => drag(page, '.cols.traces .plot', [0.75, 0.45], [0.95, 0.85]);
+export const brushHitmap = (page) => dragOver(page, '.cols.traces .plot', [0.75, 0.45], [0.95, 0.85]);
 
 /** The last twelve minutes of the lab's slow requests. */
 export function explainSlow(now = Date.now()) {

@@ -29,12 +29,12 @@ function moveRow(by: number): void {
 /** A press on the first thing that answers to it. */
 const press = (selector: string) => document.querySelector<HTMLElement>(selector)?.click();
 
-/** Of the focused row, of the first thing of the screen that asks, or of the window. */
+/** Of the focused row, of the first thing of the screen that asks, or of the window and the query of traces. */
 function askWhy(): void {
   const row = document.activeElement?.closest('main [data-row]');
   const link = row?.querySelector<HTMLElement>('[data-why]') ?? document.querySelector<HTMLElement>('main [data-why]');
   if (link) link.click();
-  else if (route.value.screen !== 'explain') show(whyHref(range.value));
+  else if (route.value.screen !== 'explain') show(whyHref({ ...range.value, q: route.value.screen === 'traces' ? route.value.q.q : '' }));
 }
 
 const ACTS: Record<string, () => void> = {

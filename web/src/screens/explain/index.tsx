@@ -30,7 +30,7 @@ function Whole({ question }: { question: Question }) {
       <Chart question={question} />
       {error && <Failure error={error} retry={retry} />}
       <Partial stats={answers.all && { scanned: 0, ...answers.all.stats, warnings: missing(answers) }} />
-      <div class={explained.isOld ? 'cols explain stale' : 'cols explain'}>
+      {!(error && findings.length === 0) && <div class={explained.isOld ? 'cols explain stale' : 'cols explain'}>
         <div>
           {isEmpty ? <Nothing answers={answers} /> : <Found explained={explained} question={question} />}
           <Criterion name={w.rule()}>{w.ruleText()}</Criterion>
@@ -38,7 +38,7 @@ function Whole({ question }: { question: Question }) {
         <div>
           <Side answers={answers} loading={explained.loading} />
         </div>
-      </div>
+      </div>}
     </>
   );
 }

@@ -15,7 +15,7 @@ export function Side({ answers, loading }: { answers: Answers; loading: boolean 
             <div key={source}>
               <dt>{w[source]()}</dt>
               <dd>
-                <State source={source} answer={answers.sources[source]} isNow={now === source} />
+                <State source={source} answer={answers.sources[source]} isNow={now === source} isOver={!loading} />
               </dd>
             </div>
           ))}
@@ -32,7 +32,8 @@ export function Side({ answers, loading }: { answers: Answers; loading: boolean 
   );
 }
 
-function State({ source, answer, isNow }: { source: Source; answer: SourceAnswer | undefined; isNow: boolean }) {
+function State({ source, answer, isNow, isOver }: { source: Source; answer: SourceAnswer | undefined; isNow: boolean; isOver: boolean }) {
+  if (!answer && isOver) return <><Glyph state="dead" label={w.failed()} /> {w.failed()}</>;
   if (!answer) return <span class="faint">{isNow ? `◐ ${w.looking()}` : `○ ${w.waiting()}`}</span>;
   if (answer.error !== undefined) return <><Glyph state="dead" label={w.failed()} /> {answer.error}</>;
   return (
