@@ -28,7 +28,7 @@ test('the sentence of each kind says the numbers, in both languages', () => {
   assert.equal(lead(alert), '고른 구간 시작 2분 뒤에 알림이 울렸습니다: Slow');
   lang.value = 'en';
   assert.equal(lead(attribute), '99.8% of the selection have span.db.query.text = SELECT pg_sleep($1); 0% in the baseline.');
-  assert.equal(lead(pattern), 'new pattern, 388 lines of caller: “Read timed out after <_> ms”');
+  assert.equal(lead(pattern), 'New pattern, 388 lines of caller: “Read timed out after <_> ms”');
   assert.equal(lead(change), '45 s before the selection: callee-with-db version 1.0.8 -> 1.0.9');
 });
 

@@ -46,8 +46,12 @@ export function say(finding: Finding): Said {
   }
 }
 
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** The one sentence of the screen: the finding that stands first. */
-export function lead(finding: Finding): string {
+export const lead = (finding: Finding): string => capital(sentence(finding));
+
+function sentence(finding: Finding): string {
   const { figures, what, more } = say(finding);
   switch (finding.kind) {
     case 'attribute':
