@@ -83,9 +83,11 @@ async function send(path: string, options: Options): Promise<Response> {
 
 /** The answer, where it is none of an error. */
 async function ask(path: string, query: Query, options: Options): Promise<Response> {
+  const token = sessionStorage.getItem(TOKEN_KEY);
   const response = await send(withQuery(path, query), options);
   noteClock(response);
-  if (response.status === 401) needsToken.value = sessionStorage.getItem(TOKEN_KEY) ? 'wrong' : 'missing';
+  // A late answer to a token that was replaced meanwhile says nothing of the new one.
+  if (response.status === 401 && token === sessionStorage.getItem(TOKEN_KEY)) needsToken.value = token ? 'wrong' : 'missing';
   if (!response.ok) throw errorOf(response.status, await response.text());
   return response;
 }
