@@ -480,14 +480,13 @@ impl Config {
     ];
 
     /// The sections behind them.
-    const LAST: &[SectionDoc] =
-        &[
-            AlertingSettings::DOC,
-            KubernetesSettings::DOC,
-            UiSettings::DOC,
-            LogSettings::DOC,
-            TestingSettings::DOC,
-        ];
+    const LAST: &[SectionDoc] = &[
+        AlertingSettings::DOC,
+        KubernetesSettings::DOC,
+        UiSettings::DOC,
+        LogSettings::DOC,
+        TestingSettings::DOC,
+    ];
 
     /// Every setting with its value, as `section.name` and as it would stand in the file.
     pub fn flat(&self) -> Vec<(String, String)> {
