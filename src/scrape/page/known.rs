@@ -75,6 +75,11 @@ impl Known {
         }
     }
 
+    /// How many different lines the page has so far.
+    pub(crate) fn lines_on_page(&self) -> usize {
+        self.lines_on_page
+    }
+
     /// The line that probably follows.
     #[inline]
     pub(crate) fn expected(&self, previous: u32) -> Option<(u32, &Line)> {

@@ -3,8 +3,8 @@
 //!
 //! Lives here: the outline ([`Outline`]), how one is taken down while a page is read line by line
 //! ([`Recorder`]), and how far a page follows one. Not here: what lines mean (`known`).
-//! Invariants: an outline stands for the last page, all of whose samples were stored, without times or
-//! exemplars of their own; it is dropped as soon as a page differs from it, a scrape fails, or lines
+//! Invariants: an outline stands for the last page, none of whose lines came twice and all of whose samples
+//! were stored, without times or exemplars of their own; it is dropped as soon as a page differs from it, a scrape fails, or lines
 //! may mean something else.
 
 use super::Interned;

@@ -26,6 +26,7 @@ pub(super) fn read(
         at: NOWHERE,
         gathered: Gathered::default(),
         is_as_before: followed.is_none(),
+        lines: 0,
         recorder: (reading.pages.is_steady && !reading.rules.convert_classic)
             .then(|| Recorder::new(text)),
     };
@@ -72,6 +73,8 @@ pub(super) struct Text<'a> {
     pub(super) gathered: Gathered<'a>,
     /// Whether each line so far followed the same line on the last page.
     is_as_before: bool,
+    /// How many lines were read, equal ones as often as they come.
+    lines: usize,
     /// Takes down what is between the values.
     recorder: Option<Recorder<'a>>,
 }
@@ -99,11 +102,13 @@ impl<'a> Text<'a> {
     }
 
     /// The next page may be read by this one's outline, if both this page and the one before have the
-    /// same lines in the same order.
+    /// same lines in the same order, each of them once: the way from a line to the next must be known.
     fn take_outline(self, reading: &mut Reading<'_>) {
         let pages = &mut *reading.pages;
         let counts = &reading.counts;
-        pages.is_steady = self.is_as_before && counts.duplicates + counts.ahead == 0;
+        let is_each_once = self.lines == pages.known.lines_on_page();
+        pages.is_steady =
+            self.is_as_before && is_each_once && counts.duplicates + counts.ahead == 0;
         if let Some(recorder) = self.recorder.filter(|_| pages.is_steady) {
             pages.outline = recorder.finish(self.format, &pages.interned);
         }
@@ -118,7 +123,7 @@ impl<'a> Text<'a> {
         }
         let (at, meaning, rest) = self.series(line, reading)?;
         reading.pages.known.note(at, self.at);
-        self.at = at;
+        (self.at, self.lines) = (at, self.lines + 1);
         if let Some(recorder) = &mut self.recorder {
             recorder.sample(at, rest);
         }
@@ -223,7 +228,7 @@ impl<'a> Text<'a> {
         let learn = || pages.known.learn((line.as_bytes(), 0), None, &pages.interned);
         let at = known.unwrap_or_else(learn);
         pages.known.note(at, self.at);
-        self.at = at;
+        (self.at, self.lines) = (at, self.lines + 1);
         Ok(())
     }
 }
