@@ -63,8 +63,13 @@ impl Connection {
         request += "\r\n";
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        self.write(&bytes)?;
-        self.read_reply()
+        // A server that refuses a body may answer before it has read it, and close the connection.
+        let sent = self.write(&bytes);
+        let reply = self.read_reply();
+        match sent {
+            Ok(()) => reply,
+            Err(error) => reply.map_err(|_| error),
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
