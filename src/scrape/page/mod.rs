@@ -153,7 +153,11 @@ impl Pages {
                 let text = std::str::from_utf8(page).map_err(|_| PageError::Utf8)?;
                 text::read(format, text, &mut reading)?;
             }
-            PageFormat::Families => families::read(page, &mut reading)?,
+            PageFormat::Families => {
+                // It learns and forgets lines of its own.
+                reading.pages.forget_outline();
+                families::read(page, &mut reading)?;
+            }
         }
         reading.finish()
     }
@@ -234,7 +238,7 @@ impl Reading<'_> {
             sink.series(labels);
             sink.sample(*at_ms, 0, value);
         });
-        self.repeats = outline.is_whole(followed, text);
+        self.repeats = followed.is_whole;
         match self.repeats {
             true => self.pages.outline = Some(outline),
             false => self.pages.is_steady = false,

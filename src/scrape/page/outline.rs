@@ -36,11 +36,11 @@ pub(crate) struct Outline {
 /// How far a page followed an outline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Followed {
-    /// How many values it had so far.
-    pub(super) values: usize,
-    /// The line of the last one.
+    /// The page has nothing else than the outline.
+    pub(super) is_whole: bool,
+    /// The line of the last value.
     pub(super) line: u32,
-    /// What of the page is read: all of it, or up to a line.
+    /// Up to where the page is read: the beginning of a line.
     pub(super) bytes: usize,
     /// Where the `# TYPE` begins that holds there.
     pub(super) kind_at: Option<usize>,
@@ -55,7 +55,7 @@ impl Outline {
     #[inline]
     pub(super) fn follow(&self, page: &str, mut value: impl FnMut(u32, f64)) -> Followed {
         let bytes = page.as_bytes();
-        let mut followed = Followed { values: 0, line: NOWHERE, bytes: 0, kind_at: None };
+        let mut followed = Followed { is_whole: false, line: NOWHERE, bytes: 0, kind_at: None };
         let (mut at, mut begin) = (0, 0);
         for step in &self.steps {
             let before = &self.text[begin..step.end as usize];
@@ -69,18 +69,11 @@ impl Outline {
             }
             value(step.line, number);
             (at, begin) = (value_at + length, step.end as usize);
-            followed.values += 1;
             followed.line = step.line;
             followed.bytes = (at + 1).min(bytes.len());
         }
-        if bytes[at..] == self.text[begin..] {
-            followed.bytes = bytes.len();
-        }
+        followed.is_whole = bytes[at..] == self.text[begin..];
         followed
-    }
-
-    pub(super) fn is_whole(&self, followed: Followed, page: &str) -> bool {
-        followed.values == self.steps.len() && followed.bytes == page.len()
     }
 }
 

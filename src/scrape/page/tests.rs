@@ -328,4 +328,37 @@ mod outlines {
             assert_eq!(pages.outline.is_some(), has_outline, "{page:?}");
         }
     }
+
+    /// What is missing behind the last value is an error with an outline as without.
+    #[test]
+    fn a_page_that_is_cut_behind_its_last_value_is_refused() {
+        let mut pages = Pages::new(Labels::empty(), LabelLimits::NONE, Arc::default());
+        let mut read = |page: &str| {
+            let page = (PageFormat::Text(TextFormat::OpenMetrics), page.as_bytes());
+            pages.read(&PageRules::default(), page, 1_000, &mut Heard::default())
+        };
+        for _ in 0..4 {
+            assert!(read("a 1\nb 2\n# EOF\n").is_ok());
+        }
+        let error = read("a 1\nb 2\n").unwrap_err();
+        assert!(error.to_string().contains("does not end with # EOF"), "{error}");
+    }
+
+    /// Lines of a page of protobuf take the places of lines that are forgotten.
+    #[test]
+    fn an_outline_ends_where_another_format_comes_between() {
+        let mut pages = Pages::new(Labels::empty(), LabelLimits::NONE, Arc::default());
+        let text = "a 1\nb 2\n";
+        let mut first = None;
+        for _ in 0..4 {
+            let heard = read(&mut pages, &PageRules::default(), text, 1_000).0;
+            first = Some(heard);
+        }
+        let mut heard = Heard::default();
+        let page = families();
+        pages
+            .read(&PageRules::default(), (PageFormat::Families, &page), 1_000, &mut heard)
+            .unwrap();
+        assert_eq!(read(&mut pages, &PageRules::default(), text, 1_000).0[..2], first.unwrap()[..]);
+    }
 }
